@@ -1,0 +1,26 @@
+"""Run the API: `python -m api`, with the settings that `assay up` puts into the environment."""
+
+import os
+
+import uvicorn
+
+from api.app import create_app
+from api.settings import from_environment
+
+
+def main() -> None:
+    """Serve until SIGTERM; followers of logs are let go after a second."""
+    settings = from_environment(os.environ)
+    uvicorn.run(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        log_level="info",
+        access_log=False,
+        server_header=False,
+        timeout_graceful_shutdown=1,
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,75 @@
+"""The API process: everything wired together once."""
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+
+from fastapi import APIRouter, Depends, FastAPI
+from fastapi.responses import HTMLResponse
+
+from api import content, deployments, executions, house, logs, openapi, outcomes, problems, secrets, suites, system
+from api.auth import authenticate
+from api.guard import Guard
+from api.services import Passes, Services
+from api.settings import Settings
+from cluster.artifacts import ArtifactStore
+from cluster.logs import LogStore
+from db.engine import Database
+
+PREFIX = "/api/v1"
+ROUTERS = (executions, logs, outcomes, suites, house, secrets, content, deployments)
+
+
+def create_app(settings: Settings) -> FastAPI:
+    """Build the application. It connects when it is first asked something, and lets go when it is shut down."""
+    app = FastAPI(
+        title="Test Orchestration API",
+        version="1.0.0",
+        description="Runs tests through one fair and explained queue.",
+        lifespan=_lifespan(settings),
+        separate_input_output_schemas=False,
+        strict_content_type=False,
+    )
+    app.include_router(system.router)
+    guarded = APIRouter(prefix=PREFIX, dependencies=[Depends(authenticate)])
+    for module in ROUTERS:
+        guarded.include_router(module.router)
+    app.include_router(guarded)
+    app.add_api_route("/", _front_page, include_in_schema=False, response_class=HTMLResponse)
+    problems.install(app)
+    openapi.install(app)
+    app.add_middleware(
+        Guard,
+        allowed_hosts=frozenset(settings.allowed_hosts),
+        body_limit=settings.body_limit,
+        content_limit=settings.content_limit,
+    )
+    return app
+
+
+def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        database = Database(settings.database_url, size=settings.pool_size)
+        passes = Passes(database)
+        app.state.services = Services(
+            settings=settings,
+            database=database,
+            logs=LogStore(settings.state / "logs"),
+            artifacts=ArtifactStore(settings.state / "artifacts"),
+            passes=passes,
+        )
+        try:
+            yield
+        finally:
+            passes.close()
+            database.close()
+
+    return lifespan
+
+
+async def _front_page() -> str:
+    return (
+        '<!doctype html><meta charset="utf-8"><title>Assay</title>'
+        '<h1>Assay</h1><ul><li><a href="/docs">The API, to try</a><li><a href="/redoc">The API, to read</a>'
+        '<li><a href="/openapi.json">OpenAPI document</a><li><a href="/health">Health</a></ul>'
+    )

@@ -1,0 +1,41 @@
+"""JSON bodies, read strictly: what two readers could understand differently is refused."""
+
+import json
+from collections import Counter
+
+from fastapi import Request
+
+from model.problems import InvalidError, Problem
+
+
+async def read(request: Request) -> object:
+    """Return the parsed body. Raises: InvalidError for anything that is not exactly one JSON value in UTF-8."""
+    return parse(await request.body())
+
+
+def parse(body: bytes) -> object:
+    """Parse JSON in which each key stands once. NaN passes: `model.check` finds it and knows its path."""
+    try:
+        return json.loads(body.decode("utf-8"), object_pairs_hook=_once)
+    except UnicodeDecodeError as error:
+        raise _whole(f"not UTF-8: byte {error.start} cannot be read") from error
+    except json.JSONDecodeError as error:
+        raise _whole(f"not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from error
+    except InvalidError:
+        raise
+    except RecursionError as error:
+        raise _whole("not readable: nested too deeply") from error
+    except ValueError as error:  # a number of more than 4,300 digits
+        raise _whole("not readable: a number has too many digits") from error
+
+
+def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        raise InvalidError(Problem(path=key, message="this key stands twice in one object") for key in twice)
+    return value
+
+
+def _whole(message: str) -> InvalidError:
+    return InvalidError([Problem(path="", message=message)])

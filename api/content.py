@@ -1,0 +1,73 @@
+"""PUT /content/{sha256}: packed folders, kept under their digest. No path that a client names is ever opened."""
+
+import asyncio
+import hashlib
+import os
+import tempfile
+from http import HTTPStatus
+from pathlib import Path as FilePath
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request, Response
+
+from api.problems import Refusal
+from api.schemas import ContentOut
+from api.services import Here
+from model.content import ArtifactContent, TestContent
+from model.problems import Problem
+
+router = APIRouter(tags=["content"])
+CHUNK = 2**20
+Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the body, in lower-case hex")]
+
+
+@router.put(
+    "/content/{sha256}",
+    summary="Keep a packed folder (tar.gz)",
+    status_code=201,
+    responses={200: {"model": ContentOut, "description": "It was there already"}},
+    openapi_extra={
+        "requestBody": {
+            "required": True,
+            "content": {"application/gzip": {"schema": {"type": "string", "format": "binary"}}},
+        }
+    },
+)
+async def keep(sha256: Digest, request: Request, response: Response, services: Here) -> ContentOut:
+    """Stream the body to disk, and give it its name only when its digest is right."""
+    folder = services.settings.state / "content"
+    target = folder / sha256
+    if await asyncio.to_thread(target.is_file):
+        response.status_code = HTTPStatus.OK
+        return ContentOut(sha256=sha256, size_bytes=target.stat().st_size, created=False)
+    size = await _receive(request, target)
+    return ContentOut(sha256=sha256, size_bytes=size, created=True)
+
+
+async def _receive(request: Request, target: FilePath) -> int:
+    await asyncio.to_thread(target.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
+    descriptor, name = await asyncio.to_thread(tempfile.mkstemp, dir=target.parent, prefix="incoming-")
+    digest, size = hashlib.sha256(), 0
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            async for chunk in request.stream():
+                digest.update(chunk)
+                size += len(chunk)
+                await asyncio.to_thread(file.write, chunk)
+            file.flush()
+            await asyncio.to_thread(os.fsync, file.fileno())
+        if digest.hexdigest() != target.name:
+            raise Refusal(HTTPStatus.BAD_REQUEST, f"the body's SHA-256 is {digest.hexdigest()}, not {target.name}")
+        FilePath(name).replace(target)
+    except BaseException:
+        FilePath(name).unlink(missing_ok=True)
+        raise
+    return size
+
+
+def missing(content: TestContent, state: FilePath, path: str) -> list[Problem]:
+    """Return the problem of content that was not sent before, if that is so."""
+    if not isinstance(content, ArtifactContent) or (state / "content" / content.sha256).is_file():
+        return []
+    message = f"is not known here: send it first, by PUT /api/v1/content/{content.sha256}"
+    return [Problem(path=path, message=message)]

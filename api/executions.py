@@ -1,0 +1,219 @@
+"""Tests: submit, list, show, cancel, retry, metrics."""
+
+import asyncio
+from datetime import datetime
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import JSONResponse
+from sqlalchemy import Connection
+
+from api import bodies, content, openapi, schemas, shapes
+from api.auth import Caller
+from api.parameters import ExecutionText, Page, PoolQuery
+from api.quota_answers import over_quota
+from api.services import Here
+from db import executions
+from model.check import check
+from model.execution import Door, Status
+from model.ids import ExecutionId, PoolName
+from model.problems import InvalidError, Problem
+from model.request import TestType
+from orchestrator import cancel, listing, retry, submit
+from orchestrator.submit import DEFAULT_POOL, Order, OverQuota, Submitted
+
+router = APIRouter(tags=["tests"])
+ACCEPTED = "Test accepted for execution"
+
+
+@router.post(
+    "/tests",
+    summary="Submit a test for execution",
+    status_code=202,
+    response_model=schemas.TestResponse,
+    response_description=ACCEPTED,
+    responses=openapi.refusals(413, 429),
+    openapi_extra=openapi.body("TestRequest"),
+)
+async def submit_test(request: Request, response: Response, services: Here, caller: Caller) -> object:
+    """Check the request whole, take the quota, and queue it. It says its place in the queue, and why it waits."""
+    raw = await bodies.read(request)
+    wanted = await asyncio.to_thread(check, raw)
+    problems = await asyncio.to_thread(content.missing, wanted.content, services.settings.state, "content.sha256")
+    if problems:
+        raise InvalidError(problems)
+    order = Order(
+        request=wanted,
+        execution_id=ExecutionId(services.new_id()),
+        user_id=caller.user_id,
+        door=Door.REST,
+        now=services.now(),
+    )
+    return _accepted(await services.database.run(lambda conn: submit.submit(conn, order)), services, response)
+
+
+def _accepted(outcome: Submitted | OverQuota, services: Here, response: Response) -> schemas.TestResponse | JSONResponse:
+    if isinstance(outcome, OverQuota):
+        return over_quota(outcome, services.now())
+    services.passes.want(DEFAULT_POOL)
+    answer = shapes.submitted(outcome)
+    response.headers["Location"] = answer.links.self
+    return answer
+
+
+@router.get(
+    "/tests",
+    summary="List test executions",
+    response_description="List of test executions",
+)
+async def list_tests(  # noqa: PLR0913  the filters of one query
+    services: Here,
+    page: Page,
+    *,
+    status: Annotated[Status | None, Query(description="Only runs with this status")] = None,
+    type: Annotated[TestType | None, Query(description="Only runs of this tool")] = None,  # noqa: A002  the parameter's name
+    user: Annotated[str | None, Query(max_length=100, description="Only runs of this user")] = None,
+    label: Annotated[str | None, Query(max_length=400, description="Only runs with this label, key=value")] = None,
+    tag: Annotated[str | None, Query(max_length=100, description="Only runs with this tag")] = None,
+    suite_run: Annotated[str | None, Query(alias="suiteRun", max_length=100, description="Only tests of it")] = None,
+    definition: Annotated[str | None, Query(max_length=100, description="Only runs of this definition")] = None,
+    since: Annotated[datetime | None, Query(description="Submitted then or later")] = None,
+    until: Annotated[datetime | None, Query(description="Submitted before then")] = None,
+) -> schemas.ExecutionList:
+    """List runs, newest first."""
+    wanted = listing.Wanted(
+        status=status,
+        type=type,
+        user=user,
+        label=_label(label),
+        tag=tag,
+        suite_run=suite_run,
+        definition=definition,
+        since=_aware(since, "since"),
+        until=_aware(until, "until"),
+        limit=page.limit,
+        offset=page.offset,
+    )
+    found, total = await services.database.run(lambda conn: listing.list_shown(conn, wanted))
+    return schemas.ExecutionList(
+        executions=[shapes.execution(shown) for shown in found],
+        total=total,
+        limit=page.limit,
+        offset=page.offset,
+        links=page.links(total),
+    )
+
+
+def _label(text: str | None) -> tuple[str, str] | None:
+    if text is None:
+        return None
+    key, separator, value = text.partition("=")
+    if not separator or not key:
+        raise InvalidError([Problem(path="query.label", message="must be key=value")])
+    return key, value
+
+
+def _aware(moment: datetime | None, name: str) -> datetime | None:
+    if moment is not None and moment.tzinfo is None:
+        message = "must name its zone, for example 2025-01-01T10:30:00Z"
+        raise InvalidError([Problem(path=f"query.{name}", message=message)])
+    return moment
+
+
+@router.get(
+    "/tests/{executionId}",
+    summary="Get test execution status",
+    response_description="Test execution details",
+    responses=openapi.refusals(404),
+)
+async def show_test(execution_id: ExecutionText, services: Here) -> schemas.TestExecution:
+    """Say where a run stands, why it waits, and how it ended."""
+
+    def read(conn: Connection) -> listing.Shown:
+        return listing.show(conn, executions.resolve(conn, execution_id))
+
+    return shapes.execution(await services.database.run(read))
+
+
+@router.post(
+    "/tests/{executionId}/cancel",
+    summary="Cancel a test",
+    responses=openapi.refusals(404),
+)
+async def cancel_test(execution_id: ExecutionText, services: Here, caller: Caller) -> schemas.CancelResponse:
+    """End a run: at once while it waits, else as soon as its processes are gone. Again changes nothing."""
+
+    def change(conn: Connection) -> cancel.CancelOutcome:
+        return cancel.cancel(conn, executions.resolve(conn, execution_id), by=caller.name, now=services.now())
+
+    outcome = await services.database.run(change)
+    if outcome.changed:
+        services.passes.want(DEFAULT_POOL)
+    return schemas.CancelResponse(
+        execution_id=outcome.execution_id,
+        status=outcome.status,
+        cancel_requested=outcome.changed or outcome.status in {Status.QUEUED, Status.RUNNING, Status.CANCELLED},
+        changed=outcome.changed,
+    )
+
+
+@router.post(
+    "/tests/{executionId}/retry",
+    summary="Run a test again",
+    status_code=202,
+    response_model=schemas.TestResponse,
+    response_description=ACCEPTED,
+    responses=openapi.refusals(404, 409, 429),
+)
+async def retry_test(execution_id: ExecutionText, response: Response, services: Here, caller: Caller) -> object:
+    """Make a new run of the same definition. 409 while the old one is alive."""
+    again = retry.Again(
+        by=caller.name,
+        now=services.now(),
+        new_id=ExecutionId(services.new_id()),
+        user_id=caller.user_id,
+        door=Door.REST,
+    )
+
+    def change(conn: Connection) -> Submitted | OverQuota:
+        return retry.retry(conn, executions.resolve(conn, execution_id), again)
+
+    return _accepted(await services.database.run(change), services, response)
+
+
+@router.get("/tests/{executionId}/metrics", summary="What a test used", responses=openapi.refusals(404))
+async def metrics(execution_id: ExecutionText, services: Here) -> schemas.Metrics:
+    """Return times, CPU and memory; null where they were not measured."""
+
+    def read(conn: Connection) -> listing.Shown:
+        return listing.show(conn, executions.resolve(conn, execution_id))
+
+    shown = await services.database.run(read)
+    row = shown.execution
+    cpu, memory = shapes.usage(shown.progress) if row.status is Status.RUNNING else (None, None)
+    return schemas.Metrics(
+        execution_id=row.execution_id,
+        duration_seconds=shown.duration_seconds,
+        wait_seconds=(row.started_at - row.submitted_at).total_seconds() if row.started_at else None,
+        cpu_seconds=shown.metrics.get("cpu_seconds"),
+        cpu_milli=cpu,
+        memory_bytes=memory,
+        peak_memory_bytes=shown.metrics.get("peak_memory_bytes"),
+        attempts=len(shown.attempts),
+    )
+
+
+@router.get("/queue", summary="What waits and what holds a place", tags=["gate"])
+async def queue(services: Here, page: Page, pool: PoolQuery = "default") -> schemas.QueueList:
+    """List the queue of a pool in the order of service, each run with its reason."""
+    entries, total = await services.database.run(
+        lambda conn: listing.queue(conn, PoolName(pool), page.limit, page.offset)
+    )
+    return schemas.QueueList(
+        pool=pool,
+        entries=[schemas.QueueEntry.model_validate(entry) for entry in entries],
+        total=total,
+        limit=page.limit,
+        offset=page.offset,
+        links=page.links(total),
+    )

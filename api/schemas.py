@@ -1,0 +1,394 @@
+"""What the API answers: camelCase, times in UTC, `null` where something is not known."""
+
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from model.execution import Cause, Door, Phase, Reason, Status
+from model.request import TestType
+from model.result import ArtifactType, Outcome
+
+
+class Out(BaseModel):
+    """A value on its way out; it is made by name and leaves by its camelCase alias."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, populate_by_name=True, from_attributes=True, frozen=True, serialize_by_alias=True
+    )
+
+
+class SubmitLinks(Out):
+    """Where to go on from a submitted test."""
+
+    self: str
+    logs: str
+    cancel: str
+
+
+class TestResponse(Out):
+    """A test that was accepted."""
+
+    __test__ = False
+
+    execution_id: UUID
+    status: Status
+    queue_position: int | None = Field(description="1 is next; null once it holds a place")
+    estimated_start_time: datetime | None = Field(None, description="null while unknown")
+    wait_reason: str = Field("", description="Why it waits, in one sentence")
+    links: SubmitLinks
+
+
+class Progress(Out):
+    """How far the tests inside a run are."""
+
+    total_tests: int = 0
+    completed: int = 0
+    passed: int = 0
+    failed: int = 0
+    skipped: int = 0
+    percent_complete: int = 0
+
+
+class RunResources(Out):
+    """Where a run is, and what it uses now."""
+
+    pod_name: str | None = None
+    node_name: str | None = None
+    cpu_usage: str | None = Field(None, description="Kubernetes quantity, for example 750m")
+    memory_usage: str | None = Field(None, description="Kubernetes quantity, for example 800Mi")
+
+
+class AttemptOut(Out):
+    """One launch for an execution."""
+
+    number: int
+    cause: Cause
+    node: str | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    exit_code: int | None
+    status: Status | None
+    failure_reason: Reason | None
+    detail: str
+
+
+class ExecutionLinks(Out):
+    """Everything that belongs to a run."""
+
+    self: str
+    logs: str
+    metrics: str
+    results: str
+    artifacts: str
+    cancel: str
+    retry: str
+
+
+class TestExecution(Out):
+    """One verdict in the making, or made."""
+
+    __test__ = False
+
+    execution_id: UUID
+    short_id: str = Field(description="The last eight hex digits, as people type them")
+    definition_id: UUID
+    name: str
+    type: TestType
+    priority: int
+    status: Status
+    phase: Phase
+    door: Door
+    submitted_at: datetime
+    submitted_by: str | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    duration_seconds: float | None = Field(None, description="From start to end; null until it has ended")
+    retry_count: int = 0
+    failure_reason: Reason | None = None
+    detail: str = Field("", description="One sentence for its owner")
+    exit_code: int | None = Field(None, description="Of the command for this verdict; null until it has ended")
+    cancel_requested: bool = False
+    queue_position: int | None = None
+    wait_reason: str = ""
+    estimated_start_time: datetime | None = None
+    suite_run_id: UUID | None = None
+    retried_from: UUID | None = None
+    labels: dict[str, str] = {}
+    tags: list[str] = []
+    progress: Progress
+    resources: RunResources
+    attempts: list[AttemptOut] = Field([], description="Empty in lists")
+    links: ExecutionLinks
+
+
+class PagedLinks(Out):
+    """`next` is null on the last page."""
+
+    next: str | None = None
+
+
+class Paged(Out):
+    """One page of a list."""
+
+    total: int
+    limit: int
+    offset: int
+    links: PagedLinks = PagedLinks()
+
+
+class ExecutionList(Paged):
+    """A page of executions, newest first."""
+
+    executions: list[TestExecution]
+
+
+class CancelResponse(Out):
+    """What a cancel did; asking again changes nothing."""
+
+    execution_id: UUID
+    status: Status
+    cancel_requested: bool
+    changed: bool = Field(description="false when it had ended, or was being cancelled already")
+
+
+class ResultOut(Out):
+    """One test's outcome in one attempt."""
+
+    name: str
+    status: Outcome
+    duration_ms: int
+    error_message: str | None
+    stack_trace: str | None
+    executed_at: datetime | None
+    assertions: list[str] = []
+
+
+class ResultList(Out):
+    """The results of one attempt."""
+
+    execution_id: UUID
+    attempt: int | None = Field(description="null when no attempt has results yet")
+    summary: Progress
+    results: list[ResultOut]
+
+
+class ArtifactOut(Out):
+    """A file that a run left."""
+
+    name: str
+    type: ArtifactType
+    size_bytes: int
+    content_type: str
+    link: str
+
+
+class ArtifactList(Out):
+    """The files of the last attempt."""
+
+    execution_id: UUID
+    artifacts: list[ArtifactOut]
+
+
+class Metrics(Out):
+    """What a run used. Null where it was not measured."""
+
+    execution_id: UUID
+    duration_seconds: float | None = None
+    wait_seconds: float | None = Field(None, description="From submit to the first launch")
+    cpu_seconds: float | None = None
+    cpu_milli: int | None = Field(None, description="Now, in thousandths of a core")
+    memory_bytes: int | None = Field(None, description="Now")
+    peak_memory_bytes: int | None = None
+    attempts: int = 0
+
+
+class QueueEntry(Out):
+    """A run that waits or holds a place."""
+
+    execution_id: UUID
+    name: str
+    state: Literal["waiting", "admitted"]
+    priority: int
+    position: int | None
+    reason: str
+    enqueued_at: datetime
+    not_before: datetime | None = None
+    node: str | None = None
+    user: str | None = None
+
+
+class QueueList(Paged):
+    """The queue of a pool in the order in which it will be served."""
+
+    pool: str
+    entries: list[QueueEntry]
+
+
+class NodeOut(Out):
+    """A node: what it has, and what admitted runs hold of it."""
+
+    name: str
+    ready: bool
+    cpu_milli: int
+    memory_bytes: int
+    ephemeral_bytes: int
+    gpu: int
+    cpu_milli_used: int = 0
+    memory_bytes_used: int = 0
+    runs: int = 0
+    labels: dict[str, str] = {}
+    observed_at: datetime | None = None
+
+
+class NodeList(Out):
+    """The nodes of a pool."""
+
+    pool: str
+    nodes: list[NodeOut]
+
+
+class QuotaUse(Out):
+    """Limits and use of one user or team."""
+
+    name: str
+    max_concurrent_tests: int
+    max_daily_tests: int
+    concurrent: int = Field(description="Runs that hold a place now")
+    today: int = Field(description="Runs submitted since midnight UTC")
+    remaining_today: int
+
+
+class Quota(Out):
+    """The caller's quota, and that of the caller's team."""
+
+    user: QuotaUse
+    team: QuotaUse | None
+    resets_at: datetime
+
+
+class PoolOut(Out):
+    """Capacity that one gate guards, and its settings."""
+
+    name: str
+    max_concurrent_tests: int
+    scheduling_interval_seconds: float
+    default_node_selector: dict[str, str]
+    enable_spot_instances: bool
+    target_node_utilization: float
+    strategy: str
+    ageing_limit_seconds: float
+
+
+class TypeStatistics(Out):
+    """One tool's runs of the last 24 hours."""
+
+    type: str
+    total: int
+    completed: int
+    failed: int
+    cancelled: int = 0
+    timeout: int = 0
+    average_duration_seconds: float | None
+
+
+class Statistics(Out):
+    """The last 24 hours."""
+
+    since: datetime
+    types: list[TypeStatistics]
+
+
+class FlakyTest(Out):
+    """A test that both passed and failed on the same definition version."""
+
+    definition: str
+    version: str
+    test_name: str
+    total_runs: int
+    passes: int
+    failures: int
+    failure_rate: float = Field(description="Percent, two digits")
+
+
+class FlakyList(Out):
+    """Flaky tests, most failures first."""
+
+    days: int
+    tests: list[FlakyTest]
+
+
+class SuiteLinks(Out):
+    """Where to go on from a suite run."""
+
+    self: str
+    cancel: str
+
+
+class SuiteRunOut(Out):
+    """One run of a suite, with its tests."""
+
+    suite_run_id: UUID
+    short_id: str
+    name: str
+    status: Status | Literal["skipped"]
+    note: str
+    submitted_at: datetime
+    completed_at: datetime | None = None
+    cancel_requested: bool = False
+    exit_code: int | None = None
+    executions: list[TestExecution] = []
+    links: SuiteLinks
+
+
+class SuiteRunList(Paged):
+    """A page of suite runs, newest first; without their tests."""
+
+    suite_runs: list[SuiteRunOut]
+
+
+class SecretOut(Out):
+    """A secret by reference, never by value."""
+
+    name: str
+    team: str
+    reference: str
+
+
+class SecretList(Out):
+    """All secret references."""
+
+    secrets: list[SecretOut]
+
+
+class ContentOut(Out):
+    """A packed folder that was kept."""
+
+    sha256: str
+    size_bytes: int
+    created: bool = Field(description="false when it was there already")
+
+
+class Validation(Out):
+    """A request without problems."""
+
+    valid: Literal[True] = True
+    kind: Literal["test", "suite"]
+    name: str
+
+
+class Binding(Out):
+    """The user that a deployment's runs count for."""
+
+    deployment: str
+    user: str
+
+
+class Health(Out):
+    """Whether this process can serve."""
+
+    status: Literal["ok", "degraded"]
+    database: bool
+    version: str

@@ -1,0 +1,141 @@
+"""From the values of the use cases to the shapes of the contract."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from api import schemas
+from model import execution as life
+from model.ids import short
+from model.result import Summary
+from orchestrator.listing import Shown
+from orchestrator.submit import Submitted
+from orchestrator.suites import ShownSuite
+
+TESTS = "/api/v1/tests"
+SUITES = "/api/v1/suites/runs"
+MIB = 2**20
+
+
+def submitted(answer: Submitted, status: life.Status = life.Status.QUEUED) -> schemas.TestResponse:
+    """Return the answer to a submit."""
+    own = f"{TESTS}/{answer.execution_id}"
+    return schemas.TestResponse(
+        execution_id=answer.execution_id,
+        status=status,
+        queue_position=answer.position,
+        estimated_start_time=None,
+        wait_reason=answer.reason,
+        links=schemas.SubmitLinks(self=own, logs=f"{own}/logs", cancel=f"{own}/cancel"),
+    )
+
+
+def execution(shown: Shown) -> schemas.TestExecution:
+    """Return a run as the contract shows it."""
+    row = shown.execution
+    ended = row.status.terminal
+    return schemas.TestExecution(
+        execution_id=row.execution_id,
+        short_id=short(row.execution_id),
+        definition_id=row.definition_id,
+        name=row.name,
+        type=row.type,
+        priority=row.priority,
+        status=row.status,
+        phase=row.phase,
+        door=row.door,
+        submitted_at=row.submitted_at,
+        submitted_by=shown.submitted_by,
+        started_at=row.started_at,
+        completed_at=row.completed_at,
+        duration_seconds=shown.duration_seconds,
+        retry_count=row.retry_count,
+        failure_reason=row.failure_reason,
+        detail=row.detail,
+        exit_code=life.exit_code(row.status, row.failure_reason) if ended else None,
+        cancel_requested=row.cancel_requested,
+        queue_position=shown.position.position if shown.position else None,
+        wait_reason=shown.position.reason if shown.position else "",
+        suite_run_id=row.suite_run_id,
+        retried_from=row.retried_from,
+        labels=dict(shown.labels),
+        tags=list(shown.tags),
+        progress=_progress(shown),
+        resources=_resources(shown),
+        attempts=[_attempt(attempt) for attempt in shown.attempts],
+        links=_links(row.execution_id),
+    )
+
+
+def _links(execution_id: UUID) -> schemas.ExecutionLinks:
+    own = f"{TESTS}/{execution_id}"
+    names = ("logs", "metrics", "results", "artifacts", "cancel", "retry")
+    return schemas.ExecutionLinks(self=own, **{name: f"{own}/{name}" for name in names})
+
+
+def _progress(shown: Shown) -> schemas.Progress:
+    known = schemas.Progress.model_fields
+    given = {key: shown.progress.get(field.alias or key) for key, field in known.items()}
+    return schemas.Progress(**{key: value for key, value in given.items() if isinstance(value, int)})
+
+
+def summary(counted: Summary) -> schemas.Progress:
+    """Return counts as the contract shows progress."""
+    return schemas.Progress(
+        total_tests=counted.total,
+        completed=counted.completed,
+        passed=counted.passed,
+        failed=counted.failed,
+        skipped=counted.skipped,
+        percent_complete=counted.percent,
+    )
+
+
+def _resources(shown: Shown) -> schemas.RunResources:
+    running = shown.execution.status is life.Status.RUNNING
+    cpu, memory = usage(shown.progress) if running else (None, None)
+    return schemas.RunResources(
+        pod_name=shown.execution.pod_name,
+        node_name=shown.execution.node_name,
+        cpu_usage=None if cpu is None else f"{cpu}m",
+        memory_usage=None if memory is None else f"{-(-memory // MIB)}Mi",
+    )
+
+
+def usage(progress: Mapping[str, Any]) -> tuple[int | None, int | None]:
+    """Return milli-cores and bytes in use now, where they were measured."""
+    cpu, memory = progress.get("cpuMilli"), progress.get("memoryBytes")
+    return (cpu if isinstance(cpu, int) else None, memory if isinstance(memory, int) else None)
+
+
+def _attempt(attempt: life.Attempt) -> schemas.AttemptOut:
+    verdict = attempt.verdict
+    return schemas.AttemptOut(
+        number=attempt.number,
+        cause=attempt.cause,
+        node=attempt.node,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+        exit_code=attempt.exit_code,
+        status=verdict.status if verdict else None,
+        failure_reason=verdict.reason if verdict else None,
+        detail=verdict.detail if verdict else "",
+    )
+
+
+def suite_run(shown: ShownSuite) -> schemas.SuiteRunOut:
+    """Return a suite run as the API shows it."""
+    own = f"{SUITES}/{shown.suite_run_id}"
+    return schemas.SuiteRunOut(
+        suite_run_id=shown.suite_run_id,
+        short_id=short(shown.suite_run_id),
+        name=shown.name,
+        status=shown.status,
+        note=shown.note,
+        submitted_at=shown.submitted_at,
+        completed_at=shown.completed_at,
+        cancel_requested=shown.cancel_requested,
+        exit_code=shown.exit_code,
+        executions=[execution(test) for test in shown.tests],
+        links=schemas.SuiteLinks(self=own, cancel=f"{own}/cancel"),
+    )

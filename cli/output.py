@@ -1,0 +1,108 @@
+"""Data on stdout, messages on stderr; tables on a terminal, plain lines elsewhere, JSON where asked."""
+
+import json
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
+
+Row: TypeAlias = Sequence[object]
+
+STATUS_STYLE = {
+    "completed": "green",
+    "failed": "red",
+    "timeout": "red",
+    "cancelled": "yellow",
+    "running": "cyan",
+    "queued": "dim",
+    "passed": "green",
+    "skipped": "yellow",
+}
+
+
+def say(message: str) -> None:
+    """Write a message for people to stderr."""
+    sys.stderr.write(f"{message}\n")
+    sys.stderr.flush()
+
+
+def data(text: str) -> None:
+    """Write data to stdout."""
+    sys.stdout.write(f"{text}\n")
+    sys.stdout.flush()
+
+
+def raw(content: bytes) -> None:
+    """Write bytes to stdout as they are."""
+    sys.stdout.flush()
+    sys.stdout.buffer.write(content)
+    sys.stdout.buffer.flush()
+
+
+def as_json(value: object) -> None:
+    """Write `value` as JSON to stdout."""
+    data(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def table(headings: Sequence[str], rows: Sequence[Row]) -> None:
+    """Write rows: a table on a terminal, else one line a row with tabs between, no heading."""
+    if not sys.stdout.isatty():
+        for row in rows:
+            data("\t".join(_plain(cell) for cell in row))
+        return
+    from rich.console import Console  # noqa: PLC0415  only a terminal pays for it
+    from rich.table import Table  # noqa: PLC0415
+
+    drawn = Table(box=None, header_style="bold", pad_edge=False)
+    for heading in headings:
+        drawn.add_column(heading, overflow="fold")
+    for row in rows:
+        drawn.add_row(*(_styled(cell) for cell in row))
+    Console().print(drawn)
+
+
+def facts(pairs: Sequence[tuple[str, object]]) -> None:
+    """Write one thing: a line a fact, names aligned; facts without a value are left out."""
+    known = [(name, cell) for name, cell in pairs if cell not in (None, "", [], {})]
+    width = max((len(name) for name, _ in known), default=0)
+    for name, cell in known:
+        data(f"{name:<{width}}  {_plain(cell)}")
+
+
+def _plain(cell: object) -> str:
+    text = "-" if cell is None else str(cell)
+    return "".join(c if c.isprintable() else " " for c in text)
+
+
+def _styled(cell: object) -> Any:
+    from rich.text import Text  # noqa: PLC0415  only a terminal pays for it
+
+    text = _plain(cell)
+    return Text(text, style=STATUS_STYLE.get(text, ""))
+
+
+def moment(text: str | None) -> str | None:
+    """Return a time of the API as people read it: local, to the second."""
+    if text is None:
+        return None
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def seconds(value: float | None) -> str | None:
+    """Return a duration as people read it."""
+    if value is None:
+        return None
+    minutes, rest = divmod(value, 60)
+    return f"{rest:.1f}s" if minutes == 0 else f"{minutes:.0f}m{rest:02.0f}s"
+
+
+def size(value: int | None) -> str | None:
+    """Return bytes as people read them."""
+    if value is None:
+        return None
+    number = float(value)
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if number < 1024 or unit == "GiB":  # noqa: PLR2004  the step between units
+            return f"{number:.0f} {unit}" if unit == "B" else f"{number:.1f} {unit}"
+        number /= 1024
+    return None

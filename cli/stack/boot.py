@@ -1,0 +1,198 @@
+"""How the stack comes up, step by step, each said with the time it took; what can go side by side does."""
+
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from sqlalchemy import Connection
+
+from cli.failure import CommandError
+from cli.stack import prefect_server, programs
+from cli.stack.parts import MARK, Part, Program, inherited
+from cli.stack.ports import free_port
+from cli.stack.postgres import PreparationError
+from cli.stack.samples import run_samples
+from cli.stack.state import PROJECT
+from cli.stack.supervisor import Supervisor
+from db import migrate, seeds, workers
+from db.engine import Database
+from db.errors import ClusterError, UnavailableError
+
+STILL_STARTING = 5.0
+"""Seconds between two signs that a start is waited for."""
+DEATHS = 3
+"""A part that died so often before it was ready will not come up by another try."""
+LOOK = 0.1
+EXIT_INFRASTRUCTURE = 3
+
+
+class BootError(Exception):
+    """The stack did not come up; the text says which part, and what it wrote last."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wishes:
+    """What `assay up` was asked for."""
+
+    once: bool = False
+    samples: bool = True
+    port_api: int = programs.PREFERRED_API_PORT
+    port_prefect: int = prefect_server.PREFERRED_PORT
+
+
+@dataclass(slots=True, kw_only=True)
+class Boot:
+    """One start. Runs in a thread beside the supervisor's."""
+
+    wishes: Wishes
+    stack: Supervisor
+    port_api: int = 0
+    port_prefect: int = 0
+    _children: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="boot"))
+
+    def run(self) -> None:
+        """Bring everything up, run the samples, and with `once` end the stack with their verdict."""
+        if self.wishes.once:
+            self.stack.code = EXIT_INFRASTRUCTURE  # what a stack that is ended before its verdict exits with
+        try:
+            self._choose_ports()
+            self._start_postgres()
+            prefect = self._start_prefect()
+            self._migrate()
+            api = self._start_api()
+            self._wait_for(prefect)
+            deployed = self._children.submit(self._deploy)
+            worker = self._start_worker()
+            self._wait_for(api)
+            self._wait_for(worker)
+            self._finish(deployed)
+        except (BootError, PreparationError, ClusterError, UnavailableError) as error:
+            if not self.stack.stopping.is_set():
+                self.say(str(error))
+                self.stack.stop(EXIT_INFRASTRUCTURE)
+
+    def say(self, text: str) -> None:
+        """Say a line."""
+        self.stack.console.say(text)
+
+    def _choose_ports(self) -> None:
+        self.port_prefect = self._port("Prefect", self.wishes.port_prefect, frozenset())
+        self.port_api = self._port("the API", self.wishes.port_api, frozenset({self.port_prefect}))
+
+    def _port(self, who: str, wanted: int, taken: frozenset[int]) -> int:
+        port = free_port(wanted, taken)
+        if port != wanted:
+            self.say(f"port {wanted} is taken: {who} gets {port}")
+        return port
+
+    def _start_postgres(self) -> None:
+        postgres = self.stack.postgres
+        self.say(f"{postgres.title}: starting")
+        postgres.start()
+        self.stack.guard_postgres()
+        self.say(f"{postgres.title}: ready")
+
+    def _start_prefect(self) -> Part:
+        folder = self.stack.folder
+        settings = prefect_server.server_environment(self.port_prefect, folder.path, self.stack.postgres.prefect_url)
+        log = folder.log / "prefect.log"
+        return self._start(prefect_server.program({**self._environment(), **settings}, self.port_prefect, log))
+
+    def _start_api(self) -> Part:
+        folder = self.stack.folder
+        folder.api_key()
+        environment = {**self._environment(), "ASSAY_API_KEY_FILE": str(folder.key_file)}
+        return self._start(programs.api(environment, self.port_api, folder.log / "api.log"))
+
+    def _start_worker(self) -> Part:
+        return self._start(
+            programs.worker(self._prefect_environment(), self._signed_on, self.stack.folder.log / "worker.log")
+        )
+
+    def _start(self, program: Program) -> Part:
+        part = Part(program=program, console=self.stack.console)
+        self.say(f"{program.title}: starting")
+        self.stack.want(part)
+        return part
+
+    def _environment(self) -> dict[str, str]:
+        path = str(self.stack.folder.path)
+        own = {"ASSAY_STATE": path, MARK: path, "DATABASE_URL": self.stack.postgres.own_url}
+        return {**inherited(os.environ), **own}
+
+    def _prefect_environment(self) -> dict[str, str]:
+        client = prefect_server.client_environment(self.port_prefect, self.stack.folder.path)
+        return {**self._environment(), **client}
+
+    def _migrate(self) -> None:
+        migrate.upgrade(self.stack.postgres.own_url)
+        self.say("database: migrated")
+
+    def _deploy(self) -> None:
+        """Let a process of its own do it: importing Prefect would stay in the supervisor's memory."""
+        log = self.stack.folder.log / "deploy.log"
+        with log.open("wb") as out:
+            done = subprocess.run(
+                [sys.executable, "-m", "flows.deploying"],
+                cwd=PROJECT, env=self._prefect_environment(), stdin=subprocess.DEVNULL,
+                stdout=out, stderr=subprocess.STDOUT, check=False,
+            )  # fmt: skip
+        if done.returncode != 0 and not self.stack.stopping.is_set():
+            raise BootError(f"the deployments of prefect.yaml could not be made:\n{log.read_text(errors='replace')}")
+        self.say("prefect.yaml: deployed")
+
+    def _wait_for(self, part: Part) -> None:
+        """Wait until the part can be used, and say now and then that it is still waited for."""
+        said = started = time.monotonic()
+        while not (part.identity is not None and part.program.healthy()):
+            if self.stack.stopping.wait(LOOK):
+                raise BootError("the start was broken off")
+            if part.restarts >= DEATHS:
+                raise BootError(f"{part.program.title}: does not come up; it wrote last:\n{part.end_of_log()}")
+            if time.monotonic() - said >= STILL_STARTING:
+                said = time.monotonic()
+                self.say(f"{part.program.title}: still starting ({said - started:.0f} s, log: {part.program.log})")
+        self.say(f"{part.program.title}: ready")
+
+    def _signed_on(self) -> bool:
+        try:
+            with Database(self.stack.postgres.own_url, size=1) as database:
+                return bool(database.call(_workers_alive))
+        except UnavailableError:
+            return False
+
+    def _finish(self, deployed: "Future[None]") -> None:
+        api, prefect = programs.api_url(self.port_api), prefect_server.url(self.port_prefect)
+        self.stack.tell(phase="ready", api_url=api, prefect_url=prefect)
+        self.say(f"ready: {addresses(api, prefect)}")
+        code = self._run_samples() if self.wishes.samples or self.wishes.once else 0
+        deployed.result()
+        if self.wishes.once:
+            self.stack.stop(code)
+        elif not self.stack.stopping.is_set():
+            self.stack.console.plain(f"\n{addresses(api, prefect)}\nCtrl-C ends the stack.")
+
+    def _run_samples(self) -> int:
+        try:
+            return run_samples(self.stack.folder, programs.api_url(self.port_api), self.stack.stopping)
+        except CommandError as error:
+            self.say(f"the samples could not be run: {error}")
+            return error.exit_code
+
+
+def addresses(api: str, prefect: str) -> str:
+    """Return where everything is, for people."""
+    return f"Prefect UI {prefect}   API {api}   its documentation {api}/docs"
+
+
+def booting(wishes: Wishes) -> Callable[[Supervisor], None]:
+    """Return the boot of a stack as the supervisor calls it."""
+    return lambda stack: Boot(wishes=wishes, stack=stack).run()
+
+
+def _workers_alive(conn: Connection) -> bool:
+    return bool(workers.alive(conn, seeds.DEFAULT_POOL))

@@ -1,0 +1,111 @@
+"""The commands of the stack: up, down, status, env. Their imports are inside: `assay list` does not pay for them."""
+
+import shlex
+from dataclasses import asdict
+from typing import Annotated
+
+import typer
+
+from cli import output
+from cli.failure import CommandError
+
+app = typer.Typer()
+
+PREFERRED_API_PORT, PREFERRED_PREFECT_PORT = 4300, 4200
+
+
+class DownError(CommandError):
+    """No stack runs here: start one with `assay up`, or name its state folder by ASSAY_STATE."""
+
+
+@app.command()
+def up(
+    *,
+    once: Annotated[bool, typer.Option("--once", help="Run the samples, end with their exit code, and stop.")] = False,
+    samples: Annotated[bool, typer.Option(help="Submit the sample suites after the start.")] = True,
+    port_api: Annotated[int, typer.Option(help="Preferred port of the API.")] = PREFERRED_API_PORT,
+    port_prefect: Annotated[int, typer.Option(help="Preferred port of Prefect.")] = PREFERRED_PREFECT_PORT,
+) -> None:
+    """Start everything on this machine, run the samples, and stay until Ctrl-C.
+
+    \b
+    Example:
+      assay up --no-samples
+    """
+    from cli.stack.attach import attach  # noqa: PLC0415
+    from cli.stack.boot import Wishes, booting  # noqa: PLC0415
+    from cli.stack.starting import start  # noqa: PLC0415
+    from cli.stack.state import HeldError, StateFolder  # noqa: PLC0415
+
+    folder = StateFolder.find()
+    folder.prepare()
+    wishes = Wishes(once=once, samples=samples, port_api=port_api, port_prefect=port_prefect)
+    try:
+        code = start(folder, booting(wishes))
+    except HeldError as error:
+        code = attach(folder, str(error), once=once)
+    raise typer.Exit(code)
+
+
+@app.command()
+def down() -> None:
+    """End the stack, whether its supervisor still lives or was killed; no process of it is left.
+
+    \b
+    Example:
+      assay down
+    """
+    from cli.stack.starting import stop  # noqa: PLC0415
+    from cli.stack.state import StateFolder  # noqa: PLC0415
+
+    output.say(stop(StateFolder.find()))
+
+
+@app.command()
+def status(*, json: Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")] = False) -> None:
+    """Show the parts of the stack; end with 0 only if all of them are well.
+
+    \b
+    Example:
+      assay status --json
+    """
+    from cli.stack.report import look  # noqa: PLC0415
+    from cli.stack.state import StateFolder  # noqa: PLC0415
+
+    report = look(StateFolder.find())
+    if json:
+        output.as_json({**asdict(report), "well": report.well})
+    else:
+        output.facts([("stack", report.phase), ("state folder", report.state_folder), ("documentation", _docs(report.api_url))])
+        output.table(
+            ("part", "state", "pid", "restarts", "address"),
+            [(part.name, part.state, part.pid, part.restarts, part.address) for part in report.parts],
+        )
+    raise typer.Exit(0 if report.well else CommandError.exit_code)
+
+
+@app.command()
+def env() -> None:
+    """Print what a shell needs to use the stack, for `eval`.
+
+    \b
+    Example:
+      eval "$(assay env)"
+    """
+    from cli.stack.state import StateFolder  # noqa: PLC0415
+
+    folder = StateFolder.find()
+    record = folder.read()
+    if record is None or not record.running or record.api_url is None:
+        raise DownError("no stack runs here: start one with `assay up`")
+    values = {
+        "PREFECT_API_URL": f"{record.prefect_url}/api",
+        "ASSAY_URL": record.api_url,
+        "ASSAY_API_KEY": folder.api_key(),
+    }
+    for name, value in values.items():
+        output.data(f"export {name}={shlex.quote(value)}")
+
+
+def _docs(api_url: str | None) -> str | None:
+    return f"{api_url}/docs" if api_url else None

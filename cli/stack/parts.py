@@ -1,0 +1,114 @@
+"""A process that is kept alive: started when it is wanted, started again when it dies, with growing pauses."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cli.stack.console import Console
+from cli.stack.identity import Identity, identify
+from cli.stack.state import PROJECT, rotate
+
+LEASH = Path(__file__).with_name("leash.py")
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 30.0
+SETTLED = 60.0
+"""Seconds of life after which a death counts as the first one again."""
+MARK = "ASSAY_STACK"
+"""In the environment of every process of the stack, so that none is overlooked at the end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What to run. `healthy` asks it whether it can be used; `patience` in seconds is how long it may take to end."""
+
+    name: str
+    title: str
+    command: tuple[str, ...]
+    environment: Mapping[str, str]
+    log: Path
+    healthy: Callable[[], bool]
+    patience: float
+
+
+@dataclass(slots=True, kw_only=True)
+class Part:
+    """One program, kept alive by `tick`, which only the main thread calls: the leash is tied to the thread that forks."""
+
+    program: Program
+    console: Console
+    process: subprocess.Popen[bytes] | None = None
+    identity: Identity | None = None
+    restarts: int = 0
+    _pause: float = FIRST_PAUSE
+    _next: float = 0.0
+    _since: float = field(default=0.0)
+
+    @property
+    def name(self) -> str:
+        """The part's short name."""
+        return self.program.name
+
+    def tick(self, now: float) -> bool:
+        """Start the process if it does not run and its pause is over; return whether anything changed."""
+        if self.process is not None:
+            return self._reap(now)
+        if now < self._next:
+            return False
+        self._start(now)
+        return True
+
+    def end_of_log(self, lines: int = 15) -> str:
+        """Return the last lines that the process wrote."""
+        try:
+            text = self.program.log.read_bytes()[-8192:].decode(errors="replace")
+        except OSError:
+            return ""
+        return "\n".join(f"    {line}" for line in text.splitlines()[-lines:])
+
+    def _start(self, now: float) -> None:
+        rotate(self.program.log)
+        with self.program.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                (sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *self.program.command),
+                env=dict(self.program.environment),
+                cwd=PROJECT,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.identity = identify(self.process.pid)
+        self._since = now
+
+    def _reap(self, now: float) -> bool:
+        process = self.process
+        if process is None or process.poll() is None:
+            return False
+        self._pause = FIRST_PAUSE if now - self._since > SETTLED else min(2 * self._pause, LONGEST_PAUSE)
+        if self.restarts == 0:
+            self._pause = FIRST_PAUSE
+        self.restarts += 1
+        self._next = now + self._pause
+        self.process, self.identity = None, None
+        how = ended_how(process.returncode)
+        self.console.say(f"{self.program.title}: ended ({how}); starting it again in {self._pause:.1f} s")
+        return True
+
+
+def ended_how(code: int) -> str:
+    """Return an exit code in words."""
+    return f"killed by signal {-code}" if code < 0 else f"exit code {code}"
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what the stack's processes take over from the caller's environment.
+
+    Not the settings of another Prefect that the caller may use, and not the wish to write no bytecode, which makes
+    every start compile everything again.
+    """
+    dropped = ("PREFECT_", "PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")
+    kept = {name: value for name, value in environment.items() if not name.startswith(dropped)}
+    return {**kept, "PYTHONUNBUFFERED": "1"}

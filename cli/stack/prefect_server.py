@@ -1,0 +1,73 @@
+"""Prefect's server as a part of the stack: one process on the loopback address, on a database of its own."""
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+from cli.stack.parts import Program
+
+PREFERRED_PORT = 4200
+HEALTH_TIMEOUT = 2.0
+
+
+def url(port: int) -> str:
+    """Return the address of the UI."""
+    return f"http://127.0.0.1:{port}"
+
+
+def client_environment(port: int, state: Path) -> dict[str, str]:
+    """Return what Prefect's client needs, in the worker and in `prefect` itself."""
+    return {
+        "PREFECT_API_URL": f"{url(port)}/api",
+        "PREFECT_HOME": str(state / "prefect"),
+        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+    }
+
+
+def server_environment(port: int, state: Path, database: str) -> dict[str, str]:
+    """Return the server's settings.
+
+    The pool is larger than the default of 5 + 10, where 17 flows at once meet time-outs; statements get 30 s instead
+    of 10 on a machine that is busy with tests. The UI's files are copied into the state folder, not into `.venv`.
+    """
+    return {
+        **client_environment(port, state),
+        "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
+        "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "10",
+        "PREFECT_SERVER_DATABASE_SQLALCHEMY_MAX_OVERFLOW": "20",
+        "PREFECT_SERVER_DATABASE_TIMEOUT": "30",
+        "PREFECT_SERVER_API_HOST": "127.0.0.1",
+        "PREFECT_SERVER_API_PORT": str(port),
+        "PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS": f"http://127.0.0.1:{port},http://localhost:{port}",
+        "PREFECT_SERVER_UI_API_URL": f"{url(port)}/api",
+        "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(state / "prefect" / "ui"),
+        "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+        "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+    }
+
+
+def program(environment: Mapping[str, str], port: int, log: Path) -> Program:
+    """Return the server as a program to keep alive."""
+    return Program(
+        name="prefect",
+        title="Prefect server",
+        command=(
+            sys.executable, "-m", "uvicorn", "--factory", "cli.stack.prefect_app:create_app",
+            "--host", "127.0.0.1", "--port", str(port), "--lifespan", "on",
+            "--log-level", "warning", "--timeout-graceful-shutdown", "2",
+        ),
+        environment=environment,
+        log=log,
+        healthy=lambda: answers(f"{url(port)}/api/health"),
+        patience=8.0,
+    )
+
+
+def answers(address: str) -> bool:
+    """Return whether a server says there that it is well."""
+    try:
+        return httpx.get(address, timeout=HEALTH_TIMEOUT, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False

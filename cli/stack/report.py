@@ -1,0 +1,74 @@
+"""What runs of the stack, looked at from outside: the process of each part, and whether it answers."""
+
+from dataclasses import dataclass
+
+from cli.stack import prefect_server, programs
+from cli.stack.identity import alive
+from cli.stack.state import PartRecord, StackRecord, StateFolder
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartReport:
+    """One part. `state` is ready, running (it lives, nothing is asked of it), starting, or down."""
+
+    name: str
+    state: str
+    pid: int | None
+    restarts: int = 0
+    address: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackReport:
+    """The whole. `phase` as in the record, `down` when no supervisor lives."""
+
+    phase: str
+    state_folder: str
+    api_url: str | None
+    prefect_url: str | None
+    parts: tuple[PartReport, ...]
+
+    @property
+    def well(self) -> bool:
+        """True when everything is up and answers."""
+        return self.phase == "ready" and all(part.state in {"ready", "running"} for part in self.parts)
+
+
+def look(folder: StateFolder) -> StackReport:
+    """Ask every part of the stack in `folder` how it is."""
+    record = folder.read()
+    if record is None:
+        return StackReport(phase="down", state_folder=str(folder.path), api_url=None, prefect_url=None, parts=())
+    return StackReport(
+        phase=record.phase if record.running else "down",
+        state_folder=str(folder.path),
+        api_url=record.api_url,
+        prefect_url=record.prefect_url,
+        parts=(_supervisor(record), *(_part(record, part) for part in record.parts)),
+    )
+
+
+def _supervisor(record: StackRecord) -> PartReport:
+    pid = record.supervisor.pid
+    return PartReport(name="supervisor", state="running" if record.running else "down", pid=pid)
+
+
+def _part(record: StackRecord, part: PartRecord) -> PartReport:
+    address = {"api": record.api_url, "prefect": record.prefect_url, "postgres": record.postgres}.get(part.name)
+    pid = part.identity.pid if part.identity else None
+    lives = part.identity is not None and alive(part.identity)
+    return PartReport(
+        name=part.name, state=_state(record, part.name, lives=lives), pid=pid, restarts=part.restarts, address=address
+    )
+
+
+def _state(record: StackRecord, name: str, *, lives: bool) -> str:
+    if name == "postgres" and "DATABASE_URL" in record.postgres:
+        return "running"
+    if not lives:
+        return "down"
+    if name == "api" and record.api_url:
+        return "ready" if programs.listens(f"{record.api_url}/api/v1/nodes") else "starting"
+    if name == "prefect" and record.prefect_url:
+        return "ready" if prefect_server.answers(f"{record.prefect_url}/api/health") else "starting"
+    return "running"

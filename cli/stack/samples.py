@@ -1,0 +1,83 @@
+"""The sample suites: submitted through REST as everybody's would be, shown while they run, judged by the worst."""
+
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cli import output, suite_file
+from cli.client import Client
+from cli.failure import UnreachableError
+from cli.place import Server
+from cli.stack.state import PROJECT, StateFolder
+from cli.watch import INTERVAL, TERMINAL, Lines, Screen, describe
+
+SUITES = PROJECT / "examples" / "suites"
+LEFT_OUT = "failing"
+"""In the name of a suite that is meant to fail: the README shows it as the next thing to try."""
+MILDEST_FIRST = (0, 1, 5, 124, 2, 3)
+"""The order of decision 6: what says least about the system under test is worst."""
+
+
+def sample_files(folder: Path = SUITES) -> list[Path]:
+    """Return the suites that a first start runs."""
+    return sorted(file for file in folder.glob("*.yaml") if LEFT_OUT not in file.stem)
+
+
+def run_samples(folder: StateFolder, url: str, stopping: threading.Event) -> int:
+    """Submit all samples, show them until the last has ended, print the verdicts; return the worst exit code."""
+    with Client(Server(url=url, key=folder.api_key())) as client:
+        submitted = [_submit(client, file) for file in sample_files()]
+        ended = _watch(client, submitted, stopping)
+    if ended is None:
+        return 3
+    _print_verdicts(ended)
+    return worst([suite["exitCode"] for suite in ended])
+
+
+def worst(codes: Sequence[int]) -> int:
+    """Return the exit code that stands for all; none at all is no success."""
+    return max(codes, key=lambda code: MILDEST_FIRST.index(code) if code in MILDEST_FIRST else 99, default=3)
+
+
+def _submit(client: Client, file: Path) -> str:
+    read = suite_file.read(file)
+    suite_file.check(read)
+    suite_file.send_content(client, read)
+    return str(client.post("/suites/runs", read.document)["suiteRunId"])
+
+
+def _watch(client: Client, suites: Sequence[str], stopping: threading.Event) -> list[Any] | None:
+    """Show the runs of all suites together; None when the stack ends before them."""
+    screen: Screen | Lines = Screen() if sys.stderr.isatty() else Lines()
+    answers: dict[str, Any] = {}
+    with screen:
+        while not stopping.is_set():
+            try:
+                answers |= {one: client.get(f"/suites/runs/{one}") for one in suites if not _ended(answers.get(one))}
+            except UnreachableError:  # the supervisor starts the API again
+                time.sleep(INTERVAL)
+                continue
+            screen.show([run for answer in answers.values() for run in answer["executions"]])
+            if all(_ended(answer) for answer in answers.values()):
+                return list(answers.values())
+            stopping.wait(INTERVAL)
+    return None
+
+
+def _ended(answer: Any) -> bool:
+    return answer is not None and answer["status"] in TERMINAL
+
+
+def _print_verdicts(suites: Sequence[Any]) -> None:
+    runs = [(suite, run) for suite in suites for run in suite["executions"]]
+    output.table(
+        ("run", "suite", "test", "status", "verdict"),
+        [(run["shortId"], suite["name"], run["name"], run["status"], describe(run)) for suite, run in runs],
+    )
+    good = sum(run["status"] == "completed" for _, run in runs)
+    output.say(f"{good} of {len(runs)} tests completed, {len(suites)} suites")
+
+

@@ -1,0 +1,87 @@
+"""Take the state folder and run the stack in it; or end the one that runs or ran there."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from cli.failure import CommandError
+from cli.stack import leftovers
+from cli.stack.console import Console
+from cli.stack.identity import gone
+from cli.stack.postgres import choose
+from cli.stack.state import HeldError, StateFolder, rotate
+from cli.stack.supervisor import Supervisor
+from db.errors import ClusterError
+
+END_PATIENCE = 60.0
+"""An order to end takes as long as the slowest running test takes to be killed."""
+
+
+class StubbornError(CommandError):
+    """The stack does not end; a person must look at the named process."""
+
+
+def start(folder: StateFolder, boot: Callable[[Supervisor], None]) -> int:
+    """Run a stack in `folder` until it is told to end; return the exit code. Raises: HeldError."""
+    with folder.held():
+        log = folder.log / "stack.log"
+        rotate(log)
+        console = Console(log=log)
+        console.plain(f"assay: state and logs in {folder.path}")
+        return Supervisor(folder, choose(os.environ, folder.path / "postgres"), console).run(boot)
+
+
+def stop(folder: StateFolder) -> str:
+    """End the stack of `folder`, and say in a sentence what was done."""
+    if not folder.path.exists():
+        return "no stack was ever started here"
+    end_at = time.monotonic() + END_PATIENCE
+    asked = False
+    while True:
+        try:
+            with folder.held():
+                return "the stack has ended; nothing of it runs any more" if asked else _clear(folder)
+        except HeldError as error:
+            asked = _ask(folder) or asked
+            if time.monotonic() > end_at:
+                raise StubbornError(f"the stack does not end in {END_PATIENCE:.0f} s: {error}") from error
+
+
+def _ask(folder: StateFolder) -> bool:
+    """Ask the supervisor to end, and give it a moment."""
+    record = folder.read()
+    if record is None or not record.running:
+        time.sleep(0.2)
+        return False
+    if record.phase != "stopping":
+        os.kill(record.supervisor.pid, signal.SIGTERM)
+    gone([record.supervisor], 1.0)
+    return True
+
+
+def _clear(folder: StateFolder) -> str:
+    """End what a killed supervisor left: its parts, running tests, PostgreSQL."""
+    console = Console()
+    parts = leftovers.end_processes(folder, console)
+    runs = leftovers.end_runs(folder)
+    postgres = _end_postgres(folder)
+    record = folder.read()
+    if record is not None:
+        folder.write(replace(record, phase="stopped", parts=()))
+    if not (parts or runs or postgres):
+        return "no stack runs here"
+    return f"ended what a killed stack had left: {parts} parts, {runs} tests{', PostgreSQL' if postgres else ''}"
+
+
+def _end_postgres(folder: StateFolder) -> bool:
+    """End the embedded PostgreSQL of `folder`, and return whether it ran."""
+    postgres = choose({}, folder.path / "postgres")
+    if not postgres.alive():
+        return False
+    try:
+        postgres.stop()
+    except ClusterError as error:
+        raise StubbornError(str(error)) from error
+    return True

@@ -1,0 +1,162 @@
+"""The state folder: what stands where, who holds it, and what is known of the stack that runs or ran in it."""
+
+import contextlib
+import fcntl
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import IO, Any, Self
+
+from cli.stack.identity import Identity, alive, described, identify
+
+PROJECT = Path(__file__).resolve().parents[2]
+PRIVATE_FOLDERS = ("runs", "logs", "artifacts", "content", "venvs", "log", "prefect")
+OWNER_ONLY = 0o700
+PASSABLE = 0o711
+"""For root: PostgreSQL runs as another user and must get through to its own folder; it can list nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PartRecord:
+    """One process of the stack as last seen."""
+
+    name: str
+    identity: Identity | None = None
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StackRecord:
+    """What `stack.json` says. `phase` is starting, ready, stopping or stopped; times in seconds since 1970."""
+
+    supervisor: Identity
+    phase: str = "starting"
+    started_at: float = 0.0
+    api_url: str | None = None
+    prefect_url: str | None = None
+    postgres: str = ""
+    parts: tuple[PartRecord, ...] = ()
+
+    def part(self, name: str) -> PartRecord | None:
+        """Return the part called `name`."""
+        return next((part for part in self.parts if part.name == name), None)
+
+    @property
+    def running(self) -> bool:
+        """True while its supervisor lives."""
+        return alive(self.supervisor)
+
+
+class HeldError(Exception):
+    """Somebody else holds the state folder; end that stack, or choose another folder by ASSAY_STATE."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateFolder:
+    """Paths of everything that one stack keeps."""
+
+    path: Path
+
+    @classmethod
+    def find(cls, environment: dict[str, str] | None = None) -> Self:
+        """Return `$ASSAY_STATE`, or `.assay` in the project."""
+        named = (os.environ if environment is None else environment).get("ASSAY_STATE")
+        return cls(path=Path(named).absolute() if named else PROJECT / ".assay")
+
+    @property
+    def log(self) -> Path:
+        """The folder with the log of each part."""
+        return self.path / "log"
+
+    @property
+    def key_file(self) -> Path:
+        """The file with the API key."""
+        return self.path / "api-key"
+
+    @property
+    def lock_file(self) -> Path:
+        """The file whose lock the supervisor holds as long as it lives."""
+        return self.path / "lock"
+
+    def prepare(self) -> None:
+        """Make what is missing, readable by its owner only."""
+        self.path.mkdir(mode=PASSABLE if os.geteuid() == 0 else OWNER_ONLY, parents=True, exist_ok=True)
+        for name in PRIVATE_FOLDERS:
+            (self.path / name).mkdir(mode=OWNER_ONLY, exist_ok=True)
+
+    def api_key(self) -> str:
+        """Return the key of this installation; the first caller makes it."""
+        with contextlib.suppress(FileExistsError):
+            made = os.open(self.key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(made, "w") as file:
+                file.write(f"assay_{secrets.token_urlsafe(32)}\n")
+        return self.key_file.read_text().strip()
+
+    def read(self) -> StackRecord | None:
+        """Return what `stack.json` says, None without a readable one."""
+        try:
+            return _record(json.loads((self.path / "stack.json").read_text()))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def write(self, record: StackRecord) -> None:
+        """Replace `stack.json` in one step."""
+        fresh = self.path / "stack.json.tmp"
+        fresh.write_text(json.dumps(asdict(record), indent=2))
+        fresh.replace(self.path / "stack.json")
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the folder for this process. Raises: HeldError naming the holder."""
+        with self._opened() as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise HeldError(f"{self.path} is held by {self._holder()}") from error
+            file.truncate(0)
+            file.write(str(os.getpid()))
+            file.flush()
+            yield
+
+    def _opened(self) -> IO[str]:
+        try:
+            return self.lock_file.open("a+")
+        except PermissionError as error:
+            owner = self.lock_file.stat().st_uid
+            raise HeldError(f"{self.lock_file} belongs to user {owner}: set ASSAY_STATE to a folder of yours") from error
+
+    def _holder(self) -> str:
+        text = self.lock_file.read_text().strip()
+        return described(int(text)) if text.isdigit() else "another process"
+
+
+def rotate(log: Path, limit: int = 10 * 2**20) -> None:
+    """Put a log that has grown beyond `limit` bytes aside; one old one is kept."""
+    with contextlib.suppress(FileNotFoundError):
+        if log.stat().st_size > limit:
+            shutil.move(log, log.with_suffix(".log.1"))
+
+
+def this_process() -> Identity:
+    """Return who we are."""
+    found = identify(os.getpid())
+    if found is None:
+        raise OSError("/proc cannot be read: Assay needs Linux with /proc mounted")
+    return found
+
+
+def with_part(record: StackRecord, part: PartRecord) -> StackRecord:
+    """Return `record` with `part` in place of the part of that name."""
+    return replace(record, parts=(*(p for p in record.parts if p.name != part.name), part))
+
+
+def _record(raw: dict[str, Any]) -> StackRecord:
+    parts = tuple(
+        PartRecord(**{**part, "identity": Identity(**part["identity"]) if part["identity"] else None})
+        for part in raw["parts"]
+    )
+    return StackRecord(**{**raw, "supervisor": Identity(**raw["supervisor"]), "parts": parts})

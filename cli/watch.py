@@ -1,0 +1,146 @@
+"""Follow runs until they end, through lost connections; letting go never ends a run, and never reads as success."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from cli.failure import DetachedError, UnreachableError
+from cli.output import STATUS_STYLE, say, seconds
+
+if TYPE_CHECKING:
+    from cli.client import Client  # httpx takes a while to load, and not every command needs it
+
+INTERVAL = 0.4
+PATIENCE = 600.0
+"""Seconds of silence after which the watcher gives up; the run goes on."""
+FIRST_PAUSE = 0.5
+LONGEST_PAUSE = 10.0
+TERMINAL = frozenset({"completed", "failed", "cancelled", "timeout", "skipped"})
+
+
+def patiently(ask: Callable[[], Any]) -> Any:
+    """Return what `ask` returns, asked again with growing pauses while the server does not answer."""
+    pause, waited = FIRST_PAUSE, 0.0
+    while True:
+        try:
+            return ask()
+        except UnreachableError as error:
+            if waited >= PATIENCE:
+                raise DetachedError(f"{error}; given up after {waited:.0f} s: the run goes on") from error
+            if waited == 0:
+                say(f"{error}; trying again")
+            time.sleep(pause)
+            waited += pause
+            pause = min(pause * 2, LONGEST_PAUSE)
+
+
+@contextmanager
+def detachable(what: str) -> Iterator[None]:
+    """Turn Ctrl-C into letting go: said, and told apart from every verdict by its exit code."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        raise DetachedError(
+            f"no longer watching; the run goes on (`assay show {what}`, `assay cancel {what}` to end it)"
+        ) from error
+
+
+def watch_execution(client: "Client", execution_id: str) -> Any:
+    """Show one run until it has ended, and return it."""
+    return _watch(lambda: client.get(f"/tests/{execution_id}"), lambda answer: [answer])
+
+
+def watch_suite(client: "Client", suite_run_id: str) -> Any:
+    """Show a suite's runs until the suite has ended, and return it."""
+    return _watch(lambda: client.get(f"/suites/runs/{suite_run_id}"), lambda answer: list(answer["executions"]))
+
+
+def _watch(ask: Callable[[], Any], runs_of: Callable[[Any], list[Any]]) -> Any:
+    screen: Screen | Lines = Screen() if sys.stderr.isatty() else Lines()
+    with screen:
+        while True:
+            answer = patiently(ask)
+            screen.show(runs_of(answer))
+            if answer["status"] in TERMINAL:
+                return answer
+            time.sleep(INTERVAL)
+
+
+def describe(run: Any) -> str:
+    """Return in a few words where a run stands."""
+    if run["status"] == "queued":
+        place = f" at {run['queuePosition']}" if run["queuePosition"] else ""
+        return f"{run['phase']}{place}{': ' + run['waitReason'] if run['waitReason'] else ''}"
+    if run["status"] == "running":
+        return f"{run['phase']}, {counts(run['progress'])}"
+    cause = f" ({run['failureReason']})" if run["failureReason"] else ""
+    took = f" in {seconds(run['durationSeconds'])}" if run["durationSeconds"] is not None else ""
+    return f"{counts(run['progress'])}{cause}{took}"
+
+
+def counts(progress: Any) -> str:
+    """Return a progress in words."""
+    if not progress["totalTests"]:
+        return "no tests yet" if not progress["completed"] else f"{progress['completed']} tests"
+    parts = [f"{progress['completed']}/{progress['totalTests']} tests"]
+    parts += [f"{progress[kind]} {kind}" for kind in ("failed", "skipped") if progress[kind]]
+    return ", ".join(parts)
+
+
+@dataclass(slots=True)
+class Lines:
+    """A line for each change, for logs of CI jobs."""
+
+    last: dict[str, str] = field(default_factory=dict)
+
+    def __enter__(self) -> "Lines":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        return
+
+    def show(self, runs: list[Any]) -> None:
+        """Say what changed since the last time: states, not every test."""
+        for run in runs:
+            state = f"{run['status']} {run['phase']} {run['waitReason']}"
+            if self.last.get(run["executionId"]) != state:
+                self.last[run["executionId"]] = state
+                say(f"{run['shortId']}  {run['name']}  {run['status']}  {describe(run)}")
+
+
+class Screen:
+    """A table that is drawn again in place, on a terminal."""
+
+    def __init__(self) -> None:
+        from rich.console import Console  # noqa: PLC0415  only a terminal pays for it
+        from rich.live import Live  # noqa: PLC0415
+
+        self._live = Live(console=Console(stderr=True), refresh_per_second=8)
+
+    def __enter__(self) -> "Screen":
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._live.__exit__(None, None, None)
+
+    def show(self, runs: list[Any]) -> None:
+        """Draw the runs as they stand."""
+        from rich.progress_bar import ProgressBar  # noqa: PLC0415  only a terminal pays for it
+        from rich.table import Table  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415
+
+        drawn = Table(box=None, show_header=False, pad_edge=False)
+        for run in runs:
+            done = run["progress"]["percentComplete"] if run["status"] == "running" else 100 * (run["status"] in TERMINAL)
+            drawn.add_row(
+                Text(run["shortId"], style="dim"),
+                Text(run["name"]),
+                Text(run["status"], style=STATUS_STYLE.get(run["status"], "")),
+                ProgressBar(total=100, completed=done, width=20),
+                Text(describe(run)),
+            )
+        self._live.update(drawn)

@@ -1,0 +1,174 @@
+"""Put the content of a test into its `work/` folder: whole or not at all, and nothing outside of it."""
+
+import errno
+import gzip
+import hashlib
+import io
+import shutil
+import tarfile
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from cluster.local import git
+from model.content import ArtifactContent, GitContent, InlineContent, TestContent
+
+LARGEST_PACKED = 50 * 2**20
+LARGEST_UNPACKED = 500 * 2**20
+MOST_MEMBERS = 20_000
+LARGEST_INLINE = 2**20
+_PIECE = 2**20
+_OUR_FAULT = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE}
+
+
+class ContentError(ValueError):
+    """The content cannot be had or may not be used; whoever wrote the request must change it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """Where content may come from. `packed` holds what was sent by `PUT /api/v1/content/{sha256}`."""
+
+    packed: Path
+    git: git.Policy = field(default_factory=git.Policy)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Placed:
+    """Content in its place. `entry` is the file or folder that `content.path` names; `commit` is set for git."""
+
+    entry: Path
+    commit: str | None = None
+
+
+def place(content: TestContent, work: Path, sources: Sources) -> Placed:
+    """Fill `work`, unless an earlier call has, and return what is to be run in it.
+
+    Raises: ContentError with one sentence for the author of the request.
+    """
+    if not work.exists():
+        draft = work.with_name(work.name + ".draft")
+        shutil.rmtree(draft, ignore_errors=True)
+        draft.mkdir(mode=0o700, parents=True)
+        try:
+            _fill(content, draft, sources)
+        except git.GitError as error:
+            raise ContentError(str(error)) from error
+        draft.rename(work)
+    commit = git.commit_of(work) if isinstance(content, GitContent) else None
+    return Placed(entry=entry(work, content.path), commit=commit)
+
+
+def entry(work: Path, path: str) -> Path:
+    """Return the file or folder `path` inside `work`. Raises: ContentError if it is not there, or is outside."""
+    inside = work / _relative(path, "path")
+    if not inside.exists():
+        raise ContentError(f"path: {path!r} is not in the content")
+    if not inside.resolve().is_relative_to(work.resolve()):
+        raise ContentError(f"path: {path!r} leads out of the content")
+    return inside
+
+
+def _fill(content: TestContent, folder: Path, sources: Sources) -> None:
+    match content:
+        case InlineContent():
+            _write(content.files, folder)
+        case ArtifactContent():
+            _unpack(sources.packed / content.sha256, content.sha256, folder)
+        case GitContent():
+            git.clone(content.repository, content.branch, folder, sources.git, LARGEST_UNPACKED)
+
+
+def _relative(path: str, what: str) -> PurePosixPath:
+    """Return `path` normalised. Raises: ContentError if it is absolute, climbs, or is written in a strange way."""
+    pure = PurePosixPath(path)
+    if not path or pure.is_absolute() or ".." in pure.parts or any(c in path for c in "\\\x00"):
+        raise ContentError(f"{what}: {path[:200]!r} must be a relative path with '/' that stays inside the content")
+    return pure
+
+
+def _write(files: dict[str, str], folder: Path) -> None:
+    if sum(len(text.encode()) for text in files.values()) > LARGEST_INLINE:
+        raise ContentError(f"files: more than {LARGEST_INLINE} bytes; send them as an artifact")
+    for name, text in files.items():
+        target = folder / _relative(name, "files")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            with target.open("x", encoding="utf-8", newline="") as file:
+                file.write(text)
+        except OSError as error:  # both "a" and "a/b", or a name too long for a file
+            raise ContentError(f"files: {name[:200]!r} cannot be written: {error.strerror}") from error
+        if text.startswith("#!"):
+            target.chmod(0o755)
+
+
+def _unpack(packed: Path, sha256: str, folder: Path) -> None:
+    try:
+        file = packed.open("rb")
+    except FileNotFoundError as error:
+        raise ContentError(f"sha256: {sha256} was not sent; PUT /api/v1/content/{sha256} first") from error
+    with file:
+        _verify(file, sha256)
+        try:
+            _extract(file, folder)
+        except OSError as error:
+            if error.errno in _OUR_FAULT:
+                raise
+            raise ContentError(f"sha256: {sha256} is not a usable tar.gz: {error}") from error
+        except (tarfile.TarError, EOFError, zlib.error, UnicodeError) as error:
+            raise ContentError(f"sha256: {sha256} is not a usable tar.gz: {error}") from error
+
+
+def _verify(file: io.BufferedReader, sha256: str) -> None:
+    size = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    if size > LARGEST_PACKED:
+        raise ContentError(f"sha256: {size} bytes, but packed content has at most {LARGEST_PACKED}")
+    if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+        raise ContentError(f"sha256: what was kept as {sha256} is something else; send it again")
+    file.seek(0)
+
+
+def _extract(file: io.BufferedReader, folder: Path) -> None:
+    """Unpack member by member, each looked at before it is written: plain files and folders only.
+
+    Links are refused as a kind: the standard library's filter has let some lead outside (CVE-2025-4517).
+    """
+    unpacked = 0
+    with gzip.open(file) as plain, tarfile.open(fileobj=_Sips(plain), mode="r:") as archive:
+        for number, member in enumerate(archive, start=1):
+            unpacked += member.size
+            if number > MOST_MEMBERS:
+                raise ContentError(f"the archive holds more than {MOST_MEMBERS} files")
+            if unpacked > LARGEST_UNPACKED:
+                raise ContentError(f"the archive unpacks to more than {LARGEST_UNPACKED} bytes")
+            if not (member.isdir() or member.isreg()) or member.issparse():
+                raise ContentError(f"{member.name[:200]!r} is a link or a device; only files and folders are unpacked")
+            _relative(member.name, "archive")
+            archive.extract(member, folder, filter="data")
+
+
+class _Sips(io.RawIOBase):
+    """Let the tar reader have a small piece at a time: the size of a header's text is the archive's own claim."""
+
+    def __init__(self, plain: gzip.GzipFile) -> None:
+        self._plain = plain
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        if not 0 <= size <= _PIECE:
+            raise tarfile.ReadError("a header is larger than any honest one")
+        return self._plain.read(size)
+
+    def tell(self) -> int:
+        return self._plain.tell()
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
+        if whence == io.SEEK_SET and offset > 2 * LARGEST_UNPACKED:
+            raise tarfile.ReadError("a file is larger than any honest one")
+        return self._plain.seek(offset, whence)

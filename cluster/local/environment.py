@@ -1,0 +1,36 @@
+"""What a test sees of the world: never our environment, always the same few variables."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from model.ids import ExecutionId
+
+SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Surroundings:
+    """Which attempt it is, and the folders made for it. `python`: that of its virtual environment, if it has one."""
+
+    execution_id: ExecutionId
+    attempt: int
+    home: Path
+    results: Path
+    python: Path | None = None
+
+
+def environment(around: Surroundings, *layers: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables of a test: the basis, then each of `layers` over the one before, then our marks.
+
+    The marks come last because the tree is found and killed by them.
+    """
+    path = f"{around.python.parent}:{SYSTEM_PATH}" if around.python else SYSTEM_PATH
+    seen = {"PATH": path, "HOME": str(around.home), "LANG": "C.UTF-8", "CI": "true"}
+    for layer in layers:
+        seen.update(layer)
+    return seen | {
+        "ASSAY_RUN_ID": str(around.execution_id),
+        "ASSAY_ATTEMPT": str(around.attempt),
+        "ASSAY_RESULTS_DIR": str(around.results),
+    }

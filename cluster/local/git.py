@@ -1,0 +1,180 @@
+"""Clone a repository that a stranger named: https only, to checked addresses, without hooks, options or redirects."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+import tempfile
+import time
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from urllib.parse import SplitResult, urlsplit
+
+from cluster import addresses
+
+_BRANCH = re.compile(r"[A-Za-z0-9][\w./-]*", re.ASCII)
+_OLDEST = (2, 37)
+"""The first git that connects to given addresses instead of asking for them again (http.curloptResolve)."""
+_LOOK_SECONDS = 0.5
+
+
+class GitError(ValueError):
+    """The repository cannot be cloned, or may not be. The message is for the author of the request."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Policy:
+    """What may be cloned. `allowed_hosts`: private hosts opened by name; `ca_file`: who vouches for them."""
+
+    allowed_hosts: frozenset[str] = frozenset()
+    ca_file: Path | None = None
+    timeout_seconds: float = 300.0
+
+
+def clone(repository: str, branch: str, folder: Path, policy: Policy, largest: int) -> None:
+    """Fill the empty `folder` with the head of `branch`, history left out.
+
+    Raises: GitError if the address or branch is refused, or the clone fails, takes too long, or exceeds `largest`.
+    """
+    url = _checked(repository)
+    if not _BRANCH.fullmatch(branch) or ".." in branch:
+        raise GitError(f"branch: {branch[:100]!r} is not a branch or tag name")
+    if _version() < _OLDEST:
+        raise GitError(f"the worker needs git {_OLDEST[0]}.{_OLDEST[1]} or newer to clone safely; install it there")
+    try:
+        found = addresses.resolve(url.hostname or "", url.port or 443, policy.allowed_hosts)
+    except addresses.AddressError as error:
+        raise GitError(f"repository: {error}") from error
+    with tempfile.TemporaryDirectory(prefix="assay-git-") as home:
+        command = _command(url, found, branch, folder)
+        _watch(command, _environment(Path(home), policy), folder, (policy.timeout_seconds, largest))
+
+
+def commit_of(folder: Path) -> str | None:
+    """Return the commit that was cloned into `folder`, read from its files: no program looks at what a test changed."""
+    try:
+        head = (folder / ".git" / "HEAD").read_text().strip()
+        if head.startswith("ref: refs/heads/"):
+            head = (folder / ".git" / head.removeprefix("ref: ")).read_text().strip()
+    except OSError:
+        return None
+    return head if re.fullmatch(r"[0-9a-f]{40,64}", head) else None
+
+
+def _checked(repository: str) -> SplitResult:
+    """Return the parts of an https address. Raises: GitError for anything else."""
+    try:
+        url = urlsplit(repository)
+        port = url.port
+    except ValueError as error:
+        raise GitError(f"repository: {repository[:200]!r} is not an address: {error}") from error
+    if url.scheme != "https" or not url.hostname or not url.path.strip("/"):
+        raise GitError(f"repository: {repository[:200]!r} is refused: only https://host/path is cloned")
+    if url.username is not None or url.password is not None:
+        raise GitError("repository: an address with a user or a password in it is refused: it would be shown to all")
+    if url.query or url.fragment or re.search(r"[\s\x00-\x20\x7f\\]", repository) or port == 0:
+        raise GitError(f"repository: {repository[:200]!r} holds characters that no repository's address needs")
+    return url
+
+
+def _command(url: SplitResult, found: tuple[addresses.Address, ...], branch: str, folder: Path) -> list[str]:
+    port = url.port or 443
+    host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
+    pinned = ",".join(f"[{a}]" if a.version == 6 else str(a) for a in found)  # noqa: PLR2004  the IP version
+    settings = {
+        "protocol.allow": "never",
+        "protocol.https.allow": "always",
+        "http.followRedirects": "false",
+        "http.curloptResolve": f"{host}:{port}:{pinned}",
+        "http.lowSpeedLimit": "1000",
+        "http.lowSpeedTime": "30",
+        "core.hooksPath": "/dev/null",
+        "core.fsmonitor": "false",
+        "credential.helper": "",
+        "submodule.recurse": "false",
+    }
+    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
+    how = ["--depth", "1", "--no-tags", "--single-branch", "--template=", "--quiet", "--branch", branch]
+    return ["git", *options, "clone", *how, "--", url.geturl(), str(folder)]
+
+
+def _environment(home: Path, policy: Policy) -> dict[str, str]:
+    """Return what git sees: nothing of ours, so no configuration, no credentials and no proxy either."""
+    certificates = {"GIT_SSL_CAINFO": str(policy.ca_file)} if policy.ca_file else {}
+    return certificates | {
+        "PATH": os.environ.get("PATH", os.defpath),
+        "HOME": str(home),
+        "LANG": "C.UTF-8",
+        "GIT_ALLOW_PROTOCOL": "https",
+        "GIT_ASKPASS": "/bin/false",
+        "GIT_CONFIG_GLOBAL": "/dev/null",
+        "GIT_CONFIG_NOSYSTEM": "1",
+        "GIT_LFS_SKIP_SMUDGE": "1",
+        "GIT_TERMINAL_PROMPT": "0",
+    }
+
+
+def _watch(command: list[str], env: dict[str, str], folder: Path, limits: tuple[float, int]) -> None:
+    """Run the clone; end it when it takes too long or grows too large."""
+    timeout, largest = limits
+    words = Path(env["HOME"]) / "words"
+    with words.open("wb") as said:
+        process = subprocess.Popen(
+            command, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
+        )
+    deadline = time.monotonic() + timeout
+    try:
+        while not _ended(process):
+            if time.monotonic() > deadline:
+                raise GitError(f"repository: cloning took more than {timeout:g} s")
+            _bounded(folder, largest)
+    finally:
+        _kill(process)
+    if process.returncode:
+        raise GitError(f"repository: git could not clone it: {_last_line(words)}")
+    _bounded(folder, largest)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(_LOOK_SECONDS)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """End git and its helpers, which share its session."""
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
+def _bounded(folder: Path, largest: int) -> None:
+    size = 0
+    for place, _, names in os.walk(folder):
+        for name in names:
+            try:
+                size += os.lstat(os.path.join(place, name)).st_size  # noqa: PTH118  many files, often
+            except FileNotFoundError:
+                continue
+    if size > largest:
+        raise GitError(f"repository: it is larger than {largest} bytes")
+
+
+def _last_line(words: Path) -> str:
+    lines = words.read_text(errors="replace").strip().splitlines()
+    return lines[-1][:500] if lines else "it said nothing"
+
+
+@cache
+def _version() -> tuple[int, ...]:
+    """Return the version of the git on our path, (0,) if there is none."""
+    program = shutil.which("git")
+    if program is None:
+        return (0,)
+    said = subprocess.run([program, "--version"], capture_output=True, text=True, check=False, timeout=10).stdout
+    numbers = re.search(r"(\d+)\.(\d+)", said)
+    return tuple(int(number) for number in numbers.groups()) if numbers else (0,)

@@ -1,0 +1,35 @@
+"""What this machine can give to tests, as one node."""
+
+import os
+import shutil
+from pathlib import Path
+
+from model.resources import Resources
+
+_MEMORY_LIMITS = (
+    Path("/sys/fs/cgroup/memory.max"),
+    Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"),
+)
+
+
+def this_node(share: float, folder: Path = Path("/")) -> Resources:
+    """Return `share` (0 to 1) of the CPU and memory that we may use, and the free disk of `folder`."""
+    return Resources(
+        cpu_milli=int(len(os.sched_getaffinity(0)) * 1000 * share),
+        memory_bytes=int(_memory() * share),
+        ephemeral_bytes=shutil.disk_usage(folder).free,
+    )
+
+
+def _memory() -> int:
+    """Return the machine's memory, or the container's limit where that is smaller."""
+    total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    return min([total, *filter(None, map(_limit, _MEMORY_LIMITS))])
+
+
+def _limit(path: Path) -> int | None:
+    try:
+        text = path.read_text().strip()
+    except OSError:
+        return None
+    return int(text) if text.isdigit() else None

@@ -1,0 +1,288 @@
+"""Start, find, stop and account for the process tree of an attempt. All of it blocks: call it from a thread.
+
+The run folder is the truth: `spec.json` (what was asked, without values of variables), `start.json` (written by the
+shim before the test starts), `usage.json`, `output.log`, `exit.json`. See `shim.py` for what each guarantees.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from cluster.local import proc
+from model.ids import ExecutionId
+
+START_PATIENCE = 60.0
+SWEEP_PATIENCE = 30.0
+LARGEST_RECORD = 65_536
+LOG_LIMIT = 100_000_000
+LINE_LIMIT = 65_536
+ROOT = Path(__file__).resolve().parents[2]
+SHIM = "import sys; sys.path.append(sys.argv[1]); from cluster.local.shim import main; main(sys.argv[2])"
+"""Imported and not run as a script: so its bytecode is cached, which halves its start. The library comes first."""
+
+
+class LaunchError(RuntimeError):
+    """The shim could not be started, so nothing runs. The machine is at fault, not the test: look at `shim.log`."""
+
+
+class SweepError(RuntimeError):
+    """Processes of an attempt survive SIGKILL, so no other attempt may start. A person must look at the machine."""
+
+    def __init__(self, pids: list[int]) -> None:
+        super().__init__(f"processes {pids} are still alive after SIGKILL; see their state in /proc")
+        self.pids = pids
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LaunchSpec:
+    """What to run, where, and its limits. `env` is all that the test sees (`environment.environment`).
+
+    After the time limit, or when asked to stop, the tree gets SIGTERM, and SIGKILL `grace_seconds` later.
+    """
+
+    folder: Path
+    execution_id: ExecutionId
+    attempt: int
+    argv: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str]
+    time_limit_seconds: float
+    grace_seconds: float = 10.0
+    memory_limit_bytes: int | None = None
+    log_limit_bytes: int = LOG_LIMIT
+    line_limit_bytes: int = LINE_LIMIT
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Handle:
+    """A shim, known by what no other process of any boot shares."""
+
+    folder: Path
+    boot_id: str
+    pid: int
+    start_time: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExitRecord:
+    """How a test ended: `reason` is exited, timeout, oom, stopped or start_error; times in seconds since the epoch.
+
+    Exactly one of `exit_code` and `signal` is given.
+    """
+
+    exit_code: int | None
+    signal: int | None
+    reason: str
+    started_at: float
+    ended_at: float
+    peak_memory_bytes: int
+    cpu_seconds: float
+    truncated: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a running tree uses now, its peak, and its CPU time since it began."""
+
+    memory_bytes: int
+    peak_memory_bytes: int
+    cpu_seconds: float
+    processes: int
+
+
+def launch(spec: LaunchSpec) -> Handle:
+    """Start the test, or find it started: however often this is called, and by however many, it runs once.
+
+    Raises: LaunchError if the shim did not come up; calling again is safe.
+    """
+    if handle := adopt(spec.folder):
+        return handle
+    for folder in (spec.folder, spec.folder / "results", spec.folder / "home"):
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _write_down(spec)
+    _start_shim(spec)
+    handle = adopt(spec.folder)
+    if handle is None:
+        raise LaunchError(f"the shim did not start: {_last_words(spec.folder)}")
+    return handle
+
+
+def adopt(folder: Path) -> Handle | None:
+    """Return the handle of what was started in `folder`, alive or not; None if nothing was."""
+    record = _record(folder / "start.json")
+    try:
+        pid, start_time = int(record["pid"]), int(record["start_time"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    return Handle(folder=folder, boot_id=str(record.get("boot_id")), pid=pid, start_time=start_time)
+
+
+def alive(handle: Handle) -> bool:
+    """Return True while the shim runs. Once it does not, `exit_record` is final: there, or never to come."""
+    stat = proc.stat_of(handle.pid)
+    return (
+        stat is not None
+        and stat.state not in {"Z", "X"}
+        and stat.start_time == handle.start_time
+        and proc.boot_id() == handle.boot_id
+    )
+
+
+def stop(handle: Handle) -> None:
+    """Ask for the end of the test: SIGTERM, the grace, SIGKILL. Returns at once, does no harm when it has ended."""
+    try:
+        descriptor = os.pidfd_open(handle.pid)
+    except ProcessLookupError:
+        return
+    try:
+        if alive(handle):  # looked at after the descriptor was opened: it is this process or none
+            signal.pidfd_send_signal(descriptor, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    finally:
+        os.close(descriptor)
+
+
+def sweep(execution_id: ExecutionId, attempt: int, folder: Path | None = None) -> int:
+    """Kill all that is left of an attempt whose shim is dead, and return how many there were once none is seen.
+
+    Found by the marks in their environment, by a working directory inside `folder`, and by descent from those.
+    Raises: SweepError if some outlive SIGKILL.
+    """
+    killed: set[int] = set()
+    deadline = time.monotonic() + SWEEP_PATIENCE
+    while left := _left_of(execution_id, attempt, folder):
+        if time.monotonic() > deadline:
+            raise SweepError(left)
+        for number in (signal.SIGSTOP, signal.SIGKILL):
+            proc.send(number, left)
+        killed.update(left)
+        time.sleep(0.01)
+    return len(killed)
+
+
+def exit_record(folder: Path) -> ExitRecord | None:
+    """Return how the test ended; None while it runs, and for ever if its shim was killed."""
+    record = _record(folder / "exit.json")
+    try:
+        return ExitRecord(
+            exit_code=_number(record["exit_code"]),
+            signal=_number(record["signal"]),
+            reason=str(record["reason"]),
+            started_at=float(record["started_at"]),
+            ended_at=float(record["ended_at"]),
+            peak_memory_bytes=int(record["peak_memory_bytes"]),
+            cpu_seconds=float(record["cpu_seconds"]),
+            truncated=bool(record["truncated"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def usage(folder: Path) -> Usage | None:
+    """Return what the tree used at the last sample, at most two seconds ago; None before the first."""
+    record = _record(folder / "usage.json")
+    try:
+        return Usage(
+            memory_bytes=int(record["memory_bytes"]),
+            peak_memory_bytes=int(record["peak_memory_bytes"]),
+            cpu_seconds=float(record["cpu_seconds"]),
+            processes=int(record["processes"]),
+        )
+    except (KeyError, TypeError, ValueError):
+        return None
+
+
+def _write_down(spec: LaunchSpec) -> None:
+    """Keep what was asked, for people: the names of the variables, not their values."""
+    record = _message(spec)
+    record["env"] = sorted(spec.env)
+    draft = spec.folder / f"spec.json.{os.getpid()}.tmp"
+    draft.write_text(json.dumps(record, indent=1), encoding="utf-8")
+    draft.chmod(0o600)
+    draft.replace(spec.folder / "spec.json")
+
+
+def _message(spec: LaunchSpec) -> dict[str, object]:
+    return {
+        "execution_id": str(spec.execution_id),
+        "attempt": spec.attempt,
+        "argv": list(spec.argv),
+        "cwd": str(spec.cwd),
+        "env": dict(spec.env),
+        "time_limit_seconds": spec.time_limit_seconds,
+        "grace_seconds": spec.grace_seconds,
+        "memory_limit_bytes": spec.memory_limit_bytes,
+        "log_limit_bytes": spec.log_limit_bytes,
+        "line_limit_bytes": spec.line_limit_bytes,
+    }
+
+
+def _start_shim(spec: LaunchSpec) -> None:
+    """Run the first half of the shim, which ends when its second half has written `start.json`, or has died."""
+    with (spec.folder / "shim.log").open("ab") as words:
+        first_half = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", SHIM, str(ROOT), str(spec.folder)],
+            stdin=subprocess.PIPE,
+            stdout=words,
+            stderr=words,
+            env={},
+            start_new_session=True,
+        )
+    with suppress(BrokenPipeError):
+        _tell(first_half, json.dumps(_message(spec)).encode())
+    descriptor = os.pidfd_open(first_half.pid)  # a wait with a time limit would poll, and sleep up to 50 ms
+    try:
+        if not select.select([descriptor], [], [], START_PATIENCE)[0]:
+            first_half.kill()
+    finally:
+        os.close(descriptor)
+        first_half.wait()
+
+
+def _tell(process: subprocess.Popen[bytes], message: bytes) -> None:
+    if process.stdin is not None:
+        with process.stdin as pipe:
+            pipe.write(message)
+
+
+def _last_words(folder: Path) -> str:
+    return (folder / "shim.log").read_text(errors="replace").strip()[-2000:] or "it said nothing"
+
+
+def _left_of(execution_id: ExecutionId, attempt: int, folder: Path | None) -> list[int]:
+    found = set(proc.carriers(str(execution_id), attempt))
+    if folder is not None:
+        found.update(pid for pid in proc.processes() if _stands_in(pid, folder))
+    found.update(child for pid in tuple(found) for child in proc.descendants(pid))
+    found.discard(os.getpid())
+    return sorted(pid for pid in found if (stat := proc.stat_of(pid)) and stat.state not in {"Z", "X"})
+
+
+def _stands_in(pid: int, folder: Path) -> bool:
+    try:
+        return Path(f"/proc/{pid}/cwd").readlink().is_relative_to(folder.resolve())
+    except OSError:
+        return False
+
+
+def _record(path: Path) -> dict[str, str]:
+    """Read one of the shim's small files; a missing or a foreign one is empty."""
+    try:
+        with path.open("rb") as file:
+            record = json.loads(file.read(LARGEST_RECORD))
+    except (OSError, ValueError):
+        return {}
+    return record if isinstance(record, dict) else {}
+
+
+def _number(value: str | None) -> int | None:
+    return None if value is None else int(value)

@@ -1,0 +1,135 @@
+"""The way to the database: one pool of connections and one pool of threads of the same size.
+
+Coroutines hold no connection while they wait: they hand a function over, which runs in one transaction in a pool
+thread. So any number of waiting flows needs `size` connections and `size` threads, no more.
+"""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Self, TypeVar
+
+from sqlalchemy import Connection, create_engine, event
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from db.errors import UnavailableError
+
+T = TypeVar("T")
+
+CONNECT_SECONDS = 5
+FIRST_PAUSE_SECONDS = 0.05
+LONGEST_PAUSE_SECONDS = 2.0
+SESSION = "SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '60s'; SET lock_timeout = '30s'"
+"""A transaction that is left open keeps rows from being cleaned up for everybody, so the server ends it."""
+_GONE = ("08", "57P", "53300")
+_COLLISION = ("40001", "40P01", "55P03")
+
+
+class Database:
+    """The connections and threads of one process to one database."""
+
+    def __init__(self, url: str, *, size: int = 4) -> None:
+        parsed = address(url)
+        self.url = parsed.render_as_string(hide_password=False)
+        self.name = parsed.database or ""
+        self.size = size
+        self._engine = create_engine(
+            self.url,
+            pool_size=size,
+            max_overflow=0,
+            pool_pre_ping=True,
+            pool_timeout=30,
+            connect_args={
+                "connect_timeout": CONNECT_SECONDS,
+                "application_name": "assay",
+                "keepalives_idle": 10,
+                "keepalives_interval": 5,
+                "keepalives_count": 3,
+            },
+        )
+        event.listen(self._engine, "connect", _prepare)
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix="db")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def call(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one transaction in this thread. Raises: UnavailableError when the server is away."""
+        try:
+            with self._engine.begin() as conn:
+                return work(conn)
+        except PoolTimeoutError as exc:
+            raise UnavailableError("all connections of this process were in use for 30 s") from exc
+        except DBAPIError as exc:
+            if away(exc):
+                raise UnavailableError(_first_line(exc)) from exc
+            raise
+
+    async def run(self, work: Callable[[Connection], T]) -> T:
+        """Run `work` in one transaction in a thread of the pool.
+
+        Cancelling the caller does not undo it: a transaction that has begun is finished.
+        """
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self.call, work)
+
+    async def run_patiently(self, work: Callable[[Connection], T], *, timeout: float | None = None) -> T:  # noqa: ASYNC109
+        """Run idempotent `work`, again and again while the server is away or another transaction is in the way.
+
+        `timeout` in seconds bounds the waiting; after it the last error is raised.
+        """
+        loop = asyncio.get_running_loop()
+        end = None if timeout is None else loop.time() + timeout
+        pause = FIRST_PAUSE_SECONDS
+        while True:
+            try:
+                return await self.run(work)
+            except (UnavailableError, DBAPIError) as exc:
+                if not passing(exc) or (end is not None and loop.time() + pause > end):
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+
+    def close(self) -> None:
+        """Finish what runs and close all connections."""
+        self._threads.shutdown(wait=True)
+        self._engine.dispose()
+
+
+def address(url: str) -> URL:
+    """Return `url` for our driver, whatever driver it names. Raises: ValueError unless it is PostgreSQL's."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() not in {"postgresql", "postgres"}:
+        msg = f"DATABASE_URL must begin with postgresql://, not {parsed.drivername}://: Assay runs on PostgreSQL only"
+        raise ValueError(msg)
+    return parsed.set(drivername="postgresql+psycopg2")
+
+
+def away(exc: DBAPIError) -> bool:
+    """Return whether an error says that the server, and not the statement, is the matter."""
+    code = getattr(exc.orig, "pgcode", None)
+    if code is None:
+        return exc.connection_invalidated or isinstance(exc, OperationalError | InterfaceError)
+    return bool(code.startswith(_GONE))
+
+
+def passing(exc: UnavailableError | DBAPIError) -> bool:
+    """Return whether idempotent work that met this error is worth another try."""
+    if isinstance(exc, UnavailableError):
+        return True
+    return (getattr(exc.orig, "pgcode", None) or "").startswith(_COLLISION)
+
+
+def _prepare(dbapi_connection: Any, _record: object) -> None:
+    dbapi_connection.autocommit = True
+    with dbapi_connection.cursor() as cursor:
+        cursor.execute(SESSION)
+    dbapi_connection.autocommit = False
+
+
+def _first_line(exc: DBAPIError) -> str:
+    return (str(exc.orig).strip().splitlines() or [type(exc.orig).__name__])[0]

@@ -1,0 +1,140 @@
+"""LISTEN and NOTIFY: what just happened, told to all processes at once.
+
+A message is a hint to look, never the news itself: it may come late, twice, or (over a reconnect) not at all. So every
+listener also looks by itself now and then, and gets `LOOK_AGAIN` whenever something may have been missed.
+"""
+
+import logging
+import os
+import select
+import threading
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Self
+
+import psycopg2
+from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812  its name says nothing
+from sqlalchemy import Connection, func, select as choose
+
+from db.engine import CONNECT_SECONDS, address
+
+CHANNEL = "assay"
+LOOK_AGAIN = "*"
+FIRST_PAUSE_SECONDS = 0.1
+LONGEST_PAUSE_SECONDS = 2.0
+PROBE_SECONDS = 20.0
+"""A server that vanished without a word is noticed by asking it."""
+LONGEST_PAYLOAD = 7900
+"""PostgreSQL takes less than 8000 bytes."""
+
+Callback = Callable[[str], None]
+
+log = logging.getLogger(__name__)
+
+
+def notify(conn: Connection, payload: str) -> None:
+    """Tell all listeners when this transaction commits. Not for single rows: it makes commits wait for each other."""
+    if len(payload.encode()) > LONGEST_PAYLOAD:
+        payload = LOOK_AGAIN
+    conn.execute(choose(func.pg_notify(CHANNEL, payload)))
+
+
+class Listener:
+    """One connection in one daemon thread, made at the first `subscribe` and made again whenever it is lost."""
+
+    def __init__(self, url: str, channel: str = CHANNEL) -> None:
+        parsed = address(url).set(drivername="postgresql")
+        self._dsn = parsed.render_as_string(hide_password=False)
+        self._channel = channel
+        self._callbacks: tuple[Callback, ...] = ()
+        self._lock = threading.Lock()
+        self._listening = threading.Event()
+        self._wake_read, self._wake_write = os.pipe()
+        self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def subscribe(self, callback: Callback) -> Callable[[], None]:
+        """Have `callback` called in our thread with each payload; return what ends that. It must not block."""
+        with self._lock:
+            self._callbacks = (*self._callbacks, callback)
+            if self._thread is None and not self._closed:
+                self._thread = threading.Thread(target=self._work, name="db-listen", daemon=True)
+                self._thread.start()
+        return lambda: self._forget(callback)
+
+    def wait_until_listening(self, seconds: float) -> bool:
+        """Return True as soon as messages arrive; False when that takes longer than `seconds`."""
+        return self._listening.wait(seconds)
+
+    def close(self) -> None:
+        """End the thread and the connection."""
+        with self._lock:
+            if self._closed:
+                return
+            self._closed = True
+        os.write(self._wake_write, b"x")
+        if self._thread is not None:
+            self._thread.join()
+        os.close(self._wake_read)
+        os.close(self._wake_write)
+
+    def _forget(self, callback: Callback) -> None:
+        with self._lock:
+            self._callbacks = tuple(c for c in self._callbacks if c is not callback)
+
+    def _work(self) -> None:
+        pause = FIRST_PAUSE_SECONDS
+        while not self._closed:
+            try:
+                self._listen()
+            except psycopg2.Error as exc:
+                log.info("listening was interrupted, it goes on in %.1f s: %s", pause, str(exc).strip())
+            pause = FIRST_PAUSE_SECONDS if self._listening.is_set() else min(2 * pause, LONGEST_PAUSE_SECONDS)
+            self._listening.clear()
+            self._sleep(pause)
+
+    def _listen(self) -> None:
+        conn = psycopg2.connect(self._dsn, connect_timeout=CONNECT_SECONDS, application_name="assay listener")
+        try:
+            conn.autocommit = True
+            with conn.cursor() as cursor:
+                cursor.execute(f'LISTEN "{self._channel}"')
+            self._listening.set()
+            self._tell(LOOK_AGAIN)
+            while not self._closed:
+                self._receive(conn)
+        finally:
+            with suppress(psycopg2.Error):
+                conn.close()
+
+    def _receive(self, conn: PsycopgConnection) -> None:
+        if not _readable(PROBE_SECONDS, conn.fileno(), self._wake_read):
+            with conn.cursor() as cursor:
+                cursor.execute("SELECT 1")
+        conn.poll()
+        while conn.notifies:
+            self._tell(conn.notifies.pop(0).payload)
+
+    def _tell(self, payload: str) -> None:
+        for callback in self._callbacks:
+            try:
+                callback(payload)
+            except Exception:
+                log.exception("a listener failed on %r; the others are told all the same", payload)
+
+    def _sleep(self, seconds: float) -> None:
+        _readable(seconds, self._wake_read)
+
+
+def _readable(seconds: float, *files: int) -> bool:
+    """Wait for one of `files`. poll, since select refuses file numbers above 1023."""
+    poll = select.poll()
+    for file in files:
+        poll.register(file, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))

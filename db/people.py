@@ -1,0 +1,233 @@
+"""Users, teams and their quotas. The daily quota is taken under row locks, user first, then team (decision 8)."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+from uuid import UUID
+
+from sqlalchemy import ColumnElement, Connection, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from db import tables
+from db.errors import NotFoundError
+from db.seeds import PREFECT_USER
+from model.ids import TeamId, UserId
+
+Scope = Literal["user", "team"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quota:
+    """How many runs may be admitted at the same time, and submitted on one day (UTC)."""
+
+    max_concurrent_tests: int
+    max_daily_tests: int
+
+
+USER_QUOTA = Quota(max_concurrent_tests=10, max_daily_tests=100)
+TEAM_QUOTA = Quota(max_concurrent_tests=50, max_daily_tests=1000)
+"""What the original design gives; it stands in where a row says nothing."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class User:
+    """A person or a service that runs count for."""
+
+    user_id: UserId
+    username: str
+    email: str
+    team_id: TeamId | None
+    team_name: str | None
+    roles: tuple[str, ...]
+    quota: Quota
+    active: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Team:
+    """A team and what all its members may use together."""
+
+    team_id: TeamId
+    team_name: str
+    quota: Quota
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverQuota:
+    """The daily quota does not suffice. A value, not an error: nothing was written."""
+
+    scope: Scope
+    name: str
+    limit: int
+    used: int
+    asked: int
+    resets_at: datetime
+
+    def __str__(self) -> str:
+        return (
+            f"the daily quota of {self.scope} {self.name} is {self.limit} runs; {self.used} are used and {self.asked} "
+            f"more were asked for. It starts anew at {self.resets_at:%Y-%m-%d %H:%M} UTC."
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """A quota, and how much of it is used now."""
+
+    scope: Scope
+    name: str
+    quota: Quota
+    concurrent: int
+    today: int
+
+    @property
+    def remaining_today(self) -> int:
+        """Runs that may still be submitted today."""
+        return max(0, self.quota.max_daily_tests - self.today)
+
+
+def user(conn: Connection, name_or_id: str | UUID) -> User:
+    """Return a user by name or id. Raises: NotFoundError."""
+    column = tables.User.user_id if isinstance(name_or_id, UUID) else tables.User.username
+    row = conn.execute(_users().where(column == name_or_id)).one_or_none()
+    if row is None:
+        raise NotFoundError("user", name_or_id)
+    return User(
+        user_id=UserId(row.user_id),
+        username=row.username,
+        email=row.email,
+        team_id=TeamId(row.team_id) if row.team_id else None,
+        team_name=row.team_name,
+        roles=tuple(row.roles),
+        quota=_quota(row.quota, USER_QUOTA),
+        active=row.active,
+    )
+
+
+def team(conn: Connection, name_or_id: str | UUID) -> Team:
+    """Return a team by name or id. Raises: NotFoundError."""
+    column = tables.Team.team_id if isinstance(name_or_id, UUID) else tables.Team.team_name
+    query = select(tables.Team.team_id, tables.Team.team_name, tables.Team.quota).where(column == name_or_id)
+    row = conn.execute(query).one_or_none()
+    if row is None:
+        raise NotFoundError("team", name_or_id)
+    return Team(team_id=TeamId(row.team_id), team_name=row.team_name, quota=_quota(row.quota, TEAM_QUOTA))
+
+
+def set_quota(conn: Connection, scope: Scope, name: str, quota: Quota) -> None:
+    """Give a user or a team a quota. Raises: NotFoundError."""
+    table, column = _of(scope)
+    value = {"max_concurrent_tests": quota.max_concurrent_tests, "max_daily_tests": quota.max_daily_tests}
+    changed = conn.execute(update(table).where(column == name).values(quota=table.quota.concat(value)))
+    if changed.rowcount == 0:
+        raise NotFoundError(scope, name)
+
+
+def take_daily(conn: Connection, user_id: UserId, count: int, now: datetime) -> OverQuota | None:
+    """Hold the quota of a user and of his team for `count` more runs, until this transaction has written them.
+
+    Whoever comes at the same time waits here, and then counts what we wrote: lock first, count in a later statement.
+    The lock lets foreign keys pass, so that a transaction that has already written a definition cannot deadlock.
+    """
+    who = _locked(conn, "user", user_id)
+    if over := _over(conn, who, tables.TestExecution.submitted_by == user_id, count, now):
+        return over
+    if who.team_id is None:
+        return None
+    team_row = _locked(conn, "team", who.team_id)
+    return _over(conn, team_row, tables.TestExecution.team_id == who.team_id, count, now)
+
+
+def quota_usage(conn: Connection, name_or_id: str | UUID, now: datetime) -> tuple[Usage, ...]:
+    """Return what a user, and the user's team if there is one, have used. Raises: NotFoundError."""
+    who = user(conn, name_or_id)
+    usages = [_usage(conn, "user", who.user_id, who.username, who.quota, now)]
+    if who.team_id is not None:
+        theirs = team(conn, who.team_id)
+        usages.append(_usage(conn, "team", theirs.team_id, theirs.team_name, theirs.quota, now))
+    return tuple(usages)
+
+
+def deployment_user(conn: Connection, deployment: str) -> UserId:
+    """Return the user that runs of a Prefect deployment (`flow/name`) count for."""
+    query = select(tables.DeploymentUser.user_id).where(tables.DeploymentUser.deployment == deployment)
+    found = conn.execute(query).scalar_one_or_none()
+    return PREFECT_USER if found is None else UserId(found)
+
+
+def bind_deployment(conn: Connection, deployment: str, user_id: UserId) -> None:
+    """Let the runs of a deployment count for a user from now on."""
+    row = insert(tables.DeploymentUser).values(deployment=deployment, user_id=user_id)
+    conn.execute(row.on_conflict_do_update(index_elements=["deployment"], set_={"user_id": user_id}))
+
+
+def day(now: datetime) -> datetime:
+    """Return the last midnight in UTC, from which the daily quota counts."""
+    return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Locked:
+    scope: Scope
+    name: str
+    limit: int
+    team_id: TeamId | None
+
+
+def _locked(conn: Connection, scope: Scope, key: UUID) -> _Locked:
+    if scope == "user":
+        columns = (tables.User.username, tables.User.quota, tables.User.team_id)
+        query = select(*columns).where(tables.User.user_id == key)
+    else:
+        query = select(tables.Team.team_name, tables.Team.quota, tables.Team.team_id)
+        query = query.where(tables.Team.team_id == key)
+    row = conn.execute(query.with_for_update(key_share=True)).one_or_none()
+    if row is None:
+        raise NotFoundError(scope, key)
+    name, quota, team_id = row
+    limit = _quota(quota, USER_QUOTA if scope == "user" else TEAM_QUOTA).max_daily_tests
+    return _Locked(scope=scope, name=name, limit=limit, team_id=team_id)
+
+
+def _over(
+    conn: Connection, who: _Locked, whose: ColumnElement[bool], count: int, now: datetime
+) -> OverQuota | None:
+    used = _today(conn, whose, now)
+    if used + count <= who.limit:
+        return None
+    resets_at = day(now) + timedelta(days=1)
+    return OverQuota(scope=who.scope, name=who.name, limit=who.limit, used=used, asked=count, resets_at=resets_at)
+
+
+def _today(conn: Connection, whose: ColumnElement[bool], now: datetime) -> int:
+    query = select(func.count()).where(whose, tables.TestExecution.submitted_at >= day(now))
+    return conn.execute(query).scalar_one()
+
+
+def _usage(conn: Connection, scope: Scope, key: UUID, name: str, quota: Quota, now: datetime) -> Usage:  # noqa: PLR0913
+    mine = tables.TestExecution.submitted_by == key if scope == "user" else tables.TestExecution.team_id == key
+    place = tables.QueueRow.user_id == key if scope == "user" else tables.QueueRow.team_id == key
+    admitted = select(func.count()).where(place, tables.QueueRow.state == "admitted")
+    return Usage(
+        scope=scope,
+        name=name,
+        quota=quota,
+        concurrent=conn.execute(admitted).scalar_one(),
+        today=_today(conn, mine, now),
+    )
+
+
+def _users() -> Any:
+    return select(tables.User, tables.Team.team_name).join_from(tables.User, tables.Team, isouter=True)
+
+
+def _of(scope: Scope) -> tuple[Any, Any]:
+    return (tables.User, tables.User.username) if scope == "user" else (tables.Team, tables.Team.team_name)
+
+
+def _quota(stored: Mapping[str, int], default: Quota) -> Quota:
+    return Quota(
+        max_concurrent_tests=int(stored.get("max_concurrent_tests", default.max_concurrent_tests)),
+        max_daily_tests=int(stored.get("max_daily_tests", default.max_daily_tests)),
+    )

@@ -1,0 +1,388 @@
+"""The tables. Names and columns are those of the original design (lld.md, section 5), with times that know their zone."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, literal_column, text
+from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import String, Text
+
+NOW = text("now()")
+NEW_ID = text("gen_random_uuid()")
+EMPTY_OBJECT = text("'{}'::jsonb")
+EMPTY_LIST = text("'[]'::jsonb")
+USER_QUOTA = text("""'{"max_concurrent_tests": 10, "max_daily_tests": 100}'::jsonb""")
+TEAM_QUOTA = text("""'{"max_concurrent_tests": 50, "max_daily_tests": 1000}'::jsonb""")
+STATUSES = "'queued', 'running', 'completed', 'failed', 'cancelled', 'timeout'"
+
+PHASES = "'waiting', 'backoff', 'admitted', 'launching', 'running', 'collecting', 'ended'"
+
+
+class Base(DeclarativeBase):
+    """All tables of Assay; Prefect's live in a database of their own."""
+
+    __test__ = False  # no test class, whatever pytest thinks of the names
+
+    type_annotation_map = {  # noqa: RUF012  SQLAlchemy's own form
+        datetime: TIMESTAMP(timezone=True),
+        dict[str, Any]: JSONB,
+        list[Any]: JSONB,
+        str: Text,
+    }
+
+
+class Team(Base):
+    """A team, its quota and settings."""
+
+    __tablename__ = "teams"
+
+    team_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
+    team_name: Mapped[str] = mapped_column(String(100), unique=True)
+    quota: Mapped[dict[str, Any]] = mapped_column(server_default=TEAM_QUOTA)
+    settings: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class User(Base):
+    """A person or a service. `password_hash` is '!' for who cannot log in."""
+
+    __tablename__ = "users"
+    __table_args__ = (Index("idx_users_email", "email"), Index("idx_users_team", "team_id"))
+
+    user_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
+    username: Mapped[str] = mapped_column(String(100), unique=True)
+    email: Mapped[str] = mapped_column(String(255), unique=True)
+    password_hash: Mapped[str] = mapped_column(String(255))
+    team_id: Mapped[UUID | None] = mapped_column(ForeignKey("teams.team_id"))
+    roles: Mapped[list[Any]] = mapped_column(server_default=EMPTY_LIST)
+    quota: Mapped[dict[str, Any]] = mapped_column(server_default=USER_QUOTA)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    last_login: Mapped[datetime | None]
+    active: Mapped[bool] = mapped_column(server_default=text("true"))
+
+
+class TestDefinition(Base):
+    """What is run: unique by owner, name and version, where the version is a digest of everything that is run."""
+
+    __tablename__ = "test_definitions"
+    __table_args__ = (
+        CheckConstraint(
+            "type IN ('selenium', 'cypress', 'postman', 'k6', 'playwright', 'pytest', 'custom')", name="valid_type"
+        ),
+        UniqueConstraint("owner_id", "name", "version", name="one_definition_a_version"),
+        Index("idx_test_definitions_owner", "owner_id", postgresql_where=text("deleted = false")),
+        Index("idx_test_definitions_type", "type", postgresql_where=text("deleted = false")),
+        Index("idx_test_definitions_metadata", "metadata", postgresql_using="gin"),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
+    name: Mapped[str] = mapped_column(String(255))
+    type: Mapped[str] = mapped_column(String(50))
+    owner_id: Mapped[UUID] = mapped_column(ForeignKey("users.user_id"))
+    content: Mapped[dict[str, Any]]
+    resources: Mapped[dict[str, Any]]
+    config: Mapped[dict[str, Any]]
+    run: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    """command, arguments, junit, setup, env: what the original design has no column for."""
+    meta: Mapped[dict[str, Any]] = mapped_column("metadata", server_default=EMPTY_OBJECT)
+    """labels, tags, priority."""
+    version: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    updated_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    deleted: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class TestTag(Base):
+    """A tag of a definition; `tag_value` is empty for a plain tag."""
+
+    __tablename__ = "test_tags"
+    __table_args__ = (
+        UniqueConstraint("definition_id", "tag_name", "tag_value", name="one_tag_once"),
+        Index("idx_test_tags_name", "tag_name", "tag_value"),
+    )
+
+    tag_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
+    definition_id: Mapped[UUID] = mapped_column(ForeignKey("test_definitions.id", ondelete="CASCADE"))
+    tag_name: Mapped[str] = mapped_column(String(255))
+    tag_value: Mapped[str] = mapped_column(String(255), server_default="")
+
+
+class Pool(Base):
+    """Capacity that one gate guards, and its settings (SchedulerConfig of the original design)."""
+
+    __tablename__ = "pools"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    max_concurrent_tests: Mapped[int] = mapped_column(server_default=text("100"))
+    scheduling_interval_seconds: Mapped[float] = mapped_column(server_default=text("1"))
+    default_node_selector: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    enable_spot_instances: Mapped[bool] = mapped_column(server_default=text("false"))
+    target_node_utilization: Mapped[float] = mapped_column(server_default=text("0.7"))
+    strategy: Mapped[str] = mapped_column(String(20), server_default="PRIORITY")
+    ageing_limit_seconds: Mapped[float] = mapped_column(server_default=text("3600"))
+    fixed_nodes: Mapped[bool] = mapped_column(server_default=text("false"))
+    annotated_at: Mapped[datetime | None]
+    """When a pass last wrote the reasons and positions of the waiting runs."""
+    version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+
+
+class SuiteRun(Base):
+    """One run of a suite; its tests point to it."""
+
+    __tablename__ = "suite_runs"
+    __table_args__ = (
+        CheckConstraint(f"status IN ({STATUSES}, 'skipped')", name="valid_suite_status"),
+        Index("idx_suite_runs_name", "name", "submitted_at"),
+    )
+
+    suite_run_id: Mapped[UUID] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(255))
+    definition: Mapped[dict[str, Any]]
+    status: Mapped[str] = mapped_column(String(20))
+    note: Mapped[str] = mapped_column(server_default="")
+    submitted_by: Mapped[UUID] = mapped_column(ForeignKey("users.user_id"))
+    submitted_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    completed_at: Mapped[datetime | None]
+    cancel_requested_at: Mapped[datetime | None]
+    cancelled_by: Mapped[str | None]
+    flow_run_id: Mapped[UUID | None] = mapped_column(unique=True)
+    prefect_settled: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class TestExecution(Base):
+    """One verdict. `epoch` is the fencing token of its last admission: a holder with an older one changes nothing."""
+
+    __tablename__ = "test_executions"
+    __table_args__ = (
+        CheckConstraint(f"status IN ({STATUSES})", name="valid_status"),
+        CheckConstraint(f"phase IN ({PHASES})", name="valid_phase"),
+        CheckConstraint("priority BETWEEN 0 AND 9", name="valid_priority"),
+        Index("idx_test_executions_definition", "definition_id"),
+        Index("idx_test_executions_status", "status"),
+        Index("idx_test_executions_submitted_at", text("submitted_at DESC")),
+        Index("idx_test_executions_user", "submitted_by", "submitted_at"),
+        Index("idx_test_executions_team", "team_id", "submitted_at"),
+        Index("idx_test_executions_suite_run", "suite_run_id"),
+        Index(
+            "idx_test_executions_suffix",
+            literal_column("reverse(replace(execution_id::text, '-', ''))").label("suffix"),
+            postgresql_ops={"suffix": "text_pattern_ops"},
+        ),
+        Index(
+            "idx_test_executions_unsettled",
+            "completed_at",
+            postgresql_where=text("prefect_settled = false AND completed_at IS NOT NULL"),
+        ),
+    )
+
+    execution_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
+    definition_id: Mapped[UUID] = mapped_column(ForeignKey("test_definitions.id"))
+    status: Mapped[str] = mapped_column(String(50))
+    phase: Mapped[str] = mapped_column(String(20))
+    epoch: Mapped[int] = mapped_column(server_default=text("0"))
+    priority: Mapped[int] = mapped_column(server_default=text("5"))
+    door: Mapped[str] = mapped_column(String(20))
+    pool: Mapped[str] = mapped_column(ForeignKey("pools.name"))
+    submitted_by: Mapped[UUID] = mapped_column(ForeignKey("users.user_id"))
+    team_id: Mapped[UUID | None] = mapped_column(ForeignKey("teams.team_id"))
+    submitted_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    started_at: Mapped[datetime | None]
+    completed_at: Mapped[datetime | None]
+    retry_count: Mapped[int] = mapped_column(server_default=text("0"))
+    infrastructure_count: Mapped[int] = mapped_column(server_default=text("0"))
+    pod_name: Mapped[str | None] = mapped_column(String(255))
+    node_name: Mapped[str | None] = mapped_column(String(255))
+    metrics: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    progress: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    failure_reason: Mapped[str | None] = mapped_column(String(30))
+    detail: Mapped[str] = mapped_column(server_default="")
+    cancel_requested_at: Mapped[datetime | None]
+    cancelled_by: Mapped[str | None]
+    retried_from: Mapped[UUID | None] = mapped_column(ForeignKey("test_executions.execution_id"))
+    suite_run_id: Mapped[UUID | None] = mapped_column(ForeignKey("suite_runs.suite_run_id"))
+    flow_run_id: Mapped[UUID | None] = mapped_column(unique=True)
+    prefect_settled: Mapped[bool] = mapped_column(server_default=text("false"))
+    """True once Prefect is known to show the verdict too; the reconciler works on the others."""
+
+
+class TestAttempt(Base):
+    """One launch for an execution; written when it starts, closed when it ends."""
+
+    __tablename__ = "test_attempts"
+    __table_args__ = (
+        CheckConstraint("cause IN ('first', 'retry', 'infrastructure', 'preempted')", name="valid_cause"),
+    )
+
+    execution_id: Mapped[UUID] = mapped_column(
+        ForeignKey("test_executions.execution_id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True)
+    epoch: Mapped[int]
+    cause: Mapped[str] = mapped_column(String(20))
+    node: Mapped[str | None] = mapped_column(String(255))
+    started_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    ended_at: Mapped[datetime | None]
+    exit_code: Mapped[int | None]
+    status: Mapped[str | None] = mapped_column(String(50))
+    failure_reason: Mapped[str | None] = mapped_column(String(30))
+    detail: Mapped[str] = mapped_column(server_default="")
+
+
+class TestResult(Base):
+    """One test's outcome in one attempt."""
+
+    __tablename__ = "test_results"
+    __table_args__ = (
+        CheckConstraint("status IN ('passed', 'failed', 'skipped')", name="valid_result_status"),
+        UniqueConstraint("execution_id", "attempt", "test_name", name="one_result_a_test"),
+        Index("idx_test_results_execution", "execution_id"),
+        Index("idx_test_results_status", "status"),
+        Index("idx_test_results_name", "test_name"),
+    )
+
+    result_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
+    execution_id: Mapped[UUID] = mapped_column(ForeignKey("test_executions.execution_id", ondelete="CASCADE"))
+    attempt: Mapped[int] = mapped_column(server_default=text("1"))
+    test_name: Mapped[str] = mapped_column(String(500))
+    status: Mapped[str] = mapped_column(String(20))
+    duration_ms: Mapped[int]
+    error_message: Mapped[str | None]
+    stack_trace: Mapped[str | None]
+    assertions: Mapped[list[Any]] = mapped_column(server_default=EMPTY_LIST)
+    executed_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class TestArtifact(Base):
+    """A file that a run left. `s3_path` holds its URI, `file:` or `s3:`; the name is the original design's."""
+
+    __tablename__ = "test_artifacts"
+    __table_args__ = (
+        CheckConstraint(
+            "artifact_type IN ('screenshot', 'video', 'log', 'report', 'other')", name="valid_artifact_type"
+        ),
+        UniqueConstraint("execution_id", "attempt", "file_name", name="one_artifact_a_name"),
+        Index("idx_test_artifacts_execution", "execution_id"),
+        Index("idx_test_artifacts_type", "artifact_type"),
+    )
+
+    artifact_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
+    execution_id: Mapped[UUID] = mapped_column(ForeignKey("test_executions.execution_id", ondelete="CASCADE"))
+    attempt: Mapped[int] = mapped_column(server_default=text("1"))
+    artifact_type: Mapped[str] = mapped_column(String(50))
+    file_name: Mapped[str] = mapped_column(String(500))
+    s3_path: Mapped[str] = mapped_column(String(1000))
+    file_size_bytes: Mapped[int] = mapped_column(BigInteger)
+    content_type: Mapped[str | None] = mapped_column(String(100))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class QueueRow(Base):
+    """A run that waits or holds a place; deleted when it ends, so that the table stays small (facts of the gate, 13)."""
+
+    __tablename__ = "queue"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'admitted')", name="valid_queue_state"),
+        Index("idx_queue_waiting", "pool", "priority", "seq", postgresql_where=text("state = 'waiting'")),
+        Index("idx_queue_oldest", "pool", "seq", postgresql_where=text("state = 'waiting'")),
+        Index("idx_queue_shape", "pool", "priority", "shape", "seq", postgresql_where=text("state = 'waiting'")),
+        Index("idx_queue_admitted", "pool", postgresql_where=text("state = 'admitted'")),
+        {"postgresql_with": {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.01}},
+    )
+
+    execution_id: Mapped[UUID] = mapped_column(
+        ForeignKey("test_executions.execution_id", ondelete="CASCADE"), primary_key=True
+    )
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    """The order of arrival; kept when the run goes back to wait."""
+    pool: Mapped[str] = mapped_column(String(100))
+    state: Mapped[str] = mapped_column(String(10), server_default="waiting")
+    priority: Mapped[int]
+    enqueued_at: Mapped[datetime]
+    not_before: Mapped[datetime | None]
+    user_id: Mapped[UUID]
+    team_id: Mapped[UUID | None]
+    cpu_milli: Mapped[int] = mapped_column(BigInteger)
+    memory_bytes: Mapped[int] = mapped_column(BigInteger)
+    ephemeral_bytes: Mapped[int] = mapped_column(BigInteger)
+    gpu: Mapped[int]
+    constraints: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    """node selector, tolerations, affinity, nodes to avoid."""
+    shape: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """Digest of owner, amounts and constraints: a pass reads the first few of each shape, however deep the queue is."""
+    epoch: Mapped[int] = mapped_column(server_default=text("0"))
+    node: Mapped[str | None] = mapped_column(String(255))
+    nominated: Mapped[str | None] = mapped_column(String(255))
+    """The node that is kept free for this run, which waits for longer than the ageing limit."""
+    admitted_at: Mapped[datetime | None]
+    host: Mapped[str | None] = mapped_column(String(255))
+    """The worker in which this run's flow already waits; it has the first right to run it."""
+    reason: Mapped[str] = mapped_column(server_default="")
+    position: Mapped[int | None]
+    decision: Mapped[dict[str, Any] | None]
+
+
+class Lease(Base):
+    """Who holds an admitted run, and until when by the database's clock. No row: nobody has taken it up yet."""
+
+    __tablename__ = "leases"
+    __table_args__ = (Index("idx_leases_holder", "holder"),)
+
+    execution_id: Mapped[UUID] = mapped_column(
+        ForeignKey("queue.execution_id", ondelete="CASCADE"), primary_key=True
+    )
+    epoch: Mapped[int]
+    holder: Mapped[str] = mapped_column(String(255))
+    acquired_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime]
+
+
+class Worker(Base):
+    """A worker process that is alive until `expires_at`. With none alive nothing is admitted."""
+
+    __tablename__ = "workers"
+
+    worker_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    pool: Mapped[str] = mapped_column(String(100))
+    started_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime]
+    draining: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class Node(Base):
+    """The last known facts of a node, written by whoever watches it."""
+
+    __tablename__ = "nodes"
+
+    pool: Mapped[str] = mapped_column(String(100), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    cpu_milli: Mapped[int] = mapped_column(BigInteger)
+    memory_bytes: Mapped[int] = mapped_column(BigInteger)
+    ephemeral_bytes: Mapped[int] = mapped_column(BigInteger)
+    gpu: Mapped[int] = mapped_column(server_default=text("0"))
+    pods: Mapped[int] = mapped_column(server_default=text("110"))
+    labels: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    taints: Mapped[list[Any]] = mapped_column(server_default=EMPTY_LIST)
+    ready: Mapped[bool] = mapped_column(server_default=text("true"))
+    observed_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class Secret(Base):
+    """A secret by reference (`env:`, `file:`, `kubernetes:`), never by value. An empty team means everybody's."""
+
+    __tablename__ = "secrets"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    team: Mapped[str] = mapped_column(String(100), primary_key=True, server_default="")
+    reference: Mapped[str] = mapped_column(String(1000))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class DeploymentUser(Base):
+    """The user that runs of a Prefect deployment count for; the service user `prefect` where there is no row."""
+
+    __tablename__ = "deployment_users"
+
+    deployment: Mapped[str] = mapped_column(String(300), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.user_id"))

@@ -1,0 +1,2 @@
+"""The framework that tests event-driven systems. Empty until its issue.
+"""

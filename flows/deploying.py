@@ -1,0 +1,116 @@
+"""Makes Prefect know our flows: the work pool, the deployments of prefect.yaml, and those of suite files.
+
+`python -m flows.deploying` does all that `assay up` needs; it changes nothing that is already right.
+"""
+
+import asyncio
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import Flow
+from prefect.utilities.callables import parameter_schema
+
+from flows.settings import WORK_POOL
+from flows.suite_run import suite_run
+from flows.test_run import test_run
+from flows.worker import AssayWorker
+from model.suite import Schedule, Suite
+
+FLOWS: dict[str, tuple[Flow[..., Any], str]] = {
+    "test-run": (test_run, "flows.test_run.test_run"),
+    "suite-run": (suite_run, "flows.suite_run.suite_run"),
+}
+PROJECT = Path("prefect.yaml")
+
+
+async def ensure_pool(client: PrefectClient) -> None:
+    """Make the work pool of our worker type where it is missing."""
+    try:
+        await client.read_work_pool(WORK_POOL)
+    except ObjectNotFound:
+        template = AssayWorker.get_default_base_job_template()
+        await client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type=AssayWorker.type, base_job_template=template))
+
+
+async def deploy_project(client: PrefectClient, project: Path = PROJECT) -> list[str]:
+    """Make the deployments that prefect.yaml names. Returns: their names, `flow/deployment`."""
+    described = yaml.safe_load(project.read_text())["deployments"]
+    await ensure_pool(client)
+    return [await _deploy_entry(client, entry) for entry in described]
+
+
+async def deploy_suite(client: PrefectClient, suite: Suite, parameters: dict[str, Any]) -> str:
+    """Make or update `suite-run/<name>` with exactly the schedules of the suite file. Returns: its name."""
+    await ensure_pool(client)
+    return await _deploy(
+        client,
+        "suite-run",
+        {
+            "name": suite.name,
+            "description": suite.description,
+            "parameters": parameters,
+            "tags": ["suite"],
+            "schedules": [_schedule(schedule) for schedule in suite.schedules],
+        },
+    )
+
+
+async def _deploy_entry(client: PrefectClient, entry: dict[str, Any]) -> str:
+    """Make one deployment of prefect.yaml."""
+    flow_name = next(name for name, (_, entrypoint) in FLOWS.items() if entrypoint == entry["entrypoint"])
+    schedules = [_schedule_entry(schedule) for schedule in entry.get("schedules", [])]
+    return await _deploy(client, flow_name, {**entry, "schedules": schedules})
+
+
+async def _deploy(client: PrefectClient, flow_name: str, entry: dict[str, Any]) -> str:
+    flow, entrypoint = FLOWS[flow_name]
+    await client.create_deployment(
+        flow_id=await client.create_flow(flow),
+        name=entry["name"],
+        description=entry.get("description") or flow.description,
+        entrypoint=entrypoint,
+        work_pool_name=WORK_POOL,
+        parameters=entry.get("parameters") or {},
+        tags=entry.get("tags") or [],
+        schedules=entry["schedules"],
+        parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
+        enforce_parameter_schema=False,  # our own check finds every problem at once, with its path
+        pull_steps=[],
+    )
+    return f"{flow_name}/{entry['name']}"
+
+
+def _schedule(schedule: Schedule) -> DeploymentScheduleCreate:
+    return _schedule_entry({"cron": schedule.cron, "interval": schedule.interval, "timezone": schedule.timezone})
+
+
+def _schedule_entry(entry: dict[str, Any]) -> DeploymentScheduleCreate:
+    """Read a schedule as prefect.yaml writes it: cron or interval in seconds, and a time zone."""
+    zone = entry.get("timezone") or "UTC"
+    if entry.get("cron"):
+        return DeploymentScheduleCreate(
+            schedule=CronSchedule(cron=entry["cron"], timezone=zone), active=entry.get("active", True)
+        )
+    return DeploymentScheduleCreate(
+        schedule=IntervalSchedule(interval=entry["interval"], timezone=zone), active=entry.get("active", True)
+    )
+
+
+async def main(arguments: Sequence[str]) -> int:
+    """Deploy the project; the one optional argument is the path of its prefect.yaml."""
+    project = Path(arguments[0]) if arguments else PROJECT
+    async with get_client() as client:
+        for name in await deploy_project(client, project):
+            print(f"deployed {name}", file=sys.stderr)  # noqa: T201  progress of a command
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(sys.argv[1:])))

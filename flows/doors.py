@@ -1,0 +1,179 @@
+"""How a flow comes in: submitted by itself or found submitted, then waiting for its place, then reading its verdict."""
+
+import logging
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from prefect.client.schemas.objects import State
+from prefect.exceptions import MissingContextError
+from prefect.logging import get_run_logger
+from prefect.states import Failed
+from sqlalchemy import Connection
+
+from db import executions, gate, people, seeds
+from db.errors import NotFoundError
+from flows.house import House, house
+from flows.places import news
+from model.check import check
+from model.execution import Door, Verdict
+from model.ids import ExecutionId
+from model.problems import InvalidError
+from orchestrator import lifecycle, retry, submit
+from orchestrator.lifecycle import Place
+from orchestrator.submit import Order, OverQuota, Submitted
+
+LOOK_AGAIN = 10.0
+"""Seconds after which a waiting flow looks by itself, should a notification have been lost."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Carried:
+    """The flow run that is being carried: who started it, and for when."""
+
+    flow_run_id: UUID
+    deployment: str
+    deployment_id: UUID | None = None
+    due: datetime | None = None
+    scheduled: bool = False
+
+
+CARRIED: ContextVar[Carried | None] = ContextVar("carried", default=None)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """An execution that this flow stands for."""
+
+    execution_id: ExecutionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The request was wrong or over quota: nothing was written."""
+
+    state: State[None]
+
+
+async def enter(test: Mapping[str, Any] | None, execution_id: UUID | str | None) -> Run | Refused:
+    """Find or make the execution of this flow run. The same flow run comes to the same execution, however often."""
+    if (test is None) == (execution_id is None):
+        return _refused("give exactly one of `test` and `execution_id`")
+    if execution_id is not None:
+        return await _known(str(execution_id))
+    return await _submitted(test)
+
+
+async def admitted(run: Run) -> Place | None:
+    """Wait until the gate gives this run a place; None when the run has ended meanwhile."""
+    here = house()
+    await here.db.run_patiently(lambda conn: gate.host(conn, run.execution_id, here.settings.worker))
+    with here.places.listening(str(run.execution_id)) as event:
+        told = ""
+        while True:
+            if (place := here.places.take(run.execution_id)) is not None:
+                return place
+            waiting = await here.db.run_patiently(lambda conn: _standing(conn, run.execution_id))
+            if waiting is None:
+                return None
+            if waiting != told:
+                say(waiting)
+                told = waiting
+            await news(event, LOOK_AGAIN)
+
+
+async def verdict(run: Run) -> Verdict:
+    """Read how the run ended."""
+    found = await house().db.run_patiently(lambda conn: lifecycle.verdict_of(conn, run.execution_id))
+    if found is None:
+        msg = f"run {run.execution_id} has no verdict yet"
+        raise RuntimeError(msg)
+    return found
+
+
+def say(line: str) -> None:
+    """Write a line into the flow run's log, or into the process's where no flow run is under way."""
+    try:
+        get_run_logger().info(line)
+    except MissingContextError:
+        logging.getLogger("assay").info(line)
+
+
+def _standing(conn: Connection, execution_id: ExecutionId) -> str | None:
+    """Return the reason why a run waits, as its owner reads it; None when it has ended."""
+    if executions.find(conn, execution_id).status.terminal:
+        return None
+    position = gate.position(conn, execution_id)
+    return f"waiting: {position.reason}" if position and position.reason else "waiting"
+
+
+async def _known(text: str) -> Run | Refused:
+    here = house()
+    carried = CARRIED.get()
+
+    def find(conn: Connection) -> ExecutionId:
+        known = executions.find(conn, ExecutionId(UUID(text))).execution_id
+        return _or_retried(conn, here, known, carried)
+
+    try:
+        return Run(execution_id=await here.db.run_patiently(find))
+    except (ValueError, NotFoundError):
+        return _refused(f"execution_id: there is no run {text}")
+
+
+async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
+    here = house()
+    carried = CARRIED.get()
+    if carried and (known := await here.db.run_patiently(lambda conn: _by_flow_run(conn, here, carried))):
+        return Run(execution_id=known)
+    try:
+        request = check(test)
+    except InvalidError as wrong:
+        return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
+    execution_id = ExecutionId(here.new_id())
+
+    def order(conn: Connection) -> Submitted | OverQuota:
+        return submit.submit(
+            conn,
+            Order(
+                request=request,
+                execution_id=execution_id,
+                user_id=people.deployment_user(conn, carried.deployment) if carried else seeds.PREFECT_USER,
+                door=Door.PREFECT,
+                now=here.now(),
+                pool=here.settings.pool,
+                flow_run_id=carried.flow_run_id if carried else None,
+            ),
+        )
+
+    try:
+        outcome = await here.db.run_patiently(order)
+    except InvalidError as wrong:
+        return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
+    if isinstance(outcome, OverQuota):
+        return Refused(state=Failed(name="OverQuota", message=str(outcome)))
+    await here.db.run_patiently(lambda conn: gate.run_pass(conn, here.settings.pool))
+    return Run(execution_id=outcome.execution_id)
+
+
+def _by_flow_run(conn: Connection, here: House, carried: Carried) -> ExecutionId | None:
+    known = executions.by_flow_run(conn, carried.flow_run_id)
+    return _or_retried(conn, here, known, carried) if known else None
+
+
+def _or_retried(conn: Connection, here: House, known: ExecutionId, carried: Carried | None) -> ExecutionId:
+    """Return the run itself, or a new run of its definition when a person pressed Retry on a finished one."""
+    if carried is None or not executions.is_settled(conn, known, carried.flow_run_id):
+        return known
+    executions.unlink_flow_run(conn, known)
+    again = retry.retry(conn, known, retry.Again(by="prefect", now=here.now(), new_id=ExecutionId(here.new_id())))
+    executions.link_flow_run(conn, again.execution_id, carried.flow_run_id)
+    return again.execution_id
+
+
+def _refused(*lines: str) -> Refused:
+    heading = "refused, nothing was queued"
+    return Refused(state=Failed(name="Refused", message="\n".join([heading, *lines])))

@@ -1,0 +1,100 @@
+"""The worker's wiring: which database, which stores, which clock. Opened once a process by `worker_main`, or by a test."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import ParamSpec, TypeVar
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+
+from cluster.artifacts import ArtifactStore
+from cluster.logs import LogStore
+from db.engine import Database
+from db.listen import Listener
+from flows.places import Places
+from flows.settings import Settings
+from model.ids import uuid7
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+BLOCKING_THREADS = 8
+
+
+@dataclass(slots=True, kw_only=True)
+class House:
+    """What a worker's flows share. `blocking` carries file and process calls, so that the loop never waits for them."""
+
+    settings: Settings
+    client: PrefectClient
+    db: Database
+    listener: Listener
+    places: Places
+    logs: LogStore
+    artifacts: ArtifactStore
+    random: random.Random = field(default_factory=random.SystemRandom)
+    blocking: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="assay-files")
+    )
+
+    async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a blocking call beside the loop."""
+        return await asyncio.get_running_loop().run_in_executor(self.blocking, lambda: work(*args, **kwargs))
+
+    def now(self) -> datetime:
+        """Read the clock: here, and nowhere else in the worker."""
+        return datetime.now(UTC)  # noqa: TID251  the wiring is where the clock is read
+
+    def new_id(self) -> UUID:
+        """Make a new identifier."""
+        return uuid7(self.now(), self.random)
+
+    def close(self) -> None:
+        """Let go of connections and threads; the tests that run are left alone."""
+        self.listener.close()
+        self.blocking.shutdown(wait=False, cancel_futures=True)
+        self.db.close()
+
+
+class NotOpenError(RuntimeError):
+    """A flow of Assay was started outside its worker. Start it through its deployment: `assay up`, then run it."""
+
+
+_open: list[House] = []
+
+
+def open_house(settings: Settings, client: PrefectClient) -> House:
+    """Wire the process and make the result the one that `house()` returns."""
+    listener = Listener(settings.database_url)
+    places = Places(asyncio.get_running_loop())
+    listener.subscribe(places.hear)
+    opened = House(
+        settings=settings,
+        client=client,
+        db=Database(settings.database_url),
+        listener=listener,
+        places=places,
+        logs=LogStore(settings.state / "logs"),
+        artifacts=ArtifactStore(settings.state / "artifacts"),
+    )
+    _open.append(opened)
+    return opened
+
+
+def close_house() -> None:
+    """Undo `open_house`."""
+    _open.pop().close()
+
+
+def house() -> House:
+    """Return the wiring of this process. Raises: NotOpenError when there is none."""
+    if not _open:
+        raise NotOpenError(
+            "this flow runs in Assay's worker only; start it by its deployment, for example "
+            "`prefect deployment run test-run/default`"
+        )
+    return _open[-1]

@@ -1,0 +1,130 @@
+"""How an attempt's process is prepared and started: content, environment, secrets, then the shim. Blocking; in a thread."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from executors.registry import tool_for
+from executors.tool import Places
+from sqlalchemy import Connection
+
+from cluster import secrets as secret_store
+from cluster.local import content, environments, processes
+from cluster.local.environment import Surroundings, environment
+from cluster.secrets import Mask
+from db import executions, gate
+from db import secrets as secret_rows
+from model.execution import Reason, Status, Verdict
+from model.request import TestRequest, TestType
+from orchestrator.lifecycle import Begun
+
+if TYPE_CHECKING:
+    from flows.house import House
+
+GRACE_SECONDS = 10.0
+"""Between TERM and KILL, when a test's time is up or it is cancelled."""
+SECRET = re.compile(r"\$\{secrets\.([a-z0-9_]+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A process that runs or has run, where its files are, and what must not appear in its log."""
+
+    handle: processes.Handle
+    places: Places
+    mask: Mask
+
+
+class LaunchError(Exception):
+    """The attempt cannot be started; its verdict says who must act."""
+
+    def __init__(self, reason: Reason, detail: str) -> None:
+        super().__init__(detail)
+        self.verdict = Verdict(status=Status.FAILED, reason=reason, detail=detail)
+
+
+def launch(here: "House", begun: Begun, folder: Path) -> Started:
+    """Prepare and start the attempt, or take up what a former holder prepared and started."""
+    env, mask = _resolved(here, begun)
+    running = processes.adopt(folder)
+    if running is not None:
+        return Started(handle=running, places=_places(here, begun.request, folder), mask=mask)
+    try:
+        places = _prepared(here, begun.request, folder)
+    except content.ContentError as wrong:
+        raise LaunchError(Reason.CONTENT, str(wrong)) from wrong
+    except environments.EnvironmentError as wrong:
+        raise LaunchError(Reason.CONFIG, str(wrong)) from wrong
+    command = tool_for(begun.request.type).command(begun.request, places)
+    spec = processes.LaunchSpec(
+        folder=folder,
+        execution_id=begun.place.execution_id,
+        attempt=begun.number,
+        argv=command.argv,
+        cwd=places.work,
+        env=environment(_around(begun, places), command.env, env),
+        time_limit_seconds=begun.request.config.timeout,
+        grace_seconds=GRACE_SECONDS,
+        memory_limit_bytes=begun.request.resources.memory_limit_bytes(),
+    )
+    return Started(handle=processes.launch(spec), places=places, mask=mask)
+
+
+def pass_gate(conn: Connection, pool: str) -> None:
+    """Try one pass of the gate, now that something changed."""
+    gate.run_pass(conn, pool)
+
+
+def _prepared(here: "House", request: TestRequest, folder: Path) -> Places:
+    """Put content and environment in place; each part is made under another name and renamed, so it is whole or absent."""
+    content.place(
+        request.content,
+        folder / "work",
+        content.Sources(store=here.settings.state / "content", allowed_hosts=here.settings.allowed_hosts),
+    )
+    return _places(here, request, folder)
+
+
+def _places(here: "House", request: TestRequest, folder: Path) -> Places:
+    work = folder / "work"
+    python = None
+    if request.type is TestType.PYTEST or request.setup.requirements:
+        requirements = work / request.setup.requirements if request.setup.requirements else None
+        python = environments.python_for(here.settings.state / "venvs", requirements)
+    return Places(
+        work=work, entry=request.content.path, results=folder / "results", home=folder / "home", python=python
+    )
+
+
+def _around(begun: Begun, places: Places) -> Surroundings:
+    return Surroundings(
+        execution_id=begun.place.execution_id,
+        attempt=begun.number,
+        home=places.home,
+        results=places.results,
+        python=places.python,
+    )
+
+
+def _resolved(here: "House", begun: Begun) -> tuple[dict[str, str], Mask]:
+    """Return the test's own variables with secrets filled in, and the mask that hides them."""
+    env = {**begun.request.env, **begun.request.config.env}
+    values: dict[str, str] = {}
+    for name in sorted({name for value in env.values() for name in SECRET.findall(value)}):
+        values[name] = _secret(here, begun, name)
+    filled = {key: SECRET.sub(lambda found: values[found[1]], value) for key, value in env.items()}
+    return filled, Mask(tuple(values.values()))
+
+
+def _secret(here: "House", begun: Begun, name: str) -> str:
+    """Resolve one secret of the run's team."""
+    reference = here.db.call(
+        lambda conn: secret_rows.reference(conn, name, executions.team_of(conn, begun.place.execution_id))
+    )
+    if reference is None:
+        raise LaunchError(Reason.CONFIG, f"secret {name} is gone; set it again with `assay secret set {name} ...`")
+    try:
+        return secret_store.resolve(reference)
+    except secret_store.SecretError as wrong:
+        raise LaunchError(Reason.CONFIG, f"secret {name}: {wrong}") from wrong

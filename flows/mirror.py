@@ -1,0 +1,111 @@
+"""Our runs as flow runs of Prefect: the outbox that shows the head of the queue there, and what it needs to know.
+
+A mirrored run is Scheduled, named "Queued", ten years ahead: Prefect's workers leave it alone and its UI shows it.
+Admission never waits for the mirror; `idempotency_key` makes two creators come to one flow run.
+"""
+
+import logging
+from datetime import timedelta
+from uuid import UUID
+
+from prefect.client.schemas.filters import FlowFilter, FlowFilterId
+from prefect.client.schemas.objects import FlowRun, State, StateType
+from prefect.client.schemas.responses import DeploymentResponse
+from sqlalchemy import Connection
+
+from db import executions, suites
+from flows.house import House
+from model.ids import ExecutionId, SuiteRunId, short
+
+HEAD = 500
+"""How much of the queue Prefect is shown."""
+BATCH = 25
+"""Runs mirrored in one go, so that the outbox never keeps Prefect from its work."""
+FAR = timedelta(days=3650)
+TEST_DEPLOYMENT = "test-run/default"
+SUITE_DEPLOYMENT = "suite-run/default"
+
+log = logging.getLogger("assay.mirror")
+
+
+class Mirror:
+    """Makes flow runs for executions and suite runs that came in by REST."""
+
+    def __init__(self, here: House) -> None:
+        self._here = here
+        self._client = here.client
+        self._deployments: dict[str, DeploymentResponse] = {}
+        self._names: dict[UUID, str] = {}
+
+    async def show_head(self) -> None:
+        """Mirror a batch of what is not in Prefect yet: waiting tests and suite runs."""
+        for suite_run_id in await self._here.db.run(lambda conn: suites.unmirrored(conn, BATCH)):
+            await self.create_suite(suite_run_id)
+        for execution_id in await self._here.db.run(lambda conn: executions.unmirrored(conn, HEAD, BATCH)):
+            await self.create(execution_id, state=self.queued())
+
+    def queued(self) -> State[None]:
+        """Return the state of a run that waits in our queue."""
+        return State(
+            type=StateType.SCHEDULED,
+            name="Queued",
+            message="waits in Assay's queue; `assay show` tells its position and why",
+            state_details={"scheduled_time": self._here.now() + FAR},
+        )
+
+    async def create(self, execution_id: ExecutionId, *, state: State[None]) -> FlowRun:
+        """Make the flow run of an execution in the given state, and write it into our row."""
+        name = await self._here.db.run(lambda conn: _title(conn, execution_id))
+        deployment = await self.deployment(TEST_DEPLOYMENT)
+        flow_run = await self._client.create_flow_run_from_deployment(
+            deployment.id,
+            parameters={"execution_id": str(execution_id)},
+            state=state,
+            name=name,
+            idempotency_key=str(execution_id),
+        )
+        await self._here.db.run(lambda conn: executions.link_flow_run(conn, execution_id, flow_run.id))
+        return await self._in_state(flow_run, state)
+
+    async def create_suite(self, suite_run_id: SuiteRunId) -> None:
+        """Make the flow run of a suite run; it starts at once, since a suite holds no place."""
+        deployment = await self.deployment(SUITE_DEPLOYMENT)
+        flow_run = await self._client.create_flow_run_from_deployment(
+            deployment.id,
+            parameters={"suite_run_id": str(suite_run_id)},
+            idempotency_key=str(suite_run_id),
+        )
+        await self._here.db.run(lambda conn: suites.link_flow_run(conn, suite_run_id, flow_run.id))
+
+    async def deployment(self, name: str) -> DeploymentResponse:
+        """Return a deployment by its name, read once. Raises: ObjectNotFound until `assay up` has deployed it."""
+        if name not in self._deployments:
+            self._deployments[name] = await self._client.read_deployment_by_name(name)
+        return self._deployments[name]
+
+    async def deployment_name(self, flow_run: FlowRun) -> str:
+        """Return `flow/deployment` of a flow run, empty where it has none."""
+        if flow_run.deployment_id is None:
+            return ""
+        if flow_run.deployment_id not in self._names:
+            deployment = await self._client.read_deployment(flow_run.deployment_id)
+            flows = await self._client.read_flows(
+                flow_filter=FlowFilter(id=FlowFilterId(any_=[deployment.flow_id])), limit=1
+            )
+            self._names[flow_run.deployment_id] = f"{flows[0].name if flows else ''}/{deployment.name}"
+        return self._names[flow_run.deployment_id]
+
+    def forget_deployments(self) -> None:
+        """Read the deployments anew: they may have been made again."""
+        self._deployments.clear()
+
+    async def _in_state(self, flow_run: FlowRun, wanted: State[None]) -> FlowRun:
+        """An idempotent second creation keeps the first one's state; bring it to the wanted one."""
+        if flow_run.state is None or flow_run.state.name != wanted.name:
+            await self._client.set_flow_run_state(flow_run.id, wanted, force=True)
+            return await self._client.read_flow_run(flow_run.id)
+        return flow_run
+
+
+def _title(conn: Connection, execution_id: ExecutionId) -> str:
+    return f"{executions.find(conn, execution_id).name} {short(execution_id)}"

@@ -1,0 +1,87 @@
+"""What a worker does besides carrying flows: the gate's pulse, leases, this machine's facts, the mirror, the reconciler."""
+
+import asyncio
+import contextlib
+import logging
+import threading
+
+from prefect.client.orchestration import PrefectClient
+
+from cluster.local import processes
+from db import gate, leases, nodes, workers
+from flows.carrier import Carrier
+from flows.house import House, close_house, open_house
+from flows.mirror import Mirror
+from flows.reconciler import Reconciler
+from flows.settings import Settings
+from flows.suites import Orphans
+from flows.worker import every
+
+MIRROR_SECONDS = 2.0
+OBSERVE_SECONDS = 2.0
+SETTLE_SECONDS = 10.0
+NODE_SECONDS = 10.0
+
+log = logging.getLogger("assay.services")
+
+
+class Services:
+    """The standing work of one worker."""
+
+    def __init__(self, settings: Settings, client: PrefectClient) -> None:
+        self._settings = settings
+        self.here: House = open_house(settings, client)
+        self.mirror = Mirror(self.here)
+        self.carrier = Carrier(self.here, self.mirror)
+        self._orphans = Orphans(self.here, self.carrier)
+        self._reconciler = Reconciler(self.here, self.mirror)
+        self._stopping = threading.Event()
+        self.draining = False
+
+    async def open(self) -> None:
+        """Make this worker and its machine known, before anything is admitted to them."""
+        await self.here.db.run_patiently(
+            lambda conn: workers.register(conn, self._settings.worker, self._settings.pool, self._settings.lease)
+        )
+        await self._note_node()
+        threading.Thread(target=self._keep_leases, name="assay-leases", daemon=True).start()
+
+    async def run(self) -> None:
+        """Work until the process ends."""
+        settings = self._settings
+        async with asyncio.TaskGroup() as loops:
+            loops.create_task(self.carrier.run())
+            loops.create_task(every(settings.gate_interval, self._pass))
+            loops.create_task(every(NODE_SECONDS, self._note_node))
+            loops.create_task(every(MIRROR_SECONDS, self.mirror.show_head))
+            loops.create_task(every(OBSERVE_SECONDS, self._reconciler.observe))
+            loops.create_task(every(SETTLE_SECONDS, self._reconciler.settle))
+            loops.create_task(every(SETTLE_SECONDS, self._orphans.take_up))
+
+    def drain(self) -> None:
+        """Take nothing more, and let another worker go on with what this one holds."""
+        self.draining = True
+        self.carrier.drain()
+
+    def leave(self) -> None:
+        """Give all leases up and sign off; from any thread. The tests go on, and the next worker takes them up."""
+        self._stopping.set()
+        with contextlib.suppress(Exception):  # a database that is away learns it from the leases' end
+            self.here.db.call(lambda conn: leases.let_go(conn, self._settings.worker))
+            self.here.db.call(lambda conn: workers.leave(conn, self._settings.worker))
+        close_house()
+
+    async def _pass(self) -> None:
+        await self.here.db.run(lambda conn: gate.run_pass(conn, self._settings.pool))
+
+    async def _note_node(self) -> None:
+        facts = await self.here.in_thread(processes.this_node, self._settings.cpu_share)
+        await self.here.db.run(lambda conn: nodes.record(conn, self._settings.pool, [facts]))
+
+    def _keep_leases(self) -> None:
+        """Renew in a thread of its own: a loop that is busy for a while must not lose its runs."""
+        while not self._stopping.wait(self._settings.lease / 3):
+            try:
+                self.here.db.call(lambda conn: leases.renew(conn, self._settings.worker, self._settings.lease))
+            except Exception as failed:  # noqa: BLE001  tried again in a moment; the fence guards meanwhile
+                log.warning("leases were not renewed: %r", failed)

@@ -1,0 +1,43 @@
+"""What the worker process is told from outside, read once at its start."""
+
+import os
+import socket
+from dataclasses import dataclass
+from pathlib import Path
+
+WORK_POOL = "assay"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings of one worker. Durations are in seconds.
+
+    `lease`: how long a run stays this worker's after its last sign of life; short means quick take-over, long means
+    that a stall is forgiven. `prefect_limit`: Prefect-started runs taken up at once. What the gate admitted is not
+    counted, or runs that wait would keep out runs that may start. `cpu_share`: part of this machine's CPU and memory
+    that tests may use. `allowed_hosts`: private hosts that git content may come from (decision 19).
+    """
+
+    database_url: str
+    state: Path
+    worker: str
+    pool: str = "default"
+    lease: float = 20.0
+    gate_interval: float = 1.0
+    prefect_limit: int = 500
+    cpu_share: float = 1.0
+    allowed_hosts: frozenset[str] = frozenset()
+
+
+def from_environment() -> Settings:
+    """Read the settings. Raises: KeyError naming the variable that is missing."""
+    env = os.environ
+    return Settings(
+        database_url=env["DATABASE_URL"],
+        state=Path(env["ASSAY_STATE"]),
+        worker=env.get("ASSAY_WORKER_NAME") or f"{socket.gethostname()}-{os.getpid()}",
+        pool=env.get("ASSAY_POOL", "default"),
+        lease=float(env.get("ASSAY_LEASE_SECONDS", "20")),
+        cpu_share=float(env.get("ASSAY_MACHINE_SHARE", "1.0")),
+        allowed_hosts=frozenset(filter(None, env.get("ASSAY_ALLOWED_HOSTS", "").split(","))),
+    )

@@ -1,0 +1,35 @@
+"""Our verdicts as Prefect's states, by the one table of decision 6."""
+
+from prefect.client.schemas.objects import State, StateType
+from prefect.states import Cancelled, Completed, Crashed, Failed
+
+from model.execution import Reason, Status, Verdict, exit_code
+
+_FAILED_NAMES = {Reason.NO_TESTS: "NoTests", Reason.OOM_KILLED: "OutOfMemory"}
+_OURS_TO_MEND = 3
+"""The exit code of what is neither the test's fault nor its verdict: Prefect calls that Crashed."""
+
+
+def state_of(verdict: Verdict) -> State[None]:
+    """Return the final Prefect state of a verdict; its message says why in one line."""
+    message = _message(verdict)
+    if verdict.status is Status.COMPLETED:
+        return Completed(message=message)
+    if verdict.status is Status.CANCELLED:
+        return Cancelled(message=message)
+    if verdict.status is Status.TIMEOUT:
+        return Failed(name="TimedOut", message=message)
+    if exit_code(verdict.status, verdict.reason) == _OURS_TO_MEND:
+        return Crashed(message=message)
+    name = _FAILED_NAMES.get(verdict.reason) if verdict.reason else None
+    return Failed(name=name, message=message) if name else Failed(message=message)
+
+
+def agrees(state_type: StateType | None, verdict: Verdict) -> bool:
+    """True when Prefect already shows this verdict."""
+    return state_type is state_of(verdict).type
+
+
+def _message(verdict: Verdict) -> str:
+    why = f"{verdict.reason}: {verdict.detail}" if verdict.reason else verdict.detail
+    return why or verdict.status

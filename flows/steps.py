@@ -1,0 +1,205 @@
+"""The steps of an attempt: launch, watch, collect, record. Each may be called again after a crash and goes on.
+
+They are plain coroutines; `test_run` shows them in Prefect as tasks, and the carrier calls them bare when Prefect is
+away, so that a running test gets its verdict all the same.
+"""
+
+import asyncio
+import logging
+import os
+from pathlib import Path
+
+from executors.registry import tool_for
+from prefect.exceptions import Abort
+
+from cluster.local import processes
+from db import executions
+from flows import launching, windows
+from flows.house import House, house
+from flows.places import news
+from model.execution import Phase, Reason, Status, Verdict
+from model.result import Result
+from model.verdict import Ending, How, has_report, judge, whole_result
+from orchestrator import lifecycle
+from orchestrator.lifecycle import Begun, Finished, Place, Superseded
+
+PULSE = 1.0
+"""Seconds between two looks at a running test: its log, its progress, its sign of life."""
+TELL_EVERY = 5.0
+"""Seconds between two progress updates that Prefect is sent."""
+
+log = logging.getLogger("assay.steps")
+
+
+class Attempt:
+    """An attempt in this worker's hands. Not a dataclass: Prefect walks through those, and this one holds results."""
+
+    def __init__(self, begun: Begun, folder: Path) -> None:
+        self.begun = begun
+        self.folder = folder
+        self.started: launching.Started | None = None
+        self.verdict: Verdict | None = None
+        self.finished: Finished | None = None
+
+    @property
+    def place(self) -> Place:
+        """The place that this attempt holds."""
+        return self.begun.place
+
+
+def superseded() -> Abort:
+    """Return what ends a flow here and now without a word to Prefect: another worker goes on with it."""
+    return Abort("this worker does not hold the run any more")
+
+
+async def launch(place: Place) -> Attempt:
+    """Start the test's process, or find it started. Not retried by Prefect: a second call adopts by itself."""
+    here = house()
+    begun = await here.db.run_patiently(lambda conn: lifecycle.begin(conn, place))
+    if isinstance(begun, Superseded):
+        raise superseded()
+    attempt = Attempt(begun, here.settings.state / "runs" / str(place.execution_id) / str(begun.number))
+    try:
+        attempt.started = await here.in_thread(launching.launch, here, begun, attempt.folder)
+    except launching.LaunchError as failed:
+        attempt.verdict = failed.verdict
+    except (OSError, processes.LaunchError) as failed:
+        attempt.verdict = lifecycle.refused_start(f"this machine could not start it: {failed}", Reason.INFRASTRUCTURE)
+    if not await here.db.run_patiently(lambda conn: lifecycle.enter(conn, place, Phase.RUNNING)):
+        raise superseded()
+    return attempt
+
+
+async def watch(attempt: Attempt) -> Attempt:
+    """Wait until the test's process has ended; meanwhile carry its log and progress, and stop it when asked to."""
+    started = attempt.started
+    if started is None:
+        return attempt
+    here = house()
+    teller = windows.Teller(TELL_EVERY)
+    with here.places.listening(str(attempt.place.execution_id)) as event, _exit_of(started.handle, event):
+        while await here.in_thread(processes.alive, started.handle):
+            await _stop_if_cancelled(here, attempt.place, started)
+            await _carry(here, attempt, started, teller)
+            await news(event, PULSE)
+    return attempt
+
+
+async def collect(attempt: Attempt) -> Attempt:
+    """Read what the test left, and judge it."""
+    here = house()
+    if not await here.db.run_patiently(lambda conn: lifecycle.enter(conn, attempt.place, Phase.COLLECTING)):
+        raise superseded()
+    if attempt.started is not None:
+        await _append_log(here, attempt, attempt.started)
+    attempt.finished = await here.in_thread(_judged, here, attempt)
+    return attempt
+
+
+async def record(attempt: Attempt) -> Attempt:
+    """Write the results and end the run, or send it back to wait; then show it in Prefect."""
+    here = house()
+    finished = attempt.finished
+    if finished is None:
+        msg = "an attempt is collected before it is recorded"
+        raise RuntimeError(msg)
+    step = await here.db.run_patiently(lambda conn: lifecycle.finish(conn, attempt.place, finished, here.now()))
+    if isinstance(step, Superseded):
+        raise superseded()
+    await here.db.run_patiently(lambda conn: launching.pass_gate(conn, here.settings.pool))
+    await windows.show(attempt.begun, finished, step)
+    return attempt
+
+
+def _judged(here: House, attempt: Attempt) -> Finished:
+    """Read and judge, in a thread: everything here is files."""
+    place, begun, started = attempt.place, attempt.begun, attempt.started
+    if started is None:
+        verdict = attempt.verdict or lifecycle.refused_start("it was never started")
+        return Finished(number=begun.number, verdict=verdict)
+    ended = processes.exit_record(attempt.folder)
+    if ended is None:  # the shim itself was killed: what it left running has to go before anything is tried again
+        processes.sweep(place.execution_id, begun.number, attempt.folder)
+    ending = ending_of(ended)
+    report = tool_for(begun.request.type).read(begun.request, started.places)
+    verdict = judge(begun.request.type, report, ending)
+    kept = here.artifacts.keep(place.execution_id, begun.number, started.places.results)
+    return Finished(
+        number=begun.number,
+        verdict=verdict,
+        exit_code=ending.exit_code,
+        results=report.results if has_report(report) else (_whole(begun, verdict, ended),),
+        artifacts=tuple(kept),
+        metrics=figures(ended),
+    )
+
+
+def ending_of(ended: processes.ExitRecord | None) -> Ending:
+    """Return how a process ended; without a record it was lost."""
+    if ended is None:
+        return Ending(how=How.LOST, detail="its process was killed from outside, and nobody saw its end")
+    return Ending(exit_code=ended.exit_code, signal=ended.signal, how=How(ended.reason))
+
+
+def figures(ended: processes.ExitRecord | None) -> tuple[tuple[str, float], ...]:
+    """Return what a process used, by name."""
+    if ended is None:
+        return ()
+    return (
+        ("cpu_seconds", ended.cpu_seconds),
+        ("duration_seconds", ended.ended_at - ended.started_at),
+        ("peak_memory_bytes", ended.peak_memory_bytes),
+    )
+
+
+def _whole(begun: Begun, verdict: Verdict, ended: processes.ExitRecord | None) -> Result:
+    seconds = ended.ended_at - ended.started_at if ended else 0.0
+    return whole_result(begun.name, verdict, round(1000 * seconds))
+
+
+async def _stop_if_cancelled(here: House, place: Place, started: launching.Started) -> None:
+    row = await here.db.run_patiently(lambda conn: executions.find(conn, place.execution_id))
+    if row.status is not Status.RUNNING:
+        raise superseded()
+    if row.cancel_requested:
+        await here.in_thread(processes.stop, started.handle)
+
+
+async def _carry(here: House, attempt: Attempt, started: launching.Started, teller: windows.Teller) -> None:
+    """Append the new part of the log, and note the progress."""
+    await _append_log(here, attempt, started)
+    summary = await here.in_thread(tool_for(attempt.begun.request.type).progress, started.places)
+    usage = await here.in_thread(processes.usage, attempt.folder)
+    note = windows.progress(summary, usage)
+    await here.db.run_patiently(lambda conn: executions.set_progress(conn, attempt.place.execution_id, note))
+    await teller.tell(summary)
+
+
+async def _append_log(here: House, attempt: Attempt, started: launching.Started) -> None:
+    source = attempt.folder / "output.log"
+    number = attempt.begun.number
+    await here.in_thread(here.logs.append_from, source, attempt.place.execution_id, number, started.mask)
+
+
+class _exit_of:  # noqa: N801  reads as a phrase at its one use
+    """Set `event` at the moment the process ends, where the kernel offers that; the pulse covers the rest."""
+
+    def __init__(self, handle: processes.Handle, event: asyncio.Event) -> None:
+        self._handle, self._event, self._fd = handle, event, -1
+
+    def __enter__(self) -> None:
+        try:
+            self._fd = os.pidfd_open(self._handle.pid)
+        except OSError:  # it is gone already, or the kernel is older than 5.3
+            self._event.set()
+            return
+        asyncio.get_running_loop().add_reader(self._fd, self._ended)
+
+    def _ended(self) -> None:
+        asyncio.get_running_loop().remove_reader(self._fd)
+        self._event.set()
+
+    def __exit__(self, *_: object) -> None:
+        if self._fd >= 0:
+            asyncio.get_running_loop().remove_reader(self._fd)
+            os.close(self._fd)

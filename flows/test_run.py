@@ -1,0 +1,45 @@
+"""The flow of one test run: what the Prefect UI shows, a schedule starts and a CI job waits for."""
+
+from typing import Annotated, Any
+from uuid import UUID
+
+from prefect import flow, task
+from prefect.client.schemas.objects import State
+from pydantic import WithJsonSchema
+
+from flows import doors, steps
+from flows.states import state_of
+from model.check import describe_schema
+
+TestParameter = Annotated[dict[str, Any] | None, WithJsonSchema(describe_schema())]
+"""Raw on purpose: `model.check` finds every problem at once, which Prefect's own check does not."""
+
+launch = task(steps.launch, name="launch", task_run_name="launch", retries=0)
+watch = task(steps.watch, name="watch", task_run_name="watch", retries=0)
+collect = task(steps.collect, name="collect", task_run_name="collect", retries=0)
+record = task(steps.record, name="record", task_run_name="record", retries=0)
+
+
+@flow(name="test-run", validate_parameters=False, retries=0, persist_result=False)
+async def test_run(test: TestParameter = None, execution_id: UUID | None = None) -> State[None]:
+    """Run one test and end with its verdict.
+
+    Args:
+        test: What to run, as in `POST /api/v1/tests`. Give either this or `execution_id`.
+        execution_id: A run that was submitted by REST or the command; Assay fills it in by itself.
+
+    """
+    run = await doors.enter(test, execution_id)
+    if isinstance(run, doors.Refused):
+        return run.state
+
+    while (place := await doors.admitted(run)) is not None:
+        started = await launch(place)
+        ending = await watch(started)
+        finished = await collect(started, ending)
+        await record(finished)
+
+    return state_of(await doors.verdict(run))
+
+
+test_run.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks of the name

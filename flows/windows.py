@@ -1,0 +1,106 @@
+"""What people see of a run in Prefect: progress while it runs, a table and a summary at its end.
+
+A window, never a load-bearing wall: when Prefect is slow or away, nothing here holds up a run or changes its verdict.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from typing import Any
+
+from prefect.artifacts import (
+    acreate_markdown_artifact,
+    acreate_progress_artifact,
+    acreate_table_artifact,
+    aupdate_progress_artifact,
+)
+from prefect.context import get_run_context
+from prefect.exceptions import MissingContextError
+from reports.markdown import summary as summary_text
+
+from cluster.local.processes import Usage
+from model.ids import short
+from model.result import Summary
+from orchestrator.lifecycle import Begun, Finished, Next
+
+PATIENCE = 5.0
+"""Seconds that one call to Prefect may take before it is given up."""
+ROWS = 1000
+"""Rows of the result table; Prefect's own limits are near."""
+
+log = logging.getLogger("assay.windows")
+
+
+class Teller:
+    """Sends a run's progress to Prefect, not more often than every `interval` seconds."""
+
+    def __init__(self, interval: float) -> None:
+        self._interval = interval
+        self._next = 0.0
+        self._artifact: Any = None
+        self._told: Summary | None = None
+
+    async def tell(self, summary: Summary) -> None:
+        """Tell it if it is time, and there is something new."""
+        now = asyncio.get_running_loop().time()
+        if self._next == 0.0:  # a run shorter than the interval never shows a bar
+            self._next = now + self._interval
+        if now < self._next or summary == self._told or not summary.total or not _in_flow():
+            return
+        self._next, self._told = now + self._interval, summary
+        if self._artifact is None:
+            note = f"{summary.completed} of {summary.total} tests"
+            self._artifact = await _try(acreate_progress_artifact(summary.percent, key="progress", description=note))
+        else:
+            await _try(aupdate_progress_artifact(self._artifact, summary.percent))
+
+
+def progress(summary: Summary, usage: Usage | None) -> dict[str, Any]:
+    """Return the progress as the database keeps it and the API shows it."""
+    return {
+        "totalTests": summary.total,
+        "completed": summary.completed,
+        "passed": summary.passed,
+        "failed": summary.failed,
+        "skipped": summary.skipped,
+        "percentComplete": summary.percent,
+        "cpuMilli": usage.cpu_milli if usage else None,
+        "memoryBytes": usage.memory_bytes if usage else None,
+    }
+
+
+async def show(begun: Begun, finished: Finished, step: Next) -> None:
+    """Leave the table of results and the summary with links, as artifacts of the flow run."""
+    if not _in_flow():
+        return
+    suffix = short(begun.place.execution_id)
+    table = [
+        {"test": r.name, "outcome": str(r.outcome), "milliseconds": r.duration_ms, "message": r.message[:300]}
+        for r in finished.results[:ROWS]
+    ]
+    if table:
+        await _try(acreate_table_artifact(table, key=f"results-{suffix}", description=f"attempt {finished.number}"))
+    text = summary_text(begun.name, begun.place.execution_id, finished.number, finished.verdict, finished.results)
+    await _try(acreate_markdown_artifact(text, key=f"summary-{suffix}", description=_next_words(step)))
+
+
+def _next_words(step: Next) -> str:
+    cause = getattr(step, "cause", None)
+    return f"tried again: {cause}" if cause else "final"
+
+
+def _in_flow() -> bool:
+    try:
+        get_run_context()
+    except MissingContextError:
+        return False
+    return True
+
+
+async def _try(call: Awaitable[Any]) -> Any:
+    try:
+        async with asyncio.timeout(PATIENCE):
+            return await call
+    except Exception as failed:  # noqa: BLE001  whatever Prefect's client raises, the run goes on
+        log.warning("Prefect did not take an artifact: %s", failed)
+        return None

@@ -1,0 +1,167 @@
+"""Our worker type: every flow run is a coroutine in one event loop, so that starting one costs milliseconds.
+
+Registered as `assay` with Prefect (`prefect work-pool create --type assay`). Beside the runs that Prefect schedules it
+carries what our own gate admits; only the former count against its limit, else runs that wait would keep out runs that
+may start.
+"""
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+import anyio.abc
+from prefect.client.schemas.objects import FlowRun
+from prefect.client.schemas.responses import DeploymentResponse
+from prefect.context import AsyncClientContext
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import Flow, load_flow_from_entrypoint
+from prefect.states import Failed
+from prefect.workers.base import BaseJobConfiguration, BaseWorker, BaseWorkerResult
+
+from flows.settings import from_environment
+
+if TYPE_CHECKING:
+    from flows.services import Services
+
+POLL_SECONDS = 2.0
+SYNC_SECONDS = 15.0
+
+log = logging.getLogger("assay.worker")
+
+
+class AssayJobConfiguration(BaseJobConfiguration):
+    """Nothing to configure: flows run in the worker itself, tests where the gate places them."""
+
+
+class AssayWorkerResult(BaseWorkerResult):
+    """The flow run ended, in whatever state."""
+
+
+class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
+    """Runs flows in its own event loop, without a process for each."""
+
+    type = "assay"
+    job_configuration = AssayJobConfiguration
+    _description = "Runs Assay's flows inside the worker; the tests themselves run where Assay's gate places them."
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._flows: dict[str, Flow[..., Any]] = {}
+        self._services: Services | None = None
+
+    async def start(
+        self,
+        run_once: bool = False,  # noqa: FBT001, FBT002  the base class's signature
+        with_healthcheck: bool = False,  # noqa: ARG002, FBT001, FBT002  no web server inside: `assay status` asks the database
+        printer: Callable[..., None] = print,
+    ) -> None:
+        """Work until told to stop. Unlike the base class's loops, these never give up on a Prefect that is away."""
+        async with AsyncClientContext.get_or_create(), self:
+            await self._open_services()
+            printer(f"Worker {self.name!r} started!")
+            if run_once:
+                await self.get_and_submit_flow_runs()
+                return
+            async with asyncio.TaskGroup() as loops:
+                loops.create_task(every(SYNC_SECONDS, self._sync_and_initialize))
+                loops.create_task(every(POLL_SECONDS, self._poll))
+
+    async def run(
+        self,
+        flow_run: FlowRun,
+        configuration: AssayJobConfiguration,  # noqa: ARG002  the base class's signature
+        task_status: anyio.abc.TaskStatus[int] | None = None,
+    ) -> AssayWorkerResult:
+        """Run one flow run to its end, in this loop."""
+        if task_status is not None:
+            task_status.started(0)
+        await self._submit_run(flow_run)
+        return AssayWorkerResult(identifier=str(flow_run.id), status_code=0)
+
+    def drain(self) -> None:
+        """Take nothing more."""
+        if self._services is not None:
+            self._services.drain()
+
+    def leave(self) -> None:
+        """Give up what this worker holds; from any thread."""
+        if self._services is not None:
+            self._services.leave()
+
+    async def _open_services(self) -> None:
+        from flows.services import Services  # noqa: PLC0415  Prefect imports this module to list worker types
+
+        self._services = Services(from_environment(), self.client)
+        await self._services.open()
+        if self._runs_task_group is not None:
+            self._runs_task_group.start_soon(self._services.run)
+
+    async def _poll(self) -> None:
+        if self._services is None or not self._services.draining:
+            await self.get_and_submit_flow_runs()
+
+    async def _submit_run(self, flow_run: FlowRun) -> None:
+        """Take one due flow run: propose Pending, which only one worker gets, and carry it."""
+        try:
+            deployment = await self._deployment(flow_run)
+            if deployment is None or not await self._propose_pending_state(flow_run):
+                return
+            if refusal := refuse(deployment):
+                await self.client.set_flow_run_state(flow_run.id, Failed(name="Refused", message=refusal), force=True)
+                return
+            await self._carry(deployment, flow_run)
+        except Exception:
+            log.exception("flow run %s could not be carried", flow_run.id)
+        finally:
+            self._submitting_flow_run_ids.discard(flow_run.id)
+            self._release_limit_slot(flow_run.id)
+
+    async def _carry(self, deployment: DeploymentResponse, flow_run: FlowRun) -> None:
+        flow = await self._flow(str(deployment.entrypoint))
+        if not flow.isasync:
+            refusal = f"{flow.name} is not an async flow; in this worker it would hold up all others"
+            await self.client.set_flow_run_state(flow_run.id, Failed(name="Refused", message=refusal), force=True)
+            return
+        if self._services is not None:
+            await self._services.carrier.flow(flow, flow_run, flow_run.parameters or {}, None)
+
+    async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
+        if flow_run.deployment_id is None:
+            return None
+        try:
+            return await self.client.read_deployment(flow_run.deployment_id)
+        except ObjectNotFound:
+            await self._mark_flow_run_as_cancelled(flow_run, {"message": "its deployment no longer exists"})
+            return None
+
+    async def _flow(self, entrypoint: str) -> Flow[..., Any]:
+        """Load a flow once; module entrypoints only, so nothing is downloaded and no folder is changed."""
+        if entrypoint not in self._flows:
+            self._flows[entrypoint] = await asyncio.to_thread(load_flow_from_entrypoint, entrypoint)
+        return self._flows[entrypoint]
+
+
+def refuse(deployment: DeploymentResponse) -> str | None:
+    """Return why this worker cannot run a deployment, None if it can."""
+    if deployment.pull_steps:
+        return (
+            f"deployment {deployment.name} has pull steps, and those change the folder of the whole worker: "
+            "deploy it with `pull: []` and a module entrypoint such as flows.test_run.test_run"
+        )
+    if not deployment.entrypoint:
+        return f"deployment {deployment.name} has no entrypoint"
+    return None
+
+
+async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
+    """Call `job` for ever, `seconds` apart. A failure is logged and forgiven: it looks again next time."""
+    failures = 0
+    while True:
+        try:
+            await job()
+            failures = 0
+        except Exception as failed:  # noqa: BLE001  one bad look must not end the looking
+            failures += 1
+            log.warning("%s failed (%d in a row): %r", getattr(job, "__qualname__", job), failures, failed)
+        await asyncio.sleep(min(seconds * 2 ** min(failures, 3), 30.0) if failures else seconds)

@@ -1,0 +1,68 @@
+"""The worker process. The main thread takes the signals, a second one runs the loop.
+
+Prefect's engine would raise a SIGTERM into whatever flow happens to run, were its loop in the main thread. Here SIGTERM
+means: take nothing more, leave the tests running, give the leases up, end. The next worker goes on.
+"""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+import threading
+
+from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+
+from flows.settings import WORK_POOL, from_environment
+from flows.worker import AssayWorker
+
+log = logging.getLogger("assay.worker")
+
+
+def main() -> int:
+    """Work until SIGTERM or SIGINT. Returns: 0 after a signal, 3 when the loop ended by itself."""
+    logging.basicConfig(level=os.environ.get("ASSAY_LOG_LEVEL", "INFO"), format="%(asctime)s %(name)s %(message)s")
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    work = Work()
+    loop = threading.Thread(target=work.run, args=(stop,), name="assay-loop", daemon=True)
+    loop.start()
+    stop.wait()
+    work.leave()
+    logging.shutdown()
+    os._exit(work.status)  # the flows under way are not unwound: the next worker takes them up as they are
+
+
+class Work:
+    """The worker's loop, in its own thread."""
+
+    def __init__(self) -> None:
+        self.status = 0
+        self._worker: AssayWorker | None = None
+
+    def run(self, stop: threading.Event) -> None:
+        """Run the worker; when it ends by itself, say so and end the process."""
+        try:
+            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+                asyncio.run(self._main())
+        except BaseException:
+            log.exception("the worker's loop ended")
+            self.status = 3
+        finally:
+            stop.set()
+
+    def leave(self) -> None:
+        """Drain and sign off."""
+        if self._worker is not None:
+            self._worker.drain()
+            self._worker.leave()
+
+    async def _main(self) -> None:
+        settings = from_environment()
+        self._worker = AssayWorker(work_pool_name=WORK_POOL, name=settings.worker, limit=settings.prefect_limit)
+        await self._worker.start(printer=log.info)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,131 @@
+"""How a run is executed. The Kubernetes fields are kept and validated; the local backend does not act on them."""
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from model.fields import (
+    FORBID,
+    VOLUME_NAME_PATTERN,
+    EnvName,
+    EnvValue,
+    LabelKey,
+    LabelValue,
+    MountPath,
+    ObjectName,
+    TolerationKey,
+)
+from model.retry import RetryPolicy
+
+
+class Operator(StrEnum):
+    """Of a node selector expression."""
+
+    IN = "In"
+    NOT_IN = "NotIn"
+    EXISTS = "Exists"
+    DOES_NOT_EXIST = "DoesNotExist"
+    GT = "Gt"
+    LT = "Lt"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSelectorRequirement:
+    """One expression over a node's labels."""
+
+    __pydantic_config__ = FORBID
+
+    key: LabelKey
+    operator: Operator
+    values: Annotated[tuple[LabelValue, ...], Field(max_length=100)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSelectorTerm:
+    """Expressions that must all hold; terms are alternatives."""
+
+    __pydantic_config__ = FORBID
+
+    match_expressions: Annotated[tuple[NodeSelectorRequirement, ...], Field(min_length=1, max_length=20)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PreferredTerm:
+    """A term that a node should match, and how much that counts."""
+
+    __pydantic_config__ = FORBID
+
+    weight: Annotated[int, Field(ge=1, le=100)]
+    preference: NodeSelectorTerm
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Affinity:
+    """Node affinity: one of `required` must hold, `preferred` adds to the score."""
+
+    __pydantic_config__ = FORBID
+
+    required: Annotated[tuple[NodeSelectorTerm, ...], Field(max_length=20)] = ()
+    preferred: Annotated[tuple[PreferredTerm, ...], Field(max_length=20)] = ()
+
+
+class TolerationOperator(StrEnum):
+    """How a toleration compares."""
+
+    EXISTS = "Exists"
+    EQUAL = "Equal"
+
+
+class Effect(StrEnum):
+    """Of a taint."""
+
+    NO_SCHEDULE = "NoSchedule"
+    PREFER_NO_SCHEDULE = "PreferNoSchedule"
+    NO_EXECUTE = "NoExecute"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Toleration:
+    """A taint that the run accepts."""
+
+    __pydantic_config__ = FORBID
+
+    key: TolerationKey = ""
+    operator: TolerationOperator = TolerationOperator.EQUAL
+    value: LabelValue = ""
+    effect: Effect | None = None
+    toleration_seconds: Annotated[int | None, Field(ge=0)] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VolumeMount:
+    """A volume and where it is mounted: exactly one of the sources."""
+
+    __pydantic_config__ = FORBID
+
+    name: Annotated[str, Field(pattern=VOLUME_NAME_PATTERN)]
+    mount_path: MountPath
+    read_only: bool = True
+    config_map: ObjectName | None = None
+    secret: ObjectName | None = None
+    claim: ObjectName | None = None
+    empty_dir: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ExecutionConfig:
+    """How a run is executed. `timeout` is in seconds, of one attempt."""
+
+    __pydantic_config__ = FORBID
+
+    parallelism: Annotated[int, Field(ge=1, le=1000, description="Shards that may run beside each other")] = 1
+    timeout: Annotated[int, Field(ge=1, le=604_800, description="Seconds one attempt may take")] = 3600
+    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
+    env: Annotated[dict[EnvName, EnvValue], Field(max_length=200)] = field(default_factory=dict)
+    volumes: Annotated[tuple[VolumeMount, ...], Field(max_length=20)] = ()
+    service_account: ObjectName | None = None
+    node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=50)] = field(default_factory=dict)
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=50)] = ()
+    affinity: Affinity = field(default_factory=Affinity)

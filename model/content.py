@@ -1,0 +1,61 @@
+"""Where the tests come from."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeAlias
+
+from pydantic import AfterValidator, Field
+
+from model import forms
+from model.fields import FORBID, SHA256_PATTERN, InnerPath, RelativePath
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GitContent:
+    """A repository over https; `path` is the folder or file inside it."""
+
+    __pydantic_config__ = FORBID
+
+    type: Literal["git"] = "git"
+    repository: Annotated[
+        str, Field(min_length=1, max_length=2048, description="https only"), AfterValidator(forms.repository)
+    ]
+    branch: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(forms.branch)] = "main"
+    path: Annotated[InnerPath, Field(description="Folder or file inside it, '.' for all")] = "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InlineContent:
+    """Files written in the request itself: relative path to text. 1 MiB in all."""
+
+    __pydantic_config__ = FORBID
+
+    type: Literal["inline"] = "inline"
+    files: Annotated[dict[RelativePath, str], Field(min_length=1, max_length=200)]
+    path: Annotated[InnerPath, Field(description="Folder or file inside it, '.' for all")] = "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ArtifactContent:
+    """A packed folder (tar.gz) that was sent by `PUT /api/v1/content/{sha256}`."""
+
+    __pydantic_config__ = FORBID
+
+    type: Literal["artifact"] = "artifact"
+    sha256: Annotated[str, Field(pattern=SHA256_PATTERN)]
+    path: Annotated[InnerPath, Field(description="Folder or file inside it, '.' for all")] = "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalContent:
+    """A folder beside a suite file. The command packs and sends it: it never reaches the API."""
+
+    __pydantic_config__ = FORBID
+
+    type: Literal["local"] = "local"
+    path: Annotated[str, Field(min_length=1, max_length=1024)]
+    entry: InnerPath = "."
+
+
+MOST_INLINE_BYTES = 2**20
+
+TestContent: TypeAlias = GitContent | InlineContent | ArtifactContent

@@ -1,0 +1,67 @@
+"""The field types of requests: what one value alone must keep. Pydantic reads them at the borders."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from model import forms
+from model.quantity import milli, whole
+from model.secret import well_formed
+
+FORBID = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=False, strict=True)
+"""Configuration of every value that enters from outside: camelCase names, and a misspelt key is a problem."""
+
+MOST_CPU_MILLI = 1024 * 1000
+MOST_BYTES = 2**50
+
+
+def _as_text(value: object) -> object:
+    """YAML and JSON write quantities as numbers too."""
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
+
+
+def _cpu(text: str) -> str:
+    if not 1 <= milli(text) <= MOST_CPU_MILLI:
+        msg = "must be between 1m and 1024 cores"
+        raise ValueError(msg)
+    return text
+
+
+def _bytes(text: str) -> str:
+    if not 1 <= whole(text) <= MOST_BYTES:
+        msg = "must be between 1 byte and 1Pi"
+        raise ValueError(msg)
+    return text
+
+
+CpuQuantity = Annotated[str, BeforeValidator(_as_text), AfterValidator(_cpu)]
+ByteQuantity = Annotated[str, BeforeValidator(_as_text), AfterValidator(_bytes)]
+
+LINE_PATTERN = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
+ENV_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
+VOLUME_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
+OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+MOUNT_PATTERN = r"^/[^\x00:]*$"
+SHA256_PATTERN = r"^[0-9a-f]{64}$"
+
+PATTERNS_IN_WORDS = {
+    LINE_PATTERN: "must be one line of text without blanks at its ends",
+    ENV_NAME_PATTERN: "is no name of a variable: letters, digits and '_', not starting with a digit",
+    VOLUME_NAME_PATTERN: "is no name of a volume: a-z, 0-9 and '-', at most 63, with a letter or digit at both ends",
+    OBJECT_NAME_PATTERN: "is no name of a Kubernetes object: a-z, 0-9, '-' and '.', a letter or digit at both ends",
+    MOUNT_PATTERN: "must be an absolute path without ':'",
+    SHA256_PATTERN: "must be a SHA-256 digest: 64 digits of 0-9 and a-f",
+}
+
+Name = Annotated[str, Field(min_length=1, max_length=255, pattern=LINE_PATTERN)]
+Tag = Annotated[str, Field(min_length=1, max_length=100, pattern=LINE_PATTERN)]
+EnvName = Annotated[str, Field(min_length=1, max_length=256, pattern=ENV_NAME_PATTERN), AfterValidator(forms.env_name)]
+EnvValue = Annotated[str, Field(max_length=32_768), AfterValidator(well_formed)]
+LabelKey = Annotated[str, Field(min_length=1, max_length=317), AfterValidator(forms.label_key)]
+TolerationKey = Annotated[str, Field(max_length=317), AfterValidator(forms.taint_key)]
+LabelValue = Annotated[str, Field(max_length=63), AfterValidator(forms.label_value)]
+ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=OBJECT_NAME_PATTERN)]
+RelativePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(forms.relative_path)]
+InnerPath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(forms.folder_or_file)]
+MountPath = Annotated[str, Field(max_length=1024, pattern=MOUNT_PATTERN), AfterValidator(forms.mount_path)]

@@ -1,0 +1,127 @@
+"""The written forms of single texts: label keys, paths inside a content, repositories, branches, reserved names.
+
+Each function returns the text, or raises ValueError with what is wrong in words that continue the field's name.
+"""
+
+import re
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+_LABEL_NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
+_DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.IGNORECASE)
+_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
+_LONGEST_PREFIX = 253
+_LONGEST_COMPONENT = 255
+
+RESERVED_NAMES = frozenset({"PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "HOME"})
+RESERVED_PREFIXES = ("PREFECT_", "KUBERNETES_", "ASSAY_")
+
+
+def label_key(text: str) -> str:
+    """Kubernetes' form: an optional DNS prefix and a slash, then a name of 63 characters at most."""
+    prefix, slash, name = text.rpartition("/")
+    if slash and not _is_dns_name(prefix):
+        raise ValueError("has a prefix that is no DNS name: write prefix/name, such as example.com/team")
+    if not _LABEL_NAME.fullmatch(name):
+        raise ValueError(
+            "is no label key: letters, digits, '-', '_' and '.', at most 63, with a letter or digit at both ends, "
+            "and before it, if needed, a DNS name and '/'"
+        )
+    return text
+
+
+def taint_key(text: str) -> str:
+    """Accept a label key, or nothing: all taints."""
+    return label_key(text) if text else text
+
+
+def label_value(text: str) -> str:
+    """Kubernetes' form; empty is allowed."""
+    if text and not _LABEL_NAME.fullmatch(text):
+        raise ValueError(
+            "is no label value: letters, digits, '-', '_' and '.', at most 63, with a letter or digit at both ends"
+        )
+    return text
+
+
+def env_name(text: str) -> str:
+    """Refuse the names that decide which programs run, and those of the machinery."""
+    if text in RESERVED_NAMES or text.startswith(RESERVED_PREFIXES):
+        raise ValueError("is reserved: Assay sets it for the test itself")
+    return text
+
+
+def relative_path(text: str) -> str:
+    """Accept a path that stays inside the content, written in exactly one way."""
+    if "\\" in text:
+        raise ValueError("must use '/' and no backslash")
+    if _CONTROL.search(text):
+        raise ValueError("must hold no control characters")
+    if text.startswith("/"):
+        raise ValueError("must be relative, not start with '/'")
+    parts = text.split("/")
+    if ".." in parts:
+        raise ValueError("must stay inside the content, without '..'")
+    if "" in parts or "." in parts:
+        raise ValueError("must have no empty part and no '.' part")
+    if any(len(part.encode()) > _LONGEST_COMPONENT for part in parts):
+        raise ValueError(f"must have no part longer than {_LONGEST_COMPONENT} bytes")
+    return text
+
+
+def folder_or_file(text: str) -> str:
+    """Accept a relative path, or '.' for the whole content."""
+    return text if text == "." else relative_path(text)
+
+
+def mount_path(text: str) -> str:
+    """Accept an absolute path that is written in exactly one way."""
+    if any(part in {"", ".", ".."} for part in text[1:].split("/")):
+        raise ValueError("must be an absolute path without '..', '.' or empty parts")
+    return text
+
+
+def branch(text: str) -> str:
+    """Accept a branch or tag that git cannot take for an option or a range."""
+    if not _BRANCH.fullmatch(text) or ".." in text:
+        raise ValueError("is no branch: letters, digits, '_', '.', '/', '-', a letter or digit first, and no '..'")
+    return text
+
+
+def repository(text: str) -> str:
+    """Accept an https address of a repository, without credentials. Who may be reached is checked at the clone."""
+    if _CONTROL.search(text) or " " in text:
+        raise ValueError("must hold no blanks and no control characters")
+    try:
+        parts = urlsplit(text)
+        port_is_wrong = parts.port == 0
+    except ValueError:
+        raise ValueError("is no valid address") from None
+    if parts.scheme != "https":
+        raise ValueError("must start with https://")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("must hold no user name and no password: they would be stored and shown")
+    if port_is_wrong or not _is_host(parts.hostname or ""):
+        raise ValueError("has no valid host")
+    if parts.path in {"", "/"} or parts.query or parts.fragment:
+        raise ValueError("must name a repository on its host, with no '?' and no '#'")
+    return text
+
+
+def _is_host(text: str) -> bool:
+    if ":" in text or text.replace(".", "").isdigit():
+        return _is_address(text)
+    return _is_dns_name(text.removesuffix("."))
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _is_dns_name(text: str) -> bool:
+    return len(text) <= _LONGEST_PREFIX and all(_DNS_LABEL.fullmatch(part) for part in text.split("."))

@@ -1,0 +1,85 @@
+"""Rules across fields for the Kubernetes parts of a request: affinity, tolerations, volumes."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from model.config import Operator
+from model.lenient import items, mapping
+from model.problems import Finding, Location
+
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
+_SOURCES = ("configMap", "secret", "claim")
+
+
+def _expressions_have_their_values(raw: dict[str, Any]) -> Iterator[Finding]:
+    for location, term in _terms(mapping(mapping(raw.get("config")).get("affinity"))):
+        for position, expression in enumerate(items(mapping(term).get("matchExpressions"))):
+            message = _wrong_values(mapping(expression))
+            if message:
+                yield Finding(location=(*location, "matchExpressions", position, "values"), message=message)
+
+
+def _terms(affinity: dict[str, Any]) -> Iterator[tuple[Location, object]]:
+    for position, term in enumerate(items(affinity.get("required"))):
+        yield ("config", "affinity", "required", position), term
+    for position, preferred in enumerate(items(affinity.get("preferred"))):
+        yield ("config", "affinity", "preferred", position, "preference"), mapping(preferred).get("preference")
+
+
+def _wrong_values(expression: dict[str, Any]) -> str:
+    operator, values = expression.get("operator"), expression.get("values", [])
+    if not isinstance(values, list):
+        return ""
+    if operator in {Operator.EXISTS, Operator.DOES_NOT_EXIST} and values:
+        return f"must be empty for {operator}"
+    if operator in {Operator.IN, Operator.NOT_IN} and not values:
+        return f"must not be empty for {operator}"
+    if operator in {Operator.GT, Operator.LT} and not _is_one_integer(values):
+        return f"must be exactly one whole number, as text, for {operator}"
+    return ""
+
+
+def _is_one_integer(values: list[Any]) -> bool:
+    return len(values) == 1 and (not isinstance(values[0], str) or bool(_INTEGER.fullmatch(values[0])))
+
+
+def _tolerations_make_sense(raw: dict[str, Any]) -> Iterator[Finding]:
+    for position, entry in enumerate(items(mapping(raw.get("config")).get("tolerations"))):
+        location: Location = ("config", "tolerations", position)
+        toleration = mapping(entry)
+        operator = toleration.get("operator", "Equal")
+        if operator == "Exists" and toleration.get("value", "") != "":
+            yield Finding(location=(*location, "value"), message="must be empty for Exists")
+        if operator == "Equal" and isinstance(entry, dict) and toleration.get("key", "") == "":
+            yield Finding(location=(*location, "key"), message="must not be empty, but for operator Exists")
+        if toleration.get("tolerationSeconds") is not None and toleration.get("effect") != "NoExecute":
+            yield Finding(location=(*location, "tolerationSeconds"), message="stands only with effect NoExecute")
+
+
+def _volumes_have_one_source(raw: dict[str, Any]) -> Iterator[Finding]:
+    for position, entry in enumerate(items(mapping(raw.get("config")).get("volumes"))):
+        volume = mapping(entry)
+        sources = sum(volume.get(source) is not None for source in _SOURCES) + bool(volume.get("emptyDir", False))
+        if isinstance(entry, dict) and sources != 1:
+            message = f"must have exactly one source of configMap, secret, claim and emptyDir, not {sources}"
+            yield Finding(location=("config", "volumes", position), message=message)
+
+
+def _volumes_do_not_meet(raw: dict[str, Any]) -> Iterator[Finding]:
+    for key in ("name", "mountPath"):
+        seen: set[str] = set()
+        for position, entry in enumerate(items(mapping(raw.get("config")).get("volumes"))):
+            value = mapping(entry).get(key)
+            if isinstance(value, str):
+                if value in seen:
+                    yield Finding(location=("config", "volumes", position, key), message="is there twice")
+                seen.add(value)
+
+
+RULES = (
+    _expressions_have_their_values,
+    _tolerations_make_sense,
+    _volumes_have_one_source,
+    _volumes_do_not_meet,
+)

@@ -1,0 +1,91 @@
+"""What a client asks for."""
+
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import Field
+
+from model.config import ExecutionConfig
+from model.content import LocalContent, TestContent
+from model.fields import FORBID, EnvName, EnvValue, LabelKey, LabelValue, Name, RelativePath, Tag
+from model.resources import ResourceRequirements
+
+DEFAULT_PRIORITY = 5
+
+
+class TestType(StrEnum):
+    """The tool that runs the tests; as in `test_definitions.type`."""
+
+    __test__ = False
+
+    SELENIUM = "selenium"
+    CYPRESS = "cypress"
+    POSTMAN = "postman"
+    K6 = "k6"
+    PLAYWRIGHT = "playwright"
+    PYTEST = "pytest"
+    CUSTOM = "custom"
+
+
+RUNNABLE = frozenset({TestType.PYTEST, TestType.CUSTOM})
+"""The types that this version has an executor for; the others are refused with that reason."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What a run needs before it starts. `requirements` is a pip requirements file inside the content."""
+
+    __pydantic_config__ = FORBID
+
+    requirements: Annotated[RelativePath | None, Field(description="A pip requirements file in the content")] = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestFields:
+    """What every test says about itself, wherever its content is."""
+
+    __pydantic_config__ = FORBID
+
+    name: Annotated[Name, Field(description="What people call it")]
+    type: Annotated[TestType, Field(description="The tool that runs it")]
+    command: Annotated[
+        tuple[Annotated[str, Field(max_length=4096)], ...] | None,
+        Field(min_length=1, max_length=100, description="Program and arguments; required for custom"),
+    ] = None
+    arguments: Annotated[
+        tuple[Annotated[str, Field(max_length=4096)], ...],
+        Field(max_length=100, description="Further arguments of the tool"),
+    ] = ()
+    junit: Annotated[RelativePath | None, Field(description="custom: the JUnit file it writes, if any")] = None
+    setup: Setup = field(default_factory=Setup)
+    resources: ResourceRequirements = field(default_factory=ResourceRequirements)
+    config: ExecutionConfig = field(default_factory=ExecutionConfig)
+    labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=50)] = field(default_factory=dict)
+    env: Annotated[dict[EnvName, EnvValue], Field(max_length=200)] = field(default_factory=dict)
+    tags: Annotated[tuple[Tag, ...], Field(max_length=50)] = ()
+    priority: Annotated[int, Field(ge=0, le=9, description="0 is the highest")] = DEFAULT_PRIORITY
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TestRequest(RequestFields):
+    """A test to run.
+
+    Whole and valid: made by `model.check.check`, never by hand from outside data.
+    """
+
+    __test__ = False
+
+    content: Annotated[TestContent, Field(discriminator="type", description="Where the tests come from")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalTest(RequestFields):
+    """A test of a suite file whose content lies beside it. `with_content` makes a request of it, once it was sent."""
+
+    content: LocalContent
+
+
+def with_content(test: RequestFields, content: TestContent) -> TestRequest:
+    """Return `test` as a request for `content`; everything else stays."""
+    return TestRequest(content=content, **{f.name: getattr(test, f.name) for f in fields(RequestFields)})

@@ -1,0 +1,68 @@
+"""What a run asks of a node."""
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from pydantic import Field
+
+from model.fields import FORBID, ByteQuantity, CpuQuantity
+from model.quantity import milli, whole
+
+DEFAULT_CPU = "100m"
+DEFAULT_MEMORY = "128Mi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resources:
+    """Amounts as the gate counts them: milli-cores, bytes, bytes, pieces."""
+
+    cpu_milli: int = 0
+    memory_bytes: int = 0
+    ephemeral_bytes: int = 0
+    gpu: int = 0
+
+    def __add__(self, other: "Resources") -> "Resources":
+        return Resources(
+            cpu_milli=self.cpu_milli + other.cpu_milli,
+            memory_bytes=self.memory_bytes + other.memory_bytes,
+            ephemeral_bytes=self.ephemeral_bytes + other.ephemeral_bytes,
+            gpu=self.gpu + other.gpu,
+        )
+
+    def fits(self, free: "Resources") -> bool:
+        """Say whether no amount exceeds that of `free`."""
+        return (
+            self.cpu_milli <= free.cpu_milli
+            and self.memory_bytes <= free.memory_bytes
+            and self.ephemeral_bytes <= free.ephemeral_bytes
+            and self.gpu <= free.gpu
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResourceRequirements:
+    """Requests and limits, as Kubernetes quantities. A limit that is not given is no limit."""
+
+    __pydantic_config__ = FORBID
+
+    cpu_request: Annotated[CpuQuantity, Field(description="CPU the run needs, for example 500m")] = DEFAULT_CPU
+    cpu_limit: Annotated[CpuQuantity | None, Field(description="CPU it may use at most")] = None
+    memory_request: Annotated[ByteQuantity, Field(description="Memory the run needs, for example 512Mi")] = (
+        DEFAULT_MEMORY
+    )
+    memory_limit: Annotated[ByteQuantity | None, Field(description="Memory at which the run is ended")] = None
+    ephemeral_storage: Annotated[ByteQuantity | None, Field(description="Scratch disk, for example 1Gi")] = None
+    gpu_request: Annotated[int, Field(ge=0, le=64, description="Whole GPUs")] = 0
+
+    def requested(self) -> Resources:
+        """Return the requests as numbers."""
+        return Resources(
+            cpu_milli=milli(self.cpu_request),
+            memory_bytes=whole(self.memory_request),
+            ephemeral_bytes=whole(self.ephemeral_storage) if self.ephemeral_storage else 0,
+            gpu=self.gpu_request,
+        )
+
+    def memory_limit_bytes(self) -> int | None:
+        """Return the memory limit in bytes, None if there is none."""
+        return whole(self.memory_limit) if self.memory_limit else None

@@ -1,0 +1,134 @@
+"""Rules across the fields of a request. They read the plain input, so that they speak also when other fields are wrong.
+
+A rule says nothing about a part that is not even of the right type: the field's own problem is told already.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Any, TypeAlias
+
+from model import placement_rules
+from model.content import MOST_INLINE_BYTES
+from model.lenient import items, mapping, text
+from model.problems import Finding
+from model.quantity import quantity
+from model.request import RUNNABLE, TestType
+from model.resources import DEFAULT_CPU, DEFAULT_MEMORY
+
+Raw: TypeAlias = dict[str, Any]
+Rule: TypeAlias = Callable[[Raw], Iterator[Finding]]
+
+MOST_ENV_BYTES = 2**20
+
+
+def broken_rules(raw: object) -> Iterator[Finding]:
+    """Yield what the fields of a request, taken together, are wrong in."""
+    for rule in RULES:
+        yield from rule(mapping(raw))
+
+
+def _type_has_an_executor(raw: Raw) -> Iterator[Finding]:
+    kind = raw.get("type")
+    if kind in set(TestType) - RUNNABLE:
+        known = ", ".join(sorted(RUNNABLE))
+        yield Finding(location=("type",), message=f"no executor for {kind} yet; this version runs {known}")
+
+
+def _command_fits_the_type(raw: Raw) -> Iterator[Finding]:
+    kind, command = raw.get("type"), raw.get("command")
+    if kind == TestType.CUSTOM and command is None:
+        yield Finding(location=("command",), message="is required for custom: the program and its arguments")
+    if kind == TestType.PYTEST and command is not None:
+        yield Finding(location=("command",), message="is only for custom; options for pytest stand in arguments")
+    if items(command)[:1] == [""]:
+        yield Finding(location=("command", 0), message="must name a program")
+
+
+def _junit_only_for_custom(raw: Raw) -> Iterator[Finding]:
+    if raw.get("type") == TestType.PYTEST and raw.get("junit") is not None:
+        yield Finding(location=("junit",), message="is only for custom; pytest reports by itself")
+
+
+def _limits_cover_requests(raw: Raw) -> Iterator[Finding]:
+    resources = mapping(raw.get("resources"))
+    for kind, default in (("cpu", DEFAULT_CPU), ("memory", DEFAULT_MEMORY)):
+        request, limit = resources.get(f"{kind}Request", default), resources.get(f"{kind}Limit")
+        if _is_more(request, limit):
+            note = "" if f"{kind}Request" in resources else ", the default"
+            message = f"is below {kind}Request ({request}{note})"
+            yield Finding(location=("resources", f"{kind}Limit"), message=message)
+
+
+def _is_more(one: object, other: object) -> bool:
+    try:
+        return quantity(text(one)) > quantity(text(other))
+    except ValueError:
+        return False
+
+
+def _entries_stand_once(raw: Raw) -> Iterator[Finding]:
+    policy = mapping(mapping(raw.get("config")).get("retryPolicy"))
+    lists = {("tags",): raw.get("tags"), ("config", "retryPolicy", "retryConditions"): policy.get("retryConditions")}
+    for location, entries in lists.items():
+        seen: set[str] = set()
+        for position, entry in enumerate(items(entries)):
+            if isinstance(entry, str) and entry in seen:
+                yield Finding(location=(*location, position), message="is there twice")
+            seen.add(text(entry))
+
+
+def _inline_files_are_a_tree(raw: Raw) -> Iterator[Finding]:
+    files = _inline_files(raw)
+    folders = {path[:end] for path in files for end, character in enumerate(path) if character == "/"}
+    for path in files:
+        if path in folders:
+            yield Finding(location=("content", "files", path), message="is a file, and other files stand in it")
+
+
+def _inline_files_are_small(raw: Raw) -> Iterator[Finding]:
+    size = sum(len(content.encode()) for content in _inline_files(raw).values() if isinstance(content, str))
+    if size > MOST_INLINE_BYTES:
+        message = "hold more than 1 MiB in all: use git, or a local folder in a suite file"
+        yield Finding(location=("content", "files"), message=message)
+
+
+def _inline_paths_exist(raw: Raw) -> Iterator[Finding]:
+    files = _inline_files(raw)
+    if not files:
+        return
+    path, requirements = mapping(raw.get("content")).get("path", "."), _requirements(raw)
+    if isinstance(path, str) and path != "." and not any(f"{file}/".startswith(f"{path}/") for file in files):
+        yield Finding(location=("content", "path"), message="is none of content.files, and no folder of them")
+    if requirements is not None and requirements not in files:
+        yield Finding(location=("setup", "requirements"), message="is none of content.files")
+
+
+def _requirements(raw: Raw) -> str | None:
+    requirements = mapping(raw.get("setup")).get("requirements")
+    return requirements if isinstance(requirements, str) else None
+
+
+def _inline_files(raw: Raw) -> Raw:
+    content = mapping(raw.get("content"))
+    return mapping(content.get("files")) if content.get("type") == "inline" else {}
+
+
+def _environment_is_small(raw: Raw) -> Iterator[Finding]:
+    both = [mapping(raw.get("env")), mapping(mapping(raw.get("config")).get("env"))]
+    size = sum(len(name.encode()) + len(text(value).encode()) for env in both for name, value in env.items())
+    if size > MOST_ENV_BYTES:
+        message = "holds, with config.env, more than 1 MiB: no program could be started with it"
+        yield Finding(location=("env",), message=message)
+
+
+RULES: tuple[Rule, ...] = (
+    _type_has_an_executor,
+    _command_fits_the_type,
+    _junit_only_for_custom,
+    _limits_cover_requests,
+    _entries_stand_once,
+    _inline_files_are_a_tree,
+    _inline_files_are_small,
+    _inline_paths_exist,
+    _environment_is_small,
+    *placement_rules.RULES,
+)

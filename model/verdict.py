@@ -1,0 +1,175 @@
+"""The verdict of one attempt: how it ended and what its report says must agree, and unknown is never passed.
+
+Asked in this order: was it ended from outside (time limit, memory, stop, never started, lost)? Can the report be
+trusted? Did it die by a signal? Only then do the tool's exit code and its results decide.
+"""
+
+import signal
+from dataclasses import dataclass
+from enum import IntEnum, StrEnum
+
+from model.execution import Reason, Status, Verdict
+from model.request import TestRequest, TestType
+from model.result import Outcome, Report, Result, Summary, summarise
+
+
+class How(StrEnum):
+    """How an attempt's process came to its end."""
+
+    EXITED = "exited"
+    TIMEOUT = "timeout"
+    OOM = "oom"
+    STOPPED = "stopped"
+    START_ERROR = "start_error"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ending:
+    """The end of an attempt's process: one that exited has an exit code or a signal.
+
+    `detail` is what is known besides, for example why it did not start.
+    """
+
+    how: How
+    exit_code: int | None = None
+    signal: int | None = None
+    detail: str = ""
+
+
+class PytestExit(IntEnum):
+    """Exit codes of pytest."""
+
+    OK = 0
+    TESTS_FAILED = 1
+    INTERRUPTED = 2
+    INTERNAL_ERROR = 3
+    USAGE_ERROR = 4
+    NO_TESTS = 5
+    TOO_MANY_WARNINGS = 6
+
+
+def judge(request: TestRequest, report: Report, ending: Ending) -> Verdict:
+    """Return the verdict of an attempt at `request` that ended as `ending` and left `report`."""
+    if ending.how is not How.EXITED:
+        return _ended_from_outside(report, ending)
+    if report.broken:
+        return _mismatch(f"the report cannot be trusted: {report.broken}")
+    if ending.signal is not None:
+        return _failed(Reason.TESTS_FAILED, f"ended by {_signal_name(ending.signal)}{_during(report)}")
+    if ending.exit_code is None:
+        return _failed(Reason.INFRASTRUCTURE, "nobody knows how it ended")
+    if request.type is TestType.PYTEST:
+        return _judge_pytest(report, ending.exit_code)
+    return _judge_report(report, ending.exit_code) if request.junit else _by_exit_code(ending.exit_code)
+
+
+def whole_result(name: str, verdict: Verdict, duration_ms: int) -> Result:
+    """Return the one result of a run without a report: it carries the name of the test and the verdict of the run."""
+    outcome = Outcome.PASSED if verdict.good else Outcome.FAILED
+    return Result(name=name, outcome=outcome, duration_ms=duration_ms, message=verdict.detail)
+
+
+def _ended_from_outside(report: Report, ending: Ending) -> Verdict:
+    note = f": {ending.detail}" if ending.detail else ""
+    match ending.how:
+        case How.TIMEOUT:
+            return Verdict(status=Status.TIMEOUT, detail=f"reached its time limit{_during(report)}{note}")
+        case How.STOPPED:
+            return Verdict(status=Status.CANCELLED, detail=f"stopped{_during(report)}{note}")
+        case How.OOM:
+            return _failed(Reason.OOM_KILLED, f"reached its memory limit{_during(report)}{note}")
+        case How.START_ERROR:
+            return _failed(Reason.START_ERROR, f"could not be started{note}")
+        case _:
+            return _failed(Reason.INFRASTRUCTURE, f"was lost while it ran{note}")
+
+
+def _judge_pytest(report: Report, code: int) -> Verdict:
+    counts = summarise(report.results, report.planned)
+    match code:
+        case PytestExit.OK:
+            return _passed(report, counts)
+        case PytestExit.USAGE_ERROR:
+            return _failed(Reason.CONFIG, "pytest could not start its session (exit code 4): see the log")
+        case PytestExit.INTERNAL_ERROR:
+            return _mismatch("pytest itself failed (exit code 3): see the log")
+        case PytestExit.NO_TESTS:
+            return _no_tests_by_exit_code(counts)
+        case _:
+            return _pytest_failed(report, counts, code)
+
+
+def _pytest_failed(report: Report, counts: Summary, code: int) -> Verdict:
+    if counts.failed:
+        return _failed(Reason.TESTS_FAILED, _failures(report, counts))
+    if report.running:
+        return _failed(Reason.TESTS_FAILED, f"ended with exit code {code}{_during(report)}")
+    if code == PytestExit.TOO_MANY_WARNINGS and report.finished:
+        return _failed(Reason.TESTS_FAILED, "more warnings than allowed (exit code 6)")
+    return _mismatch(f"exit code {code}, but no test failed")
+
+
+def _no_tests_by_exit_code(counts: Summary) -> Verdict:
+    if counts.passed or counts.failed:
+        return _mismatch(f"exit code 5 (no tests), but {counts.completed} reported")
+    return _no_tests(counts)
+
+
+def _judge_report(report: Report, code: int) -> Verdict:
+    counts = summarise(report.results, report.planned)
+    if code == 0:
+        return _passed(report, counts)
+    if counts.failed:
+        return _failed(Reason.TESTS_FAILED, _failures(report, counts))
+    return _mismatch(f"exit code {code}, but no test failed")
+
+
+def _by_exit_code(code: int) -> Verdict:
+    if code == 0:
+        return Verdict(status=Status.COMPLETED)
+    return _failed(Reason.TESTS_FAILED, f"ended with exit code {code}{_CODE_NOTES.get(code, '')}")
+
+
+_CODE_NOTES = {126: ", not executable", 127: ", command not found"}
+
+
+def _passed(report: Report, counts: Summary) -> Verdict:
+    """Exit code 0: believed only when the report is whole and nothing in it failed."""
+    if counts.failed:
+        return _mismatch(f"exit code 0, but {counts.failed} failed")
+    if not report.finished:
+        return _mismatch(f"exit code 0, but the report ends early{_during(report)}")
+    if counts.passed == 0:
+        return _no_tests(counts)
+    if counts.completed < counts.total:
+        return _mismatch(f"exit code 0, but {counts.total - counts.completed} of {counts.total} have no outcome")
+    return Verdict(status=Status.COMPLETED)
+
+
+def _no_tests(counts: Summary) -> Verdict:
+    return _failed(Reason.NO_TESTS, f"all {counts.skipped} were skipped" if counts.skipped else "no tests were found")
+
+
+def _failures(report: Report, counts: Summary) -> str:
+    first = next(result.name for result in report.results if result.outcome is Outcome.FAILED)
+    return f"{counts.failed} of {counts.total} failed, first {first}"
+
+
+def _during(report: Report) -> str:
+    return f" while {report.running} was running" if report.running else ""
+
+
+def _mismatch(detail: str) -> Verdict:
+    return _failed(Reason.REPORT_MISMATCH, detail)
+
+
+def _failed(reason: Reason, detail: str) -> Verdict:
+    return Verdict(status=Status.FAILED, reason=reason, detail=detail)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"

@@ -1,0 +1,42 @@
+"""Cancel a run. Cancellation is data: whoever carries the run reads it and ends the run itself."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection
+
+from db import executions, gate, listen
+from db.executions import Become, Fenced
+from model.execution import Phase, Status
+from model.ids import ExecutionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CancelOutcome:
+    """What a cancel did. `changed` is false for a run that had ended, or was being cancelled already."""
+
+    execution_id: ExecutionId
+    status: Status
+    changed: bool
+
+
+def cancel(conn: Connection, execution_id: ExecutionId, *, by: str, now: datetime) -> CancelOutcome:
+    """End a run that waits at once, and ask for the end of one that runs. The second time changes nothing."""
+    row = executions.find(conn, execution_id)
+    changed = not row.status.terminal and executions.request_cancel(conn, execution_id, by, now)
+    if row.status is Status.QUEUED and _end_waiting(conn, execution_id, by):
+        return CancelOutcome(execution_id=execution_id, status=Status.CANCELLED, changed=True)
+    if changed:
+        listen.notify(conn, f"cancel:{execution_id}")
+    status = executions.find(conn, execution_id).status
+    return CancelOutcome(execution_id=execution_id, status=status, changed=changed)
+
+
+def _end_waiting(conn: Connection, execution_id: ExecutionId, by: str) -> bool:
+    """End the run unless it was started a moment ago; a worker that holds its place finds the fence closed."""
+    become = Become(status=Status.CANCELLED, phase=Phase.ENDED, detail=f"cancelled by {by} before it ran")
+    if not executions.transition(conn, Fenced(execution_id=execution_id, epoch=None), Status.QUEUED, become):
+        return False
+    gate.withdraw(conn, execution_id)
+    listen.notify(conn, f"ended:{execution_id}")
+    return True

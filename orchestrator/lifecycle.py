@@ -1,0 +1,203 @@
+"""The way of an admitted run through its attempts, as changes of the database. Every one is fenced by the epoch.
+
+    begin      queued/admitted -> running/launching, an attempt is opened (or found open: the run was taken over)
+    enter      launching -> running -> collecting
+    finish     the attempt is closed, its results written; then the run ends, or waits for its next attempt
+
+Who lost the place changes nothing: each function then says `Superseded`, a value that its caller must obey by stopping.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TypeAlias
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from db import executions, gate, listen, results
+from db.executions import Fenced
+from model.execution import (
+    INFRASTRUCTURE_REASONS,
+    MAX_INFRASTRUCTURE_ATTEMPTS,
+    Cause,
+    Phase,
+    Reason,
+    Status,
+    Verdict,
+)
+from model.ids import ExecutionId
+from model.request import TestRequest
+from model.result import Artifact, Result
+from model.retry import RetryPolicy
+
+INFRASTRUCTURE_DELAY = timedelta(seconds=1)
+"""Long enough for a passing fault to pass, short enough not to be noticed."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """The right to run one execution on one node; void as soon as the database knows a newer epoch."""
+
+    execution_id: ExecutionId
+    epoch: int
+    node: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Superseded:
+    """The place is not ours any more: somebody took the run over, or it ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Begun:
+    """An attempt that may be launched now."""
+
+    place: Place
+    number: int
+    request: TestRequest
+    name: str
+    flow_run_id: UUID | None
+    started_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """How an attempt ended, with what it left."""
+
+    number: int
+    verdict: Verdict
+    exit_code: int | None = None
+    results: tuple[Result, ...] = ()
+    artifacts: tuple[Artifact, ...] = ()
+    metrics: tuple[tuple[str, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Again:
+    """The run waits for another attempt, in its old place of the queue but not before `not_before`."""
+
+    cause: Cause
+    not_before: datetime
+
+
+Next: TypeAlias = Verdict | Again
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """What counts for the question whether a run is tried again."""
+
+    policy: RetryPolicy
+    retries: int
+    infrastructure_failures: int
+    cancelled: bool
+
+
+def begin(conn: Connection, place: Place) -> Begun | Superseded:
+    """Open the run's next attempt, or find the one that a former holder left open."""
+    row = executions.lock(conn, place.execution_id, place.epoch)
+    if row is None or row.status.terminal:
+        return Superseded()
+    if row.status is Status.QUEUED and not executions.transition(
+        conn,
+        Fenced(execution_id=place.execution_id, epoch=place.epoch),
+        Status.QUEUED,
+        executions.Become(status=Status.RUNNING, phase=Phase.LAUNCHING, node=place.node),
+    ):
+        return Superseded()
+    attempt = executions.open_attempt(conn, place.execution_id, epoch=place.epoch, node=place.node)
+    return Begun(
+        place=place,
+        number=attempt.number,
+        request=executions.request_of(conn, place.execution_id),
+        name=row.name,
+        flow_run_id=row.flow_run_id,
+        started_at=attempt.started_at,
+    )
+
+
+def enter(conn: Connection, place: Place, phase: Phase) -> bool:
+    """Note where a running attempt stands; False when the place is not ours any more."""
+    return executions.set_phase(conn, Fenced(execution_id=place.execution_id, epoch=place.epoch), phase)
+
+
+def finish(conn: Connection, place: Place, finished: Finished, now: datetime) -> Next | Superseded:
+    """Close the attempt with its results, then end the run or send it back to wait. All in one transaction."""
+    row = executions.lock(conn, place.execution_id, place.epoch)
+    if row is None or row.status is not Status.RUNNING:
+        return Superseded()
+    results.replace(conn, place.execution_id, finished.number, finished.results)
+    results.save_artifacts(conn, place.execution_id, finished.number, finished.artifacts)
+    verdict = _cancelled_wins(finished.verdict, row.cancel_requested)
+    executions.close_attempt(conn, place.execution_id, finished.number, verdict, finished.exit_code)
+    executions.set_metrics(conn, place.execution_id, dict(finished.metrics))
+    history = History(
+        policy=executions.request_of(conn, place.execution_id).config.retry_policy,
+        retries=row.retry_count,
+        infrastructure_failures=row.infrastructure_count,
+        cancelled=row.cancel_requested,
+    )
+    step = next_step(verdict, history, now)
+    if isinstance(step, Again):
+        return _wait_again(conn, place, step)
+    return _end(conn, place, verdict)
+
+
+def abandon(conn: Connection, place: Place, verdict: Verdict, now: datetime) -> Next | Superseded:
+    """Close the open attempt with a verdict that is not the test's, keeping what results there are."""
+    row = executions.lock(conn, place.execution_id, place.epoch)
+    if row is None or row.status is not Status.RUNNING:
+        return Superseded()
+    attempt = executions.open_attempt(conn, place.execution_id, epoch=place.epoch, node=place.node)
+    return finish(conn, place, Finished(number=attempt.number, verdict=verdict), now)
+
+
+def next_step(verdict: Verdict, history: History, now: datetime) -> Next:
+    """Decide whether a run ends with `verdict` or is tried again (decision 5)."""
+    if history.cancelled or verdict.good or verdict.status is Status.CANCELLED:
+        return verdict
+    if verdict.reason in INFRASTRUCTURE_REASONS:
+        if history.infrastructure_failures >= MAX_INFRASTRUCTURE_ATTEMPTS:
+            return verdict
+        return Again(cause=Cause.INFRASTRUCTURE, not_before=now + INFRASTRUCTURE_DELAY)
+    if history.policy.should_retry(verdict, history.retries):
+        return Again(cause=Cause.RETRY, not_before=now + history.policy.delay(history.retries + 1))
+    return verdict
+
+
+def _cancelled_wins(verdict: Verdict, cancel_requested: bool) -> Verdict:  # noqa: FBT001  a fact, not a switch
+    if not cancel_requested:
+        return verdict
+    return Verdict(status=Status.CANCELLED, detail="cancelled while it ran")
+
+
+def _wait_again(conn: Connection, place: Place, step: Again) -> Next | Superseded:
+    fence = Fenced(execution_id=place.execution_id, epoch=place.epoch)
+    become = executions.Become(status=Status.QUEUED, phase=Phase.BACKOFF, cause=step.cause)
+    if not executions.transition(conn, fence, Status.RUNNING, become):
+        return Superseded()
+    gate.requeue(conn, place.execution_id, place.epoch, step.not_before)
+    return step
+
+
+def _end(conn: Connection, place: Place, verdict: Verdict) -> Next | Superseded:
+    fence = Fenced(execution_id=place.execution_id, epoch=place.epoch)
+    become = executions.Become(status=verdict.status, phase=Phase.ENDED, reason=verdict.reason, detail=verdict.detail)
+    if not executions.transition(conn, fence, Status.RUNNING, become):
+        return Superseded()
+    gate.release(conn, place.execution_id, place.epoch)
+    listen.notify(conn, f"ended:{place.execution_id}")
+    return verdict
+
+
+def verdict_of(conn: Connection, execution_id: ExecutionId) -> Verdict | None:
+    """Return the verdict of a run, None while it has none."""
+    row = executions.find(conn, execution_id)
+    if not row.status.terminal:
+        return None
+    return Verdict(status=row.status, reason=row.failure_reason, detail=row.detail)
+
+
+def refused_start(detail: str, reason: Reason = Reason.START_ERROR) -> Verdict:
+    """Return the verdict of an attempt that could not be launched for a reason of its own."""
+    return Verdict(status=Status.FAILED, reason=reason, detail=detail)

@@ -1,0 +1,79 @@
+"""Why no node will do, told with the numbers that its owner needs to change something."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from scheduler.fleet import KINDS, Amounts, Fleet, Mask, vector
+from scheduler.node import Node
+from scheduler.reasons import Code, Reason, amount
+from scheduler.selectors import any_term, has_labels, intolerable
+from scheduler.state import Shape
+
+
+def misfit(fleet: Fleet, matching: Mask, shape: Shape, selector: Mapping[str, str]) -> Reason:
+    """Return why none of the nodes takes a run now; `matching` are those that accept it by all but amounts."""
+    if not len(fleet):
+        return Reason(code=Code.NO_NODE, text="the pool has no node")
+    if not any(node.ready for node in fleet.nodes):
+        return Reason(code=Code.NO_NODE, text=f"none of the pool's {len(fleet)} nodes is ready")
+    if not matching.any():
+        return Reason(code=Code.NO_MATCH, text=_mismatch(fleet, shape, selector))
+    request = vector(shape.resources)
+    capacity = fleet.capacity[:, matching]
+    if not _room(capacity, request).any():
+        return Reason(code=Code.TOO_LARGE, text=_too_large(capacity, request))
+    able = np.flatnonzero(matching & _room(fleet.capacity, request))
+    return Reason(code=Code.BUSY, text=_busy(fleet, able, request))
+
+
+def _room(amounts: Amounts, request: Amounts) -> Mask:
+    return np.asarray((amounts >= request[:, None]).all(axis=0), dtype=np.bool_)
+
+
+def _mismatch(fleet: Fleet, shape: Shape, selector: Mapping[str, str]) -> str:
+    """Count the nodes by the first rule that each of them breaks."""
+    counts: dict[str, int] = {}
+    for node in fleet.nodes:
+        rule = _broken_rule(node, shape, selector)
+        counts[rule] = counts.get(rule, 0) + 1
+    return f"no node matches: of {len(fleet)}, " + ", ".join(f"{number} {rule}" for rule, number in counts.items())
+
+
+def _broken_rule(node: Node, shape: Shape, selector: Mapping[str, str]) -> str:
+    if not node.ready:
+        return "not ready"
+    missing = [f"{key}={value}" for key, value in selector.items() if not has_labels(node, [(key, value)])]
+    if missing:
+        return f"without label {missing[0]}"
+    if not any_term(node, shape.constraints.affinity.required):
+        return "outside the required node affinity"
+    taint = intolerable(node, shape.constraints.tolerations)
+    return f"with taint {taint}" if taint else "on spot, which the pool does not use"
+
+
+def _too_large(capacity: Amounts, request: Amounts) -> str:
+    largest = capacity.max(axis=1)
+    for kind, need, most in zip(KINDS, request.tolist(), largest.tolist(), strict=True):
+        if need > most:
+            return f"needs {amount(kind, need)}; the largest node has {amount(kind, most)}"
+    return f"needs {_asked(request)} on one node; no single node has all of it"
+
+
+def _busy(fleet: Fleet, able: np.ndarray[tuple[int], np.dtype[np.intp]], request: Amounts) -> str:
+    free = fleet.free[:, able]
+    lacking = (np.clip(request[:, None] - free, 0, None) / np.maximum(fleet.capacity[:, able], 1)).max(axis=0)
+    nearest = int(lacking.argmin())
+    short = [
+        (kind, need, have)
+        for kind, need, have in zip(KINDS, request.tolist(), free[:, nearest].tolist(), strict=True)
+        if need > have
+    ]
+    needs = " and ".join(amount(kind, need) for kind, need, _ in short)
+    has = " and ".join(amount(kind, have) for kind, _, have in short)
+    return f"needs {needs}; node {fleet.nodes[int(able[nearest])].name} has {has} free"
+
+
+def _asked(request: Amounts) -> str:
+    asked = [amount(kind, need) for kind, need in zip(KINDS[:-1], request.tolist()[:-1], strict=True) if need]
+    return " and ".join(asked)

@@ -1,0 +1,64 @@
+"""Why a run waits, in words that its owner can act on."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from enum import StrEnum
+
+
+class Code(StrEnum):
+    """The rule that keeps a run waiting; written to the decision record."""
+
+    NO_WORKER = "no_worker"
+    BACKOFF = "backoff"
+    POOL_LIMIT = "pool_limit"
+    TEAM_LIMIT = "team_limit"
+    USER_LIMIT = "user_limit"
+    NO_NODE = "no_node"
+    NO_MATCH = "no_match"
+    TOO_LARGE = "too_large"
+    BUSY = "busy"
+    RESERVED = "reserved"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reason:
+    """A rule and its numbers. The text never holds the position, so that it changes only when the cause does."""
+
+    code: Code
+    text: str
+
+    def __str__(self) -> str:
+        return self.text
+
+
+NO_WORKER = Reason(code=Code.NO_WORKER, text="no live worker")
+DELAYED_BY_NODES = frozenset({Code.BUSY, Code.RESERVED})
+"""Waits that other runs cause by what they hold: an aged run in one of them has its place kept free."""
+
+_BINARY = ((2**40, "Ti"), (2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki"))
+
+
+def amount(kind: str, value: int) -> str:
+    """Return a quantity as people write it: '4000m CPU', '1.5Gi memory', '2 GPUs'."""
+    if kind == "CPU":
+        return f"{max(value, 0)}m CPU"
+    if kind in {"GPUs", "places for pods"}:
+        return f"{max(value, 0)} {kind}"
+    return f"{size(max(value, 0))} {kind}"
+
+
+def size(number: int) -> str:
+    """Return bytes in the largest unit that keeps three digits: 1610612736 -> '1.5Gi'."""
+    for unit, suffix in _BINARY:
+        if number >= unit:
+            return f"{number / unit:.3g}{suffix}" if number < 1000 * unit else f"{number // unit}{suffix}"
+    return str(number)
+
+
+def span(time: timedelta) -> str:
+    """Return a time as people say it: '45 s', '12 min', '1 h 5 min'."""
+    seconds = int(time.total_seconds())
+    hours, minutes = seconds // 3600, seconds % 3600 // 60
+    if hours:
+        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+    return f"{minutes} min" if minutes else f"{seconds} s"

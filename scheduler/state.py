@@ -1,0 +1,199 @@
+"""What a decision is made from: the values of one pool, and their order and sums kept between passes.
+
+`State` is the one thing here that changes in place: `scheduler.plan.apply` uses a state up and returns it changed, so
+that a change costs its own run and node, not the queue. `plan` reads it and changes nothing.
+"""
+
+from bisect import bisect_left, insort
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+from types import MappingProxyType
+from typing import NamedTuple
+from uuid import UUID
+
+from model.config import Affinity, Toleration
+from model.ids import ExecutionId, NodeName, TeamId, UserId
+from model.resources import Resources
+from scheduler.fleet import Fleet
+from scheduler.node import Node
+from scheduler.profile import DEFAULT, Profile
+
+
+class Strategy(StrEnum):
+    """In which order runs are looked at."""
+
+    FIFO = "FIFO"
+    PRIORITY = "PRIORITY"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Constraints:
+    """What a run asks of a node besides amounts. `avoid` is kept only while another node could hold the run."""
+
+    node_selector: tuple[tuple[str, str], ...] = ()
+    tolerations: tuple[Toleration, ...] = ()
+    affinity: Affinity = Affinity()
+    avoid: frozenset[NodeName] = frozenset()
+
+
+NO_CONSTRAINTS = Constraints()
+
+
+class Shape(NamedTuple):
+    """All that placement looks at: runs of one shape fit, or do not fit, alike."""
+
+    resources: Resources
+    constraints: Constraints = NO_CONSTRAINTS
+
+
+class Line(NamedTuple):
+    """Runs that are decided alike: the first that must wait makes all behind it wait."""
+
+    priority: int
+    user_id: UserId
+    team_id: TeamId | None
+    shape: Shape
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Queued:
+    """A run that waits. `seq` is the order of arrival, which it keeps when it goes back to wait."""
+
+    execution_id: ExecutionId
+    seq: int
+    priority: int
+    enqueued_at: datetime
+    user_id: UserId
+    team_id: TeamId | None = None
+    shape: Shape
+    not_before: datetime | None = None
+    nominated: NodeName | None = None
+
+    @property
+    def line(self) -> Line:
+        """The runs that this one is decided with."""
+        return Line(self.priority, self.user_id, self.team_id, self.shape)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Running:
+    """A run that holds a place, from its admission until its process or pod is known to be gone."""
+
+    execution_id: ExecutionId
+    user_id: UserId
+    team_id: TeamId | None = None
+    resources: Resources
+    node: NodeName | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Owner:
+    """A user or a team: its limit over all pools (None: no limit), and what it runs in the other pools."""
+
+    name: str
+    limit: int | None = None
+    elsewhere: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """The settings of a pool (SchedulerConfig of the original design). `seed` decides between equal nodes."""
+
+    max_concurrent: int = 100
+    ageing_limit: timedelta = timedelta(hours=1)
+    strategy: Strategy = Strategy.PRIORITY
+    default_selector: tuple[tuple[str, str], ...] = ()
+    spot: bool = False
+    target_utilisation: float = 0.7
+    profile: Profile = DEFAULT
+    seed: int = 0
+
+
+NO_OWNERS: Mapping[UUID, Owner] = MappingProxyType({})
+
+
+@dataclass(slots=True)
+class Counts:
+    """Places in use, or kept free: in the pool, by user, by team."""
+
+    pool: int = 0
+    users: Counter[UserId] = field(default_factory=Counter)
+    teams: Counter[TeamId | None] = field(default_factory=Counter)
+
+    def add(self, run: Queued | Running, number: int = 1) -> None:
+        """Count `run` in, or out with -1."""
+        self.pool += number
+        self.users[run.user_id] += number
+        self.teams[run.team_id] += number
+
+    def copy(self) -> "Counts":
+        """Return counts that can be changed without changing these."""
+        return Counts(self.pool, self.users.copy(), self.teams.copy())
+
+
+class State:
+    """One pool: who waits, in lines; who runs; what nodes there are. `workers` counts the live ones."""
+
+    def __init__(
+        self,
+        *,
+        limits: Limits | None = None,
+        nodes: Iterable[Node] = (),
+        owners: Mapping[UUID, Owner] = NO_OWNERS,
+        workers: int = 1,
+    ) -> None:
+        self.limits = limits or Limits()
+        self.owners = owners
+        self.workers = workers
+        self.fleet = Fleet(nodes)
+        self.queued: dict[ExecutionId, Queued] = {}
+        self.lines: dict[Line, list[Queued]] = {}
+        self.running: dict[ExecutionId, Running] = {}
+        self.counts = Counts()
+
+    def enqueue(self, run: Queued) -> None:
+        """Put `run` into its line, in order of arrival. The same run again changes nothing."""
+        if run.execution_id in self.queued or run.execution_id in self.running:
+            return
+        self.queued[run.execution_id] = run
+        insort(self.lines.setdefault(run.line, []), run, key=_arrival)
+
+    def withdraw(self, run: ExecutionId) -> Queued | None:
+        """Take a waiting run out; None if it does not wait."""
+        queued = self.queued.pop(run, None)
+        if queued is None:
+            return None
+        line = self.lines[queued.line]
+        del line[bisect_left(line, _arrival(queued), key=_arrival)]
+        if not line:
+            del self.lines[queued.line]
+        return queued
+
+    def start(self, run: Running) -> None:
+        """Count a place as used by `run`."""
+        if run.execution_id in self.running:
+            return
+        self.running[run.execution_id] = run
+        self.counts.add(run)
+        self.fleet.take(run.node, run.resources)
+
+    def end(self, run: ExecutionId) -> Running | None:
+        """Free the place of a run; None if it has none."""
+        running = self.running.pop(run, None)
+        if running is not None:
+            self.counts.add(running, -1)
+            self.fleet.take(running.node, running.resources, -1)
+        return running
+
+    def see(self, nodes: Iterable[Node]) -> None:
+        """Replace the nodes by what was last seen; the runs stay where they are."""
+        self.fleet = Fleet(nodes)
+        for run in self.running.values():
+            self.fleet.take(run.node, run.resources)
+
+
+def _arrival(run: Queued) -> tuple[int, UUID]:
+    return (run.seq, run.execution_id)

@@ -1,0 +1,60 @@
+"""Fixtures of all tests: one embedded PostgreSQL a test process, one fresh database a test.
+
+The server is started when the first test asks for it. Its template database is migrated once; a test gets a clone of
+it in about 40 ms.
+"""
+
+import itertools
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from db import migrate
+from db.embedded import Cluster
+from db.engine import Database
+
+TEMPLATE = "assay_template"
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Cluster]:
+    """The server: not durable, gone after the tests. Its folder is short and passable, so that any user can serve it."""
+    folder = Path(tempfile.mkdtemp(prefix="assay-tests-"))
+    folder.chmod(0o711)
+    cluster = Cluster(folder / "postgres", durable=False, elsewhere=folder)
+    cluster.start()
+    yield cluster
+    cluster.remove()
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def new_database(postgres: Cluster) -> Iterator[Callable[[], str]]:
+    """Return what makes a clean, migrated database and returns its URL; all are dropped with the server."""
+    postgres.create_database(TEMPLATE)
+    migrate.upgrade(postgres.url(TEMPLATE))
+    numbers = itertools.count(1)
+
+    def make() -> str:
+        name = f"assay_{next(numbers)}"
+        postgres.create_database(name, template=TEMPLATE)
+        return postgres.url(name)
+
+    yield make
+
+
+@pytest.fixture(scope="session")
+def database_url(new_database: Callable[[], str]) -> str:
+    """The URL of one migrated database that all tests of the process share."""
+    return new_database()
+
+
+@pytest.fixture
+def db(postgres: Cluster, new_database: Callable[[], str]) -> Iterator[Database]:
+    """A clean, migrated database of this test's own; `db.url` is its address for other processes."""
+    with Database(new_database()) as database:
+        yield database
+    postgres.drop_database(database.name)

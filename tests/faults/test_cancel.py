@@ -1,0 +1,116 @@
+"""Cancel in every phase, by every door: the tree is gone, the place free, and everyone says `cancelled`."""
+
+import signal
+from collections.abc import Callable
+
+import pytest
+from harness.stack import Stack, shell, until
+
+pytestmark = pytest.mark.faults
+
+
+def by_rest(stack: Stack, run: str) -> None:
+    assert stack.rest("POST", f"/tests/{run}/cancel").status_code in {200, 202}
+
+
+def by_command(stack: Stack, run: str) -> None:
+    answer = stack.assay("cancel", run)
+    assert answer.returncode == 0, answer.stderr
+
+
+def by_prefect(stack: Stack, run: str) -> None:
+    flow_run = until("flow run of the run", lambda: stack.row(run)["flow_run_id"])
+    state = {"state": {"type": "CANCELLING", "name": "Cancelling"}}
+    stack.prefect("POST", f"/flow_runs/{flow_run}/set_state", json=state)
+
+
+DOORS: dict[str, Callable[[Stack, str], None]] = {"rest": by_rest, "command": by_command, "prefect": by_prefect}
+
+
+def queued(stack: Stack) -> str:
+    """Too large to start beside the blocker, so it waits."""
+    blocker = stack.submit(shell("sleep 300", name="blocker", resources={"cpuRequest": _all_cpu(stack)}))
+    stack.in_phase(blocker, "running")
+    run = stack.submit(shell("sleep 300", name="queued", resources={"cpuRequest": _all_cpu(stack)}))
+    stack.in_phase(run, "waiting")
+    return run
+
+
+def running(stack: Stack) -> str:
+    run = stack.submit(shell("setsid sleep 300 & trap '' TERM; sleep 300", name="running"))
+    until("its tree", lambda: len(stack.carriers(run)) >= 2)
+    return run
+
+
+def in_backoff(stack: Stack) -> str:
+    policy = {"retryPolicy": {"maxRetries": 3, "backoffSeconds": 300, "backoffStrategy": "fixed"}}
+    run = stack.submit(shell("exit 1", name="backoff", config=policy))
+    stack.in_phase(run, "backoff")
+    return run
+
+
+def worker_down(stack: Stack) -> str:
+    run = running(stack)
+    stack.kill("worker-1")
+    return run
+
+
+PHASES = {"queued": queued, "running": running, "in backoff": in_backoff, "worker down": worker_down}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("phase", PHASES)
+def test_cancel(stack: Stack, phase: str, door: str) -> None:
+    run = PHASES[phase](stack)
+    DOORS[door](stack, run)
+    if phase == "worker down":
+        stack.start_worker("worker-1")
+
+    row = stack.ended(run, 60)
+    state = stack.settled(run)
+
+    assert row["status"] == "cancelled"
+    assert state["type"] == "CANCELLED"
+    assert stack.carriers(run) == []
+    assert stack.sql("SELECT 1 FROM queue WHERE execution_id = %s", run) == []
+    assert [e["executionId"] for e in _listed(stack)].count(run) == 1
+    DOORS[door](stack, run)
+    assert stack.row(run) == row | {"prefect_settled": True}
+    _cancel_all(stack)
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("phase", "point"),
+    [("admitted", "before-begin"), ("launching", "before-content"), ("collecting", "before-finish")],
+)
+def test_cancel_while_the_worker_stands_still(stack: Stack, phase: str, point: str, door: str) -> None:
+    """The worker is stopped (SIGSTOP) exactly in that phase; the cancel comes, then the worker goes on."""
+    stack.fault(point, "stop")
+    run = stack.submit(shell("true", name=f"cancelled while {phase}"))
+    stack.struck(point)
+    stack.in_phase(run, phase)
+    DOORS[door](stack, run)
+    stack.signal("worker-1", signal.SIGCONT)
+
+    row = stack.ended(run, 60)
+
+    assert row["status"] == "cancelled"
+    assert stack.settled(run)["type"] == "CANCELLED"
+    assert stack.carriers(run) == []
+    assert stack.sql("SELECT 1 FROM queue WHERE execution_id = %s", run) == []
+
+
+def _listed(stack: Stack) -> list[dict[str, str]]:
+    listed: list[dict[str, str]] = stack.rest("GET", "/tests?status=cancelled&limit=200").json()["executions"]
+    return listed
+
+
+def _cancel_all(stack: Stack) -> None:
+    for row in stack.sql("SELECT execution_id FROM test_executions WHERE completed_at IS NULL"):
+        by_rest(stack, str(row["execution_id"]))
+    until("all ended", lambda: not stack.sql("SELECT 1 FROM test_executions WHERE completed_at IS NULL"))
+
+
+def _all_cpu(stack: Stack) -> str:
+    return f"{stack.sql('SELECT max(cpu_milli) AS n FROM nodes')[0]['n']}m"

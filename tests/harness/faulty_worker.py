@@ -1,0 +1,64 @@
+"""A worker that dies or stands still at a named point, once, when a file of that name asks for it.
+
+Only the process under test loads this: the points are put around our functions from outside, so that the product holds
+no switch for tests. `$ASSAY_FAULTS/<point>` holds `kill` or `stop`; the file is removed before it takes effect.
+"""
+
+import functools
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from cluster.local import content, processes
+from db import gate, leases
+from flows import windows
+from flows.worker_main import main
+from orchestrator import lifecycle
+
+FAULTS = Path(os.environ["ASSAY_FAULTS"])
+SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+
+SEAMS: dict[str, tuple[Any, str]] = {
+    "claim": (leases, "claim"),
+    "begin": (lifecycle, "begin"),
+    "content": (content, "place"),
+    "launch": (processes, "launch"),
+    "exit_record": (processes, "exit_record"),
+    "finish": (lifecycle, "finish"),
+    "release": (gate, "release"),
+    "requeue": (gate, "requeue"),
+    "show": (windows, "show"),
+}
+
+
+def strike(point: str) -> None:
+    file = FAULTS / point
+    try:
+        order = file.read_text().strip()
+        file.unlink()
+    except FileNotFoundError:
+        return
+    (FAULTS / f"{point}.struck").touch()
+    os.kill(os.getpid(), SIGNALS[order])
+
+
+def around(module: Any, name: str, seam: str) -> None:
+    inner: Callable[..., Any] = getattr(module, name)
+
+    @functools.wraps(inner)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        strike(f"before-{seam}")
+        result = inner(*args, **kwargs)
+        strike(f"after-{seam}")
+        return result
+
+    setattr(module, name, wrapped)
+
+
+if __name__ == "__main__":
+    for seam, (module, name) in SEAMS.items():
+        around(module, name, seam)
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""One run, three doors, one verdict."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from harness.stack import Stack, pytest_request, shell, until
+
+SOURCE = """
+import pytest
+
+def test_passes():
+    assert True
+
+@pytest.mark.skip(reason="not today")
+def test_is_skipped():
+    assert False
+
+def test_fails():
+    assert 1 == 2
+"""
+
+
+def by_rest(stack: Stack, request: dict[str, Any], folder: Path) -> str:
+    return stack.submit(request)
+
+
+def by_command(stack: Stack, request: dict[str, Any], folder: Path) -> str:
+    file = folder / "test.yaml"
+    file.write_text(yaml.safe_dump(request))
+    answer = stack.assay("run", str(file), "--no-watch", "--json")
+    assert answer.returncode == 0, answer.stderr
+    told = json.loads(answer.stdout)
+    return str((told["executions"][0] if "executions" in told else told)["executionId"])
+
+
+def by_prefect(stack: Stack, request: dict[str, Any], folder: Path) -> str:
+    flow_run = stack.prefect_start({"test": request})
+    return str(until("row of the flow run", lambda: stack.row_of_flow(flow_run).get("execution_id")))
+
+
+DOORS = {"rest": by_rest, "command": by_command, "prefect": by_prefect}
+STATES = {
+    "completed": ("COMPLETED", "Completed"),
+    "tests_failed": ("FAILED", "Failed"),
+    "no_tests": ("FAILED", "NoTests"),
+    "timeout": ("FAILED", "TimedOut"),
+    "start": ("CRASHED", "Crashed"),
+}
+
+
+def test_one_suite_through_all_doors_gives_equal_rows_and_equal_verdicts(stack: Stack, tmp_path: Path) -> None:
+    request = pytest_request(SOURCE, name="three doors")
+    runs = {door: submit(stack, request, tmp_path) for door, submit in DOORS.items()}
+
+    rows = {door: stack.ended(run) for door, run in runs.items()}
+    results = {
+        door: [(r["test_name"], r["status"], r["error_message"]) for r in stack.results(run)]
+        for door, run in runs.items()
+    }
+    states = {door: stack.settled(run)["type"] for door, run in runs.items()}
+
+    assert {(r["status"], r["failure_reason"], r["retry_count"]) for r in rows.values()} == {
+        ("failed", "tests_failed", 0)
+    }
+    assert results["rest"] == results["command"] == results["prefect"]
+    assert [status for _, status, _ in results["rest"]] == ["failed", "skipped", "passed"] or len(results["rest"]) == 3
+    assert set(states.values()) == {"FAILED"}
+
+
+@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize(
+    ("outcome", "request_"),
+    [
+        ("completed", shell("true")),
+        ("tests_failed", shell("exit 1")),
+        ("no_tests", pytest_request("x = 1")),
+        ("timeout", shell("sleep 30", config={"timeout": 1})),
+    ],
+)
+def test_each_verdict_reaches_the_row_and_prefect_by_every_door(
+    stack: Stack, tmp_path: Path, door: str, outcome: str, request_: dict[str, Any]
+) -> None:
+    run = DOORS[door](stack, request_, tmp_path)
+
+    row = stack.ended(run)
+    state = stack.settled(run)
+
+    assert outcome in {row["status"], row["failure_reason"]}
+    assert (state["type"], state["name"]) == STATES[outcome]
+
+
+@pytest.mark.parametrize(
+    ("code", "request_"),
+    [
+        (0, shell("true")),
+        (1, shell("exit 1")),
+        (5, pytest_request("x = 1")),
+        (124, shell("sleep 30", config={"timeout": 1})),
+        (3, shell("true", content={"type": "git", "repository": "https://127.0.0.1:1/x.git", "path": "."})),
+        (4, shell("true", priority=11)),
+    ],
+)
+def test_the_command_ends_with_the_code_of_the_verdict(
+    stack: Stack, tmp_path: Path, code: int, request_: dict[str, Any]
+) -> None:
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump(request_))
+
+    answer = stack.assay("run", str(file), "--watch", timeout=120)
+
+    assert answer.returncode == code, answer.stdout + answer.stderr
+
+
+def test_a_bad_request_by_prefect_fails_with_all_problems_and_writes_nothing(stack: Stack) -> None:
+    before = stack.sql("SELECT count(*) AS n FROM test_executions")[0]["n"]
+    bad = shell("true", priority=11, config={"timeout": 0, "env": {"PATH": "x"}})
+
+    state = stack.flow_ended(stack.prefect_start({"test": bad}))
+
+    assert (state["type"], state["name"]) == ("FAILED", "Refused")
+    for path in ("priority", "config.timeout", "config.env.PATH"):
+        assert f"\n{path}: " in state["message"]
+    assert stack.sql("SELECT count(*) AS n FROM test_executions")[0]["n"] == before
+
+
+def test_priority_0_by_rest_overtakes_20_waiting_prefect_runs(stack: Stack) -> None:
+    blocker = stack.submit(shell("sleep 60", name="blocker", resources={"cpuRequest": _all_cpu(stack)}))
+    stack.in_phase(blocker, "running")
+    flows = [
+        stack.prefect_start({"test": shell("sleep 0.2", name="low", resources={"cpuRequest": _all_cpu(stack)})})
+        for _ in range(20)
+    ]
+    until("20 in the queue", lambda: all(stack.row_of_flow(f).get("phase") == "waiting" for f in flows), 90)
+    urgent = stack.submit(shell("true", name="urgent", priority=0, resources={"cpuRequest": _all_cpu(stack)}))
+
+    stack.rest("POST", f"/tests/{blocker}/cancel")
+    first = stack.ended(urgent)
+    started = [stack.row_of_flow(f)["started_at"] for f in flows]
+
+    assert first["status"] == "completed"
+    assert all(begun is None or begun > first["started_at"] for begun in started)
+    for flow in flows:
+        stack.rest("POST", f"/tests/{stack.row_of_flow(flow)['execution_id']}/cancel")
+
+
+def _all_cpu(stack: Stack) -> str:
+    return f"{stack.sql('SELECT max(cpu_milli) AS n FROM nodes')[0]['n']}m"

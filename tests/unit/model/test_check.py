@@ -1,0 +1,256 @@
+"""`check`: a value, or every problem at once, each with its path."""
+
+import copy
+import datetime
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from model.check import check, describe_schema
+from model.problems import InvalidError, Problem
+from model.request import TestType
+
+DATA = yaml.load((Path(__file__).parents[2] / "data" / "bad_requests.yaml").read_text(), yaml.CSafeLoader)
+VALID: dict[str, Any] = DATA["valid"]
+SCALARS = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8) | st.binary(max_size=3)
+JSON_LIKE = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=6) | st.integers(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def changed(base: Any, change: Any) -> Any:
+    """Merge `change` into `base`; None removes (RFC 7396)."""
+    if not isinstance(change, dict):
+        return change
+    result = dict(base) if isinstance(base, dict) else {}
+    for key, value in change.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = changed(result.get(key), value)
+    return result
+
+
+def problems(raw: object) -> list[Problem]:
+    with pytest.raises(InvalidError) as caught:
+        check(raw)
+    return list(caught.value.problems)
+
+
+def paths(raw: object) -> list[str]:
+    return [problem.path for problem in problems(raw)]
+
+
+def test_a_valid_request_becomes_a_value_with_its_defaults() -> None:
+    request = check(VALID)
+
+    assert (request.name, request.type, request.config.timeout) == ("checkout", TestType.PYTEST, 60)
+    assert (request.config.parallelism, request.resources.cpu_request) == (1, "100m")
+
+
+@pytest.mark.parametrize("case", DATA["cases"], ids=lambda case: case["name"])
+def test_each_rule_tells_exactly_its_problem(case: dict[str, Any]) -> None:
+    found = problems(changed(VALID, case["change"]))
+
+    assert [{"path": p.path, "message": p.message} for p in found] == case["problems"]
+
+
+def test_seven_mistakes_are_seven_problems() -> None:
+    case = next(case for case in DATA["cases"] if case["name"].startswith("seven"))
+
+    assert len(problems(changed(VALID, case["change"]))) == 7
+
+
+def test_checking_changes_nothing_of_the_input() -> None:
+    raw = changed(VALID, {"nmae": "a", "name": None, "config": {"tolerations": [{"kee": "a"}]}})
+    before = copy.deepcopy(raw)
+
+    problems(raw)
+
+    assert raw == before
+
+
+@pytest.mark.parametrize("raw", [None, 5, "name: a", [], [VALID], True])
+def test_what_is_no_object_is_one_problem(raw: object) -> None:
+    assert problems(raw) == [Problem(path="", message="must be an object")]
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (datetime.date(2026, 1, 1), "is a date, which JSON cannot carry: if text is meant, write it in quotes"),
+        (b"checkout", "is a bytes, which JSON cannot carry: if text is meant, write it in quotes"),
+        (("a", "b"), "is a tuple, which JSON cannot carry: if text is meant, write it in quotes"),
+        (float("nan"), "is not a finite number"),
+        (float("-inf"), "is not a finite number"),
+        (10**5000, "is too large a number"),
+        ("\ud800", "holds half of a surrogate pair, which is no text"),
+    ],
+    ids=["date", "bytes", "tuple", "nan", "infinity", "huge", "surrogate"],
+)
+def test_what_json_cannot_carry_is_told_once(value: object, message: str) -> None:
+    assert problems({**VALID, "name": value}) == [Problem(path="name", message=message)]
+
+
+def test_a_key_that_is_not_text_is_told_at_its_object() -> None:
+    """YAML reads `on:` as true and `1:` as a number."""
+    found = problems({**VALID, "env": {True: "a"}, "labels": {1: "b"}})
+
+    assert [p.path for p in found] == ["env", "labels"]
+    assert "True" in found[0].message
+    assert "write it in quotes" in found[0].message
+
+
+def test_a_structure_that_contains_itself_is_a_problem_not_a_crash() -> None:
+    loop: dict[str, object] = {}
+    loop["labels"] = loop
+
+    assert any("nested deeper" in p.message for p in problems({**VALID, "labels": loop}))
+
+
+def test_a_bomb_of_aliases_is_refused_without_unfolding_it() -> None:
+    bomb: object = "lol"
+    for _ in range(30):
+        bomb = [bomb] * 10
+
+    assert problems({**VALID, "tags": bomb}) == [
+        Problem(path="", message="is too large: at most 100,000 values and 8 MiB of text")
+    ]
+
+
+def test_inline_files_of_more_than_a_mebibyte_are_refused() -> None:
+    files = {**VALID["content"]["files"], "data.txt": "ä" * (2**19 + 1)}
+
+    assert paths({**VALID, "content": {"type": "inline", "files": files}}) == ["content.files"]
+
+
+def test_an_environment_that_no_program_could_be_started_with_is_refused() -> None:
+    assert paths({**VALID, "env": {f"V{i}": "v" * 32_768 for i in range(33)}}) == ["env"]
+
+
+def test_a_long_value_is_refused_without_being_shown() -> None:
+    found = problems({**VALID, "env": {"KEY": "v" * 40_000}})
+
+    assert found == [Problem(path="env.KEY", message="must have at most 32768 characters")]
+
+
+def test_the_values_of_variables_are_never_shown() -> None:
+    """Problems go into logs and into Prefect's UI."""
+    raw = changed(VALID, {"env": {"KEY": "${secrets.hunter2"}, "config": {"env": {"A-B": "hunter2"}}})
+
+    assert "hunter2" not in str(problems(raw))
+
+
+@pytest.mark.parametrize(
+    "resources",
+    [
+        {"cpuRequest": 0.5, "memoryRequest": 128974848},
+        {"cpuRequest": "1e2", "memoryRequest": "1e9"},
+        {"cpuRequest": "500m", "cpuLimit": "0.5"},
+        {"memoryRequest": "1Gi", "memoryLimit": "1024Mi"},
+    ],
+)
+def test_quantities_are_compared_as_amounts_not_as_text(resources: dict[str, object]) -> None:
+    assert check({**VALID, "resources": resources}).resources
+
+
+def test_an_optional_field_may_be_null() -> None:
+    assert check({**VALID, "command": None, "resources": {"cpuLimit": None}}).command is None
+
+
+def test_several_misspelt_keys_are_all_told_and_looked_into() -> None:
+    raw = changed(VALID, {"type": None, "typ": "custom", "config": None, "cofnig": {"timeot": 5, "parallelism": 0}})
+
+    assert paths(raw) == ["cofnig", "cofnig.parallelism", "cofnig.timeot", "command", "typ"]
+
+
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(JSON_LIKE)
+def test_nothing_but_invalid_error_comes_out_of_garbage(raw: object) -> None:
+    with pytest.raises(InvalidError) as caught:
+        check(raw)
+
+    assert caught.value.problems
+
+
+@settings(max_examples=400, deadline=None)
+@given(data=st.data())
+def test_nothing_but_invalid_error_comes_out_of_a_damaged_request(data: st.DataObject) -> None:
+    raw = copy.deepcopy(FULL)
+    for _ in range(data.draw(st.integers(1, 4))):
+        damage(raw, data)
+
+    try:
+        check(raw)
+    except InvalidError as error:
+        told = error.problems
+        assert told
+        assert len({(p.path, p.message) for p in told}) == len(told)
+
+
+def damage(node: Any, data: st.DataObject) -> None:
+    """Replace one value somewhere inside `node` by anything."""
+    while isinstance(node, dict | list) and node:
+        place: Any = data.draw(st.sampled_from(list(node) if isinstance(node, dict) else range(len(node))))
+        if not isinstance(node[place], dict | list) or not node[place] or data.draw(st.integers(0, 4)) == 0:
+            node[place] = data.draw(JSON_LIKE)
+            return
+        node = node[place]
+
+
+FULL: dict[str, Any] = {
+    **VALID,
+    "setup": {"requirements": "requirements.txt"},
+    "content": {"type": "inline", "files": {"tests/test_a.py": "", "requirements.txt": ""}, "path": "tests"},
+    "arguments": ["-q"],
+    "resources": {"cpuRequest": "1", "cpuLimit": 2, "memoryRequest": "1Gi", "memoryLimit": "2Gi", "gpuRequest": 1},
+    "config": {
+        "retryPolicy": {"maxRetries": 2, "retryConditions": ["timeout"]},
+        "env": {"KEY": "${secrets.key}"},
+        "volumes": [{"name": "a", "mountPath": "/a", "claim": "b"}],
+        "nodeSelector": {"disk": "ssd"},
+        "tolerations": [{"key": "a", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 5}],
+        "affinity": {
+            "required": [{"matchExpressions": [{"key": "zone", "operator": "In", "values": ["a"]}]}],
+            "preferred": [
+                {"weight": 1, "preference": {"matchExpressions": [{"key": "n", "operator": "Gt", "values": ["1"]}]}}
+            ],
+        },
+    },
+    "tags": ["smoke"],
+}
+
+
+def test_the_full_request_is_valid() -> None:
+    assert check(FULL).config.affinity.preferred[0].weight == 1
+
+
+def test_the_schema_stands_alone_and_shows_every_default() -> None:
+    schema = describe_schema()
+
+    assert "$ref" not in json.dumps(schema)
+    assert list(schema["properties"])[:3] == ["name", "type", "content"]
+    assert sorted(schema["required"]) == ["content", "name", "type"]
+    assert all("default" in schema["properties"][key] for key in schema["properties"] if key not in schema["required"])
+    assert schema["properties"]["config"]["properties"]["retryPolicy"]["properties"]["maxRetries"]["default"] == 0
+
+
+def test_the_schema_names_fields_in_words() -> None:
+    properties = describe_schema()["properties"]
+
+    assert properties["resources"]["properties"]["cpuRequest"]["title"] == "CPU request"
+    assert properties["config"]["properties"]["serviceAccount"]["title"] == "Service account"
+
+
+def test_each_content_of_the_schema_requires_its_type() -> None:
+    contents = describe_schema()["properties"]["content"]["oneOf"]
+
+    assert [content["properties"]["type"]["const"] for content in contents] == ["git", "inline", "artifact"]
+    assert all("type" in content["required"] for content in contents)
