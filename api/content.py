@@ -56,13 +56,21 @@ async def _receive(request: Request, target: FilePath) -> int:
                 await asyncio.to_thread(file.write, chunk)
             file.flush()
             await asyncio.to_thread(os.fsync, file.fileno())
-        if digest.hexdigest() != target.name:
-            raise Refusal(HTTPStatus.BAD_REQUEST, f"the body's SHA-256 is {digest.hexdigest()}, not {target.name}")
-        FilePath(name).replace(target)
+        await asyncio.to_thread(_name, name, target, digest.hexdigest())
     except BaseException:
-        FilePath(name).unlink(missing_ok=True)
+        await asyncio.to_thread(_remove, name)
         raise
     return size
+
+
+def _name(received: str, target: FilePath, digest: str) -> None:
+    if digest != target.name:
+        raise Refusal(HTTPStatus.BAD_REQUEST, f"the body's SHA-256 is {digest}, not {target.name}")
+    FilePath(received).replace(target)
+
+
+def _remove(received: str) -> None:
+    FilePath(received).unlink(missing_ok=True)
 
 
 def missing(content: TestContent, state: FilePath, path: str) -> list[Problem]:

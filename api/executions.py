@@ -3,6 +3,7 @@
 import asyncio
 from datetime import datetime
 from typing import Annotated
+from uuid import UUID
 
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import JSONResponse
@@ -10,13 +11,13 @@ from sqlalchemy import Connection
 
 from api import bodies, content, openapi, schemas, shapes
 from api.auth import Caller
-from api.parameters import ExecutionText, Page, PoolQuery
+from api.parameters import ExecutionText, Page
 from api.quota_answers import over_quota
-from api.services import Here
+from api.services import Here, Services
 from db import executions
 from model.check import check
 from model.execution import Door, Status
-from model.ids import ExecutionId, PoolName
+from model.ids import DefinitionId, ExecutionId, SuiteRunId
 from model.problems import InvalidError, Problem
 from model.request import TestType
 from orchestrator import cancel, listing, retry, submit
@@ -49,14 +50,18 @@ async def submit_test(request: Request, response: Response, services: Here, call
         door=Door.REST,
         now=services.now(),
     )
-    return _accepted(await services.database.run(lambda conn: submit.submit(conn, order)), services, response)
+    return await _accepted(await services.database.run(lambda conn: submit.submit(conn, order)), services, response)
 
 
-def _accepted(outcome: Submitted | OverQuota, services: Here, response: Response) -> schemas.TestResponse | JSONResponse:
+async def _accepted(
+    outcome: Submitted | OverQuota, services: Services, response: Response
+) -> schemas.TestResponse | JSONResponse:
+    """Answer a committed submit. Its position is counted after the commit, when it keeps no lock from others."""
     if isinstance(outcome, OverQuota):
         return over_quota(outcome, services.now())
+    standing = await services.database.run(lambda conn: listing.standing(conn, outcome.execution_id))
     services.passes.want(DEFAULT_POOL)
-    answer = shapes.submitted(outcome)
+    answer = shapes.submitted(outcome.execution_id, Status.QUEUED, standing)
     response.headers["Location"] = answer.links.self
     return answer
 
@@ -75,8 +80,8 @@ async def list_tests(  # noqa: PLR0913  the filters of one query
     user: Annotated[str | None, Query(max_length=100, description="Only runs of this user")] = None,
     label: Annotated[str | None, Query(max_length=400, description="Only runs with this label, key=value")] = None,
     tag: Annotated[str | None, Query(max_length=100, description="Only runs with this tag")] = None,
-    suite_run: Annotated[str | None, Query(alias="suiteRun", max_length=100, description="Only tests of it")] = None,
-    definition: Annotated[str | None, Query(max_length=100, description="Only runs of this definition")] = None,
+    suite_run: Annotated[UUID | None, Query(alias="suiteRun", description="Only tests of this suite run")] = None,
+    definition: Annotated[UUID | None, Query(description="Only runs of this definition")] = None,
     since: Annotated[datetime | None, Query(description="Submitted then or later")] = None,
     until: Annotated[datetime | None, Query(description="Submitted before then")] = None,
 ) -> schemas.ExecutionList:
@@ -87,14 +92,12 @@ async def list_tests(  # noqa: PLR0913  the filters of one query
         user=user,
         label=_label(label),
         tag=tag,
-        suite_run=suite_run,
-        definition=definition,
+        suite_run=SuiteRunId(suite_run) if suite_run else None,
+        definition=DefinitionId(definition) if definition else None,
         since=_aware(since, "since"),
         until=_aware(until, "until"),
-        limit=page.limit,
-        offset=page.offset,
     )
-    found, total = await services.database.run(lambda conn: listing.list_shown(conn, wanted))
+    found, total = await services.database.run(lambda conn: listing.list_shown(conn, wanted, page.part))
     return schemas.ExecutionList(
         executions=[shapes.execution(shown) for shown in found],
         total=total,
@@ -121,7 +124,7 @@ def _aware(moment: datetime | None, name: str) -> datetime | None:
 
 
 @router.get(
-    "/tests/{executionId}",
+    "/tests/{executionId}",  # noqa: FAST003  bound by alias
     summary="Get test execution status",
     response_description="Test execution details",
     responses=openapi.refusals(404),
@@ -136,7 +139,7 @@ async def show_test(execution_id: ExecutionText, services: Here) -> schemas.Test
 
 
 @router.post(
-    "/tests/{executionId}/cancel",
+    "/tests/{executionId}/cancel",  # noqa: FAST003  bound by alias
     summary="Cancel a test",
     responses=openapi.refusals(404),
 )
@@ -158,7 +161,7 @@ async def cancel_test(execution_id: ExecutionText, services: Here, caller: Calle
 
 
 @router.post(
-    "/tests/{executionId}/retry",
+    "/tests/{executionId}/retry",  # noqa: FAST003  bound by alias
     summary="Run a test again",
     status_code=202,
     response_model=schemas.TestResponse,
@@ -178,10 +181,14 @@ async def retry_test(execution_id: ExecutionText, response: Response, services: 
     def change(conn: Connection) -> Submitted | OverQuota:
         return retry.retry(conn, executions.resolve(conn, execution_id), again)
 
-    return _accepted(await services.database.run(change), services, response)
+    return await _accepted(await services.database.run(change), services, response)
 
 
-@router.get("/tests/{executionId}/metrics", summary="What a test used", responses=openapi.refusals(404))
+@router.get(
+    "/tests/{executionId}/metrics",  # noqa: FAST003  bound by alias
+    summary="What a test used",
+    responses=openapi.refusals(404),
+)
 async def metrics(execution_id: ExecutionText, services: Here) -> schemas.Metrics:
     """Return times, CPU and memory; null where they were not measured."""
 
@@ -190,30 +197,14 @@ async def metrics(execution_id: ExecutionText, services: Here) -> schemas.Metric
 
     shown = await services.database.run(read)
     row = shown.execution
-    cpu, memory = shapes.usage(shown.progress) if row.status is Status.RUNNING else (None, None)
+    cpu, memory = shapes.usage(row.progress) if row.status is Status.RUNNING else (None, None)
     return schemas.Metrics(
         execution_id=row.execution_id,
         duration_seconds=shown.duration_seconds,
         wait_seconds=(row.started_at - row.submitted_at).total_seconds() if row.started_at else None,
-        cpu_seconds=shown.metrics.get("cpu_seconds"),
+        cpu_seconds=row.metrics.get("cpu_seconds"),
         cpu_milli=cpu,
         memory_bytes=memory,
-        peak_memory_bytes=shown.metrics.get("peak_memory_bytes"),
+        peak_memory_bytes=row.metrics.get("peak_memory_bytes"),
         attempts=len(shown.attempts),
-    )
-
-
-@router.get("/queue", summary="What waits and what holds a place", tags=["gate"])
-async def queue(services: Here, page: Page, pool: PoolQuery = "default") -> schemas.QueueList:
-    """List the queue of a pool in the order of service, each run with its reason."""
-    entries, total = await services.database.run(
-        lambda conn: listing.queue(conn, PoolName(pool), page.limit, page.offset)
-    )
-    return schemas.QueueList(
-        pool=pool,
-        entries=[schemas.QueueEntry.model_validate(entry) for entry in entries],
-        total=total,
-        limit=page.limit,
-        offset=page.offset,
-        links=page.links(total),
     )

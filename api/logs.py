@@ -29,13 +29,16 @@ STATUS_EVERY = 4
 
 
 @router.get(
-    "/tests/{executionId}/logs",
+    "/tests/{executionId}/logs",  # noqa: FAST003  bound by alias
     summary="Read or follow the log of a test",
     response_class=Response,
     responses={
         200: {
             "description": "The log from `offset` on, 1 MiB at most; or a stream of `log` events and one `end`",
-            "content": {"text/plain": {"schema": {"type": "string"}}, "text/event-stream": {"schema": {"type": "string"}}},
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                "text/event-stream": {"schema": {"type": "string"}},
+            },
             "headers": {"X-Log-Size": {"description": "Bytes that the log has now", "schema": {"type": "integer"}}},
         }
     },

@@ -31,7 +31,10 @@ def refusals(*statuses: int, **described: str) -> dict[int | str, dict[str, Any]
 
 
 def _refusal(description: str) -> dict[str, Any]:
-    return {"description": description, "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}}}
+    return {
+        "description": description,
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDetails"}}},
+    }
 
 
 def body(name: str) -> dict[str, Any]:
@@ -75,7 +78,13 @@ def _component_schemas() -> dict[str, Any]:
     inner = details.pop("$defs")
     request = deepcopy(describe_schema())
     parts = _lift_out(request)
-    return {"ProblemDetails": details, **inner, **parts, "TestRequest": request, "Suite": deepcopy(describe_suite_schema())}
+    return {
+        "ProblemDetails": details,
+        **inner,
+        **parts,
+        "TestRequest": request,
+        "Suite": deepcopy(describe_suite_schema()),
+    }
 
 
 def _lift_out(request: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from fastapi import Depends, Path, Query, Request
 from pydantic import WithJsonSchema
 
 from api.schemas import PagedLinks
+from db.page import Page as Part
 
 MOST = 200
 FARTHEST = 10_000
@@ -34,6 +35,11 @@ class Paging:
     address: str
     query: tuple[tuple[str, str], ...]
 
+    @property
+    def part(self) -> Part:
+        """The part, as the database takes it."""
+        return Part(limit=self.limit, offset=self.offset)
+
     def links(self, total: int) -> PagedLinks:
         """Return the link to the next page, if there is one within the bounds."""
         following = self.offset + self.limit
@@ -51,9 +57,7 @@ def paging(
     offset: Annotated[int, Query(ge=0, le=FARTHEST, description="Items to leave out")] = 0,
 ) -> Paging:
     """Read the paging of a request."""
-    return Paging(
-        limit=limit, offset=offset, address=request.url.path, query=tuple(request.query_params.multi_items())
-    )
+    return Paging(limit=limit, offset=offset, address=request.url.path, query=tuple(request.query_params.multi_items()))
 
 
 Page = Annotated[Paging, Depends(paging)]

@@ -11,8 +11,9 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from api.schemas import Out
+from cluster.artifacts import ArtifactError
 from db.errors import ConflictError, NotFoundError, UnavailableError
-from model.problems import InvalidError, Problem
+from model.problems import InvalidError, Problem, dotted
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_OUTAGE = "5"
@@ -33,7 +34,7 @@ class ProblemDetails(Out):
     title: str
     status: int
     detail: str
-    problems: list[ProblemOut] = []
+    problems: list[ProblemOut] | None = None
 
 
 class Refusal(HTTPException):
@@ -63,6 +64,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(InvalidError, _invalid)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(NotFoundError, _not_found)
+    app.add_exception_handler(ArtifactError, _not_found)
     app.add_exception_handler(ConflictError, _conflict)
     app.add_exception_handler(UnavailableError, _unavailable)
     app.add_exception_handler(HTTPException, _http)
@@ -77,14 +79,7 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 def _unreadable(request: Request, error: Exception) -> JSONResponse:
     details = error.errors() if isinstance(error, RequestValidationError) else ()
-    return _invalid(request, InvalidError(Problem(path=_dotted(d["loc"]), message=d["msg"]) for d in details))
-
-
-def _dotted(location: Sequence[str | int]) -> str:
-    path = ""
-    for part in location:
-        path += f"[{part}]" if isinstance(part, int) else f".{part}"
-    return path.removeprefix(".")
+    return _invalid(request, InvalidError(Problem(path=dotted(tuple(d["loc"])), message=d["msg"]) for d in details))
 
 
 def _not_found(_: Request, error: Exception) -> JSONResponse:

@@ -1,6 +1,7 @@
 """What the API answers: camelCase, times in UTC, `null` where something is not known."""
 
 from datetime import datetime
+from enum import StrEnum
 from typing import Literal
 from uuid import UUID
 
@@ -206,22 +207,20 @@ class Metrics(Out):
 
 
 class QueueEntry(Out):
-    """A run that waits or holds a place."""
+    """A run that waits."""
 
     execution_id: UUID
     name: str
-    state: Literal["waiting", "admitted"]
+    user: str
     priority: int
-    position: int | None
-    reason: str
+    position: int | None = Field(description="1 is next; null in backoff")
+    reason: str = Field(description="Why it waits, in one sentence")
     enqueued_at: datetime
-    not_before: datetime | None = None
-    node: str | None = None
-    user: str | None = None
+    not_before: datetime | None
 
 
 class QueueList(Paged):
-    """The queue of a pool in the order in which it will be served."""
+    """The waiting runs of a pool in the order of service."""
 
     pool: str
     entries: list[QueueEntry]
@@ -236,11 +235,11 @@ class NodeOut(Out):
     memory_bytes: int
     ephemeral_bytes: int
     gpu: int
-    cpu_milli_used: int = 0
-    memory_bytes_used: int = 0
-    runs: int = 0
-    labels: dict[str, str] = {}
-    observed_at: datetime | None = None
+    pods: int = Field(description="Runs that it takes at once")
+    cpu_milli_held: int
+    memory_bytes_held: int
+    runs: int = Field(description="Runs that hold a place on it")
+    labels: dict[str, str]
 
 
 class NodeList(Out):
@@ -327,13 +326,25 @@ class SuiteLinks(Out):
     cancel: str
 
 
+class SuiteStatus(StrEnum):
+    """That of its tests; or skipped, since the run before had not ended."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    SKIPPED = "skipped"
+
+
 class SuiteRunOut(Out):
     """One run of a suite, with its tests."""
 
     suite_run_id: UUID
     short_id: str
     name: str
-    status: Status | Literal["skipped"]
+    status: SuiteStatus
     note: str
     submitted_at: datetime
     completed_at: datetime | None = None

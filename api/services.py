@@ -46,8 +46,8 @@ class Passes:
         with self._lock:
             self._wanted.discard(pool)
         try:
-            self._database.call(lambda conn: gate.run_pass(conn, pool))
-        except Exception:
+            self._database.call(lambda conn: gate.run_pass(conn, pool, blocking=True))
+        except Exception:  # noqa: BLE001  whatever it is, the request was committed and a worker tries again
             _log.warning("a gate pass of the pool %s failed; a worker will try again", pool, exc_info=True)
 
 

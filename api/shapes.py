@@ -7,25 +7,26 @@ from uuid import UUID
 from api import schemas
 from model import execution as life
 from model.ids import short
+from model.request import TestType
 from model.result import Summary
-from orchestrator.listing import Shown
-from orchestrator.submit import Submitted
+from orchestrator.listing import Held, Shown, Standing
 from orchestrator.suites import ShownSuite
+from scheduler.node import Node
 
 TESTS = "/api/v1/tests"
 SUITES = "/api/v1/suites/runs"
 MIB = 2**20
 
 
-def submitted(answer: Submitted, status: life.Status = life.Status.QUEUED) -> schemas.TestResponse:
+def submitted(execution_id: UUID, status: life.Status, standing: Standing | None) -> schemas.TestResponse:
     """Return the answer to a submit."""
-    own = f"{TESTS}/{answer.execution_id}"
+    own = f"{TESTS}/{execution_id}"
     return schemas.TestResponse(
-        execution_id=answer.execution_id,
+        execution_id=execution_id,
         status=status,
-        queue_position=answer.position,
+        queue_position=standing.position if standing else None,
         estimated_start_time=None,
-        wait_reason=answer.reason,
+        wait_reason=standing.reason if standing else "",
         links=schemas.SubmitLinks(self=own, logs=f"{own}/logs", cancel=f"{own}/cancel"),
     )
 
@@ -39,13 +40,13 @@ def execution(shown: Shown) -> schemas.TestExecution:
         short_id=short(row.execution_id),
         definition_id=row.definition_id,
         name=row.name,
-        type=row.type,
+        type=TestType(row.type),
         priority=row.priority,
         status=row.status,
         phase=row.phase,
         door=row.door,
         submitted_at=row.submitted_at,
-        submitted_by=shown.submitted_by,
+        submitted_by=row.username,
         started_at=row.started_at,
         completed_at=row.completed_at,
         duration_seconds=shown.duration_seconds,
@@ -54,12 +55,12 @@ def execution(shown: Shown) -> schemas.TestExecution:
         detail=row.detail,
         exit_code=life.exit_code(row.status, row.failure_reason) if ended else None,
         cancel_requested=row.cancel_requested,
-        queue_position=shown.position.position if shown.position else None,
-        wait_reason=shown.position.reason if shown.position else "",
+        queue_position=shown.standing.position if shown.standing else None,
+        wait_reason=shown.standing.reason if shown.standing else "",
         suite_run_id=row.suite_run_id,
         retried_from=row.retried_from,
-        labels=dict(shown.labels),
-        tags=list(shown.tags),
+        labels=dict(row.labels),
+        tags=list(row.tags),
         progress=_progress(shown),
         resources=_resources(shown),
         attempts=[_attempt(attempt) for attempt in shown.attempts],
@@ -75,7 +76,7 @@ def _links(execution_id: UUID) -> schemas.ExecutionLinks:
 
 def _progress(shown: Shown) -> schemas.Progress:
     known = schemas.Progress.model_fields
-    given = {key: shown.progress.get(field.alias or key) for key, field in known.items()}
+    given = {key: shown.execution.progress.get(field.alias or key) for key, field in known.items()}
     return schemas.Progress(**{key: value for key, value in given.items() if isinstance(value, int)})
 
 
@@ -93,7 +94,7 @@ def summary(counted: Summary) -> schemas.Progress:
 
 def _resources(shown: Shown) -> schemas.RunResources:
     running = shown.execution.status is life.Status.RUNNING
-    cpu, memory = usage(shown.progress) if running else (None, None)
+    cpu, memory = usage(shown.execution.progress) if running else (None, None)
     return schemas.RunResources(
         pod_name=shown.execution.pod_name,
         node_name=shown.execution.node_name,
@@ -125,17 +126,35 @@ def _attempt(attempt: life.Attempt) -> schemas.AttemptOut:
 
 def suite_run(shown: ShownSuite) -> schemas.SuiteRunOut:
     """Return a suite run as the API shows it."""
-    own = f"{SUITES}/{shown.suite_run_id}"
+    run = shown.run
+    own = f"{SUITES}/{run.suite_run_id}"
     return schemas.SuiteRunOut(
-        suite_run_id=shown.suite_run_id,
-        short_id=short(shown.suite_run_id),
-        name=shown.name,
-        status=shown.status,
-        note=shown.note,
-        submitted_at=shown.submitted_at,
-        completed_at=shown.completed_at,
-        cancel_requested=shown.cancel_requested,
+        suite_run_id=run.suite_run_id,
+        short_id=short(run.suite_run_id),
+        name=run.name,
+        status=schemas.SuiteStatus(shown.status),
+        note=run.note,
+        submitted_at=run.submitted_at,
+        completed_at=run.completed_at,
+        cancel_requested=run.cancel_requested_at is not None,
         exit_code=shown.exit_code,
         executions=[execution(test) for test in shown.tests],
         links=schemas.SuiteLinks(self=own, cancel=f"{own}/cancel"),
+    )
+
+
+def node(found: Node, held: Held) -> schemas.NodeOut:
+    """Return a node as the API shows it."""
+    return schemas.NodeOut(
+        name=found.name,
+        ready=found.ready,
+        cpu_milli=found.capacity.cpu_milli,
+        memory_bytes=found.capacity.memory_bytes,
+        ephemeral_bytes=found.capacity.ephemeral_bytes,
+        gpu=found.capacity.gpu,
+        pods=found.pods,
+        cpu_milli_held=held.cpu_milli,
+        memory_bytes_held=held.memory_bytes,
+        runs=held.runs,
+        labels=dict(found.labels),
     )

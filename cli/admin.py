@@ -54,7 +54,7 @@ def queue(
     offset: Annotated[int, typer.Option(min=0, max=10_000)] = 0,
     json: Json = False,
 ) -> None:
-    """Show what waits and what holds a place, in the order of service, each with its reason."""
+    """Show what waits, in the order of service, each run with its reason."""
     with connect() as client:
         answer = client.get("/queue", {"pool": pool, "limit": limit, "offset": offset})
     if json:
@@ -64,17 +64,17 @@ def queue(
         ("place", "run", "name", "priority", "since", "reason"),
         [
             (
-                e["position"] or e["state"],
+                e["position"],
                 e["executionId"][-8:],
                 e["name"],
                 e["priority"],
                 output.moment(e["enqueuedAt"]),
-                e["reason"] or (f"on {e['node']}" if e["node"] else None),
+                e["reason"],
             )
             for e in answer["entries"]
         ],
     )
-    output.say(f"{answer['total']} in the queue of the pool {answer['pool']}")
+    output.say(f"{answer['total']} wait in the pool {answer['pool']}")
 
 
 def nodes(*, pool: Pool = "default", json: Json = False) -> None:
@@ -90,8 +90,8 @@ def nodes(*, pool: Pool = "default", json: Json = False) -> None:
             (
                 n["name"],
                 "yes" if n["ready"] else "no",
-                f"{n['cpuMilliUsed']}m of {n['cpuMilli']}m",
-                f"{output.size(n['memoryBytesUsed'])} of {output.size(n['memoryBytes'])}",
+                f"{n['cpuMilliHeld']}m of {n['cpuMilli']}m",
+                f"{output.size(n['memoryBytesHeld'])} of {output.size(n['memoryBytes'])}",
                 n["runs"],
             )
             for n in answer["nodes"]
@@ -184,7 +184,7 @@ def pool(
         _pool(client.get(f"/pools/{quote(name, safe='')}"), json=json)
 
 
-def pool_set(
+def pool_set(  # noqa: PLR0913  an option a setting
     *,
     name: Annotated[str, typer.Option(help="The pool.")] = "default",
     max_concurrent: Annotated[int | None, typer.Option(min=0, help="Runs at once in the whole pool.")] = None,

@@ -38,7 +38,7 @@ class Rule:
     folders_only: bool
 
     def matches(self, path: str, *, folder: bool) -> bool:
-        """True when the rule speaks of `path`, which is relative with slashes."""
+        """Say whether the rule speaks of `path`, which is relative with slashes."""
         if self.folders_only and not folder:
             return False
         if "/" in self.pattern:

@@ -14,6 +14,7 @@ from cli.watch import counts, describe, detachable, watch_execution, watch_suite
 Json = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 Run = Annotated[str, typer.Argument(help="An execution id, or any unique beginning or end of it.", show_default=False)]
 
+
 def mount(app: typer.Typer) -> None:
     """Add the commands to `app`, in the order of its help."""
     for name, command, example in (
@@ -96,9 +97,11 @@ def _verdicts(executions: list[Any]) -> None:
             output.say(f"{execution['shortId']}: {cause} (assay results {execution['shortId']})")
 
 
-def list_runs(
+def list_runs(  # noqa: PLR0913  an option a filter
     *,
-    status: Annotated[str | None, typer.Option(help="queued, running, completed, failed, cancelled or timeout.")] = None,
+    status: Annotated[
+        str | None, typer.Option(help="queued, running, completed, failed, cancelled or timeout.")
+    ] = None,
     type_: Annotated[str | None, typer.Option("--type", help="The tool, for example pytest.")] = None,
     label: Annotated[str | None, typer.Option(help="key=value")] = None,
     tag: Annotated[str | None, typer.Option(help="A tag.")] = None,
@@ -108,7 +111,6 @@ def list_runs(
     json: Json = False,
 ) -> None:
     """List runs, newest first."""
-
     query = {"status": status, "type": type_, "label": label, "tag": tag, "suiteRun": suite}
     with connect() as client:
         answer = client.get("/tests", {**query, "limit": limit, "offset": offset})
@@ -130,7 +132,6 @@ def list_runs(
 
 def show(run: Run, *, json: Json = False) -> None:
     """Show one run: where it stands, why it waits, how it ended."""
-
     with connect() as client:
         answer = client.get(f"/tests/{run}")
     if json:
@@ -178,13 +179,12 @@ def logs(
     json: Json = False,
 ) -> None:
     """Write the log of a run to stdout."""
-
     if follow and json:
         raise UsageError("--json and --follow exclude each other: a log that grows is no JSON document")
     with connect() as client:
         if follow:
             from cli.logs import follow as follow_log  # noqa: PLC0415  httpx takes a while to load
-        
+
             with detachable(run):
                 follow_log(client, run)
             return
@@ -210,7 +210,6 @@ def results(
     json: Json = False,
 ) -> None:
     """Show what each test of a run did."""
-
     with connect() as client:
         if junit is not None:
             report = client.text(f"/tests/{run}/results", _known(format="junit", attempt=attempt))
@@ -252,7 +251,6 @@ def artifacts(
     json: Json = False,
 ) -> None:
     """List the files that a run left, or fetch one."""
-
     with connect() as client:
         if name is not None:
             target = to or Path(name).name
@@ -275,7 +273,6 @@ def cancel(
     json: Json = False,
 ) -> None:
     """Cancel a run. A second time changes nothing."""
-
     with connect() as client:
         answer = client.post(f"/suites/runs/{run}/cancel" if suite else f"/tests/{run}/cancel")
     if json:
@@ -297,7 +294,6 @@ def retry(
     json: Json = False,
 ) -> None:
     """Run the same test again, as a new run."""
-
     with connect() as client:
         answer = client.post(f"/tests/{run}/retry")
         execution_id = answer["executionId"]

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from cli.failure import DetachedError, UnreachableError
 from cli.output import STATUS_STYLE, say, seconds
@@ -96,7 +96,7 @@ class Lines:
 
     last: dict[str, str] = field(default_factory=dict)
 
-    def __enter__(self) -> "Lines":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -120,7 +120,7 @@ class Screen:
 
         self._live = Live(console=Console(stderr=True), refresh_per_second=8)
 
-    def __enter__(self) -> "Screen":
+    def __enter__(self) -> Self:
         self._live.__enter__()
         return self
 
@@ -135,7 +135,9 @@ class Screen:
 
         drawn = Table(box=None, show_header=False, pad_edge=False)
         for run in runs:
-            done = run["progress"]["percentComplete"] if run["status"] == "running" else 100 * (run["status"] in TERMINAL)
+            done = (
+                run["progress"]["percentComplete"] if run["status"] == "running" else 100 * (run["status"] in TERMINAL)
+            )
             drawn.add_row(
                 Text(run["shortId"], style="dim"),
                 Text(run["name"]),

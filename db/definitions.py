@@ -5,13 +5,28 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, delete as erase, exists, func, select, update as change
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    Row,
+    Select,
+    and_,
+    exists,
+    func,
+    select,
+)
+from sqlalchemy import (
+    delete as erase,
+)
+from sqlalchemy import (
+    update as change,
+)
 from sqlalchemy.dialects.postgresql import insert
 
 from db import tables
 from db.errors import NotFoundError
 from db.page import FIRST_PAGE, Page
-from model.definition import TestDefinition, define, from_json, to_json
+from model.definition import TestDefinition, from_json, to_json
 from model.ids import DefinitionId, UserId
 from model.request import TestType
 
@@ -35,19 +50,19 @@ class DefinitionFilter:
 def save(conn: Connection, definition: TestDefinition) -> DefinitionId:
     """Keep a definition and return its id: that of the kept one where owner, name and version are the same.
 
-    Labels, tags and priority are not part of the version; the newest ones stand. Nothing is written where nothing
-    changed, so that many submits of one definition do not wait for each other.
+    Labels, tags and priority are not part of the version; the newest ones stand. Where nothing changed nothing is
+    written or locked, so that many submits of one definition do not wait for each other.
     """
     parts = to_json(definition.request)
-    row = insert(D).values(_values(definition, parts))
-    row = row.on_conflict_do_update(
+    same = select(D.id).where(_key(definition), D.meta == parts["metadata"], ~D.deleted)
+    if (known := conn.execute(same).scalar_one_or_none()) is not None:
+        return DefinitionId(known)
+    new = insert(D).values(_values(definition, parts))
+    row = new.on_conflict_do_update(
         constraint="one_definition_a_version",
-        set_={"metadata": row.excluded.metadata, "updated_at": func.now(), "deleted": False},
-        where=D.meta.is_distinct_from(row.excluded.metadata) | D.deleted,
+        set_={"metadata": new.excluded.metadata, "updated_at": func.now(), "deleted": False},
     ).returning(D.id)
-    written = conn.execute(row).scalar_one_or_none()
-    if written is None:
-        return _known(conn, definition)
+    written = conn.execute(row).scalar_one()
     _write_tags(conn, written, definition.request.tags)
     return DefinitionId(written)
 
@@ -66,7 +81,6 @@ def update(conn: Connection, definition: TestDefinition) -> None:
     statement = change(D).where(D.id == definition.id, D.version == definition.version, ~D.deleted)
     if conn.execute(statement.values(meta=meta, updated_at=func.now())).rowcount == 0:
         raise NotFoundError("definition", definition.id)
-    conn.execute(erase(tables.TestTag).where(tables.TestTag.definition_id == definition.id))
     _write_tags(conn, definition.id, definition.request.tags)
 
 
@@ -102,7 +116,7 @@ def tagged(tags: Iterable[str]) -> Iterable[ColumnElement[bool]]:
 
 
 def _conditions(wanted: DefinitionFilter) -> Iterable[ColumnElement[bool]]:
-    yield D.deleted if wanted.deleted else ~D.deleted
+    yield D.deleted.is_(wanted.deleted)
     if wanted.types:
         yield D.type.in_(wanted.types)
     if wanted.owner_id is not None:
@@ -127,18 +141,15 @@ def _values(definition: TestDefinition, parts: dict[str, Any]) -> dict[str, Any]
         "resources": parts["resources"],
         "config": parts["config"],
         "run": parts["run"],
-        "metadata": parts["metadata"],
+        "meta": parts["metadata"],
         "version": definition.version,
         "created_at": definition.created_at,
         "updated_at": definition.created_at,
     }
 
 
-def _known(conn: Connection, definition: TestDefinition) -> DefinitionId:
-    query = select(D.id).where(
-        D.owner_id == definition.owner_id, D.name == definition.name, D.version == definition.version
-    )
-    return DefinitionId(conn.execute(query).scalar_one())
+def _key(definition: TestDefinition) -> ColumnElement[bool]:
+    return and_(D.owner_id == definition.owner_id, D.name == definition.name, D.version == definition.version)
 
 
 def _write_tags(conn: Connection, definition_id: Any, tags: tuple[str, ...]) -> None:
@@ -150,7 +161,21 @@ def _write_tags(conn: Connection, definition_id: Any, tags: tuple[str, ...]) -> 
 
 
 def _definition(row: Row[Any]) -> TestDefinition:
-    parts = {
+    request = from_json(request_parts(row))
+    return TestDefinition(
+        id=DefinitionId(row.id),
+        name=row.name,
+        type=request.type,
+        owner_id=UserId(row.owner_id),
+        created_at=row.created_at,
+        request=request,
+        version=row.version,
+    )
+
+
+def request_parts(row: Row[Any]) -> dict[str, Any]:
+    """Return the columns of a request as `model.definition.from_json` takes them."""
+    return {
         "name": row.name,
         "type": row.type,
         "content": row.content,
@@ -159,4 +184,3 @@ def _definition(row: Row[Any]) -> TestDefinition:
         "run": row.run,
         "metadata": row.metadata,
     }
-    return define(from_json(parts), DefinitionId(row.id), UserId(row.owner_id), row.created_at)

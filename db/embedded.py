@@ -23,7 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import psycopg2
+import psycopg2  # type: ignore[import-untyped]
 from psycopg2 import sql
 from sqlalchemy.engine import URL
 
@@ -248,7 +248,9 @@ class Cluster:
                 pass_fds=(lock,),
                 umask=0o077,
                 check=True,
-                **person.identity(),
+                user=person.user,
+                group=person.group,
+                extra_groups=person.groups,
             )
 
     def _wait_until_it_answers(self) -> None:

@@ -34,7 +34,7 @@ def resolve(conn: Connection, kind: str, column: InstrumentedAttribute[UUID], te
 
 def _matches(column: InstrumentedAttribute[UUID], digits: str) -> list[ColumnElement[bool]]:
     low, high = UUID(hex=digits.ljust(LENGTH, "0")), UUID(hex=digits.ljust(LENGTH, "f"))
-    matches = [column.between(low, high)]
+    matches: list[ColumnElement[bool]] = [column.between(low, high)]
     if len(digits) < LENGTH:
         matches.append(_reversed(column).like(f"{digits[::-1]}%"))
     return matches

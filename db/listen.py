@@ -12,9 +12,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
-import psycopg2
-from psycopg2.extensions import connection as PsycopgConnection  # noqa: N812  its name says nothing
-from sqlalchemy import Connection, func, select as choose
+import psycopg2  # type: ignore[import-untyped]
+from sqlalchemy import Connection, func
+from sqlalchemy import select as choose
 
 from db.engine import CONNECT_SECONDS, address
 
@@ -113,7 +113,7 @@ class Listener:
             with suppress(psycopg2.Error):
                 conn.close()
 
-    def _receive(self, conn: PsycopgConnection) -> None:
+    def _receive(self, conn: psycopg2.extensions.connection) -> None:
         if not _readable(PROBE_SECONDS, conn.fileno(), self._wake_read):
             with conn.cursor() as cursor:
                 cursor.execute("SELECT 1")

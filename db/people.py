@@ -100,7 +100,7 @@ def user(conn: Connection, name_or_id: str | UUID) -> User:
         team_id=TeamId(row.team_id) if row.team_id else None,
         team_name=row.team_name,
         roles=tuple(row.roles),
-        quota=_quota(row.quota, USER_QUOTA),
+        quota=quota_of(row.quota, USER_QUOTA),
         active=row.active,
     )
 
@@ -112,7 +112,7 @@ def team(conn: Connection, name_or_id: str | UUID) -> Team:
     row = conn.execute(query).one_or_none()
     if row is None:
         raise NotFoundError("team", name_or_id)
-    return Team(team_id=TeamId(row.team_id), team_name=row.team_name, quota=_quota(row.quota, TEAM_QUOTA))
+    return Team(team_id=TeamId(row.team_id), team_name=row.team_name, quota=quota_of(row.quota, TEAM_QUOTA))
 
 
 def set_quota(conn: Connection, scope: Scope, name: str, quota: Quota) -> None:
@@ -131,22 +131,22 @@ def take_daily(conn: Connection, user_id: UserId, count: int, now: datetime) -> 
     The lock lets foreign keys pass, so that a transaction that has already written a definition cannot deadlock.
     """
     who = _locked(conn, "user", user_id)
-    if over := _over(conn, who, tables.TestExecution.submitted_by == user_id, count, now):
+    if over := _over(conn, who, count, now):
         return over
     if who.team_id is None:
         return None
-    team_row = _locked(conn, "team", who.team_id)
-    return _over(conn, team_row, tables.TestExecution.team_id == who.team_id, count, now)
+    return _over(conn, _locked(conn, "team", who.team_id), count, now)
 
 
 def quota_usage(conn: Connection, name_or_id: str | UUID, now: datetime) -> tuple[Usage, ...]:
     """Return what a user, and the user's team if there is one, have used. Raises: NotFoundError."""
     who = user(conn, name_or_id)
-    usages = [_usage(conn, "user", who.user_id, who.username, who.quota, now)]
-    if who.team_id is not None:
-        theirs = team(conn, who.team_id)
-        usages.append(_usage(conn, "team", theirs.team_id, theirs.team_name, theirs.quota, now))
-    return tuple(usages)
+    mine = _Owner(scope="user", key=who.user_id, name=who.username, quota=who.quota)
+    if who.team_id is None:
+        return (_usage(conn, mine, now),)
+    group = team(conn, who.team_id)
+    ours = _Owner(scope="team", key=group.team_id, name=group.team_name, quota=group.quota)
+    return (_usage(conn, mine, now), _usage(conn, ours, now))
 
 
 def deployment_user(conn: Connection, deployment: str) -> UserId:
@@ -162,60 +162,71 @@ def bind_deployment(conn: Connection, deployment: str, user_id: UserId) -> None:
     conn.execute(row.on_conflict_do_update(index_elements=["deployment"], set_={"user_id": user_id}))
 
 
+def quota_of(stored: Mapping[str, int], default: Quota = USER_QUOTA) -> Quota:
+    """Read a quota column; what it does not say is `default`."""
+    return Quota(
+        max_concurrent_tests=int(stored.get("max_concurrent_tests", default.max_concurrent_tests)),
+        max_daily_tests=int(stored.get("max_daily_tests", default.max_daily_tests)),
+    )
+
+
 def day(now: datetime) -> datetime:
     """Return the last midnight in UTC, from which the daily quota counts."""
     return now.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Locked:
+class _Owner:
+    """Whose quota it is."""
+
     scope: Scope
+    key: UUID
     name: str
-    limit: int
-    team_id: TeamId | None
+    quota: Quota
+    team_id: TeamId | None = None
+
+    def submitted(self) -> ColumnElement[bool]:
+        e = tables.TestExecution
+        return e.submitted_by == self.key if self.scope == "user" else e.team_id == self.key
+
+    def queued(self) -> ColumnElement[bool]:
+        q = tables.QueueRow
+        return q.user_id == self.key if self.scope == "user" else q.team_id == self.key
 
 
-def _locked(conn: Connection, scope: Scope, key: UUID) -> _Locked:
+def _locked(conn: Connection, scope: Scope, key: UUID) -> _Owner:
     if scope == "user":
-        columns = (tables.User.username, tables.User.quota, tables.User.team_id)
-        query = select(*columns).where(tables.User.user_id == key)
+        columns = select(tables.User.username, tables.User.quota, tables.User.team_id)
+        query = columns.where(tables.User.user_id == key)
     else:
-        query = select(tables.Team.team_name, tables.Team.quota, tables.Team.team_id)
-        query = query.where(tables.Team.team_id == key)
+        columns = select(tables.Team.team_name, tables.Team.quota, tables.Team.team_id)
+        query = columns.where(tables.Team.team_id == key)
     row = conn.execute(query.with_for_update(key_share=True)).one_or_none()
     if row is None:
         raise NotFoundError(scope, key)
-    name, quota, team_id = row
-    limit = _quota(quota, USER_QUOTA if scope == "user" else TEAM_QUOTA).max_daily_tests
-    return _Locked(scope=scope, name=name, limit=limit, team_id=team_id)
+    name, stored, team_id = row
+    default = USER_QUOTA if scope == "user" else TEAM_QUOTA
+    return _Owner(scope=scope, key=key, name=name, quota=quota_of(stored, default), team_id=team_id)
 
 
-def _over(
-    conn: Connection, who: _Locked, whose: ColumnElement[bool], count: int, now: datetime
-) -> OverQuota | None:
-    used = _today(conn, whose, now)
-    if used + count <= who.limit:
+def _over(conn: Connection, who: _Owner, count: int, now: datetime) -> OverQuota | None:
+    used = _today(conn, who, now)
+    limit = who.quota.max_daily_tests
+    if used + count <= limit:
         return None
     resets_at = day(now) + timedelta(days=1)
-    return OverQuota(scope=who.scope, name=who.name, limit=who.limit, used=used, asked=count, resets_at=resets_at)
+    return OverQuota(scope=who.scope, name=who.name, limit=limit, used=used, asked=count, resets_at=resets_at)
 
 
-def _today(conn: Connection, whose: ColumnElement[bool], now: datetime) -> int:
-    query = select(func.count()).where(whose, tables.TestExecution.submitted_at >= day(now))
+def _today(conn: Connection, who: _Owner, now: datetime) -> int:
+    query = select(func.count()).where(who.submitted(), tables.TestExecution.submitted_at >= day(now))
     return conn.execute(query).scalar_one()
 
 
-def _usage(conn: Connection, scope: Scope, key: UUID, name: str, quota: Quota, now: datetime) -> Usage:  # noqa: PLR0913
-    mine = tables.TestExecution.submitted_by == key if scope == "user" else tables.TestExecution.team_id == key
-    place = tables.QueueRow.user_id == key if scope == "user" else tables.QueueRow.team_id == key
-    admitted = select(func.count()).where(place, tables.QueueRow.state == "admitted")
-    return Usage(
-        scope=scope,
-        name=name,
-        quota=quota,
-        concurrent=conn.execute(admitted).scalar_one(),
-        today=_today(conn, mine, now),
-    )
+def _usage(conn: Connection, who: _Owner, now: datetime) -> Usage:
+    admitted = select(func.count()).where(who.queued(), tables.QueueRow.state == "admitted")
+    concurrent = conn.execute(admitted).scalar_one()
+    return Usage(scope=who.scope, name=who.name, quota=who.quota, concurrent=concurrent, today=_today(conn, who, now))
 
 
 def _users() -> Any:
@@ -224,10 +235,3 @@ def _users() -> Any:
 
 def _of(scope: Scope) -> tuple[Any, Any]:
     return (tables.User, tables.User.username) if scope == "user" else (tables.Team, tables.Team.team_name)
-
-
-def _quota(stored: Mapping[str, int], default: Quota) -> Quota:
-    return Quota(
-        max_concurrent_tests=int(stored.get("max_concurrent_tests", default.max_concurrent_tests)),
-        max_daily_tests=int(stored.get("max_daily_tests", default.max_daily_tests)),
-    )

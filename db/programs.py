@@ -34,17 +34,34 @@ class Person:
     gid: int
     other: bool
 
+    @property
+    def user(self) -> int | None:
+        """For `subprocess`: the user to become."""
+        return self.uid if self.other else None
+
+    @property
+    def group(self) -> int | None:
+        """For `subprocess`: the group to become."""
+        return self.gid if self.other else None
+
+    @property
+    def groups(self) -> tuple[int, ...] | None:
+        """For `subprocess`: no other groups, where we become somebody else."""
+        return () if self.other else None
+
     def run(self, command: Sequence[str], cwd: Path) -> subprocess.CompletedProcess[str]:
         """Run a short program as this user, and return what it wrote."""
         return subprocess.run(
-            command, cwd=cwd, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, **self.identity()
+            command,
+            cwd=cwd,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            user=self.user,
+            group=self.group,
+            extra_groups=self.groups,
         )
-
-    def identity(self) -> dict[str, object]:
-        """Return the arguments for `subprocess` that start a program as this user."""
-        if not self.other:
-            return {}
-        return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def reaches(self, path: Path) -> bool:
         """Return whether this user may enter the folder, or run the program, at `path`."""

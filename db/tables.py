@@ -1,4 +1,4 @@
-"""The tables. Names and columns are those of the original design (lld.md, section 5), with times that know their zone."""
+"""The tables. Names and columns are the original design's (lld.md, section 5); times know their zone."""
 
 from datetime import datetime
 from typing import Any
@@ -147,6 +147,8 @@ class SuiteRun(Base):
     completed_at: Mapped[datetime | None]
     cancel_requested_at: Mapped[datetime | None]
     cancelled_by: Mapped[str | None]
+    host: Mapped[str | None] = mapped_column(String(255))
+    """The worker in which this suite's flow waits; another one goes on when it is gone."""
     flow_run_id: Mapped[UUID | None] = mapped_column(unique=True)
     prefect_settled: Mapped[bool] = mapped_column(server_default=text("false"))
 
@@ -279,7 +281,7 @@ class TestArtifact(Base):
 
 
 class QueueRow(Base):
-    """A run that waits or holds a place; deleted when it ends, so that the table stays small (facts of the gate, 13)."""
+    """A run that waits or holds a place; deleted when it ends, so that the table stays small (gate facts, 13)."""
 
     __tablename__ = "queue"
     __table_args__ = (
@@ -288,7 +290,6 @@ class QueueRow(Base):
         Index("idx_queue_oldest", "pool", "seq", postgresql_where=text("state = 'waiting'")),
         Index("idx_queue_shape", "pool", "priority", "shape", "seq", postgresql_where=text("state = 'waiting'")),
         Index("idx_queue_admitted", "pool", postgresql_where=text("state = 'admitted'")),
-        {"postgresql_with": {"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.01}},
     )
 
     execution_id: Mapped[UUID] = mapped_column(
@@ -329,9 +330,7 @@ class Lease(Base):
     __tablename__ = "leases"
     __table_args__ = (Index("idx_leases_holder", "holder"),)
 
-    execution_id: Mapped[UUID] = mapped_column(
-        ForeignKey("queue.execution_id", ondelete="CASCADE"), primary_key=True
-    )
+    execution_id: Mapped[UUID] = mapped_column(ForeignKey("queue.execution_id", ondelete="CASCADE"), primary_key=True)
     epoch: Mapped[int]
     holder: Mapped[str] = mapped_column(String(255))
     acquired_at: Mapped[datetime] = mapped_column(server_default=NOW)

@@ -10,13 +10,13 @@ import logging
 from typing import Any
 from uuid import UUID
 
-from db.leases import Claimed
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort
 from prefect.flow_engine import run_flow_async
 from prefect.states import Pending
 
 from db import executions, gate, leases
+from db.leases import Claimed
 from flows import doors, steps
 from flows.doors import CARRIED, Carried, Run
 from flows.house import House
@@ -161,18 +161,22 @@ class Carrier:
             await self._here.db.run_patiently(lambda conn: executions.settle(conn, execution_id))
 
     async def _ours(self, execution_id: ExecutionId) -> bool:
-        """True when this worker holds the run, or hosts it while it waits."""
-        worker = self._here.settings.worker
+        """Return whether this worker holds the run, or hosts it while it waits."""
         place = self._held.get(execution_id)
-        if place and await self._here.db.run_patiently(
-            lambda conn: leases.hold(conn, execution_id, place.epoch, worker)
-        ):
+        if place is not None and await self._held_still(place):
             self._here.places.grant(place)
             return True
+        worker = self._here.settings.worker
         return await self._here.db.run_patiently(lambda conn: gate.hosted_by(conn, execution_id, worker))
 
+    async def _held_still(self, place: Place) -> bool:
+        worker = self._here.settings.worker
+        return await self._here.db.run_patiently(
+            lambda conn: leases.hold(conn, place.execution_id, place.epoch, worker)
+        )
+
     async def _bare(self, execution_id: ExecutionId) -> None:
-        """The flow's own steps without Prefect: the row gets its verdict, and Prefect hears of it later."""
+        """Take the flow's own steps without Prefect: the row gets its verdict, and Prefect hears of it later."""
         log.warning("run %s goes on without Prefect", execution_id)
         try:
             while (place := await doors.admitted(Run(execution_id=execution_id))) is not None:

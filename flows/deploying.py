@@ -41,7 +41,7 @@ async def ensure_pool(client: PrefectClient) -> None:
 
 async def deploy_project(client: PrefectClient, project: Path = PROJECT) -> list[str]:
     """Make the deployments that prefect.yaml names. Returns: their names, `flow/deployment`."""
-    described = yaml.safe_load(project.read_text())["deployments"]
+    described = yaml.safe_load(project.read_text())["deployments"]  # noqa: ASYNC240  a command, nothing else waits
     await ensure_pool(client)
     return [await _deploy_entry(client, entry) for entry in described]
 

@@ -114,12 +114,12 @@ async def _known(text: str) -> Run | Refused:
     here = house()
     carried = CARRIED.get()
 
-    def find(conn: Connection) -> ExecutionId:
+    def find(conn: Connection) -> ExecutionId | OverQuota:
         known = executions.find(conn, ExecutionId(UUID(text))).execution_id
         return _or_retried(conn, here, known, carried)
 
     try:
-        return Run(execution_id=await here.db.run_patiently(find))
+        return _entered(await here.db.run_patiently(find))
     except (ValueError, NotFoundError):
         return _refused(f"execution_id: there is no run {text}")
 
@@ -128,7 +128,7 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
     here = house()
     carried = CARRIED.get()
     if carried and (known := await here.db.run_patiently(lambda conn: _by_flow_run(conn, here, carried))):
-        return Run(execution_id=known)
+        return _entered(known)
     try:
         request = check(test)
     except InvalidError as wrong:
@@ -154,22 +154,30 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
     except InvalidError as wrong:
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     if isinstance(outcome, OverQuota):
-        return Refused(state=Failed(name="OverQuota", message=str(outcome)))
+        return _entered(outcome)
     await here.db.run_patiently(lambda conn: gate.run_pass(conn, here.settings.pool))
     return Run(execution_id=outcome.execution_id)
 
 
-def _by_flow_run(conn: Connection, here: House, carried: Carried) -> ExecutionId | None:
+def _entered(known: ExecutionId | OverQuota) -> Run | Refused:
+    if isinstance(known, OverQuota):
+        return Refused(state=Failed(name="OverQuota", message=str(known)))
+    return Run(execution_id=known)
+
+
+def _by_flow_run(conn: Connection, here: House, carried: Carried) -> ExecutionId | OverQuota | None:
     known = executions.by_flow_run(conn, carried.flow_run_id)
     return _or_retried(conn, here, known, carried) if known else None
 
 
-def _or_retried(conn: Connection, here: House, known: ExecutionId, carried: Carried | None) -> ExecutionId:
+def _or_retried(conn: Connection, here: House, known: ExecutionId, carried: Carried | None) -> ExecutionId | OverQuota:
     """Return the run itself, or a new run of its definition when a person pressed Retry on a finished one."""
     if carried is None or not executions.is_settled(conn, known, carried.flow_run_id):
         return known
-    executions.unlink_flow_run(conn, known)
     again = retry.retry(conn, known, retry.Again(by="prefect", now=here.now(), new_id=ExecutionId(here.new_id())))
+    if isinstance(again, OverQuota):
+        return again
+    executions.unlink_flow_run(conn, known)
     executions.link_flow_run(conn, again.execution_id, carried.flow_run_id)
     return again.execution_id
 

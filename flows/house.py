@@ -1,11 +1,11 @@
-"""The worker's wiring: which database, which stores, which clock. Opened once a process by `worker_main`, or by a test."""
+"""The worker's wiring: which database, which stores, which clock. Opened once a process, by its worker."""
 
 import asyncio
-import random
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from random import Random, SystemRandom
 from typing import ParamSpec, TypeVar
 from uuid import UUID
 
@@ -36,7 +36,7 @@ class House:
     places: Places
     logs: LogStore
     artifacts: ArtifactStore
-    random: random.Random = field(default_factory=random.SystemRandom)
+    dice: Random = field(default_factory=SystemRandom)
     blocking: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="assay-files")
     )
@@ -51,7 +51,7 @@ class House:
 
     def new_id(self) -> UUID:
         """Make a new identifier."""
-        return uuid7(self.now(), self.random)
+        return uuid7(self.now(), self.dice)
 
     def close(self) -> None:
         """Let go of connections and threads; the tests that run are left alone."""

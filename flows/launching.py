@@ -1,12 +1,10 @@
-"""How an attempt's process is prepared and started: content, environment, secrets, then the shim. Blocking; in a thread."""
+"""How an attempt's process is prepared and started: content, environment, secrets, then the shim. All of it blocks."""
 
 import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from executors.registry import tool_for
-from executors.tool import Places
 from sqlalchemy import Connection
 
 from cluster import secrets as secret_store
@@ -15,6 +13,9 @@ from cluster.local.environment import Surroundings, environment
 from cluster.secrets import Mask
 from db import executions, gate
 from db import secrets as secret_rows
+from executors.pytest_tool import REQUIREMENTS as PYTEST_REQUIREMENTS
+from executors.registry import tool_for
+from executors.tool import Places
 from model.execution import Reason, Status, Verdict
 from model.request import TestRequest, TestType
 from orchestrator.lifecycle import Begun
@@ -54,7 +55,7 @@ def launch(here: "House", begun: Begun, folder: Path) -> Started:
         places = _prepared(here, begun.request, folder)
     except content.ContentError as wrong:
         raise LaunchError(Reason.CONTENT, str(wrong)) from wrong
-    except environments.EnvironmentError as wrong:
+    except environments.BuildError as wrong:
         raise LaunchError(Reason.CONFIG, str(wrong)) from wrong
     command = tool_for(begun.request.type).command(begun.request, places)
     spec = processes.LaunchSpec(
@@ -62,7 +63,7 @@ def launch(here: "House", begun: Begun, folder: Path) -> Started:
         execution_id=begun.place.execution_id,
         attempt=begun.number,
         argv=command.argv,
-        cwd=places.work,
+        cwd=command.cwd,
         env=environment(_around(begun, places), command.env, env),
         time_limit_seconds=begun.request.config.timeout,
         grace_seconds=GRACE_SECONDS,
@@ -77,12 +78,9 @@ def pass_gate(conn: Connection, pool: str) -> None:
 
 
 def _prepared(here: "House", request: TestRequest, folder: Path) -> Places:
-    """Put content and environment in place; each part is made under another name and renamed, so it is whole or absent."""
-    content.place(
-        request.content,
-        folder / "work",
-        content.Sources(store=here.settings.state / "content", allowed_hosts=here.settings.allowed_hosts),
-    )
+    """Put content and environment in place; each part is whole or absent, so a second call goes on."""
+    sources = content.Sources(store=here.settings.state / "content", allowed_hosts=here.settings.allowed_hosts)
+    content.place(request.content, folder / "work", sources)
     return _places(here, request, folder)
 
 
@@ -90,10 +88,15 @@ def _places(here: "House", request: TestRequest, folder: Path) -> Places:
     work = folder / "work"
     python = None
     if request.type is TestType.PYTEST or request.setup.requirements:
-        requirements = work / request.setup.requirements if request.setup.requirements else None
-        python = environments.python_for(here.settings.state / "venvs", requirements)
+        wanted = request.setup.requirements
+        requirements = content.entry(work, wanted) if wanted else None
+        python = environments.python_for(here.settings.state / "venvs", requirements, PYTEST_REQUIREMENTS)
     return Places(
-        work=work, entry=request.content.path, results=folder / "results", home=folder / "home", python=python
+        work=work,
+        entry=content.entry(work, request.content.path),
+        results=folder / "results",
+        home=folder / "home",
+        python=python,
     )
 
 

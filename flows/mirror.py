@@ -100,7 +100,7 @@ class Mirror:
         self._deployments.clear()
 
     async def _in_state(self, flow_run: FlowRun, wanted: State[None]) -> FlowRun:
-        """An idempotent second creation keeps the first one's state; bring it to the wanted one."""
+        """Bring a flow run that was made before, and so kept its state, to the wanted one."""
         if flow_run.state is None or flow_run.state.name != wanted.name:
             await self._client.set_flow_run_state(flow_run.id, wanted, force=True)
             return await self._client.read_flow_run(flow_run.id)

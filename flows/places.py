@@ -53,7 +53,7 @@ class Places:
         return self._granted.pop(execution_id, None)
 
     def waited_for(self, execution_id: UUID) -> bool:
-        """True when a coroutine of this process waits for news of that run."""
+        """Return whether a coroutine of this process waits for news of that run."""
         return bool(self._waiting.get(str(execution_id)))
 
     def _wake(self, payload: str) -> None:

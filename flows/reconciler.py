@@ -1,11 +1,13 @@
-"""Keeps Prefect's states and ours equal, in both directions. Level-triggered: it looks at what is, not at what happened.
+"""Keeps Prefect's states and ours equal, both ways. Level-triggered: it looks at what is, not at what happened.
 
 from Prefect   a person pressed Cancel there: our row is told (`observe`, every 2 s)
 to Prefect     a verdict that Prefect does not show: its state is set (`settle`, every 10 s)
 """
 
 import logging
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
+from uuid import UUID
 
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -25,7 +27,7 @@ from flows.mirror import Mirror
 from flows.settings import WORK_POOL
 from flows.states import agrees, state_of
 from model.execution import Verdict
-from model.ids import ExecutionId
+from model.ids import ExecutionId, SuiteRunId
 from orchestrator import cancel, lifecycle
 from orchestrator import suites as suite_cases
 
@@ -48,7 +50,7 @@ class Reconciler:
     async def observe(self) -> None:
         """Carry cancellations over from Prefect."""
         for flow_run in [*await self._cancelling(), *await self._cancelled()]:
-            await self._here.db.run(lambda conn, found=flow_run: self._cancel(conn, found))
+            await self._here.db.run(partial(self._cancel, flow_run))
 
     async def settle(self) -> None:
         """Set the state of flow runs whose verdict Prefect does not show."""
@@ -56,23 +58,34 @@ class Reconciler:
         for execution_id in await self._here.db.run(lambda conn: executions.unsettled(conn, before, PAGE)):
             await self._settle(execution_id)
         for suite_run_id in await self._here.db.run(lambda conn: suites.open_with_ended_tests(conn, PAGE)):
-            await self._here.db.run(lambda conn, run=suite_run_id: suite_cases.close(conn, run, self._here.now()))
+            await self._here.db.run(partial(_close, suite_run_id, self._here.now()))
+        for suite_run_id in await self._here.db.run(lambda conn: suites.unsettled(conn, before, PAGE)):
+            await self._settle_suite(suite_run_id)
 
     async def _settle(self, execution_id: ExecutionId) -> None:
-        verdict, flow_run_id = await self._here.db.run(lambda conn: _verdict_and_flow_run(conn, execution_id))
-        try:
-            flow_run = (
-                await self._client.read_flow_run(flow_run_id)
-                if flow_run_id
-                else await self._mirror.create(execution_id, state=self._mirror.queued())
-            )
-            if flow_run.state is None or not agrees(flow_run.state.type, verdict):
-                await self._client.set_flow_run_state(flow_run.id, state_of(verdict), force=True)
-        except ObjectNotFound:
-            log.info("flow run of %s is gone from Prefect", execution_id)
+        verdict, flow_run_id = await self._here.db.run(lambda conn: _ended(conn, execution_id))
+        if flow_run_id is None:
+            flow_run_id = (await self._mirror.create(execution_id, state=self._mirror.queued())).id
+        await self._set(flow_run_id, verdict)
         await self._here.db.run(lambda conn: executions.settle(conn, execution_id))
 
-    def _cancel(self, conn: Connection, flow_run: FlowRun) -> None:
+    async def _settle_suite(self, suite_run_id: SuiteRunId) -> None:
+        run = await self._here.db.run(lambda conn: suites.find(conn, suite_run_id))
+        verdict = await self._here.db.run(lambda conn: suite_cases.close(conn, suite_run_id, self._here.now()))
+        if run.flow_run_id is not None and verdict is not None:
+            await self._set(run.flow_run_id, verdict)
+        await self._here.db.run(lambda conn: suites.settle(conn, suite_run_id))
+
+    async def _set(self, flow_run_id: UUID, verdict: Verdict) -> None:
+        """Set a flow run's state unless it shows the verdict."""
+        try:
+            flow_run = await self._client.read_flow_run(flow_run_id)
+            if flow_run.state is None or not agrees(flow_run.state.type, verdict):
+                await self._client.set_flow_run_state(flow_run_id, state_of(verdict), force=True)
+        except ObjectNotFound:
+            log.info("flow run %s is gone from Prefect", flow_run_id)
+
+    def _cancel(self, flow_run: FlowRun, conn: Connection) -> None:
         execution_id = executions.by_flow_run(conn, flow_run.id)
         if execution_id is not None:
             outcome = cancel.cancel(conn, execution_id, by="prefect", now=self._here.now())
@@ -101,9 +114,13 @@ def _of_type(wanted: StateType) -> FlowRunFilterState:
     return FlowRunFilterState(type=FlowRunFilterStateType(any_=[wanted]))
 
 
-def _verdict_and_flow_run(conn: Connection, execution_id: ExecutionId) -> tuple[Verdict, object]:
+def _ended(conn: Connection, execution_id: ExecutionId) -> tuple[Verdict, UUID | None]:
     verdict = lifecycle.verdict_of(conn, execution_id)
     if verdict is None:
         msg = f"run {execution_id} is unsettled without a verdict"
         raise RuntimeError(msg)
     return verdict, executions.flow_run_of(conn, execution_id)
+
+
+def _close(suite_run_id: SuiteRunId, now: datetime, conn: Connection) -> None:
+    suite_cases.close(conn, suite_run_id, now)

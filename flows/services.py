@@ -1,4 +1,4 @@
-"""What a worker does besides carrying flows: the gate's pulse, leases, this machine's facts, the mirror, the reconciler."""
+"""What a worker does besides carrying flows: the gate's pulse, leases, this machine's facts, mirror and reconciler."""
 
 import asyncio
 import contextlib
@@ -7,7 +7,7 @@ import threading
 
 from prefect.client.orchestration import PrefectClient
 
-from cluster.local import processes
+from cluster.local.machine import this_node
 from db import gate, leases, nodes, workers
 from flows.carrier import Carrier
 from flows.house import House, close_house, open_house
@@ -67,7 +67,6 @@ class Services:
         """Give all leases up and sign off; from any thread. The tests go on, and the next worker takes them up."""
         self._stopping.set()
         with contextlib.suppress(Exception):  # a database that is away learns it from the leases' end
-            self.here.db.call(lambda conn: leases.let_go(conn, self._settings.worker))
             self.here.db.call(lambda conn: workers.leave(conn, self._settings.worker))
         close_house()
 
@@ -75,12 +74,12 @@ class Services:
         await self.here.db.run(lambda conn: gate.run_pass(conn, self._settings.pool))
 
     async def _note_node(self) -> None:
-        facts = await self.here.in_thread(processes.this_node, self._settings.cpu_share)
+        facts = await self.here.in_thread(this_node, self._settings.cpu_share, self._settings.state)
         await self.here.db.run(lambda conn: nodes.record(conn, self._settings.pool, [facts]))
 
     def _keep_leases(self) -> None:
         """Renew in a thread of its own: a loop that is busy for a while must not lose its runs."""
-        while not self._stopping.wait(self._settings.lease / 3):
+        while not self._stopping.wait(self._settings.lease.total_seconds() / 3):
             try:
                 self.here.db.call(lambda conn: leases.renew(conn, self._settings.worker, self._settings.lease))
             except Exception as failed:  # noqa: BLE001  tried again in a moment; the fence guards meanwhile

@@ -3,14 +3,19 @@
 import os
 import socket
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
+from model.ids import PoolName, WorkerId
+
 WORK_POOL = "assay"
+"""The work pool in Prefect; `pool` below is the gate's."""
+DEFAULT_POOL = PoolName("default")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Settings of one worker. Durations are in seconds.
+    """Settings of one worker. `gate_interval` is in seconds.
 
     `lease`: how long a run stays this worker's after its last sign of life; short means quick take-over, long means
     that a stall is forgiven. `prefect_limit`: Prefect-started runs taken up at once. What the gate admitted is not
@@ -20,9 +25,9 @@ class Settings:
 
     database_url: str
     state: Path
-    worker: str
-    pool: str = "default"
-    lease: float = 20.0
+    worker: WorkerId
+    pool: PoolName = DEFAULT_POOL
+    lease: timedelta = timedelta(seconds=20)
     gate_interval: float = 1.0
     prefect_limit: int = 500
     cpu_share: float = 1.0
@@ -35,9 +40,9 @@ def from_environment() -> Settings:
     return Settings(
         database_url=env["DATABASE_URL"],
         state=Path(env["ASSAY_STATE"]),
-        worker=env.get("ASSAY_WORKER_NAME") or f"{socket.gethostname()}-{os.getpid()}",
-        pool=env.get("ASSAY_POOL", "default"),
-        lease=float(env.get("ASSAY_LEASE_SECONDS", "20")),
+        worker=WorkerId(env.get("ASSAY_WORKER_NAME") or f"{socket.gethostname()}-{os.getpid()}"),
+        pool=PoolName(env.get("ASSAY_POOL", "default")),
+        lease=timedelta(seconds=float(env.get("ASSAY_LEASE_SECONDS", "20"))),
         cpu_share=float(env.get("ASSAY_MACHINE_SHARE", "1.0")),
         allowed_hosts=frozenset(filter(None, env.get("ASSAY_ALLOWED_HOSTS", "").split(","))),
     )

@@ -26,7 +26,7 @@ def state_of(verdict: Verdict) -> State[None]:
 
 
 def agrees(state_type: StateType | None, verdict: Verdict) -> bool:
-    """True when Prefect already shows this verdict."""
+    """Return whether Prefect already shows this verdict."""
     return state_type is state_of(verdict).type
 
 

@@ -9,11 +9,11 @@ import logging
 import os
 from pathlib import Path
 
-from executors.registry import tool_for
 from prefect.exceptions import Abort
 
 from cluster.local import processes
 from db import executions
+from executors.registry import tool_for
 from flows import launching, windows
 from flows.house import House, house
 from flows.places import news
@@ -38,6 +38,7 @@ class Attempt:
         self.begun = begun
         self.folder = folder
         self.started: launching.Started | None = None
+        self.meter = windows.Meter()
         self.verdict: Verdict | None = None
         self.finished: Finished | None = None
 
@@ -91,7 +92,7 @@ async def collect(attempt: Attempt) -> Attempt:
     if not await here.db.run_patiently(lambda conn: lifecycle.enter(conn, attempt.place, Phase.COLLECTING)):
         raise superseded()
     if attempt.started is not None:
-        await _append_log(here, attempt, attempt.started)
+        await _append_log(here, attempt, attempt.started, final=True)
     attempt.finished = await here.in_thread(_judged, here, attempt)
     return attempt
 
@@ -123,7 +124,7 @@ def _judged(here: House, attempt: Attempt) -> Finished:
     ending = ending_of(ended)
     report = tool_for(begun.request.type).read(begun.request, started.places)
     verdict = judge(begun.request.type, report, ending)
-    kept = here.artifacts.keep(place.execution_id, begun.number, started.places.results)
+    kept = here.artifacts.keep(place.execution_id, begun.number, started.places.results, started.mask)
     return Finished(
         number=begun.number,
         verdict=verdict,
@@ -159,7 +160,7 @@ def _whole(begun: Begun, verdict: Verdict, ended: processes.ExitRecord | None) -
 
 async def _stop_if_cancelled(here: House, place: Place, started: launching.Started) -> None:
     row = await here.db.run_patiently(lambda conn: executions.find(conn, place.execution_id))
-    if row.status is not Status.RUNNING:
+    if row.status is not Status.RUNNING or row.epoch != place.epoch:
         raise superseded()
     if row.cancel_requested:
         await here.in_thread(processes.stop, started.handle)
@@ -170,15 +171,14 @@ async def _carry(here: House, attempt: Attempt, started: launching.Started, tell
     await _append_log(here, attempt, started)
     summary = await here.in_thread(tool_for(attempt.begun.request.type).progress, started.places)
     usage = await here.in_thread(processes.usage, attempt.folder)
-    note = windows.progress(summary, usage)
+    note = windows.progress(summary, usage, attempt.meter.milli(usage))
     await here.db.run_patiently(lambda conn: executions.set_progress(conn, attempt.place.execution_id, note))
     await teller.tell(summary)
 
 
-async def _append_log(here: House, attempt: Attempt, started: launching.Started) -> None:
-    source = attempt.folder / "output.log"
-    number = attempt.begun.number
-    await here.in_thread(here.logs.append_from, source, attempt.place.execution_id, number, started.mask)
+async def _append_log(here: House, attempt: Attempt, started: launching.Started, *, final: bool = False) -> None:
+    source, number = attempt.folder / "output.log", attempt.begun.number
+    await here.in_thread(here.logs.append_from, source, attempt.place.execution_id, number, started.mask, final=final)
 
 
 class _exit_of:  # noqa: N801  reads as a phrase at its one use

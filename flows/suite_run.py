@@ -8,10 +8,11 @@ from prefect.client.schemas.objects import State
 from pydantic import WithJsonSchema
 
 from flows import suites
+from flows.form import arranged
 from flows.states import state_of
 from model.suite import describe_suite_schema
 
-SuiteParameter = Annotated[dict[str, Any] | None, WithJsonSchema(describe_suite_schema())]
+SuiteParameter = Annotated[dict[str, Any] | None, WithJsonSchema(arranged(describe_suite_schema()))]
 
 
 @flow(name="suite-run", validate_parameters=False, retries=0, persist_result=False)

@@ -1,4 +1,4 @@
-"""How the flow of a suite comes in, waits for its tests, and shows them; and who goes on with it when a worker is gone."""
+"""How the flow of a suite comes in, waits for its tests and shows them; and who goes on when a worker is gone."""
 
 import logging
 from collections.abc import Mapping
@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from orchestrator.suites import SuiteOrder, SuiteSkipped, SuiteSubmitted
 from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.filters import (
     FlowRunFilter,
@@ -30,6 +29,7 @@ from model.problems import InvalidError
 from model.suite import check_suite
 from orchestrator import suites as cases
 from orchestrator.submit import OverQuota
+from orchestrator.suites import SuiteOrder, SuiteSkipped, SuiteSubmitted
 
 log = logging.getLogger("assay.suites")
 

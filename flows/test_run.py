@@ -8,20 +8,21 @@ from prefect.client.schemas.objects import State
 from pydantic import WithJsonSchema
 
 from flows import doors, steps
+from flows.form import arranged
 from flows.states import state_of
 from model.check import describe_schema
 
-TestParameter = Annotated[dict[str, Any] | None, WithJsonSchema(describe_schema())]
+TestParameter = Annotated[dict[str, Any] | None, WithJsonSchema(arranged(describe_schema()))]
 """Raw on purpose: `model.check` finds every problem at once, which Prefect's own check does not."""
 
-launch = task(steps.launch, name="launch", task_run_name="launch", retries=0)
-watch = task(steps.watch, name="watch", task_run_name="watch", retries=0)
-collect = task(steps.collect, name="collect", task_run_name="collect", retries=0)
-record = task(steps.record, name="record", task_run_name="record", retries=0)
+launch = task(name="launch", task_run_name="launch", retries=0)(steps.launch)
+watch = task(name="watch", task_run_name="watch", retries=0)(steps.watch)
+collect = task(name="collect", task_run_name="collect", retries=0)(steps.collect)
+record = task(name="record", task_run_name="record", retries=0)(steps.record)
 
 
 @flow(name="test-run", validate_parameters=False, retries=0, persist_result=False)
-async def test_run(test: TestParameter = None, execution_id: UUID | None = None) -> State[None]:
+async def test_run(test: TestParameter = None, execution_id: UUID | None = None) -> State[None]:  # noqa: PT028  a flow
     """Run one test and end with its verdict.
 
     Args:
@@ -34,10 +35,10 @@ async def test_run(test: TestParameter = None, execution_id: UUID | None = None)
         return run.state
 
     while (place := await doors.admitted(run)) is not None:
-        started = await launch(place)
-        ending = await watch(started)
-        finished = await collect(started, ending)
-        await record(finished)
+        attempt = await launch(place)
+        await watch(attempt)
+        await collect(attempt)
+        await record(attempt)
 
     return state_of(await doors.verdict(run))
 

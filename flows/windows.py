@@ -16,12 +16,12 @@ from prefect.artifacts import (
 )
 from prefect.context import get_run_context
 from prefect.exceptions import MissingContextError
-from reports.markdown import summary as summary_text
 
 from cluster.local.processes import Usage
 from model.ids import short
 from model.result import Summary
-from orchestrator.lifecycle import Begun, Finished, Next
+from orchestrator.lifecycle import Begun, Finished, Next, counts
+from reports.markdown import summary as summary_text
 
 PATIENCE = 5.0
 """Seconds that one call to Prefect may take before it is given up."""
@@ -55,16 +55,29 @@ class Teller:
             await _try(aupdate_progress_artifact(self._artifact, summary.percent))
 
 
-def progress(summary: Summary, usage: Usage | None) -> dict[str, Any]:
+class Meter:
+    """Turns CPU time since the start into CPU in use, by the difference of two looks."""
+
+    def __init__(self) -> None:
+        self._at = 0.0
+        self._cpu_seconds = 0.0
+
+    def milli(self, usage: Usage | None) -> int | None:
+        """Return the milli-cores in use since the last look; None at the first one."""
+        if usage is None:
+            return None
+        now = asyncio.get_running_loop().time()
+        elapsed, used = now - self._at, usage.cpu_seconds - self._cpu_seconds
+        first = self._at == 0.0
+        self._at, self._cpu_seconds = now, usage.cpu_seconds
+        return None if first or elapsed <= 0 else max(0, round(1000 * used / elapsed))
+
+
+def progress(summary: Summary, usage: Usage | None, cpu_milli: int | None) -> dict[str, Any]:
     """Return the progress as the database keeps it and the API shows it."""
     return {
-        "totalTests": summary.total,
-        "completed": summary.completed,
-        "passed": summary.passed,
-        "failed": summary.failed,
-        "skipped": summary.skipped,
-        "percentComplete": summary.percent,
-        "cpuMilli": usage.cpu_milli if usage else None,
+        **counts(summary),
+        "cpuMilli": cpu_milli,
         "memoryBytes": usage.memory_bytes if usage else None,
     }
 

@@ -14,7 +14,7 @@ _FIELDS = (
 _PART = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>[0-9]{1,4}))?", re.ASCII)
 
 
-def cron(text: str) -> str:
+def cron_expression(text: str) -> str:
     """Return `text`. Raises: ValueError with the field that is wrong."""
     written = text.split()
     if len(written) != len(_FIELDS):

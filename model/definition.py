@@ -10,14 +10,14 @@ from uuid import UUID
 
 from model.check import check
 from model.document import read_yaml, write_yaml
-from model.examine import REQUEST, refuse, to_raw
+from model.examine import LOCAL_TEST, REQUEST, refuse
 from model.fields import FORBID
 from model.ids import DefinitionId, UserId
 from model.lenient import mapping
 from model.plain import plain
 from model.problems import InvalidError, Problem
 from model.reading import Reader
-from model.request import TestRequest, TestType
+from model.request import LocalTest, TestRequest, TestType
 
 _RUN = ("command", "arguments", "junit", "setup", "env")
 _METADATA = ("labels", "tags", "priority")
@@ -113,6 +113,13 @@ def version_of(request: TestRequest) -> str:
     parts = to_json(request)
     canonical = json.dumps({key: parts[key] for key in _VERSIONED}, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def to_raw(test: TestRequest | LocalTest) -> dict[str, Any]:
+    """Return `test` as its sender would write it, every default included: `check` accepts it."""
+    if isinstance(test, LocalTest):
+        return mapping(LOCAL_TEST.adapter.dump_python(test, mode="json", by_alias=True, exclude_none=True))
+    return mapping(REQUEST.adapter.dump_python(test, mode="json", by_alias=True, exclude_none=True))
 
 
 def to_json(request: TestRequest) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """YAML in and out: the one reader of definition and suite files. JSON is YAML too."""
 
+import re
 from collections.abc import Hashable
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 from model.problems import InvalidError, Problem
 
 LONGEST = 8 * 2**20
+_FOREIGN_BREAKS = re.compile("[\x85\u2028\u2029\ufeff]")
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -47,6 +49,18 @@ def read_yaml(text: str) -> object:
     raise InvalidError([Problem(path="", message=message)])
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes what the loader reads back: PyYAML leaves foreign line breaks plain, and then reads them as blanks."""
+
+    def represent_str(self, data: str) -> yaml.ScalarNode:
+        """Quote text that holds such a line break; there it is escaped."""
+        style = '"' if _FOREIGN_BREAKS.search(data) else None
+        return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
+
+
+_Dumper.add_representer(str, _Dumper.represent_str)
+
+
 def write_yaml(value: object) -> str:
     """Return `value` as YAML, keys in the order they have."""
-    return yaml.safe_dump(value, sort_keys=False, allow_unicode=True, width=100)
+    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)

@@ -4,7 +4,6 @@ Is it plain data (`plain`), is each field right (`reading`), do the fields fit t
 """
 
 from dataclasses import dataclass
-from typing import Any
 
 from model.lenient import mapping
 from model.plain import Plain
@@ -15,6 +14,7 @@ from model.rules import broken_rules
 
 REQUEST = Reader(TestRequest)
 LOCAL_TEST = Reader(LocalTest)
+MOST_PROBLEMS = 1000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,12 +48,8 @@ def examine(raw: object, *, allow_local: bool = False) -> Examined:
 def refuse(seen: Plain, findings: tuple[Finding, ...]) -> None:
     """Raise InvalidError if anything was found, leaving out what is only a consequence of unplain values."""
     told = [*seen.findings, *(finding for finding in findings if not seen.hides(finding.location))]
+    if len(told) > MOST_PROBLEMS:
+        message = f"has {len(told):,} problems; these are the first {MOST_PROBLEMS:,}"
+        told = [Finding(location=(), message=message), *told[:MOST_PROBLEMS]]
     if told:
         raise InvalidError(finding.problem() for finding in told)
-
-
-def to_raw(test: TestRequest | LocalTest) -> dict[str, Any]:
-    """Return `test` as its sender would write it, every default included: `check` accepts it."""
-    if isinstance(test, LocalTest):
-        return mapping(LOCAL_TEST.adapter.dump_python(test, mode="json", by_alias=True, exclude_none=True))
-    return mapping(REQUEST.adapter.dump_python(test, mode="json", by_alias=True, exclude_none=True))

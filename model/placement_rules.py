@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from model.config import Operator
-from model.lenient import items, mapping
+from model.lenient import items, mapping, text
 from model.problems import Finding, Location
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
@@ -28,7 +28,7 @@ def _terms(affinity: dict[str, Any]) -> Iterator[tuple[Location, object]]:
 
 
 def _wrong_values(expression: dict[str, Any]) -> str:
-    operator, values = expression.get("operator"), expression.get("values", [])
+    operator, values = text(expression.get("operator")), expression.get("values", [])
     if not isinstance(values, list):
         return ""
     if operator in {Operator.EXISTS, Operator.DOES_NOT_EXIST} and values:

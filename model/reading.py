@@ -16,7 +16,8 @@ from model.problems import Finding, InvalidError, Location
 from model.wording import Fault, fault, only_follows
 
 T = TypeVar("T")
-_MOST_REPAIRS = 16
+MOST_FAULTS = 2000
+"""More than anybody reads, and few enough that a hostile request does not keep us busy."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -64,30 +65,37 @@ class Reader(Generic[T]):
     def read(self, raw: object) -> Reading[T]:
         """Read plain `raw`; see `Reading`."""
         reading: Reading[T] = Reading(raw=raw)
-        for _ in range(_MOST_REPAIRS):
+        while True:
             faults = self._try(reading)
-            repairs = [f for f in faults if f.meant and _is_free(reading.raw, f.finding.location, f.meant)]
-            told = faults if not repairs else repairs[:1]
+            repairs = _repairs(faults, reading.raw)
+            told = repairs.values() if repairs else faults  # the others come again, with the meant keys
             reading.findings += [reading.as_sent(f.finding) for f in told if f.finding.location not in reading.spelt]
             if not repairs:
-                break
-            reading.raw = _renamed(reading.raw, repairs[0].finding.location, str(repairs[0].meant))
-            reading.spelt[_meant_place(repairs[0])] = str(repairs[0].finding.location[-1])
-        return reading
+                return reading
+            for place, repair in repairs.items():
+                reading.raw = _renamed(reading.raw, repair.finding.location, str(place[-1]))
+                reading.spelt[place] = str(repair.finding.location[-1])
 
     def _try(self, reading: Reading[T]) -> list[Fault]:
         try:
             value = self.adapter.validate_json(json.dumps(reading.raw))
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False)
-            return [fault(detail, reading.raw, self.schema) for detail in details if not only_follows(detail, reading.raw)]
+            own = [detail for detail in details if not only_follows(detail, reading.raw, self.schema)]
+            return [fault(detail, reading.raw, self.schema) for detail in own[:MOST_FAULTS]]
         if not reading.findings:
             reading.value = value
         return []
 
 
-def _meant_place(repair: Fault) -> Location:
-    return (*repair.finding.location[:-1], str(repair.meant))
+def _repairs(faults: list[Fault], raw: object) -> dict[Location, Fault]:
+    """Return which unknown keys can be taken for others, by the place that was meant. Each makes one key known more."""
+    repairs: dict[Location, Fault] = {}
+    for one in faults:
+        location = one.finding.location
+        if one.meant and _is_free(raw, location, one.meant):
+            repairs.setdefault((*location[:-1], one.meant), one)
+    return repairs
 
 
 def _is_free(raw: object, location: Location, meant: str) -> bool:

@@ -57,7 +57,9 @@ class RequestFields:
         tuple[Annotated[str, Field(max_length=4096)], ...],
         Field(max_length=100, description="Further arguments of the tool"),
     ] = ()
-    junit: Annotated[RelativePath | None, Field(description="custom: the JUnit file it writes, if any")] = None
+    junit: Annotated[
+        RelativePath | None, Field(description="custom: the JUnit file it writes, in $ASSAY_RESULTS_DIR")
+    ] = None
     setup: Setup = field(default_factory=Setup)
     resources: ResourceRequirements = field(default_factory=ResourceRequirements)
     config: ExecutionConfig = field(default_factory=ExecutionConfig)

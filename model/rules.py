@@ -27,7 +27,7 @@ def broken_rules(raw: object) -> Iterator[Finding]:
 
 
 def _type_has_an_executor(raw: Raw) -> Iterator[Finding]:
-    kind = raw.get("type")
+    kind = text(raw.get("type"))
     if kind in set(TestType) - RUNNABLE:
         known = ", ".join(sorted(RUNNABLE))
         yield Finding(location=("type",), message=f"no executor for {kind} yet; this version runs {known}")

@@ -11,13 +11,16 @@ from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
 
-from model.cron import cron
-from model.examine import REQUEST, to_raw
+from model.cron import cron_expression
+from model.definition import to_raw
+from model.examine import REQUEST, examine, refuse
 from model.fields import FORBID, Name
 from model.lenient import mapping
+from model.plain import plain
 from model.reading import Reader
 from model.request import LocalTest, TestRequest
 from model.schema import friendly
+from model.suite_rules import broken_suite_rules, examined_tests
 
 MOST_TESTS = 500
 
@@ -36,7 +39,7 @@ class Schedule:
 
     __pydantic_config__ = FORBID
 
-    cron: Annotated[str, Field(max_length=200), AfterValidator(cron)] | None = None
+    cron: Annotated[str, Field(max_length=200), AfterValidator(cron_expression)] | None = None
     interval: Annotated[int | None, Field(ge=1, le=31_536_000, description="Seconds")] = None
     timezone: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_timezone)] = "UTC"
 
@@ -79,6 +82,34 @@ class SuiteForm(SuiteFields):
 
 
 FORM = Reader(SuiteForm)
+
+
+def check_suite(raw: object, *, allow_local: bool = False) -> Suite:
+    """Return the suite that `raw` describes. Raises: InvalidError with all problems of it and of its tests."""
+    seen = plain(raw)
+    reading = FORM.read(seen.value)
+    suite = mapping(reading.raw)
+    tests = list(examined_tests(suite, MOST_TESTS, allow_local=allow_local))
+    findings = [*(finding for test in tests for finding in test.findings), *broken_suite_rules(suite)]
+    refuse(seen, (*reading.findings, *(reading.as_sent(finding) for finding in findings)))
+    form = reading.required()
+    return Suite(
+        name=form.name,
+        description=form.description,
+        overlap=form.overlap,
+        schedules=form.schedules,
+        tests=tuple(test.test() for test in tests),
+    )
+
+
+def check_file(raw: object) -> Suite | TestRequest | LocalTest:
+    """Return what a file holds: a suite if it has the key `tests`, else a single test. Content may be local."""
+    if "tests" in mapping(raw):
+        return check_suite(raw, allow_local=True)
+    seen = plain(raw)
+    examined = examine(seen.value, allow_local=True)
+    refuse(seen, examined.findings)
+    return examined.test()
 
 
 def suite_to_raw(suite: Suite) -> dict[str, Any]:

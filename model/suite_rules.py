@@ -6,13 +6,12 @@ from typing import Any
 from model.examine import Examined, examine
 from model.lenient import MISSING, at, items, mapping
 from model.problems import Finding
-from model.suite import MOST_TESTS
 
 
-def examined_tests(suite: Mapping[str, Any], *, allow_local: bool) -> Iterator[Examined]:
-    """Look at each test with the defaults merged into it."""
+def examined_tests(suite: Mapping[str, Any], most: int, *, allow_local: bool) -> Iterator[Examined]:
+    """Look at each of the first `most` tests with the defaults merged into it."""
     defaults = mapping(suite.get("defaults"))
-    for position, own in enumerate(items(suite.get("tests"))[:MOST_TESTS]):
+    for position, own in enumerate(items(suite.get("tests"))[:most]):
         whole = merged(defaults, own) if isinstance(own, dict) else own
         test = examine(whole, allow_local=allow_local)
         findings = tuple(_placed(finding, position, own, defaults) for finding in test.findings)

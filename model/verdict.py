@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 
 from model.execution import Reason, Status, Verdict
-from model.request import TestRequest, TestType
+from model.request import TestType
 from model.result import Outcome, Report, Result, Summary, summarise
 
 
@@ -49,8 +49,11 @@ class PytestExit(IntEnum):
     TOO_MANY_WARNINGS = 6
 
 
-def judge(request: TestRequest, report: Report, ending: Ending) -> Verdict:
-    """Return the verdict of an attempt at `request` that ended as `ending` and left `report`."""
+def judge(type: TestType, report: Report, ending: Ending) -> Verdict:  # noqa: A002  the field's word
+    """Return the verdict of an attempt that ended as `ending` and left `report`.
+
+    A custom test without a JUnit file reports nothing: then its exit code alone decides.
+    """
     if ending.how is not How.EXITED:
         return _ended_from_outside(report, ending)
     if report.broken:
@@ -59,15 +62,23 @@ def judge(request: TestRequest, report: Report, ending: Ending) -> Verdict:
         return _failed(Reason.TESTS_FAILED, f"ended by {_signal_name(ending.signal)}{_during(report)}")
     if ending.exit_code is None:
         return _failed(Reason.INFRASTRUCTURE, "nobody knows how it ended")
-    if request.type is TestType.PYTEST:
+    if type is TestType.PYTEST:
         return _judge_pytest(report, ending.exit_code)
-    return _judge_report(report, ending.exit_code) if request.junit else _by_exit_code(ending.exit_code)
+    return _judge_report(report, ending.exit_code) if has_report(report) else _by_exit_code(ending.exit_code)
 
 
 def whole_result(name: str, verdict: Verdict, duration_ms: int) -> Result:
     """Return the one result of a run without a report: it carries the name of the test and the verdict of the run."""
-    outcome = Outcome.PASSED if verdict.good else Outcome.FAILED
+    outcome = _WHOLE.get(verdict.status, Outcome.FAILED)
     return Result(name=name, outcome=outcome, duration_ms=duration_ms, message=verdict.detail)
+
+
+_WHOLE = {Status.COMPLETED: Outcome.PASSED, Status.CANCELLED: Outcome.SKIPPED}
+
+
+def has_report(report: Report) -> bool:
+    """Say whether the tool told anything about tests; a custom test without a JUnit file does not."""
+    return bool(report.results or report.running or report.broken) or report.planned is not None
 
 
 def _ended_from_outside(report: Report, ending: Ending) -> Verdict:

@@ -17,6 +17,7 @@ UNKNOWN_KEY = "unexpected_keyword_argument"
 _KEY_MARK = "[key]"
 _MOST_KEYS_SHOWN = 15
 _SHORTEST_START = 3
+_LONGEST_NEAR = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,17 +32,17 @@ def fault(error: ErrorDetails, raw: object, schema: Schema) -> Fault:
     """Return what `error` of `raw` means to its sender."""
     if error["type"] == UNKNOWN_KEY:
         return _unknown_key(error, schema)
-    location = _location(error["loc"], raw)
+    location = _location(error["loc"], raw, schema)
     if error["type"] in {"union_tag_not_found", "union_tag_invalid"}:
         location = (*location, "type")
     return Fault(finding=Finding(location=location, message=_words(error)))
 
 
-def only_follows(error: ErrorDetails, raw: object) -> bool:
+def only_follows(error: ErrorDetails, raw: object, schema: Schema) -> bool:
     """Say whether a list is called too short only because pydantic left out its wrong entries, which are told."""
     if error["type"] != "too_short":
         return False
-    entries = at(raw, _location(error["loc"], raw))
+    entries = at(raw, _location(error["loc"], raw, schema))
     return isinstance(entries, list) and len(entries) >= error.get("ctx", {})["min_length"]
 
 
@@ -53,26 +54,29 @@ def _unknown_key(error: ErrorDetails, schema: Schema) -> Fault:
         message = f"is an unknown key; did you mean {near!r}?"
     else:
         message = f"is an unknown key; known are {', '.join(known[:_MOST_KEYS_SHOWN])}"
-    finding = Finding(location=(*_without_tags(inner), key), message=message)
+    finding = Finding(location=(*_without_tag(inner, schema), key), message=message)
     return Fault(finding=finding, meant=near)
 
 
 def _nearest(key: str, known: list[str]) -> str | None:
+    if len(key) > _LONGEST_NEAR:
+        return None
     alike = difflib.get_close_matches(key, known, n=1)
     longer = [name for name in known if len(key) >= _SHORTEST_START and name.startswith(key)]
     return next(iter(alike + longer), None)
 
 
-def _location(loc: Location, raw: object) -> Location:
+def _location(loc: Location, raw: object, schema: Schema) -> Location:
     """Drop what pydantic adds: the tag of a union, and the mark of a wrong key."""
-    location = _without_tags(loc)
+    location = _without_tag(loc, schema)
     if location and location[-1] == _KEY_MARK and not isinstance(at(raw, location[:-1]), dict):
         return location[:-1]
     return location
 
 
-def _without_tags(loc: Location | list[str | int]) -> Location:
-    return tuple(part for position, part in enumerate(loc) if not (position == 1 and loc[0] == "content"))
+def _without_tag(loc: Location | list[str | int], schema: Schema) -> Location:
+    tagged = loc[:1] and "discriminator" in schema.get("properties", {}).get(loc[0], {})
+    return (*loc[:1], *loc[2:]) if tagged else tuple(loc)
 
 
 def _known_keys(schema: Schema, loc: list[str | int]) -> set[str]:

@@ -27,7 +27,7 @@ from model.execution import (
 )
 from model.ids import ExecutionId
 from model.request import TestRequest
-from model.result import Artifact, Result
+from model.result import Artifact, Result, Summary, summarise
 from model.retry import RetryPolicy
 
 INFRASTRUCTURE_DELAY = timedelta(seconds=1)
@@ -57,7 +57,7 @@ class Begun:
     request: TestRequest
     name: str
     flow_run_id: UUID | None
-    started_at: datetime
+    started_at: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +131,7 @@ def finish(conn: Connection, place: Place, finished: Finished, now: datetime) ->
     verdict = _cancelled_wins(finished.verdict, row.cancel_requested)
     executions.close_attempt(conn, place.execution_id, finished.number, verdict, finished.exit_code)
     executions.set_metrics(conn, place.execution_id, dict(finished.metrics))
+    executions.set_progress(conn, place.execution_id, counts(summarise(finished.results)))
     history = History(
         policy=executions.request_of(conn, place.execution_id).config.retry_policy,
         retries=row.retry_count,
@@ -163,6 +164,18 @@ def next_step(verdict: Verdict, history: History, now: datetime) -> Next:
     if history.policy.should_retry(verdict, history.retries):
         return Again(cause=Cause.RETRY, not_before=now + history.policy.delay(history.retries + 1))
     return verdict
+
+
+def counts(summary: Summary) -> dict[str, int]:
+    """Return a summary as the database keeps it and the API shows it."""
+    return {
+        "totalTests": summary.total,
+        "completed": summary.completed,
+        "passed": summary.passed,
+        "failed": summary.failed,
+        "skipped": summary.skipped,
+        "percentComplete": summary.percent,
+    }
 
 
 def _cancelled_wins(verdict: Verdict, cancel_requested: bool) -> Verdict:  # noqa: FBT001  a fact, not a switch

@@ -1,5 +1,11 @@
-"""Submit a test: definition, execution and queue row in one transaction, or nothing."""
+"""Submit a test: definition, execution and queue row in one transaction, or nothing.
 
+What needs no lock comes first. The rows of user and team are locked last (decision 8) and until the commit, so that
+submits of one user pass each other in the time of four statements. Definitions are always written before those locks,
+and in one order: no two submits can wait for each other.
+"""
+
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from random import Random
@@ -8,10 +14,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import definitions, executions, gate, people
+from db import definitions, executions, gate, people, seeds
 from db.executions import NewExecution
 from db.gate import Waiting
-from model.definition import define
+from db.people import User
+from model.definition import TestDefinition, define
 from model.execution import Door
 from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId, UserId, uuid7
 from model.problems import InvalidError
@@ -20,7 +27,7 @@ from orchestrator.secrets import unknown_secrets
 
 OverQuota: TypeAlias = people.OverQuota
 
-DEFAULT_POOL = PoolName("default")
+DEFAULT_POOL = seeds.DEFAULT_POOL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,37 +47,46 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """An execution that waits now. `new` is false when this flow run had submitted it before."""
+    """An execution that waits now. `new` is false when it, or this flow run, had been submitted before."""
 
     execution_id: ExecutionId
-    position: int | None
-    reason: str
     new: bool = True
 
 
 def submit(conn: Connection, order: Order) -> Submitted | OverQuota:
-    """Take the daily quota and write everything that a run needs to wait. Idempotent by flow run.
+    """Take the daily quota and write everything that a run needs to wait. Idempotent by execution and by flow run.
 
     Raises: InvalidError for a reference to a secret that nobody has set.
     """
     if (known := _known(conn, order)) is not None:
         return known
-    problems = unknown_secrets(conn, order.request, people.user(conn, order.user_id).team_id)
+    user = people.user(conn, order.user_id)
+    problems = unknown_secrets(conn, order.request, user.team_id)
     if problems:
         raise InvalidError(problems)
-    over = people.take_daily(conn, order.user_id, 1, order.now)
-    if over is not None:
-        return over
+    taken = take(conn, [order], order.user_id, order.now)
+    if isinstance(taken, OverQuota):
+        return taken
     if (known := _known(conn, order)) is not None:  # the same flow run, while we waited for the quota's lock
         return known
-    return write(conn, order)
+    return write(conn, order, user, taken[0])
 
 
-def write(conn: Connection, order: Order) -> Submitted:
-    """Write the rows of an order whose quota was taken."""
-    definition_id = definitions.save(conn, _definition(order))
-    team_id = people.user(conn, order.user_id).team_id
-    executions.insert(
+def take(conn: Connection, orders: Sequence[Order], user_id: UserId, now: datetime) -> list[DefinitionId] | OverQuota:
+    """Write the definitions of `orders` and take the quota for them; over quota nothing of that stays."""
+    attempt = conn.begin_nested()
+    definition_ids = _save_all(conn, [_definition(order) for order in orders])
+    over = people.take_daily(conn, user_id, len(orders), now)
+    if over is not None:
+        attempt.rollback()
+        return over
+    attempt.commit()
+    return definition_ids
+
+
+def write(conn: Connection, order: Order, user: User, definition_id: DefinitionId) -> Submitted:
+    """Write execution and queue row of an order whose quota was taken."""
+    inserted = executions.insert(
         conn,
         NewExecution(
             execution_id=order.execution_id,
@@ -79,33 +95,43 @@ def write(conn: Connection, order: Order) -> Submitted:
             door=order.door,
             pool=order.pool,
             submitted_by=order.user_id,
-            team_id=team_id,
+            team_id=user.team_id,
             submitted_at=order.now,
             flow_run_id=order.flow_run_id,
             suite_run_id=order.suite_run_id,
             retried_from=order.retried_from,
         ),
     )
+    if inserted:
+        gate.enqueue(conn, _waiting(order, user))
+    return Submitted(execution_id=order.execution_id, new=inserted)
+
+
+def _waiting(order: Order, user: User) -> Waiting:
     config = order.request.config
-    gate.enqueue(
-        conn,
-        Waiting(
-            execution_id=order.execution_id,
-            pool=order.pool,
-            priority=order.request.priority,
-            enqueued_at=order.now,
-            user_id=order.user_id,
-            team_id=team_id,
-            resources=order.request.resources.requested(),
-            node_selector=config.node_selector,
-            tolerations=config.tolerations,
-            affinity=config.affinity,
-        ),
+    return Waiting(
+        execution_id=order.execution_id,
+        pool=order.pool,
+        priority=order.request.priority,
+        enqueued_at=order.now,
+        user_id=order.user_id,
+        team_id=user.team_id,
+        resources=order.request.resources.requested(),
+        node_selector=config.node_selector,
+        tolerations=config.tolerations,
+        affinity=config.affinity,
     )
-    return _submitted(conn, order.execution_id, new=True)
 
 
-def _definition(order: Order) -> definitions.TestDefinition:
+def _save_all(conn: Connection, wanted: Sequence[TestDefinition]) -> list[DefinitionId]:
+    """Save in order of name and version, and return the ids in the order of `wanted`."""
+    keys = [(definition.name, definition.version) for definition in wanted]
+    by_key = dict(zip(keys, wanted, strict=True))
+    saved = {key: definitions.save(conn, by_key[key]) for key in sorted(by_key)}
+    return [saved[key] for key in keys]
+
+
+def _definition(order: Order) -> TestDefinition:
     identifier = DefinitionId(uuid7(order.now, Random(order.execution_id.int)))
     return define(order.request, identifier, order.user_id, order.now)
 
@@ -114,11 +140,4 @@ def _known(conn: Connection, order: Order) -> Submitted | None:
     if order.flow_run_id is None:
         return None
     found = executions.by_flow_run(conn, order.flow_run_id)
-    return None if found is None else _submitted(conn, found, new=False)
-
-
-def _submitted(conn: Connection, execution_id: ExecutionId, *, new: bool) -> Submitted:
-    place = gate.position(conn, execution_id)
-    if place is None:
-        return Submitted(execution_id=execution_id, position=None, reason="", new=new)
-    return Submitted(execution_id=execution_id, position=place.position, reason=place.reason, new=new)
+    return None if found is None else Submitted(execution_id=found, new=False)

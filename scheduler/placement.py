@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from model.ids import ExecutionId, NodeName
 from scheduler.fleet import Amounts, Fleet, Mask, vector
 from scheduler.misfit import misfit
+from scheduler.node import Node
 from scheduler.reasons import Reason
 from scheduler.score import Score, Weighing, totals
 from scheduler.selectors import any_term, has_labels, intolerable
@@ -50,7 +51,7 @@ def place(fleet: Fleet, ask: Ask, run: ExecutionId) -> Placed | Reason:
     how = Weighing(profile=limits.profile, target=limits.target_utilisation, constraints=ask.shape.constraints)
     rows, total = totals(fleet, columns, request, how)
     best = _best(total, _ties(fleet.hashes[columns], run, limits.seed))
-    return tuple(_score(fleet.nodes[columns[i]].name, total[i], rows[:, i]) for i in best)
+    return tuple(_score(fleet.nodes[int(columns[i])].name, total[i], rows[:, i]) for i in best)
 
 
 def nominate(fleet: Fleet, ask: Ask, run: ExecutionId, present: NodeName | None) -> NodeName | None:
@@ -68,7 +69,7 @@ def nominate(fleet: Fleet, ask: Ask, run: ExecutionId, present: NodeName | None)
         return None
     lacking = np.clip(request[:, None] - fleet.free[:, columns], 0, None) / np.maximum(fleet.capacity[:, columns], 1)
     best = _best(-lacking.max(axis=0), _ties(fleet.hashes[columns], run, ask.limits.seed))
-    return fleet.nodes[columns[best[0]]].name
+    return fleet.nodes[int(columns[best[0]])].name
 
 
 def fits(free: Amounts, request: Amounts) -> Mask:
@@ -81,20 +82,22 @@ def matching(fleet: Fleet, ask: Ask) -> Mask:
     """Return which nodes a run accepts, and accept it, by everything but amounts."""
     constraints, spot = ask.shape.constraints, ask.limits.spot
     key = ("matching", constraints, ask.limits.default_selector, spot)
-    if key not in fleet.memo:
+    known: Mask | None = fleet.memo.get(key)
+    if known is None:
         wanted = tuple(ask.selector.items())
-        fleet.memo[key] = np.array(
-            [
-                node.ready
-                and (spot or not node.spot)
-                and has_labels(node, wanted)
-                and any_term(node, constraints.affinity.required)
-                and intolerable(node, constraints.tolerations) is None
-                for node in fleet.nodes
-            ],
-            dtype=np.bool_,
-        )
-    return fleet.memo[key]
+        fleet.memo[key] = known = np.array([_accepts(node, ask, wanted) for node in fleet.nodes], dtype=np.bool_)
+    return known
+
+
+def _accepts(node: Node, ask: Ask, wanted: tuple[tuple[str, str], ...]) -> bool:
+    constraints = ask.shape.constraints
+    return (
+        node.ready
+        and (ask.limits.spot or not node.spot)
+        and has_labels(node, wanted)
+        and any_term(node, constraints.affinity.required)
+        and intolerable(node, constraints.tolerations) is None
+    )
 
 
 def _able(fleet: Fleet, ask: Ask, request: Amounts) -> Mask:

@@ -4,7 +4,7 @@ The rules, in the order in which they are looked at:
 
 1. With no live worker nobody starts.
 2. Runs are looked at in order (`scheduler.order`): aged ones first.
-3. A run starts if pool, team and user have a place and a node has room. All that started before in the same pass counts.
+3. A run starts if pool, team and user have a place and a node has room; what started before in the same pass counts.
 4. A run that must wait makes those behind it in its line (same owner, priority and shape) wait too; runs of other lines
    may pass it. So equal shapes are looked at once, and a team at its limit is skipped whole.
 5. But an aged run that waits for a node has one kept free, with a place in pool, team and user: runs submitted later
@@ -93,7 +93,7 @@ class Outcome:
     """What a pass found: who starts, and the reason of each line that must wait.
 
     It names lines, not runs, so that it costs what was decided and not what is queued; `plan` spells it out. `stop` is
-    the reason of all lines without one: nobody may start any more.
+    the reason of all lines without one: nobody may start any more. `kept` are the nodes kept free, and for whom.
     """
 
     admitted: dict[ExecutionId, Placed] = field(default_factory=dict)
@@ -111,6 +111,12 @@ class Outcome:
             msg = f"run {run.execution_id} of line {run.line} was never looked at"
             raise ValueError(msg)
         return reason
+
+    def blocked_by(self, run: Queued, reason: Reason) -> tuple[ExecutionId, ...]:
+        """Return the runs for which is kept free what `run` would need."""
+        if reason.code is not Code.RESERVED:
+            return ()
+        return self.blockers.get(run.line, tuple(self.kept))
 
 
 def plan(state: State, now: datetime) -> list[Decision]:
@@ -202,8 +208,9 @@ class _Walk:
             self._queue_next(line, index + 1)
             return
         self.outcome.blocked[line] = reason
-        if aged(run, self.state.limits, self.now):
-            self._keep_free(run, reason)
+        if reason.code is Code.RESERVED:
+            self.outcome.blockers.setdefault(line, tuple(self.outcome.kept))
+        if aged(run, self.state.limits, self.now) and self._keep_free(run, reason):
             self._queue_next(line, index + 1)
 
     def _queue_next(self, line: Line, index: int) -> None:
@@ -238,25 +245,25 @@ class _Walk:
         without = place(self.fleet, ask, run.execution_id)
         if isinstance(without, Reason):
             return without
-        self.outcome.blockers[run.line] = tuple(self.outcome.kept)
         node = without[0].node
         return Reason(code=Code.RESERVED, text=f"node {node} is kept free for a run that waited too long")
 
-    def _keep_free(self, run: Queued, reason: Reason) -> None:
-        """Keep a node and a place free for an aged run that others delay (rule 5)."""
+    def _keep_free(self, run: Queued, reason: Reason) -> bool:
+        """Keep a node and a place free for an aged run that others delay (rule 5); False where that cannot be."""
         if reason.code not in DELAYED_BY_NODES or len(self.outcome.kept) >= MOST_KEPT:
-            return
+            return False
         if limited(run, self.state, self.used, self.held) is not None:
-            return
+            return False
         ask = Ask(shape=run.shape, limits=self.state.limits)
         node = nominate(self.room, ask, run.execution_id, run.nominated)
         if node is None:
-            return
+            return False
         if self.room is self.fleet:
             self.room = self.fleet.copy()
         self.outcome.kept[run.execution_id] = node
         self.held.add(run)
         self.room.take(node, run.shape.resources)
+        return True
 
     def _fleets(self) -> tuple[Fleet, ...]:
         return (self.fleet,) if self.room is self.fleet else (self.fleet, self.room)
@@ -267,11 +274,12 @@ def _admit(run: Queued, placed: Placed) -> Admit:
 
 
 def _wait(run: Queued, outcome: Outcome, now: datetime, position: int | None) -> Wait:
+    reason = outcome.reason(run, now)
     return Wait(
         run=run,
-        reason=outcome.reason(run, now),
+        reason=reason,
         position=position,
-        blocked_by=outcome.blockers.get(run.line, ()),
+        blocked_by=outcome.blocked_by(run, reason),
         nominated=outcome.kept.get(run.execution_id),
     )
 

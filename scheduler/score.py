@@ -55,7 +55,8 @@ def totals(fleet: Fleet, columns: NDArray[np.intp], request: Amounts, how: Weigh
     affinity, spot = preference(fleet, how.constraints)[:, columns]
     rows = np.stack((free, utilisation, affinity, spot, balance))
     weights = np.array(profile.weights)
-    return rows, weights @ rows / (weights.sum() if profile.bounded else 1.0)
+    total = weights @ rows / (weights.sum() if profile.bounded else 1.0)
+    return rows, np.asarray(total, dtype=np.float64)
 
 
 def _terms(fleet: Fleet, columns: NDArray[np.intp], request: Amounts, target: float) -> Numbers:
@@ -65,7 +66,7 @@ def _terms(fleet: Fleet, columns: NDArray[np.intp], request: Amounts, target: fl
     free = 1 - share.max(axis=0)
     utilisation = 1 - np.abs(mean - target) / max(target, 1 - target)
     balance = 1 - np.abs(share[CPU] - share[MEMORY])
-    return np.clip(np.stack((free, utilisation, balance)), 0.0, 1.0)
+    return np.asarray(np.clip(np.stack((free, utilisation, balance)), 0.0, 1.0), dtype=np.float64)
 
 
 def _original(fleet: Fleet, columns: NDArray[np.intp], request: Amounts, target: float) -> Numbers:
@@ -80,11 +81,12 @@ def _original(fleet: Fleet, columns: NDArray[np.intp], request: Amounts, target:
 def preference(fleet: Fleet, constraints: Constraints) -> Numbers:
     """Return affinity and spot of all nodes, which change with the nodes only. Shape: (2, nodes)."""
     key = ("preference", constraints.affinity.preferred, constraints.tolerations)
-    if key not in fleet.memo:
+    known: Numbers | None = fleet.memo.get(key)
+    if known is None:
         spot = [1.0 if node.spot else 0.5 for node in fleet.nodes]
         affinity = [_affinity(node, constraints) for node in fleet.nodes]
-        fleet.memo[key] = np.array((affinity, spot))
-    return fleet.memo[key]
+        fleet.memo[key] = known = np.array((affinity, spot))
+    return known
 
 
 def _affinity(node: Node, constraints: Constraints) -> float:
@@ -96,4 +98,5 @@ def _affinity(node: Node, constraints: Constraints) -> float:
 
 def _share(used: Amounts, capacity: Amounts) -> Numbers:
     """Return how much of each kind is used; a kind that a node does not have counts as unused."""
-    return np.where(capacity > 0, used / np.maximum(capacity, 1), 0.0)
+    share = np.where(capacity > 0, used / np.maximum(capacity, 1), 0.0)
+    return np.asarray(share, dtype=np.float64)

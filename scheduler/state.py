@@ -29,13 +29,16 @@ class Strategy(StrEnum):
     PRIORITY = "PRIORITY"
 
 
+NO_AFFINITY = Affinity()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Constraints:
     """What a run asks of a node besides amounts. `avoid` is kept only while another node could hold the run."""
 
     node_selector: tuple[tuple[str, str], ...] = ()
     tolerations: tuple[Toleration, ...] = ()
-    affinity: Affinity = Affinity()
+    affinity: Affinity = NO_AFFINITY
     avoid: frozenset[NodeName] = frozenset()
 
 

@@ -1,26 +1,27 @@
 """How the stack comes up, step by step, each said with the time it took; what can go side by side does."""
 
+import hashlib
 import os
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field
-
-from sqlalchemy import Connection
+from dataclasses import dataclass, field, replace
 
 from cli.failure import CommandError
 from cli.stack import prefect_server, programs
-from cli.stack.parts import MARK, Part, Program, inherited
+from cli.stack.parts import MARK, Part, Program, answers, inherited
 from cli.stack.ports import free_port
 from cli.stack.postgres import PreparationError
 from cli.stack.samples import run_samples
-from cli.stack.state import PROJECT
+from cli.stack.state import PROJECT, StateFolder
 from cli.stack.supervisor import Supervisor
 from db import migrate, seeds, workers
 from db.engine import Database
 from db.errors import ClusterError, UnavailableError
+from model.ids import WorkerId
 
 STILL_STARTING = 5.0
 """Seconds between two signs that a start is waited for."""
@@ -28,6 +29,7 @@ DEATHS = 3
 """A part that died so often before it was ready will not come up by another try."""
 LOOK = 0.1
 EXIT_INFRASTRUCTURE = 3
+WORK_POOL = "assay"
 
 
 class BootError(Exception):
@@ -52,6 +54,7 @@ class Boot:
     stack: Supervisor
     port_api: int = 0
     port_prefect: int = 0
+    _starting: list[Part] = field(default_factory=list)
     _children: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="boot"))
 
     def run(self) -> None:
@@ -66,6 +69,8 @@ class Boot:
             api = self._start_api()
             self._wait_for(prefect)
             deployed = self._children.submit(self._deploy)
+            if not self._has_pool():
+                deployed.result()  # the first time: else the worker makes the pool too, and one of both fails
             worker = self._start_worker()
             self._wait_for(api)
             self._wait_for(worker)
@@ -109,12 +114,16 @@ class Boot:
         return self._start(programs.api(environment, self.port_api, folder.log / "api.log"))
 
     def _start_worker(self) -> Part:
-        return self._start(
-            programs.worker(self._prefect_environment(), self._signed_on, self.stack.folder.log / "worker.log")
-        )
+        folder = self.stack.folder
+        name = worker_name(folder)
+        with Database(self.stack.postgres.own_url, size=1) as database:
+            database.call(lambda conn: workers.leave(conn, name))  # an earlier life of it, if it was killed
+        environment = {**self._prefect_environment(), "ASSAY_WORKER_NAME": name}
+        return self._start(programs.worker(environment, lambda: self._signed_on(name), folder.log / "worker.log"))
 
     def _start(self, program: Program) -> Part:
         part = Part(program=program, console=self.stack.console)
+        self._starting.append(part)
         self.say(f"{program.title}: starting")
         self.stack.want(part)
         return part
@@ -145,29 +154,34 @@ class Boot:
             raise BootError(f"the deployments of prefect.yaml could not be made:\n{log.read_text(errors='replace')}")
         self.say("prefect.yaml: deployed")
 
+    def _has_pool(self) -> bool:
+        return answers(f"{prefect_server.url(self.port_prefect)}/api/work_pools/{WORK_POOL}")
+
     def _wait_for(self, part: Part) -> None:
         """Wait until the part can be used, and say now and then that it is still waited for."""
         said = started = time.monotonic()
         while not (part.identity is not None and part.program.healthy()):
             if self.stack.stopping.wait(LOOK):
                 raise BootError("the start was broken off")
-            if part.restarts >= DEATHS:
-                raise BootError(f"{part.program.title}: does not come up; it wrote last:\n{part.end_of_log()}")
+            for one in self._starting:
+                if one.restarts >= DEATHS:
+                    raise BootError(f"{one.program.title}: does not come up; it wrote last:\n{one.end_of_log()}")
             if time.monotonic() - said >= STILL_STARTING:
                 said = time.monotonic()
                 self.say(f"{part.program.title}: still starting ({said - started:.0f} s, log: {part.program.log})")
+        self._starting.remove(part)
         self.say(f"{part.program.title}: ready")
 
-    def _signed_on(self) -> bool:
+    def _signed_on(self, name: WorkerId) -> bool:
         try:
             with Database(self.stack.postgres.own_url, size=1) as database:
-                return bool(database.call(_workers_alive))
+                return name in database.call(lambda conn: workers.alive(conn, seeds.DEFAULT_POOL))
         except UnavailableError:
             return False
 
     def _finish(self, deployed: "Future[None]") -> None:
         api, prefect = programs.api_url(self.port_api), prefect_server.url(self.port_prefect)
-        self.stack.tell(phase="ready", api_url=api, prefect_url=prefect)
+        self.stack.tell(lambda record: replace(record, phase="ready", api_url=api, prefect_url=prefect))
         self.say(f"ready: {addresses(api, prefect)}")
         code = self._run_samples() if self.wishes.samples or self.wishes.once else 0
         deployed.result()
@@ -194,5 +208,7 @@ def booting(wishes: Wishes) -> Callable[[Supervisor], None]:
     return lambda stack: Boot(wishes=wishes, stack=stack).run()
 
 
-def _workers_alive(conn: Connection) -> bool:
-    return bool(workers.alive(conn, seeds.DEFAULT_POOL))
+def worker_name(folder: StateFolder) -> WorkerId:
+    """Return the worker's name: the same after a restart, so that it takes up at once what it held before."""
+    digest = hashlib.sha256(os.fsencode(folder.path)).hexdigest()[:6]
+    return WorkerId(f"{socket.gethostname()}-{digest}")

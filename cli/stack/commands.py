@@ -18,7 +18,7 @@ class DownError(CommandError):
     """No stack runs here: start one with `assay up`, or name its state folder by ASSAY_STATE."""
 
 
-@app.command()
+@app.command(epilog="Example: assay up --no-samples")
 def up(
     *,
     once: Annotated[bool, typer.Option("--once", help="Run the samples, end with their exit code, and stop.")] = False,
@@ -26,12 +26,7 @@ def up(
     port_api: Annotated[int, typer.Option(help="Preferred port of the API.")] = PREFERRED_API_PORT,
     port_prefect: Annotated[int, typer.Option(help="Preferred port of Prefect.")] = PREFERRED_PREFECT_PORT,
 ) -> None:
-    """Start everything on this machine, run the samples, and stay until Ctrl-C.
-
-    \b
-    Example:
-      assay up --no-samples
-    """
+    """Start everything on this machine, run the samples, and stay until Ctrl-C."""
     from cli.stack.attach import attach  # noqa: PLC0415
     from cli.stack.boot import Wishes, booting  # noqa: PLC0415
     from cli.stack.starting import start  # noqa: PLC0415
@@ -47,28 +42,18 @@ def up(
     raise typer.Exit(code)
 
 
-@app.command()
+@app.command(epilog="Example: assay down")
 def down() -> None:
-    """End the stack, whether its supervisor still lives or was killed; no process of it is left.
-
-    \b
-    Example:
-      assay down
-    """
+    """End the stack, whether its supervisor still lives or was killed; no process of it is left."""
     from cli.stack.starting import stop  # noqa: PLC0415
     from cli.stack.state import StateFolder  # noqa: PLC0415
 
     output.say(stop(StateFolder.find()))
 
 
-@app.command()
+@app.command(epilog="Example: assay status --json")
 def status(*, json: Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")] = False) -> None:
-    """Show the parts of the stack; end with 0 only if all of them are well.
-
-    \b
-    Example:
-      assay status --json
-    """
+    """Show the parts of the stack; end with 0 only if all of them are well."""
     from cli.stack.report import look  # noqa: PLC0415
     from cli.stack.state import StateFolder  # noqa: PLC0415
 
@@ -76,7 +61,9 @@ def status(*, json: Annotated[bool, typer.Option("--json", help="Write JSON inst
     if json:
         output.as_json({**asdict(report), "well": report.well})
     else:
-        output.facts([("stack", report.phase), ("state folder", report.state_folder), ("documentation", _docs(report.api_url))])
+        output.facts(
+            [("stack", report.phase), ("state folder", report.state_folder), ("documentation", _docs(report.api_url))]
+        )
         output.table(
             ("part", "state", "pid", "restarts", "address"),
             [(part.name, part.state, part.pid, part.restarts, part.address) for part in report.parts],
@@ -84,14 +71,9 @@ def status(*, json: Annotated[bool, typer.Option("--json", help="Write JSON inst
     raise typer.Exit(0 if report.well else CommandError.exit_code)
 
 
-@app.command()
+@app.command(epilog='Example: eval "$(assay env)"')
 def env() -> None:
-    """Print what a shell needs to use the stack, for `eval`.
-
-    \b
-    Example:
-      eval "$(assay env)"
-    """
+    """Print what a shell needs to use the stack, for `eval`."""
     from cli.stack.state import StateFolder  # noqa: PLC0415
 
     folder = StateFolder.find()

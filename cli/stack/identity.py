@@ -7,10 +7,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from cluster.local import proc
+
 PROC = Path("/proc")
 STEP = 0.05
-_START_TIME = 19
-"""Index of the start time behind the name in /proc/<pid>/stat, see proc(5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,14 +24,10 @@ class Identity:
 
 def identify(pid: int) -> Identity | None:
     """Return the identity of a living process; a zombie lives no more."""
-    try:
-        fields = (PROC / str(pid) / "stat").read_text().rpartition(")")[2].split()
-        boot_id = (PROC / "sys/kernel/random/boot_id").read_text().strip()
-    except OSError:
+    stat = proc.stat_of(pid)
+    if stat is None or stat.state in {"Z", "X"}:
         return None
-    if fields[0] in {"Z", "X"}:
-        return None
-    return Identity(pid=pid, start_time=int(fields[_START_TIME]), boot_id=boot_id)
+    return Identity(pid=pid, start_time=stat.start_time, boot_id=proc.boot_id())
 
 
 def alive(identity: Identity) -> bool:
@@ -64,18 +60,8 @@ def gone(identities: Iterable[Identity], patience: float) -> bool:
 def marked(variable: str, value: str) -> list[Identity]:
     """Return the living processes, but for this one, whose environment carried `variable=value` at their start."""
     needle = f"{variable}={value}".encode()
-    found = []
-    for folder in PROC.iterdir():
-        if not folder.name.isdigit() or int(folder.name) == os.getpid():
-            continue
-        try:
-            carries = needle in (folder / "environ").read_bytes().split(b"\0")
-        except OSError:
-            continue
-        identity = identify(int(folder.name)) if carries else None
-        if identity is not None:
-            found.append(identity)
-    return found
+    pids = (pid for pid in proc.processes() if pid != os.getpid() and needle in _environment(pid))
+    return [identity for pid in pids if (identity := identify(pid)) is not None]
 
 
 def described(pid: int) -> str:
@@ -84,7 +70,14 @@ def described(pid: int) -> str:
         command = (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:
         return f"process {pid}"
-    return f"process {pid} ({command[:120]})"
+    return f"process {pid} ({command[:120]})" if command else f"process {pid}"
+
+
+def _environment(pid: int) -> list[bytes]:
+    try:
+        return (PROC / str(pid) / "environ").read_bytes().split(b"\0")
+    except OSError:  # it is gone, or somebody else's
+        return []
 
 
 def _signal(identity: Identity, number: signal.Signals) -> None:

@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+
 from cli.stack.console import Console
 from cli.stack.identity import Identity, identify
 from cli.stack.state import PROJECT, rotate
@@ -16,6 +18,7 @@ FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 SETTLED = 60.0
 """Seconds of life after which a death counts as the first one again."""
+HEALTH_TIMEOUT = 2.0
 MARK = "ASSAY_STACK"
 """In the environment of every process of the stack, so that none is overlooked at the end."""
 
@@ -35,7 +38,7 @@ class Program:
 
 @dataclass(slots=True, kw_only=True)
 class Part:
-    """One program, kept alive by `tick`, which only the main thread calls: the leash is tied to the thread that forks."""
+    """One program, kept alive by `tick`. Only the main thread calls that: a leash is tied to the thread that forks."""
 
     program: Program
     console: Console
@@ -112,3 +115,11 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     dropped = ("PREFECT_", "PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")
     kept = {name: value for name, value in environment.items() if not name.startswith(dropped)}
     return {**kept, "PYTHONUNBUFFERED": "1"}
+
+
+def answers(address: str) -> bool:
+    """Return whether a server says there that it is well."""
+    try:
+        return httpx.get(address, timeout=HEALTH_TIMEOUT, trust_env=False).is_success
+    except httpx.HTTPError:
+        return False

@@ -4,12 +4,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-import httpx
-
-from cli.stack.parts import Program
+from cli.stack.parts import Program, answers
 
 PREFERRED_PORT = 4200
-HEALTH_TIMEOUT = 2.0
 
 
 def url(port: int) -> str:
@@ -54,20 +51,24 @@ def program(environment: Mapping[str, str], port: int, log: Path) -> Program:
         name="prefect",
         title="Prefect server",
         command=(
-            sys.executable, "-m", "uvicorn", "--factory", "cli.stack.prefect_app:create_app",
-            "--host", "127.0.0.1", "--port", str(port), "--lifespan", "on",
-            "--log-level", "warning", "--timeout-graceful-shutdown", "2",
+            sys.executable,
+            "-m",
+            "uvicorn",
+            "--factory",
+            "cli.stack.prefect_app:create_app",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            str(port),
+            "--lifespan",
+            "on",
+            "--log-level",
+            "warning",
+            "--timeout-graceful-shutdown",
+            "2",
         ),
         environment=environment,
         log=log,
         healthy=lambda: answers(f"{url(port)}/api/health"),
         patience=8.0,
     )
-
-
-def answers(address: str) -> bool:
-    """Return whether a server says there that it is well."""
-    try:
-        return httpx.get(address, timeout=HEALTH_TIMEOUT, trust_env=False).is_success
-    except httpx.HTTPError:
-        return False

@@ -4,13 +4,9 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import httpx
-
-from cli.stack.parts import Program
+from cli.stack.parts import Program, answers
 
 PREFERRED_API_PORT = 4300
-TIMEOUT = 2.0
-SERVER_ERRORS = 500
 
 
 def api_url(port: int) -> str:
@@ -26,7 +22,7 @@ def api(environment: Mapping[str, str], port: int, log: Path) -> Program:
         command=(sys.executable, "-m", "api"),
         environment={**environment, "ASSAY_API_HOST": "127.0.0.1", "ASSAY_API_PORT": str(port)},
         log=log,
-        healthy=lambda: listens(f"{api_url(port)}/api/v1/nodes"),
+        healthy=lambda: answers(f"{api_url(port)}/health"),
         patience=5.0,
     )
 
@@ -42,11 +38,3 @@ def worker(environment: Mapping[str, str], signed_on: Callable[[], bool], log: P
         healthy=signed_on,
         patience=15.0,
     )
-
-
-def listens(address: str) -> bool:
-    """Return whether a server answers there, if only that it wants to know who asks."""
-    try:
-        return httpx.get(address, timeout=TIMEOUT, trust_env=False).status_code < SERVER_ERRORS
-    except httpx.HTTPError:
-        return False

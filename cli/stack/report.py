@@ -2,8 +2,8 @@
 
 from dataclasses import dataclass
 
-from cli.stack import prefect_server, programs
 from cli.stack.identity import alive
+from cli.stack.parts import answers
 from cli.stack.state import PartRecord, StackRecord, StateFolder
 
 
@@ -67,8 +67,7 @@ def _state(record: StackRecord, name: str, *, lives: bool) -> str:
         return "running"
     if not lives:
         return "down"
-    if name == "api" and record.api_url:
-        return "ready" if programs.listens(f"{record.api_url}/api/v1/nodes") else "starting"
-    if name == "prefect" and record.prefect_url:
-        return "ready" if prefect_server.answers(f"{record.prefect_url}/api/health") else "starting"
-    return "running"
+    asked = {"api": f"{record.api_url}/health", "prefect": f"{record.prefect_url}/api/health"}.get(name)
+    if asked is None or record.api_url is None:
+        return "running"
+    return "ready" if answers(asked) else "starting"

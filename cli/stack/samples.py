@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cli import output, suite_file
+from cli import output
 from cli.client import Client
-from cli.failure import UnreachableError
+from cli.failure import UnreachableError, UsageError
 from cli.place import Server
 from cli.stack.state import PROJECT, StateFolder
+from cli.suite_file import load, send_content
 from cli.watch import INTERVAL, TERMINAL, Lines, Screen, describe
+from model.suite import Suite, suite_to_raw
 
 SUITES = PROJECT / "examples" / "suites"
 LEFT_OUT = "failing"
@@ -43,10 +45,10 @@ def worst(codes: Sequence[int]) -> int:
 
 
 def _submit(client: Client, file: Path) -> str:
-    read = suite_file.read(file)
-    suite_file.check(read)
-    suite_file.send_content(client, read)
-    return str(client.post("/suites/runs", read.document)["suiteRunId"])
+    suite = send_content(client, load(file), file.parent)
+    if not isinstance(suite, Suite):
+        raise UsageError(f"{file} holds a single test; a sample is a suite")
+    return str(client.post("/suites/runs", suite_to_raw(suite))["suiteRunId"])
 
 
 def _watch(client: Client, suites: Sequence[str], stopping: threading.Event) -> list[Any] | None:
@@ -79,5 +81,3 @@ def _print_verdicts(suites: Sequence[Any]) -> None:
     )
     good = sum(run["status"] == "completed" for _, run in runs)
     output.say(f"{good} of {len(runs)} tests completed, {len(suites)} suites")
-
-

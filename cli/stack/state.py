@@ -127,7 +127,9 @@ class StateFolder:
             return self.lock_file.open("a+")
         except PermissionError as error:
             owner = self.lock_file.stat().st_uid
-            raise HeldError(f"{self.lock_file} belongs to user {owner}: set ASSAY_STATE to a folder of yours") from error
+            raise HeldError(
+                f"{self.lock_file} belongs to user {owner}: set ASSAY_STATE to a folder of yours"
+            ) from error
 
     def _holder(self) -> str:
         text = self.lock_file.read_text().strip()

@@ -63,17 +63,15 @@ class Supervisor:
         self._guard_postgres.set()
         self.note(PartRecord(name="postgres", identity=_identity(self.postgres.pid)))
 
-    def tell(self, **changes: object) -> None:
-        """Change what `stack.json` says about the whole."""
+    def tell(self, change: Callable[[StackRecord], StackRecord]) -> None:
+        """Change what `stack.json` says; from any thread."""
         with self._changed:
-            self.record = replace(self.record, **changes)  # type: ignore[arg-type]  names of its fields
+            self.record = change(self.record)
             self._write()
 
     def note(self, part: PartRecord) -> None:
         """Change what `stack.json` says about a part."""
-        with self._changed:
-            self.record = with_part(self.record, part)
-            self._write()
+        self.tell(lambda record: with_part(record, part))
 
     def stop(self, code: int) -> None:
         """End the stack with `code`; from any thread."""
@@ -125,7 +123,7 @@ class Supervisor:
         """End everything: the worker first, so that it can sign off, PostgreSQL last."""
         started = time.monotonic()
         self.console.say("ending the stack")
-        self.tell(phase="stopping")
+        self.tell(lambda record: replace(record, phase="stopping"))
         self._end_parts("worker")
         self._end_parts("api", "prefect")
         runs = leftovers.end_runs(self.folder)
@@ -135,7 +133,7 @@ class Supervisor:
         leftovers.end_marked(self.folder)
         if self._guard_postgres.is_set():
             self.postgres.stop()
-        self.tell(phase="stopped", parts=())
+        self.tell(lambda record: replace(record, phase="stopped", parts=()))
         self.console.say(f"ended in {time.monotonic() - started:.1f} s; nothing of the stack runs any more")
 
     def _end_parts(self, *names: str) -> None:
@@ -165,4 +163,3 @@ def _identity(pid: int | None) -> Identity | None:
 
 def _wall_clock() -> float:
     return time.time()  # noqa: TID251  the stack is wiring, and says since when it runs
-

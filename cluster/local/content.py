@@ -7,7 +7,7 @@ import io
 import shutil
 import tarfile
 import zlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cluster.local import git
@@ -27,10 +27,15 @@ class ContentError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """Where content may come from. `packed` holds what was sent by `PUT /api/v1/content/{sha256}`."""
+    """Where content may come from.
 
-    packed: Path
-    git: git.Policy = field(default_factory=git.Policy)
+    `store` holds what was sent by `PUT /api/v1/content/{sha256}`. `allowed_hosts`: private hosts that git may clone
+    from; `ca_file`: who vouches for them, if not who vouches for all.
+    """
+
+    store: Path
+    allowed_hosts: frozenset[str] = frozenset()
+    ca_file: Path | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,9 +79,10 @@ def _fill(content: TestContent, folder: Path, sources: Sources) -> None:
         case InlineContent():
             _write(content.files, folder)
         case ArtifactContent():
-            _unpack(sources.packed / content.sha256, content.sha256, folder)
+            _unpack(sources.store / content.sha256, content.sha256, folder)
         case GitContent():
-            git.clone(content.repository, content.branch, folder, sources.git, LARGEST_UNPACKED)
+            policy = git.Policy(allowed_hosts=sources.allowed_hosts, ca_file=sources.ca_file, largest=LARGEST_UNPACKED)
+            git.clone(content.repository, content.branch, folder, policy)
 
 
 def _relative(path: str, what: str) -> PurePosixPath:

@@ -31,12 +31,13 @@ class Policy:
     allowed_hosts: frozenset[str] = frozenset()
     ca_file: Path | None = None
     timeout_seconds: float = 300.0
+    largest: int = 500 * 2**20
 
 
-def clone(repository: str, branch: str, folder: Path, policy: Policy, largest: int) -> None:
+def clone(repository: str, branch: str, folder: Path, policy: Policy) -> None:
     """Fill the empty `folder` with the head of `branch`, history left out.
 
-    Raises: GitError if the address or branch is refused, or the clone fails, takes too long, or exceeds `largest`.
+    Raises: GitError if the address or branch is refused, or the clone fails, takes too long, or grows too large.
     """
     url = _checked(repository)
     if not _BRANCH.fullmatch(branch) or ".." in branch:
@@ -49,7 +50,7 @@ def clone(repository: str, branch: str, folder: Path, policy: Policy, largest: i
         raise GitError(f"repository: {error}") from error
     with tempfile.TemporaryDirectory(prefix="assay-git-") as home:
         command = _command(url, found, branch, folder)
-        _watch(command, _environment(Path(home), policy), folder, (policy.timeout_seconds, largest))
+        _watch(command, _environment(Path(home), policy), folder, policy)
 
 
 def commit_of(folder: Path) -> str | None:
@@ -116,25 +117,24 @@ def _environment(home: Path, policy: Policy) -> dict[str, str]:
     }
 
 
-def _watch(command: list[str], env: dict[str, str], folder: Path, limits: tuple[float, int]) -> None:
+def _watch(command: list[str], env: dict[str, str], folder: Path, policy: Policy) -> None:
     """Run the clone; end it when it takes too long or grows too large."""
-    timeout, largest = limits
     words = Path(env["HOME"]) / "words"
     with words.open("wb") as said:
         process = subprocess.Popen(
             command, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
         )
-    deadline = time.monotonic() + timeout
+    deadline = time.monotonic() + policy.timeout_seconds
     try:
         while not _ended(process):
             if time.monotonic() > deadline:
-                raise GitError(f"repository: cloning took more than {timeout:g} s")
-            _bounded(folder, largest)
+                raise GitError(f"repository: cloning took more than {policy.timeout_seconds:g} s")
+            _bounded(folder, policy.largest)
     finally:
         _kill(process)
     if process.returncode:
         raise GitError(f"repository: git could not clone it: {_last_line(words)}")
-    _bounded(folder, largest)
+    _bounded(folder, policy.largest)
 
 
 def _ended(process: subprocess.Popen[bytes]) -> bool:

@@ -1,10 +1,13 @@
 """What this machine can give to tests, as one node."""
 
 import os
+import platform
 import shutil
 from pathlib import Path
 
+from model.ids import NodeName
 from model.resources import Resources
+from scheduler.node import Node
 
 _MEMORY_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),
@@ -12,13 +15,19 @@ _MEMORY_LIMITS = (
 )
 
 
-def this_node(share: float, folder: Path = Path("/")) -> Resources:
-    """Return `share` (0 to 1) of the CPU and memory that we may use, and the free disk of `folder`."""
-    return Resources(
+def this_node(share: float, folder: Path = Path("/")) -> Node:
+    """Return the machine as a node with `share` (0 to 1) of its CPU and memory, and the free disk of `folder`."""
+    capacity = Resources(
         cpu_milli=int(len(os.sched_getaffinity(0)) * 1000 * share),
         memory_bytes=int(_memory() * share),
         ephemeral_bytes=shutil.disk_usage(folder).free,
     )
+    labels = {
+        "kubernetes.io/hostname": platform.node(),
+        "kubernetes.io/os": "linux",
+        "kubernetes.io/arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
+    }
+    return Node(name=NodeName(platform.node()), capacity=capacity, labels=labels)
 
 
 def _memory() -> int:

@@ -10,14 +10,16 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.local import proc
+from cluster.local import machine, proc
 from model.ids import ExecutionId
+from scheduler.node import Node
 
 START_PATIENCE = 60.0
 SWEEP_PATIENCE = 30.0
@@ -29,7 +31,7 @@ SHIM = "import sys; sys.path.append(sys.argv[1]); from cluster.local.shim import
 """Imported and not run as a script: so its bytecode is cached, which halves its start. The library comes first."""
 
 
-class LaunchError(RuntimeError):
+class LaunchError(OSError):
     """The shim could not be started, so nothing runs. The machine is at fault, not the test: look at `shim.log`."""
 
 
@@ -96,6 +98,11 @@ class Usage:
     peak_memory_bytes: int
     cpu_seconds: float
     processes: int
+
+
+def this_node(share: float) -> Node:
+    """Return this machine as a node with `share` (0 to 1) of its CPU and memory."""
+    return machine.this_node(share)
 
 
 def launch(spec: LaunchSpec) -> Handle:
@@ -205,10 +212,10 @@ def _write_down(spec: LaunchSpec) -> None:
     """Keep what was asked, for people: the names of the variables, not their values."""
     record = _message(spec)
     record["env"] = sorted(spec.env)
-    draft = spec.folder / f"spec.json.{os.getpid()}.tmp"
-    draft.write_text(json.dumps(record, indent=1), encoding="utf-8")
-    draft.chmod(0o600)
-    draft.replace(spec.folder / "spec.json")
+    descriptor, draft = tempfile.mkstemp(prefix="spec.json.", dir=spec.folder)  # others may launch at this moment
+    with os.fdopen(descriptor, "w", encoding="utf-8") as file:
+        json.dump(record, file, indent=1)
+    Path(draft).replace(spec.folder / "spec.json")
 
 
 def _message(spec: LaunchSpec) -> dict[str, object]:

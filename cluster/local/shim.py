@@ -61,6 +61,11 @@ class Shim:
         self._kill_at = float("inf")
         self._usage_at = 0.0
         self._stop = False
+        self._woken, wake = os.pipe()
+        os.set_blocking(self._woken, False)
+        os.set_blocking(wake, False)
+        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.signal(signal.SIGTERM, self._asked_to_stop)
 
     def run(self) -> None:
@@ -107,6 +112,7 @@ class Shim:
             if os.getppid() != shim:  # killed meanwhile: nobody would keep the limits
                 os._exit(127)
             os.setsid()
+            signal.set_wakeup_fd(-1)
             for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
             os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
@@ -125,21 +131,16 @@ class Shim:
 
     def _watch(self) -> None:
         """Carry the output and keep the limits until the test's own process has ended."""
-        woken, wake = os.pipe()
-        os.set_blocking(woken, False)
-        os.set_blocking(wake, False)
-        signal.signal(signal.SIGCHLD, lambda *_: None)
-        signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
         poller = select.poll()
-        poller.register(woken, select.POLLIN)
+        poller.register(self._woken, select.POLLIN)
         poller.register(self._output, select.POLLIN)
         deadline = time.monotonic() + self._time_limit
         look_at = time.monotonic() + SAMPLE_SECONDS
         while not self._reap():
             patience = min(look_at, deadline, self._kill_at) - time.monotonic()
             ready = [fd for fd, _ in poller.poll(max(0.0, patience) * 1000 + 1)]
-            if woken in ready:
-                os.read(woken, 4096)
+            if self._woken in ready:
+                os.read(self._woken, 4096)
             if self._output in ready and not self._pump():
                 poller.unregister(self._output)  # closed by the test, which may well go on
             now = time.monotonic()

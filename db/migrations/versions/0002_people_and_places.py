@@ -62,9 +62,7 @@ def downgrade() -> None:
 
 def _zone(table: str, column: str, *, aware: bool) -> None:
     """Between a time without zone, which was UTC, and one with."""
-    op.alter_column(
-        table, column, type_=sa.TIMESTAMP(timezone=aware), postgresql_using=f"{column} AT TIME ZONE 'UTC'"
-    )
+    op.alter_column(table, column, type_=sa.TIMESTAMP(timezone=aware), postgresql_using=f"{column} AT TIME ZONE 'UTC'")
 
 
 def _time(name: str, *, nullable: bool = False, now: bool = False) -> sa.Column[object]:
@@ -123,6 +121,7 @@ def _suites_and_names() -> None:
         _time("completed_at", nullable=True),
         _time("cancel_requested_at", nullable=True),
         sa.Column("cancelled_by", sa.Text()),
+        sa.Column("host", sa.String(255)),
         sa.Column("flow_run_id", sa.Uuid(), unique=True),
         sa.Column("prefect_settled", sa.Boolean(), server_default=sa.text("false"), nullable=False),
         sa.CheckConstraint(

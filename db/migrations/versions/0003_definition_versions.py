@@ -9,7 +9,12 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-REQUIRED = {"metadata": "'{}'::jsonb", "created_at": "now()", "updated_at": "coalesce(created_at, now())", "deleted": "false"}
+REQUIRED = {
+    "metadata": "'{}'::jsonb",
+    "created_at": "now()",
+    "updated_at": "coalesce(created_at, now())",
+    "deleted": "false",
+}
 TIMES = ("created_at", "updated_at")
 
 BACKFILL = """
@@ -38,9 +43,7 @@ WHERE twin.definition_id = kept.definition_id AND twin.tag_name = kept.tag_name
 
 
 def upgrade() -> None:
-    op.add_column(
-        "test_definitions", sa.Column("run", JSONB, server_default=sa.text("'{}'::jsonb"), nullable=False)
-    )
+    op.add_column("test_definitions", sa.Column("run", JSONB, server_default=sa.text("'{}'::jsonb"), nullable=False))
     op.add_column("test_definitions", sa.Column("version", sa.String(64)))
     op.execute(BACKFILL)
     op.alter_column("test_definitions", "version", nullable=False)

@@ -111,9 +111,7 @@ def downgrade() -> None:
 
 def _zone(table: str, column: str, *, aware: bool) -> None:
     """Between a time without zone, which was UTC, and one with."""
-    op.alter_column(
-        table, column, type_=sa.TIMESTAMP(timezone=aware), postgresql_using=f"{column} AT TIME ZONE 'UTC'"
-    )
+    op.alter_column(table, column, type_=sa.TIMESTAMP(timezone=aware), postgresql_using=f"{column} AT TIME ZONE 'UTC'")
 
 
 def _time(name: str, *, nullable: bool = True, now: bool = False) -> sa.Column[object]:
@@ -233,8 +231,8 @@ def _queue() -> None:
         sa.Column("position", sa.Integer()),
         sa.Column("decision", JSONB),
         sa.CheckConstraint("state IN ('waiting', 'admitted')", name="valid_queue_state"),
-        postgresql_with={"fillfactor": 70, "autovacuum_vacuum_scale_factor": 0.01},
     )
+    op.execute("ALTER TABLE queue SET (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.01)")
     waiting, admitted = sa.text("state = 'waiting'"), sa.text("state = 'admitted'")
     op.create_index("idx_queue_waiting", "queue", ["pool", "priority", "seq"], postgresql_where=waiting)
     op.create_index("idx_queue_oldest", "queue", ["pool", "seq"], postgresql_where=waiting)
@@ -242,9 +240,7 @@ def _queue() -> None:
     op.create_index("idx_queue_admitted", "queue", ["pool"], postgresql_where=admitted)
     op.create_table(
         "leases",
-        sa.Column(
-            "execution_id", sa.Uuid(), sa.ForeignKey("queue.execution_id", ondelete="CASCADE"), primary_key=True
-        ),
+        sa.Column("execution_id", sa.Uuid(), sa.ForeignKey("queue.execution_id", ondelete="CASCADE"), primary_key=True),
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("holder", sa.String(255), nullable=False),
         _time("acquired_at", nullable=False, now=True),

@@ -1,7 +1,7 @@
 """`check`: a value, or every problem at once, each with its path."""
 
 import copy
-import datetime
+import datetime as dt
 import json
 from pathlib import Path
 from typing import Any
@@ -85,7 +85,7 @@ def test_what_is_no_object_is_one_problem(raw: object) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (datetime.date(2026, 1, 1), "is a date, which JSON cannot carry: if text is meant, write it in quotes"),
+        (dt.date(2026, 1, 1), "is a date, which JSON cannot carry: if text is meant, write it in quotes"),
         (b"checkout", "is a bytes, which JSON cannot carry: if text is meant, write it in quotes"),
         (("a", "b"), "is a tuple, which JSON cannot carry: if text is meant, write it in quotes"),
         (float("nan"), "is not a finite number"),
@@ -123,6 +123,13 @@ def test_a_bomb_of_aliases_is_refused_without_unfolding_it() -> None:
     assert problems({**VALID, "tags": bomb}) == [
         Problem(path="", message="is too large: at most 100,000 values and 8 MiB of text")
     ]
+
+
+def test_thousands_of_problems_are_cut_and_it_is_said() -> None:
+    found = problems({**VALID, **{f"unknown-{number}": 1 for number in range(1500)}})
+
+    assert len(found) == 1001
+    assert found[0] == Problem(path="", message="has 1,500 problems; these are the first 1,000")
 
 
 def test_inline_files_of_more_than_a_mebibyte_are_refused() -> None:
@@ -171,7 +178,7 @@ def test_several_misspelt_keys_are_all_told_and_looked_into() -> None:
     assert paths(raw) == ["cofnig", "cofnig.parallelism", "cofnig.timeot", "command", "typ"]
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON_LIKE)
 def test_nothing_but_invalid_error_comes_out_of_garbage(raw: object) -> None:
     with pytest.raises(InvalidError) as caught:
@@ -180,7 +187,7 @@ def test_nothing_but_invalid_error_comes_out_of_garbage(raw: object) -> None:
     assert caught.value.problems
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(data=st.data())
 def test_nothing_but_invalid_error_comes_out_of_a_damaged_request(data: st.DataObject) -> None:
     raw = copy.deepcopy(FULL)

@@ -1,0 +1,109 @@
+"""Suite runs: tests that are submitted together, all or none."""
+
+import asyncio
+
+from fastapi import APIRouter, Request, Response
+from sqlalchemy import Connection
+
+from api import bodies, content, openapi, schemas, shapes
+from api.auth import Caller
+from api.parameters import Page, SuiteRunText
+from api.quota_answers import over_quota
+from api.services import Here
+from db import suites as rows
+from model.execution import Door
+from model.ids import SuiteRunId
+from model.problems import InvalidError
+from model.suite import check_suite
+from orchestrator import suites
+from orchestrator.submit import DEFAULT_POOL, OverQuota
+
+router = APIRouter(tags=["suites"])
+NOT_FOUND = "Suite run not found"
+
+
+@router.post(
+    "/suites/runs",
+    summary="Submit all tests of a suite",
+    status_code=202,
+    response_model=schemas.SuiteRunOut,
+    response_description="All its tests were accepted",
+    responses=openapi.refusals(413, 429),
+    openapi_extra=openapi.body("Suite"),
+)
+async def submit_suite(request: Request, response: Response, services: Here, caller: Caller) -> object:
+    """Check the suite whole and queue all its tests in one transaction; its schedules are left to `assay deploy`."""
+    raw = await bodies.read(request)
+    suite = await asyncio.to_thread(check_suite, raw)
+    state = services.settings.state
+    problems = [
+        problem
+        for position, test in enumerate(suite.requests())
+        for problem in content.missing(test.content, state, f"tests[{position}].content.sha256")
+    ]
+    if problems:
+        raise InvalidError(problems)
+    order = suites.SuiteOrder(
+        suite=suite,
+        suite_run_id=SuiteRunId(services.new_id()),
+        user_id=caller.user_id,
+        door=Door.REST,
+        now=services.now(),
+    )
+
+    def write(conn: Connection) -> suites.ShownSuite | OverQuota:
+        outcome = suites.submit_suite(conn, order)
+        return outcome if isinstance(outcome, OverQuota) else suites.show_suite(conn, outcome.suite_run_id)
+
+    shown = await services.database.run(write)
+    if isinstance(shown, OverQuota):
+        return over_quota(shown, services.now())
+    services.passes.want(DEFAULT_POOL)
+    answer = shapes.suite_run(shown)
+    response.headers["Location"] = answer.links.self
+    return answer
+
+
+@router.get("/suites/runs", summary="List suite runs")
+async def list_suite_runs(services: Here, page: Page) -> schemas.SuiteRunList:
+    """List suite runs, newest first."""
+    found, total = await services.database.run(lambda conn: suites.list_suites(conn, page.part))
+    return schemas.SuiteRunList(
+        suite_runs=[shapes.suite_run(shown) for shown in found],
+        total=total,
+        limit=page.limit,
+        offset=page.offset,
+        links=page.links(total),
+    )
+
+
+@router.get(
+    "/suites/runs/{suiteRunId}",  # noqa: FAST003  bound by alias
+    summary="Get a suite run",
+    responses=openapi.refusals(status_404=NOT_FOUND),
+)
+async def show_suite_run(suite_run_id: SuiteRunText, services: Here) -> schemas.SuiteRunOut:
+    """Return a suite run with all its tests."""
+
+    def read(conn: Connection) -> suites.ShownSuite:
+        return suites.show_suite(conn, rows.resolve(conn, suite_run_id))
+
+    return shapes.suite_run(await services.database.run(read))
+
+
+@router.post(
+    "/suites/runs/{suiteRunId}/cancel",  # noqa: FAST003  bound by alias
+    summary="Cancel a suite run",
+    responses=openapi.refusals(status_404=NOT_FOUND),
+)
+async def cancel_suite_run(suite_run_id: SuiteRunText, services: Here, caller: Caller) -> schemas.SuiteRunOut:
+    """Cancel all tests of a suite run that have not ended. Again changes nothing."""
+
+    def change(conn: Connection) -> suites.ShownSuite:
+        found = rows.resolve(conn, suite_run_id)
+        suites.cancel_suite(conn, found, by=caller.name, now=services.now())
+        return suites.show_suite(conn, found)
+
+    shown = await services.database.run(change)
+    services.passes.want(DEFAULT_POOL)
+    return shapes.suite_run(shown)

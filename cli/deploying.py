@@ -1,0 +1,36 @@
+"""`assay deploy`: a suite file becomes a deployment in Prefect, with the schedules that stand in it."""
+
+import asyncio
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from cli.failure import UnreachableError, UsageError
+from cli.place import connect
+from cli.suite_file import load, send_content
+from model.suite import Suite, suite_to_raw
+
+
+def deploy_file(path: Path, settings: Sequence[str] = ()) -> str:
+    """Make or update `suite-run/<name>`, and return that name. Local folders are packed and sent as they are now."""
+    loaded = load(path, settings)
+    if not isinstance(loaded, Suite):
+        raise UsageError(f"{path} holds a single test: a deployment needs a suite, with `name` and `tests`")
+    if not os.environ.get("PREFECT_API_URL"):
+        raise UnreachableError('PREFECT_API_URL is not set: eval "$(assay env)" in this shell first')
+    with connect() as client:
+        suite = send_content(client, loaded, path.parent)
+    if not isinstance(suite, Suite):
+        raise TypeError(suite)
+    return asyncio.run(_deploy(suite))
+
+
+async def _deploy(suite: Suite) -> str:
+    from prefect.client.orchestration import get_client  # noqa: PLC0415  Prefect takes seconds to load
+
+    from flows.deploying import deploy_suite  # noqa: PLC0415
+
+    parameters: dict[str, Any] = {"suite": suite_to_raw(suite)}
+    async with get_client() as client:
+        return await deploy_suite(client, suite, parameters)

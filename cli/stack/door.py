@@ -1,0 +1,51 @@
+"""A closed door before a server of the laptop (decision 19): no other origin, no other host name.
+
+Prefect's own CORS setting only keeps answers from other pages. A page of another origin may still send a request that
+needs no preflight (a body without a content type is read as JSON), open a websocket, or reach the server by DNS
+rebinding. Whoever may start a flow run may run programs here, so all of these are refused before Prefect sees them.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from starlette.datastructures import Headers
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+LOOPBACK_NAMES = frozenset({"127.0.0.1", "localhost", "[::1]"})
+POLICY_VIOLATION = 1008
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClosedDoor:
+    """Lets through what comes from this machine's own pages and programs."""
+
+    app: ASGIApp
+    origins: frozenset[str]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on, or refuse it."""
+        if scope["type"] == "lifespan" or self._welcome(Headers(scope=scope)):
+            await self.app(scope, receive, send)
+        elif scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": POLICY_VIOLATION})
+        else:
+            refusal = PlainTextResponse("This server answers its own pages and programs on this machine only.\n", 403)
+            await refusal(scope, receive, send)
+
+    def _welcome(self, headers: Headers) -> bool:
+        host = headers.get("host", "")
+        if _name(host) not in LOOPBACK_NAMES:
+            return False
+        origin = headers.get("origin")
+        return origin is None or origin in self.origins or origin == f"http://{host}"
+
+
+def _name(host: str) -> str:
+    name, separator, port = host.rpartition(":")
+    return (name if separator and port.isdigit() else host).lower()
+
+
+def closed(app: ASGIApp, origins: Iterable[str]) -> ClosedDoor:
+    """Put the door before `app`."""
+    return ClosedDoor(app=app, origins=frozenset(origins))

@@ -1,0 +1,114 @@
+"""Who may make a pass: the locks of the gate, in the order in which they are always taken.
+
+    next    of a pool, by try only: whoever has it will begin the next pass and has not begun to read yet
+    owner   of users and teams, in order of key: only where there is more than one pool, since limits hold across pools
+    run     of a pool: held from before the first read until the decisions are committed
+
+A committed change needs one pass that begins to read after it. Whoever finds `next` taken may go: its holder has still
+to read. So of many that come at once one passes and one waits, and no wake-up is lost. `next` is a lock of the
+session, since it is given back in the middle of a transaction; the others end with the transaction, or its backend.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from uuid import UUID
+from zlib import crc32
+
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError, OperationalError
+
+from model.ids import PoolName
+
+PATIENCE = "5s"
+"""A pass takes milliseconds; who waits longer leaves it to the workers, which try every second."""
+
+_RUN, _NEXT, _OWNER = 0x41535301, 0x41535302, 0x41535303
+_LOCK_NOT_AVAILABLE = "55P03"
+
+_TURN = text("""
+SELECT CASE
+    WHEN pg_current_xact_id_if_assigned() IS NOT NULL THEN 'own'
+    WHEN NOT pg_try_advisory_lock(:next, :pool) THEN 'served'
+    WHEN (SELECT count(*) > 1 FROM pools) THEN 'next'
+    WHEN NOT pg_try_advisory_xact_lock(:run, :pool) THEN 'next'
+    WHEN pg_advisory_unlock(:next, :pool) THEN 'run'
+END
+""")
+_TRY_RUN = text("SELECT pg_try_advisory_xact_lock(:run, :pool)")
+_WAIT_RUN = text("SELECT set_config('lock_timeout', :patience, true), pg_advisory_xact_lock(:run, :pool)")
+_UNLOCK_NEXT = text("SELECT pg_advisory_unlock(:next, :pool)")
+_WAIT_OWNERS = text("""
+SELECT set_config('lock_timeout', :patience, true), pg_advisory_xact_lock(:owner, key)
+FROM unnest(CAST(:keys AS int[])) AS key
+""")
+_TRY_OWNERS = text("""
+SELECT key FROM unnest(CAST(:keys AS int[])) AS key WHERE pg_try_advisory_xact_lock(:owner, key)
+""")
+
+Owners = Callable[[], Iterable[UUID]]
+
+
+def try_pass(conn: Connection, pool: PoolName) -> bool:
+    """Take the pool if it is free."""
+    return bool(conn.execute(_TRY_RUN, {"run": _RUN, "pool": _key(pool)}).scalar_one())
+
+
+def wait_pass(conn: Connection, pool: PoolName, owners: Owners) -> bool:
+    """Take the pool, waiting for whoever has it. False: another pass will read what was committed before this call.
+
+    A transaction that has written itself waits its own turn: nobody else can read what it has not committed.
+    `owners` tells whose limits matter; it is asked only where there are several pools.
+    """
+    ids = {"run": _RUN, "next": _NEXT, "pool": _key(pool)}
+    turn = conn.execute(_TURN, ids).scalar_one()
+    if turn in {"run", "served"}:
+        return bool(turn == "run")
+    if turn == "own":
+        return _wait(conn, pool, owners)
+    with _given_back(conn, ids):
+        return _wait(conn, pool, owners)
+
+
+def try_owners(conn: Connection, owners: Iterable[UUID]) -> set[UUID]:
+    """Return those of `owners` whose locks we have now. It waits for none, so it may come after the pool's."""
+    keys = {owner: _key(owner.hex) for owner in owners}
+    taken = set(conn.execute(_TRY_OWNERS, {"owner": _OWNER, "keys": sorted(set(keys.values()))}).scalars())
+    return {owner for owner, key in keys.items() if key in taken}
+
+
+def hold_all(conn: Connection, pools: Iterable[PoolName]) -> None:
+    """Keep all these pools from passing until the transaction ends."""
+    for key in sorted({_key(pool) for pool in pools}):
+        conn.execute(_WAIT_RUN, {"patience": "30s", "run": _RUN, "pool": key})
+
+
+def _wait(conn: Connection, pool: PoolName, owners: Owners) -> bool:
+    keys = sorted({_key(owner.hex) for owner in owners()})
+    try:
+        with conn.begin_nested():
+            if keys:
+                conn.execute(_WAIT_OWNERS, {"patience": PATIENCE, "owner": _OWNER, "keys": keys})
+            conn.execute(_WAIT_RUN, {"patience": PATIENCE, "run": _RUN, "pool": _key(pool)})
+    except OperationalError as exc:
+        if getattr(exc.orig, "pgcode", None) == _LOCK_NOT_AVAILABLE:
+            return False
+        raise
+    return True
+
+
+@contextmanager
+def _given_back(conn: Connection, ids: dict[str, int]) -> Iterator[None]:
+    """Give `next` back whatever happens; where that fails the session ends, and its locks with it."""
+    try:
+        yield
+    finally:
+        try:
+            conn.execute(_UNLOCK_NEXT, ids)
+        except DBAPIError:
+            conn.invalidate()
+            raise
+
+
+def _key(name: str) -> int:
+    """Return a lock key. Two names of one key only wait for each other needlessly."""
+    return crc32(name.encode()) - 2**31

@@ -1,0 +1,124 @@
+"""Leases: who carries an admitted run, until when by the database's clock, and under which epoch.
+
+An expired lease frees no place: it lets another worker take the run over, under a new epoch, so that the former holder
+changes nothing more. After a restart of the server nothing expires for one ttl, since nobody could renew.
+"""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from model.ids import ExecutionId, NodeName, WorkerId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """An admitted run that is ours now. `taken_over`: another worker had it, so its process may be running."""
+
+    execution_id: ExecutionId
+    epoch: int
+    node: NodeName
+    flow_run_id: UUID | None = None
+    taken_over: bool = False
+
+
+_FREE = text("""
+SELECT q.execution_id, q.node, q.epoch, e.flow_run_id
+FROM workers me
+JOIN queue q ON q.pool = me.pool AND q.state = 'admitted'
+JOIN test_executions e ON e.execution_id = q.execution_id
+LEFT JOIN leases l ON l.execution_id = q.execution_id
+WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_timestamp()
+    AND (l.execution_id IS NULL OR l.expires_at = to_timestamp(0)
+        OR (l.expires_at < clock_timestamp() AND pg_postmaster_start_time() < clock_timestamp() - :ttl))
+    AND NOT EXISTS (
+        SELECT FROM workers host
+        WHERE host.worker_id = q.host AND host.worker_id <> me.worker_id AND NOT host.draining
+            AND (host.expires_at > clock_timestamp() OR pg_postmaster_start_time() > clock_timestamp() - :ttl)
+    )
+ORDER BY q.priority, q.seq LIMIT :limit
+FOR NO KEY UPDATE OF q, e SKIP LOCKED
+""")
+"""Both rows are locked, and none is waited for: whoever changes a run holds its execution's row first."""
+
+_TAKE = text("""
+INSERT INTO leases AS l (execution_id, epoch, holder, acquired_at, expires_at)
+SELECT execution_id, epoch, :worker, clock_timestamp(), clock_timestamp() + :ttl
+FROM unnest(CAST(:ids AS uuid[]), CAST(:epochs AS int[])) AS free (execution_id, epoch) ORDER BY execution_id
+ON CONFLICT (execution_id) DO UPDATE SET
+    epoch = excluded.epoch + 1, holder = excluded.holder,
+    acquired_at = excluded.acquired_at, expires_at = excluded.expires_at
+WHERE l.expires_at < clock_timestamp()
+RETURNING l.execution_id, l.epoch
+""")
+"""The snapshot of the search may be older than the locks, so the lease itself decides. A conflict is a takeover."""
+
+_FENCE = text("""
+WITH taken AS (
+    SELECT execution_id, epoch FROM unnest(CAST(:ids AS uuid[]), CAST(:epochs AS int[])) AS t (execution_id, epoch)
+), fenced AS (
+    UPDATE test_executions e SET epoch = taken.epoch FROM taken WHERE e.execution_id = taken.execution_id
+)
+UPDATE queue q SET epoch = taken.epoch FROM taken WHERE q.execution_id = taken.execution_id
+""")
+_RENEW = text("""
+WITH mine AS (
+    SELECT execution_id FROM leases WHERE holder = :worker FOR UPDATE SKIP LOCKED
+), beat AS (
+    UPDATE workers SET expires_at = clock_timestamp() + :ttl WHERE worker_id = :worker
+)
+UPDATE leases l SET expires_at = clock_timestamp() + :ttl
+FROM mine WHERE l.execution_id = mine.execution_id
+RETURNING l.execution_id, l.epoch
+""")
+_HELD = text("""
+SELECT EXISTS (
+    SELECT FROM leases
+    WHERE execution_id = :execution_id AND epoch = :epoch AND holder = :worker AND expires_at > clock_timestamp()
+)
+""")
+
+
+def claim(conn: Connection, worker: WorkerId, ttl: timedelta, limit: int = 10) -> list[Claimed]:
+    """Take up admitted runs of the worker's pool that nobody carries, most important first.
+
+    A run whose flow already waits in another live worker is left to that one.
+    """
+    found = conn.execute(_FREE, {"worker": worker, "ttl": ttl, "limit": limit}).all()
+    if not found:
+        return []
+    wanted = {"ids": [row.execution_id for row in found], "epochs": [row.epoch for row in found]}
+    taken = conn.execute(_TAKE, {"worker": worker, "ttl": ttl, **wanted})
+    epochs: dict[UUID, int] = {row.execution_id: row.epoch for row in taken}
+    claimed = [_claimed(row, epochs[row.execution_id]) for row in found if row.execution_id in epochs]
+    over = [run for run in claimed if run.taken_over]
+    if over:
+        conn.execute(_FENCE, {"ids": [run.execution_id for run in over], "epochs": [run.epoch for run in over]})
+    return claimed
+
+
+def renew(conn: Connection, worker: WorkerId, ttl: timedelta) -> set[tuple[ExecutionId, int]]:
+    """Say that a worker lives, and hold on to what it carries; return that. What is missing was taken over or ended.
+
+    An expired lease that nobody took over is held on to as well.
+    """
+    rows = conn.execute(_RENEW, {"worker": worker, "ttl": ttl})
+    return {(ExecutionId(row.execution_id), row.epoch) for row in rows}
+
+
+def hold(conn: Connection, execution_id: ExecutionId, epoch: int, worker: WorkerId) -> bool:
+    """Return whether a worker carries a run under this epoch now."""
+    mine = {"execution_id": execution_id, "epoch": epoch, "worker": worker}
+    return bool(conn.execute(_HELD, mine).scalar_one())
+
+
+def _claimed(row: Row[tuple[object, ...]], epoch: int) -> Claimed:
+    return Claimed(
+        execution_id=ExecutionId(row.execution_id),
+        epoch=epoch,
+        node=NodeName(row.node),
+        flow_run_id=row.flow_run_id,
+        taken_over=epoch != row.epoch,
+    )

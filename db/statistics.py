@@ -1,0 +1,146 @@
+"""The three sample queries of the original design (5.3), with their flaws mended.
+
+- Runs of 24 hours: also cancelled and timed-out ones are counted.
+- Flaky: by definition version and test name, not by name over different content; by attempt, since a retry inside a
+  run shows flakiness too; without attempts that infrastructure ended, and without skips, which ran nothing.
+- Quota: a user without runs has used 0, not 1; the day begins at midnight UTC, wherever the server is.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Connection, case, func, select
+
+from db import people, tables
+from model.execution import INFRASTRUCTURE_REASONS, Status
+from model.result import Outcome
+
+DAY = timedelta(hours=24)
+MOST_FLAKY = 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeStatistics:
+    """The runs of one type. The mean counts those that have both begun and ended; None if there is none."""
+
+    type: str
+    total: int
+    completed: int
+    failed: int
+    cancelled: int
+    timeout: int
+    average_duration_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FlakyTest:
+    """A test that both passed and failed while what was run stayed the same. The rate is in percent."""
+
+    definition: str
+    version: str
+    test_name: str
+    total_runs: int
+    passes: int
+    failures: int
+    failure_rate: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QuotaToday:
+    """What a user may submit on one day, and has submitted today."""
+
+    username: str
+    daily_limit: int
+    tests_today: int
+    remaining: int
+
+
+def last_day(conn: Connection, now: datetime) -> list[TypeStatistics]:
+    """Count the runs submitted in the 24 hours before `now`, by type."""
+    e, d = tables.TestExecution, tables.TestDefinition
+    query = (
+        select(
+            d.type,
+            func.count().label("total"),
+            _with_status(Status.COMPLETED),
+            _with_status(Status.FAILED),
+            _with_status(Status.CANCELLED),
+            _with_status(Status.TIMEOUT),
+            func.avg(func.extract("epoch", e.completed_at - e.started_at)).label("seconds"),
+        )
+        .join_from(e, d, d.id == e.definition_id)
+        .where(e.submitted_at >= now - DAY, e.submitted_at <= now)
+        .group_by(d.type)
+        .order_by(d.type)
+    )
+    return [
+        TypeStatistics(
+            type=row.type,
+            total=row.total,
+            completed=row.completed,
+            failed=row.failed,
+            cancelled=row.cancelled,
+            timeout=row.timeout,
+            average_duration_seconds=None if row.seconds is None else float(row.seconds),
+        )
+        for row in conn.execute(query)
+    ]
+
+
+def flaky(conn: Connection, now: datetime, days: int = 7) -> list[FlakyTest]:
+    """Return the tests with both outcomes in runs of the last `days`, worst first, twenty at most."""
+    e, d, a, r = tables.TestExecution, tables.TestDefinition, tables.TestAttempt, tables.TestResult
+    passes = func.count(case((r.status == Outcome.PASSED, 1)))
+    failures = func.count(case((r.status == Outcome.FAILED, 1)))
+    rate = func.round(100.0 * failures / (passes + failures), 2)
+    query = (
+        select(
+            d.id,
+            d.name,
+            d.version,
+            r.test_name,
+            passes.label("passes"),
+            failures.label("failures"),
+            rate.label("rate"),
+        )
+        .join_from(r, e, e.execution_id == r.execution_id)
+        .join(d, d.id == e.definition_id)
+        .join(a, (a.execution_id == r.execution_id) & (a.number == r.attempt))
+        .where(e.submitted_at >= now - timedelta(days=days), e.submitted_at <= now)
+        .where(func.coalesce(a.failure_reason, "").not_in(INFRASTRUCTURE_REASONS))
+        .group_by(d.id, r.test_name)
+        .having((passes > 0) & (failures > 0))
+        .order_by(rate.desc(), (passes + failures).desc(), d.name, r.test_name, d.id)
+        .limit(MOST_FLAKY)
+    )
+    return [
+        FlakyTest(
+            definition=row.name,
+            version=row.version,
+            test_name=row.test_name,
+            total_runs=row.passes + row.failures,
+            passes=row.passes,
+            failures=row.failures,
+            failure_rate=float(row.rate),
+        )
+        for row in conn.execute(query)
+    ]
+
+
+def quota_today(conn: Connection, now: datetime) -> list[QuotaToday]:
+    """Return each user's daily quota and what is used of it."""
+    e, u = tables.TestExecution, tables.User
+    mine = (e.submitted_by == u.user_id) & (e.submitted_at >= people.day(now))
+    used = func.count(e.execution_id)
+    query = select(u.username, u.quota, used.label("used")).join_from(u, e, mine, isouter=True)
+    rows = conn.execute(query.group_by(u.user_id).order_by(u.username))
+    return [_quota_row(row.username, people.quota_of(row.quota).max_daily_tests, row.used) for row in rows]
+
+
+def _with_status(status: Status) -> ColumnElement[Any]:
+    return func.count(case((tables.TestExecution.status == status, 1))).label(status)
+
+
+def _quota_row(username: str, limit: int, used: int) -> QuotaToday:
+    return QuotaToday(username=username, daily_limit=limit, tests_today=used, remaining=max(0, limit - used))

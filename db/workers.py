@@ -1,0 +1,57 @@
+"""Workers: who is alive, by the database's clock. With none alive nothing is admitted."""
+
+from datetime import timedelta
+
+from sqlalchemy import Connection, text
+
+from model.ids import PoolName, WorkerId
+
+_REGISTER = text("""
+INSERT INTO workers (worker_id, pool, started_at, expires_at, draining)
+VALUES (:worker, :pool, clock_timestamp(), clock_timestamp() + :ttl, false)
+ON CONFLICT (worker_id) DO UPDATE SET
+    pool = excluded.pool, started_at = excluded.started_at, expires_at = excluded.expires_at, draining = false
+""")
+_BEAT = text("UPDATE workers SET expires_at = clock_timestamp() + :ttl WHERE worker_id = :worker")
+_DRAIN = text("UPDATE workers SET draining = true WHERE worker_id = :worker")
+_LEAVE = text("DELETE FROM workers WHERE worker_id = :worker")
+_FORGET = text("DELETE FROM workers WHERE expires_at < clock_timestamp() - interval '1 day'")
+_ABANDON = text("""
+UPDATE leases SET expires_at = to_timestamp(0)
+WHERE execution_id IN (
+    SELECT execution_id FROM leases WHERE holder = :worker AND expires_at > to_timestamp(0)
+    ORDER BY execution_id FOR UPDATE
+)
+""")
+_ALIVE = text("""
+SELECT worker_id FROM workers
+WHERE pool = :pool AND NOT draining AND expires_at > clock_timestamp() ORDER BY worker_id
+""")
+
+
+def register(conn: Connection, worker: WorkerId, pool: PoolName, ttl: timedelta) -> None:
+    """Announce a worker. What an earlier life of the same name held is free to be taken up at once."""
+    conn.execute(_REGISTER, {"worker": worker, "pool": pool, "ttl": ttl})
+    conn.execute(_ABANDON, {"worker": worker})
+    conn.execute(_FORGET)
+
+
+def beat(conn: Connection, worker: WorkerId, ttl: timedelta) -> bool:
+    """Say that a worker lives. False when nobody knows it: it must register again."""
+    return conn.execute(_BEAT, {"worker": worker, "ttl": ttl}).rowcount == 1
+
+
+def drain(conn: Connection, worker: WorkerId) -> None:
+    """Give a worker nothing more; what it holds it keeps."""
+    conn.execute(_DRAIN, {"worker": worker})
+
+
+def leave(conn: Connection, worker: WorkerId) -> None:
+    """Say goodbye: the tests that it leaves running are taken over by the next worker without waiting for a lease."""
+    conn.execute(_ABANDON, {"worker": worker})
+    conn.execute(_LEAVE, {"worker": worker})
+
+
+def alive(conn: Connection, pool: PoolName) -> list[WorkerId]:
+    """Return the workers that take runs of a pool."""
+    return [WorkerId(worker) for worker in conn.execute(_ALIVE, {"pool": pool}).scalars()]

@@ -1,0 +1,36 @@
+"""Start one service: `python -m shop.serve orders --inventory URL --payments URL`. Its first line says where it is."""
+
+import argparse
+import sys
+
+from shop.inventory import Inventory
+from shop.orders import Orders
+from shop.payments import Payments
+from shop.service import Route, server
+
+
+def main() -> None:
+    """Serve until the process is ended."""
+    parser = argparse.ArgumentParser(prog="python -m shop.serve", description="Start one service of the shop.")
+    parser.add_argument("service", choices=["orders", "inventory", "payments"])
+    parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
+    parser.add_argument("--inventory", default="http://127.0.0.1:8101", help="orders: where inventory is")
+    parser.add_argument("--payments", default="http://127.0.0.1:8102", help="orders: where payments is")
+    options = parser.parse_args()
+    with server(routes(options), options.port) as listening:
+        sys.stdout.write(f"http://127.0.0.1:{listening.server_address[1]}\n")
+        sys.stdout.flush()
+        listening.serve_forever()
+
+
+def routes(options: argparse.Namespace) -> list[Route]:
+    """Return the routes of the wanted service."""
+    if options.service == "inventory":
+        return Inventory().routes()
+    if options.service == "payments":
+        return Payments().routes()
+    return Orders(options.inventory, options.payments).routes()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,187 @@
+"""Run pytest and write down what it does, one JSON line at a time, while it does it.
+
+Run as `python assay_pytest_plugin.py <pytest arguments>` by the interpreter of the tests' own environment: this file
+stands alone, it imports the standard library and pytest. The lines go to `$ASSAY_RESULTS_DIR/results.jsonl`:
+
+    {"kind": "collected", "count": 3}
+    {"kind": "start", "test": "test_a.py::test_x", "counts": [0, 0, 0]}
+    {"kind": "result", "test": ..., "outcome": "passed", "ms": 12, "at": ..., "message": "", "trace": "", "counts": ...}
+    {"kind": "end", "status": 0}
+
+`counts` are passed, failed and skipped so far, so that progress needs only the last line. A test has one result, when
+all of its phases are over: setup or teardown that fails is a failed test, of several runs of it the last one counts.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import sys
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if __name__ == "__main__":  # what `python -m pytest` does: the tests' own folder first, and ours not at all
+    sys.path[0] = os.getcwd()  # noqa: PTH109
+
+import pytest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+FILE = "results.jsonl"
+LONGEST_MESSAGE = 4_000
+LONGEST_TRACE = 16_000
+TEXT_BUDGET = 16_000_000
+"""Characters of messages and traces of a whole run; later ones are left out, since the log has them too."""
+ORDER = ("passed", "failed", "skipped")
+
+
+@dataclass
+class Run:
+    """One run of one test, while its phases report."""
+
+    outcome: str = "passed"
+    seconds: float = 0.0
+    began: float | None = None
+    notes: list[str] = field(default_factory=list)
+    trace: str = ""
+    reruns: int = 0
+
+
+class Recorder:
+    """The hooks. Only the process that made it writes: a test may fork, and the child may come through here too."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._owner = os.getpid()
+        self._runs: dict[str, Run] = {}
+        self._counts = dict.fromkeys(ORDER, 0)
+        self._budget = TEXT_BUDGET
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
+
+    def end(self, status: int) -> None:
+        """Note that pytest came to its end by itself."""
+        self._write({"kind": "end", "status": status})
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Note how many tests there are to run, after deselection."""
+        if session.items:
+            self._write({"kind": "collected", "count": len(session.items)})
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:  # noqa: ARG002
+        """Note the same where pytest-xdist collects in its workers; each of them finds all."""
+        self._write({"kind": "collected", "count": len(ids)})
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Count a file that cannot be collected as a failed test of its own."""
+        if report.failed:
+            run = Run(outcome="failed", notes=["could not be collected: " + _crash(report)], trace=report.longreprtext)
+            self._result(report.nodeid or "collection", run)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Note which test begins: if it kills us, this is what was running."""
+        self._runs[nodeid] = Run()
+        self._write({"kind": "start", "test": nodeid, "counts": self._totals()})
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take in the report of one phase."""
+        run = self._runs.setdefault(report.nodeid, Run())
+        if str(report.outcome) == "rerun":  # of pytest-rerunfailures
+            self._runs[report.nodeid] = Run(reruns=run.reruns + 1)
+            return
+        _take(report, run)
+        if report.when not in {"setup", "call", "teardown"}:  # pytest-xdist lost a worker: nothing follows
+            self._result(report.nodeid, self._runs.pop(report.nodeid))
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """Write the test's one result."""
+        if run := self._runs.pop(nodeid, None):
+            self._result(nodeid, run)
+
+    def _result(self, nodeid: str, run: Run) -> None:
+        if run.reruns:
+            run.notes.append(f"{run.outcome} on rerun {run.reruns}")
+        message, trace = "; ".join(run.notes)[:LONGEST_MESSAGE], run.trace[-LONGEST_TRACE:]
+        self._budget -= len(message) + len(trace)
+        if self._budget < 0:
+            message, trace = "see the log", ""
+        self._counts[run.outcome] += 1
+        self._write(
+            {
+                "kind": "result",
+                "test": nodeid,
+                "outcome": run.outcome,
+                "ms": round(run.seconds * 1000),
+                "at": run.began,
+                "message": message,
+                "trace": trace,
+                "counts": self._totals(),
+            }
+        )
+
+    def _totals(self) -> list[int]:
+        return [self._counts[outcome] for outcome in ORDER]
+
+    def _write(self, line: dict[str, Any]) -> None:
+        """Append a line, whole unless we die in it. The file is opened anew: a test may close what it does not know.
+
+        Where a test has removed the file, the report stays away, and the reader says so.
+        """
+        if os.getpid() != self._owner:
+            return
+        with contextlib.suppress(OSError):
+            file = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC)
+            try:
+                os.write(file, json.dumps(line).encode() + b"\n")
+            finally:
+                os.close(file)
+
+
+def _take(report: pytest.TestReport, run: Run) -> None:
+    """Add one phase to what is known of a test: failed wins over skipped, skipped over passed."""
+    run.seconds += report.duration
+    run.began = run.began or getattr(report, "start", None)  # pytest before 7.3 has none
+    expected = getattr(report, "wasxfail", None)
+    if report.failed:
+        run.outcome = "failed"
+        run.notes.append(_crash(report) if report.when == "call" else f"{report.when}: {_crash(report)}")
+        run.trace += report.longreprtext
+    elif report.skipped and run.outcome == "passed" and not _part_of_a_test(report):
+        run.outcome = "skipped"
+        run.notes.append(_skip_reason(report) if expected is None else f"failed as expected: {expected}".rstrip(": "))
+    elif report.passed and expected is not None and report.when == "call":
+        run.notes.append(f"passed although expected to fail: {expected}".rstrip(": "))
+
+
+def _part_of_a_test(report: pytest.TestReport) -> bool:
+    """Return True for a report of one of a test's subtests: that one was skipped does not mean that the test was."""
+    return hasattr(report, "context") or type(report).__name__ == "SubtestReport"
+
+
+def _crash(report: pytest.CollectReport | pytest.TestReport) -> str:
+    """Return the message of an error in short."""
+    crash = getattr(report.longrepr, "reprcrash", None)
+    if crash is not None:
+        return str(crash.message)
+    lines = report.longreprtext.strip().splitlines()
+    return lines[-1].removeprefix("E").strip() if lines else "no message"
+
+
+def _skip_reason(report: pytest.TestReport) -> str:
+    if isinstance(report.longrepr, tuple):
+        return str(report.longrepr[2]).removeprefix("Skipped: ")
+    return ""
+
+
+def main(arguments: list[str]) -> int:
+    """Run pytest with the recorder in it, and end as it ends."""
+    recorder = Recorder(os.path.join(os.environ["ASSAY_RESULTS_DIR"], FILE))  # noqa: PTH118
+    status = int(pytest.main(arguments, plugins=[recorder]))
+    recorder.end(status)
+    return status
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

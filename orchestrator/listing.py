@@ -1,0 +1,162 @@
+"""What people ask about runs: where one stands and why, which there are, what one left, who waits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import Connection, func, select
+
+from db import executions, gate, people, pools, results
+from db import nodes as node_rows
+from db.executions import Execution, ExecutionFilter
+from db.gate import Entry
+from db.page import Page
+from db.tables import QueueRow
+from model.execution import Attempt, Status
+from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId
+from model.request import TestType
+from model.result import Result
+from reports.run import RunReport, Tried
+from scheduler.node import Node
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """Where a waiting run stands. It has no position in backoff, nor far behind."""
+
+    position: int | None
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """A run with what explains it. `standing` is there while it waits; lists have no attempts."""
+
+    execution: Execution
+    standing: Standing | None = None
+    attempts: tuple[Attempt, ...] = ()
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """From the first start to the end; None until both are known."""
+        started, ended = self.execution.started_at, self.execution.completed_at
+        return (ended - started).total_seconds() if started and ended else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which runs a list shows; None does not matter. `user`, `suite_run` and `definition` as people name them."""
+
+    status: Status | None = None
+    type: TestType | None = None
+    user: str | None = None
+    label: tuple[str, str] | None = None
+    tag: str | None = None
+    suite_run: SuiteRunId | None = None
+    definition: DefinitionId | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What the tests of one attempt did. `attempt` is None when none has results yet."""
+
+    execution: Execution
+    attempt: int | None
+    results: tuple[Result, ...]
+
+
+def show(conn: Connection, execution_id: ExecutionId) -> Shown:
+    """Return one run with its attempts, and its place in the queue. Raises: NotFoundError."""
+    execution = executions.find(conn, execution_id)
+    return Shown(
+        execution=execution,
+        standing=standing(conn, execution_id) if execution.status is Status.QUEUED else None,
+        attempts=tuple(executions.attempts(conn, execution_id)),
+    )
+
+
+def standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:
+    """Return where a run stands, counted now; None if it does not wait."""
+    counted = gate.position(conn, execution_id)
+    return None if counted is None else Standing(position=counted.position, reason=counted.reason)
+
+
+def list_shown(conn: Connection, wanted: Wanted, page: Page) -> tuple[list[Shown], int]:
+    """Return a page of runs, newest first, and how many there are. Raises: NotFoundError for an unknown user."""
+    found, total = executions.list_executions(conn, _filter(conn, wanted), page)
+    notes = _noted(conn, [row.execution_id for row in found if row.status is Status.QUEUED])
+    return [Shown(execution=row, standing=notes.get(row.execution_id)) for row in found], total
+
+
+def _noted(conn: Connection, execution_ids: list[ExecutionId]) -> dict[ExecutionId, Standing]:
+    """Return what the last passes wrote about these runs: to count for each anew costs its queue each time."""
+    if not execution_ids:
+        return {}
+    columns = (QueueRow.execution_id, QueueRow.position, QueueRow.reason)
+    waiting = select(*columns).where(QueueRow.execution_id.in_(execution_ids), QueueRow.state == "waiting")
+    return {
+        ExecutionId(row.execution_id): Standing(position=row.position, reason=row.reason)
+        for row in conn.execute(waiting)
+    }
+
+
+def _filter(conn: Connection, wanted: Wanted) -> ExecutionFilter:
+    return ExecutionFilter(
+        statuses=() if wanted.status is None else (wanted.status,),
+        types=() if wanted.type is None else (wanted.type,),
+        user_id=None if wanted.user is None else people.user(conn, wanted.user).user_id,
+        labels=() if wanted.label is None else (wanted.label,),
+        tags=() if wanted.tag is None else (wanted.tag,),
+        submitted_from=wanted.since,
+        submitted_to=wanted.until,
+        suite_run_id=wanted.suite_run,
+        definition_id=wanted.definition,
+    )
+
+
+def outcome(conn: Connection, execution_id: ExecutionId, attempt: int | None = None) -> Outcome:
+    """Return the results of an attempt: the given one, else the last that has any. Raises: NotFoundError."""
+    execution = executions.find(conn, execution_id)
+    number = results.last_attempt(conn, execution_id) if attempt is None else attempt
+    found = [] if number is None else results.read(conn, execution_id, number)
+    return Outcome(execution=execution, attempt=number, results=tuple(found))
+
+
+def report(conn: Connection, execution_id: ExecutionId, attempt: int | None = None) -> RunReport:
+    """Return a run with what the tests of each attempt did, up to the given one. Raises: NotFoundError."""
+    return RunReport(
+        execution=executions.find(conn, execution_id),
+        attempts=tuple(
+            Tried(attempt=launch, results=tuple(results.read(conn, execution_id, launch.number)))
+            for launch in executions.attempts(conn, execution_id)
+            if attempt is None or launch.number <= attempt
+        ),
+    )
+
+
+def queue(conn: Connection, pool: PoolName, page: Page) -> tuple[list[Entry], int]:
+    """Return a page of the waiting runs in the order of service, and how many wait. Raises: NotFoundError."""
+    pools.read(conn, pool)
+    return gate.queue(conn, pool, page.limit, page.offset)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """What the runs that hold a place have of one node."""
+
+    cpu_milli: int = 0
+    memory_bytes: int = 0
+    runs: int = 0
+
+
+def nodes(conn: Connection, pool: PoolName) -> list[tuple[Node, Held]]:
+    """Return the nodes of a pool with what is held of them. Raises: NotFoundError."""
+    pools.read(conn, pool)
+    sums = (func.sum(QueueRow.cpu_milli), func.sum(QueueRow.memory_bytes), func.count())
+    admitted = select(QueueRow.node, *sums).where(QueueRow.pool == pool, QueueRow.state == "admitted")
+    held = {
+        name: Held(cpu_milli=int(cpu), memory_bytes=int(memory), runs=count)
+        for name, cpu, memory, count in conn.execute(admitted.group_by(QueueRow.node))
+    }
+    return [(node, held.get(node.name, Held())) for node in node_rows.read(conn, pool)]

@@ -1,0 +1,218 @@
+"""Suites: all their tests are submitted in one transaction, and their worst verdict is the suite's."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from random import Random
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from db import listen, people, suites
+from db.page import Page
+from db.people import User
+from db.suites import SKIPPED, SuiteRow
+from model.execution import Door, Status, Verdict, exit_code, worst
+from model.ids import ExecutionId, PoolName, SuiteRunId, UserId, short, uuid7
+from model.problems import InvalidError
+from model.suite import MOST_TESTS, Suite, suite_to_raw
+from orchestrator import cancel, submit
+from orchestrator.listing import Shown, Wanted, list_shown
+from orchestrator.secrets import unknown_secrets
+from orchestrator.submit import DEFAULT_POOL, Order, OverQuota
+
+EXIT_SKIPPED = 2
+"""Like a cancelled one: nothing was tested, by decision."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteOrder:
+    """A valid suite and who it counts for. `scheduled` runs are skipped while the one before has not ended."""
+
+    suite: Suite
+    suite_run_id: SuiteRunId
+    user_id: UserId
+    door: Door
+    now: datetime
+    pool: PoolName = DEFAULT_POOL
+    flow_run_id: UUID | None = None
+    scheduled: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteSubmitted:
+    """A suite run whose tests wait now. `new` is false when this flow run had submitted it before."""
+
+    suite_run_id: SuiteRunId
+    execution_ids: tuple[ExecutionId, ...]
+    new: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteSkipped:
+    """A suite run that was not run, and why."""
+
+    suite_run_id: SuiteRunId
+    note: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownSuite:
+    """A suite run with its tests. The status is that of the tests, also before anybody has closed the row."""
+
+    run: SuiteRow
+    tests: tuple[Shown, ...] = ()
+
+    @property
+    def status(self) -> str:
+        """The worst verdict once all tests have ended; until then running, or queued while none has begun."""
+        if self.run.completed_at is not None or not self.tests:
+            return self.run.status
+        statuses = [test.execution.status for test in self.tests]
+        if all(status.terminal for status in statuses):
+            return worst(_verdicts(self.tests)).status
+        return Status.QUEUED if all(status is Status.QUEUED for status in statuses) else Status.RUNNING
+
+    @property
+    def exit_code(self) -> int | None:
+        """Of the command for this suite run; None until all tests have ended."""
+        if self.run.status == SKIPPED:
+            return EXIT_SKIPPED
+        if not self.tests or not all(test.execution.status.terminal for test in self.tests):
+            return None
+        verdict = worst(_verdicts(self.tests))
+        return exit_code(verdict.status, verdict.reason)
+
+
+def submit_suite(conn: Connection, order: SuiteOrder) -> SuiteSubmitted | SuiteSkipped | OverQuota:
+    """Submit all tests of a suite, or none. Idempotent by flow run.
+
+    Raises: InvalidError for references to secrets that nobody has set, each at its test.
+    """
+    if (known := _known(conn, order)) is not None:
+        return known
+    user = people.user(conn, order.user_id)
+    _refuse_unknown_secrets(conn, order, user)
+    orders = _orders(order)
+    taken = submit.take(conn, orders, order.user_id, order.now)
+    if isinstance(taken, OverQuota):
+        return taken
+    if (known := _known(conn, order)) is not None:  # the same flow run, while we waited for the quota's lock
+        return known
+    if order.scheduled and (before := suites.unfinished(conn, order.suite.name)) is not None:
+        return _skip(conn, order, before)
+    suites.save(conn, _row(order, Status.QUEUED))
+    written = [submit.write(conn, one, user, known_as) for one, known_as in zip(orders, taken, strict=True)]
+    return SuiteSubmitted(suite_run_id=order.suite_run_id, execution_ids=tuple(test.execution_id for test in written))
+
+
+def _refuse_unknown_secrets(conn: Connection, order: SuiteOrder, user: User) -> None:
+    problems = [
+        problem
+        for position, request in enumerate(order.suite.requests())
+        for problem in InvalidError(unknown_secrets(conn, request, user.team_id)).under(f"tests[{position}]").problems
+    ]
+    if problems:
+        raise InvalidError(problems)
+
+
+def _orders(order: SuiteOrder) -> list[Order]:
+    random = Random(order.suite_run_id.int)
+    return [
+        Order(
+            request=request,
+            execution_id=ExecutionId(uuid7(order.now, random)),
+            user_id=order.user_id,
+            door=Door.SUITE,
+            now=order.now,
+            pool=order.pool,
+            suite_run_id=order.suite_run_id,
+        )
+        for request in order.suite.requests()
+    ]
+
+
+def _row(order: SuiteOrder, status: str) -> SuiteRow:
+    return SuiteRow(
+        suite_run_id=order.suite_run_id,
+        name=order.suite.name,
+        definition=suite_to_raw(order.suite),
+        status=status,
+        submitted_by=order.user_id,
+        submitted_at=order.now,
+        flow_run_id=order.flow_run_id,
+    )
+
+
+def _skip(conn: Connection, order: SuiteOrder, before: SuiteRunId) -> SuiteSkipped:
+    note = f"skipped: suite run {short(before)} of {order.suite.name} has not ended"
+    suites.save(conn, replace(_row(order, SKIPPED), note=note, completed_at=order.now))
+    return SuiteSkipped(suite_run_id=order.suite_run_id, note=note)
+
+
+def _known(conn: Connection, order: SuiteOrder) -> SuiteSubmitted | SuiteSkipped | None:
+    found = None if order.flow_run_id is None else suites.by_flow_run(conn, order.flow_run_id)
+    if found is None:
+        return None
+    run = suites.find(conn, found)
+    if run.status == SKIPPED:
+        return SuiteSkipped(suite_run_id=found, note=run.note)
+    tests = _tests(conn, found)
+    return SuiteSubmitted(
+        suite_run_id=found, execution_ids=tuple(test.execution.execution_id for test in tests), new=False
+    )
+
+
+def show_suite(conn: Connection, suite_run_id: SuiteRunId) -> ShownSuite:
+    """Return a suite run with its tests, in the order of the suite. Raises: NotFoundError."""
+    return ShownSuite(run=suites.find(conn, suite_run_id), tests=_tests(conn, suite_run_id))
+
+
+def list_suites(conn: Connection, page: Page) -> tuple[list[ShownSuite], int]:
+    """Return a page of suite runs, newest first, and how many there are; ended ones without their tests."""
+    found, total = suites.list_suite_runs(conn, page)
+    shown = [show_suite(conn, run.suite_run_id) if run.completed_at is None else ShownSuite(run=run) for run in found]
+    return shown, total
+
+
+def cancel_suite(conn: Connection, suite_run_id: SuiteRunId, *, by: str, now: datetime) -> bool:
+    """Cancel all tests of a suite run that have not ended. False when there was nothing to change."""
+    changed = suites.request_cancel(conn, suite_run_id, by, now)
+    for test in _tests(conn, suite_run_id):
+        changed |= cancel.cancel(conn, test.execution.execution_id, by=by, now=now).changed
+    close(conn, suite_run_id, now)
+    return changed
+
+
+def close(conn: Connection, suite_run_id: SuiteRunId, now: datetime) -> Verdict | None:
+    """End the suite run once all its tests have ended. Returns: its verdict, None while a test is alive."""
+    run = suites.find(conn, suite_run_id)
+    if run.status == SKIPPED:
+        return Verdict(status=Status.COMPLETED, detail=run.note)
+    found = suites.verdicts(conn, suite_run_id)
+    verdicts = [verdict for verdict in found if verdict is not None]
+    if not verdicts or len(verdicts) < len(found):
+        return None
+    verdict = worst(verdicts)
+    if suites.finish(conn, suite_run_id, verdict.status, now):
+        listen.notify(conn, f"suite:{suite_run_id}")
+    return verdict
+
+
+def standing(conn: Connection, suite_run_id: SuiteRunId) -> ShownSuite:
+    """Return a suite run as it stands. Raises: NotFoundError."""
+    return show_suite(conn, suite_run_id)
+
+
+def _tests(conn: Connection, suite_run_id: SuiteRunId) -> tuple[Shown, ...]:
+    """Return the tests in the order in which the suite has them; within a suite a name stands once."""
+    found, _ = list_shown(conn, Wanted(suite_run=suite_run_id), Page(limit=MOST_TESTS))
+    place = {
+        test["name"]: position for position, test in enumerate(suites.find(conn, suite_run_id).definition["tests"])
+    }
+    return tuple(sorted(found, key=lambda test: place[test.execution.name]))
+
+
+def _verdicts(tests: Sequence[Shown]) -> list[Verdict]:
+    rows = [test.execution for test in tests]
+    return [Verdict(status=row.status, reason=row.failure_reason, detail=row.detail) for row in rows]

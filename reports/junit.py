@@ -1,0 +1,120 @@
+"""A run as JUnit XML, as CI systems read it.
+
+One suite of the last attempt's tests. What an earlier attempt says otherwise stands beside it as Surefire writes it:
+`flakyFailure` where the test passed in the end, `rerunFailure` where it failed again. A run whose verdict is bad
+though no test failed has one more entry, an `error`: else a reader that counts failures would call it good.
+"""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC
+from xml.etree.ElementTree import Element, SubElement, indent, tostring
+
+from model.execution import TestExecution
+from model.result import Outcome, Result, Summary, summarise
+from reports.run import RunReport, Tried
+from reports.texts import for_xml
+
+_DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
+
+
+def junit(report: RunReport) -> str:
+    """Return the run as an XML document."""
+    last = report.last
+    results = last.results if last else ()
+    error = _error(report, results)
+    counts = summarise(results)
+    seconds = sum(result.duration_ms for result in results) / 1000
+    root = Element("testsuites", _numbers(report.execution.name, counts, seconds, error=error is not None))
+    suite = SubElement(root, "testsuite", root.attrib)
+    _describe(suite, report, last)
+    for result in results:
+        _test(suite, result, report)
+    if error is not None:
+        suite.append(error)
+    indent(root)
+    return _DECLARATION + tostring(root, encoding="unicode") + "\n"
+
+
+def _numbers(name: str, counts: Summary, seconds: float, *, error: bool) -> dict[str, str]:
+    return {
+        "name": for_xml(name),
+        "tests": str(counts.total + error),
+        "failures": str(counts.failed),
+        "errors": str(int(error)),
+        "skipped": str(counts.skipped),
+        "time": f"{seconds:.3f}",
+    }
+
+
+def _describe(suite: Element, report: RunReport, last: Tried | None) -> None:
+    if last and last.attempt.started_at:
+        suite.set("timestamp", last.attempt.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"))
+    properties = SubElement(suite, "properties")
+    for name, value in _properties(report.execution, last).items():
+        SubElement(properties, "property", {"name": name, "value": for_xml(value)})
+
+
+def _properties(execution: TestExecution, last: Tried | None) -> Mapping[str, str]:
+    properties = {
+        "assay.run": str(execution.execution_id),
+        "assay.definition": str(execution.definition_id),
+        "assay.status": str(execution.status),
+        "assay.attempt": str(last.attempt.number) if last else "",
+        "assay.node": (last.attempt.node if last else None) or "",
+        "assay.reason": str(execution.failure_reason or ""),
+    }
+    return {name: value for name, value in properties.items() if value}
+
+
+def _test(suite: Element, result: Result, report: RunReport) -> None:
+    classname, name = _split(result.name, report.execution.name)
+    case = SubElement(suite, "testcase", {"classname": classname, "name": name, "time": _seconds(result)})
+    if result.outcome is Outcome.FAILED:
+        _failure(case, "failure", result)
+    elif result.outcome is Outcome.SKIPPED:
+        SubElement(case, "skipped", {"message": for_xml(result.message)})
+    for earlier in _earlier_failures(result, report):
+        _failure(case, "rerunFailure" if result.outcome is Outcome.FAILED else "flakyFailure", earlier)
+
+
+def _earlier_failures(result: Result, report: RunReport) -> Iterator[Result]:
+    for tried in report.attempts:
+        if tried is report.last:
+            return
+        if tried.counts:
+            yield from (r for r in tried.results if r.name == result.name and r.outcome is Outcome.FAILED)
+
+
+def _failure(case: Element, tag: str, result: Result) -> None:
+    failure = SubElement(case, tag, {"message": for_xml(result.message), "type": _kind(result.message)})
+    failure.text = for_xml(result.trace or result.message)
+
+
+def _kind(message: str) -> str:
+    """Return the exception's name where a message begins with one."""
+    word = message.split(":", 1)[0].strip()
+    return word if word.isidentifier() else "failure"
+
+
+def _error(report: RunReport, results: tuple[Result, ...]) -> Element | None:
+    execution = report.execution
+    failed = any(result.outcome is Outcome.FAILED for result in results)
+    told = failed and execution.failure_reason == "tests_failed"
+    if not execution.status.terminal or execution.status == "completed" or told:
+        return None
+    reason = str(execution.failure_reason or execution.status)
+    case = Element("testcase", {"classname": "assay", "name": for_xml(execution.name), "time": "0.000"})
+    SubElement(case, "error", {"type": reason, "message": for_xml(execution.detail or reason)})
+    return case
+
+
+def _split(name: str, run: str) -> tuple[str, str]:
+    """Return class and test of pytest's names: tests/test_a.py::TestB::test_c[x] -> tests.test_a.TestB, test_c[x]."""
+    path, bracket, parameters = for_xml(name).partition("[")
+    *owners, test = path.split("::")
+    classname = ".".join(owners).removesuffix(".py").replace(".py.", ".").replace("/", ".")
+    return classname or for_xml(run), test + bracket + parameters
+
+
+def _seconds(result: Result) -> str:
+    return f"{result.duration_ms / 1000:.3f}"

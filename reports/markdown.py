@@ -1,0 +1,106 @@
+"""Runs and suites as Markdown, as Prefect shows them. Foreign text is escaped: it may come from a hostile test."""
+
+from collections.abc import Iterable, Sequence
+from typing import Protocol
+
+from model.execution import TestExecution, Verdict
+from model.ids import ExecutionId, short
+from model.result import Outcome, Result, summarise
+from reports.texts import for_markdown
+
+MOST_ROWS = 200
+MOST_NAME = 200
+MOST_MESSAGE = 300
+_ORDER = (Outcome.FAILED, Outcome.SKIPPED, Outcome.PASSED)
+
+
+class _Run(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def note(self) -> str: ...
+
+
+class _Shown(Protocol):
+    @property
+    def execution(self) -> TestExecution: ...
+
+
+class SuiteStanding(Protocol):
+    """A suite run as it stands."""
+
+    @property
+    def run(self) -> _Run:
+        """Its name, and the note of a skipped one."""
+
+    @property
+    def tests(self) -> Sequence[_Shown]:
+        """The executions of its tests, in their order."""
+
+    @property
+    def status(self) -> str:
+        """Its status as a word."""
+
+
+def summary(name: str, execution_id: ExecutionId, attempt: int, verdict: Verdict, results: Sequence[Result]) -> str:
+    """Return one attempt: its verdict, the counts, and a table with the failures first."""
+    counts = summarise(results)
+    seconds = sum(result.duration_ms for result in results) / 1000
+    outcomes = f"{counts.total} tests: {counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped"
+    head = [
+        f"# {for_markdown(name, MOST_NAME)}: {verdict_words(verdict)}",
+        "",
+        *([for_markdown(verdict.detail, MOST_MESSAGE), ""] if verdict.detail else []),
+        f"{outcomes} · {seconds:.1f} s in tests · attempt {attempt} · run `{execution_id}`",
+    ]
+    return "\n".join([*head, *_results_table(results)]) + "\n"
+
+
+def suite_summary(standing: SuiteStanding) -> str:
+    """Return a suite run: a table with one line a test."""
+    rows = [_execution_cells(shown.execution) for shown in standing.tests]
+    note = [for_markdown(standing.run.note, MOST_MESSAGE), ""] if standing.run.note else []
+    head = [f"# {for_markdown(standing.run.name, MOST_NAME)}: {standing.status}", "", *note]
+    return "\n".join([*head, *_table(("test", "status", "seconds", "retries", "why", "run"), rows)]) + "\n"
+
+
+def verdict_words(verdict: Verdict) -> str:
+    """Return a verdict in two words: `completed`, `failed (no_tests)`."""
+    return f"{verdict.status} ({verdict.reason})" if verdict.reason else str(verdict.status)
+
+
+def _results_table(results: Sequence[Result]) -> list[str]:
+    if not results:
+        return []
+    sorted_results = sorted(results, key=lambda result: _ORDER.index(result.outcome))
+    left_out = len(results) - MOST_ROWS
+    rest = ["", f"{left_out} more are not shown here."] if left_out > 0 else []
+    rows = [_result_cells(result) for result in sorted_results[:MOST_ROWS]]
+    return ["", *_table(("test", "outcome", "milliseconds", "message"), rows), *rest]
+
+
+def _result_cells(result: Result) -> tuple[str, ...]:
+    name, message = for_markdown(result.name, MOST_NAME), for_markdown(result.message, MOST_MESSAGE)
+    return name, str(result.outcome), str(result.duration_ms), message
+
+
+def _execution_cells(execution: TestExecution) -> tuple[str, ...]:
+    started, completed = execution.started_at, execution.completed_at
+    seconds = f"{(completed - started).total_seconds():.1f}" if started and completed else ""
+    reason = f"{execution.failure_reason}: " if execution.failure_reason else ""
+    return (
+        for_markdown(execution.name, MOST_NAME),
+        str(execution.status),
+        seconds,
+        str(execution.retry_count),
+        for_markdown(reason + execution.detail, MOST_MESSAGE),
+        f"`{short(execution.execution_id)}`",
+    )
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [_row(head), _row(["---"] * len(head)), *(_row(row) for row in rows)]
+
+
+def _row(cells: Sequence[str]) -> str:
+    return f"| {' | '.join(cells)} |"

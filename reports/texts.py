@@ -1,0 +1,22 @@
+"""Foreign text made safe for the place where it will stand."""
+
+import html
+import re
+
+_NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_TERMINAL = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|[@-_])")
+_MARKDOWN = re.compile(r"([\\`*_\[\]|~#!(){}])")
+_BLANKS = re.compile(r"\s+")
+
+
+def for_xml(text: str) -> str:
+    """Drop what XML 1.0 cannot hold at all, and the colours of a terminal; the writer escapes the rest."""
+    return _NOT_XML.sub("", _TERMINAL.sub("", text))
+
+
+def for_markdown(text: str, most: int) -> str:
+    """Return `text` as one line that Markdown shows as it is: no markup, no HTML, no table border. Cut at `most`."""
+    line = _BLANKS.sub(" ", for_xml(text)).strip()
+    if len(line) > most:
+        line = line[: most - 1] + "…"
+    return _MARKDOWN.sub(r"\\\1", html.escape(line, quote=False))

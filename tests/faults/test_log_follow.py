@@ -1,0 +1,63 @@
+"""The log is followed while the worker is killed and restarted: no byte is lost, none comes twice."""
+
+import threading
+
+import httpx
+import pytest
+from harness.stack import KEY, Stack, shell, until
+
+pytestmark = pytest.mark.faults
+
+LINES = 400
+
+
+def follow(stack: Stack, run: str, heard: list[str]) -> None:
+    """Read the stream, resume by the last id whenever it breaks, until its end event."""
+    last = "0"
+    while True:
+        headers = {"Authorization": f"Bearer {KEY}", "Accept": "text/event-stream", "Last-Event-ID": last}
+        try:
+            with httpx.stream("GET", f"{stack.api_url}/api/v1/tests/{run}/logs", headers=headers, timeout=60) as stream:
+                kind, identifier, data = "message", last, []
+                for line in stream.iter_lines():
+                    field, _, value = line.partition(":")
+                    value = value.removeprefix(" ")
+                    if field == "event":
+                        kind = value
+                    elif field == "id":
+                        identifier = value
+                    elif field == "data":
+                        data.append(value)
+                    elif not line:
+                        if kind == "end":
+                            return
+                        if data:
+                            heard.append("\n".join(data))
+                            last = identifier
+                        kind, data = "message", []
+        except httpx.HTTPError:
+            continue
+
+
+def test_a_followed_log_survives_the_worker(stack: Stack) -> None:
+    script = f"i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; sleep 0.02; done"
+    run = stack.submit(shell(script, name="talks"))
+    heard: list[str] = []
+    listener = threading.Thread(target=follow, args=(stack, run, heard))
+    stack.in_phase(run, "running")
+    listener.start()
+    until("some lines", lambda: heard)
+    for _ in range(2):
+        stack.kill("worker-1")
+        stack.start_worker("worker-1")
+    stack.ended(run)
+    listener.join(60)
+
+    said = "".join(heard)
+    whole = stack.rest("GET", f"/tests/{run}/logs").text
+
+    assert not listener.is_alive()
+    assert [line for line in whole.splitlines() if line.startswith("line ")] == [
+        f"line {n}" for n in range(1, LINES + 1)
+    ]
+    assert said.replace("\n", "") == whole.replace("\n", "")

@@ -1,0 +1,43 @@
+"""The one table of verdicts, Prefect states and exit codes (decision 6)."""
+
+import pytest
+from prefect.client.schemas.objects import StateType
+
+from flows.states import agrees, state_of
+from model.execution import Reason, Status, Verdict, exit_code
+
+TABLE = [
+    (Status.COMPLETED, None, StateType.COMPLETED, "Completed", 0),
+    (Status.FAILED, Reason.TESTS_FAILED, StateType.FAILED, "Failed", 1),
+    (Status.FAILED, Reason.OOM_KILLED, StateType.FAILED, "OutOfMemory", 1),
+    (Status.CANCELLED, None, StateType.CANCELLED, "Cancelled", 2),
+    (Status.FAILED, Reason.REPORT_MISMATCH, StateType.CRASHED, "Crashed", 3),
+    (Status.FAILED, Reason.EVICTED, StateType.CRASHED, "Crashed", 3),
+    (Status.FAILED, Reason.NODE_LOST, StateType.CRASHED, "Crashed", 3),
+    (Status.FAILED, Reason.IMAGE_PULL, StateType.CRASHED, "Crashed", 3),
+    (Status.FAILED, Reason.UNSCHEDULABLE, StateType.CRASHED, "Crashed", 3),
+    (Status.FAILED, Reason.CONFIG, StateType.CRASHED, "Crashed", 3),
+    (Status.FAILED, Reason.CONTENT, StateType.CRASHED, "Crashed", 3),
+    (Status.FAILED, Reason.START_ERROR, StateType.CRASHED, "Crashed", 3),
+    (Status.FAILED, Reason.INFRASTRUCTURE, StateType.CRASHED, "Crashed", 3),
+    (Status.FAILED, Reason.NO_TESTS, StateType.FAILED, "NoTests", 5),
+    (Status.TIMEOUT, None, StateType.FAILED, "TimedOut", 124),
+]
+
+
+@pytest.mark.parametrize(("status", "reason", "kind", "name", "code"), TABLE)
+def test_a_verdict_has_one_state_and_one_exit_code(
+    status: Status, reason: Reason | None, kind: StateType, name: str, code: int
+) -> None:
+    verdict = Verdict(status=status, reason=reason, detail="why")
+
+    state = state_of(verdict)
+
+    assert (state.type, state.name, exit_code(status, reason)) == (kind, name, code)
+    assert "why" in (state.message or "")
+    assert agrees(kind, verdict)
+
+
+def test_the_table_is_whole() -> None:
+    assert {reason for _, reason, *_ in TABLE} == {*Reason, None}
+    assert {status for status, *_ in TABLE} == {status for status in Status if status.terminal}

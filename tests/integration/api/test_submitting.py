@@ -1,0 +1,190 @@
+import copy
+import hashlib
+import itertools
+import json
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import httpx
+import pytest
+import yaml
+from harness.rest import REQUEST, Api, submitted
+
+DATA = yaml.load((Path(__file__).parents[2] / "data" / "bad_requests.yaml").read_text(), yaml.CSafeLoader)
+
+
+def changed(base: Any, change: Any) -> Any:
+    """Merge `change` into `base`; None removes (RFC 7396)."""
+    if not isinstance(change, dict):
+        return change
+    result = dict(base) if isinstance(base, dict) else {}
+    for key, value in change.items():
+        if value is None:
+            result.pop(key, None)
+        else:
+            result[key] = changed(result.get(key), value)
+    return result
+
+
+def refused(answer: httpx.Response, status: int) -> Any:
+    assert answer.status_code == status, answer.text
+    assert answer.headers["content-type"] == "application/problem+json"
+    body = answer.json()
+    assert (body["status"], body["type"]) == (status, "about:blank")
+    return body
+
+
+def test_a_submit_answers_as_the_contract_says(client: httpx.Client, api: Api) -> None:
+    answer = client.post("/tests", json=REQUEST)
+
+    assert answer.status_code == 202
+    body = answer.json()
+    own = f"/api/v1/tests/{body['executionId']}"
+    assert UUID(body["executionId"]).version == 7
+    assert (body["status"], body["estimatedStartTime"]) == ("queued", None)
+    assert body["links"] == {"self": own, "logs": f"{own}/logs", "cancel": f"{own}/cancel"}
+    assert answer.headers["location"] == own
+    assert api.rows() | {"test_definitions": 1, "test_executions": 1, "queue": 1} == api.rows()
+
+
+def test_the_queue_position_counts_from_one_and_priority_comes_first(client: httpx.Client) -> None:
+    submitted(client)
+    submitted(client, priority=9)
+
+    assert client.post("/tests", json=REQUEST).json()["queuePosition"] == 2
+    assert client.post("/tests", json=REQUEST | {"priority": 0}).json()["queuePosition"] == 1
+
+
+def test_the_same_request_again_reuses_its_definition(client: httpx.Client, api: Api) -> None:
+    first, second, other = submitted(client), submitted(client, priority=1), submitted(client, command=["false"])
+
+    definitions = [client.get(f"/tests/{run}").json()["definitionId"] for run in (first, second, other)]
+    assert definitions[0] == definitions[1] != definitions[2]
+    assert api.rows()["test_definitions"] == 2
+
+
+def test_every_bad_request_is_told_exactly_its_problems_and_leaves_no_row(client: httpx.Client, api: Api) -> None:
+    before = api.rows()
+    wrong = {}
+    for case in DATA["cases"]:
+        answer = client.post("/tests", content=json.dumps(changed(DATA["valid"], case["change"])))
+        found = refused(answer, 400)["problems"]
+        if found != case["problems"]:
+            wrong[case["name"]] = found
+
+    assert wrong == {}
+    assert api.rows() == before
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        (b"", "not JSON"),
+        (b"{", "not JSON"),
+        (b'{"name": "\xff"}', "not UTF-8"),
+        (b"\xef\xbb\xbf{}", "not JSON"),
+        (b"[" * 100_000, "nested"),
+        (b'{"priority": ' + b"9" * 5_000 + b"}", "digits"),
+        (b'{"name": "a", "name": "b"}', "stands twice"),
+        (b"[]", "object"),
+        (b"null", "object"),
+    ],
+)
+def test_what_is_no_request_at_all_is_refused_in_words(client: httpx.Client, body: bytes, message: str) -> None:
+    found = refused(client.post("/tests", content=body), 400)["problems"]
+
+    assert message in found[0]["message"]
+
+
+def test_a_body_that_is_too_large_is_refused_with_and_without_a_length(client: httpx.Client, api: Api) -> None:
+    endless = itertools.repeat(b" " * 2**16, 200)
+
+    assert refused(client.post("/tests", content=b" " * (8 * 2**20 + 1)), 413)
+    assert refused(client.post("/tests", content=endless), 413)
+    assert api.rows()["test_executions"] == 0
+
+
+def test_unknown_secrets_are_problems_at_their_places_and_known_ones_none(client: httpx.Client, api: Api) -> None:
+    request = copy.deepcopy(REQUEST)
+    request |= {"env": {"A": "${secrets.one}"}, "config": {"env": {"B": "x-${secrets.two}-${secrets.one}"}}}
+
+    found = refused(client.post("/tests", json=request), 400)["problems"]
+    paths = [problem["path"] for problem in found]
+    client.put("/secrets/one", json={"reference": "env:ONE"}).raise_for_status()
+    later = refused(client.post("/tests", json=request), 400)["problems"]
+    client.put("/secrets/two", json={"reference": "file:/run/two"}).raise_for_status()
+
+    assert paths == ["config.env.B", "config.env.B", "env.A"]
+    assert [problem["path"] for problem in later] == ["config.env.B"]
+    assert api.rows()["test_executions"] == 0
+    assert client.post("/tests", json=request).status_code == 202
+
+
+def test_content_must_have_been_sent_and_is_kept_under_its_digest(client: httpx.Client, api: Api) -> None:
+    packed = b"not really packed, but that is for the worker to find"
+    digest = hashlib.sha256(packed).hexdigest()
+    request = REQUEST | {"content": {"type": "artifact", "sha256": digest}}
+
+    before = refused(client.post("/tests", json=request), 400)["problems"]
+    first = client.put(f"/content/{digest}", content=packed)
+    again = client.put(f"/content/{digest}", content=packed)
+
+    assert [problem["path"] for problem in before] == ["content.sha256"]
+    assert (first.status_code, first.json()) == (201, {"sha256": digest, "sizeBytes": len(packed), "created": True})
+    assert (again.status_code, again.json()["created"]) == (200, False)
+    assert (api.state / "content" / digest).read_bytes() == packed
+    assert client.post("/tests", json=request).status_code == 202
+
+
+def test_content_of_another_digest_or_too_large_is_not_kept(client: httpx.Client, api: Api) -> None:
+    digest = hashlib.sha256(b"a").hexdigest()
+
+    refused(client.put(f"/content/{digest}", content=b"b"), 400)
+    refused(client.put(f"/content/{digest}", content=b"a" * (50 * 2**20 + 1)), 413)
+    refused(client.put(f"/content/{digest}", content=itertools.repeat(b"a" * 2**20, 51)), 413)
+    refused(client.put("/content/..%2Fapi-key", content=b"a"), 404)
+    refused(client.put(f"/content/{digest.upper()}", content=b"a"), 400)
+
+    assert list((api.state / "content").iterdir()) == []
+
+
+def test_of_fifty_parallel_submits_with_ten_left_ten_are_accepted(api: Api, client: httpx.Client) -> None:
+    client.put("/quota", json={"maxDailyTests": 13}).raise_for_status()
+    for _ in range(3):
+        submitted(client)
+
+    def one(number: int) -> httpx.Response:
+        with api.client() as own:
+            return own.post("/tests", json=REQUEST | {"name": f"parallel {number % 7}"})
+
+    with ThreadPoolExecutor(25) as threads:
+        answers = list(threads.map(one, range(50)))
+
+    codes = [answer.status_code for answer in answers]
+    assert (codes.count(202), codes.count(429)) == (10, 40)
+    assert api.rows()["test_executions"] == api.rows()["queue"] == 13
+    over = next(answer for answer in answers if answer.status_code == 429)
+    assert "13" in refused(over, 429)["detail"]
+    assert 0 < int(over.headers["retry-after"]) <= 86_401
+
+
+def test_the_teams_quota_holds_for_all_its_members_together(client: httpx.Client, api: Api) -> None:
+    client.put("/quota", json={"team": "default", "maxDailyTests": 1}).raise_for_status()
+    submitted(client)
+
+    assert "team default" in refused(client.post("/tests", json=REQUEST), 429)["detail"]
+
+
+def test_validate_answers_without_writing(client: httpx.Client, api: Api) -> None:
+    before = api.rows()
+
+    good = client.post("/validate", json=REQUEST)
+    suite = client.post("/validate", json={"name": "all", "tests": [REQUEST]})
+    bad = refused(client.post("/validate", json={"name": "all", "tests": [REQUEST | {"priority": 10}]}), 400)
+
+    assert good.json() == {"valid": True, "kind": "test", "name": "checkout"}
+    assert suite.json()["kind"] == "suite"
+    assert [problem["path"] for problem in bad["problems"]] == ["tests[0].priority"]
+    assert api.rows() == before

@@ -1,0 +1,207 @@
+"""Migrations: up, down, and from the first schema with data."""
+
+import json
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import text
+
+from db import executions, migrate, people, results, statistics
+from db.embedded import Cluster
+from db.engine import Database
+from db.seeds import DEFAULT_TEAM, LOCAL_USER
+from db.tables import Base
+from model.execution import Phase, Reason, Status
+from model.ids import ExecutionId
+
+NEWEST = "0004"
+USER = UUID("10000000-0000-4000-8000-000000000001")
+FAILED = ExecutionId(UUID("10000000-0000-4000-8000-0000000000f1"))
+CUT_OFF = ExecutionId(UUID("10000000-0000-4000-8000-0000000000f2"))
+RESOURCES = {"cpuRequest": "100m"}
+CONTENT = {"type": "inline", "files": {"test_a.py": "def test_a(): pass"}}
+
+FIRST_DATA = """
+INSERT INTO teams (team_id, team_name) VALUES (gen_random_uuid(), 'default');
+INSERT INTO users (user_id, username, email, password_hash, roles, quota, active, created_at)
+  VALUES (:user, 'local', 'a@b.c', 'x', NULL, NULL, NULL, '2024-01-02 03:04:05');
+INSERT INTO test_definitions (name, type, owner_id, content, resources, config, metadata, created_at)
+  SELECT 'same', 'pytest', :user, :content, :resources, '{}', NULL, '2024-01-0' || i FROM generate_series(1, 3) i;
+INSERT INTO test_definitions (name, type, owner_id, content, resources, config)
+  VALUES ('same', 'k6', :user, '{"type": "git"}', '{}', '{}');
+INSERT INTO test_executions (execution_id, definition_id, status, submitted_at, started_at, completed_at, submitted_by)
+  SELECT :failed, min(id::text)::uuid, 'failed', '2024-05-01 10:00', '2024-05-01 10:01', '2024-05-01 10:02', :user
+  FROM test_definitions WHERE type = 'pytest';
+INSERT INTO test_executions (execution_id, definition_id, status, retry_count, submitted_by)
+  SELECT :cut_off, min(id::text)::uuid, 'running', NULL, :user FROM test_definitions WHERE type = 'pytest';
+INSERT INTO test_results (execution_id, test_name, status, duration_ms, executed_at)
+  SELECT :failed, 'twice', s, 1, '2024-05-01 10:01' FROM unnest(ARRAY['passed', 'failed']) s;
+INSERT INTO test_artifacts (execution_id, artifact_type, file_name, s3_path, file_size_bytes)
+  SELECT :failed, 'log', 'log.txt', 's3://x', 1 FROM generate_series(1, 2);
+INSERT INTO test_tags (definition_id, tag_name) SELECT id, 'smoke' FROM test_definitions, generate_series(1, 2)
+"""
+
+
+@pytest.fixture
+def empty(postgres: Cluster, request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a database without any table."""
+    name = f"empty_{abs(hash(request.node.name))}"
+    postgres.create_database(name)
+    yield postgres.url(name)
+    postgres.drop_database(name)
+
+
+@pytest.fixture
+def first(empty: str) -> str:
+    """The URL of a database as the first version left it, with data."""
+    migrate.upgrade(empty, "0001")
+    values = {
+        "user": USER,
+        "failed": FAILED,
+        "cut_off": CUT_OFF,
+        "content": json.dumps(CONTENT),
+        "resources": json.dumps(RESOURCES),
+    }
+
+    def write(conn: Any) -> None:
+        for statement in FIRST_DATA.split(";\n"):
+            conn.execute(text(statement), {key: value for key, value in values.items() if f":{key}" in statement})
+
+    with Database(empty) as database:
+        database.call(write)
+    return empty
+
+
+def shape(url: str) -> list[tuple[Any, ...]]:
+    """What columns, constraints and indexes a database has."""
+    queries = (
+        "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
+        " WHERE table_schema = 'public'",
+        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
+        " WHERE connamespace = 'public'::regnamespace",
+        "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
+    )
+    with Database(url) as database:
+        found = database.call(lambda conn: [tuple(row) for query in queries for row in conn.execute(text(query))])
+    return sorted(found, key=str)
+
+
+def test_the_models_are_what_the_migrations_make(db: Database) -> None:
+    def compare(conn: Any) -> Any:
+        options = {"compare_type": True, "compare_server_default": True}
+        return compare_metadata(MigrationContext.configure(conn, opts=options), Base.metadata)
+
+    assert migrate.current(db.url) == NEWEST
+    assert db.call(compare) == []
+
+
+@pytest.mark.parametrize("revision", ["0003", "0002", "0001", "base"])
+def test_down_and_up_again_is_the_same(empty: str, revision: str) -> None:
+    below = None if revision == "base" else revision
+    if below:
+        migrate.upgrade(empty, below)
+    before = shape(empty) if below else None
+    migrate.upgrade(empty)
+    newest = shape(empty)
+
+    migrate.downgrade(empty, revision)
+
+    assert migrate.current(empty) == below
+    if below:
+        assert shape(empty) == before
+    migrate.upgrade(empty)
+    assert shape(empty) == newest
+
+
+def test_two_processes_may_migrate_at_once(empty: str) -> None:
+    together = threading.Barrier(2)
+
+    def run(_: int) -> None:
+        together.wait(20)
+        migrate.upgrade(empty)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(run, range(2)))
+
+    assert migrate.current(empty) == NEWEST
+
+
+def test_the_first_data_are_kept_and_read(first: str) -> None:
+    migrate.upgrade(first)
+
+    with Database(first) as db:
+        failed = db.call(lambda conn: executions.find(conn, FAILED))
+        attempts = db.call(lambda conn: executions.attempts(conn, FAILED))
+        assert (failed.status, failed.failure_reason, failed.phase) == ("failed", Reason.TESTS_FAILED, Phase.ENDED)
+        assert failed.submitted_at == datetime(2024, 5, 1, 10, 0, tzinfo=UTC)
+        assert failed.prefect_settled
+        assert db.call(lambda conn: executions.request_of(conn, FAILED)).name == "same"
+        assert [(a.number, a.verdict and a.verdict.reason) for a in attempts] == [(1, Reason.TESTS_FAILED)]
+        names = [result.name for result in db.call(lambda conn: results.read(conn, FAILED))]
+        assert names == ["twice", "twice [2]"]
+        assert [a.name for a in db.call(lambda conn: results.artifacts(conn, FAILED))] == ["log.txt", "log.txt [2]"]
+        assert db.call(lambda conn: statistics.flaky(conn, datetime(2024, 5, 2, tzinfo=UTC))) == []
+
+
+def test_what_was_under_way_then_ends_as_infrastructure(first: str) -> None:
+    migrate.upgrade(first)
+
+    with Database(first) as db:
+        found = db.call(lambda conn: executions.find(conn, CUT_OFF))
+        assert (found.status, found.failure_reason, found.retry_count) == (Status.FAILED, Reason.INFRASTRUCTURE, 0)
+        assert "submit it again" in found.detail
+        assert found.completed_at is not None
+
+
+def test_every_first_definition_gets_a_version_of_its_own(first: str) -> None:
+    query = "SELECT version, encode(sha256(convert_to(jsonb_build_array(content, resources, config)::text, 'UTF8')), 'hex')"
+    migrate.upgrade(first)
+
+    with Database(first) as db:
+        newest_first = text(f"{query} FROM test_definitions WHERE type = 'pytest' ORDER BY created_at DESC")
+        rows = db.call(lambda conn: conn.execute(newest_first).all())
+        tags = db.call(lambda conn: conn.execute(text("SELECT tag_name, tag_value FROM test_tags")).all())
+    versions = [row[0] for row in rows]
+    assert len(set(versions)) == 3
+    assert all(len(version) == 64 for version in versions)
+    assert versions[0] == rows[0][1]
+    assert [tuple(tag) for tag in tags] == [("smoke", "")] * 4
+
+
+def test_names_that_are_taken_do_not_stop_the_first_rows(first: str) -> None:
+    migrate.upgrade(first)
+
+    with Database(first) as db:
+        theirs = db.call(lambda conn: people.user(conn, "local"))
+        ours = db.call(lambda conn: people.user(conn, LOCAL_USER))
+        team = db.call(lambda conn: people.team(conn, DEFAULT_TEAM))
+    assert (theirs.user_id, theirs.roles, theirs.active, theirs.quota.max_daily_tests) == (USER, (), True, 100)
+    assert (ours.username, team.team_name) == ("assay-local", "assay-default")
+
+
+def test_the_first_data_survive_the_way_there_and_back(first: str) -> None:
+    queries = (
+        "SELECT user_id, username, created_at FROM users ORDER BY 1",
+        "SELECT id, name, type, content, created_at FROM test_definitions ORDER BY 1",
+        "SELECT execution_id, submitted_at, started_at, completed_at FROM test_executions"
+        " WHERE status = 'failed' AND started_at IS NOT NULL",
+        "SELECT result_id, duration_ms, executed_at FROM test_results ORDER BY 1",
+        "SELECT count(*) FROM test_artifacts",
+    )
+
+    def read() -> list[Any]:
+        with Database(first) as db:
+            return [db.call(lambda conn, q=query: conn.execute(text(q)).all()) for query in queries]
+
+    before = read()
+    migrate.upgrade(first)
+    migrate.downgrade(first, "0001")
+
+    assert read() == before

@@ -1,0 +1,99 @@
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+import typer.main
+
+from cli import main
+from cli.failure import RefusedError, UnreachableError
+from cli.logs import events
+from cli.output import seconds, size
+
+ROOT = Path(__file__).resolve().parents[3]
+
+
+def commands() -> Iterator[tuple[str, Any]]:
+    main._mount_stack()
+    group = typer.main.get_command(main.app)
+    for name, command in group.commands.items():
+        yield name, command
+        for inner, subcommand in getattr(command, "commands", {}).items():
+            yield f"{name} {inner}", subcommand
+
+
+def test_every_command_has_an_example_in_its_help() -> None:
+    without = [name for name, command in commands() if "assay " not in f"{command.help or ''}{command.epilog or ''}"]
+
+    assert without == []
+
+
+def test_every_command_and_option_is_documented() -> None:
+    page = (ROOT / "docs" / "commands.md").read_text()
+    missing = [name for name, _ in commands() if f"`assay {name}" not in page]
+    missing += [
+        f"{name} {option}"
+        for name, command in commands()
+        for parameter in command.params
+        for option in parameter.opts
+        if option.startswith("--") and option != "--help" and option not in page
+    ]
+
+    assert missing == []
+
+
+def test_every_command_that_answers_has_json() -> None:
+    silent = {"up", "down", "env"}
+
+    without = [
+        name
+        for name, command in commands()
+        if name not in silent | {"secret"} and "--json" not in {o for p in command.params for o in p.opts}
+    ]
+
+    assert without == []
+
+
+def test_a_misspelt_command_is_refused_not_cancelled(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["rum", "x"]) == 4
+    assert main.run(["list", "--limit", "999"]) == 4
+    assert "--limit" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(400, 4), (401, 4), (404, 4), (409, 4), (413, 4), (429, 6), (500, 3), (503, 3)]
+)
+def test_refusals_end_with_the_documented_codes(status: int, code: int) -> None:
+    assert RefusedError(status, "x").exit_code == code
+
+
+def test_no_answer_is_infrastructure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ASSAY_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("ASSAY_API_KEY", "k")
+
+    assert main.run(["list"]) == UnreachableError.exit_code == 3
+
+
+def test_the_command_starts_without_loading_what_only_some_need() -> None:
+    heavy = ("httpx", "rich", "prefect", "pydantic", "sqlalchemy")
+    code = f"import sys, cli.main; print([m for m in {heavy} if m in sys.modules])"
+
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+
+    assert done.stdout.strip() == "[]"
+
+
+def test_server_sent_events_are_read_with_comments_and_several_lines() -> None:
+    lines = [": ping", "", "event: log", 'data: "a', 'data: b"', "id: 7", "", "data: x", ""]
+
+    found = [(event.name, event.data, event.id) for event in events(lines)]
+
+    assert found == [("log", '"a\nb"', "7"), ("message", "x", "")]
+
+
+def test_amounts_read_well() -> None:
+    assert [size(n) for n in (0, 1023, 1536, 3 * 2**30)] == ["0 B", "1023 B", "1.5 KiB", "3.0 GiB"]
+    assert [seconds(n) for n in (0.25, 59.9, 61.0, None)] == ["0.2s", "59.9s", "1m01s", None]

@@ -1,0 +1,78 @@
+import tarfile
+from pathlib import Path
+
+import pytest
+
+from cli.failure import UsageError
+from cli.pack import files, pack
+
+
+def tree(folder: Path, **texts: str) -> Path:
+    for name, text in texts.items():
+        file = folder / name.replace("__", "/")
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    return folder
+
+
+def names(folder: Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in files(folder)]
+
+
+def test_the_same_files_give_the_same_bytes_wherever_and_whenever_they_were_written(tmp_path: Path) -> None:
+    texts = {"b": "2", "a": "1", "sub__c": "3"}
+    one, two = tree(tmp_path / "one", **texts), tree(tmp_path / "two", **dict(reversed(texts.items())))
+
+    packed = [pack(one), pack(two)]
+
+    assert packed[0].sha256 == packed[1].sha256
+    assert packed[0].file.read_bytes() == packed[1].file.read_bytes()
+    for each in packed:
+        each.file.unlink()
+
+
+def test_what_is_packed_can_be_unpacked_with_its_modes(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "content", run="echo", sub__note="n")
+    (folder / "run").chmod(0o755)
+
+    packed = pack(folder)
+
+    with tarfile.open(packed.file) as tar:
+        members = {member.name: (member.mode, member.uid, member.mtime) for member in tar}
+    packed.file.unlink()
+    assert members == {"run": (0o755, 0, 0), "sub/note": (0o644, 0, 0)}
+
+
+def test_the_ignore_file_leaves_out_and_brings_back(tmp_path: Path) -> None:
+    folder = tree(
+        tmp_path, keep="", a_log="", sub__x_log="", build__out="", deep__build__out="", docs__a="", docs__b=""
+    )
+    (folder / ".assayignore").write_text("# comment\n\n*_log\nbuild/\ndocs/*\n!docs/b\n")
+
+    assert names(folder) == [".assayignore", "keep", "docs/b"]
+
+
+def test_repositories_caches_and_environments_are_never_packed(tmp_path: Path) -> None:
+    folder = tree(tmp_path, test="", __git__config="", __venv__x="")
+    for name in (".git/config", "__pycache__/m.pyc", ".venv/bin/python", "left.pyc"):
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_text("")
+
+    assert not [name for name in names(folder) if name.endswith(("pyc", "config", "python")) and name[0] in "._l"]
+
+
+def test_links_are_left_out_since_they_may_lead_elsewhere(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "content", real="")
+    (folder / "link").symlink_to("/etc/passwd")
+    (folder / "linked").symlink_to(tmp_path)
+
+    assert names(folder) == ["real"]
+
+
+def test_too_much_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cli.pack.MEMBER_LIMIT", 1)
+
+    with pytest.raises(UsageError, match="assayignore"):
+        pack(tree(tmp_path, a="", b=""))
+    with pytest.raises(UsageError, match="no folder"):
+        pack(tmp_path / "missing")

@@ -1,0 +1,168 @@
+"""Definitions: round trips, and a version that is the digest of what is run."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from model.check import check
+from model.definition import TestDefinition, define, from_json, from_yaml, to_json, to_raw, to_yaml, version_of
+from model.ids import DefinitionId, UserId
+from model.problems import InvalidError
+
+RAW: dict[str, Any] = {
+    "name": "checkout",
+    "type": "custom",
+    "content": {"type": "git", "repository": "https://github.com/company/tests.git"},
+    "command": ["sh", "run.sh"],
+}
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
+LABEL = st.from_regex(r"\A[a-z]([-a-z]{0,8}[a-z])?\Z")
+VARIABLE = st.from_regex(r"\A[A-G]_[A-Z0-9]{1,5}\Z")
+REQUESTS = st.fixed_dictionaries(
+    {"name": LABEL, "type": st.just("custom"), "command": st.lists(TEXT.filter(bool), min_size=1, max_size=3)},
+    optional={
+        "priority": st.integers(0, 9),
+        "tags": st.lists(LABEL, max_size=3, unique=True),
+        "labels": st.dictionaries(LABEL, LABEL, max_size=3),
+        "env": st.dictionaries(
+            st.from_regex(r"\A[A-G]_[A-Z0-9]{1,5}\Z"), TEXT.filter(lambda t: "${" not in t), max_size=3
+        ),
+        "resources": st.fixed_dictionaries({}, optional={"cpuLimit": st.just(1.5), "gpuRequest": st.integers(0, 3)}),
+        "config": st.fixed_dictionaries({}, optional={"timeout": st.integers(1, 99), "serviceAccount": LABEL}),
+    },
+).map(lambda raw: {**raw, "content": {"type": "inline", "files": {"a b.py": "x: \u2028\ttabs\n"}}})
+
+
+@settings(max_examples=50, deadline=None)
+@given(REQUESTS)
+@example({**RAW, "command": ["\x85", "\u2028a", "\ufeff", "a\rb", "\x7f", "\U0001f600"]})
+def test_a_request_survives_every_form(raw: dict[str, Any]) -> None:
+    request = check(raw)
+
+    assert from_yaml(to_yaml(request)) == request
+    assert from_json(to_json(request)) == request
+    assert check(to_raw(request)) == request
+
+
+def test_the_columns_hold_every_field_once() -> None:
+    parts = to_json(check(RAW))
+
+    assert list(parts) == ["name", "type", "content", "resources", "config", "run", "metadata"]
+    assert set(parts["run"]) == {"command", "arguments", "setup", "env"}
+    assert set(parts["metadata"]) == {"labels", "tags", "priority"}
+
+
+def test_rows_of_before_a_rule_are_still_read() -> None:
+    """History stays readable: only the fields are checked, not the rules between them."""
+    parts = to_json(check(RAW))
+    parts["run"]["arguments"] = []
+    del parts["run"]["command"]
+
+    assert from_json(parts).command is None
+
+
+def test_a_row_that_is_no_request_is_refused() -> None:
+    parts = to_json(check(RAW))
+    parts["config"]["timeout"] = "long"
+
+    with pytest.raises(InvalidError, match=r"config\.timeout"):
+        from_json(parts)
+
+
+def test_the_order_of_keys_does_not_matter_to_the_version() -> None:
+    backwards = {key: RAW[key] for key in reversed(RAW)}
+    backwards["content"] = {key: RAW["content"][key] for key in reversed(RAW["content"])}
+
+    assert version_of(check(backwards)) == version_of(check(RAW))
+
+
+def test_writing_a_default_out_does_not_matter_to_the_version() -> None:
+    assert version_of(check({**RAW, "config": {"timeout": 3600}})) == version_of(check(RAW))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"content": {"type": "git", "repository": "https://github.com/company/other.git"}},
+        {"content": {**RAW["content"], "branch": "next"}},
+        {"content": {**RAW["content"], "path": "api"}},
+        {"type": "pytest", "command": None},
+        {"command": ["sh", "other.sh"]},
+        {"arguments": ["-v"]},
+        {"junit": "report.xml"},
+        {"setup": {"requirements": "requirements.txt"}},
+        {"env": {"A": "b"}},
+        {"resources": {"cpuRequest": "1"}},
+        {"resources": {"cpuLimit": "1"}},
+        {"resources": {"memoryRequest": "1Gi"}},
+        {"resources": {"memoryLimit": "1Gi"}},
+        {"resources": {"ephemeralStorage": "1Gi"}},
+        {"resources": {"gpuRequest": 1}},
+        {"config": {"parallelism": 2}},
+        {"config": {"timeout": 5}},
+        {"config": {"retryPolicy": {"maxRetries": 1}}},
+        {"config": {"retryPolicy": {"backoffSeconds": 1}}},
+        {"config": {"retryPolicy": {"backoffStrategy": "fixed"}}},
+        {"config": {"retryPolicy": {"retryConditions": []}}},
+        {"config": {"env": {"A": "b"}}},
+        {"config": {"volumes": [{"name": "a", "mountPath": "/a", "emptyDir": True}]}},
+        {"config": {"serviceAccount": "a"}},
+        {"config": {"nodeSelector": {"a": "b"}}},
+        {"config": {"tolerations": [{"operator": "Exists"}]}},
+        {"config": {"affinity": {"required": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}}},
+    ],
+    ids=lambda change: "-".join(
+        f"{key}.{next(iter(value))}" if isinstance(value, dict) else key for key, value in change.items()
+    ),
+)
+def test_each_field_of_what_is_run_changes_the_version(change: dict[str, Any]) -> None:
+    assert version_of(check({**RAW, **change})) != version_of(check(RAW))
+
+
+@pytest.mark.parametrize(
+    "change", [{"name": "other"}, {"labels": {"a": "b"}}, {"tags": ["a"]}, {"priority": 1}], ids=str
+)
+def test_what_only_describes_does_not_change_the_version(change: dict[str, Any]) -> None:
+    assert version_of(check({**RAW, **change})) == version_of(check(RAW))
+
+
+def definition() -> TestDefinition:
+    return define(check(RAW), DefinitionId(UUID(int=1)), UserId(UUID(int=2)), NOON)
+
+
+def test_a_definition_survives_its_file() -> None:
+    assert TestDefinition.from_yaml(definition().to_yaml()) == definition()
+
+
+def test_a_definition_whose_content_was_edited_is_refused() -> None:
+    edited = definition().to_yaml().replace("run.sh", "other.sh")
+
+    with pytest.raises(InvalidError, match="is not the version of this content"):
+        TestDefinition.from_yaml(edited)
+
+
+def test_a_definition_tells_where_its_test_is_wrong() -> None:
+    edited = definition().to_yaml().replace("timeout: 3600", "timeout: 0")
+
+    with pytest.raises(InvalidError) as caught:
+        TestDefinition.from_yaml(edited)
+
+    assert [p.path for p in caught.value.problems] == ["test.config.timeout"]
+
+
+def test_a_definition_and_its_request_have_one_name() -> None:
+    with pytest.raises(ValueError, match="of request checkout"):
+        TestDefinition(
+            id=DefinitionId(UUID(int=1)),
+            name="other",
+            type=check(RAW).type,
+            owner_id=UserId(UUID(int=2)),
+            created_at=NOON,
+            request=check(RAW),
+            version="",
+        )

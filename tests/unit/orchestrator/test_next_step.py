@@ -1,0 +1,63 @@
+"""Whether a run that failed is tried again (decision 5)."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, Cause, Reason, Status, Verdict
+from model.retry import Backoff, RetryCondition, RetryPolicy
+from orchestrator.lifecycle import Again, History, next_step
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+PASSED = Verdict(status=Status.COMPLETED)
+FAILED = Verdict(status=Status.FAILED, reason=Reason.TESTS_FAILED)
+LOST = Verdict(status=Status.FAILED, reason=Reason.INFRASTRUCTURE)
+LATE = Verdict(status=Status.TIMEOUT)
+STOPPED = Verdict(status=Status.CANCELLED)
+
+
+def history(*, most: int = 2, retries: int = 0, lost: int = 0, cancelled: bool = False) -> History:
+    policy = RetryPolicy(max_retries=most, backoff_seconds=10, backoff_strategy=Backoff.EXPONENTIAL)
+    return History(policy=policy, retries=retries, infrastructure_failures=lost, cancelled=cancelled)
+
+
+@pytest.mark.parametrize("verdict", [PASSED, STOPPED, LATE, Verdict(status=Status.FAILED, reason=Reason.CONFIG)])
+def test_what_is_no_condition_ends_the_run(verdict: Verdict) -> None:
+    assert next_step(verdict, history(), NOON) == verdict
+
+
+def test_a_failed_test_is_retried_after_its_backoff_which_doubles() -> None:
+    steps = [next_step(FAILED, history(retries=retries), NOON) for retries in (0, 1)]
+
+    assert steps == [
+        Again(cause=Cause.RETRY, not_before=NOON + timedelta(seconds=10)),
+        Again(cause=Cause.RETRY, not_before=NOON + timedelta(seconds=20)),
+    ]
+
+
+def test_the_last_retry_is_the_last() -> None:
+    assert next_step(FAILED, history(retries=2), NOON) == FAILED
+
+
+def test_a_lost_attempt_is_not_charged_to_the_retries() -> None:
+    step = next_step(LOST, history(most=0, retries=0, lost=1), NOON)
+
+    assert isinstance(step, Again)
+    assert step.cause is Cause.INFRASTRUCTURE
+
+
+def test_lost_attempts_have_a_cap_of_their_own() -> None:
+    assert next_step(LOST, history(lost=MAX_INFRASTRUCTURE_ATTEMPTS), NOON) == LOST
+
+
+def test_a_cancelled_run_is_never_tried_again() -> None:
+    assert next_step(FAILED, history(cancelled=True), NOON) == FAILED
+    assert next_step(LOST, history(cancelled=True), NOON) == LOST
+
+
+def test_a_timeout_is_retried_where_the_policy_says_so() -> None:
+    policy = RetryPolicy(max_retries=1, backoff_seconds=0, retry_conditions=(RetryCondition.TIMEOUT,))
+    asked = History(policy=policy, retries=0, infrastructure_failures=0, cancelled=False)
+
+    assert next_step(LATE, asked, NOON) == Again(cause=Cause.RETRY, not_before=NOON)
+    assert next_step(FAILED, asked, NOON) == FAILED

@@ -1,0 +1,144 @@
+"""JUnit XML: what CI systems read must say what the verdict says."""
+
+from datetime import UTC, datetime
+from uuid import UUID
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from model.execution import Attempt, Cause, Door, Phase, Reason, Status, TestExecution, Verdict
+from model.ids import DefinitionId, ExecutionId
+from model.result import Outcome, Result
+from reports.junit import junit
+from reports.run import RunReport, Tried
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PASS = Result(name="tests/test_a.py::TestCart::test_b[x::y]", outcome=Outcome.PASSED, duration_ms=1234)
+FAIL = Result(name=PASS.name, outcome=Outcome.FAILED, message="AssertionError: 1 != 2", trace="Traceback\n  line")
+SKIP = Result(name="test_c", outcome=Outcome.SKIPPED, message="no gpu")
+LOST = Verdict(status=Status.FAILED, reason=Reason.INFRASTRUCTURE)
+
+
+def run(*attempts: Tried, status: Status = Status.COMPLETED, reason: Reason | None = None) -> RunReport:
+    execution = TestExecution(
+        execution_id=ExecutionId(UUID(int=1)),
+        definition_id=DefinitionId(UUID(int=2)),
+        name="checkout",
+        type="pytest",
+        priority=5,
+        status=status,
+        phase=Phase.ENDED,
+        door=Door.REST,
+        submitted_at=NOON,
+        failure_reason=reason,
+        detail="3 of 4 failed",
+    )
+    return RunReport(execution=execution, attempts=attempts)
+
+
+def tried(number: int, *results: Result, verdict: Verdict | None = None) -> Tried:
+    attempt = Attempt(number=number, epoch=1, cause=Cause.FIRST, node="local", started_at=NOON, verdict=verdict)
+    return Tried(attempt=attempt, results=results)
+
+
+def suite_of(report: RunReport) -> ET.Element:
+    suite = ET.fromstring(junit(report).encode()).find("testsuite")  # noqa: S314  written by ourselves
+    assert suite is not None
+    return suite
+
+
+def test_counts_names_and_times_stand_where_ci_systems_look() -> None:
+    suite = suite_of(run(tried(1, PASS, SKIP)))
+
+    assert {key: suite.get(key) for key in ("name", "tests", "failures", "errors", "skipped", "time", "timestamp")} == {
+        "name": "checkout",
+        "tests": "2",
+        "failures": "0",
+        "errors": "0",
+        "skipped": "1",
+        "time": "1.234",
+        "timestamp": "2026-11-23T12:00:00",
+    }
+    assert [(case.get("classname"), case.get("name")) for case in suite.iter("testcase")] == [
+        ("tests.test_a.TestCart", "test_b[x::y]"),
+        ("checkout", "test_c"),
+    ]
+
+
+def test_the_run_the_attempt_and_the_node_are_properties() -> None:
+    properties = {p.get("name"): p.get("value") for p in suite_of(run(tried(1, FAIL), tried(2, PASS))).iter("property")}
+
+    assert properties["assay.run"] == str(UUID(int=1))
+    assert (properties["assay.attempt"], properties["assay.node"]) == ("2", "local")
+
+
+def test_a_failure_carries_message_type_and_trace() -> None:
+    failure = suite_of(run(tried(1, FAIL), status=Status.FAILED, reason=Reason.TESTS_FAILED)).find(".//failure")
+
+    assert failure is not None
+    assert (failure.get("message"), failure.get("type")) == ("AssertionError: 1 != 2", "AssertionError")
+    assert failure.text == "Traceback\n  line"
+
+
+def test_a_test_that_passed_in_the_end_is_flaky() -> None:
+    suite = suite_of(run(tried(1, FAIL), tried(2, PASS)))
+
+    assert suite.get("failures") == "0"
+    assert [child.tag for child in suite.find("testcase") or []] == ["flakyFailure"]
+
+
+def test_a_test_that_failed_again_was_rerun() -> None:
+    suite = suite_of(run(tried(1, FAIL), tried(2, FAIL), status=Status.FAILED, reason=Reason.TESTS_FAILED))
+
+    assert [child.tag for child in suite.find("testcase") or []] == ["failure", "rerunFailure"]
+
+
+def test_failures_of_an_attempt_that_the_infrastructure_ended_do_not_count() -> None:
+    suite = suite_of(run(tried(1, FAIL, verdict=LOST), tried(2, PASS)))
+
+    assert not list(suite.find("testcase") or [])
+
+
+def test_the_results_of_the_last_attempt_that_has_any_stand() -> None:
+    assert suite_of(run(tried(1, PASS), tried(2, verdict=LOST))).get("tests") == "1"
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "kind"),
+    [
+        (Status.TIMEOUT, None, "timeout"),
+        (Status.CANCELLED, None, "cancelled"),
+        (Status.FAILED, Reason.REPORT_MISMATCH, "report_mismatch"),
+        (Status.FAILED, Reason.NO_TESTS, "no_tests"),
+        (Status.FAILED, Reason.TESTS_FAILED, "tests_failed"),
+    ],
+)
+def test_a_bad_verdict_without_a_failed_test_is_an_error(status: Status, reason: Reason | None, kind: str) -> None:
+    suite = suite_of(run(tried(1, PASS), status=status, reason=reason))
+
+    error = suite.find(".//error")
+    assert error is not None
+    assert (error.get("type"), error.get("message")) == (kind, "3 of 4 failed")
+    assert (suite.get("tests"), suite.get("errors")) == ("2", "1")
+
+
+def test_a_run_that_has_not_ended_is_no_error() -> None:
+    assert suite_of(run(status=Status.RUNNING)).get("errors") == "0"
+
+
+@given(name=st.text(), message=st.text(), trace=st.text())
+def test_whatever_a_test_is_called_or_prints_the_document_can_be_read(name: str, message: str, trace: str) -> None:
+    wild = Result(name=name, outcome=Outcome.FAILED, message=message, trace=trace)
+
+    suite = suite_of(run(tried(1, wild), status=Status.FAILED, reason=Reason.TESTS_FAILED))
+
+    assert len(list(suite.iter("failure"))) == 1
+
+
+def test_control_characters_and_colours_are_removed() -> None:
+    text = junit(run(tried(1, Result(name="a\x00b", outcome=Outcome.FAILED, message="\x1b[31mred\x1b[0m \x07<&>"))))
+
+    assert 'name="ab"' in text
+    assert 'message="red &lt;&amp;&gt;"' in text

@@ -1,0 +1,80 @@
+"""Builders of scheduler values with plain numbers, so that a test names only what it is about."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from model.ids import ExecutionId, NodeName, TeamId, UserId
+from model.resources import Resources
+from scheduler.node import Node
+from scheduler.state import Constraints, Limits, Owner, Queued, Running, Shape, State
+
+NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+GI = 2**30
+
+
+def run_id(number: int) -> ExecutionId:
+    return ExecutionId(UUID(int=number + 1))
+
+
+def user(number: int) -> UserId:
+    return UserId(UUID(int=0xA000 + number))
+
+
+def team(number: int) -> TeamId:
+    return TeamId(UUID(int=0xB000 + number))
+
+
+def amounts(cpu: int = 100, memory: int = 0, gpu: int = 0) -> Resources:
+    return Resources(cpu_milli=cpu, memory_bytes=memory, gpu=gpu)
+
+
+def queued(number: int, **given: Any) -> Queued:
+    """A run that arrived `minutes` before noon, or in the order of its number."""
+    waited = timedelta(minutes=given.pop("minutes", 0)) or timedelta(seconds=max(0, 60 - number))
+    shape = Shape(
+        amounts(given.pop("cpu", 100), given.pop("memory", 0), given.pop("gpu", 0)),
+        given.pop("constraints", Constraints()),
+    )
+    values = {"seq": number, "priority": 5, "enqueued_at": NOON - waited, "user_id": user(0), "team_id": team(0)}
+    return Queued(execution_id=run_id(number), shape=shape, **(values | given))
+
+
+def running(number: int, **given: Any) -> Running:
+    values = {"user_id": user(0), "team_id": team(0), "node": NodeName("n0")}
+    return Running(execution_id=run_id(number), resources=amounts(given.pop("cpu", 100)), **(values | given))
+
+
+def node(number: int, *, cpu: int = 4000, memory: int = 8 * GI, gpu: int = 0, **given: Any) -> Node:
+    return Node(name=NodeName(f"n{number}"), capacity=amounts(cpu, memory, gpu), **given)
+
+
+def state(
+    waiting: Sequence[Queued],
+    *,
+    nodes: Sequence[Node] | None = None,
+    holding: Sequence[Running] = (),
+    owners: Mapping[UUID, Owner] | None = None,
+    workers: int = 1,
+    **limits: Any,
+) -> State:
+    """A pool of one node, unless `nodes` says otherwise; `limits` are fields of `Limits`."""
+    made = State(
+        limits=Limits(**limits), nodes=[node(0)] if nodes is None else nodes, owners=owners or {}, workers=workers
+    )
+    for run in holding:
+        made.start(run)
+    for run in waiting:
+        made.enqueue(run)
+    return made
+
+
+@pytest.fixture(scope="session")
+def make() -> SimpleNamespace:
+    """The builders, by name."""
+    builders: list[Callable[..., Any]] = [run_id, user, team, amounts, queued, running, node, state]
+    return SimpleNamespace(NOON=NOON, GI=GI, **{builder.__name__: builder for builder in builders})

@@ -1,0 +1,63 @@
+"""What the commands say when nothing runs, and what a shell gets when something does."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from cli.main import run
+from cli.stack.state import StackRecord, StateFolder, this_process
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StateFolder:
+    made = StateFolder(path=tmp_path / "it's a state")
+    made.prepare()
+    monkeypatch.setenv("ASSAY_STATE", str(made.path))
+    return made
+
+
+def test_status_of_nothing_is_down(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["status", "--json"])
+
+    report = json.loads(capsys.readouterr().out)
+    assert code == 3
+    assert (report["phase"], report["well"], report["parts"]) == ("down", False, [])
+    assert report["state_folder"] == str(folder.path)
+
+
+@pytest.mark.usefixtures("folder")
+def test_down_without_a_stack_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["down"]) == 0
+    assert "no stack runs here" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("folder")
+def test_env_without_a_stack_exports_nothing(capsys: pytest.CaptureFixture[str]) -> None:
+    code = run(["env"])
+
+    said = capsys.readouterr()
+    assert code == 3
+    assert said.out == ""
+    assert "assay up" in said.err
+
+
+def test_env_gives_a_shell_what_it_needs(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    record = StackRecord(
+        supervisor=this_process(), api_url="http://127.0.0.1:4300", prefect_url="http://127.0.0.1:4200"
+    )
+    folder.write(record)
+
+    assert run(["env"]) == 0
+
+    script = f'eval "{capsys.readouterr().out.replace(chr(34), "")}"; echo "$PREFECT_API_URL $ASSAY_URL $ASSAY_API_KEY"'
+    shell = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
+    assert shell.stdout.split() == ["http://127.0.0.1:4200/api", "http://127.0.0.1:4300", folder.api_key()]
+
+
+def test_env_of_a_stack_that_has_ended_exports_nothing(folder: StateFolder) -> None:
+    ended = this_process().__class__(pid=2**22 + 1, start_time=1, boot_id="past")
+    folder.write(StackRecord(supervisor=ended, api_url="http://127.0.0.1:4300"))
+
+    assert run(["env"]) == 3

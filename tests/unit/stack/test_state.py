@@ -1,0 +1,96 @@
+"""The state folder: one holder at a time, secrets for its owner only, a record that survives everything."""
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.stack.state import HeldError, PartRecord, StackRecord, StateFolder, rotate, this_process, with_part
+
+HOLD = """
+import sys, pathlib
+from cli.stack.state import StateFolder
+with StateFolder(path=pathlib.Path(sys.argv[1])).held():
+    print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> StateFolder:
+    made = StateFolder(path=tmp_path / "a state folder")
+    made.prepare()
+    return made
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_the_environment_names_the_folder(tmp_path: Path) -> None:
+    assert StateFolder.find({"ASSAY_STATE": str(tmp_path)}).path == tmp_path
+    assert StateFolder.find({}).path.name == ".assay"
+
+
+def test_nobody_else_can_look_into_the_folder(folder: StateFolder) -> None:
+    """Root leaves the way through open, since PostgreSQL runs as another user; everything inside is closed."""
+    assert mode(folder.path) == (0o711 if os.geteuid() == 0 else 0o700)
+    assert {mode(inner) for inner in folder.path.iterdir()} == {0o700}
+
+
+def test_the_key_is_made_once_for_its_owner_only(folder: StateFolder) -> None:
+    key = folder.api_key()
+
+    assert len(key) > 40
+    assert folder.api_key() == key
+    assert mode(folder.key_file) == 0o600
+
+
+def test_a_second_holder_is_told_who_holds_the_folder(folder: StateFolder) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", HOLD, str(folder.path)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as holder:
+        assert holder.stdout is not None
+        assert holder.stdout.readline() == b"held\n"
+
+        with pytest.raises(HeldError, match=f"process {holder.pid}"), folder.held():
+            pass
+        holder.kill()
+        holder.wait()
+
+        with folder.held():
+            assert folder.lock_file.read_text() == str(os.getpid())
+
+
+def test_the_record_comes_back_as_it_was_written(folder: StateFolder) -> None:
+    record = StackRecord(supervisor=this_process(), phase="ready", started_at=12.5, api_url="http://127.0.0.1:4300")
+    record = with_part(record, PartRecord(name="api", identity=this_process(), restarts=2))
+    record = with_part(record, PartRecord(name="worker"))
+
+    folder.write(record)
+
+    assert folder.read() == record
+    assert record.running
+    assert record.part("api") == PartRecord(name="api", identity=this_process(), restarts=2)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"supervisor": 1}'])
+def test_a_damaged_record_is_no_record(folder: StateFolder, text: str) -> None:
+    (folder.path / "stack.json").write_text(text)
+
+    assert folder.read() is None
+
+
+def test_a_long_log_is_put_aside(tmp_path: Path) -> None:
+    log = tmp_path / "api.log"
+    log.write_text("x" * 100)
+    rotate(log, limit=1000)
+    assert log.exists()
+
+    rotate(log, limit=10)
+
+    assert not log.exists()
+    assert (tmp_path / "api.log.1").read_text() == "x" * 100
