@@ -92,7 +92,7 @@ class _Reading:
     running: dict[str, None] = field(default_factory=dict)
     planned: int | None = None
     finished: bool = False
-    budget: int = TEXT_BUDGET
+    budget: int = field(default_factory=lambda: TEXT_BUDGET)
 
     def take(self, line: dict[str, object]) -> None:
         """Take one line in. Raises: BrokenError if it is not one of ours."""

@@ -89,6 +89,9 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
         if self._services is not None:
             self._services.leave()
 
+    async def _setup_cancellation_observer(self) -> None:
+        """Leave it out: `flows.reconciler` carries cancellations into our rows, in whatever phase a run is."""
+
     async def _open_services(self) -> None:
         from flows.services import Services  # noqa: PLC0415  Prefect imports this module to list worker types
 

@@ -1,0 +1,124 @@
+"""The served document against the excerpt of the original design (lld.md, section 6.1), field by field.
+
+What differs on purpose is listed here, each with its reason; anything else that differs fails.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from harness.rest import Api
+
+EXCERPT = yaml.safe_load((Path(__file__).parents[2] / "data" / "openapi_excerpt.yaml").read_text())
+PREFIX = "/api/v1"
+
+WIDENED = {
+    "/paths/~/tests/get/parameters/status/schema/enum": ["timeout"],  # the list lacks what the table has
+    "/components/schemas/TestRequest/properties/type/enum": ["pytest", "custom"],  # the table has custom; pytest is ours
+    "/components/schemas/TestRequest/properties/content/oneOf": ["ArtifactContent"],  # the table's "artifact URL"
+}
+"""Lists that have these more than the excerpt."""
+
+NOT_COMPARED = {
+    "/openapi",  # FastAPI writes 3.1
+    "/servers",  # the address of somebody's server; its path stands before each of ours
+    "/info/description",
+}
+
+
+@pytest.fixture
+def served(api: Api) -> Any:
+    return httpx.get(f"{api.url}/openapi.json", trust_env=False).json()
+
+
+def test_the_served_document_has_every_field_of_the_excerpt(served: dict[str, Any]) -> None:
+    assert list(differences(EXCERPT, served, served, "")) == []
+
+
+def differences(wanted: Any, found: Any, root: dict[str, Any], path: str) -> Iterator[str]:
+    if path in NOT_COMPARED:
+        return
+    found = resolved(found, wanted, root)
+    if isinstance(wanted, dict):
+        for key, value in wanted.items():
+            own = PREFIX + key if path == "/paths" else key
+            here = f"{path}/{key.replace('/', '~/', 1)}" if path == "/paths" else f"{path}/{key}"
+            if not isinstance(found, dict) or own not in found:
+                yield f"{here}: missing"
+            else:
+                yield from differences(value, found[own], root, here)
+    elif isinstance(wanted, list):
+        yield from list_differences(wanted, found, root, path)
+    elif wanted != found:
+        yield f"{path}: {wanted!r} wanted, {found!r} found"
+
+
+def list_differences(wanted: list[Any], found: Any, root: dict[str, Any], path: str) -> Iterator[str]:
+    if not isinstance(found, list):
+        yield f"{path}: no list"
+    elif wanted and isinstance(wanted[0], dict) and "name" in wanted[0]:
+        named = {item["name"]: item for item in found}
+        for item in wanted:
+            yield from differences(item, named.get(item["name"], {}), root, f"{path}/{item['name']}")
+    else:
+        more = [{"$ref": f"#/components/schemas/{name}"} if path.endswith("oneOf") else name for name in WIDENED.get(path, [])]
+        yield from (f"{path}: {item} is missing" for item in wanted if item not in found)
+        if path.endswith(("enum", "oneOf", "required")):
+            yield from (f"{path}: {item} is new" for item in found if item not in [*wanted, *more])
+
+
+def resolved(found: Any, wanted: Any, root: dict[str, Any]) -> Any:
+    """Follow a reference where the excerpt has something written out, and leave out `null` beside a type."""
+    while isinstance(found, dict) and "$ref" in found and not (isinstance(wanted, dict) and "$ref" in wanted):
+        target = root
+        for step in found["$ref"].removeprefix("#/").split("/"):
+            target = target[step]
+        found = {**target, **{key: value for key, value in found.items() if key != "$ref"}}
+    if isinstance(found, dict) and "anyOf" in found and isinstance(wanted, dict) and "anyOf" not in wanted:
+        others = [one for one in found["anyOf"] if one != {"type": "null"}]
+        if len(others) == 1:
+            return resolved({**found, **others[0]}, wanted, root)
+    return found
+
+
+def test_every_reference_leads_somewhere_and_422_is_nowhere(served: dict[str, Any]) -> None:
+    lost = [reference for reference in references(served) if not leads_somewhere(served, reference)]
+    statuses = {status for item in served["paths"].values() for op in item.values() for status in op["responses"]}
+
+    assert lost == []
+    assert "422" not in statuses
+    assert {"HTTPValidationError", "ValidationError"}.isdisjoint(served["components"]["schemas"])
+
+
+def references(node: Any) -> Iterator[str]:
+    if isinstance(node, dict):
+        if isinstance(node.get("$ref"), str):
+            yield node["$ref"]
+        for value in node.values():
+            yield from references(value)
+    elif isinstance(node, list):
+        for value in node:
+            yield from references(value)
+
+
+def leads_somewhere(root: dict[str, Any], reference: str) -> bool:
+    node: Any = root
+    for step in reference.removeprefix("#/").split("/"):
+        node = node.get(step) if isinstance(node, dict) else None
+    return node is not None
+
+
+def test_every_operation_says_how_it_refuses(served: dict[str, Any]) -> None:
+    without = [
+        (method, path, status)
+        for path, item in served["paths"].items()
+        for method, operation in item.items()
+        for status in ("400", "401")
+        if path.startswith(PREFIX)
+        and "application/problem+json" not in operation["responses"].get(status, {}).get("content", {})
+    ]
+
+    assert without == []

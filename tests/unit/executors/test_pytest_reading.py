@@ -1,0 +1,201 @@
+"""The plugin's report is read defensively: a test may have written anything into it."""
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from executors import pytest_tool
+from executors.pytest_tool import FILE, PytestTool
+from executors.tool import Places
+from model.content import InlineContent
+from model.request import TestRequest, TestType
+from model.result import Outcome, Report, Summary
+
+TOOL = PytestTool()
+REQUEST = TestRequest(name="suite", type=TestType.PYTEST, content=InlineContent(files={"test_it.py": ""}))
+
+
+def places(tmp_path: Path, python: Path | None = Path("/v/bin/python"), entry: str = ".") -> Places:
+    for name in ("work", "results", "home"):
+        (tmp_path / name).mkdir(exist_ok=True)
+    return Places(
+        work=tmp_path / "work", results=tmp_path / "results", home=tmp_path / "home", python=python,
+        entry=tmp_path / "work" / entry,
+    )  # fmt: skip
+
+
+def read(tmp_path: Path, *lines: object, end: str = "\n") -> Report:
+    text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
+    (places(tmp_path).results / FILE).write_text(text.removesuffix("\n") + end if text else "")
+    return TOOL.read(REQUEST, places(tmp_path))
+
+
+def result(name: str, outcome: str = "passed", **more: object) -> dict[str, object]:
+    return {"kind": "result", "test": name, "outcome": outcome, "ms": 5, "counts": [1, 0, 0]} | more
+
+
+START, COLLECTED, END = {"kind": "start", "test": "a"}, {"kind": "collected", "count": 2}, {"kind": "end", "status": 0}
+
+
+def test_a_whole_report_is_finished(tmp_path: Path) -> None:
+    report = read(tmp_path, COLLECTED, START, result("a"), result("b", "failed", message="no"), END)
+
+    assert [(r.name, r.outcome, r.message) for r in report.results] == [
+        ("a", Outcome.PASSED, ""), ("b", Outcome.FAILED, "no"),
+    ]  # fmt: skip
+    assert (report.finished, report.planned, report.running, report.broken) == (True, 2, None, "")
+
+
+def test_the_last_outcome_of_a_test_counts(tmp_path: Path) -> None:
+    report = read(tmp_path, result("a", "failed"), result("a", "passed"), END)
+
+    assert [r.outcome for r in report.results] == [Outcome.PASSED]
+
+
+def test_a_report_cut_in_a_line_is_unfinished_and_not_broken(tmp_path: Path) -> None:
+    report = read(tmp_path, result("a"), {"kind": "start", "test": "b"}, '{"kind": "res', end="")
+
+    assert (report.finished, report.running, report.broken, len(report.results)) == (False, "b", "", 1)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "no json", "[]", "1", "null", "{}", '{"kind": "other"}', '{"kind": "start", "test": 5}',
+        '{"kind": "collected", "count": -1}', '{"kind": "collected", "count": "many"}',
+        '{"kind": "result", "test": "a", "outcome": "splendid"}', '{"kind": "result", "test": "a"}',
+        '{"kind": "result", "test": ["a"], "outcome": "passed"}', "[" * 100_000, "\x00",
+    ],
+)  # fmt: skip
+def test_a_line_that_is_not_the_plugins_breaks_the_report(tmp_path: Path, line: str) -> None:
+    report = read(tmp_path, result("a"), line, result("b"), END)
+
+    assert FILE in report.broken
+    assert not report.finished
+    assert [r.name for r in report.results] == ["a"]
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_a_report_of_some_kind(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    here = places(Path(tmp_path_factory.mktemp("any")))
+    (here.results / FILE).write_bytes(data)
+
+    report = TOOL.read(REQUEST, here)
+    summary = TOOL.progress(here)
+
+    assert not report.finished
+    assert summary.total >= 0
+
+
+def test_a_missing_report_is_broken_and_progress_unknown(tmp_path: Path) -> None:
+    assert "cannot be read" in TOOL.read(REQUEST, places(tmp_path)).broken
+    assert TOOL.progress(places(tmp_path)) == Summary(total=0, passed=0, failed=0, skipped=0)
+
+
+def test_a_link_a_folder_or_a_pipe_in_its_place_is_broken(tmp_path: Path) -> None:
+    path = places(tmp_path).results / FILE
+    for make in (lambda: path.symlink_to("/etc/passwd"), lambda: os.mkfifo(path), path.mkdir):
+        make()
+        assert TOOL.read(REQUEST, places(tmp_path)).broken
+        path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def test_a_line_without_end_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest_tool, "LONGEST_LINE", 1000)
+
+    assert "a line of more than 1000 bytes" in read(tmp_path, result("a", message="x" * 2000), END).broken
+
+
+def test_too_many_tests_break_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest_tool, "MOST_TESTS", 3)
+
+    report = read(tmp_path, *(result(str(n)) for n in range(5)), END)
+
+    assert len(report.results) == 3
+    assert "more than 3 tests" in report.broken
+
+
+def test_all_texts_together_have_a_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest_tool, "TEXT_BUDGET", 5000)
+
+    report = read(tmp_path, *(result(str(n), "failed", message="m" * 400, trace="t" * 2000) for n in range(5)), END)
+
+    assert [len(r.trace) for r in report.results] == [2000, 2000, 0, 0, 0]
+    assert [len(r.message) for r in report.results] == [400, 400, 200, 200, 200]
+
+
+def test_texts_are_made_fit_for_the_database_and_the_terminal(tmp_path: Path) -> None:
+    name = "a\x00\ud800" + "x" * 600
+
+    report = read(tmp_path, result(name, "failed", message="\x1b[31mred\x1b[0m\x00", trace="\ud800"), result("b"), END)
+
+    (first, second) = report.results
+    assert second.name == "b"
+    assert len(first.name) <= 500
+    assert (first.message, first.trace) == ("red\N{REPLACEMENT CHARACTER}", "?")
+    first.name.encode()
+
+
+def test_names_that_differ_after_the_cut_stay_two_tests(tmp_path: Path) -> None:
+    report = read(tmp_path, result("x" * 600 + "1"), result("x" * 600 + "2"), END)
+
+    assert len({r.name for r in report.results}) == 2
+
+
+@pytest.mark.parametrize(("ms", "expected"), [(5, 5), (-5, 0), (10**30, 2**31 - 1), ("5", 0), (None, 0), (1.5, 0)])
+def test_a_duration_is_a_number_that_fits(tmp_path: Path, ms: object, expected: int) -> None:
+    assert read(tmp_path, result("a", ms=ms), END).results[0].duration_ms == expected
+
+
+@pytest.mark.parametrize("at", [None, "now", -1, 1e300, 0])
+def test_a_time_that_is_none_is_left_out(tmp_path: Path, at: object) -> None:
+    assert read(tmp_path, result("a", at=at), END).results[0].executed_at is None
+
+
+def test_progress_needs_the_ends_of_the_file_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest_tool, "LARGEST_TAIL", 300)
+    read(
+        tmp_path,
+        {"kind": "collected", "count": 90},
+        *(result(str(n), counts=[n, 1, 2]) for n in range(60)),
+        '{"half',
+        end="",
+    )
+
+    assert TOOL.progress(places(tmp_path)) == Summary(total=90, passed=59, failed=1, skipped=2)
+
+
+def test_pytest_without_an_environment_of_its_own_is_a_mistake_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="virtual environment"):
+        TOOL.command(REQUEST, places(tmp_path, python=None))
+
+
+def test_the_command_closes_the_search_for_settings_where_the_content_has_none(tmp_path: Path) -> None:
+    here = places(tmp_path)
+
+    command = TOOL.command(REQUEST, here)
+
+    assert command.cwd == here.work
+    assert command.argv[:3] == ("/v/bin/python", "-u", str(pytest_tool.PLUGIN))
+    assert command.argv[3:] == (
+        "-c",
+        "/dev/null",
+        f"--rootdir={here.work}",
+        f"--confcutdir={here.work}",
+        str(here.entry),
+    )
+
+
+def test_the_command_runs_where_the_settings_of_the_content_are(tmp_path: Path) -> None:
+    here = places(tmp_path, entry="service/tests")
+    here.entry.mkdir(parents=True)
+    (here.work / "service" / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+
+    command = TOOL.command(REQUEST, here)
+
+    assert command.cwd == here.work / "service"
+    assert command.argv[3:] == (str(here.entry),)
