@@ -72,7 +72,7 @@ class Mask:
         forms = {form for value in values for form in _forms(value)}
         self._anywhere = tuple(sorted(form for form, alone in forms if not alone))
         self._alone = tuple(sorted(form for form, alone in forms if alone))
-        self.reach = 1 + max((len(form) for form, _ in forms), default=0)
+        self.reach = max((len(form) for form, _ in forms), default=0)
         """Bytes around a position that decide whether it is masked."""
 
     def __bool__(self) -> bool:

@@ -51,7 +51,8 @@ SETTINGS = {
     "log_line_prefix": "%m [%p] ",
     "autovacuum_naptime": "15s",
 }
-FORGETFUL = {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
+FORGETFUL = {"fsync": "off", "full_page_writes": "off"}
+"""A commit survives the death of the server all the same, only not that of the machine."""
 _PLAIN = re.compile(r"[A-Za-z0-9_./-]+")
 
 
@@ -228,7 +229,6 @@ class Cluster:
 
     def _launch(self, record: Record) -> None:
         data, person = Path(record.data), runner()
-        _forget_foreign(data)
         if self.log.exists() and self.log.stat().st_size > LARGEST_LOG:
             self.log.replace(self.log.with_suffix(".log.1"))
         settings = {"unix_socket_directories": record.sockets} | ({} if self._durable else FORGETFUL)
@@ -236,6 +236,7 @@ class Cluster:
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
         with _held(data.with_name("server.lock")) as lock, self.log.open("ab") as log:
+            _forget_stale(record)
             # The shell ends at once, so that the server is nobody's child; its streams go to the log.
             subprocess.run(
                 ["/bin/sh", "-c", '"$@" >&2 &', "sh", *command],
@@ -364,11 +365,15 @@ def _postmaster(data: Path) -> int | None:
     return pid if os.fsencode(data) in words else None
 
 
-def _forget_foreign(data: Path) -> None:
-    """Remove a stale pid file whose number belongs to another program now: PostgreSQL would refuse to start."""
-    pid = _pid_file(data)
-    if pid is not None and Path(f"/proc/{pid}").exists() and _postmaster(data) is None:
-        (data / "postmaster.pid").unlink(missing_ok=True)
+def _forget_stale(record: Record) -> None:
+    """Remove the pid file and the socket of a server that is gone; called with the lock, so that none can live.
+
+    PostgreSQL itself would refuse to start where the number belongs to another process by now, or to a zombie.
+    """
+    data, sockets = Path(record.data), Path(record.sockets)
+    if _postmaster(data) is None:
+        for stale in (data / "postmaster.pid", *sockets.glob(f".s.PGSQL.{PORT}*")):
+            stale.unlink(missing_ok=True)
 
 
 def _stop(data: Path) -> None:

@@ -130,6 +130,12 @@ UPDATE queue SET state = 'waiting', node = NULL, admitted_at = NULL, nominated =
     shape = :shape
 WHERE execution_id = :execution_id
 """)
+_BACK = text("""
+UPDATE test_executions SET phase = 'waiting'
+WHERE execution_id = :execution_id AND status = 'queued' AND phase = 'admitted'
+""")
+"""A run that never started; one that ran is in backoff by now."""
+
 _HOSTED = text("SELECT EXISTS (SELECT FROM queue WHERE execution_id = :execution_id AND host = :worker)")
 _HOST = text("UPDATE queue SET host = :worker WHERE execution_id = :execution_id")
 
@@ -142,7 +148,7 @@ WITH me AS (
     FROM queue q JOIN pools p ON p.name = q.pool WHERE q.execution_id = :execution_id AND q.state = 'waiting'
 )
 SELECT me.reason, me.alive, me.not_before IS NOT NULL AND me.not_before > me.now AS resting,
-    count(*) AS total,
+    count(q.execution_id) AS total,
     count(*) FILTER (WHERE CASE
         WHEN me.fifo THEN q.seq < me.seq
         WHEN me.enqueued_at <= me.since THEN q.enqueued_at <= me.since AND q.seq < me.seq
@@ -210,16 +216,16 @@ def run_pass(conn: Connection, pool: PoolName, *, blocking: bool = False) -> Pas
         if known.lost:
             given_back += gate_write.give_back(conn, known.lost)
             known = gate_read.facts(conn, pool)
-        started = _decide(conn, known)
+        started, more = _decide(conn, known)
         admitted += started
-        if len(started) < gate_read.OF_A_SHAPE or len(started) >= known.room:
+        if not more or len(started) >= known.room:
             break
     gate_write.tell(conn, admitted)
     return PassOutcome(admitted=tuple(admitted), given_back=given_back)
 
 
-def _decide(conn: Connection, known: Facts) -> list[Admitted]:
-    """Read, plan and write once."""
+def _decide(conn: Connection, known: Facts) -> tuple[list[Admitted], bool]:
+    """Read, plan and write once; return who started, and whether there may be more."""
     found = gate_read.waiting(conn, known)
     if known.several:
         ours = gate_locks.try_owners(conn, found.owners())
@@ -227,7 +233,7 @@ def _decide(conn: Connection, known: Facts) -> list[Admitted]:
     decisions = plan(gate_read.state(conn, known, found), known.now)
     started = gate_write.admit(conn, [d for d in decisions if isinstance(d, Admit)], known.now)
     gate_write.explain(conn, [d for d in decisions if isinstance(d, Wait)], known, found)
-    return started
+    return started, found.more({run.execution_id for run in started})
 
 
 def release(conn: Connection, execution_id: ExecutionId, epoch: int) -> bool:
@@ -261,6 +267,7 @@ def requeue(
             "shape": shape_digest((row.user_id, row.team_id), shape),
         },
     )
+    conn.execute(_BACK, {"execution_id": execution_id})
     return True
 
 

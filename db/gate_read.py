@@ -4,7 +4,7 @@ Of each shape the first few rows (by a loose scan of idx_queue_shape, shapes of 
 and the newest that nobody has looked at yet; once a second also the first rows of the order, to write their positions.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +22,8 @@ from scheduler.state import Limits, Owner, Queued, Running, State, Strategy
 
 SHAPES = 500
 """Different shapes that one pass looks at."""
-OF_A_SHAPE = 32
+ROWS = 128
+"""Rows to read of all shapes together, at least one of each: of those that start, the next round reads more."""
 OLDEST = 100
 NEWEST = 16
 FRONT = 500
@@ -57,10 +58,12 @@ WITH RECURSIVE shapes AS (
 """
 """Each step jumps to the next shape by the index; the LIMIT of the reader ends the jumping."""
 
-_HEADS = text(f"""{_SHAPES}
-SELECT first.* FROM (SELECT * FROM shapes LIMIT :shapes) AS s CROSS JOIN LATERAL (
+_HEADS = text(f"""{_SHAPES}, found AS MATERIALIZED (SELECT * FROM shapes LIMIT :shapes)
+SELECT first.*, least(:room, :rows / (SELECT count(*) FROM found) + 1) AS most
+FROM found AS s CROSS JOIN LATERAL (
     SELECT {COLUMNS} FROM queue
-    WHERE {_STARTABLE} AND priority = s.priority AND shape = s.shape ORDER BY seq LIMIT :of_a_shape
+    WHERE {_STARTABLE} AND priority = s.priority AND shape = s.shape
+    ORDER BY seq LIMIT (SELECT least(:room, :rows / count(*) + 1) FROM found)
 ) AS first
 """)  # noqa: S608  only our own text
 _OWNERS = text(f"""{_SHAPES}
@@ -70,11 +73,12 @@ SELECT DISTINCT first.user_id, first.team_id FROM (SELECT * FROM shapes LIMIT :s
 ) AS first WHERE (SELECT count(*) > 1 FROM pools)
 """)  # noqa: S608
 _ENDS = text(f"""
-(SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq LIMIT :oldest)
+(SELECT * FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq LIMIT :oldest) AS o
+    WHERE enqueued_at <= :since)
 UNION ALL
 (SELECT * FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq DESC LIMIT :newest) AS n WHERE reason = '')
 """)  # noqa: S608
-"""The oldest, since ageing may put them first, and the newest that no pass has given a reason yet."""
+"""The oldest where they are aged, which puts them first, and the newest that no pass has given a reason yet."""
 
 _FRONT = text(f"""
 (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq LIMIT :front)
@@ -121,6 +125,8 @@ class Waiting:
 
     runs: dict[ExecutionId, Queued] = field(default_factory=dict)
     notes: dict[ExecutionId, Noted] = field(default_factory=dict)
+    cut: list[list[ExecutionId]] = field(default_factory=list)
+    """Of each shape of which there may be more, the runs that were read."""
 
     def add(self, rows: Iterable[Row[Any]]) -> None:
         """Add rows; the same row again changes nothing."""
@@ -129,6 +135,18 @@ class Waiting:
                 run = queued(row)
                 self.runs[run.execution_id] = run
                 self.notes[run.execution_id] = noted(row)
+
+    def add_heads(self, rows: Sequence[Row[Any]]) -> None:
+        """Add the first rows of each shape."""
+        self.add(rows)
+        shapes: dict[tuple[int, int], list[ExecutionId]] = {}
+        for row in rows:
+            shapes.setdefault((row.priority, row.shape), []).append(row.execution_id)
+        self.cut = [runs for runs in shapes.values() if len(runs) == rows[0].most]
+
+    def more(self, started: Collection[ExecutionId]) -> bool:
+        """Return whether all that was read of some shape has started, so that there may be more to start."""
+        return any(all(run in started for run in runs) for runs in self.cut)
 
     def keep(self, wanted: Callable[[Queued], bool]) -> None:
         """Leave out what this pass may not decide."""
@@ -162,9 +180,10 @@ def waiting(conn: Connection, known: Facts) -> Waiting:
     found = Waiting()
     here = {"pool": known.pool, "now": known.now}
     if known.room:
-        most = min(known.room, OF_A_SHAPE)
-        found.add(conn.execute(_HEADS, {**here, "shapes": SHAPES, "of_a_shape": most}))
-    found.add(conn.execute(_ENDS, {**here, "oldest": OLDEST if known.room else 0, "newest": NEWEST}))
+        found.add_heads(conn.execute(_HEADS, {**here, "shapes": SHAPES, "room": known.room, "rows": ROWS}).all())
+    since = known.now - known.limits.ageing_limit
+    oldest = OLDEST if known.room else 0
+    found.add(conn.execute(_ENDS, {**here, "since": since, "oldest": oldest, "newest": NEWEST}))
     if known.annotate:
         found.add(conn.execute(_FRONT, {**here, "front": FRONT}))
     return found

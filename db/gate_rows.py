@@ -16,7 +16,7 @@ from model.resources import Resources
 from scheduler.plan import Admit, Wait
 from scheduler.state import NO_CONSTRAINTS, Constraints, Queued, Running, Shape
 
-COLUMNS = """execution_id, seq, priority, enqueued_at, not_before, user_id, team_id, cpu_milli, memory_bytes,
+COLUMNS = """execution_id, seq, priority, shape, enqueued_at, not_before, user_id, team_id, cpu_milli, memory_bytes,
     ephemeral_bytes, gpu, CAST(constraints AS text) AS constraints, nominated, reason, position,
     decision ->> 'code' AS code"""
 """Of a waiting row: what is decided on, and what was last written about it."""
@@ -43,7 +43,7 @@ def queued(row: Row[Any]) -> Queued:
         enqueued_at=row.enqueued_at,
         user_id=UserId(row.user_id),
         team_id=None if row.team_id is None else TeamId(row.team_id),
-        shape=Shape(_resources(row), constraints_of(row.constraints)),
+        shape=_shape(row.cpu_milli, row.memory_bytes, row.ephemeral_bytes, row.gpu, row.constraints),
         not_before=row.not_before,
         nominated=None if row.nominated is None else NodeName(row.nominated),
     )
@@ -80,7 +80,7 @@ def constraints_text(constraints: Constraints) -> str:
 
 def shape_digest(owner: tuple[UUID, UUID | None], shape: Shape) -> int:
     """Return a number that is the same for runs that are decided alike, and for no others but by rare accident."""
-    r, c = shape
+    r, c = shape.resources, shape.constraints
     selector, avoid = sorted(c.node_selector), sorted(c.avoid)
     parts = (str(owner[0]), str(owner[1]), r.cpu_milli, r.memory_bytes, r.ephemeral_bytes, r.gpu, selector, avoid)
     rest = constraints_text(Constraints(tolerations=c.tolerations, affinity=c.affinity))
@@ -108,6 +108,12 @@ def wait_record(decision: Wait, now: datetime) -> str:
     """Return the decision record of a run that waits: since when for this reason, and for whom."""
     blocked_by = [str(run) for run in decision.blocked_by]
     return json.dumps({"code": decision.reason.code, "at": now.isoformat(), "blocked_by": blocked_by})
+
+
+@lru_cache(maxsize=4096)
+def _shape(cpu_milli: int, memory_bytes: int, ephemeral_bytes: int, gpu: int, constraints: str) -> Shape:
+    amounts = Resources(cpu_milli=cpu_milli, memory_bytes=memory_bytes, ephemeral_bytes=ephemeral_bytes, gpu=gpu)
+    return Shape(amounts, constraints_of(constraints))
 
 
 def _resources(row: Row[Any]) -> Resources:

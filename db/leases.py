@@ -4,6 +4,7 @@ An expired lease frees no place: it lets another worker take the run over, under
 changes nothing more. After a restart of the server nothing expires for one ttl, since nobody could renew.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import UUID
@@ -32,6 +33,7 @@ JOIN test_executions e ON e.execution_id = q.execution_id
 LEFT JOIN leases l ON l.execution_id = q.execution_id
 WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_timestamp()
     AND (l.execution_id IS NULL OR l.expires_at = to_timestamp(0)
+        OR (:resume AND l.holder = me.worker_id AND q.execution_id <> ALL(CAST(:known AS uuid[])))
         OR (l.expires_at < clock_timestamp() AND pg_postmaster_start_time() < clock_timestamp() - :ttl))
     AND NOT EXISTS (
         SELECT FROM workers host
@@ -48,12 +50,14 @@ INSERT INTO leases AS l (execution_id, epoch, holder, acquired_at, expires_at)
 SELECT execution_id, epoch, :worker, clock_timestamp(), clock_timestamp() + :ttl
 FROM unnest(CAST(:ids AS uuid[]), CAST(:epochs AS int[])) AS free (execution_id, epoch) ORDER BY execution_id
 ON CONFLICT (execution_id) DO UPDATE SET
-    epoch = excluded.epoch + 1, holder = excluded.holder,
-    acquired_at = excluded.acquired_at, expires_at = excluded.expires_at
-WHERE l.expires_at < clock_timestamp()
+    epoch = CASE WHEN l.holder = excluded.holder AND l.expires_at >= clock_timestamp()
+        THEN l.epoch ELSE excluded.epoch + 1 END,
+    holder = excluded.holder, acquired_at = excluded.acquired_at, expires_at = excluded.expires_at
+WHERE l.expires_at < clock_timestamp() OR (:resume AND l.holder = excluded.holder)
 RETURNING l.execution_id, l.epoch
 """)
-"""The snapshot of the search may be older than the locks, so the lease itself decides. A conflict is a takeover."""
+"""The snapshot of the search may be older than the locks, so the lease itself decides. A conflict is a takeover, unless
+the lease is our own and still good."""
 
 _FENCE = text("""
 WITH taken AS (
@@ -81,16 +85,24 @@ SELECT EXISTS (
 """)
 
 
-def claim(conn: Connection, worker: WorkerId, ttl: timedelta, limit: int = 10) -> list[Claimed]:
+def claim(
+    conn: Connection,
+    worker: WorkerId,
+    ttl: timedelta,
+    limit: int = 10,
+    known: Collection[ExecutionId] | None = None,
+) -> list[Claimed]:
     """Take up admitted runs of the worker's pool that nobody carries, most important first.
 
-    A run whose flow already waits in another live worker is left to that one.
+    A run whose flow already waits in another live worker is left to that one. `known` are the runs that the caller
+    carries: with it, what it holds without knowing (the answer to an earlier claim was lost) is returned once more.
     """
-    found = conn.execute(_FREE, {"worker": worker, "ttl": ttl, "limit": limit}).all()
+    own = {"resume": known is not None, "worker": worker, "ttl": ttl}
+    found = conn.execute(_FREE, {**own, "known": list(known or ()), "limit": limit}).all()
     if not found:
         return []
     wanted = {"ids": [row.execution_id for row in found], "epochs": [row.epoch for row in found]}
-    taken = conn.execute(_TAKE, {"worker": worker, "ttl": ttl, **wanted})
+    taken = conn.execute(_TAKE, {**own, **wanted})
     epochs: dict[UUID, int] = {row.execution_id: row.epoch for row in taken}
     claimed = [_claimed(row, epochs[row.execution_id]) for row in found if row.execution_id in epochs]
     over = [run for run in claimed if run.taken_over]

@@ -1,5 +1,6 @@
 """Bring a database to the tables of this version, or back to those of an earlier one."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,6 +18,8 @@ from db.errors import UnavailableError
 MIGRATIONS = Path(__file__).parent / "migrations"
 NEWEST = "head"
 NOTHING = "base"
+_ONE_AT_A_TIME = threading.Lock()
+"""Alembic keeps the migration under way in a variable of the whole process."""
 
 
 def upgrade(url: str, revision: str = NEWEST) -> None:
@@ -44,7 +47,7 @@ def _config(url: str) -> Iterator[Config]:
     config.set_main_option("path_separator", "os")
     engine = create_engine(address(url), poolclass=NullPool, connect_args={"connect_timeout": CONNECT_SECONDS})
     try:
-        with engine.connect() as connection:
+        with _ONE_AT_A_TIME, engine.connect() as connection:
             config.attributes["connection"] = connection
             yield config
     except DBAPIError as exc:

@@ -71,7 +71,8 @@ def names(conn: Connection) -> list[PoolName]:
 def update_pool(conn: Connection, name: PoolName, change: PoolChange) -> Pool:
     """Change settings, and return them all. Raises: NotFoundError; ValueError for a setting that cannot be."""
     given = {f.name: getattr(change, f.name) for f in fields(change) if getattr(change, f.name) is not None}
-    statement = update(P).where(P.name == name).values(**given, version=P.version + 1).returning(P)
+    again = {"version": P.version + 1, "annotated_at": None}  # the next pass writes all reasons anew
+    statement = update(P).where(P.name == name).values(**given, **again).returning(P)
     row = conn.execute(statement).one_or_none()
     if row is None:
         raise NotFoundError("pool", name)

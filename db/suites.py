@@ -161,7 +161,7 @@ def take_orphans(conn: Connection, worker: str) -> list[tuple[SuiteRunId, UUID]]
     return [(SuiteRunId(row.suite_run_id), row.flow_run_id) for row in conn.execute(taken.returning(S))]
 
 
-def _ids(conn: Connection, query: Select[UUID], limit: int) -> list[SuiteRunId]:
+def _ids(conn: Connection, query: Select[Any], limit: int) -> list[SuiteRunId]:
     found: Iterable[UUID] = conn.execute(query.order_by(S.submitted_at, S.suite_run_id).limit(limit)).scalars()
     return [SuiteRunId(suite_run_id) for suite_run_id in found]
 

@@ -17,6 +17,7 @@ from executors.pytest_tool import REQUIREMENTS as PYTEST_REQUIREMENTS
 from executors.registry import tool_for
 from executors.tool import Places
 from model.execution import Reason, Status, Verdict
+from model.ids import PoolName
 from model.request import TestRequest, TestType
 from orchestrator.lifecycle import Begun
 
@@ -72,7 +73,7 @@ def launch(here: "House", begun: Begun, folder: Path) -> Started:
     return Started(handle=processes.launch(spec), places=places, mask=mask)
 
 
-def pass_gate(conn: Connection, pool: str) -> None:
+def pass_gate(conn: Connection, pool: PoolName) -> None:
     """Try one pass of the gate, now that something changed."""
     gate.run_pass(conn, pool)
 

@@ -42,7 +42,7 @@ class Mirror:
         for suite_run_id in await self._here.db.run(lambda conn: suites.unmirrored(conn, BATCH)):
             await self.create_suite(suite_run_id)
         for execution_id in await self._here.db.run(lambda conn: executions.unmirrored(conn, HEAD, BATCH)):
-            await self.create(execution_id, state=self.queued())
+            await self._create(execution_id, self.queued())
 
     def queued(self) -> State[None]:
         """Return the state of a run that waits in our queue."""
@@ -54,7 +54,15 @@ class Mirror:
         )
 
     async def create(self, execution_id: ExecutionId, *, state: State[None]) -> FlowRun:
-        """Make the flow run of an execution in the given state, and write it into our row."""
+        """Make the flow run of an execution, or find it made, and bring it to the given state."""
+        flow_run = await self._create(execution_id, state)
+        if flow_run.state is None or flow_run.state.name != state.name:
+            await self._client.set_flow_run_state(flow_run.id, state, force=True)
+            return await self._client.read_flow_run(flow_run.id)
+        return flow_run
+
+    async def _create(self, execution_id: ExecutionId, state: State[None]) -> FlowRun:
+        """Make the flow run and write it into our row. One that was made before keeps its state: it may be running."""
         name = await self._here.db.run(lambda conn: _title(conn, execution_id))
         deployment = await self.deployment(TEST_DEPLOYMENT)
         flow_run = await self._client.create_flow_run_from_deployment(
@@ -65,7 +73,7 @@ class Mirror:
             idempotency_key=str(execution_id),
         )
         await self._here.db.run(lambda conn: executions.link_flow_run(conn, execution_id, flow_run.id))
-        return await self._in_state(flow_run, state)
+        return flow_run
 
     async def create_suite(self, suite_run_id: SuiteRunId) -> None:
         """Make the flow run of a suite run; it starts at once, since a suite holds no place."""
@@ -98,13 +106,6 @@ class Mirror:
     def forget_deployments(self) -> None:
         """Read the deployments anew: they may have been made again."""
         self._deployments.clear()
-
-    async def _in_state(self, flow_run: FlowRun, wanted: State[None]) -> FlowRun:
-        """Bring a flow run that was made before, and so kept its state, to the wanted one."""
-        if flow_run.state is None or flow_run.state.name != wanted.name:
-            await self._client.set_flow_run_state(flow_run.id, wanted, force=True)
-            return await self._client.read_flow_run(flow_run.id)
-        return flow_run
 
 
 def _title(conn: Connection, execution_id: ExecutionId) -> str:

@@ -20,7 +20,7 @@ class Settings:
     `lease`: how long a run stays this worker's after its last sign of life; short means quick take-over, long means
     that a stall is forgiven. `prefect_limit`: Prefect-started runs taken up at once. What the gate admitted is not
     counted, or runs that wait would keep out runs that may start. `cpu_share`: part of this machine's CPU and memory
-    that tests may use. `allowed_hosts`: private hosts that git content may come from (decision 19).
+    that tests may use. `api_url`: where people reach our API, for links. `allowed_hosts`: private hosts that git content may come from (decision 19).
     """
 
     database_url: str
@@ -31,6 +31,7 @@ class Settings:
     gate_interval: float = 1.0
     prefect_limit: int = 500
     cpu_share: float = 1.0
+    api_url: str = ""
     allowed_hosts: frozenset[str] = frozenset()
 
 
@@ -44,5 +45,6 @@ def from_environment() -> Settings:
         pool=PoolName(env.get("ASSAY_POOL", "default")),
         lease=timedelta(seconds=float(env.get("ASSAY_LEASE_SECONDS", "20"))),
         cpu_share=float(env.get("ASSAY_MACHINE_SHARE", "1.0")),
+        api_url=env.get("ASSAY_URL", ""),
         allowed_hosts=frozenset(filter(None, env.get("ASSAY_ALLOWED_HOSTS", "").split(","))),
     )

@@ -14,7 +14,7 @@ from prefect.exceptions import Abort
 from cluster.local import processes
 from db import executions
 from executors.registry import tool_for
-from flows import launching, windows
+from flows import doors, launching, windows
 from flows.house import House, house
 from flows.places import news
 from model.execution import Phase, Reason, Status, Verdict
@@ -22,6 +22,7 @@ from model.result import Result
 from model.verdict import Ending, How, has_report, judge, whole_result
 from orchestrator import lifecycle
 from orchestrator.lifecycle import Begun, Finished, Place, Superseded
+from reports.markdown import verdict_words
 
 PULSE = 1.0
 """Seconds between two looks at a running test: its log, its progress, its sign of life."""
@@ -59,6 +60,7 @@ async def launch(place: Place) -> Attempt:
     begun = await here.db.run_patiently(lambda conn: lifecycle.begin(conn, place))
     if isinstance(begun, Superseded):
         raise superseded()
+    doors.say(f"attempt {begun.number} of {begun.name!r} on {place.node}")
     attempt = Attempt(begun, here.settings.state / "runs" / str(place.execution_id) / str(begun.number))
     try:
         attempt.started = await here.in_thread(launching.launch, here, begun, attempt.folder)
@@ -108,6 +110,7 @@ async def record(attempt: Attempt) -> Attempt:
     if isinstance(step, Superseded):
         raise superseded()
     await here.db.run_patiently(lambda conn: launching.pass_gate(conn, here.settings.pool))
+    doors.say(f"attempt {finished.number}: {verdict_words(finished.verdict)} {finished.verdict.detail}".rstrip())
     await windows.show(attempt.begun, finished, step)
     return attempt
 

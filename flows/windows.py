@@ -18,6 +18,7 @@ from prefect.context import get_run_context
 from prefect.exceptions import MissingContextError
 
 from cluster.local.processes import Usage
+from flows.house import house
 from model.ids import short
 from model.result import Summary
 from orchestrator.lifecycle import Begun, Finished, Next, counts
@@ -94,7 +95,16 @@ async def show(begun: Begun, finished: Finished, step: Next) -> None:
     if table:
         await _try(acreate_table_artifact(table, key=f"results-{suffix}", description=f"attempt {finished.number}"))
     text = summary_text(begun.name, begun.place.execution_id, finished.number, finished.verdict, finished.results)
+    text += _links(begun)
     await _try(acreate_markdown_artifact(text, key=f"summary-{suffix}", description=_next_words(step)))
+
+
+def _links(begun: Begun) -> str:
+    base = house().settings.api_url
+    if not base:
+        return ""
+    run = f"{base}/api/v1/tests/{begun.place.execution_id}"
+    return f"\n[log]({run}/logs) · [results]({run}/results) · [JUnit]({run}/results?format=junit)\n"
 
 
 def _next_words(step: Next) -> str:

@@ -48,6 +48,7 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._flows: dict[str, Flow[..., Any]] = {}
+        self._loading = asyncio.Lock()
         self._services: Services | None = None
 
     async def start(
@@ -140,9 +141,10 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
 
     async def _flow(self, entrypoint: str) -> Flow[..., Any]:
         """Load a flow once; module entrypoints only, so nothing is downloaded and no folder is changed."""
-        if entrypoint not in self._flows:
-            self._flows[entrypoint] = await asyncio.to_thread(load_flow_from_entrypoint, entrypoint)
-        return self._flows[entrypoint]
+        async with self._loading:  # else many runs that come at once would load it at once, each in a thread
+            if entrypoint not in self._flows:
+                self._flows[entrypoint] = await asyncio.to_thread(load_flow_from_entrypoint, entrypoint)
+            return self._flows[entrypoint]
 
 
 def refuse(deployment: DeploymentResponse) -> str | None:

@@ -16,7 +16,7 @@ The rules, in the order in which they are looked at:
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from heapq import heapify, heappop, heappush
+from heapq import heappop, heappush
 from typing import TypeAlias
 
 from model.ids import ExecutionId, NodeName
@@ -102,21 +102,21 @@ class Outcome:
     kept: dict[ExecutionId, NodeName] = field(default_factory=dict)
     stop: Reason | None = None
 
-    def reason(self, run: Queued, now: datetime) -> Reason:
+    def reason(self, run: Queued, line: Line, now: datetime) -> Reason:
         """Return why a run that was not admitted waits."""
         if not due(run, now) and run.not_before is not None:
             return backoff(run.not_before)
-        reason = self.blocked.get(run.line) or self.stop
+        reason = self.blocked.get(line) or self.stop
         if reason is None:
-            msg = f"run {run.execution_id} of line {run.line} was never looked at"
+            msg = f"run {run.execution_id} was never looked at"
             raise ValueError(msg)
         return reason
 
-    def blocked_by(self, run: Queued, reason: Reason) -> tuple[ExecutionId, ...]:
-        """Return the runs for which is kept free what `run` would need."""
+    def blocked_by(self, line: Line, reason: Reason) -> tuple[ExecutionId, ...]:
+        """Return the runs for which is kept free what those of a line would need."""
         if reason.code is not Code.RESERVED:
             return ()
-        return self.blockers.get(run.line, tuple(self.kept))
+        return self.blockers.get(line, tuple(self.kept))
 
 
 def plan(state: State, now: datetime) -> list[Decision]:
@@ -131,7 +131,17 @@ def plan(state: State, now: datetime) -> list[Decision]:
             continue
         startable = due(run, now)
         position += startable
-        decisions.append(_wait(run, outcome, now, position if startable else None))
+        line = state.line_of[run.execution_id]
+        reason = outcome.reason(run, line, now)
+        decisions.append(
+            Wait(
+                run=run,
+                reason=reason,
+                position=position if startable else None,
+                blocked_by=outcome.blocked_by(line, reason),
+                nominated=outcome.kept.get(run.execution_id),
+            )
+        )
     return decisions
 
 
@@ -195,14 +205,13 @@ class _Walk:
         self.room = self.fleet
         """The fleet less what is kept free; the same one as long as nothing is."""
         self.heap: list[tuple[Rank, Line, int]] = []
-        for line in state.lines:
+        for line in state.lines.values():
             self._queue_next(line, 0)
-        heapify(self.heap)
 
     def step(self) -> None:
         """Decide for the first run of the order that is left, or for all of its line."""
         _, line, index = heappop(self.heap)
-        run = self.state.lines[line][index]
+        run = line.runs[index]
         reason = self.outcome.blocked.get(line) or self._try(run)
         if reason is None:
             self._queue_next(line, index + 1)
@@ -216,7 +225,7 @@ class _Walk:
     def _queue_next(self, line: Line, index: int) -> None:
         """Put the next run of a line that could start on the heap; of a line that waits, only an aged one."""
         limits, now = self.state.limits, self.now
-        runs = self.state.lines[line]
+        runs = line.runs
         while index < len(runs) and not due(runs[index], now):
             index += 1
         if index == len(runs) or (line in self.outcome.blocked and not aged(runs[index], limits, now)):
@@ -271,17 +280,6 @@ class _Walk:
 
 def _admit(run: Queued, placed: Placed) -> Admit:
     return Admit(run=run, node=placed[0].node, candidates=tuple(score.node for score in placed), scores=placed)
-
-
-def _wait(run: Queued, outcome: Outcome, now: datetime, position: int | None) -> Wait:
-    reason = outcome.reason(run, now)
-    return Wait(
-        run=run,
-        reason=reason,
-        position=position,
-        blocked_by=outcome.blocked_by(run, reason),
-        nominated=outcome.kept.get(run.execution_id),
-    )
 
 
 def _running(run: Queued, node: NodeName) -> Running:

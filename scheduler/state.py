@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 from types import MappingProxyType
-from typing import NamedTuple
 from uuid import UUID
 
 from model.config import Affinity, Toleration
@@ -45,20 +44,19 @@ class Constraints:
 NO_CONSTRAINTS = Constraints()
 
 
-class Shape(NamedTuple):
-    """All that placement looks at: runs of one shape fit, or do not fit, alike."""
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """All that placement looks at: runs of one shape fit, or do not fit, alike. Its hash is computed once."""
 
     resources: Resources
     constraints: Constraints = NO_CONSTRAINTS
+    _hash: int = field(init=False, repr=False, compare=False)
 
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_hash", hash((self.resources, self.constraints)))
 
-class Line(NamedTuple):
-    """Runs that are decided alike: the first that must wait makes all behind it wait."""
-
-    priority: int
-    user_id: UserId
-    team_id: TeamId | None
-    shape: Shape
+    def __hash__(self) -> int:
+        return self._hash
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,10 +73,12 @@ class Queued:
     not_before: datetime | None = None
     nominated: NodeName | None = None
 
-    @property
-    def line(self) -> Line:
-        """The runs that this one is decided with."""
-        return Line(self.priority, self.user_id, self.team_id, self.shape)
+
+@dataclass(slots=True, eq=False)
+class Line:
+    """Runs of one owner, priority and shape, in order of arrival: the first that must wait makes all others wait."""
+
+    runs: list[Queued] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +153,8 @@ class State:
         self.workers = workers
         self.fleet = Fleet(nodes)
         self.queued: dict[ExecutionId, Queued] = {}
-        self.lines: dict[Line, list[Queued]] = {}
+        self.lines: dict[tuple[object, ...], Line] = {}
+        self.line_of: dict[ExecutionId, Line] = {}
         self.running: dict[ExecutionId, Running] = {}
         self.counts = Counts()
 
@@ -161,18 +162,20 @@ class State:
         """Put `run` into its line, in order of arrival. The same run again changes nothing."""
         if run.execution_id in self.queued or run.execution_id in self.running:
             return
+        line = self.lines.setdefault(_line_key(run), Line())
+        insort(line.runs, run, key=_arrival)
         self.queued[run.execution_id] = run
-        insort(self.lines.setdefault(run.line, []), run, key=_arrival)
+        self.line_of[run.execution_id] = line
 
     def withdraw(self, run: ExecutionId) -> Queued | None:
         """Take a waiting run out; None if it does not wait."""
         queued = self.queued.pop(run, None)
         if queued is None:
             return None
-        line = self.lines[queued.line]
-        del line[bisect_left(line, _arrival(queued), key=_arrival)]
-        if not line:
-            del self.lines[queued.line]
+        runs = self.line_of.pop(run).runs
+        del runs[bisect_left(runs, _arrival(queued), key=_arrival)]
+        if not runs:
+            del self.lines[_line_key(queued)]
         return queued
 
     def start(self, run: Running) -> None:
@@ -196,6 +199,10 @@ class State:
         self.fleet = Fleet(nodes)
         for run in self.running.values():
             self.fleet.take(run.node, run.resources)
+
+
+def _line_key(run: Queued) -> tuple[object, ...]:
+    return (run.priority, run.user_id, run.team_id, run.shape)
 
 
 def _arrival(run: Queued) -> tuple[int, UUID]:

@@ -5,7 +5,9 @@ it in about 40 ms.
 """
 
 import itertools
+import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -17,22 +19,29 @@ from db.embedded import Cluster
 from db.engine import Database
 
 TEMPLATE = "assay_template"
+WATCH = 'while kill -0 $1 2>/dev/null; do sleep 2; done; kill -INT $2; sleep 2; rm -rf "$3"'
+"""Stops the server when the tests were killed and could not."""
 
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Cluster]:
-    """The server: not durable, gone after the tests. Its folder is short and passable, so that any user can serve it."""
+    """The server: not durable, gone after the tests. Its folder is short and passable: any user can serve it."""
     folder = Path(tempfile.mkdtemp(prefix="assay-tests-"))
     folder.chmod(0o711)
     cluster = Cluster(folder / "postgres", durable=False, elsewhere=folder)
     cluster.start()
+    watcher = subprocess.Popen(
+        ["/bin/sh", "-c", WATCH, "sh", str(os.getpid()), str(cluster.pid), str(folder)], start_new_session=True
+    )
     yield cluster
+    watcher.kill()
+    watcher.wait()
     cluster.remove()
     shutil.rmtree(folder)
 
 
 @pytest.fixture(scope="session")
-def new_database(postgres: Cluster) -> Iterator[Callable[[], str]]:
+def new_database(postgres: Cluster) -> Callable[[], str]:
     """Return what makes a clean, migrated database and returns its URL; all are dropped with the server."""
     postgres.create_database(TEMPLATE)
     migrate.upgrade(postgres.url(TEMPLATE))
@@ -43,7 +52,7 @@ def new_database(postgres: Cluster) -> Iterator[Callable[[], str]]:
         postgres.create_database(name, template=TEMPLATE)
         return postgres.url(name)
 
-    yield make
+    return make
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,7 @@
 """The tables of the original design (lld.md 5.2), with `users` after `teams` and `pytest` as one more type."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB, UUID
@@ -28,15 +30,15 @@ def downgrade() -> None:
         op.drop_table(table)
 
 
-def _id(name: str) -> sa.Column[object]:
+def _id(name: str) -> sa.Column[Any]:
     return sa.Column(name, UUID(as_uuid=True), primary_key=True, server_default=NEW_ID)
 
 
-def _reference(name: str, target: str, *, nullable: bool = False, ondelete: str | None = None) -> sa.Column[object]:
+def _reference(name: str, target: str, *, nullable: bool = False, ondelete: str | None = None) -> sa.Column[Any]:
     return sa.Column(name, UUID(as_uuid=True), sa.ForeignKey(target, ondelete=ondelete), nullable=nullable)
 
 
-def _time(name: str, *, now: bool = False) -> sa.Column[object]:
+def _time(name: str, *, now: bool = False) -> sa.Column[Any]:
     return sa.Column(name, sa.TIMESTAMP(), server_default=NOW if now else None)
 
 

@@ -1,6 +1,7 @@
 """Times with their zone for people; pools, nodes, workers, suite runs, secrets, deployment users; the first rows."""
 
 import json
+from typing import Any
 
 import sqlalchemy as sa
 from alembic import op
@@ -65,7 +66,7 @@ def _zone(table: str, column: str, *, aware: bool) -> None:
     op.alter_column(table, column, type_=sa.TIMESTAMP(timezone=aware), postgresql_using=f"{column} AT TIME ZONE 'UTC'")
 
 
-def _time(name: str, *, nullable: bool = False, now: bool = False) -> sa.Column[object]:
+def _time(name: str, *, nullable: bool = False, now: bool = False) -> sa.Column[Any]:
     return sa.Column(name, sa.TIMESTAMP(timezone=True), nullable=nullable, server_default=NOW if now else None)
 
 

@@ -1,5 +1,7 @@
 """Executions get phases, epochs, doors and attempts; the queue and its leases."""
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 from sqlalchemy.dialects.postgresql import JSONB
@@ -114,15 +116,15 @@ def _zone(table: str, column: str, *, aware: bool) -> None:
     op.alter_column(table, column, type_=sa.TIMESTAMP(timezone=aware), postgresql_using=f"{column} AT TIME ZONE 'UTC'")
 
 
-def _time(name: str, *, nullable: bool = True, now: bool = False) -> sa.Column[object]:
+def _time(name: str, *, nullable: bool = True, now: bool = False) -> sa.Column[Any]:
     return sa.Column(name, sa.TIMESTAMP(timezone=True), nullable=nullable, server_default=NOW if now else None)
 
 
-def _reference(name: str, target: str) -> sa.Column[object]:
+def _reference(name: str, target: str) -> sa.Column[Any]:
     return sa.Column(name, sa.Uuid(), sa.ForeignKey(target), nullable=True)
 
 
-def _count(name: str, start: int) -> sa.Column[object]:
+def _count(name: str, start: int) -> sa.Column[Any]:
     return sa.Column(name, sa.Integer(), server_default=sa.text(str(start)), nullable=False)
 
 

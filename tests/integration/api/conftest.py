@@ -1,4 +1,4 @@
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -9,11 +9,14 @@ from api.settings import Settings
 from db.engine import Database
 
 
+def quick(url: str, state: Path) -> Settings:
+    """Settings of a server whose streams need not be waited for."""
+    return Settings(database_url=url, state=state, api_key=KEY, log_poll=0.02, heartbeat=0.2, pool_size=4)
+
+
 @pytest.fixture
 def settings(db: Database, tmp_path: Path) -> Settings:
-    return Settings(
-        database_url=db.url, state=tmp_path / "state", api_key=KEY, log_poll=0.02, heartbeat=0.2, pool_size=4
-    )
+    return quick(db.url, tmp_path / "state")
 
 
 @pytest.fixture
@@ -25,4 +28,18 @@ def api(db: Database, settings: Settings) -> Iterator[Api]:
 @pytest.fixture
 def client(api: Api) -> Iterator[httpx.Client]:
     with api.client() as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def shared_api(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
+    """One server for all tests that only ask for what is refused or not there."""
+    settings = quick(new_database(), tmp_path_factory.mktemp("shared") / "state")
+    with serving(settings) as url, Database(settings.database_url) as db:
+        yield Api(url=url, db=db, state=settings.state)
+
+
+@pytest.fixture(scope="session")
+def shared_client(shared_api: Api) -> Iterator[httpx.Client]:
+    with shared_api.client() as client:
         yield client

@@ -57,11 +57,11 @@ def test_a_quota_is_shown_changed_and_used(client: httpx.Client) -> None:
         ({"team": "nobody"}, 404),
     ],
 )
-def test_a_wrong_quota_changes_nothing(client: httpx.Client, body: object, status: int) -> None:
-    before = client.get("/quota").json()
+def test_a_wrong_quota_changes_nothing(shared_client: httpx.Client, body: object, status: int) -> None:
+    before = shared_client.get("/quota").json()
 
-    assert client.put("/quota", json=body).status_code == status
-    assert client.get("/quota").json() == before
+    assert shared_client.put("/quota", json=body).status_code == status
+    assert shared_client.get("/quota").json() == before
 
 
 def test_a_pool_is_shown_and_changed(client: httpx.Client) -> None:
@@ -84,12 +84,12 @@ def test_a_pool_is_shown_and_changed(client: httpx.Client) -> None:
         ({"name": "other"}, 400),
     ],
 )
-def test_a_wrong_setting_changes_no_pool(client: httpx.Client, body: object, status: int) -> None:
-    before = client.get("/pools/default").json()
+def test_a_wrong_setting_changes_no_pool(shared_client: httpx.Client, body: object, status: int) -> None:
+    before = shared_client.get("/pools/default").json()
 
-    assert client.put("/pools/default", json=body).status_code == status
-    assert client.get("/pools/default").json() == before
-    assert client.put("/pools/nobody", json={}).status_code == 404
+    assert shared_client.put("/pools/default", json=body).status_code == status
+    assert shared_client.get("/pools/default").json() == before
+    assert shared_client.put("/pools/nobody", json={}).status_code == 404
 
 
 def test_secrets_are_names_and_references(client: httpx.Client) -> None:
@@ -115,20 +115,25 @@ def test_secrets_are_names_and_references(client: httpx.Client) -> None:
     ],
 )
 def test_a_value_in_the_place_of_a_reference_is_refused(
-    client: httpx.Client, name: str, reference: str, path: str
+    shared_client: httpx.Client, name: str, reference: str, path: str
 ) -> None:
-    answer = client.put(f"/secrets/{name}", json={"reference": reference})
+    answer = shared_client.put(f"/secrets/{name}", json={"reference": reference})
 
     assert answer.status_code == 400
     assert [problem["path"] for problem in answer.json()["problems"]] == [path]
-    assert client.put("/secrets/a", json={"reference": "env:A", "team": "nobody"}).status_code == 404
+    assert shared_client.put("/secrets/a", json={"reference": "env:A", "team": "nobody"}).status_code == 404
 
 
 def test_statistics_count_the_last_day(client: httpx.Client, api: Api) -> None:
     for status in (Status.COMPLETED, Status.FAILED):
         run = submitted(client)
         begin(api.db, run)
-        end(api.db, run, status, (Result(name="t", outcome=Outcome.PASSED if status.value == "completed" else Outcome.FAILED),))
+        end(
+            api.db,
+            run,
+            status,
+            (Result(name="t", outcome=Outcome.PASSED if status.value == "completed" else Outcome.FAILED),),
+        )
 
     (row,) = client.get("/stats").json()["types"]
     (flaky,) = client.get("/flaky").json()["tests"]

@@ -1,8 +1,11 @@
 import httpx
 import pytest
 from harness.rest import Api, begin, end, submitted
+from sqlalchemy import Connection
 
+from db import executions
 from model.execution import Status
+from model.ids import ExecutionId
 from model.result import Outcome, Result
 
 
@@ -32,9 +35,7 @@ def test_a_run_is_shown_as_the_contract_says(client: httpx.Client, api: Api) -> 
     assert ended["links"]["metrics"] == f"{own}/metrics"
 
 
-def note_progress(conn: object, run: object) -> None:
-    from db import executions
-
+def note_progress(conn: Connection, run: ExecutionId) -> None:
     executions.set_progress(
         conn,
         run,
@@ -55,8 +56,10 @@ def test_a_run_is_found_by_any_unique_beginning_or_end(client: httpx.Client) -> 
     assert one[-8:] in several.json()["detail"]
 
 
-@pytest.mark.parametrize("unknown", ["01900000-0000-7000-8000-00000000ffff", "ffffffff", "not-hex", "%2e%2e", "x" * 101])
-def test_what_nobody_knows_is_404_everywhere(client: httpx.Client, unknown: str) -> None:
+@pytest.mark.parametrize(
+    "unknown", ["01900000-0000-7000-8000-00000000ffff", "ffffffff", "not-hex", "%2e%2e", "x" * 101]
+)
+def test_what_nobody_knows_is_404_everywhere(shared_client: httpx.Client, unknown: str) -> None:
     for method, path in (
         ("GET", ""),
         ("GET", "/logs"),
@@ -67,14 +70,14 @@ def test_what_nobody_knows_is_404_everywhere(client: httpx.Client, unknown: str)
         ("POST", "/cancel"),
         ("POST", "/retry"),
     ):
-        answer = client.request(method, f"/tests/{unknown}{path}")
+        answer = shared_client.request(method, f"/tests/{unknown}{path}")
 
         assert answer.status_code == (400 if len(unknown) > 100 else 404), path
         assert answer.headers["content-type"] == "application/problem+json"
 
 
 def test_lists_are_filtered_paged_and_newest_first(client: httpx.Client, api: Api) -> None:
-    runs = [submitted(client, name=f"run {n % 2}", labels={"n": str(n)}, tags=["odd"] if n % 2 else []) for n in range(5)]
+    runs = [submitted(client, name=f"run {n}", labels={"n": str(n)}, tags=["odd"] if n % 2 else []) for n in range(5)]
     begin(api.db, runs[0])
 
     def ids(**query: object) -> list[str]:
@@ -111,14 +114,16 @@ def test_lists_are_filtered_paged_and_newest_first(client: httpx.Client, api: Ap
         ("suiteRun=abc", "query.suiteRun"),
     ],
 )
-def test_a_wrong_query_is_400_at_its_parameter(client: httpx.Client, query: str, path: str) -> None:
-    answer = client.get(f"/tests?{query}")
+def test_a_wrong_query_is_400_at_its_parameter(shared_client: httpx.Client, query: str, path: str) -> None:
+    answer = shared_client.get(f"/tests?{query}")
 
     assert answer.status_code == 400
     assert [problem["path"] for problem in answer.json()["problems"]] == [path]
 
 
-def test_a_waiting_run_is_cancelled_at_once_and_the_second_cancel_changes_nothing(client: httpx.Client, api: Api) -> None:
+def test_a_waiting_run_is_cancelled_at_once_and_the_second_cancel_changes_nothing(
+    client: httpx.Client, api: Api
+) -> None:
     run = submitted(client)
 
     first, second = client.post(f"/tests/{run}/cancel"), client.post(f"/tests/{run}/cancel")
@@ -165,7 +170,10 @@ def test_a_retry_is_a_new_run_of_the_same_definition_and_409_while_the_old_one_i
     answer = client.post(f"/tests/{run}/retry")
 
     assert (early.status_code, running.status_code, answer.status_code) == (409, 409, 202)
-    old, new = client.get(f"/tests/{run}").json(), client.get(answer.json()["links"]["self"].removeprefix("/api/v1")).json()
+    old, new = (
+        client.get(f"/tests/{run}").json(),
+        client.get(answer.json()["links"]["self"].removeprefix("/api/v1")).json(),
+    )
     assert new["retriedFrom"] == str(run)
     assert new["definitionId"] == old["definitionId"]
     assert (new["status"], old["status"]) == ("queued", "completed")
@@ -180,8 +188,6 @@ def test_a_retry_counts_against_the_daily_quota(client: httpx.Client, api: Api) 
 
 
 def test_metrics_say_what_was_measured(client: httpx.Client, api: Api) -> None:
-    from db import executions
-
     run = submitted(client)
     before = client.get(f"/tests/{run}/metrics").json()
     begin(api.db, run)

@@ -92,8 +92,8 @@ def test_every_bad_request_is_told_exactly_its_problems_and_leaves_no_row(client
         (b"null", "object"),
     ],
 )
-def test_what_is_no_request_at_all_is_refused_in_words(client: httpx.Client, body: bytes, message: str) -> None:
-    found = refused(client.post("/tests", content=body), 400)["problems"]
+def test_what_is_no_request_at_all_is_refused_in_words(shared_client: httpx.Client, body: bytes, message: str) -> None:
+    found = refused(shared_client.post("/tests", content=body), 400)["problems"]
 
     assert message in found[0]["message"]
 

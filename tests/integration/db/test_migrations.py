@@ -1,10 +1,12 @@
 """Migrations: up, down, and from the first schema with data."""
 
 import json
-import threading
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -22,6 +24,7 @@ from model.execution import Phase, Reason, Status
 from model.ids import ExecutionId
 
 NEWEST = "0004"
+ROOT = Path(__file__).parents[3]
 USER = UUID("10000000-0000-4000-8000-000000000001")
 FAILED = ExecutionId(UUID("10000000-0000-4000-8000-0000000000f1"))
 CUT_OFF = ExecutionId(UUID("10000000-0000-4000-8000-0000000000f2"))
@@ -33,7 +36,8 @@ INSERT INTO teams (team_id, team_name) VALUES (gen_random_uuid(), 'default');
 INSERT INTO users (user_id, username, email, password_hash, roles, quota, active, created_at)
   VALUES (:user, 'local', 'a@b.c', 'x', NULL, NULL, NULL, '2024-01-02 03:04:05');
 INSERT INTO test_definitions (name, type, owner_id, content, resources, config, metadata, created_at)
-  SELECT 'same', 'pytest', :user, :content, :resources, '{}', NULL, '2024-01-0' || i FROM generate_series(1, 3) i;
+  SELECT 'same', 'pytest', :user, :content, :resources, '{}', NULL, make_timestamp(2024, 1, i, 0, 0, 0)
+  FROM generate_series(1, 3) i;
 INSERT INTO test_definitions (name, type, owner_id, content, resources, config)
   VALUES ('same', 'k6', :user, '{"type": "git"}', '{}', '{}');
 INSERT INTO test_executions (execution_id, definition_id, status, submitted_at, started_at, completed_at, submitted_by)
@@ -82,10 +86,10 @@ def first(empty: str) -> str:
 def shape(url: str) -> list[tuple[Any, ...]]:
     """What columns, constraints and indexes a database has."""
     queries = (
-        "SELECT table_name, column_name, data_type, is_nullable, column_default FROM information_schema.columns"
-        " WHERE table_schema = 'public'",
-        "SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid) FROM pg_constraint"
-        " WHERE connamespace = 'public'::regnamespace",
+        """SELECT table_name, column_name, data_type, is_nullable, column_default
+           FROM information_schema.columns WHERE table_schema = 'public'""",
+        """SELECT conrelid::regclass::text, conname, pg_get_constraintdef(oid)
+           FROM pg_constraint WHERE connamespace = 'public'::regnamespace""",
         "SELECT indexname, indexdef FROM pg_indexes WHERE schemaname = 'public'",
     )
     with Database(url) as database:
@@ -121,14 +125,16 @@ def test_down_and_up_again_is_the_same(empty: str, revision: str) -> None:
 
 
 def test_two_processes_may_migrate_at_once(empty: str) -> None:
-    together = threading.Barrier(2)
+    command = [sys.executable, "-c", f"from db import migrate; migrate.upgrade({empty!r})"]
+    both = [subprocess.Popen(command, cwd=ROOT) for _ in range(2)]
 
-    def run(_: int) -> None:
-        together.wait(20)
-        migrate.upgrade(empty)
+    assert [process.wait(60) for process in both] == [0, 0]
+    assert migrate.current(empty) == NEWEST
 
+
+def test_two_threads_may_migrate_at_once(empty: str) -> None:
     with ThreadPoolExecutor(2) as threads:
-        list(threads.map(run, range(2)))
+        list(threads.map(lambda _: migrate.upgrade(empty), range(2)))
 
     assert migrate.current(empty) == NEWEST
 
@@ -161,7 +167,9 @@ def test_what_was_under_way_then_ends_as_infrastructure(first: str) -> None:
 
 
 def test_every_first_definition_gets_a_version_of_its_own(first: str) -> None:
-    query = "SELECT version, encode(sha256(convert_to(jsonb_build_array(content, resources, config)::text, 'UTF8')), 'hex')"
+    query = (
+        "SELECT version, encode(sha256(convert_to(jsonb_build_array(content, resources, config)::text, 'UTF8')), 'hex')"
+    )
     migrate.upgrade(first)
 
     with Database(first) as db:
@@ -190,8 +198,8 @@ def test_the_first_data_survive_the_way_there_and_back(first: str) -> None:
     queries = (
         "SELECT user_id, username, created_at FROM users ORDER BY 1",
         "SELECT id, name, type, content, created_at FROM test_definitions ORDER BY 1",
-        "SELECT execution_id, submitted_at, started_at, completed_at FROM test_executions"
-        " WHERE status = 'failed' AND started_at IS NOT NULL",
+        """SELECT execution_id, submitted_at, started_at, completed_at FROM test_executions
+           WHERE status = 'failed' AND started_at IS NOT NULL""",
         "SELECT result_id, duration_ms, executed_at FROM test_results ORDER BY 1",
         "SELECT count(*) FROM test_artifacts",
     )

@@ -47,7 +47,7 @@ def test_a_suite_run_is_kept_found_and_listed(db: Database, saved: SuiteRow, noo
 
     assert db.call(lambda conn: suites.find(conn, RUN)) == saved
     assert db.call(lambda conn: suites.resolve(conn, "0000aa")) == RUN
-    assert db.call(lambda conn: suites.list_suite_runs(conn)) == ([later, saved], 2)
+    assert db.call(suites.list_suite_runs) == ([later, saved], 2)
     assert db.call(lambda conn: suites.list_suite_runs(conn, Page(limit=1), "nightly")) == ([saved], 1)
     with pytest.raises(NotFoundError):
         db.call(lambda conn: suites.find(conn, SuiteRunId(UUID(int=1))))

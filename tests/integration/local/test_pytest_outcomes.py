@@ -228,7 +228,10 @@ def test_progress_is_told_while_it_runs(bench: Bench) -> None:
 
 
 def test_the_content_finds_its_own_packages_and_none_of_ours(bench: Bench) -> None:
-    """It has packages that are named like ours; and ours that it does not have are not there."""
+    """It has packages that are named like ours; and the folder that our plugin is run from is not on its path.
+
+    That our packages are not there at all is shown with environments of their own, in `test_suites.py`.
+    """
     files = {
         "db/__init__.py": "NAME = 'theirs'",
         "tests/__init__.py": "",
@@ -237,8 +240,8 @@ def test_the_content_finds_its_own_packages_and_none_of_ours(bench: Bench) -> No
             "import importlib.util, os, sys, tests\n"
             "def test_theirs(name): assert name == 'theirs' and tests.__file__.startswith(os.getcwd())\n"
             "def test_ours():\n"
-            "    for room in ('model', 'cluster', 'executors', 'orchestrator', 'tool', 'hostile', 'registry'):\n"
-            "        assert importlib.util.find_spec(room) is None, room\n"
+            "    for module in ('pytest_tool', 'tool', 'hostile', 'registry', 'assay_pytest_plugin'):\n"
+            "        assert importlib.util.find_spec(module) is None, module\n"
         ),
     }
 

@@ -114,11 +114,11 @@ def test_secrets_across_the_pieces_of_a_copy_are_masked(
     tmp_path: Path, results: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cluster.artifacts._PIECE", 64)
-    text = "".join(f"{'.' * (n % 7)}open-sesame" for n in range(200))
+    text = "".join(f"{'.' * (n % 7)}open-sesame concat-" for n in range(200))
     (results / "a.txt").write_text(text)
     store = ArtifactStore(tmp_path / "artifacts")
 
-    store.keep(RUN, 1, results, Mask(["open-sesame"]))
+    store.keep(RUN, 1, results, Mask(["open-sesame", "cat"]))
 
     kept = store.path(f"file:{RUN}/1/a.txt").read_text()
     assert kept == text.replace("open-sesame", "*" * 11)

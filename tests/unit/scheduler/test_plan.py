@@ -160,9 +160,7 @@ def test_a_node_is_kept_free_for_an_aged_run(make: SimpleNamespace) -> None:
 
 def test_later_runs_use_what_the_aged_one_does_not_need(make: SimpleNamespace) -> None:
     nodes = [make.node(0, cpu=4000), make.node(1, cpu=1000)]
-    state = make.state(
-        [make.queued(1, cpu=4000, minutes=61), make.queued(2)], nodes=nodes, holding=[make.running(9)]
-    )
+    state = make.state([make.queued(1, cpu=4000, minutes=61), make.queued(2)], nodes=nodes, holding=[make.running(9)])
 
     decisions = plan(state, make.NOON)
 
