@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 
-from api import openapi, schemas, shapes
+from api import house_schemas, openapi, shapes
 from api.auth import Caller
 from api.parameters import Page, PoolQuery
 from api.quota_answers import next_midnight
@@ -53,11 +53,11 @@ class PoolIn(BaseModel):
 PoolPath = Annotated[str, Path(max_length=100, description="The pool")]
 
 
-@router.get("/queue", summary="The queue of a pool")
-async def queue(services: Here, page: Page, pool: PoolQuery = "default") -> schemas.QueueList:
+@router.get("/queue", summary="The queue of a pool", responses=openapi.refusals(status_404="No such pool"))
+async def queue(services: Here, page: Page, pool: PoolQuery = "default") -> house_schemas.QueueList:
     """List the queue of a pool in the order of service, each run with its reason."""
     entries, total = await services.database.run(lambda conn: listing.queue(conn, PoolName(pool), page.part))
-    return schemas.QueueList(
+    return house_schemas.QueueList(
         pool=pool,
         entries=[_entry(entry) for entry in entries],
         total=total,
@@ -67,8 +67,8 @@ async def queue(services: Here, page: Page, pool: PoolQuery = "default") -> sche
     )
 
 
-def _entry(entry: Entry) -> schemas.QueueEntry:
-    return schemas.QueueEntry(
+def _entry(entry: Entry) -> house_schemas.QueueEntry:
+    return house_schemas.QueueEntry(
         execution_id=entry.execution_id,
         name=entry.name,
         user=entry.username,
@@ -80,21 +80,21 @@ def _entry(entry: Entry) -> schemas.QueueEntry:
     )
 
 
-@router.get("/nodes", summary="The nodes of a pool")
-async def nodes(services: Here, pool: PoolQuery = "default") -> schemas.NodeList:
+@router.get("/nodes", summary="The nodes of a pool", responses=openapi.refusals(status_404="No such pool"))
+async def nodes(services: Here, pool: PoolQuery = "default") -> house_schemas.NodeList:
     """List the nodes, what they have, and what admitted runs hold of it."""
     found = await services.database.run(lambda conn: listing.nodes(conn, PoolName(pool)))
-    return schemas.NodeList(pool=pool, nodes=[shapes.node(node, held) for node, held in found])
+    return house_schemas.NodeList(pool=pool, nodes=[shapes.node(node, held) for node, held in found])
 
 
 @router.get("/quota", summary="The caller's quota")
-async def show_quota(services: Here, caller: Caller) -> schemas.Quota:
+async def show_quota(services: Here, caller: Caller) -> house_schemas.Quota:
     """Say what the caller and the caller's team may use, and have used today."""
     return await _quota(services, caller.user_id)
 
 
 @router.put("/quota", summary="Change a quota", responses=openapi.refusals(status_404="No such user or team"))
-async def set_quota(change: QuotaIn, services: Here, caller: Caller) -> schemas.Quota:
+async def set_quota(change: QuotaIn, services: Here, caller: Caller) -> house_schemas.Quota:
     """Change limits of a user or team, and return the quota of that user, or of the caller."""
     wanted = quota.Change(
         user=change.user,
@@ -106,18 +106,18 @@ async def set_quota(change: QuotaIn, services: Here, caller: Caller) -> schemas.
     return await _quota(services, user_id)
 
 
-async def _quota(services: Services, user_id: UserId) -> schemas.Quota:
+async def _quota(services: Services, user_id: UserId) -> house_schemas.Quota:
     now = services.now()
     user, team = await services.database.run(lambda conn: quota.show(conn, user_id, now))
-    return schemas.Quota(
+    return house_schemas.Quota(
         user=_use(user),
         team=_use(team) if team else None,
         resets_at=next_midnight(now),
     )
 
 
-def _use(usage: Usage) -> schemas.QuotaUse:
-    return schemas.QuotaUse(
+def _use(usage: Usage) -> house_schemas.QuotaUse:
+    return house_schemas.QuotaUse(
         name=usage.name,
         max_concurrent_tests=usage.quota.max_concurrent_tests,
         max_daily_tests=usage.quota.max_daily_tests,
@@ -128,34 +128,36 @@ def _use(usage: Usage) -> schemas.QuotaUse:
 
 
 @router.get("/pools/{name}", summary="The settings of a pool", responses=openapi.refusals(status_404="No such pool"))
-async def show_pool(name: PoolPath, services: Here) -> schemas.PoolOut:
+async def show_pool(name: PoolPath, services: Here) -> house_schemas.PoolOut:
     """Return how a pool is scheduled."""
-    return schemas.PoolOut.model_validate(await services.database.run(lambda conn: pools.show(conn, PoolName(name))))
+    return house_schemas.PoolOut.model_validate(
+        await services.database.run(lambda conn: pools.show(conn, PoolName(name)))
+    )
 
 
 @router.put("/pools/{name}", summary="Change a pool", responses=openapi.refusals(status_404="No such pool"))
-async def set_pool(name: PoolPath, change: PoolIn, services: Here) -> schemas.PoolOut:
+async def set_pool(name: PoolPath, change: PoolIn, services: Here) -> house_schemas.PoolOut:
     """Change how a pool is scheduled, from its next pass on."""
     wanted = PoolChange(**change.model_dump())
     changed = await services.database.run(lambda conn: pools.change(conn, PoolName(name), wanted))
     services.passes.want(PoolName(name))
-    return schemas.PoolOut.model_validate(changed)
+    return house_schemas.PoolOut.model_validate(changed)
 
 
 @router.get("/stats", summary="The runs of the last 24 hours")
-async def stats(services: Here) -> schemas.Statistics:
+async def stats(services: Here) -> house_schemas.Statistics:
     """Count the runs by tool."""
     now = services.now()
     found = await services.database.run(lambda conn: statistics.last_day(conn, now))
-    return schemas.Statistics(
-        since=now - timedelta(hours=24), types=[schemas.TypeStatistics.model_validate(row) for row in found]
+    return house_schemas.Statistics(
+        since=now - timedelta(hours=24), types=[house_schemas.TypeStatistics.model_validate(row) for row in found]
     )
 
 
 @router.get("/flaky", summary="Flaky tests")
 async def flaky(
     services: Here, days: Annotated[int, Query(ge=1, le=90, description="How far back to look")] = 7
-) -> schemas.FlakyList:
+) -> house_schemas.FlakyList:
     """List the tests that both passed and failed on the same version of their definition."""
     found = await services.database.run(lambda conn: statistics.flaky(conn, services.now(), days))
-    return schemas.FlakyList(days=days, tests=[schemas.FlakyTest.model_validate(row) for row in found])
+    return house_schemas.FlakyList(days=days, tests=[house_schemas.FlakyTest.model_validate(row) for row in found])

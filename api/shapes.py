@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
-from api import schemas
+from api import house_schemas, schemas
 from model import execution as life
 from model.ids import short
 from model.request import TestType
@@ -143,9 +143,9 @@ def suite_run(shown: ShownSuite) -> schemas.SuiteRunOut:
     )
 
 
-def node(found: Node, held: Held) -> schemas.NodeOut:
+def node(found: Node, held: Held) -> house_schemas.NodeOut:
     """Return a node as the API shows it."""
-    return schemas.NodeOut(
+    return house_schemas.NodeOut(
         name=found.name,
         ready=found.ready,
         cpu_milli=found.capacity.cpu_milli,

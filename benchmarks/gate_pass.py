@@ -1,6 +1,6 @@
 """What a pass of the gate costs, and how many places it hands out in a second.
 
-    PYTHONPATH=. .venv/bin/python benchmarks/gate_pass.py [--queued 1000 10000] [--flows 32] [--hold 0.005] [--seconds 5]
+    PYTHONPATH=. .venv/bin/python benchmarks/gate_pass.py [--queued N ...] [--flows N] [--hold S ...]
 
 1. One pass with so many queued of 50 shapes, with free places and with none: p50 and p95 in ms.
 2. Admissions a second with 16 places: each flow submits, waits to be admitted, holds its place, releases it.
@@ -76,6 +76,7 @@ class Bench:
         return ids
 
     def places(self, number: int) -> None:
+        """Set how many may run at once."""
         self.db.call(lambda conn: pools.update_pool(conn, DEFAULT_POOL, PoolChange(max_concurrent_tests=number)))
 
     def fill(self, number: int) -> None:
@@ -85,6 +86,7 @@ class Bench:
         self.db.call(lambda conn: conn.execute(text("ANALYZE queue")))
 
     def clear(self) -> None:
+        """Empty the queue."""
         self.db.call(lambda conn: conn.execute(text("TRUNCATE queue, leases CASCADE")))
 
     def _furnish(self, conn: Connection) -> None:
@@ -133,6 +135,7 @@ class Flow(threading.Thread):
         self.bench, self.shared = bench, shared
 
     def run(self) -> None:
+        """Work until the time is over."""
         while time.monotonic() < self.shared.end:
             [run] = self.bench.db.call(lambda conn: self.bench.submit(conn, 1))
             start = time.perf_counter()
@@ -147,6 +150,7 @@ class Flow(threading.Thread):
             self.passing()
 
     def passing(self) -> None:
+        """Make a pass, now that something changed."""
         self.bench.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True))
 
 
@@ -162,22 +166,26 @@ class Shared:
         self._changed = threading.Condition()
 
     def claimed(self, runs: list[leases.Claimed]) -> None:
+        """Wake the flows of these runs."""
         with self._changed:
             self._epochs.update({run.execution_id: run.epoch for run in runs})
             self._changed.notify_all()
 
     def wait(self, run: ExecutionId) -> int | None:
+        """Wait until a run is claimed, and return its epoch; None when the time is over."""
         with self._changed:
             self._changed.wait_for(lambda: run in self._epochs or time.monotonic() > self.end, timeout=30)
             return self._epochs.pop(run, None)
 
     def admitted(self, waited: float) -> None:
+        """Count a flow in."""
         with self._changed:
             self.waits.append(waited)
             self.inside += 1
             self.most = max(self.most, self.inside)
 
     def left(self) -> None:
+        """Count a flow out."""
         with self._changed:
             self.inside -= 1
 
@@ -242,6 +250,7 @@ def server() -> Iterator[str]:
 
 
 def main() -> None:
+    """Print all figures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--queued", type=int, nargs="*", default=[1000, 10_000])
     parser.add_argument("--flows", type=int, default=32)

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.failure import UnreachableError, UsageError
-from cli.place import connect
+from cli.failure import UsageError
+from cli.place import connect, find_prefect
 from cli.suite_file import load, send_content
 from model.suite import Suite, suite_to_raw
 
@@ -17,8 +17,7 @@ def deploy_file(path: Path, settings: Sequence[str] = ()) -> str:
     loaded = load(path, settings)
     if not isinstance(loaded, Suite):
         raise UsageError(f"{path} holds a single test: a deployment needs a suite, with `name` and `tests`")
-    if not os.environ.get("PREFECT_API_URL"):
-        raise UnreachableError('PREFECT_API_URL is not set: eval "$(assay env)" in this shell first')
+    os.environ["PREFECT_API_URL"] = find_prefect()  # Prefect reads it once, when it is imported
     with connect() as client:
         suite = send_content(client, loaded, path.parent)
     if not isinstance(suite, Suite):

@@ -46,6 +46,17 @@ def find_server(environment: Mapping[str, str] = os.environ, start: Path | None 
     return Server(url=(url or _address(state)).rstrip("/"), key=key or _key(state))
 
 
+def find_prefect(environment: Mapping[str, str] = os.environ, start: Path | None = None) -> str:
+    """Return the address of Prefect's API. Raises: UnreachableError saying how to name one."""
+    named = environment.get("PREFECT_API_URL")
+    if named:
+        return named
+    state = find_state(environment, start)
+    if state is None:
+        raise UnreachableError("no Prefect server is known here: start one with `assay up`, or set PREFECT_API_URL")
+    return f"{_address(state, 'prefect_url').rstrip('/')}/api"
+
+
 def find_state(environment: Mapping[str, str] = os.environ, start: Path | None = None) -> Path | None:
     """Return the state folder of a stack that was started, if there is one."""
     named = environment.get("ASSAY_STATE")
@@ -56,14 +67,14 @@ def find_state(environment: Mapping[str, str] = os.environ, start: Path | None =
     return next((folder for folder in folders if (folder / "stack.json").is_file()), None)
 
 
-def _address(state: Path) -> str:
+def _address(state: Path, name: str = "api_url") -> str:
     try:
         found = json.loads((state / "stack.json").read_text())
     except (OSError, ValueError) as error:
         raise UnreachableError(f"{state} holds no running stack ({error}): start it with `assay up`") from error
-    url = found.get("api_url") if isinstance(found, dict) else None
+    url = found.get(name) if isinstance(found, dict) else None
     if not isinstance(url, str):
-        raise UnreachableError(f"{state / 'stack.json'} names no api_url: start the stack again with `assay up`")
+        raise UnreachableError(f"{state / 'stack.json'} names no {name}: start the stack again with `assay up`")
     return url
 
 

@@ -139,6 +139,7 @@ WHERE execution_id = :execution_id AND status = 'queued' AND phase = 'admitted'
 _HOSTED = text("SELECT EXISTS (SELECT FROM queue WHERE execution_id = :execution_id AND host = :worker)")
 _HOST = text("UPDATE queue SET host = :worker WHERE execution_id = :execution_id")
 
+_REASON = text("SELECT reason FROM queue WHERE execution_id = :execution_id AND state = 'waiting'")
 _POSITION = text("""
 WITH me AS (
     SELECT q.*, p.ageing_limit_seconds, p.strategy = 'FIFO' AS fifo, clock_timestamp() AS now,
@@ -285,6 +286,12 @@ def host(conn: Connection, execution_id: ExecutionId, worker: WorkerId) -> None:
 def hosted_by(conn: Connection, execution_id: ExecutionId, worker: WorkerId) -> bool:
     """Return whether a run is queued and its flow waits in this worker."""
     return bool(conn.execute(_HOSTED, {"execution_id": execution_id, "worker": worker}).scalar_one())
+
+
+def reason(conn: Connection, execution_id: ExecutionId) -> str | None:
+    """Return what the last pass said of a waiting run, None if it does not wait. Costs one row: for those who poll."""
+    found: str | None = conn.execute(_REASON, {"execution_id": execution_id}).scalar_one_or_none()
+    return found
 
 
 def position(conn: Connection, execution_id: ExecutionId) -> Position | None:

@@ -17,10 +17,11 @@ DEFAULT_POOL = PoolName("default")
 class Settings:
     """Settings of one worker. `gate_interval` is in seconds.
 
-    `lease`: how long a run stays this worker's after its last sign of life; short means quick take-over, long means
-    that a stall is forgiven. `prefect_limit`: Prefect-started runs taken up at once. What the gate admitted is not
-    counted, or runs that wait would keep out runs that may start. `cpu_share`: part of this machine's CPU and memory
-    that tests may use. `api_url`: where people reach our API, for links. `allowed_hosts`: private hosts that git content may come from (decision 19).
+    `lease`: how long a run stays this worker's after its last sign of life; short means quick take-over, long
+    means that a stall is forgiven. `prefect_limit`: Prefect-started runs taken up at once. What the gate
+    admitted is not counted, or runs that wait would keep out runs that may start. `cpu_share`: part of this
+    machine's CPU and memory that tests may use. `api_url`: where people reach our API, for links.
+    `allowed_hosts`: private hosts that git content may come from (decision 19).
     """
 
     database_url: str

@@ -20,7 +20,7 @@ from flows.places import news
 from model.execution import Phase, Reason, Status, Verdict
 from model.result import Result
 from model.verdict import Ending, How, has_report, judge, whole_result
-from orchestrator import lifecycle
+from orchestrator import cancel, lifecycle
 from orchestrator.lifecycle import Begun, Finished, Place, Superseded
 from reports.markdown import verdict_words
 
@@ -106,6 +106,9 @@ async def record(attempt: Attempt) -> Attempt:
     if finished is None:
         msg = "an attempt is collected before it is recorded"
         raise RuntimeError(msg)
+    if await windows.cancel_asked(attempt.begun.flow_run_id):
+        execution_id, now = attempt.place.execution_id, here.now()
+        await here.db.run_patiently(lambda conn: cancel.cancel(conn, execution_id, by="prefect", now=now))
     step = await here.db.run_patiently(lambda conn: lifecycle.finish(conn, attempt.place, finished, here.now()))
     if isinstance(step, Superseded):
         raise superseded()

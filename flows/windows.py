@@ -7,6 +7,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable
 from typing import Any
+from uuid import UUID
 
 from prefect.artifacts import (
     acreate_markdown_artifact,
@@ -99,6 +100,17 @@ async def show(begun: Begun, finished: Finished, step: Next) -> None:
     await _try(acreate_markdown_artifact(text, key=f"summary-{suffix}", description=_next_words(step)))
 
 
+async def cancel_asked(flow_run_id: UUID | None) -> bool:
+    """Look whether somebody has just pressed Cancel in Prefect; False where it cannot be seen.
+
+    The reconciler sees that too, every two seconds; a test may be over sooner.
+    """
+    if flow_run_id is None or not _in_flow():
+        return False
+    flow_run = await _try(house().client.read_flow_run(flow_run_id))
+    return flow_run is not None and flow_run.state is not None and flow_run.state.is_cancelling()
+
+
 def _links(begun: Begun) -> str:
     base = house().settings.api_url
     if not base:
@@ -125,5 +137,5 @@ async def _try(call: Awaitable[Any]) -> Any:
         async with asyncio.timeout(PATIENCE):
             return await call
     except Exception as failed:  # noqa: BLE001  whatever Prefect's client raises, the run goes on
-        log.warning("Prefect did not take an artifact: %s", failed)
+        log.warning("Prefect did not answer in time: %r", failed)
         return None

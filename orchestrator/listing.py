@@ -7,6 +7,7 @@ from sqlalchemy import Connection, func, select
 
 from db import executions, gate, people, pools, results
 from db import nodes as node_rows
+from db.errors import NotFoundError
 from db.executions import Execution, ExecutionFilter
 from db.gate import Entry
 from db.page import Page
@@ -83,8 +84,11 @@ def standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:
 
 
 def list_shown(conn: Connection, wanted: Wanted, page: Page) -> tuple[list[Shown], int]:
-    """Return a page of runs, newest first, and how many there are. Raises: NotFoundError for an unknown user."""
-    found, total = executions.list_executions(conn, _filter(conn, wanted), page)
+    """Return a page of runs, newest first, and how many there are. Nobody knows runs of an unknown user."""
+    try:
+        found, total = executions.list_executions(conn, _filter(conn, wanted), page)
+    except NotFoundError:
+        return [], 0
     notes = _noted(conn, [row.execution_id for row in found if row.status is Status.QUEUED])
     return [Shown(execution=row, standing=notes.get(row.execution_id)) for row in found], total
 

@@ -16,7 +16,8 @@ def misfit(fleet: Fleet, matching: Mask, shape: Shape, selector: Mapping[str, st
     if not len(fleet):
         return Reason(code=Code.NO_NODE, text="the pool has no node")
     if not any(node.ready for node in fleet.nodes):
-        return Reason(code=Code.NO_NODE, text=f"none of the pool's {len(fleet)} nodes is ready")
+        which = "the pool's only node is not" if len(fleet) == 1 else f"none of the pool's {len(fleet)} nodes is"
+        return Reason(code=Code.NO_NODE, text=f"{which} ready")
     if not matching.any():
         return Reason(code=Code.NO_MATCH, text=_mismatch(fleet, shape, selector))
     request = vector(shape.resources)

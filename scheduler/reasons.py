@@ -1,7 +1,6 @@
 """Why a run waits, in words that its owner can act on."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 from enum import StrEnum
 
 
@@ -35,6 +34,7 @@ NO_WORKER = Reason(code=Code.NO_WORKER, text="no live worker")
 DELAYED_BY_NODES = frozenset({Code.BUSY, Code.RESERVED})
 """Waits that other runs cause by what they hold: an aged run in one of them has its place kept free."""
 
+_ONE = {"GPUs": "GPU", "places for pods": "place for a pod"}
 _BINARY = ((2**40, "Ti"), (2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki"))
 
 
@@ -42,8 +42,8 @@ def amount(kind: str, value: int) -> str:
     """Return a quantity as people write it: '4000m CPU', '1.5Gi memory', '2 GPUs'."""
     if kind == "CPU":
         return f"{max(value, 0)}m CPU"
-    if kind in {"GPUs", "places for pods"}:
-        return f"{max(value, 0)} {kind}"
+    if kind in _ONE:
+        return f"{max(value, 0)} {_ONE[kind] if value == 1 else kind}"
     return f"{size(max(value, 0))} {kind}"
 
 
@@ -53,12 +53,3 @@ def size(number: int) -> str:
         if number >= unit:
             return f"{number / unit:.3g}{suffix}" if number < 1000 * unit else f"{number // unit}{suffix}"
     return str(number)
-
-
-def span(time: timedelta) -> str:
-    """Return a time as people say it: '45 s', '12 min', '1 h 5 min'."""
-    seconds = int(time.total_seconds())
-    hours, minutes = seconds // 3600, seconds % 3600 // 60
-    if hours:
-        return f"{hours} h {minutes} min" if minutes else f"{hours} h"
-    return f"{minutes} min" if minutes else f"{seconds} s"

@@ -26,9 +26,9 @@ def attach(folder: StateFolder, held: str, *, once: bool) -> int:
     position = _size(_log(folder))
     if once:
         return _run_samples(folder)
-    say(f"Prefect UI {record.prefect_url or 'starts'}   API {record.api_url or 'starts'}")
-    say("following it; Ctrl-C ends only the following, `assay down` the stack")
     try:
+        say(f"Prefect UI {record.prefect_url or 'starts'}   API {record.api_url or 'starts'}")
+        say("following it; Ctrl-C ends only the following, `assay down` the stack")
         _follow(folder, record, position)
     except KeyboardInterrupt:
         say("no longer following; the stack goes on")

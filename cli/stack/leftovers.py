@@ -62,6 +62,14 @@ def _end_run(attempt: Path) -> None:
             processes.sweep(ExecutionId(UUID(attempt.parent.name)), int(attempt.name), attempt)
             return
         time.sleep(0.05)
+    _take_back(attempt)
+
+
+def _take_back(attempt: Path) -> None:
+    """Put the record of a stop aside: nobody cancelled the run, so it is lost and tried again, not cancelled."""
+    record = processes.exit_record(attempt)
+    if record is not None and record.reason == "stopped":
+        (attempt / "exit.json").rename(attempt / "ended-with-the-stack.json")
 
 
 def _open_attempts(runs: Path) -> list[Path]:

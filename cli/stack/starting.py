@@ -42,7 +42,7 @@ def stop(folder: StateFolder) -> str:
     while True:
         try:
             with folder.held():
-                return "the stack has ended; nothing of it runs any more" if asked else _clear(folder)
+                return _ended(folder) if asked else _clear(folder)
         except HeldError as error:
             asked = _ask(folder) or asked
             if time.monotonic() > end_at:
@@ -59,6 +59,14 @@ def _ask(folder: StateFolder) -> bool:
         os.kill(record.supervisor.pid, signal.SIGTERM)
     gone([record.supervisor], 1.0)
     return True
+
+
+def _ended(folder: StateFolder) -> str:
+    """Wait until the process of the supervisor is gone too, which let the folder go a moment before."""
+    record = folder.read()
+    if record is not None:
+        gone([record.supervisor], END_PATIENCE)
+    return "the stack has ended; nothing of it runs any more"
 
 
 def _clear(folder: StateFolder) -> str:

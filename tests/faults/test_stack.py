@@ -33,7 +33,7 @@ def until(what: str, true: Callable[[], Any], seconds: float = 60.0) -> Any:
                 return found
         except (httpx.HTTPError, OSError, ValueError):
             pass
-        time.sleep(0.1)
+        time.sleep(0.2)
     raise AssertionError(f"{what}: not after {seconds:.0f} s")
 
 
@@ -50,7 +50,14 @@ class Supervised:
             self.up_process = subprocess.Popen(
                 self._command("up", "--no-samples", *options), cwd=ROOT, env=self._environment(), stderr=said
             )
-        until(f"the stack is well; it said {self.said.read_text()}", lambda: self.status()["well"], 120)
+        until("the stack is ready", self._ready, 120)
+        assert self.status()["well"]
+
+    def _ready(self) -> bool:
+        assert self.up_process is not None
+        assert self.up_process.poll() is None, self.said.read_text()
+        record = json.loads((self.state / "stack.json").read_text())
+        return bool(record["supervisor"]["pid"] == self.up_process.pid and record["phase"] == "ready")
 
     def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
         return subprocess.run(
@@ -90,7 +97,7 @@ class Supervised:
         return until(f"{execution_id} ended", over, 120)
 
     def processes(self) -> list[str]:
-        """Everything in /proc that carries this state folder, or PostgreSQL's data folder, in its command or environment."""
+        """Return what carries this state folder, or PostgreSQL's data, in its command or environment."""
         needles = [os.fsencode(self.state)]
         cluster = self.state / "postgres" / "cluster.json"
         if cluster.exists():
@@ -271,6 +278,8 @@ def test_down_ends_a_stack_and_what_a_killed_supervisor_left(tmp_path: Path) -> 
         one.start()
         assert one.run("down").returncode == 0
         assert one.processes() == []
+        assert one.up_process is not None
+        assert one.up_process.wait(1) == 0
 
         one.start()
         one.end(signal.SIGKILL)

@@ -75,8 +75,8 @@ class House:
     def person(self, name: str, *, most: int, team: TeamId | None = DEFAULT_TEAM) -> Person:
         made = Person(user_id=UserId(self.new_id()), team_id=team)
         self.sql(
-            "INSERT INTO users (user_id, username, email, password_hash, team_id, quota) VALUES (:id, :name, :name, '!',"
-            " :team, jsonb_build_object('max_concurrent_tests', CAST(:most AS int), 'max_daily_tests', 100000))",
+            "INSERT INTO users (user_id, username, email, password_hash, team_id, quota) VALUES (:id, :name, :name,"
+            " '!', :team, jsonb_build_object('max_concurrent_tests', CAST(:most AS int), 'max_daily_tests', 100000))",
             id=made.user_id,
             name=name,
             team=team,

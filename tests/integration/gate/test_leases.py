@@ -173,6 +173,17 @@ def test_a_run_that_goes_back_has_no_lease(house: Any) -> None:
     assert house.row(run).phase == "waiting"
 
 
+def test_a_claim_whose_answer_was_lost_is_answered_again(house: Any) -> None:
+    """The lease was committed, the connection was lost: without this the worker would hold it for ever unawares."""
+    first, second = admitted(house, 2)
+    house.claim(WorkerId("w0"))
+
+    again = house.do(lambda conn: leases.claim(conn, WorkerId("w0"), LONG, known=[first]))
+
+    assert [(c.execution_id, c.epoch, c.taken_over) for c in again] == [(second, 1, False)]
+    assert house.do(lambda conn: leases.claim(conn, WorkerId("w0"), LONG, known=[first, second])) == []
+
+
 def test_an_unknown_worker_must_register(house: Any) -> None:
     assert house.do(lambda conn: workers.beat(conn, WorkerId("w0"), LONG))
     assert not house.do(lambda conn: workers.beat(conn, WorkerId("w9"), SHORT))

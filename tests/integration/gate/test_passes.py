@@ -8,11 +8,14 @@ import psycopg2
 import pytest
 from sqlalchemy import Connection, text
 
-from db import gate, gate_locks, workers
+from db import gate, gate_locks, nodes, pools, workers
 from db.errors import NotFoundError
+from db.pools import Pool
 from db.seeds import DEFAULT_POOL
 from model.ids import PoolName, WorkerId
 from scheduler.state import Strategy
+
+SECOND = PoolName("second")
 
 
 def test_a_run_gets_a_place_and_a_new_epoch(house: Any) -> None:
@@ -70,6 +73,7 @@ def test_a_new_run_gets_its_reason_from_the_first_pass_it_meets(house: Any) -> N
     house.run_pass()
 
     assert house.row(waiting).reason == "the pool runs 1 of 1"
+    assert house.do(lambda conn: gate.reason(conn, waiting)) == "the pool runs 1 of 1"
 
 
 def test_limits_of_user_and_team_are_named(house: Any) -> None:
@@ -326,6 +330,37 @@ class TestLocks:
             assert house.admitted() == [free]
         assert house.admitted() == [in_hand]
 
+    def test_two_pools_never_decide_for_one_owner_at_once(self, house: Any) -> None:
+        """The first pass has not committed, so the second one cannot see what it used up."""
+        first, second = _one_team_in_two_pools(house)
+        done: list[gate.PassOutcome | None] = []
+        with house.db._engine.begin() as conn:
+            started = gate.run_pass(conn, DEFAULT_POOL)
+            assert started is not None
+            assert [run.execution_id for run in started.admitted] == first
+            tried = house.do(lambda other: gate.run_pass(other, SECOND))
+            assert tried is not None
+            assert tried.admitted == ()
+            waiter = threading.Thread(target=lambda: done.append(_pass(house, SECOND)))
+            waiter.start()
+            _until_waiting(conn)
+        waiter.join()
+
+        assert [outcome.admitted for outcome in done if outcome] == [()]
+        assert house.row(second[0]).reason == "team red runs 1 of 1 (1 in other pools)"
+
+    def test_a_pass_that_waits_for_a_pool_to_be_made_knows_of_it(self, house: Any) -> None:
+        with house.db._engine.begin() as conn:
+            gate_locks.try_pass(conn, DEFAULT_POOL)
+            done: list[Pool] = []
+            maker = threading.Thread(target=lambda: done.append(house.do(lambda c: pools.create(c, Pool(name=SECOND)))))
+            maker.start()
+            _until_waiting(conn)
+            assert done == []
+        maker.join()
+
+        assert done[0].name == SECOND
+
     def test_no_lock_is_left_behind(self, house: Any) -> None:
         house.submit(3)
         for _ in range(3):
@@ -342,9 +377,18 @@ class TestLocks:
         assert house.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []
 
 
-def _pass(house: Any) -> gate.PassOutcome | None:
-    outcome: gate.PassOutcome | None = house.do(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True))
+def _pass(house: Any, pool: PoolName = DEFAULT_POOL) -> gate.PassOutcome | None:
+    outcome: gate.PassOutcome | None = house.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
     return outcome
+
+
+def _one_team_in_two_pools(house: Any) -> tuple[list[Any], list[Any]]:
+    """Let a team that may run one wait in two pools with room, once in each."""
+    house.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
+    house.worker("w2", pool=SECOND)
+    house.do(lambda conn: nodes.record(conn, SECOND, nodes.read(conn, DEFAULT_POOL)))
+    ann = house.person("ann", most=9, team=house.team("red", most=1))
+    return house.submit(who=ann), house.submit(who=ann, pool=SECOND)
 
 
 def _until_waiting(conn: Connection) -> None:

@@ -44,6 +44,7 @@ def contend(house: Any, folder: Path, **plan: Any) -> dict[str, int]:
     )
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     summary: dict[str, int] = json.loads((folder / "journal.summary").read_text())
+    assert summary["failed"] == 0, done.stderr.decode()[-3000:]
     return summary
 
 
@@ -105,13 +106,12 @@ def test_sixteen_processes_and_kills_break_no_limit(bare: Any, people: list[list
     bare.node("n0", cpu=2500)
     bare.node("n1", cpu=2500, pods=3)
 
-    plan = {"processes": 16, "seconds": 8.0, "sever_every": 0.5, "pools": ["default"], "runs": 1000}
+    plan = {"processes": 16, "seconds": 4.0, "kills": 15, "sever": True, "pools": ["default"], "runs": 10}
     summary = contend(bare, tmp_path, people=people, **plan)
     found = spans(tmp_path)
 
-    assert summary["killed"] > 10
-    assert summary["severed"] > 5
-    assert summary["failed"] == 0
+    assert summary["killed"] == 15
+    assert summary["severed"] == 5
     assert most_at_once(found.values(), lambda _: "all")["all"] <= 7
     assert max(most_at_once(found.values(), lambda s: s.user).values()) <= 3
     assert max(most_at_once(found.values(), lambda s: s.team).values()) <= 5
@@ -129,12 +129,11 @@ def test_a_teams_limit_holds_over_two_pools(bare: Any, tmp_path: Path) -> None:
     team = bare.team("red", most=4)
     people = [[bare.person(f"red{n}", most=3, team=team).user_id.hex, team.hex] for n in range(2)]
 
-    plan = {"processes": 12, "seconds": 6.0, "sever_every": 0, "pools": ["default", "second"], "runs": 1000}
-    summary = contend(bare, tmp_path, people=people, **plan)
+    plan = {"processes": 12, "seconds": 4.0, "kills": 10, "sever": False, "pools": ["default", "second"], "runs": 10}
+    contend(bare, tmp_path, people=people, **plan)
     found = spans(tmp_path)
 
-    assert summary["failed"] == 0
     assert {span.pool for span in found.values()} == {"default", "second"}
-    assert most_at_once(found.values(), lambda _: "all")["all"] == 4
+    assert most_at_once(found.values(), lambda _: "all")["all"] <= 4
     assert max(most_at_once(found.values(), lambda s: s.user).values()) <= 3
     judge(bare, tmp_path)

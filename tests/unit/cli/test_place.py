@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cli.failure import UnreachableError
-from cli.place import find_server
+from cli.place import find_prefect, find_server
 
 
 def stack(project: Path, url: str = "http://127.0.0.1:4300", key: str = "secret-key") -> Path:
@@ -59,3 +59,12 @@ def test_no_stack_and_no_key_say_what_to_do(tmp_path: Path) -> None:
     (stack(tmp_path) / "api-key").unlink()
     with pytest.raises(UnreachableError, match="API key"):
         find_server({}, tmp_path)
+
+
+def test_prefect_is_found_by_the_environment_or_beside_the_api(tmp_path: Path) -> None:
+    (stack(tmp_path) / "stack.json").write_text('{"prefect_url": "http://127.0.0.1:4200"}')
+
+    assert find_prefect({"PREFECT_API_URL": "http://ci/api"}, tmp_path) == "http://ci/api"
+    assert find_prefect({}, tmp_path) == "http://127.0.0.1:4200/api"
+    with pytest.raises(UnreachableError, match="PREFECT_API_URL"):
+        find_prefect({}, tmp_path / "..")

@@ -94,7 +94,7 @@ def test_a_run_starts_when_its_backoff_is_over(make: SimpleNamespace) -> None:
     ("asked", "nodes", "code", "text"),
     [
         ({"cpu": 4000}, [{"cpu": 2000}], Code.TOO_LARGE, "needs 4000m CPU; the largest node has 2000m CPU"),
-        ({"gpu": 2}, [{"gpu": 1}], Code.TOO_LARGE, "needs 2 GPUs; the largest node has 1 GPUs"),
+        ({"gpu": 2}, [{"gpu": 1}], Code.TOO_LARGE, "needs 2 GPUs; the largest node has 1 GPU"),
         (
             {"cpu": 3000, "memory": 6 * 2**30},
             [{"cpu": 4000, "memory": 2**30}, {"cpu": 1000, "memory": 2**33}],
@@ -102,7 +102,7 @@ def test_a_run_starts_when_its_backoff_is_over(make: SimpleNamespace) -> None:
             "needs 3000m CPU and 6Gi memory on one node; no single node has all of it",
         ),
         ({}, [], Code.NO_NODE, "the pool has no node"),
-        ({}, [{"ready": False}], Code.NO_NODE, "none of the pool's 1 nodes is ready"),
+        ({}, [{"ready": False}], Code.NO_NODE, "the pool's only node is not ready"),
     ],
 )
 def test_a_run_that_no_node_can_ever_hold_says_so(

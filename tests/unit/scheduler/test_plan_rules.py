@@ -1,0 +1,289 @@
+"""What holds for every plan, whatever the state; and for every run, however the days go on."""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from scheduler.order import aged, due, rank
+from scheduler.plan import Admit, Arrived, Configured, Left, Seen, Wait, apply, apply_all, plan
+from scheduler.reasons import Code
+from scheduler.state import Constraints, Limits, Owner, State, Strategy
+
+ANY_RUN = st.fixed_dictionaries(
+    {
+        "priority": st.integers(0, 9),
+        "cpu": st.sampled_from([100, 500, 1000, 3000, 9000]),
+        "gpu": st.sampled_from([0, 0, 0, 1]),
+        "owner": st.integers(0, 3),
+        "minutes": st.integers(0, 120),
+        "backoff": st.sampled_from([None, None, None, -5, 5]),
+        "picky": st.booleans(),
+    }
+)
+ANY_NODE = st.fixed_dictionaries(
+    {
+        "cpu": st.sampled_from([500, 1000, 4000]),
+        "gpu": st.integers(0, 1),
+        "pods": st.integers(0, 5),
+        "ready": st.sampled_from([True, True, False]),
+        "fast": st.booleans(),
+    }
+)
+ANY_POOL = st.fixed_dictionaries(
+    {
+        "max_concurrent": st.integers(0, 12),
+        "strategy": st.sampled_from(Strategy),
+        "team": st.one_of(st.none(), st.integers(0, 5)),
+        "user": st.one_of(st.none(), st.integers(0, 4)),
+        "elsewhere": st.integers(0, 2),
+        "workers": st.sampled_from([0, 1, 1, 1, 1]),
+    }
+)
+IMPOSSIBLE = {Code.TOO_LARGE, Code.NO_MATCH, Code.NO_NODE}
+LINE_OWN = {Code.TEAM_LIMIT, Code.USER_LIMIT, Code.BUSY, Code.RESERVED, Code.BACKOFF, *IMPOSSIBLE}
+"""Reasons for which a run may be passed by later ones of other lines."""
+
+
+def build(make: SimpleNamespace, runs: list[Any], facts: list[Any], pool: dict[str, Any]) -> State:
+    """A state of runs that wait; older runs arrived earlier. Users 0 and 1 are in team 0, the others in team 1."""
+    owners = {make.user(n): Owner(name=f"u{n}", limit=pool["user"], elsewhere=pool["elsewhere"]) for n in range(4)}
+    owners |= {make.team(n): Owner(name=f"t{n}", limit=pool["team"], elsewhere=pool["elsewhere"]) for n in range(2)}
+    fleet = [
+        make.node(n, cpu=f["cpu"], gpu=f["gpu"], pods=f["pods"], ready=f["ready"], labels={"fast": str(f["fast"])})
+        for n, f in enumerate(facts)
+    ]
+    limits = {"max_concurrent": pool["max_concurrent"], "strategy": pool["strategy"]}
+    ordered = sorted(runs, key=lambda run: -run["minutes"])
+    waiting = [queued(make, number, run) for number, run in enumerate(ordered)]
+    return make.state(waiting, nodes=fleet, owners=owners, workers=pool["workers"], **limits)
+
+
+def queued(make: SimpleNamespace, number: int, run: dict[str, Any]) -> Any:
+    constraints = Constraints(node_selector=(("fast", "True"),)) if run["picky"] else Constraints()
+    not_before = None if run["backoff"] is None else make.NOON + timedelta(minutes=run["backoff"])
+    return make.queued(
+        number,
+        priority=run["priority"],
+        cpu=run["cpu"],
+        gpu=run["gpu"],
+        user_id=make.user(run["owner"]),
+        team_id=make.team(run["owner"] // 2),
+        enqueued_at=make.NOON - timedelta(minutes=run["minutes"]),
+        not_before=not_before,
+        constraints=constraints,
+    )
+
+
+@settings(max_examples=60)
+@given(st.lists(ANY_RUN, max_size=25), st.lists(ANY_NODE, max_size=4), ANY_POOL)
+def test_every_run_gets_exactly_one_decision_in_order(make: SimpleNamespace, runs: Any, nodes: Any, pool: Any) -> None:
+    state = build(make, runs, nodes, pool)
+
+    decisions = plan(state, make.NOON)
+
+    ranks = [rank(d.run, state.limits, make.NOON) for d in decisions]
+    assert ranks == sorted(ranks)
+    assert Counter(d.run.execution_id for d in decisions) == Counter(list(state.queued))
+    assert [d.position for d in decisions if isinstance(d, Wait) and d.position] == list(
+        range(1, 1 + sum(isinstance(d, Wait) and due(d.run, make.NOON) for d in decisions))
+    )
+    assert all(str(d.reason) for d in decisions if isinstance(d, Wait))
+
+
+@settings(max_examples=60)
+@given(st.lists(ANY_RUN, max_size=25), st.lists(ANY_NODE, max_size=4), ANY_POOL)
+def test_no_limit_is_passed_and_no_node_overbooked(make: SimpleNamespace, runs: Any, nodes: Any, pool: Any) -> None:
+    state = build(make, runs, nodes, pool)
+
+    admits = [d for d in plan(state, make.NOON) if isinstance(d, Admit)]
+
+    check_limits(state, admits, pool)
+    assert all(d.run.not_before is None or d.run.not_before <= make.NOON for d in admits)
+    assert not admits or pool["workers"]
+    apply_all(state, admits)
+    assert (state.fleet.free >= 0).all()
+
+
+def check_limits(state: State, admits: list[Admit], pool: dict[str, Any]) -> None:
+    assert len(admits) <= pool["max_concurrent"]
+    for field, limit in (("user_id", pool["user"]), ("team_id", pool["team"])):
+        counts = Counter(getattr(d.run, field) for d in admits)
+        assert limit is None or all(n + pool["elsewhere"] <= limit for n in counts.values())
+    by_name = {node.name: node for node in state.fleet.nodes}
+    assert all(by_name[d.node].ready for d in admits)
+    assert all(by_name[d.node].labels["fast"] == "True" for d in admits if d.run.shape.constraints.node_selector)
+
+
+@settings(max_examples=60)
+@given(st.lists(ANY_RUN, max_size=25), st.lists(ANY_NODE, max_size=4), ANY_POOL)
+def test_the_order_is_kept_unless_the_reason_says_otherwise(
+    make: SimpleNamespace, runs: Any, nodes: Any, pool: Any
+) -> None:
+    """A run is passed only for a reason of its own line, and never by a later run of that line."""
+    state = build(make, runs, nodes, pool)
+
+    passed: list[Wait] = []
+    for decision in plan(state, make.NOON):
+        if isinstance(decision, Wait):
+            passed.append(decision)
+            continue
+        line = state.line_of[decision.run.execution_id]
+        assert all(wait.reason.code in LINE_OWN for wait in passed)
+        behind = [wait for wait in passed if state.line_of[wait.run.execution_id] is line]
+        assert all(wait.reason.code is Code.BACKOFF for wait in behind)
+
+
+@settings(max_examples=60)
+@given(st.lists(ANY_RUN, max_size=25), st.lists(ANY_NODE, max_size=4), ANY_POOL)
+def test_no_place_is_left_that_a_young_run_could_have(make: SimpleNamespace, runs: Any, nodes: Any, pool: Any) -> None:
+    """Work-conserving: with nothing kept free, a second plan right after the first starts nobody more."""
+    state = build(make, runs, nodes, pool)
+    decisions = plan(state, make.NOON)
+
+    again = plan(apply_all(state, decisions), make.NOON)
+
+    assert not [d for d in again if isinstance(d, Admit)]
+
+
+@settings(max_examples=60)
+@given(st.lists(ANY_RUN, min_size=1, max_size=25), st.lists(ANY_NODE, max_size=4), ANY_POOL)
+def test_no_later_run_takes_what_the_oldest_aged_one_needs(
+    make: SimpleNamespace, runs: Any, nodes: Any, pool: Any
+) -> None:
+    """Were all later runs away, the oldest aged run could not start on its node any sooner."""
+    state = build(make, runs, nodes, pool)
+    decisions = plan(state, make.NOON)
+    kept = [d for d in decisions if isinstance(d, Wait) and d.nominated]
+    if not kept:
+        return
+
+    oldest = kept[0]
+    later = [d for d in decisions if isinstance(d, Admit) and d.run.seq > oldest.run.seq]
+
+    assert aged(oldest.run, state.limits, make.NOON)
+    free = state.fleet.copy()
+    for decision in (d for d in decisions if isinstance(d, Admit) and d.run.seq < oldest.run.seq):
+        free.take(decision.node, decision.run.shape.resources)
+    free.take(oldest.nominated, oldest.run.shape.resources)
+    for decision in (d for d in later if d.node == oldest.nominated):
+        free.take(decision.node, decision.run.shape.resources)
+        column = free.place[decision.node]
+        needs = [decision.run.shape.resources.cpu_milli, 0, 0, decision.run.shape.resources.gpu, 1]
+        assert all(left >= 0 or not need for left, need in zip(free.free[:, column], needs, strict=True))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(2, 6), st.integers(1, 4), st.randoms(use_true_random=False))
+def test_no_run_waits_for_ever(make: SimpleNamespace, minutes: int, big: int, random: Any) -> None:
+    """Small urgent runs come without end; large ones start within ageing limit + one duration for each before them."""
+    nodes = [make.node(n, cpu=1000) for n in range(2)]
+    state = make.state([], nodes=nodes, ageing_limit=timedelta(minutes=30), max_concurrent=20)
+    waiting = {make.run_id(n) for n in range(big)}
+    for n in range(big):
+        state = apply(state, Arrived(run=make.queued(n, cpu=1000, priority=9, enqueued_at=make.NOON)))
+    ends: dict[Any, int] = {}
+    for minute in range(30 + minutes * (big + 1) + 1):
+        now = make.NOON + timedelta(minutes=minute)
+        for run in [run for run, end in ends.items() if end <= minute]:
+            state = apply(state, Left(run=run))
+            del ends[run]
+        for n in range(random.randrange(4)):
+            small = make.queued(1000 + 10 * minute + n, cpu=300, priority=0, enqueued_at=now)
+            state = apply(state, Arrived(run=small))
+        for decision in plan(state, now):
+            state = apply(state, decision)
+            if isinstance(decision, Admit):
+                ends[decision.run.execution_id] = minute + random.randrange(1, minutes + 1)
+                waiting.discard(decision.run.execution_id)
+
+    assert not waiting
+
+
+class Gate(RuleBasedStateMachine):
+    """A pool through its days: what `apply` keeps is what one would count anew, and no limit is ever passed."""
+
+    make: SimpleNamespace
+
+    @initialize()
+    def open(self) -> None:
+        make = self.make
+        owners = {make.team(0): Owner(name="t", limit=4), make.user(0): Owner(name="u", limit=3)}
+        self.now, self.count = make.NOON, 0
+        self.limits = Limits(max_concurrent=5)
+        self.state = State(limits=self.limits, nodes=[make.node(0, cpu=2000)], owners=owners)
+
+    @rule(cpu=st.sampled_from([100, 1000, 2000, 5000]), priority=st.integers(0, 9), owner=st.integers(0, 1))
+    def submit(self, cpu: int, priority: int, owner: int) -> None:
+        self.count += 1
+        run = self.make.queued(
+            self.count, cpu=cpu, priority=priority, user_id=self.make.user(owner), enqueued_at=self.now
+        )
+        self.state = apply(self.state, Arrived(run=run))
+
+    @rule(minutes=st.integers(1, 90))
+    def wait(self, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+
+    @rule()
+    def decide(self) -> None:
+        most = self.limits.max_concurrent
+        before = len(self.state.running)
+        self.state = apply_all(self.state, plan(self.state, self.now))
+        assert len(self.state.running) <= max(most, before)
+        assert (self.state.fleet.free >= 0).all()
+
+    @rule(pick=st.integers(0, 50))
+    def end(self, pick: int) -> None:
+        if self.state.running:
+            self.state = apply(self.state, Left(run=list(self.state.running)[pick % len(self.state.running)]))
+
+    @rule(pick=st.integers(0, 50))
+    def cancel(self, pick: int) -> None:
+        if self.state.queued:
+            self.state = apply(self.state, Left(run=list(self.state.queued)[pick % len(self.state.queued)]))
+
+    @rule(pick=st.integers(0, 50), minutes=st.integers(0, 20))
+    def go_back(self, pick: int, minutes: int) -> None:
+        if self.state.running:
+            run_id = list(self.state.running)[pick % len(self.state.running)]
+            running = self.state.running[run_id]
+            again = self.make.queued(
+                run_id.int, cpu=running.resources.cpu_milli, user_id=running.user_id, enqueued_at=self.now
+            )
+            again = replace(again, execution_id=run_id, not_before=self.now + timedelta(minutes=minutes))
+            self.state = apply(self.state, Arrived(run=again))
+
+    @rule(most=st.integers(0, 6))
+    def configure(self, most: int) -> None:
+        self.limits = Limits(max_concurrent=most)
+        self.state = apply(self.state, Configured(limits=self.limits))
+
+    @rule()
+    def see_the_same_nodes(self) -> None:
+        self.state = apply(self.state, Seen(nodes=self.state.fleet.nodes))
+
+    @invariant()
+    def counts_are_what_one_would_count_anew(self) -> None:
+        if not hasattr(self, "state"):
+            return
+        runs = list(self.state.running.values())
+        assert self.state.counts.pool == len(runs)
+        assert +self.state.counts.users == Counter(run.user_id for run in runs)
+        assert self.state.counts.users[self.make.user(0)] <= 3
+        assert self.state.counts.teams[self.make.team(0)] <= 4
+        assert self.state.fleet.used[0].sum() == sum(run.resources.cpu_milli for run in runs)
+        assert not self.state.running.keys() & self.state.queued.keys()
+        assert sorted(self.state.queued) == sorted(
+            run.execution_id for line in self.state.lines.values() for run in line.runs
+        )
+
+
+def test_a_pool_through_its_days(make: SimpleNamespace) -> None:
+    machine = type("Days", (Gate,), {"make": make})
+    run_state_machine_as_test(machine, settings=settings(max_examples=40, stateful_step_count=25, deadline=None))
