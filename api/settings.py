@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+SHORTEST_KEY = 20
+"""Characters; what `assay up` makes has 49."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,9 +36,20 @@ class Settings:
     log_poll: float = 0.25
     pool_size: int = 8
 
+    def __post_init__(self) -> None:
+        if len(self.api_key) < SHORTEST_KEY:
+            msg = (
+                f"the API key has {len(self.api_key)} characters, and needs {SHORTEST_KEY} at least: whoever set this "
+                "up removes the key file (`api-key` in the state folder), and `assay up` makes a new one"
+            )
+            raise ValueError(msg)
+
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
-    """Read the settings that `assay up` hands over. Raises: KeyError or OSError naming what is missing."""
+    """Read the settings that `assay up` hands over.
+
+    Raises: KeyError or OSError naming what is missing; ValueError for a key that is too short to keep anybody out.
+    """
     state = Path(environment["ASSAY_STATE"])
     key_file = Path(environment.get("ASSAY_API_KEY_FILE") or state / "api-key")
     host = environment.get("ASSAY_API_HOST", "127.0.0.1")

@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from random import Random
 
@@ -82,7 +83,7 @@ class Bench:
     def fill(self, number: int) -> None:
         """Let so many more wait."""
         for first in range(0, number, 1000):
-            self.db.call(lambda conn, first=first: self.submit(conn, min(1000, number - first)))
+            self.db.call(partial(self.submit, number=min(1000, number - first)))
         self.db.call(lambda conn: conn.execute(text("ANALYZE queue")))
 
     def clear(self) -> None:
@@ -146,7 +147,7 @@ class Flow(threading.Thread):
             self.shared.admitted(time.perf_counter() - start)
             time.sleep(self.shared.hold)
             self.shared.left()
-            self.bench.db.call(lambda conn, run=run, epoch=epoch: gate.release(conn, run, epoch))
+            self.bench.db.call(partial(gate.release, execution_id=run, epoch=epoch))
             self.passing()
 
     def passing(self) -> None:
@@ -198,14 +199,16 @@ def admissions(bench: Bench, flows: int, hold: float, seconds: float) -> None:
     told = threading.Event()
     with listen.Listener(bench.db.url) as listener:
         listener.subscribe(lambda _: told.set())
-        threading.Thread(target=_claim, args=(bench, shared, told), daemon=True).start()
+        claiming = threading.Thread(target=_claim, args=(bench, shared, told), daemon=True)
+        claiming.start()
         threads = [Flow(bench, shared) for _ in range(flows)]
         start = time.monotonic()
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-    rate = len(shared.waits) / (time.monotonic() - start)
+        rate = len(shared.waits) / (time.monotonic() - start)
+        claiming.join()
     print(
         f"admissions, {PLACES} places, {flows} flows, hold {hold * 1000:.0f} ms: {rate:.0f}/s"
         f" ({rate * hold / PLACES:.0%} of what the holds alone allow), at most {shared.most} at once"

@@ -3,7 +3,7 @@
 `epoch` fences them: who was admitted before the last admission of a run changes nothing any more.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -202,9 +202,10 @@ def close_attempt(
     return attempt_rows.close(conn, execution_id, number, verdict, exit_code)
 
 
-def set_progress(conn: Connection, execution_id: ExecutionId, progress: Mapping[str, Any]) -> None:
-    """Keep how far a run has come."""
-    conn.execute(update(E).where(E.execution_id == execution_id).values(progress=dict(progress)))
+def set_progress(conn: Connection, fenced: Fenced, progress: Mapping[str, Any]) -> None:
+    """Keep how far a run has come; nothing is written by who has lost its place, nor for what is there already."""
+    mine = (*_fence(fenced), E.status == Status.RUNNING, E.progress != dict(progress))
+    conn.execute(update(E).where(*mine).values(progress=dict(progress)))
 
 
 def set_metrics(conn: Connection, execution_id: ExecutionId, metrics: Mapping[str, float]) -> None:
@@ -253,6 +254,12 @@ def link_flow_run(conn: Connection, execution_id: ExecutionId, flow_run_id: UUID
     return conn.execute(update(E).where(*mine).values(flow_run_id=flow_run_id)).rowcount == 1
 
 
+def lose_flow_run(conn: Connection, execution_id: ExecutionId, flow_run_id: UUID) -> None:
+    """Forget a flow run that Prefect does not know any more."""
+    mine = (E.execution_id == execution_id, E.flow_run_id == flow_run_id)
+    conn.execute(update(E).where(*mine).values(flow_run_id=None))
+
+
 def unlink_flow_run(conn: Connection, execution_id: ExecutionId) -> None:
     """Take an ended execution's flow run away, so that it can carry another one."""
     mine = (E.execution_id == execution_id, E.status.in_(TERMINAL))
@@ -269,12 +276,16 @@ def unmirrored(conn: Connection, head: int, limit: int) -> list[ExecutionId]:
     return [ExecutionId(execution_id) for execution_id in found]
 
 
-def alive_among(conn: Connection, flow_run_ids: Sequence[UUID]) -> set[UUID]:
-    """Return those flow runs whose execution, or suite run, has not ended."""
+def alive_flow_runs(conn: Connection) -> list[UUID]:
+    """Return the flow runs of all tests and suites that have not ended and that nobody has cancelled yet."""
     s = tables.SuiteRun
-    tests = select(E.flow_run_id).where(E.flow_run_id.in_(flow_run_ids), E.status.not_in(TERMINAL))
-    suites = select(s.flow_run_id).where(s.flow_run_id.in_(flow_run_ids), s.completed_at.is_(None))
-    return {found for found in conn.execute(tests.union(suites)).scalars() if found is not None}
+    tests = select(E.flow_run_id).where(
+        E.flow_run_id.is_not(None), E.status.not_in(TERMINAL), E.cancel_requested_at.is_(None)
+    )
+    suites = select(s.flow_run_id).where(
+        s.flow_run_id.is_not(None), s.completed_at.is_(None), s.cancel_requested_at.is_(None)
+    )
+    return [found for found in conn.execute(tests.union(suites)).scalars() if found is not None]
 
 
 def _rows() -> Select[Any]:

@@ -139,10 +139,20 @@ WHERE execution_id = :execution_id AND status = 'queued' AND phase = 'admitted'
 _HOSTED = text("SELECT EXISTS (SELECT FROM queue WHERE execution_id = :execution_id AND host = :worker)")
 _HOST = text("UPDATE queue SET host = :worker WHERE execution_id = :execution_id")
 
-_REASON = text("SELECT reason FROM queue WHERE execution_id = :execution_id AND state = 'waiting'")
-_POSITION = text("""
+_TOLD = """coalesce(nullif(q.reason, ''), (
+    SELECT first.reason FROM queue first
+    WHERE first.pool = q.pool AND first.state = 'waiting' AND first.priority = q.priority AND first.shape = q.shape
+    ORDER BY first.seq LIMIT 1
+))"""
+"""Runs of one shape wait for one reason: where a pass did not reach, that of the first one holds."""
+
+_REASON = text(f"""
+SELECT {_TOLD} FROM queue q WHERE q.execution_id = :execution_id AND q.state = 'waiting'
+""")  # noqa: S608
+_POSITION = text(f"""
 WITH me AS (
-    SELECT q.*, p.ageing_limit_seconds, p.strategy = 'FIFO' AS fifo, clock_timestamp() AS now,
+    SELECT q.pool, q.seq, q.priority, q.enqueued_at, q.not_before, {_TOLD} AS reason,
+        p.ageing_limit_seconds, p.strategy = 'FIFO' AS fifo, clock_timestamp() AS now,
         clock_timestamp() - make_interval(secs => p.ageing_limit_seconds) AS since,
         EXISTS (SELECT FROM workers w
             WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp()) AS alive
@@ -158,10 +168,10 @@ SELECT me.reason, me.alive, me.not_before IS NOT NULL AND me.not_before > me.now
 FROM me LEFT JOIN queue q ON q.pool = me.pool AND q.state = 'waiting'
     AND (q.not_before IS NULL OR q.not_before <= me.now)
 GROUP BY me.reason, me.alive, me.not_before, me.now
-""")
-_LIST = text("""
+""")  # noqa: S608
+_LIST = text(f"""
 WITH ordered AS (
-    SELECT q.execution_id, q.priority, q.seq, q.enqueued_at, q.not_before, q.reason,
+    SELECT q.execution_id, q.pool, q.priority, q.shape, q.seq, q.enqueued_at, q.not_before, q.reason,
         q.not_before IS NOT NULL AND q.not_before > clock_timestamp() AS resting,
         CASE WHEN p.strategy = 'FIFO'
             OR q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds)
@@ -169,12 +179,13 @@ WITH ordered AS (
     FROM queue q JOIN pools p ON p.name = q.pool WHERE q.pool = :pool AND q.state = 'waiting'
     ORDER BY resting, class, seq LIMIT :limit OFFSET :offset
 )
-SELECT o.*, d.name, u.username FROM ordered o
-JOIN test_executions e ON e.execution_id = o.execution_id
+SELECT q.execution_id, q.priority, q.enqueued_at, q.not_before, q.resting, {_TOLD} AS reason, d.name, u.username
+FROM ordered q
+JOIN test_executions e ON e.execution_id = q.execution_id
 JOIN test_definitions d ON d.id = e.definition_id
 JOIN users u ON u.user_id = e.submitted_by
-ORDER BY o.resting, o.class, o.seq
-""")
+ORDER BY q.resting, q.class, q.seq
+""")  # noqa: S608
 _COUNT = text("SELECT count(*) FROM queue WHERE pool = :pool AND state = 'waiting'")
 
 

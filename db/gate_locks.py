@@ -15,7 +15,7 @@ from uuid import UUID
 from zlib import crc32
 
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import OperationalError
 
 from model.ids import PoolName
 
@@ -98,15 +98,14 @@ def _wait(conn: Connection, pool: PoolName, owners: Owners) -> bool:
 
 @contextmanager
 def _given_back(conn: Connection, ids: dict[str, int]) -> Iterator[None]:
-    """Give `next` back whatever happens; where that fails the session ends, and its locks with it."""
+    """Give `next` back; where anything goes wrong the session ends, and its locks with it."""
     try:
         yield
-    finally:
-        try:
-            conn.execute(_UNLOCK_NEXT, ids)
-        except DBAPIError:
+        conn.execute(_UNLOCK_NEXT, ids)
+    except BaseException:
+        if not conn.invalidated:
             conn.invalidate()
-            raise
+        raise
 
 
 def _key(name: str) -> int:

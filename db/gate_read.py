@@ -1,7 +1,9 @@
 """What a pass reads, under the pool's lock: never the whole queue, however deep it is.
 
-Of each shape the first few rows (by a loose scan of idx_queue_shape, shapes of high priority first), the oldest rows,
-and the newest that nobody has looked at yet; once a second also the first rows of the order, to write their positions.
+Of each shape the first few rows (by a loose scan of idx_queue_shape, shapes of high priority first), and the oldest
+rows that are aged; where there is no place, only the newest, to tell them so. Once a second also the first rows of the
+order, to write their positions. Each part has the first rows of every shape that it has rows of: nobody is passed by a
+later run of the same shape because only that one was read.
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -26,7 +28,7 @@ ROWS = 128
 """Rows to read of all shapes together, at least one of each: of those that start, the next round reads more."""
 OLDEST = 100
 NEWEST = 16
-FRONT = 500
+FRONT = 200
 """Rows whose position is written."""
 ANNOTATE_EVERY = timedelta(seconds=1)
 UNCLAIMED = timedelta(seconds=60)
@@ -72,14 +74,13 @@ SELECT DISTINCT first.user_id, first.team_id FROM (SELECT * FROM shapes LIMIT :s
     WHERE pool = :pool AND state = 'waiting' AND priority = s.priority AND shape = s.shape LIMIT 1
 ) AS first WHERE (SELECT count(*) > 1 FROM pools)
 """)  # noqa: S608
-_ENDS = text(f"""
-(SELECT * FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq LIMIT :oldest) AS o
-    WHERE enqueued_at <= :since)
-UNION ALL
-(SELECT * FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq DESC LIMIT :newest) AS n WHERE reason = '')
+_AGED = text(f"""
+SELECT * FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq LIMIT :oldest) AS o
+WHERE enqueued_at <= :since
 """)  # noqa: S608
-"""The oldest where they are aged, which puts them first, and the newest that no pass has given a reason yet."""
-
+_NEW = text(f"""
+SELECT * FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq DESC LIMIT :newest) AS n WHERE reason = ''
+""")  # noqa: S608
 _FRONT = text(f"""
 (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq LIMIT :front)
 UNION ALL
@@ -181,9 +182,10 @@ def waiting(conn: Connection, known: Facts) -> Waiting:
     here = {"pool": known.pool, "now": known.now}
     if known.room:
         found.add_heads(conn.execute(_HEADS, {**here, "shapes": SHAPES, "room": known.room, "rows": ROWS}).all())
-    since = known.now - known.limits.ageing_limit
-    oldest = OLDEST if known.room else 0
-    found.add(conn.execute(_ENDS, {**here, "since": since, "oldest": oldest, "newest": NEWEST}))
+        since = known.now - known.limits.ageing_limit
+        found.add(conn.execute(_AGED, {**here, "since": since, "oldest": OLDEST}))
+    else:
+        found.add(conn.execute(_NEW, {**here, "newest": NEWEST}))
     if known.annotate:
         found.add(conn.execute(_FRONT, {**here, "front": FRONT}))
     return found

@@ -1,12 +1,12 @@
 """Runs of suites: a row each; the tests point to it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, Select, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, update
 
 from db import identifiers, tables
 from db.errors import NotFoundError
@@ -87,10 +87,10 @@ def verdicts(conn: Connection, suite_run_id: SuiteRunId) -> list[Verdict | None]
     return [_verdict(Status(row.status), row.failure_reason, row.detail) for row in rows]
 
 
-def finish(conn: Connection, suite_run_id: SuiteRunId, status: str, now: datetime, note: str = "") -> bool:
+def finish(conn: Connection, suite_run_id: SuiteRunId, status: str, now: datetime) -> bool:
     """End a suite run. False when it had ended: its first end stands."""
     mine = (S.suite_run_id == suite_run_id, S.completed_at.is_(None))
-    changes = {"status": status, "completed_at": func.greatest(now, S.submitted_at), "note": clean(note)}
+    changes = {"status": status, "completed_at": func.greatest(now, S.submitted_at)}
     return conn.execute(update(S).where(*mine).values(changes)).rowcount == 1
 
 
@@ -100,15 +100,17 @@ def request_cancel(conn: Connection, suite_run_id: SuiteRunId, by: str, now: dat
     return conn.execute(update(S).where(*mine).values(cancel_requested_at=now, cancelled_by=clean(by))).rowcount == 1
 
 
-def unfinished(conn: Connection, name: str) -> SuiteRunId | None:
-    """Return the newest run of a suite that has not ended: a scheduled one is skipped then.
+def unfinished(conn: Connection, name: str, user_id: UserId) -> list[SuiteRunId]:
+    """Return the runs of a suite, by this user or the team, that have not ended: a scheduled one is skipped then.
 
     Whoever asks holds the suite's name until its transaction ends, so that two cannot both find nothing.
     """
     conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"suite {name}", 0))))
-    query = select(S.suite_run_id).where(S.name == name, S.completed_at.is_(None))
-    found = conn.execute(query.order_by(S.submitted_at.desc()).limit(1)).scalar_one_or_none()
-    return None if found is None else SuiteRunId(found)
+    u = tables.User
+    team = select(u.team_id).where(u.user_id == user_id).scalar_subquery()
+    ours = or_(S.submitted_by == user_id, S.submitted_by.in_(select(u.user_id).where(u.team_id == team)))
+    query = select(S.suite_run_id).where(S.name == name, S.completed_at.is_(None), ours)
+    return [SuiteRunId(found) for found in conn.execute(query.order_by(S.submitted_at.desc())).scalars()]
 
 
 def open_with_ended_tests(conn: Connection, limit: int) -> list[SuiteRunId]:
@@ -128,6 +130,18 @@ def link_flow_run(conn: Connection, suite_run_id: SuiteRunId, flow_run_id: UUID)
     """Give a suite run its flow run. False when it has another one."""
     mine = (S.suite_run_id == suite_run_id, or_(S.flow_run_id.is_(None), S.flow_run_id == flow_run_id))
     return conn.execute(update(S).where(*mine).values(flow_run_id=flow_run_id)).rowcount == 1
+
+
+def is_settled(conn: Connection, suite_run_id: SuiteRunId, flow_run_id: UUID) -> bool:
+    """Return whether a suite run has ended and this flow run of it is known to show that."""
+    mine = exists().where(S.suite_run_id == suite_run_id, S.flow_run_id == flow_run_id, S.prefect_settled)
+    return bool(conn.execute(select(mine)).scalar_one())
+
+
+def unlink_flow_run(conn: Connection, suite_run_id: SuiteRunId) -> None:
+    """Take an ended suite run's flow run away, so that it can carry another one."""
+    mine = (S.suite_run_id == suite_run_id, S.completed_at.is_not(None))
+    conn.execute(update(S).where(*mine).values(flow_run_id=None, prefect_settled=True))
 
 
 def unmirrored(conn: Connection, limit: int) -> list[SuiteRunId]:
@@ -151,11 +165,16 @@ def host(conn: Connection, suite_run_id: SuiteRunId, worker: str) -> None:
     conn.execute(update(S).where(S.suite_run_id == suite_run_id).values(host=worker))
 
 
-def take_orphans(conn: Connection, worker: str) -> list[tuple[SuiteRunId, UUID]]:
-    """Take over the suite runs whose worker is gone; return them with their flow runs. Two workers never take one."""
+def take_orphans(conn: Connection, worker: str, carried: Collection[UUID] = ()) -> list[tuple[SuiteRunId, UUID]]:
+    """Take over the suite runs that nobody carries; return them with their flow runs. Two workers never take one.
+
+    Nobody carries those of a worker that is gone, and those that are said to be this worker's own but whose flow runs
+    are not among `carried`: an earlier life of it had them, or their flows broke off.
+    """
     w = tables.Worker
     living = exists().where(w.worker_id == S.host, w.expires_at > func.clock_timestamp())
-    mine = (S.completed_at.is_(None), S.flow_run_id.is_not(None), S.host.is_not(None), ~living)
+    left = or_(~living, and_(S.host == worker, S.flow_run_id.not_in(carried)))
+    mine = (S.completed_at.is_(None), S.flow_run_id.is_not(None), S.host.is_not(None), left)
     orphans = select(S.suite_run_id).where(*mine).with_for_update(skip_locked=True)
     taken = update(S).where(S.suite_run_id.in_(orphans)).values(host=worker)
     return [(SuiteRunId(row.suite_run_id), row.flow_run_id) for row in conn.execute(taken.returning(S))]

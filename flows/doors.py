@@ -39,6 +39,8 @@ class Carried:
     deployment_id: UUID | None = None
     due: datetime | None = None
     scheduled: bool = False
+    polled: bool = False
+    """Prefect handed it out as due: a first start, or a person pressed Retry."""
 
 
 CARRIED: ContextVar[Carried | None] = ContextVar("carried", default=None)
@@ -106,8 +108,8 @@ def _standing(conn: Connection, execution_id: ExecutionId) -> str | None:
     """Return the reason why a run waits, as its owner reads it; None when it has ended."""
     if executions.find(conn, execution_id).status.terminal:
         return None
-    position = gate.position(conn, execution_id)
-    return f"waiting: {position.reason}" if position and position.reason else "waiting"
+    reason = gate.reason(conn, execution_id)
+    return f"waiting: {reason}" if reason else "waiting"
 
 
 async def _known(text: str) -> Run | Refused:
@@ -115,7 +117,8 @@ async def _known(text: str) -> Run | Refused:
     carried = CARRIED.get()
 
     def find(conn: Connection) -> ExecutionId | OverQuota:
-        known = executions.find(conn, ExecutionId(UUID(text))).execution_id
+        mine = executions.by_flow_run(conn, carried.flow_run_id) if carried else None  # after a Retry it is another one
+        known = mine or executions.find(conn, ExecutionId(UUID(text))).execution_id
         return _or_retried(conn, here, known, carried)
 
     try:
@@ -136,7 +139,7 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
     execution_id = ExecutionId(here.new_id())
 
     def order(conn: Connection) -> Submitted | OverQuota:
-        return submit.submit(
+        outcome = submit.submit(
             conn,
             Order(
                 request=request,
@@ -148,6 +151,9 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
                 flow_run_id=carried.flow_run_id if carried else None,
             ),
         )
+        if isinstance(outcome, Submitted):
+            gate.host(conn, outcome.execution_id, here.settings.worker)
+        return outcome
 
     try:
         outcome = await here.db.run_patiently(order)
@@ -155,7 +161,7 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     if isinstance(outcome, OverQuota):
         return _entered(outcome)
-    await here.db.run_patiently(lambda conn: gate.run_pass(conn, here.settings.pool))
+    await here.pass_gate()
     return Run(execution_id=outcome.execution_id)
 
 
@@ -172,7 +178,7 @@ def _by_flow_run(conn: Connection, here: House, carried: Carried) -> ExecutionId
 
 def _or_retried(conn: Connection, here: House, known: ExecutionId, carried: Carried | None) -> ExecutionId | OverQuota:
     """Return the run itself, or a new run of its definition when a person pressed Retry on a finished one."""
-    if carried is None or not executions.is_settled(conn, known, carried.flow_run_id):
+    if carried is None or not carried.polled or not executions.is_settled(conn, known, carried.flow_run_id):
         return known
     again = retry.retry(conn, known, retry.Again(by="prefect", now=here.now(), new_id=ExecutionId(here.new_id())))
     if isinstance(again, OverQuota):

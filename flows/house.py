@@ -5,6 +5,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from random import Random, SystemRandom
 from typing import ParamSpec, TypeVar
 from uuid import UUID
@@ -13,25 +14,34 @@ from prefect.client.orchestration import PrefectClient
 
 from cluster.artifacts import ArtifactStore
 from cluster.logs import LogStore
+from db import gate
 from db.engine import Database
 from db.listen import Listener
 from flows.places import Places
 from flows.settings import Settings
-from model.ids import uuid7
+from model.ids import ExecutionId, uuid7
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-BLOCKING_THREADS = 8
+CONNECTIONS = 3
+"""With the heartbeat and the listener five a worker, however many flows wait."""
+BLOCKING_THREADS = 4
+LAUNCHING_THREADS = 3
 
 
 @dataclass(slots=True, kw_only=True)
 class House:
-    """What a worker's flows share. `blocking` carries file and process calls, so that the loop never waits for them."""
+    """What a worker's flows share.
+
+    `blocking` carries file and process calls, so that the loop never waits for them; `launchers` those that may take
+    minutes, and `building` lets one of them install at a time. `heartbeat` is a connection that is never busy.
+    """
 
     settings: Settings
     client: PrefectClient
     db: Database
+    heartbeat: Database
     listener: Listener
     places: Places
     logs: LogStore
@@ -41,9 +51,27 @@ class House:
         default_factory=lambda: ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="assay-files")
     )
 
+    launchers: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(LAUNCHING_THREADS, thread_name_prefix="assay-launch")
+    )
+    building: asyncio.Lock = field(default_factory=asyncio.Lock)
+
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call beside the loop."""
         return await asyncio.get_running_loop().run_in_executor(self.blocking, lambda: work(*args, **kwargs))
+
+    async def pass_gate(self) -> None:
+        """Let the gate see what has just changed, in a transaction of its own after that one."""
+        pool = self.settings.pool
+        await self.db.run_patiently(lambda conn: gate.run_pass(conn, pool, blocking=True))
+
+    async def launching(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Run a blocking call that may take minutes, beside those that must not wait for it."""
+        return await asyncio.get_running_loop().run_in_executor(self.launchers, lambda: work(*args, **kwargs))
+
+    def folder(self, execution_id: ExecutionId, attempt: int) -> Path:
+        """Return the run folder of an attempt."""
+        return self.settings.state / "runs" / str(execution_id) / str(attempt)
 
     def now(self) -> datetime:
         """Read the clock: here, and nowhere else in the worker."""
@@ -57,7 +85,9 @@ class House:
         """Let go of connections and threads; the tests that run are left alone."""
         self.listener.close()
         self.blocking.shutdown(wait=False, cancel_futures=True)
+        self.launchers.shutdown(wait=False, cancel_futures=True)
         self.db.close()
+        self.heartbeat.close()
 
 
 class NotOpenError(RuntimeError):
@@ -75,7 +105,8 @@ def open_house(settings: Settings, client: PrefectClient) -> House:
     opened = House(
         settings=settings,
         client=client,
-        db=Database(settings.database_url),
+        db=Database(settings.database_url, size=CONNECTIONS),
+        heartbeat=Database(settings.database_url, size=1),
         listener=listener,
         places=places,
         logs=LogStore(settings.state / "logs"),

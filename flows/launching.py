@@ -5,19 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection
-
 from cluster import secrets as secret_store
 from cluster.local import content, environments, processes
 from cluster.local.environment import Surroundings, environment
 from cluster.secrets import Mask
-from db import executions, gate
+from db import executions
 from db import secrets as secret_rows
 from executors.pytest_tool import REQUIREMENTS as PYTEST_REQUIREMENTS
 from executors.registry import tool_for
 from executors.tool import Places
 from model.execution import Reason, Status, Verdict
-from model.ids import PoolName
 from model.request import TestRequest, TestType
 from orchestrator.lifecycle import Begun
 
@@ -46,18 +43,48 @@ class LaunchError(Exception):
         self.verdict = Verdict(status=Status.FAILED, reason=reason, detail=detail)
 
 
-def launch(here: "House", begun: Begun, folder: Path) -> Started:
-    """Prepare and start the attempt, or take up what a former holder prepared and started."""
-    env, mask = _resolved(here, begun)
-    running = processes.adopt(folder)
-    if running is not None:
-        return Started(handle=running, places=_places(here, begun.request, folder), mask=mask)
+def adopt(here: "House", begun: Begun, folder: Path) -> Started | None:
+    """Return what a former holder started, None if nothing was.
+
+    Nothing is built or looked up for it: the test may have changed its own files meanwhile.
+    """
+    handle = processes.adopt(folder)
+    if handle is None:
+        return None
+    _, mask = _resolved(here, begun)
+    return Started(handle=handle, places=_places(begun.request, folder, None), mask=mask)
+
+
+def prepare_content(here: "House", begun: Begun, folder: Path) -> Path | None:
+    """Put the content in place. Returns: the requirements file that the test names, None if it names none."""
+    sources = content.Sources(store=here.settings.state / "content", allowed_hosts=here.settings.allowed_hosts)
     try:
-        places = _prepared(here, begun.request, folder)
+        content.place(begun.request.content, folder / "work", sources)
+        wanted = begun.request.setup.requirements
+        return content.entry(folder / "work", wanted) if wanted else None
     except content.ContentError as wrong:
         raise LaunchError(Reason.CONTENT, str(wrong)) from wrong
+
+
+def environment_ready(here: "House", begun: Begun, requirements: Path | None) -> bool:
+    """Return whether the test's virtual environment is there, or none is needed."""
+    if not _needs_python(begun.request):
+        return True
+    return environments.ready(here.settings.state / "venvs", requirements, PYTEST_REQUIREMENTS)
+
+
+def start(here: "House", begun: Begun, folder: Path, requirements: Path | None) -> Started:
+    """Make the virtual environment where it is missing, and start the process."""
+    env, mask = _resolved(here, begun)
+    try:
+        python = (
+            environments.python_for(here.settings.state / "venvs", requirements, PYTEST_REQUIREMENTS)
+            if _needs_python(begun.request)
+            else None
+        )
     except environments.BuildError as wrong:
         raise LaunchError(Reason.CONFIG, str(wrong)) from wrong
+    places = _places(begun.request, folder, python)
     command = tool_for(begun.request.type).command(begun.request, places)
     spec = processes.LaunchSpec(
         folder=folder,
@@ -73,28 +100,15 @@ def launch(here: "House", begun: Begun, folder: Path) -> Started:
     return Started(handle=processes.launch(spec), places=places, mask=mask)
 
 
-def pass_gate(conn: Connection, pool: PoolName) -> None:
-    """Try one pass of the gate, now that something changed."""
-    gate.run_pass(conn, pool)
+def _needs_python(request: TestRequest) -> bool:
+    return request.type is TestType.PYTEST or request.setup.requirements is not None
 
 
-def _prepared(here: "House", request: TestRequest, folder: Path) -> Places:
-    """Put content and environment in place; each part is whole or absent, so a second call goes on."""
-    sources = content.Sources(store=here.settings.state / "content", allowed_hosts=here.settings.allowed_hosts)
-    content.place(request.content, folder / "work", sources)
-    return _places(here, request, folder)
-
-
-def _places(here: "House", request: TestRequest, folder: Path) -> Places:
+def _places(request: TestRequest, folder: Path, python: Path | None) -> Places:
     work = folder / "work"
-    python = None
-    if request.type is TestType.PYTEST or request.setup.requirements:
-        wanted = request.setup.requirements
-        requirements = content.entry(work, wanted) if wanted else None
-        python = environments.python_for(here.settings.state / "venvs", requirements, PYTEST_REQUIREMENTS)
     return Places(
         work=work,
-        entry=content.entry(work, request.content.path),
+        entry=work / request.content.path,
         results=folder / "results",
         home=folder / "home",
         python=python,

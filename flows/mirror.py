@@ -11,6 +11,7 @@ from uuid import UUID
 from prefect.client.schemas.filters import FlowFilter, FlowFilterId
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
+from prefect.exceptions import ObjectNotFound
 from sqlalchemy import Connection
 
 from db import executions, suites
@@ -40,9 +41,17 @@ class Mirror:
     async def show_head(self) -> None:
         """Mirror a batch of what is not in Prefect yet: waiting tests and suite runs."""
         for suite_run_id in await self._here.db.run(lambda conn: suites.unmirrored(conn, BATCH)):
-            await self.create_suite(suite_run_id)
+            await self._show_suite(suite_run_id)
         for execution_id in await self._here.db.run(lambda conn: executions.unmirrored(conn, HEAD, BATCH)):
             await self._create(execution_id, self.queued())
+
+    async def _show_suite(self, suite_run_id: SuiteRunId) -> None:
+        """Show a suite run; where that fails, tests are shown all the same."""
+        try:
+            await self.create_suite(suite_run_id)
+        except ObjectNotFound:
+            log.warning("suite run %s is not shown: deployment %s is missing", suite_run_id, SUITE_DEPLOYMENT)
+            self.forget_deployments()
 
     def queued(self) -> State[None]:
         """Return the state of a run that waits in our queue."""
@@ -75,8 +84,8 @@ class Mirror:
         await self._here.db.run(lambda conn: executions.link_flow_run(conn, execution_id, flow_run.id))
         return flow_run
 
-    async def create_suite(self, suite_run_id: SuiteRunId) -> None:
-        """Make the flow run of a suite run; it starts at once, since a suite holds no place."""
+    async def create_suite(self, suite_run_id: SuiteRunId) -> UUID:
+        """Make the flow run of a suite run, or find it made; it starts at once, since a suite holds no place."""
         deployment = await self.deployment(SUITE_DEPLOYMENT)
         flow_run = await self._client.create_flow_run_from_deployment(
             deployment.id,
@@ -84,6 +93,7 @@ class Mirror:
             idempotency_key=str(suite_run_id),
         )
         await self._here.db.run(lambda conn: suites.link_flow_run(conn, suite_run_id, flow_run.id))
+        return flow_run.id
 
     async def deployment(self, name: str) -> DeploymentResponse:
         """Return a deployment by its name, read once. Raises: ObjectNotFound until `assay up` has deployed it."""

@@ -1,40 +1,51 @@
 """Keeps Prefect's states and ours equal, both ways. Level-triggered: it looks at what is, not at what happened.
 
-from Prefect   a person pressed Cancel there: our row is told (`observe`, every 2 s)
-to Prefect     a verdict that Prefect does not show: its state is set (`settle`, every 10 s)
+observe   a person pressed Cancel in Prefect: our row is told (every 2 s)
+settle    a verdict that Prefect does not show: its state is set (every 10 s)
+recover   a flow run that a worker took and never submitted, since it died just then: it is due again (every 30 s)
 """
 
 import logging
-from datetime import datetime, timedelta
+from collections.abc import Awaitable, Callable, Iterable
+from datetime import timedelta
 from functools import partial
+from typing import TypeVar
 from uuid import UUID
 
 from prefect.client.schemas.filters import (
+    FlowFilter,
+    FlowFilterName,
     FlowRunFilter,
-    FlowRunFilterEndTime,
+    FlowRunFilterId,
     FlowRunFilterState,
     FlowRunFilterStateType,
     WorkPoolFilter,
     WorkPoolFilterName,
 )
-from prefect.client.schemas.objects import FlowRun, StateType
+from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.exceptions import ObjectNotFound
+from prefect.states import Scheduled
 from sqlalchemy import Connection
 
-from db import executions, gate, suites
+from db import executions, suites
 from flows.house import House
 from flows.mirror import Mirror
 from flows.settings import WORK_POOL
-from flows.states import agrees, state_of
+from flows.states import skipped, state_of
 from model.execution import Verdict
 from model.ids import ExecutionId, SuiteRunId
 from orchestrator import cancel, lifecycle
 from orchestrator import suites as suite_cases
 
+T = TypeVar("T")
+
 PAGE = 200
-LOOK_BACK = timedelta(minutes=10)
+"""What Prefect returns at most."""
+PAGES = 10
 GRACE = timedelta(seconds=5)
 """A flow that has just ended sets its own state; only what is older is looked after."""
+STRANDED_AFTER = timedelta(seconds=30)
+OUR_FLOWS = ["test-run", "suite-run"]
 
 log = logging.getLogger("assay.reconciler")
 
@@ -42,76 +53,112 @@ log = logging.getLogger("assay.reconciler")
 class Reconciler:
     """Looks at both sides and closes what stands open between them."""
 
-    def __init__(self, here: House, mirror: Mirror) -> None:
+    def __init__(self, here: House, mirror: Mirror, carried: Callable[[], frozenset[UUID]]) -> None:
         self._here = here
         self._client = here.client
         self._mirror = mirror
+        self._carried = carried
 
     async def observe(self) -> None:
         """Carry cancellations over from Prefect."""
-        for flow_run in [*await self._cancelling(), *await self._cancelled()]:
-            await self._here.db.run(partial(self._cancel, flow_run))
+        alive = await self._here.db.run(executions.alive_flow_runs)
+        for start in range(0, len(alive), PAGE):
+            for flow_run in await self._stopped(alive[start : start + PAGE]):
+                await self._here.db.run(partial(self._cancel, flow_run.id))
+                await self._here.pass_gate()
 
     async def settle(self) -> None:
         """Set the state of flow runs whose verdict Prefect does not show."""
-        before = self._here.now() - GRACE
-        for execution_id in await self._here.db.run(lambda conn: executions.unsettled(conn, before, PAGE)):
-            await self._settle(execution_id)
-        for suite_run_id in await self._here.db.run(lambda conn: suites.open_with_ended_tests(conn, PAGE)):
-            await self._here.db.run(partial(_close, suite_run_id, self._here.now()))
-        for suite_run_id in await self._here.db.run(lambda conn: suites.unsettled(conn, before, PAGE)):
-            await self._settle_suite(suite_run_id)
+        db, before = self._here.db, self._here.now() - GRACE
+        ended = await db.run(lambda conn: executions.unsettled(conn, before, PAGE))
+        await _each(ended, self._settle)
+        await _each(await db.run(lambda conn: suites.open_with_ended_tests(conn, PAGE)), self._close_suite)
+        await _each(await db.run(lambda conn: suites.unsettled(conn, before, PAGE)), self._settle_suite)
+
+    async def recover(self) -> None:
+        """Make flow runs due again that nobody carries and that have no row: their worker died before it wrote one."""
+        for page in range(PAGES):
+            found = await self._taken(page)
+            for flow_run in [run for run in found if self._old(run) and run.id not in self._carried()]:
+                if not await self._here.db.run(partial(_has_row, flow_run.id)):
+                    log.warning("flow run %s was taken and never submitted; it is due again", flow_run.id)
+                    await self._client.set_flow_run_state(flow_run.id, Scheduled(), force=True)
+            if len(found) < PAGE:
+                return
 
     async def _settle(self, execution_id: ExecutionId) -> None:
         verdict, flow_run_id = await self._here.db.run(lambda conn: _ended(conn, execution_id))
+        if flow_run_id in self._carried():
+            return  # its flow is about to end there by itself
         if flow_run_id is None:
             flow_run_id = (await self._mirror.create(execution_id, state=self._mirror.queued())).id
-        await self._set(flow_run_id, verdict)
+        await self._set(flow_run_id, state_of(verdict))
         await self._here.db.run(lambda conn: executions.settle(conn, execution_id))
 
+    async def _close_suite(self, suite_run_id: SuiteRunId) -> None:
+        now = self._here.now()
+        await self._here.db.run(lambda conn: suite_cases.close(conn, suite_run_id, now))
+
     async def _settle_suite(self, suite_run_id: SuiteRunId) -> None:
+        now = self._here.now()
         run = await self._here.db.run(lambda conn: suites.find(conn, suite_run_id))
-        verdict = await self._here.db.run(lambda conn: suite_cases.close(conn, suite_run_id, self._here.now()))
-        if run.flow_run_id is not None and verdict is not None:
-            await self._set(run.flow_run_id, verdict)
+        verdict = await self._here.db.run(lambda conn: suite_cases.close(conn, suite_run_id, now))
+        if run.flow_run_id in self._carried():
+            return
+        if verdict is not None:
+            flow_run_id = run.flow_run_id or await self._mirror.create_suite(suite_run_id)
+            await self._set(flow_run_id, skipped(run.note) if run.status == suites.SKIPPED else state_of(verdict))
         await self._here.db.run(lambda conn: suites.settle(conn, suite_run_id))
 
-    async def _set(self, flow_run_id: UUID, verdict: Verdict) -> None:
-        """Set a flow run's state unless it shows the verdict."""
+    async def _set(self, flow_run_id: UUID, wanted: State[None]) -> None:
+        """Set a flow run's state unless it is of that type already."""
         try:
             flow_run = await self._client.read_flow_run(flow_run_id)
-            if flow_run.state is None or not agrees(flow_run.state.type, verdict):
-                await self._client.set_flow_run_state(flow_run_id, state_of(verdict), force=True)
+            if flow_run.state is None or flow_run.state.type is not wanted.type:
+                await self._client.set_flow_run_state(flow_run_id, wanted, force=True)
         except ObjectNotFound:
             log.info("flow run %s is gone from Prefect", flow_run_id)
 
-    def _cancel(self, flow_run: FlowRun, conn: Connection) -> None:
-        execution_id = executions.by_flow_run(conn, flow_run.id)
+    def _cancel(self, flow_run_id: UUID, conn: Connection) -> None:
+        execution_id = executions.by_flow_run(conn, flow_run_id)
         if execution_id is not None:
-            outcome = cancel.cancel(conn, execution_id, by="prefect", now=self._here.now())
-            if outcome.changed:
-                gate.run_pass(conn, self._here.settings.pool)
-        suite_run_id = suites.by_flow_run(conn, flow_run.id)
+            cancel.cancel(conn, execution_id, by="prefect", now=self._here.now())
+        suite_run_id = suites.by_flow_run(conn, flow_run_id)
         if suite_run_id is not None:
             suite_cases.cancel_suite(conn, suite_run_id, by="prefect", now=self._here.now())
 
-    async def _cancelling(self) -> list[FlowRun]:
-        return await self._read(FlowRunFilter(state=_of_type(StateType.CANCELLING)))
+    async def _stopped(self, flow_run_ids: list[UUID]) -> list[FlowRun]:
+        """Return those that are to end, or that Prefect has ended at once as it believed them not to have begun."""
+        wanted = FlowRunFilter(
+            id=FlowRunFilterId(any_=flow_run_ids), state=_of_type(StateType.CANCELLING, StateType.CANCELLED)
+        )
+        return await self._client.read_flow_runs(flow_run_filter=wanted, limit=PAGE)
 
-    async def _cancelled(self) -> list[FlowRun]:
-        """Prefect cancels at once what it believes not to have begun; nobody else tells us."""
-        ended = FlowRunFilterEndTime(after_=self._here.now() - LOOK_BACK)
-        found = await self._read(FlowRunFilter(state=_of_type(StateType.CANCELLED), end_time=ended))
-        alive = await self._here.db.run(lambda conn: executions.alive_among(conn, [run.id for run in found]))
-        return [run for run in found if run.id in alive]
+    async def _taken(self, page: int) -> list[FlowRun]:
+        """Return a page of what Prefect believes to be under way."""
+        return await self._client.read_flow_runs(
+            flow_filter=FlowFilter(name=FlowFilterName(any_=OUR_FLOWS)),
+            flow_run_filter=FlowRunFilter(state=_of_type(StateType.PENDING, StateType.RUNNING)),
+            work_pool_filter=WorkPoolFilter(name=WorkPoolFilterName(any_=[WORK_POOL])),
+            limit=PAGE,
+            offset=page * PAGE,
+        )
 
-    async def _read(self, which: FlowRunFilter) -> list[FlowRun]:
-        pool = WorkPoolFilter(name=WorkPoolFilterName(any_=[WORK_POOL]))
-        return await self._client.read_flow_runs(flow_run_filter=which, work_pool_filter=pool, limit=PAGE)
+    def _old(self, flow_run: FlowRun) -> bool:
+        return flow_run.state is not None and flow_run.state.timestamp < self._here.now() - STRANDED_AFTER
 
 
-def _of_type(wanted: StateType) -> FlowRunFilterState:
-    return FlowRunFilterState(type=FlowRunFilterStateType(any_=[wanted]))
+async def _each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
+    """Work on every item; one that fails is tried again next time and holds up no other."""
+    for item in items:
+        try:
+            await work(item)
+        except Exception as failed:  # noqa: BLE001  whatever it is, the others must not wait for it
+            log.warning("%s of %s failed, tried again: %r", getattr(work, "__name__", work), item, failed)
+
+
+def _of_type(*wanted: StateType) -> FlowRunFilterState:
+    return FlowRunFilterState(type=FlowRunFilterStateType(any_=list(wanted)))
 
 
 def _ended(conn: Connection, execution_id: ExecutionId) -> tuple[Verdict, UUID | None]:
@@ -122,5 +169,5 @@ def _ended(conn: Connection, execution_id: ExecutionId) -> tuple[Verdict, UUID |
     return verdict, executions.flow_run_of(conn, execution_id)
 
 
-def _close(suite_run_id: SuiteRunId, now: datetime, conn: Connection) -> None:
-    suite_cases.close(conn, suite_run_id, now)
+def _has_row(flow_run_id: UUID, conn: Connection) -> bool:
+    return executions.by_flow_run(conn, flow_run_id) is not None or suites.by_flow_run(conn, flow_run_id) is not None

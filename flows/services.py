@@ -6,9 +6,10 @@ import logging
 import threading
 
 from prefect.client.orchestration import PrefectClient
+from sqlalchemy import Connection
 
 from cluster.local.machine import this_node
-from db import gate, leases, nodes, workers
+from db import gate, leases, nodes, pools, workers
 from flows.carrier import Carrier
 from flows.house import House, close_house, open_house
 from flows.mirror import Mirror
@@ -20,6 +21,7 @@ from flows.worker import every
 MIRROR_SECONDS = 2.0
 OBSERVE_SECONDS = 2.0
 SETTLE_SECONDS = 10.0
+RECOVER_SECONDS = 30.0
 NODE_SECONDS = 10.0
 
 log = logging.getLogger("assay.services")
@@ -34,7 +36,7 @@ class Services:
         self.mirror = Mirror(self.here)
         self.carrier = Carrier(self.here, self.mirror)
         self._orphans = Orphans(self.here, self.carrier)
-        self._reconciler = Reconciler(self.here, self.mirror)
+        self._reconciler = Reconciler(self.here, self.mirror, lambda: self.carrier.carried)
         self._stopping = threading.Event()
         self.draining = False
 
@@ -48,14 +50,14 @@ class Services:
 
     async def run(self) -> None:
         """Work until the process ends."""
-        settings = self._settings
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self.carrier.run())
-            loops.create_task(every(settings.gate_interval, self._pass))
+            loops.create_task(every(0.0, self._pulse))
             loops.create_task(every(NODE_SECONDS, self._note_node))
             loops.create_task(every(MIRROR_SECONDS, self.mirror.show_head))
             loops.create_task(every(OBSERVE_SECONDS, self._reconciler.observe))
             loops.create_task(every(SETTLE_SECONDS, self._reconciler.settle))
+            loops.create_task(every(RECOVER_SECONDS, self._reconciler.recover))
             loops.create_task(every(SETTLE_SECONDS, self._orphans.take_up))
 
     def drain(self) -> None:
@@ -67,20 +69,31 @@ class Services:
         """Give all leases up and sign off; from any thread. The tests go on, and the next worker takes them up."""
         self._stopping.set()
         with contextlib.suppress(Exception):  # a database that is away learns it from the leases' end
-            self.here.db.call(lambda conn: workers.leave(conn, self._settings.worker))
+            self.here.heartbeat.call(lambda conn: workers.leave(conn, self._settings.worker))
         close_house()
 
-    async def _pass(self) -> None:
-        await self.here.db.run(lambda conn: gate.run_pass(conn, self._settings.pool))
+    async def _pulse(self) -> None:
+        """Try a pass of the gate, then wait as long as the pool says."""
+        pool = self._settings.pool
+        await self.here.db.run(lambda conn: gate.run_pass(conn, pool))
+        settings = await self.here.db.run(lambda conn: pools.read(conn, pool))
+        await asyncio.sleep(settings.scheduling_interval_seconds)
 
     async def _note_node(self) -> None:
         facts = await self.here.in_thread(this_node, self._settings.cpu_share, self._settings.state)
         await self.here.db.run(lambda conn: nodes.record(conn, self._settings.pool, [facts]))
 
     def _keep_leases(self) -> None:
-        """Renew in a thread of its own: a loop that is busy for a while must not lose its runs."""
+        """Renew in a thread and on a connection of its own: a loop or a pool that is busy must not lose its runs."""
         while not self._stopping.wait(self._settings.lease.total_seconds() / 3):
             try:
-                self.here.db.call(lambda conn: leases.renew(conn, self._settings.worker, self._settings.lease))
+                self.here.heartbeat.call(self._beat)
             except Exception as failed:  # noqa: BLE001  tried again in a moment; the fence guards meanwhile
                 log.warning("leases were not renewed: %r", failed)
+
+    def _beat(self, conn: Connection) -> None:
+        """Say that this worker lives; after a sleep of days nobody may know it any more."""
+        settings = self._settings
+        leases.renew(conn, settings.worker, settings.lease)
+        if not workers.beat(conn, settings.worker, settings.lease):
+            workers.register(conn, settings.worker, settings.pool, settings.lease)

@@ -15,7 +15,7 @@ DEFAULT_POOL = PoolName("default")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Settings of one worker. `gate_interval` is in seconds.
+    """Settings of one worker.
 
     `lease`: how long a run stays this worker's after its last sign of life; short means quick take-over, long
     means that a stall is forgiven. `prefect_limit`: Prefect-started runs taken up at once. What the gate
@@ -29,7 +29,6 @@ class Settings:
     worker: WorkerId
     pool: PoolName = DEFAULT_POOL
     lease: timedelta = timedelta(seconds=20)
-    gate_interval: float = 1.0
     prefect_limit: int = 500
     cpu_share: float = 1.0
     api_url: str = ""

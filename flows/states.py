@@ -25,6 +25,11 @@ def state_of(verdict: Verdict) -> State[None]:
     return Failed(name=name, message=message) if name else Failed(message=message)
 
 
+def skipped(note: str) -> State[None]:
+    """Return the final state of a suite run that was not run, by decision and not by fault."""
+    return Completed(name="Skipped", message=note)
+
+
 def agrees(state_type: StateType | None, verdict: Verdict) -> bool:
     """Return whether Prefect already shows this verdict."""
     return state_type is state_of(verdict).type

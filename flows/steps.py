@@ -7,18 +7,20 @@ away, so that a running test gets its verdict all the same.
 import asyncio
 import logging
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from prefect.exceptions import Abort
 
-from cluster.local import processes
+from cluster.local import cleanup, processes
+from cluster.secrets import Mask
 from db import executions
 from executors.registry import tool_for
 from flows import doors, launching, windows
 from flows.house import House, house
 from flows.places import news
 from model.execution import Phase, Reason, Status, Verdict
-from model.result import Result
+from model.result import Artifact, Result
 from model.verdict import Ending, How, has_report, judge, whole_result
 from orchestrator import cancel, lifecycle
 from orchestrator.lifecycle import Begun, Finished, Place, Superseded
@@ -61,16 +63,60 @@ async def launch(place: Place) -> Attempt:
     if isinstance(begun, Superseded):
         raise superseded()
     doors.say(f"attempt {begun.number} of {begun.name!r} on {place.node}")
-    attempt = Attempt(begun, here.settings.state / "runs" / str(place.execution_id) / str(begun.number))
+    attempt = Attempt(begun, here.folder(place.execution_id, begun.number))
     try:
-        attempt.started = await here.in_thread(launching.launch, here, begun, attempt.folder)
+        attempt.started = await _started(here, attempt)
     except launching.LaunchError as failed:
         attempt.verdict = failed.verdict
-    except (OSError, processes.LaunchError) as failed:
+    except OSError as failed:
         attempt.verdict = lifecycle.refused_start(f"this machine could not start it: {failed}", Reason.INFRASTRUCTURE)
+    if attempt.started is None:
+        await _make_sure_it_is_gone(here, place, begun.number)
     if not await here.db.run_patiently(lambda conn: lifecycle.enter(conn, place, Phase.RUNNING)):
         raise superseded()
     return attempt
+
+
+async def _started(here: House, attempt: Attempt) -> launching.Started | None:
+    """Adopt what runs, or prepare and start it; None when it was cancelled before it was started."""
+    begun, folder = attempt.begun, attempt.folder
+    if (running := await here.in_thread(launching.adopt, here, begun, folder)) is not None:
+        return running
+    requirements = await here.launching(launching.prepare_content, here, begun, folder)
+    if await _cancelled(here, attempt):
+        return None
+    if await here.in_thread(launching.environment_ready, here, begun, requirements):
+        return await here.launching(launching.start, here, begun, folder, requirements)
+    async with here.building:  # one at a time, so that a long installation holds up no one but its like
+        return await here.launching(launching.start, here, begun, folder, requirements)
+
+
+async def _cancelled(here: House, attempt: Attempt) -> bool:
+    """Look whether it was cancelled while it was being prepared; then it is not started at all."""
+    row = await here.db.run_patiently(lambda conn: executions.find(conn, attempt.place.execution_id))
+    if row.cancel_requested:
+        attempt.verdict = Verdict(status=Status.CANCELLED, detail="cancelled before it was started")
+    return row.cancel_requested
+
+
+async def abandon(place: Place, why: str) -> None:
+    """End an attempt that this worker could not carry. Its process is gone before another one may start.
+
+    Raises: SweepError when it cannot be ended; then the place is kept, and this is tried again by whoever holds it.
+    """
+    here = house()
+    number = await here.db.run_patiently(lambda conn: lifecycle.open_number(conn, place.execution_id))
+    if number is not None:
+        await _make_sure_it_is_gone(here, place, number)
+    lost = lifecycle.refused_start(why, Reason.INFRASTRUCTURE)
+    step = await here.db.run_patiently(lambda conn: lifecycle.abandon(conn, place, lost, here.now()))
+    if isinstance(step, Superseded):
+        raise superseded()
+
+
+async def _make_sure_it_is_gone(here: House, place: Place, number: int) -> None:
+    folder = here.folder(place.execution_id, number)
+    await here.in_thread(processes.end, folder, place.execution_id, number)
 
 
 async def watch(attempt: Attempt) -> Attempt:
@@ -112,8 +158,9 @@ async def record(attempt: Attempt) -> Attempt:
     step = await here.db.run_patiently(lambda conn: lifecycle.finish(conn, attempt.place, finished, here.now()))
     if isinstance(step, Superseded):
         raise superseded()
-    await here.db.run_patiently(lambda conn: launching.pass_gate(conn, here.settings.pool))
+    await here.pass_gate()
     doors.say(f"attempt {finished.number}: {verdict_words(finished.verdict)} {finished.verdict.detail}".rstrip())
+    await here.in_thread(cleanup.forget, attempt.folder)
     await windows.show(attempt.begun, finished, step)
     return attempt
 
@@ -130,13 +177,13 @@ def _judged(here: House, attempt: Attempt) -> Finished:
     ending = ending_of(ended)
     report = tool_for(begun.request.type).read(begun.request, started.places)
     verdict = judge(begun.request.type, report, ending)
-    kept = here.artifacts.keep(place.execution_id, begun.number, started.places.results, started.mask)
+    results = report.results if has_report(report) else (_whole(begun, verdict, ended),)
     return Finished(
         number=begun.number,
         verdict=verdict,
         exit_code=ending.exit_code,
-        results=report.results if has_report(report) else (_whole(begun, verdict, ended),),
-        artifacts=tuple(kept),
+        results=tuple(_masked(result, started.mask) for result in results),
+        artifacts=_kept(here, attempt, started),
         metrics=figures(ended),
     )
 
@@ -159,6 +206,25 @@ def figures(ended: processes.ExitRecord | None) -> tuple[tuple[str, float], ...]
     )
 
 
+def _masked(result: Result, mask: Mask) -> Result:
+    """Hide secrets in what a report says too."""
+    if not mask:
+        return result
+    return replace(
+        result, name=mask.text(result.name), message=mask.text(result.message), trace=mask.text(result.trace)
+    )
+
+
+def _kept(here: House, attempt: Attempt, started: launching.Started) -> tuple[Artifact, ...]:
+    """Keep what the run left; a disk that is full costs the artifacts, not the verdict."""
+    place, number = attempt.place, attempt.begun.number
+    try:
+        return tuple(here.artifacts.keep(place.execution_id, number, started.places.results, started.mask))
+    except OSError as failed:
+        log.warning("run %s: its artifacts could not be kept: %s", place.execution_id, failed)
+        return ()
+
+
 def _whole(begun: Begun, verdict: Verdict, ended: processes.ExitRecord | None) -> Result:
     seconds = ended.ended_at - ended.started_at if ended else 0.0
     return whole_result(begun.name, verdict, round(1000 * seconds))
@@ -178,13 +244,19 @@ async def _carry(here: House, attempt: Attempt, started: launching.Started, tell
     summary = await here.in_thread(tool_for(attempt.begun.request.type).progress, started.places)
     usage = await here.in_thread(processes.usage, attempt.folder)
     note = windows.progress(summary, usage, attempt.meter.milli(usage))
-    await here.db.run_patiently(lambda conn: executions.set_progress(conn, attempt.place.execution_id, note))
+    mine = lifecycle.fence(attempt.place)
+    await here.db.run_patiently(lambda conn: executions.set_progress(conn, mine, note))
     await teller.tell(summary)
 
 
 async def _append_log(here: House, attempt: Attempt, started: launching.Started, *, final: bool = False) -> None:
+    """Carry the log on. What cannot be written now is written the next time: nothing is lost by a disk that is full."""
     source, number = attempt.folder / "output.log", attempt.begun.number
-    await here.in_thread(here.logs.append_from, source, attempt.place.execution_id, number, started.mask, final=final)
+    execution_id = attempt.place.execution_id
+    try:
+        await here.in_thread(here.logs.append_from, source, execution_id, number, started.mask, final=final)
+    except OSError as failed:
+        log.warning("run %s: its log could not be carried on: %s", execution_id, failed)
 
 
 class _exit_of:  # noqa: N801  reads as a phrase at its one use

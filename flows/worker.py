@@ -128,7 +128,7 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
             await self.client.set_flow_run_state(flow_run.id, Failed(name="Refused", message=refusal), force=True)
             return
         if self._services is not None:
-            await self._services.carrier.flow(flow, flow_run, flow_run.parameters or {}, None)
+            await self._services.carrier.flow(flow, flow_run, flow_run.parameters or {}, polled=True)
 
     async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
         if flow_run.deployment_id is None:

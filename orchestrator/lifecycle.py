@@ -93,6 +93,11 @@ class History:
     cancelled: bool
 
 
+def fence(place: Place) -> Fenced:
+    """Return by what right a place changes its row."""
+    return Fenced(execution_id=place.execution_id, epoch=place.epoch)
+
+
 def begin(conn: Connection, place: Place) -> Begun | Superseded:
     """Open the run's next attempt, or find the one that a former holder left open."""
     row = executions.lock(conn, place.execution_id, place.epoch)
@@ -100,7 +105,7 @@ def begin(conn: Connection, place: Place) -> Begun | Superseded:
         return Superseded()
     if row.status is Status.QUEUED and not executions.transition(
         conn,
-        Fenced(execution_id=place.execution_id, epoch=place.epoch),
+        fence(place),
         Status.QUEUED,
         executions.Become(status=Status.RUNNING, phase=Phase.LAUNCHING, node=place.node),
     ):
@@ -118,7 +123,7 @@ def begin(conn: Connection, place: Place) -> Begun | Superseded:
 
 def enter(conn: Connection, place: Place, phase: Phase) -> bool:
     """Note where a running attempt stands; False when the place is not ours any more."""
-    return executions.set_phase(conn, Fenced(execution_id=place.execution_id, epoch=place.epoch), phase)
+    return executions.set_phase(conn, fence(place), phase)
 
 
 def finish(conn: Connection, place: Place, finished: Finished, now: datetime) -> Next | Superseded:
@@ -131,7 +136,7 @@ def finish(conn: Connection, place: Place, finished: Finished, now: datetime) ->
     verdict = _cancelled_wins(finished.verdict, row.cancel_requested)
     executions.close_attempt(conn, place.execution_id, finished.number, verdict, finished.exit_code)
     executions.set_metrics(conn, place.execution_id, dict(finished.metrics))
-    executions.set_progress(conn, place.execution_id, counts(summarise(finished.results)))
+    executions.set_progress(conn, fence(place), counts(summarise(finished.results)))
     history = History(
         policy=executions.request_of(conn, place.execution_id).config.retry_policy,
         retries=row.retry_count,
@@ -151,6 +156,19 @@ def abandon(conn: Connection, place: Place, verdict: Verdict, now: datetime) -> 
         return Superseded()
     attempt = executions.open_attempt(conn, place.execution_id, epoch=place.epoch, node=place.node)
     return finish(conn, place, Finished(number=attempt.number, verdict=verdict), now)
+
+
+def give_back(conn: Connection, place: Place, not_before: datetime) -> bool:
+    """Give the place of a run that has not begun to others; False when it has begun, or is not ours."""
+    row = executions.lock(conn, place.execution_id, place.epoch)
+    if row is None or row.status is not Status.QUEUED:
+        return False
+    return gate.requeue(conn, place.execution_id, place.epoch, not_before)
+
+
+def open_number(conn: Connection, execution_id: ExecutionId) -> int | None:
+    """Return the number of the attempt that is open, None if none is."""
+    return next((found.number for found in executions.attempts(conn, execution_id) if found.ended_at is None), None)
 
 
 def next_step(verdict: Verdict, history: History, now: datetime) -> Next:
@@ -185,18 +203,16 @@ def _cancelled_wins(verdict: Verdict, cancel_requested: bool) -> Verdict:  # noq
 
 
 def _wait_again(conn: Connection, place: Place, step: Again) -> Next | Superseded:
-    fence = Fenced(execution_id=place.execution_id, epoch=place.epoch)
     become = executions.Become(status=Status.QUEUED, phase=Phase.BACKOFF, cause=step.cause)
-    if not executions.transition(conn, fence, Status.RUNNING, become):
+    if not executions.transition(conn, fence(place), Status.RUNNING, become):
         return Superseded()
     gate.requeue(conn, place.execution_id, place.epoch, step.not_before)
     return step
 
 
 def _end(conn: Connection, place: Place, verdict: Verdict) -> Next | Superseded:
-    fence = Fenced(execution_id=place.execution_id, epoch=place.epoch)
     become = executions.Become(status=verdict.status, phase=Phase.ENDED, reason=verdict.reason, detail=verdict.detail)
-    if not executions.transition(conn, fence, Status.RUNNING, become):
+    if not executions.transition(conn, fence(place), Status.RUNNING, become):
         return Superseded()
     gate.release(conn, place.execution_id, place.epoch)
     listen.notify(conn, f"ended:{place.execution_id}")

@@ -9,13 +9,14 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from db import listen, people, suites
+from db.errors import ConflictError
 from db.page import Page
 from db.people import User
 from db.suites import SKIPPED, SuiteRow
 from model.execution import Door, Status, Verdict, exit_code, worst
 from model.ids import ExecutionId, PoolName, SuiteRunId, UserId, short, uuid7
 from model.problems import InvalidError
-from model.suite import MOST_TESTS, Suite, suite_to_raw
+from model.suite import MOST_TESTS, Suite, check_suite, suite_to_raw
 from orchestrator import cancel, submit
 from orchestrator.listing import Shown, Wanted, list_shown
 from orchestrator.secrets import unknown_secrets
@@ -27,7 +28,10 @@ EXIT_SKIPPED = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteOrder:
-    """A valid suite and who it counts for. `scheduled` runs are skipped while the one before has not ended."""
+    """A valid suite and who it counts for. `scheduled` runs are skipped while the one before has not ended.
+
+    `note`: what people shall know about this run.
+    """
 
     suite: Suite
     suite_run_id: SuiteRunId
@@ -37,11 +41,21 @@ class SuiteOrder:
     pool: PoolName = DEFAULT_POOL
     flow_run_id: UUID | None = None
     scheduled: bool = False
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SuiteAgain:
+    """A retry of an ended suite run: when, the new run's id, and the flow run that it is wanted by."""
+
+    now: datetime
+    new_id: SuiteRunId
+    flow_run_id: UUID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteSubmitted:
-    """A suite run whose tests wait now. `new` is false when this flow run had submitted it before."""
+    """A suite run whose tests wait now, or have ended. `new` is false when it had been submitted before."""
 
     suite_run_id: SuiteRunId
     execution_ids: tuple[ExecutionId, ...]
@@ -91,6 +105,8 @@ def submit_suite(conn: Connection, order: SuiteOrder) -> SuiteSubmitted | SuiteS
     """
     if (known := _known(conn, order)) is not None:
         return known
+    if order.scheduled and (before := _not_ended(conn, order)) is not None:
+        return skip(conn, order, f"skipped: suite run {short(before)} of {order.suite.name} has not ended")
     user = people.user(conn, order.user_id)
     _refuse_unknown_secrets(conn, order, user)
     orders = _orders(order)
@@ -99,11 +115,56 @@ def submit_suite(conn: Connection, order: SuiteOrder) -> SuiteSubmitted | SuiteS
         return taken
     if (known := _known(conn, order)) is not None:  # the same flow run, while we waited for the quota's lock
         return known
-    if order.scheduled and (before := suites.unfinished(conn, order.suite.name)) is not None:
-        return _skip(conn, order, before)
     suites.save(conn, _row(order, Status.QUEUED))
     written = [submit.write(conn, one, user, known_as) for one, known_as in zip(orders, taken, strict=True)]
     return SuiteSubmitted(suite_run_id=order.suite_run_id, execution_ids=tuple(test.execution_id for test in written))
+
+
+def skip(conn: Connection, order: SuiteOrder, note: str) -> SuiteSubmitted | SuiteSkipped:
+    """Write down that a suite run was not run, and why. Idempotent by flow run."""
+    if (known := _known(conn, order)) is not None:
+        return known
+    suites.save(conn, replace(_row(order, SKIPPED), note=note, completed_at=order.now))
+    return SuiteSkipped(suite_run_id=order.suite_run_id, note=note)
+
+
+def retry_suite(conn: Connection, suite_run_id: SuiteRunId, again: SuiteAgain) -> SuiteSubmitted | OverQuota:
+    """Run an ended or skipped suite run once more, as a new one that its flow run moves to.
+
+    Raises: ConflictError while it is alive; InvalidError as `submit_suite` does.
+    """
+    old = suites.lock(conn, suite_run_id)
+    if old.flow_run_id != again.flow_run_id:
+        raise ConflictError(f"suite run {short(suite_run_id)} has been retried already")
+    if old.completed_at is None:
+        raise ConflictError(f"suite run {short(suite_run_id)} has not ended: cancel it first, or wait")
+    order = SuiteOrder(
+        suite=check_suite(dict(old.definition)),
+        suite_run_id=again.new_id,
+        user_id=old.submitted_by,
+        door=Door.PREFECT,
+        now=again.now,
+        note=f"retry of suite run {short(suite_run_id)}",
+    )
+    outcome = submit_suite(conn, order)
+    if isinstance(outcome, SuiteSubmitted):
+        suites.unlink_flow_run(conn, suite_run_id)
+        suites.link_flow_run(conn, again.new_id, again.flow_run_id)
+        return outcome
+    if isinstance(outcome, SuiteSkipped):
+        raise TypeError(outcome)
+    return outcome
+
+
+def outcome_of(conn: Connection, suite_run_id: SuiteRunId) -> SuiteSubmitted | SuiteSkipped:
+    """Return what came of a suite run. Raises: NotFoundError."""
+    run = suites.find(conn, suite_run_id)
+    if run.status == SKIPPED:
+        return SuiteSkipped(suite_run_id=suite_run_id, note=run.note)
+    tests = _tests(conn, suite_run_id)
+    return SuiteSubmitted(
+        suite_run_id=suite_run_id, execution_ids=tuple(test.execution.execution_id for test in tests), new=False
+    )
 
 
 def _refuse_unknown_secrets(conn: Connection, order: SuiteOrder, user: User) -> None:
@@ -141,26 +202,19 @@ def _row(order: SuiteOrder, status: str) -> SuiteRow:
         submitted_by=order.user_id,
         submitted_at=order.now,
         flow_run_id=order.flow_run_id,
+        note=order.note,
     )
 
 
-def _skip(conn: Connection, order: SuiteOrder, before: SuiteRunId) -> SuiteSkipped:
-    note = f"skipped: suite run {short(before)} of {order.suite.name} has not ended"
-    suites.save(conn, replace(_row(order, SKIPPED), note=note, completed_at=order.now))
-    return SuiteSkipped(suite_run_id=order.suite_run_id, note=note)
+def _not_ended(conn: Connection, order: SuiteOrder) -> SuiteRunId | None:
+    """Return a run of this suite that has not ended; one whose tests have is closed in passing."""
+    found = suites.unfinished(conn, order.suite.name, order.user_id)
+    return next((before for before in found if close(conn, before, order.now) is None), None)
 
 
 def _known(conn: Connection, order: SuiteOrder) -> SuiteSubmitted | SuiteSkipped | None:
     found = None if order.flow_run_id is None else suites.by_flow_run(conn, order.flow_run_id)
-    if found is None:
-        return None
-    run = suites.find(conn, found)
-    if run.status == SKIPPED:
-        return SuiteSkipped(suite_run_id=found, note=run.note)
-    tests = _tests(conn, found)
-    return SuiteSubmitted(
-        suite_run_id=found, execution_ids=tuple(test.execution.execution_id for test in tests), new=False
-    )
+    return None if found is None else outcome_of(conn, found)
 
 
 def show_suite(conn: Connection, suite_run_id: SuiteRunId) -> ShownSuite:

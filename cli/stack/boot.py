@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from cli.failure import CommandError
 from cli.stack import prefect_server, programs
 from cli.stack.parts import MARK, Part, Program, answers, inherited
-from cli.stack.ports import free_port
+from cli.stack.ports import listen, port_of
 from cli.stack.postgres import PreparationError
 from cli.stack.samples import run_samples
 from cli.stack.state import PROJECT, StateFolder
@@ -52,8 +52,8 @@ class Boot:
 
     wishes: Wishes
     stack: Supervisor
-    port_api: int = 0
-    port_prefect: int = 0
+    _api: socket.socket = field(init=False)
+    _prefect: socket.socket = field(init=False)
     _starting: list[Part] = field(default_factory=list)
     _children: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="boot"))
 
@@ -85,14 +85,24 @@ class Boot:
         self.stack.console.say(text)
 
     def _choose_ports(self) -> None:
-        self.port_prefect = self._port("Prefect", self.wishes.port_prefect, frozenset())
-        self.port_api = self._port("the API", self.wishes.port_api, frozenset({self.port_prefect}))
+        self._prefect = self._listen("Prefect", self.wishes.port_prefect)
+        self._api = self._listen("the API", self.wishes.port_api)
 
-    def _port(self, who: str, wanted: int, taken: frozenset[int]) -> int:
-        port = free_port(wanted, taken)
-        if port != wanted:
-            self.say(f"port {wanted} is taken: {who} gets {port}")
-        return port
+    def _listen(self, who: str, wanted: int) -> socket.socket:
+        listener = listen(wanted)
+        if port_of(listener) != wanted:
+            self.say(f"port {wanted} is taken: {who} gets {port_of(listener)}")
+        return listener
+
+    @property
+    def port_api(self) -> int:
+        """The port that the API got."""
+        return port_of(self._api)
+
+    @property
+    def port_prefect(self) -> int:
+        """The port that Prefect got."""
+        return port_of(self._prefect)
 
     def _start_postgres(self) -> None:
         postgres = self.stack.postgres
@@ -105,13 +115,13 @@ class Boot:
         folder = self.stack.folder
         settings = prefect_server.server_environment(self.port_prefect, folder.path, self.stack.postgres.prefect_url)
         log = folder.log / "prefect.log"
-        return self._start(prefect_server.program({**self._environment(), **settings}, self.port_prefect, log))
+        return self._start(prefect_server.program({**self._environment(), **settings}, self._prefect, log))
 
     def _start_api(self) -> Part:
         folder = self.stack.folder
         folder.api_key()
         environment = {**self._environment(), "ASSAY_API_KEY_FILE": str(folder.key_file)}
-        return self._start(programs.api(environment, self.port_api, folder.log / "api.log"))
+        return self._start(programs.api(environment, self._api, folder.log / "api.log"))
 
     def _start_worker(self) -> Part:
         folder = self.stack.folder

@@ -1,6 +1,7 @@
 """A process that is kept alive: started when it is wanted, started again when it dies, with growing pauses."""
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -25,7 +26,10 @@ MARK = "ASSAY_STACK"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What to run. `healthy` asks it whether it can be used; `patience` in seconds is how long it may take to end."""
+    """What to run. `healthy` asks it whether it can be used; `patience` in seconds is how long it may take to end.
+
+    A server is given `listener` as an open file; the supervisor keeps it over restarts.
+    """
 
     name: str
     title: str
@@ -34,6 +38,7 @@ class Program:
     log: Path
     healthy: Callable[[], bool]
     patience: float
+    listener: socket.socket | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -73,6 +78,7 @@ class Part:
 
     def _start(self, now: float) -> None:
         rotate(self.program.log)
+        listener = self.program.listener
         with self.program.log.open("ab") as log:
             self.process = subprocess.Popen(
                 (sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *self.program.command),
@@ -82,6 +88,7 @@ class Part:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=(listener.fileno(),) if listener else (),
             )
         self.identity = identify(self.process.pid)
         self._since = now
@@ -99,6 +106,11 @@ class Part:
         how = ended_how(process.returncode)
         self.console.say(f"{self.program.title}: ended ({how}); starting it again in {self._pause:.1f} s")
         return True
+
+
+def serving(listener: socket.socket, factory: str) -> tuple[str, ...]:
+    """Return the command that serves the application of `factory` on `listener`."""
+    return (sys.executable, "-m", "cli.stack.serve", str(listener.fileno()), factory)
 
 
 def ended_how(code: int) -> str:

@@ -1,27 +1,33 @@
-"""Free ports on the loopback address."""
+"""Ports on the loopback address, held from the moment they are chosen."""
 
 import socket
 
 LOOPBACK = "127.0.0.1"
 ATTEMPTS = 50
+BACKLOG = 1024
 
 
-def is_free(port: int) -> bool:
-    """Return whether a server could listen on `port` now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((LOOPBACK, port))
-        except OSError:
-            return False
-    return True
+def listen(wanted: int) -> socket.socket:
+    """Listen on `wanted`, or on the next port after it that is free; else on any free one."""
+    for port in (*range(wanted, min(wanted + ATTEMPTS, 65536)), 0):
+        listener = _listen(port)
+        if listener is not None:
+            return listener
+    raise OSError("no port is free on the loopback address")
 
 
-def free_port(wanted: int, taken: frozenset[int] = frozenset()) -> int:
-    """Return `wanted`, or the next port after it that is free and not among `taken`; else any free one."""
-    for port in range(wanted, min(wanted + ATTEMPTS, 65536)):
-        if port not in taken and is_free(port):
-            return port
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        return int(probe.getsockname()[1])
+def port_of(listener: socket.socket) -> int:
+    """Return the port that `listener` listens on."""
+    return int(listener.getsockname()[1])
+
+
+def _listen(port: int) -> socket.socket | None:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((LOOPBACK, port))
+        listener.listen(BACKLOG)
+    except OSError:
+        listener.close()
+        return None
+    return listener

@@ -1,10 +1,11 @@
 """Prefect's server as a part of the stack: one process on the loopback address, on a database of its own."""
 
-import sys
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 
-from cli.stack.parts import Program, answers
+from cli.stack.parts import Program, answers, serving
+from cli.stack.ports import port_of
 
 PREFERRED_PORT = 4200
 
@@ -45,30 +46,15 @@ def server_environment(port: int, state: Path, database: str) -> dict[str, str]:
     }
 
 
-def program(environment: Mapping[str, str], port: int, log: Path) -> Program:
+def program(environment: Mapping[str, str], listener: socket.socket, log: Path) -> Program:
     """Return the server as a program to keep alive."""
     return Program(
         name="prefect",
         title="Prefect server",
-        command=(
-            sys.executable,
-            "-m",
-            "uvicorn",
-            "--factory",
-            "cli.stack.prefect_app:create_app",
-            "--host",
-            "127.0.0.1",
-            "--port",
-            str(port),
-            "--lifespan",
-            "on",
-            "--log-level",
-            "warning",
-            "--timeout-graceful-shutdown",
-            "2",
-        ),
+        command=serving(listener, "cli.stack.prefect_app:create_app"),
         environment=environment,
         log=log,
-        healthy=lambda: answers(f"{url(port)}/api/health"),
+        healthy=lambda: answers(f"{url(port_of(listener))}/api/health"),
         patience=8.0,
+        listener=listener,
     )

@@ -1,10 +1,12 @@
 """The API and the worker as parts of the stack."""
 
+import socket
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from cli.stack.parts import Program, answers
+from cli.stack.parts import Program, answers, serving
+from cli.stack.ports import port_of
 
 PREFERRED_API_PORT = 4300
 
@@ -14,16 +16,17 @@ def api_url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def api(environment: Mapping[str, str], port: int, log: Path) -> Program:
+def api(environment: Mapping[str, str], listener: socket.socket, log: Path) -> Program:
     """Return the API server as a program to keep alive."""
     return Program(
         name="api",
         title="API",
-        command=(sys.executable, "-m", "api"),
-        environment={**environment, "ASSAY_API_HOST": "127.0.0.1", "ASSAY_API_PORT": str(port)},
+        command=serving(listener, "cli.stack.api_app:create_app"),
+        environment=environment,
         log=log,
-        healthy=lambda: answers(f"{api_url(port)}/health"),
+        healthy=lambda: answers(f"{api_url(port_of(listener))}/health"),
         patience=5.0,
+        listener=listener,
     )
 
 

@@ -20,7 +20,7 @@ class PartReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackReport:
-    """The whole. `phase` as in the record, `down` when no supervisor lives."""
+    """The whole. `phase` as in the record, `down` when no supervisor lives; `parts` are then what one left."""
 
     phase: str
     state_folder: str
@@ -39,8 +39,11 @@ def look(folder: StateFolder) -> StackReport:
     record = folder.read()
     if record is None:
         return StackReport(phase="down", state_folder=str(folder.path), api_url=None, prefect_url=None, parts=())
+    if not record.running:
+        left = tuple(_part(record, part) for part in record.parts if part.identity and alive(part.identity))
+        return StackReport(phase="down", state_folder=str(folder.path), api_url=None, prefect_url=None, parts=left)
     return StackReport(
-        phase=record.phase if record.running else "down",
+        phase=record.phase,
         state_folder=str(folder.path),
         api_url=record.api_url,
         prefect_url=record.prefect_url,
@@ -50,7 +53,7 @@ def look(folder: StateFolder) -> StackReport:
 
 def _supervisor(record: StackRecord) -> PartReport:
     pid = record.supervisor.pid
-    return PartReport(name="supervisor", state="running" if record.running else "down", pid=pid)
+    return PartReport(name="supervisor", state="running", pid=pid)
 
 
 def _part(record: StackRecord, part: PartRecord) -> PartReport:

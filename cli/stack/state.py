@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -89,12 +90,22 @@ class StateFolder:
             (self.path / name).mkdir(mode=OWNER_ONLY, exist_ok=True)
 
     def api_key(self) -> str:
-        """Return the key of this installation; the first caller makes it."""
-        with contextlib.suppress(FileExistsError):
-            made = os.open(self.key_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        """Return the key of this installation; the first caller makes it, whole or not at all."""
+        if not self.key_file.exists():
+            self._make_key()
+        return self.key_file.read_text().strip()
+
+    def _make_key(self) -> None:
+        made, name = tempfile.mkstemp(dir=self.path, prefix="api-key-")  # readable by its owner only
+        try:
             with os.fdopen(made, "w") as file:
                 file.write(f"assay_{secrets.token_urlsafe(32)}\n")
-        return self.key_file.read_text().strip()
+                file.flush()
+                os.fsync(file.fileno())
+            with contextlib.suppress(FileExistsError):  # somebody else was first: that key is the one
+                os.link(name, self.key_file)
+        finally:
+            Path(name).unlink()
 
     def read(self) -> StackRecord | None:
         """Return what `stack.json` says, None without a readable one."""

@@ -152,6 +152,8 @@ class Supervisor:
         for part in parts:
             if part.process is not None:
                 part.process.wait()
+            if part.program.listener is not None:
+                part.program.listener.close()
 
     def _write(self) -> None:
         self.folder.write(self.record)

@@ -48,14 +48,18 @@ def python_for(venvs: Path, requirements: Path | None, base: Path, patience: flo
 
 def _build(folder: Path, requirements: Path | None, base: Path, patience: float) -> None:
     shutil.rmtree(folder, ignore_errors=True)
-    interpreter = Path(getattr(sys, "_base_executable", "") or sys.executable)
-    _uv(["venv", "--quiet", "--no-project", "--python", str(interpreter), str(folder)], folder.parent, patience)
+    _uv(["venv", "--quiet", "--no-project", "--python", _interpreter(), str(folder)], folder.parent, patience)
     install = ["pip", "install", "--quiet", "--no-editable", "--compile-bytecode", "--python", str(folder)]
     if requirements is not None:
         _uv([*install, "-r", str(requirements.resolve())], requirements.resolve().parent, patience)
     if not any(folder.glob("lib/python*/site-packages/pytest/__init__.py")):
         _uv([*install, "--require-hashes", "-r", str(base.resolve())], folder.parent, patience)
     (folder / COMPLETE).touch()
+
+
+def _interpreter() -> str:
+    """Return the Python that our own environment was made from: it stays when ours is made anew."""
+    return str(getattr(sys, "_base_executable", "") or sys.executable)
 
 
 def _uv(arguments: Sequence[str], where: Path, patience: float) -> None:
@@ -92,7 +96,7 @@ def _only_builder(folder: Path) -> Iterator[None]:
 
 def _key(requirements: Path | None, base: Path) -> str:
     """Return a digest of all that decides what is installed: both files, what they refer to, and our Python."""
-    digest = hashlib.sha256(f"{sys.version} {sys.prefix == sys.base_prefix}".encode())
+    digest = hashlib.sha256(f"{sys.version}\0{_interpreter()}\0".encode())
     digest.update(base.read_bytes())
     if requirements is not None:
         if not requirements.is_file():

@@ -77,6 +77,12 @@ def carriers(run_id: str, attempt: int) -> list[int]:
     return [pid for pid in processes() if marks <= set(_read(f"/proc/{pid}/environ").split(b"\0"))]
 
 
+def called(arguments: list[str]) -> list[int]:
+    """Return the pids of all processes whose command line ends with `arguments`."""
+    ending = b"\0" + b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
+    return [pid for pid in processes() if _read(f"/proc/{pid}/cmdline").endswith(ending)]
+
+
 def send(number: int, pids: list[int]) -> None:
     """Signal each of `pids`; one that is gone, or that is not ours to signal, is passed over."""
     for pid in pids:

@@ -4,6 +4,8 @@ The run folder is the truth: `spec.json` (what was asked, without values of vari
 shim before the test starts), `usage.json`, `output.log`, `exit.json`. See `shim.py` for what each guarantees.
 """
 
+import errno
+import fcntl
 import json
 import os
 import select
@@ -18,14 +20,18 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.local import machine, proc
+from cluster.local.shim import write_atomically
 from model.ids import ExecutionId
 from scheduler.node import Node
 
 START_PATIENCE = 60.0
 SWEEP_PATIENCE = 30.0
+LOCK_PATIENCE = 5.0
 LARGEST_RECORD = 65_536
 LOG_LIMIT = 100_000_000
 LINE_LIMIT = 65_536
+VOID: dict[str, object] = {"void": True}
+"""What `start.json` says of an attempt that was given up before it started: it never starts."""
 ROOT = Path(__file__).resolve().parents[2]
 SHIM = "import sys; sys.path.append(sys.argv[1]); from cluster.local.shim import main; main(sys.argv[2])"
 """Imported and not run as a script: so its bytecode is cached, which halves its start. The library comes first."""
@@ -108,18 +114,52 @@ def this_node(share: float) -> Node:
 def launch(spec: LaunchSpec) -> Handle:
     """Start the test, or find it started: however often this is called, and by however many, it runs once.
 
-    Raises: LaunchError if the shim did not come up; calling again is safe.
+    Raises: LaunchError if the shim did not come up; calling again is safe. One that came up too late, or that nobody
+    watched any more, is ended first (`end`), and the folder is void as it is after `end`: "voided".
     """
     if handle := adopt(spec.folder):
         return handle
+    if voided(spec.folder):
+        raise LaunchError("voided: this attempt was given up before it started; only a new attempt may start")
     for folder in (spec.folder, spec.folder / "results", spec.folder / "home"):
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     _write_down(spec)
-    _start_shim(spec)
-    handle = adopt(spec.folder)
-    if handle is None:
-        raise LaunchError(f"the shim did not start: {_last_words(spec.folder)}")
-    return handle
+    watched = _start_shim(spec)
+    if handle := adopt(spec.folder):
+        return handle
+    if not watched:  # its second half may be alive, and may start the test at any moment
+        end(spec.folder, spec.execution_id, spec.attempt, patience=0.0)
+    said = "voided" if voided(spec.folder) else "the shim did not start"
+    raise LaunchError(f"{said}: {_last_words(spec.folder)}")
+
+
+def voided(folder: Path) -> bool:
+    """Return whether the attempt of `folder` was given up before it started, by `end`."""
+    return bool(_record(folder / "start.json").get("void"))
+
+
+def end(folder: Path, execution_id: ExecutionId, attempt: int, patience: float = 30.0) -> None:
+    """Leave nothing of an attempt alive, and nothing that could start it later. Harmless where it has ended.
+
+    What runs is asked to stop, and killed after `patience`. Where nothing has started, `start.json` is made void under
+    the shim's own lock: a shim that comes late finds it and goes. Nothing that a test may have written decides who is
+    killed, only the command line of its shim and what `sweep` looks at.
+    Raises: SweepError if something survives.
+    """
+    deadline = time.monotonic() + patience
+    asked = None
+    while not _closed(folder) and time.monotonic() < deadline:
+        handle = adopt(folder)
+        if handle is not None and handle != asked:
+            asked = handle
+            stop(handle)
+        time.sleep(0.01)
+    sweep(execution_id, attempt, folder)
+    deadline = time.monotonic() + LOCK_PATIENCE
+    while not _closed(folder):  # held by another `end` for a moment, or by somebody whom `sweep` has not found
+        if time.monotonic() > deadline:
+            raise SweepError(_holders(folder / "lock"))
+        time.sleep(0.01)
 
 
 def adopt(folder: Path) -> Handle | None:
@@ -161,7 +201,8 @@ def stop(handle: Handle) -> None:
 def sweep(execution_id: ExecutionId, attempt: int, folder: Path | None = None) -> int:
     """Kill all that is left of an attempt whose shim is dead, and return how many there were once none is seen.
 
-    Found by the marks in their environment, by a working directory inside `folder`, and by descent from those.
+    Found by the marks in their environment, by a working directory inside `folder`, by being a shim of `folder`, and by
+    descent from those.
     Raises: SweepError if some outlive SIGKILL.
     """
     killed: set[int] = set()
@@ -233,11 +274,14 @@ def _message(spec: LaunchSpec) -> dict[str, object]:
     }
 
 
-def _start_shim(spec: LaunchSpec) -> None:
-    """Run the first half of the shim, which ends when its second half has written `start.json`, or has died."""
+def _start_shim(spec: LaunchSpec) -> bool:
+    """Run the first half of the shim, which ends when its second half has written `start.json`, or has died.
+
+    Return False if it was killed, by us or by others, and so has not seen what became of the second.
+    """
     with (spec.folder / "shim.log").open("ab") as words:
         first_half = subprocess.Popen(
-            [sys.executable, "-I", "-S", "-c", SHIM, str(ROOT), str(spec.folder)],
+            [sys.executable, "-I", "-S", "-c", SHIM, str(ROOT), str(spec.folder.absolute())],
             stdin=subprocess.PIPE,
             stdout=words,
             stderr=words,
@@ -252,7 +296,38 @@ def _start_shim(spec: LaunchSpec) -> None:
             first_half.kill()
     finally:
         os.close(descriptor)
-        first_half.wait()
+        code = first_half.wait()
+    return code >= 0
+
+
+def _closed(folder: Path) -> bool:
+    """Return True once no shim holds the folder; where none ever has started its test, none will from now on."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
+        folder.chmod(0o700)
+    try:
+        lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    except OSError as error:
+        if error.errno not in {errno.EISDIR, errno.ELOOP, errno.ENXIO}:
+            raise
+        (folder / "lock").rename(folder / f"lock.{time.monotonic_ns()}")  # no file: a test has put it there
+        return False
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if not (folder / "start.json").exists():
+            write_atomically(str(folder / "start.json"), VOID)
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(lock)
+    return True
+
+
+def _holders(lock: Path) -> list[int]:
+    """Return who holds a lock on that file, as far as the kernel tells."""
+    inode = f":{lock.stat().st_ino}"
+    lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
+    return [int(line[4]) for line in lines if line[1] == "FLOCK" and line[5].endswith(inode)]
 
 
 def _tell(process: subprocess.Popen[bytes], message: bytes) -> None:
@@ -269,6 +344,7 @@ def _left_of(execution_id: ExecutionId, attempt: int, folder: Path | None) -> li
     found = set(proc.carriers(str(execution_id), attempt))
     if folder is not None:
         found.update(pid for pid in proc.processes() if _stands_in(pid, folder))
+        found.update(proc.called([SHIM, str(ROOT), str(folder.absolute())]))
     found.update(child for pid in tuple(found) for child in proc.descendants(pid))
     found.discard(os.getpid())
     return sorted(pid for pid in found if (stat := proc.stat_of(pid)) and stat.state not in {"Z", "X"})

@@ -16,12 +16,13 @@ from cluster.local import content, processes
 from db import gate, leases
 from flows import windows
 from flows.worker_main import main
-from orchestrator import lifecycle
+from orchestrator import lifecycle, submit
 
 FAULTS = Path(os.environ["ASSAY_FAULTS"])
 SIGNALS = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
 
 SEAMS: dict[str, tuple[Any, str]] = {
+    "submit": (submit, "submit"),
     "claim": (leases, "claim"),
     "begin": (lifecycle, "begin"),
     "content": (content, "place"),

@@ -23,7 +23,7 @@ from model.execution import Phase, Reason, Status, Verdict
 from model.ids import ExecutionId
 from model.result import Result
 
-KEY = "key-of-this-test"
+KEY = "key-of-this-test-alone"
 REQUEST: dict[str, Any] = {
     "name": "checkout",
     "type": "custom",

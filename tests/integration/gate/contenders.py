@@ -63,6 +63,7 @@ class Contender:
         self.worker = WorkerId(f"w{number}")
         self.journal = os.open(plan.journal, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
         self.submitted = 0
+        self.parent = os.getppid()
         self.end = time.monotonic() + plan.seconds
 
     def run(self) -> None:
@@ -84,6 +85,8 @@ class Contender:
     def patiently(self, work: Any) -> Any:
         """Try until it works; None when that takes a second, since the others go on too."""
         for _ in range(20):
+            if os.getppid() != self.parent:
+                raise SystemExit("the parent is gone, nobody judges this any more")
             try:
                 return self.db.call(work)
             except (UnavailableError, DBAPIError):

@@ -8,8 +8,8 @@ import psycopg2
 import pytest
 from sqlalchemy import Connection, text
 
-from db import gate, gate_locks, nodes, pools, workers
-from db.errors import NotFoundError
+from db import gate, gate_locks, gate_read, nodes, pools, workers
+from db.errors import NotFoundError, UnavailableError
 from db.pools import Pool
 from db.seeds import DEFAULT_POOL
 from model.ids import PoolName, WorkerId
@@ -106,6 +106,18 @@ def test_a_team_at_its_limit_hides_nobody_however_much_it_submits(house: Any) ->
     assert other in house.admitted()
 
 
+def test_a_pass_reads_a_part_of_a_deep_queue_only(house: Any) -> None:
+    house.submit(1500, cpu=9000)
+    house.submit(1500, priority=7)
+
+    def read(conn: Connection) -> int:
+        return len(gate_read.waiting(conn, gate_read.facts(conn, DEFAULT_POOL)).runs)
+
+    assert house.do(read) <= gate_read.ROWS + 2 * gate_read.FRONT + 2
+    house.run_pass()
+    assert house.do(read) <= gate_read.ROWS + 2
+
+
 def test_runs_that_no_node_can_hold_hide_nobody(house: Any) -> None:
     big = house.submit(300, cpu=9000, priority=0)
     [small] = house.submit()
@@ -122,6 +134,31 @@ def test_a_pass_starts_as_many_as_there_is_room_for(house: Any) -> None:
     runs = house.submit(450)
 
     assert house.admitted() == runs
+
+
+def test_the_order_of_a_deep_line_is_kept_from_pass_to_pass(house: Any) -> None:
+    house.sql("UPDATE users SET quota = '{\"max_concurrent_tests\": 1000}'")
+    house.sql("UPDATE teams SET quota = '{\"max_concurrent_tests\": 1000}'")
+    house.node(cpu=100_000, pods=1000)
+    runs = house.submit(500)
+    started = []
+    for most in (150, 300, 450):
+        house.pool(max_concurrent_tests=most)
+        started += house.admitted()
+
+    assert started == runs[:450]
+
+
+def test_a_run_that_no_pass_reached_has_the_reason_of_its_line(house: Any) -> None:
+    team = house.team("busy", most=1)
+    runs = house.submit(900, who=house.person("ann", most=9, team=team))
+
+    house.run_pass()
+
+    assert house.row(runs[-1]).reason == ""
+    assert house.position(runs[-1]).reason == "team busy runs 1 of 1"
+    assert house.do(lambda conn: gate.reason(conn, runs[-1])) == "team busy runs 1 of 1"
+    assert house.do(lambda conn: gate.queue(conn, DEFAULT_POOL, 1, 898))[0][0].reason == "team busy runs 1 of 1"
 
 
 def test_an_aged_run_has_its_node_kept_free(house: Any) -> None:
@@ -329,6 +366,28 @@ class TestLocks:
             other.execute(text("SELECT 1 FROM test_executions WHERE execution_id = :id FOR UPDATE"), {"id": in_hand})
             assert house.admitted() == [free]
         assert house.admitted() == [in_hand]
+
+    def test_a_waiter_whose_connection_is_lost_leaves_no_lock(self, house: Any) -> None:
+        lost: list[BaseException] = []
+
+        def waiting() -> None:
+            try:
+                _pass(house)
+            except UnavailableError as exc:
+                lost.append(exc)
+
+        with house.db._engine.begin() as holder:
+            gate_locks.try_pass(holder, DEFAULT_POOL)
+            waiter = threading.Thread(target=waiting)
+            waiter.start()
+            _until_waiting(holder)
+            sever = "SELECT pg_terminate_backend(pid) FROM pg_locks WHERE locktype = 'advisory' AND NOT granted"
+            holder.execute(text(sever))
+            waiter.join()
+
+        assert len(lost) == 1
+        assert house.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []
+        assert _pass(house) is not None
 
     def test_two_pools_never_decide_for_one_owner_at_once(self, house: Any) -> None:
         """The first pass has not committed, so the second one cannot see what it used up."""

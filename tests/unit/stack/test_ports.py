@@ -1,35 +1,28 @@
-import socket
+import pytest
 
-from cli.stack.ports import free_port, is_free
-
-
-def taken() -> socket.socket:
-    """Listen somewhere."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    listener.listen()
-    return listener
+from cli.stack.ports import listen, port_of
 
 
 def test_a_free_port_is_given_as_wanted() -> None:
-    with taken() as listener:
-        port = listener.getsockname()[1]
+    with listen(0) as free:
+        port = port_of(free)
 
-    assert free_port(port) == port
-
-
-def test_a_taken_port_is_replaced_by_the_next_free_one() -> None:
-    with taken() as listener:
-        port = listener.getsockname()[1]
-
-        given = free_port(port)
-
-        assert given != port
-        assert is_free(given)
+    with listen(port) as listener:
+        assert port_of(listener) == port
 
 
-def test_two_parts_do_not_get_the_same_port() -> None:
-    with taken() as listener:
-        port = listener.getsockname()[1]
+def test_a_taken_port_is_replaced_by_another_one() -> None:
+    with listen(0) as taken, listen(port_of(taken)) as listener:
+        assert port_of(listener) != port_of(taken)
 
-    assert free_port(port, frozenset({port})) != port
+
+def test_a_chosen_port_is_held_before_anything_is_served() -> None:
+    """Two stacks that start at the same moment never share a port."""
+    with listen(20_000) as first, listen(20_000) as second, listen(20_000) as third:
+        assert len({port_of(first), port_of(second), port_of(third)}) == 3
+
+
+@pytest.mark.parametrize("wanted", [65_535, 0])
+def test_there_is_a_port_even_at_the_end_of_the_range(wanted: int) -> None:
+    with listen(wanted) as first, listen(wanted) as second:
+        assert port_of(first) != port_of(second)

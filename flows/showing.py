@@ -1,0 +1,78 @@
+"""Brings a run that is about to start into Prefect: its flow run found or made, and ready to be run.
+
+What a person did to the flow run meanwhile counts: pressed Cancel, or deleted it.
+"""
+
+import asyncio
+import logging
+from uuid import UUID
+
+from prefect.client.schemas.objects import FlowRun
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Pending
+
+from db import executions
+from flows.house import House
+from flows.mirror import Mirror
+from orchestrator import cancel
+from orchestrator.lifecycle import Place
+
+TRY_AGAIN = 2.0
+
+log = logging.getLogger("assay.showing")
+
+
+class Showing:
+    """Makes flow runs ready for the carrier."""
+
+    def __init__(self, here: House, mirror: Mirror) -> None:
+        self._here = here
+        self._client = here.client
+        self._mirror = mirror
+
+    async def begin(self, place: Place, patience: float) -> FlowRun | None:
+        """Return the flow run, Pending. None when Prefect stays away for `patience` seconds, or the run has ended."""
+        try:
+            async with asyncio.timeout(patience):
+                while True:
+                    try:
+                        return await self._pending(place)
+                    except Exception as away:  # noqa: BLE001  the client raises many kinds for one thing
+                        log.warning("Prefect does not take run %s yet: %r", place.execution_id, away)
+                        await asyncio.sleep(TRY_AGAIN)
+        except TimeoutError:
+            return None
+
+    async def _pending(self, place: Place) -> FlowRun | None:
+        row = await self._here.db.run(lambda conn: executions.find(conn, place.execution_id))
+        if row.status.terminal:
+            return None
+        known = await self._known(row.flow_run_id)
+        if known is None:
+            return await self._made_anew(place, row.flow_run_id)
+        if known.state is not None and (known.state.is_cancelling() or known.state.is_cancelled()):
+            now = self._here.now()
+            done = await self._here.db.run(lambda conn: cancel.cancel(conn, place.execution_id, by="prefect", now=now))
+            if done.status.terminal:
+                return None
+        await self._client.set_flow_run_state(known.id, Pending(), force=True)
+        return await self._client.read_flow_run(known.id)
+
+    async def _known(self, flow_run_id: UUID | None) -> FlowRun | None:
+        if flow_run_id is None:
+            return None
+        try:
+            return await self._client.read_flow_run(flow_run_id)
+        except ObjectNotFound:
+            return None
+
+    async def _made_anew(self, place: Place, lost: UUID | None) -> FlowRun:
+        """Make the flow run; where one was deleted, so may have been the deployment."""
+        if lost is not None:
+            self._mirror.forget_deployments()
+            await self._here.db.run(lambda conn: executions.lose_flow_run(conn, place.execution_id, lost))
+        try:
+            return await self._mirror.create(place.execution_id, state=Pending())
+        except ObjectNotFound:
+            self._mirror.forget_deployments()
+            raise
