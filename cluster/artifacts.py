@@ -2,13 +2,13 @@
 
 import mimetypes
 import os
-import shutil
 import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from cluster import drafts
 from cluster.secrets import Mask
 from model.ids import ExecutionId
 from model.result import Artifact, ArtifactType
@@ -41,7 +41,10 @@ class Limits:
 
 
 class ArtifactStore:
-    """Artifacts as files in a folder; a URI is `file:<execution>/<attempt>/<name>`, relative to it."""
+    """Artifacts as files in a folder; a URI is `file:<execution>/<attempt>/<name>`, relative to it.
+
+    Each attempt is a link to the folder that was last completed for it.
+    """
 
     def __init__(self, folder: Path, limits: Limits | None = None) -> None:
         self._folder = folder
@@ -55,16 +58,17 @@ class ArtifactStore:
         Only regular files, within the limits. What is left out is told in one more artifact, `left-out.txt`.
         """
         target = self._folder / str(execution_id) / str(attempt)
-        draft = target.with_name(target.name + ".draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(mode=0o700, parents=True)
-        left_out = self._copy_all(results, draft, mask)
-        if left_out:
-            (draft / LEFT_OUT).write_text("\n".join(["Not kept of what the run left:", *left_out]) + "\n")
-        shutil.rmtree(target, ignore_errors=True)
-        draft.rename(target)
-        kept = sorted(file.relative_to(target).as_posix() for file in target.rglob("*") if file.is_file())
-        return [self._artifact(target, name) for name in kept]
+        with drafts.draft(target) as draft:
+            files = draft / "files"
+            files.mkdir(mode=0o700)
+            left_out = self._copy_all(results, files, mask)
+            if left_out:
+                (files / LEFT_OUT).write_text("\n".join(["Not kept of what the run left:", *left_out]) + "\n")
+            kept = sorted(file.relative_to(files).as_posix() for file in files.rglob("*") if file.is_file())
+            artifacts = [self._artifact(files, target, name) for name in kept]
+            _show(draft, target)
+        drafts.remove_left(target)
+        return artifacts
 
     def path(self, uri: str) -> Path:
         """Return the file behind a URI. Raises: ArtifactError if there is none, or none of ours."""
@@ -79,13 +83,12 @@ class ArtifactStore:
         """Open what a URI names, for reading. Raises: ArtifactError like `path`."""
         return self.path(uri).open("rb")
 
-    def _artifact(self, target: Path, name: str) -> Artifact:
-        file = target / name
+    def _artifact(self, files: Path, target: Path, name: str) -> Artifact:
         return Artifact(
             name=name,
             type=_type(name),
-            uri=f"file:{file.relative_to(self._folder).as_posix()}",
-            size_bytes=file.stat().st_size,
+            uri=f"file:{(target / name).relative_to(self._folder).as_posix()}",
+            size_bytes=(files / name).stat().st_size,
             content_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
         )
 
@@ -104,6 +107,13 @@ class ArtifactStore:
                 reason = copied
             left_out.append(f"{_shown(name)}: {reason}")
         return left_out if len(left_out) <= MOST_FILES else [*left_out[:MOST_FILES], f"and {len(left_out)} in all"]
+
+
+def _show(draft: Path, target: Path) -> None:
+    """Let `target` be the files of `draft` from one moment to the next: a link can be replaced, a folder cannot."""
+    link = draft / "link"
+    link.symlink_to(Path(draft.name) / "files")  # as seen from where it goes now
+    link.replace(target)
 
 
 def _found(results: Path) -> Iterator[tuple[str, str]]:

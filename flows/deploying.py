@@ -6,12 +6,15 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import yaml
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
+from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
 from prefect.exceptions import ObjectNotFound
 from prefect.flows import Flow
@@ -21,13 +24,15 @@ from flows.settings import WORK_POOL
 from flows.suite_run import suite_run
 from flows.test_run import test_run
 from flows.worker import AssayWorker
-from model.suite import Schedule, Suite
+from model.suite import Suite
 
 FLOWS: dict[str, tuple[Flow[..., Any], str]] = {
     "test-run": (test_run, "flows.test_run.test_run"),
     "suite-run": (suite_run, "flows.suite_run.suite_run"),
 }
 PROJECT = Path("prefect.yaml")
+ANCHOR = datetime(2024, 1, 1)  # noqa: DTZ001  midnight in the zone of the schedule
+"""From here intervals are counted; were it the time of the deploy, each deploy would put off the next run."""
 
 
 async def ensure_pool(client: PrefectClient) -> None:
@@ -57,7 +62,10 @@ async def deploy_suite(client: PrefectClient, suite: Suite, parameters: dict[str
             "description": suite.description,
             "parameters": parameters,
             "tags": ["suite"],
-            "schedules": [_schedule(schedule) for schedule in suite.schedules],
+            "schedules": [
+                {"cron": schedule.cron, "interval": schedule.interval, "timezone": schedule.timezone}
+                for schedule in suite.schedules
+            ],
         },
     )
 
@@ -65,12 +73,13 @@ async def deploy_suite(client: PrefectClient, suite: Suite, parameters: dict[str
 async def _deploy_entry(client: PrefectClient, entry: dict[str, Any]) -> str:
     """Make one deployment of prefect.yaml."""
     flow_name = next(name for name, (_, entrypoint) in FLOWS.items() if entrypoint == entry["entrypoint"])
-    schedules = [_schedule_entry(schedule) for schedule in entry.get("schedules", [])]
-    return await _deploy(client, flow_name, {**entry, "schedules": schedules})
+    return await _deploy(client, flow_name, entry)
 
 
 async def _deploy(client: PrefectClient, flow_name: str, entry: dict[str, Any]) -> str:
+    """Make or update a deployment. Its schedules become those of `entry`; what a person has turned off stays off."""
     flow, entrypoint = FLOWS[flow_name]
+    known = await _known_schedules(client, f"{flow_name}/{entry['name']}")
     await client.create_deployment(
         flow_id=await client.create_flow(flow),
         name=entry["name"],
@@ -79,7 +88,7 @@ async def _deploy(client: PrefectClient, flow_name: str, entry: dict[str, Any]) 
         work_pool_name=WORK_POOL,
         parameters=entry.get("parameters") or {},
         tags=entry.get("tags") or [],
-        schedules=entry["schedules"],
+        schedules=[_as_before(_schedule(schedule), known) for schedule in entry.get("schedules", [])],
         parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
         enforce_parameter_schema=False,  # our own check finds every problem at once, with its path
         pull_steps=[],
@@ -87,20 +96,29 @@ async def _deploy(client: PrefectClient, flow_name: str, entry: dict[str, Any]) 
     return f"{flow_name}/{entry['name']}"
 
 
-def _schedule(schedule: Schedule) -> DeploymentScheduleCreate:
-    return _schedule_entry({"cron": schedule.cron, "interval": schedule.interval, "timezone": schedule.timezone})
+async def _known_schedules(client: PrefectClient, name: str) -> list[DeploymentSchedule]:
+    try:
+        return list((await client.read_deployment_by_name(name)).schedules)
+    except ObjectNotFound:
+        return []
 
 
-def _schedule_entry(entry: dict[str, Any]) -> DeploymentScheduleCreate:
+def _schedule(entry: dict[str, Any]) -> DeploymentScheduleCreate:
     """Read a schedule as prefect.yaml writes it: cron or interval in seconds, and a time zone."""
     zone = entry.get("timezone") or "UTC"
+    schedule: CronSchedule | IntervalSchedule
     if entry.get("cron"):
-        return DeploymentScheduleCreate(
-            schedule=CronSchedule(cron=entry["cron"], timezone=zone), active=entry.get("active", True)
-        )
-    return DeploymentScheduleCreate(
-        schedule=IntervalSchedule(interval=entry["interval"], timezone=zone), active=entry.get("active", True)
-    )
+        schedule = CronSchedule(cron=entry["cron"], timezone=zone)
+    else:
+        anchor = ANCHOR.replace(tzinfo=ZoneInfo(zone))
+        schedule = IntervalSchedule(interval=timedelta(seconds=entry["interval"]), anchor_date=anchor, timezone=zone)
+    return DeploymentScheduleCreate(schedule=schedule, active=entry.get("active", True))
+
+
+def _as_before(wanted: DeploymentScheduleCreate, known: list[DeploymentSchedule]) -> DeploymentScheduleCreate:
+    """Return `wanted`, turned off where the same schedule stands turned off on the server."""
+    same = [schedule for schedule in known if schedule.schedule == wanted.schedule]
+    return wanted.model_copy(update={"active": False}) if same and not any(each.active for each in same) else wanted
 
 
 async def main(arguments: Sequence[str]) -> int:

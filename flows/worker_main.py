@@ -60,7 +60,12 @@ class Work:
 
     async def _main(self) -> None:
         settings = from_environment()
-        self._worker = AssayWorker(work_pool_name=WORK_POOL, name=settings.worker, limit=settings.prefect_limit)
+        self._worker = AssayWorker(
+            work_pool_name=WORK_POOL,
+            name=settings.worker,
+            limit=settings.prefect_limit,
+            prefetch_seconds=0,  # starting a flow takes no time here, and what is not taken yet is not lost with us
+        )
         await self._worker.start(printer=log.info)
 
 

@@ -4,12 +4,12 @@ import errno
 import gzip
 import hashlib
 import io
-import shutil
 import tarfile
 import zlib
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from cluster import drafts
 from cluster.local import git
 from model.content import ArtifactContent, GitContent, InlineContent, TestContent
 
@@ -52,14 +52,9 @@ def place(content: TestContent, work: Path, sources: Sources) -> Placed:
     Raises: ContentError with one sentence for the author of the request.
     """
     if not work.exists():
-        draft = work.with_name(work.name + ".draft")
-        shutil.rmtree(draft, ignore_errors=True)
-        draft.mkdir(mode=0o700, parents=True)
-        try:
+        with drafts.draft(work) as draft:
             _fill(content, draft, sources)
-        except git.GitError as error:
-            raise ContentError(str(error)) from error
-        draft.rename(work)
+            _put(draft, work)
     commit = git.commit_of(work) if isinstance(content, GitContent) else None
     return Placed(entry=entry(work, content.path), commit=commit)
 
@@ -74,6 +69,16 @@ def entry(work: Path, path: str) -> Path:
     return inside
 
 
+def _put(draft: Path, work: Path) -> None:
+    """Move what is complete to its place. The first holder wins: its test may be running in there."""
+    if not work.exists():
+        try:
+            draft.rename(work)
+        except OSError as error:
+            if error.errno not in {errno.ENOTEMPTY, errno.EEXIST}:
+                raise
+
+
 def _fill(content: TestContent, folder: Path, sources: Sources) -> None:
     match content:
         case InlineContent():
@@ -82,7 +87,10 @@ def _fill(content: TestContent, folder: Path, sources: Sources) -> None:
             _unpack(sources.store / content.sha256, content.sha256, folder)
         case GitContent():
             policy = git.Policy(allowed_hosts=sources.allowed_hosts, ca_file=sources.ca_file, largest=LARGEST_UNPACKED)
-            git.clone(content.repository, content.branch, folder, policy)
+            try:
+                git.clone(content.repository, content.branch, folder, policy)
+            except git.GitError as error:
+                raise ContentError(str(error)) from error
 
 
 def _relative(path: str, what: str) -> PurePosixPath:

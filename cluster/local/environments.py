@@ -46,6 +46,14 @@ def python_for(venvs: Path, requirements: Path | None, base: Path, patience: flo
     return folder / "bin" / "python"
 
 
+def ready(venvs: Path, requirements: Path | None, base: Path) -> bool:
+    """Return whether `python_for` would return at once: nothing to build, and nobody to wait for."""
+    try:
+        return (venvs / _key(requirements, base) / COMPLETE).exists()
+    except BuildError:
+        return False
+
+
 def _build(folder: Path, requirements: Path | None, base: Path, patience: float) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     _uv(["venv", "--quiet", "--no-project", "--python", _interpreter(), str(folder)], folder.parent, patience)

@@ -77,10 +77,11 @@ def carriers(run_id: str, attempt: int) -> list[int]:
     return [pid for pid in processes() if marks <= set(_read(f"/proc/{pid}/environ").split(b"\0"))]
 
 
-def called(arguments: list[str]) -> list[int]:
-    """Return the pids of all processes whose command line ends with `arguments`."""
-    ending = b"\0" + b"".join(os.fsencode(argument) + b"\0" for argument in arguments)
-    return [pid for pid in processes() if _read(f"/proc/{pid}/cmdline").endswith(ending)]
+def called(program: str, last: str) -> list[int]:
+    """Return the pids of all processes whose command line names `program` somewhere, and `last` as its last word."""
+    ending = b"\0" + os.fsencode(last) + b"\0"
+    lines = {pid: _read(f"/proc/{pid}/cmdline") for pid in processes()}
+    return [pid for pid, line in lines.items() if line.endswith(ending) and program.encode() in line]
 
 
 def send(number: int, pids: list[int]) -> None:

@@ -344,7 +344,7 @@ def _left_of(execution_id: ExecutionId, attempt: int, folder: Path | None) -> li
     found = set(proc.carriers(str(execution_id), attempt))
     if folder is not None:
         found.update(pid for pid in proc.processes() if _stands_in(pid, folder))
-        found.update(proc.called([SHIM, str(ROOT), str(folder.absolute())]))
+        found.update(proc.called("cluster.local.shim", str(folder.absolute())))
     found.update(child for pid in tuple(found) for child in proc.descendants(pid))
     found.discard(os.getpid())
     return sorted(pid for pid in found if (stat := proc.stat_of(pid)) and stat.state not in {"Z", "X"})

@@ -1,0 +1,73 @@
+"""Folders that come into being whole or not at all, though several may make the same one and any may be killed.
+
+Each maker has a draft of its own beside the target, and a lock on it for as long as it lives: a draft that nobody has
+locked is a leftover, and the next maker removes it. A frozen maker's draft stays.
+"""
+
+import fcntl
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from cluster import removal
+
+
+@contextmanager
+def draft(target: Path) -> Iterator[Path]:
+    """Give an empty folder beside `target`, to be filled and then moved or linked there; if it is not, it goes."""
+    target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    remove_left(target)
+    folder, lock = _own(target)
+    try:
+        yield folder
+    finally:
+        if folder.exists() and not _in_use(target, folder):
+            removal.remove(folder.parent, [folder.name])
+        os.close(lock)
+
+
+def remove_left(target: Path) -> None:
+    """Remove the drafts of `target` whose makers are gone, and those that a link at `target` does not name any more."""
+    for folder in target.parent.glob(f"{_prefix(target)}*"):
+        lock = _lock(folder)
+        if lock is not None:
+            if not _in_use(target, folder):  # looked at under the lock: its maker would have linked it by now
+                removal.remove(folder.parent, [folder.name])
+            os.close(lock)
+    if trash := removal.left(target.parent):
+        removal.remove(target.parent, trash)
+
+
+def _own(target: Path) -> tuple[Path, int]:
+    """Return a new draft and the lock on it."""
+    while True:
+        folder = Path(tempfile.mkdtemp(prefix=_prefix(target), dir=target.parent))
+        lock = _lock(folder)
+        if lock is not None:
+            if folder.exists():
+                return folder, lock
+            os.close(lock)  # taken for a leftover before it was locked
+
+
+def _lock(folder: Path) -> int | None:
+    """Lock a draft, unless its maker or another one has."""
+    try:
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(lock)
+        return None
+    return lock
+
+
+def _prefix(target: Path) -> str:
+    return f".{target.name}.draft."
+
+
+def _in_use(target: Path, folder: Path) -> bool:
+    return target.is_symlink() and target.readlink().parts[0] == folder.name

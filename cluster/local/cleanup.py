@@ -1,0 +1,24 @@
+"""What stays of an attempt on this machine once its end is recorded: who ran, how it ended, and no more."""
+
+from pathlib import Path
+
+from cluster import removal
+
+KEPT = frozenset({"lock", "spec.json", "start.json", "usage.json", "exit.json", "shim.log"})
+LARGEST_KEPT = 2**20
+
+
+def forget(folder: Path) -> bool:
+    """Remove all of a run folder but the shim's small records; return whether that went well. Any number of times.
+
+    To be called when log, results and artifacts are in their stores, and nothing of the attempt is alive. It takes the
+    content, the home, the results, the unmasked output, and whatever else the test has put there.
+    """
+    if not folder.is_dir() or folder.is_symlink():
+        return True
+    folder.chmod(0o700)
+    return removal.remove(folder, [path.name for path in folder.iterdir() if not _kept(path)])
+
+
+def _kept(path: Path) -> bool:
+    return path.name in KEPT and not path.is_symlink() and path.is_file() and path.stat().st_size <= LARGEST_KEPT
