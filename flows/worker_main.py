@@ -11,10 +11,19 @@ import signal
 import sys
 import threading
 
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, temporary_settings
+from prefect.settings import (
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    temporary_settings,
+)
 
 from flows.settings import WORK_POOL, from_environment
 from flows.worker import AssayWorker
+
+SETTINGS = {
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # a thread a flow; our leases say who lives
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,  # a worker starts also while Prefect is away
+}
 
 log = logging.getLogger("assay.worker")
 
@@ -44,7 +53,7 @@ class Work:
     def run(self, stop: threading.Event) -> None:
         """Run the worker; when it ends by itself, say so and end the process."""
         try:
-            with temporary_settings({PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
+            with temporary_settings(SETTINGS):
                 asyncio.run(self._main())
         except BaseException:
             log.exception("the worker's loop ended")
