@@ -32,13 +32,13 @@ status: setup ## Show the parts of the stack
 	@$(PY) -m cli.main status
 
 test: setup-dev ## Run all tests but the kills, the nasty ones and the browser; under 10 minutes on 2 cores
-	@$(PYTEST) -m "not faults" -n 2 --dist loadfile $(ARGS)
+	@$(PYTEST) -m "not faults and not soak" -n 2 --dist loadfile $(ARGS)
 
 test-faults: setup-dev ## Run the kills, the nasty tests and the browser; under 12 minutes
 	@$(PYTEST) -m faults $(ARGS)
 
 soak: setup-dev ## Run 1,000 tests through one worker and look for leaks
-	@$(PY) benchmarks/soak.py $(ARGS)
+	@$(PYTEST) -m soak $(ARGS)
 
 check: setup-dev ## Lint, format, import contracts, types
 	@$(PY) -m ruff check

@@ -5,9 +5,21 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
 from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
-from fastapi_offline import FastAPIOffline
 
-from api import content, deployments, executions, house, logs, openapi, outcomes, problems, secrets, suites, system
+from api import (
+    content,
+    deployments,
+    executions,
+    house,
+    logs,
+    openapi,
+    outcomes,
+    pages,
+    problems,
+    secrets,
+    suites,
+    system,
+)
 from api.auth import authenticate
 from api.guard import Guard
 from api.services import Passes, Services
@@ -22,14 +34,15 @@ ROUTERS = (executions, logs, outcomes, suites, house, secrets, content, deployme
 
 def create_app(settings: Settings) -> FastAPI:
     """Build the application. It connects when it is first asked something, and lets go when it is shut down."""
-    app = FastAPIOffline(  # /docs and /redoc bring their files with them: no other host is asked for any
+    app = FastAPI(
         title="Test Orchestration API",
         version="1.0.0",
         description="Runs tests through one fair and explained queue.",
         lifespan=_lifespan(settings),
         separate_input_output_schemas=False,
         strict_content_type=False,
-        swagger_ui_parameters={"validatorUrl": None},
+        docs_url=None,
+        redoc_url=None,
     )
     app.include_router(system.router)
     guarded = APIRouter(prefix=PREFIX, dependencies=[Depends(authenticate)])
@@ -39,6 +52,7 @@ def create_app(settings: Settings) -> FastAPI:
     app.add_api_route("/", _front_page, include_in_schema=False, response_class=HTMLResponse)
     problems.install(app)
     openapi.install(app)
+    pages.install(app)
     app.add_middleware(
         Guard,
         allowed_hosts=frozenset(settings.allowed_hosts),

@@ -1,5 +1,6 @@
 """JSON bodies, read strictly: what two readers could understand differently is refused."""
 
+import hashlib
 import json
 from collections import Counter
 
@@ -27,6 +28,11 @@ def parse(body: bytes) -> object:
         raise _whole("not readable: nested too deeply") from error
     except ValueError as error:  # a number of more than 4,300 digits
         raise _whole("not readable: a number has too many digits") from error
+
+
+def digest(raw: object) -> str:
+    """Return the SHA-256 of a body as it was understood: blanks and the order of keys do not count."""
+    return hashlib.sha256(json.dumps(raw, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
 
 def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:

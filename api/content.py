@@ -13,8 +13,6 @@ from fastapi import APIRouter, Path, Request, Response
 from api.problems import Refusal
 from api.schemas import ContentOut
 from api.services import Here
-from model.content import ArtifactContent, TestContent
-from model.problems import Problem
 
 router = APIRouter(tags=["content"])
 CHUNK = 2**20
@@ -35,8 +33,7 @@ Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of 
 )
 async def keep(sha256: Digest, request: Request, response: Response, services: Here) -> ContentOut:
     """Stream the body to disk, and give it its name only when its digest is right."""
-    folder = services.settings.state / "content"
-    target = folder / sha256
+    target = services.content(sha256)
     if await asyncio.to_thread(target.is_file):
         response.status_code = HTTPStatus.OK
         return ContentOut(sha256=sha256, size_bytes=target.stat().st_size, created=False)
@@ -71,11 +68,3 @@ def _name(received: str, target: FilePath, digest: str) -> None:
 
 def _remove(received: str) -> None:
     FilePath(received).unlink(missing_ok=True)
-
-
-def missing(content: TestContent, state: FilePath, path: str) -> list[Problem]:
-    """Return the problem of content that was not sent before, if that is so."""
-    if not isinstance(content, ArtifactContent) or (state / "content" / content.sha256).is_file():
-        return []
-    message = f"is not known here: send it first, by PUT /api/v1/content/{content.sha256}"
-    return [Problem(path=path, message=message)]

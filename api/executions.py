@@ -5,11 +5,11 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
 from sqlalchemy import Connection
 
-from api import bodies, content, openapi, schemas, shapes
+from api import bodies, openapi, schemas, shapes
 from api.auth import Caller
 from api.parameters import ExecutionText, Page
 from api.quota_answers import over_quota
@@ -21,10 +21,19 @@ from model.ids import DefinitionId, ExecutionId, SuiteRunId
 from model.problems import InvalidError, Problem
 from model.request import TestType
 from orchestrator import cancel, listing, retry, submit
-from orchestrator.submit import DEFAULT_POOL, Order, OverQuota, Submitted
+from orchestrator.submit import DEFAULT_POOL, Once, Order, OverQuota, Submitted
 
 router = APIRouter(tags=["tests"])
 ACCEPTED = "Test accepted for execution"
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=1,
+        max_length=255,
+        description="Chosen by the sender. The same key and body again is the same run; 409 for another body",
+    ),
+]
 
 
 @router.post(
@@ -33,24 +42,28 @@ ACCEPTED = "Test accepted for execution"
     status_code=202,
     response_model=schemas.TestResponse,
     response_description=ACCEPTED,
-    responses=openapi.refusals(413, 429),
+    responses=openapi.refusals(409, 413, 429),
     openapi_extra=openapi.body("TestRequest"),
 )
-async def submit_test(request: Request, response: Response, services: Here, caller: Caller) -> object:
+async def submit_test(
+    request: Request, response: Response, services: Here, caller: Caller, idempotency_key: Key = None
+) -> object:
     """Check the request whole, take the quota, and queue it. It says its place in the queue, and why it waits."""
     raw = await bodies.read(request)
     wanted = await asyncio.to_thread(check, raw)
-    problems = await asyncio.to_thread(content.missing, wanted.content, services.settings.state, "content.sha256")
-    if problems:
-        raise InvalidError(problems)
     order = Order(
         request=wanted,
         execution_id=ExecutionId(services.new_id()),
         user_id=caller.user_id,
         door=Door.REST,
         now=services.now(),
+        once=Once(key=idempotency_key, digest=bodies.digest(raw)) if idempotency_key else None,
     )
-    return await _accepted(await services.database.run(lambda conn: submit.submit(conn, order)), services, response)
+
+    def write(conn: Connection) -> Submitted | OverQuota:
+        return submit.submit(conn, order, services.knows_content)
+
+    return await _accepted(await services.database.run(write), services, response)
 
 
 async def _accepted(
@@ -59,9 +72,14 @@ async def _accepted(
     """Answer a committed submit. Its position is counted after the commit, when it keeps no lock from others."""
     if isinstance(outcome, OverQuota):
         return over_quota(outcome, services.now())
-    standing = await services.database.run(lambda conn: listing.standing(conn, outcome.execution_id))
+
+    def read(conn: Connection) -> tuple[Status, listing.Standing | None]:
+        status = Status.QUEUED if outcome.new else executions.find(conn, outcome.execution_id).status
+        return status, listing.first_standing(conn, outcome.execution_id)
+
+    status, standing = await services.database.run(read)
     services.passes.want(DEFAULT_POOL)
-    answer = shapes.submitted(outcome.execution_id, Status.QUEUED, standing)
+    answer = shapes.submitted(outcome.execution_id, status, standing)
     response.headers["Location"] = answer.links.self
     return answer
 
@@ -179,7 +197,7 @@ async def retry_test(execution_id: ExecutionText, response: Response, services: 
     )
 
     def change(conn: Connection) -> Submitted | OverQuota:
-        return retry.retry(conn, executions.resolve(conn, execution_id), again)
+        return retry.retry(conn, executions.resolve(conn, execution_id), again, services.knows_content)
 
     return await _accepted(await services.database.run(change), services, response)
 

@@ -9,10 +9,10 @@ from fastapi.responses import FileResponse
 from sqlalchemy import Connection
 
 from api import openapi, schemas, shapes
-from api.parameters import ExecutionText
+from api.parameters import ExecutionText, FullPage, Paging
 from api.services import Here
 from db import executions, results
-from model.result import Artifact, summarise
+from model.result import Artifact, Outcome
 from orchestrator import listing
 from reports.junit import junit
 
@@ -28,39 +28,43 @@ router = APIRouter(tags=["tests"])
         200: {"content": {"application/xml": {"schema": {"type": "string"}}}, "description": "The results"},
     },
 )
-async def read_results(
+async def read_results(  # noqa: PLR0913  the filters of one query
     execution_id: ExecutionText,
     services: Here,
     *,
+    page: FullPage,
     attempt: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Which attempt; else the last one")] = None,
+    status: Annotated[Outcome | None, Query(description="Only results with this status; JUnit XML has all")] = None,
     format: Annotated[Literal["json", "junit"], Query(description="JSON, or JUnit XML")] = "json",  # noqa: A002
-) -> schemas.ResultList | Response:
-    """Return the results of one attempt: the last one that has any, unless another is asked for."""
+) -> Response:
+    """Return the results of one attempt: the last one that has any, unless another is asked for.
+
+    JUnit XML is always whole. Either is written in a thread: it can be megabytes, and others are waiting.
+    """
     if format == "junit":
         report = await services.database.run(
             lambda conn: listing.report(conn, executions.resolve(conn, execution_id), attempt)
         )
         return Response(await asyncio.to_thread(junit, report), media_type="application/xml")
+    part = listing.Part(page=page.part, attempt=attempt, status=status)
     found = await services.database.run(
-        lambda conn: listing.outcome(conn, executions.resolve(conn, execution_id), attempt)
+        lambda conn: listing.outcomes(conn, executions.resolve(conn, execution_id), part)
     )
-    return schemas.ResultList(
-        execution_id=found.execution.execution_id,
+    return Response(await asyncio.to_thread(_page, found, page), media_type="application/json")
+
+
+def _page(found: listing.Outcomes, page: Paging) -> str:
+    answer = schemas.ResultList(
+        execution_id=found.execution_id,
         attempt=found.attempt,
-        summary=shapes.summary(summarise(found.results)),
-        results=[
-            schemas.ResultOut(
-                name=result.name,
-                status=result.outcome,
-                duration_ms=result.duration_ms,
-                error_message=result.message or None,
-                stack_trace=result.trace or None,
-                executed_at=result.executed_at,
-                assertions=list(result.assertions),
-            )
-            for result in found.results
-        ],
+        summary=shapes.summary(found.summary),
+        total=found.total,
+        limit=page.limit,
+        offset=page.offset,
+        links=page.links(found.total),
+        results=[shapes.result(result) for result in found.results],
     )
+    return answer.model_dump_json()
 
 
 @router.get(

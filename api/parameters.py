@@ -60,4 +60,14 @@ def paging(
     return Paging(limit=limit, offset=offset, address=request.url.path, query=tuple(request.query_params.multi_items()))
 
 
+def full_paging(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=MOST, description="Items a page")] = MOST,
+    offset: Annotated[int, Query(ge=0, le=FARTHEST, description="Items to leave out")] = 0,
+) -> Paging:
+    """Read the paging of a request whose pages are as large as may be, unless it says otherwise."""
+    return paging(request, limit, offset)
+
+
 Page = Annotated[Paging, Depends(paging)]
+FullPage = Annotated[Paging, Depends(full_paging)]

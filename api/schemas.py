@@ -36,7 +36,7 @@ class TestResponse(Out):
 
     execution_id: UUID
     status: Status
-    queue_position: int | None = Field(description="1 is next; null once it holds a place")
+    queue_position: int | None = Field(description="1 is next; null once it holds a place, and beyond 1000")
     estimated_start_time: datetime | None = Field(None, description="null while unknown")
     wait_reason: str = Field("", description="Why it waits, in one sentence")
     links: SubmitLinks
@@ -167,12 +167,12 @@ class ResultOut(Out):
     assertions: list[str] = []
 
 
-class ResultList(Out):
-    """The results of one attempt."""
+class ResultList(Paged):
+    """A page of the results of one attempt, in the order of their execution."""
 
     execution_id: UUID
     attempt: int | None = Field(description="null when no attempt has results yet")
-    summary: Progress
+    summary: Progress = Field(description="Of all results of the attempt, whatever is asked for")
     results: list[ResultOut]
 
 

@@ -5,6 +5,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from pathlib import Path
 from random import Random, SystemRandom
 from typing import Annotated
 from uuid import UUID
@@ -65,6 +66,14 @@ class Services:
     def now(self) -> datetime:
         """Read the clock."""
         return datetime.now(UTC)  # noqa: TID251  the wiring of this process
+
+    def content(self, sha256: str) -> Path:
+        """Return where a packed folder lies, or would."""
+        return self.settings.state / "content" / sha256
+
+    def knows_content(self, sha256: str) -> bool:
+        """Return whether a packed folder was sent."""
+        return self.content(sha256).is_file()
 
     def new_id(self) -> UUID:
         """Make an identifier."""

@@ -8,7 +8,7 @@ from api import house_schemas, schemas
 from model import execution as life
 from model.ids import short
 from model.request import TestType
-from model.result import Summary
+from model.result import Result, Summary
 from orchestrator.listing import Held, Shown, Standing
 from orchestrator.suites import ShownSuite
 from scheduler.node import Node
@@ -89,6 +89,19 @@ def summary(counted: Summary) -> schemas.Progress:
         failed=counted.failed,
         skipped=counted.skipped,
         percent_complete=counted.percent,
+    )
+
+
+def result(found: Result) -> schemas.ResultOut:
+    """Return one test's outcome as the API shows it."""
+    return schemas.ResultOut(
+        name=found.name,
+        status=found.outcome,
+        duration_ms=found.duration_ms,
+        error_message=found.message or None,
+        stack_trace=found.trace or None,
+        executed_at=found.executed_at,
+        assertions=list(found.assertions),
     )
 
 

@@ -5,7 +5,7 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
-from api import bodies, content, openapi, schemas, shapes
+from api import bodies, openapi, schemas, shapes
 from api.auth import Caller
 from api.parameters import Page, SuiteRunText
 from api.quota_answers import over_quota
@@ -13,7 +13,6 @@ from api.services import Here
 from db import suites as rows
 from model.execution import Door
 from model.ids import SuiteRunId
-from model.problems import InvalidError
 from model.suite import check_suite
 from orchestrator import suites
 from orchestrator.submit import DEFAULT_POOL, OverQuota
@@ -35,14 +34,6 @@ async def submit_suite(request: Request, response: Response, services: Here, cal
     """Check the suite whole and queue all its tests in one transaction; its schedules are left to `assay deploy`."""
     raw = await bodies.read(request)
     suite = await asyncio.to_thread(check_suite, raw)
-    state = services.settings.state
-    problems = [
-        problem
-        for position, test in enumerate(suite.requests())
-        for problem in content.missing(test.content, state, f"tests[{position}].content.sha256")
-    ]
-    if problems:
-        raise InvalidError(problems)
     order = suites.SuiteOrder(
         suite=suite,
         suite_run_id=SuiteRunId(services.new_id()),
@@ -52,7 +43,7 @@ async def submit_suite(request: Request, response: Response, services: Here, cal
     )
 
     def write(conn: Connection) -> suites.ShownSuite | OverQuota:
-        outcome = suites.submit_suite(conn, order)
+        outcome = suites.submit_suite(conn, order, services.knows_content)
         return outcome if isinstance(outcome, OverQuota) else suites.show_suite(conn, outcome.suite_run_id)
 
     shown = await services.database.run(write)

@@ -6,10 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from cli.failure import UsageError
+from cli.failure import RefusedError, UnreachableError, UsageError
 from cli.place import connect, find_prefect
 from cli.suite_file import load, send_content
 from model.suite import Suite, suite_to_raw
+
+TAKEN = "default"
+UNFIT = "/%&<>"
 
 
 def deploy_file(path: Path, settings: Sequence[str] = ()) -> str:
@@ -17,6 +20,7 @@ def deploy_file(path: Path, settings: Sequence[str] = ()) -> str:
     loaded = load(path, settings)
     if not isinstance(loaded, Suite):
         raise UsageError(f"{path} holds a single test: a deployment needs a suite, with `name` and `tests`")
+    _refuse_name(loaded.name)
     os.environ["PREFECT_API_URL"] = find_prefect()  # Prefect reads it once, when it is imported
     with connect() as client:
         suite = send_content(client, loaded, path.parent)
@@ -25,11 +29,24 @@ def deploy_file(path: Path, settings: Sequence[str] = ()) -> str:
     return asyncio.run(_deploy(suite))
 
 
+def _refuse_name(name: str) -> None:
+    if name == TAKEN:
+        raise UsageError(f"name: {name!r} is the deployment that runs all other suites; give the suite another name")
+    if set(name) & set(UNFIT):
+        raise UsageError(f"name: {name!r} cannot be a deployment's name: Prefect takes none with one of {UNFIT}")
+
+
 async def _deploy(suite: Suite) -> str:
+    import httpx  # noqa: PLC0415  it takes a while to load, and so does Prefect
     from prefect.client.orchestration import get_client  # noqa: PLC0415  Prefect takes seconds to load
 
     from flows.deploying import deploy_suite  # noqa: PLC0415
 
     parameters: dict[str, Any] = {"suite": suite_to_raw(suite)}
-    async with get_client() as client:
-        return await deploy_suite(client, suite, parameters)
+    try:
+        async with get_client() as client:
+            return await deploy_suite(client, suite, parameters)
+    except httpx.HTTPStatusError as error:
+        raise RefusedError(error.response.status_code, f"Prefect refused it: {error.response.text[:500]}") from error
+    except (httpx.HTTPError, RuntimeError, OSError) as error:
+        raise UnreachableError(f"Prefect does not answer at {os.environ['PREFECT_API_URL']}: {error}") from error

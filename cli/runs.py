@@ -215,7 +215,9 @@ def results(
             report = client.text(f"/tests/{run}/results", _known(format="junit", attempt=attempt))
             output.raw(report) if str(junit) == "-" else _write(junit, report)
             return
-        answer = client.get(f"/tests/{run}/results", {"attempt": attempt})
+        answer = _all_results(client, run, attempt)
+    if answer["total"] > len(answer["results"]):
+        output.say(f"{answer['total'] - len(answer['results'])} more than can be shown: --junit FILE writes all")
     if json:
         output.as_json(answer)
         return
@@ -225,6 +227,17 @@ def results(
     )
     if not answer["results"]:
         output.say("no results yet")
+
+
+def _all_results(client: Any, run: str, attempt: int | None) -> Any:
+    """Read page after page, all of the attempt that the first one shows."""
+    answer = client.get(f"/tests/{run}/results", {"attempt": attempt})
+    page = answer
+    while page["links"]["next"]:
+        query = {"attempt": answer["attempt"], "limit": page["limit"], "offset": page["offset"] + page["limit"]}
+        page = client.get(f"/tests/{run}/results", query)
+        answer["results"] += page["results"]
+    return {key: value for key, value in answer.items() if key not in {"limit", "offset", "links"}}
 
 
 def _known(**query: object) -> dict[str, object]:

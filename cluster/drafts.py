@@ -36,8 +36,7 @@ def remove_left(target: Path) -> None:
             if not _in_use(target, folder):  # looked at under the lock: its maker would have linked it by now
                 removal.remove(folder.parent, [folder.name])
             os.close(lock)
-    if trash := removal.left(target.parent):
-        removal.remove(target.parent, trash)
+    removal.remove(target.parent, [trash.name for trash in target.parent.glob(f"{removal.TRASH}*")])
 
 
 def _own(target: Path) -> tuple[Path, int]:

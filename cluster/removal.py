@@ -1,17 +1,18 @@
 """Removal of what a test may have made: closed folders, a path longer than any, links and mounts that lead elsewhere.
 
-Everything that goes is first moved into one trash folder, and folders inside it are moved up into the trash too: so no
-depth matters, two descriptors are open at a time, and a mount point stays, since it cannot be moved.
+Each folder is moved up before it is emptied: so no depth matters, few descriptors are open at a time, and a mount point
+stays as it is, since it cannot be moved. It needs no room: it is called when the disk is full, too.
 """
 
 import os
+import secrets
 import stat
-import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 
 TRASH = ".gone."
+"""How the name of a folder begins that is being removed; one that stays has lost its remover."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -21,72 +22,67 @@ def remove(folder: Path, names: Iterable[str]) -> bool:
 
     No link is followed, nothing outside of `folder` is touched, and a mode that shuts us out is set back.
     """
-    trash = Path(tempfile.mkdtemp(prefix=TRASH, dir=folder))
-    source, target = os.open(folder, _FOLDER), os.open(trash, _FOLDER)
+    source = os.open(folder, _FOLDER)
     try:
-        bin_ = _Trash(target)
-        gone = [bin_.take(source, name) for name in names]
-        bin_.empty()
+        gone = [_remove(source, name) for name in names]
     finally:
         os.close(source)
-        os.close(target)
-        with suppress(OSError):  # what cannot be removed stays in it, for the next call
-            trash.rmdir()
-    return all(gone) and not trash.exists()
+    return all(gone)
 
 
-def left(folder: Path) -> list[str]:
-    """Return what an earlier call has left in `folder`: its remover was killed, or may still be at work."""
-    return [path.name for path in folder.glob(f"{TRASH}*")]
+def _remove(source: int, name: str) -> bool:
+    prefix = f"{TRASH}{secrets.token_hex(8)}."
+    try:
+        moved = _take(source, name, source, prefix)
+        if moved:
+            _clear(source, moved, prefix)
+            os.rmdir(moved, dir_fd=source)
+    except OSError as error:
+        return isinstance(error, FileNotFoundError)
+    return True
 
 
-class _Trash:
-    """The folder behind an open descriptor, with a name for each folder that is still to be emptied."""
-
-    def __init__(self, folder: int) -> None:
-        self._folder = folder
-        self._waiting: list[str] = []
-        self._taken = 0
-
-    def take(self, source: int, name: str) -> bool:
-        """Unlink an entry of `source`, or move it here if it is a folder; return whether it is gone from there."""
-        try:
-            look = os.open(name, _LOOK, dir_fd=source)
-        except FileNotFoundError:
-            return True
-        except OSError:
-            return False
-        try:
-            return self._take(source, name, look)
-        except OSError:
-            return False
-        finally:
-            os.close(look)
-
-    def empty(self) -> None:
-        """Remove all that was taken."""
-        while self._waiting:
-            name = self._waiting.pop()
-            with suppress(OSError):
-                self._empty(name)
-                os.rmdir(name, dir_fd=self._folder)
-
-    def _take(self, source: int, name: str, look: int) -> bool:
+def _take(source: int, name: str, target: int, prefix: str) -> str:
+    """Unlink an entry of `source`; if it is a folder, move it into `target` and return its name there."""
+    look = os.open(name, _LOOK, dir_fd=source)
+    try:
         if not stat.S_ISDIR(os.fstat(look).st_mode):
             os.unlink(name, dir_fd=source)
-            return True
+            return ""
         with suppress(PermissionError):  # another owner's: perhaps it need not be changed
             os.chmod(f"/proc/self/fd/{look}", 0o700)  # noqa: PTH101  by descriptor: never what a link leads to
-        self._taken += 1
-        os.rename(name, str(self._taken), src_dir_fd=source, dst_dir_fd=self._folder)
-        self._waiting.append(str(self._taken))
-        return True
+        moved = prefix + secrets.token_hex(8)
+        os.rename(name, moved, src_dir_fd=source, dst_dir_fd=target)
+        return moved
+    finally:
+        os.close(look)
 
-    def _empty(self, name: str) -> None:
-        inside = os.open(name, _FOLDER, dir_fd=self._folder)
-        try:
-            with os.scandir(inside) as entries:
-                for entry in entries:
-                    self.take(inside, entry.name)
-        finally:
-            os.close(inside)
+
+def _clear(source: int, name: str, prefix: str) -> None:
+    """Remove all that a folder holds, as far as that is possible."""
+    top = os.open(name, _FOLDER, dir_fd=source)
+    waiting = ["."]
+    try:
+        while waiting:
+            folder = waiting.pop()
+            with suppress(OSError):
+                waiting.extend(_empty(top, folder, prefix))
+                if folder != ".":
+                    os.rmdir(folder, dir_fd=top)
+    finally:
+        os.close(top)
+
+
+def _empty(top: int, name: str, prefix: str) -> list[str]:
+    """Unlink the files of a folder below `top`, move its folders up there, and return the names these have got."""
+    inside = os.open(name, _FOLDER, dir_fd=top)
+    moved: list[str] = []
+    try:
+        with os.scandir(inside) as entries:
+            for entry in entries:
+                if not entry.name.startswith(prefix):  # moved here by ourselves while we look
+                    with suppress(OSError):
+                        moved.append(_take(inside, entry.name, top, prefix))
+    finally:
+        os.close(inside)
+    return [folder for folder in moved if folder]

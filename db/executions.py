@@ -43,6 +43,8 @@ class NewExecution:
     flow_run_id: UUID | None = None
     suite_run_id: SuiteRunId | None = None
     retried_from: ExecutionId | None = None
+    idempotency_key: str | None = None
+    request_digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +112,7 @@ class Become:
 
 
 def insert(conn: Connection, new: NewExecution) -> bool:
-    """Write a run that waits. False when this execution, or one of the same flow run, is there already."""
+    """Write a run that waits. False when this execution, or one of the same flow run or key, is there already."""
     values = {name: getattr(new, name) for name in NewExecution.__slots__}
     row = insert_row(E).values(**values, status=Status.QUEUED, phase=Phase.WAITING)
     return conn.execute(row.on_conflict_do_nothing()).rowcount == 1
@@ -124,9 +126,9 @@ def find(conn: Connection, execution_id: ExecutionId) -> Execution:
     return _execution(row)
 
 
-def lock(conn: Connection, execution_id: ExecutionId, epoch: int) -> Execution | None:
+def lock(conn: Connection, execution_id: ExecutionId, epoch: int | None = None) -> Execution | None:
     """Return the execution and keep others from changing it until this transaction ends; None for an old epoch."""
-    mine = _rows().where(E.execution_id == execution_id, E.epoch == epoch)
+    mine = _rows().where(*_fence(Fenced(execution_id=execution_id, epoch=epoch)))
     row = conn.execute(mine.with_for_update(of=E, key_share=True)).one_or_none()
     return None if row is None else _execution(row)
 
@@ -241,6 +243,13 @@ def by_flow_run(conn: Connection, flow_run_id: UUID) -> ExecutionId | None:
     """Return the execution of a flow run."""
     found = conn.execute(select(E.execution_id).where(E.flow_run_id == flow_run_id)).scalar_one_or_none()
     return None if found is None else ExecutionId(found)
+
+
+def by_key(conn: Connection, user_id: UserId, key: str) -> tuple[ExecutionId, str] | None:
+    """Return the execution that a user submitted with an idempotency key, and the digest of its request."""
+    query = select(E.execution_id, E.request_digest).where(E.submitted_by == user_id, E.idempotency_key == key)
+    row = conn.execute(query).one_or_none()
+    return None if row is None else (ExecutionId(row.execution_id), row.request_digest or "")
 
 
 def flow_run_of(conn: Connection, execution_id: ExecutionId) -> UUID | None:

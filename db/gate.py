@@ -63,10 +63,10 @@ class PassOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
-    """Where a waiting run stands. A run in backoff has no position."""
+    """Where a waiting run stands. A run in backoff has no position; `total` is None where nobody counted it."""
 
     position: int | None
-    total: int
+    total: int | None
     reason: str
 
     @property
@@ -75,7 +75,8 @@ class Position:
         return 0 if self.position is None else self.position - 1
 
     def __str__(self) -> str:
-        place = "" if self.position is None else f"position {self.position} of {self.total}"
+        of = "" if self.total is None else f" of {self.total}"
+        place = "" if self.position is None else f"position {self.position}{of}"
         return "; ".join(filter(None, (place, self.reason)))
 
 
@@ -149,7 +150,7 @@ _TOLD = """coalesce(nullif(q.reason, ''), (
 _REASON = text(f"""
 SELECT {_TOLD} FROM queue q WHERE q.execution_id = :execution_id AND q.state = 'waiting'
 """)  # noqa: S608
-_POSITION = text(f"""
+_ME = f"""
 WITH me AS (
     SELECT q.pool, q.seq, q.priority, q.enqueued_at, q.not_before, {_TOLD} AS reason,
         p.ageing_limit_seconds, p.strategy = 'FIFO' AS fifo, clock_timestamp() AS now,
@@ -159,6 +160,8 @@ WITH me AS (
     FROM queue q JOIN pools p ON p.name = q.pool WHERE q.execution_id = :execution_id AND q.state = 'waiting'
 )
 SELECT me.reason, me.alive, me.not_before IS NOT NULL AND me.not_before > me.now AS resting,
+"""  # noqa: S608
+_POSITION = text(f"""{_ME}
     count(q.execution_id) AS total,
     count(*) FILTER (WHERE CASE
         WHEN me.fifo THEN q.seq < me.seq
@@ -169,6 +172,25 @@ FROM me LEFT JOIN queue q ON q.pool = me.pool AND q.state = 'waiting'
     AND (q.not_before IS NULL OR q.not_before <= me.now)
 GROUP BY me.reason, me.alive, me.not_before, me.now
 """)  # noqa: S608
+_READY = "q.pool = me.pool AND q.state = 'waiting' AND (q.not_before IS NULL OR q.not_before <= me.now)"
+_NEAR = text(f"""{_ME}
+    NULL AS total,
+    CASE
+        WHEN me.fifo OR me.enqueued_at <= me.since THEN (SELECT count(*) FROM (
+            SELECT FROM queue q WHERE {_READY} AND q.seq < me.seq AND (me.fifo OR q.enqueued_at <= me.since)
+            ORDER BY q.seq LIMIT :most) AS before)
+        WHEN aged.number = :most THEN :most
+        ELSE aged.number + (SELECT count(*) FROM (
+            SELECT FROM queue q
+            WHERE {_READY} AND q.enqueued_at > me.since AND (q.priority, q.seq) < (me.priority, me.seq)
+            ORDER BY q.priority, q.seq LIMIT :most) AS before)
+    END AS ahead
+FROM me CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE oldest.enqueued_at <= me.since) AS number
+    FROM (SELECT q.enqueued_at FROM queue q WHERE {_READY} ORDER BY q.seq LIMIT :most) AS oldest
+) AS aged
+""")  # noqa: S608
+"""As `_POSITION`, by index and no further than `most` rows."""
 _LIST = text(f"""
 WITH ordered AS (
     SELECT q.execution_id, q.pool, q.priority, q.shape, q.seq, q.enqueued_at, q.not_before, q.reason,
@@ -306,15 +328,15 @@ def reason(conn: Connection, execution_id: ExecutionId) -> str | None:
 
 
 def position(conn: Connection, execution_id: ExecutionId) -> Position | None:
-    """Return where a run stands, counted now; None if it does not wait."""
+    """Return where a run stands, counted now; None if it does not wait. Costs the depth of the queue."""
     row = conn.execute(_POSITION, {"execution_id": execution_id}).one_or_none()
-    if row is None:
-        return None
-    return Position(
-        position=None if row.resting else row.ahead + 1,
-        total=row.total,
-        reason=row.reason if row.alive or row.resting else str(NO_WORKER),
-    )
+    return None if row is None else _position(row)
+
+
+def near(conn: Connection, execution_id: ExecutionId, most: int) -> Position | None:
+    """Return where a run stands, without a position from the one after `most` on. However deep the queue is."""
+    row = conn.execute(_NEAR, {"execution_id": execution_id, "most": most}).one_or_none()
+    return None if row is None else _position(row, most)
 
 
 def queue(conn: Connection, pool: PoolName, limit: int = 50, offset: int = 0) -> tuple[list[Entry], int]:
@@ -337,6 +359,15 @@ def _avoiding(row: Row[Any], node: NodeName | None) -> Shape:
         cpu_milli=row.cpu_milli, memory_bytes=row.memory_bytes, ephemeral_bytes=row.ephemeral_bytes, gpu=row.gpu
     )
     return Shape(amounts, constraints)
+
+
+def _position(row: Row[Any], most: int | None = None) -> Position:
+    far = most is not None and row.ahead >= most
+    return Position(
+        position=None if row.resting or far else row.ahead + 1,
+        total=row.total,
+        reason=row.reason if row.alive or row.resting else str(NO_WORKER),
+    )
 
 
 def _entry(row: Row[Any], place: int) -> Entry:

@@ -1,5 +1,6 @@
 """Results and files of attempts. Writing them again replaces them: a collector that starts anew changes nothing."""
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,6 +8,7 @@ from sqlalchemy import Connection, Row, delete, func, insert, select
 
 from db import tables
 from db.errors import NotFoundError
+from db.page import Page
 from db.text import clean, fitted, told_apart
 from model.ids import ExecutionId
 from model.result import Artifact, ArtifactType, Outcome, Result
@@ -46,6 +48,23 @@ def read(conn: Connection, execution_id: ExecutionId, attempt: int | None = None
         attempt = last_attempt(conn, execution_id)
     query = select(R).where(R.execution_id == execution_id, R.attempt == attempt)
     return [_result(row) for row in conn.execute(query.order_by(R.executed_at, R.test_name))]
+
+
+def read_page(
+    conn: Connection, execution_id: ExecutionId, attempt: int | None, page: Page, status: Outcome | None = None
+) -> list[Result]:
+    """Return a part of the results of an attempt, in the order of `read`; with a status only those that have it."""
+    conditions = [R.execution_id == execution_id, R.attempt == attempt]
+    if status is not None:
+        conditions.append(R.status == status)
+    query = select(R).where(*conditions).order_by(R.executed_at, R.test_name)
+    return [_result(row) for row in conn.execute(query.limit(page.limit).offset(page.offset))]
+
+
+def counts(conn: Connection, execution_id: ExecutionId, attempt: int | None) -> Counter[Outcome]:
+    """Return how many results of each outcome an attempt has."""
+    query = select(R.status, func.count()).where(R.execution_id == execution_id, R.attempt == attempt)
+    return Counter({Outcome(status): count for status, count in conn.execute(query.group_by(R.status))})
 
 
 def last_attempt(conn: Connection, execution_id: ExecutionId) -> int | None:

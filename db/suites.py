@@ -87,6 +87,16 @@ def verdicts(conn: Connection, suite_run_id: SuiteRunId) -> list[Verdict | None]
     return [_verdict(Status(row.status), row.failure_reason, row.detail) for row in rows]
 
 
+def kinds_of_verdicts(conn: Connection, suite_run_ids: Collection[SuiteRunId]) -> dict[SuiteRunId, list[Verdict]]:
+    """Return how tests of these suite runs have ended: each status and reason once a suite run."""
+    ended = (E.suite_run_id.in_(suite_run_ids), E.completed_at.is_not(None))
+    found: dict[SuiteRunId, list[Verdict]] = {}
+    for row in conn.execute(select(E.suite_run_id, E.status, E.failure_reason).where(*ended).distinct()):
+        if (verdict := _verdict(Status(row.status), row.failure_reason, "")) is not None:
+            found.setdefault(SuiteRunId(row.suite_run_id), []).append(verdict)
+    return found
+
+
 def finish(conn: Connection, suite_run_id: SuiteRunId, status: str, now: datetime) -> bool:
     """End a suite run. False when it had ended: its first end stands."""
     mine = (S.suite_run_id == suite_run_id, S.completed_at.is_(None))

@@ -177,6 +177,13 @@ class TestExecution(Base):
             "completed_at",
             postgresql_where=text("prefect_settled = false AND completed_at IS NOT NULL"),
         ),
+        Index(
+            "one_execution_a_key",
+            "submitted_by",
+            "idempotency_key",
+            unique=True,
+            postgresql_where=text("idempotency_key IS NOT NULL"),
+        ),
     )
 
     execution_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
@@ -207,6 +214,9 @@ class TestExecution(Base):
     flow_run_id: Mapped[UUID | None] = mapped_column(unique=True)
     prefect_settled: Mapped[bool] = mapped_column(server_default=text("false"))
     """True once Prefect is known to show the verdict too; the reconciler works on the others."""
+    idempotency_key: Mapped[str | None] = mapped_column(String(255))
+    """Chosen by the sender, who gets this execution again for the same key and the same request."""
+    request_digest: Mapped[str | None] = mapped_column(String(64))
 
 
 class TestAttempt(Base):

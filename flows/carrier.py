@@ -7,14 +7,17 @@ settle     Prefect shows the verdict too; else the reconciler will see to it
 
 import asyncio
 import logging
+from datetime import datetime
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.exceptions import Abort
 from prefect.flows import Flow
+from sqlalchemy import Connection
 
-from db import executions, gate, leases
+from db import executions, gate, leases, suites
 from db.leases import Claimed
 from flows import doors, engine, steps
 from flows.doors import CARRIED, Carried, Run
@@ -26,6 +29,7 @@ from flows.states import agrees
 from model.execution import Status
 from model.ids import ExecutionId
 from orchestrator import lifecycle
+from orchestrator import suites as suite_cases
 from orchestrator.lifecycle import Place
 
 CLAIM_EVERY = 1.0
@@ -145,6 +149,8 @@ class Carrier:
             known = execution_id or await self._here.db.run_patiently(lambda c: executions.by_flow_run(c, flow_run.id))
             if known is not None:
                 await self._see_through(known, state)
+            elif state is not None:
+                await self._here.db.run_patiently(partial(_settle_suite, flow_run.id, state, self._here.now()))
         finally:
             self._carried.discard(flow_run.id)
 
@@ -215,3 +221,11 @@ class Carrier:
             log.exception("run %s: this worker failed", place.execution_id)
             await asyncio.sleep(FAILED_AGAIN)
             await steps.abandon(place, f"the worker failed: {broken!r}")
+
+
+def _settle_suite(flow_run_id: UUID, state: State[Any], now: datetime, conn: Connection) -> None:
+    """Note that Prefect shows the verdict of a suite, if this was the flow run of one: Retry makes a new one then."""
+    suite_run_id = suites.by_flow_run(conn, flow_run_id)
+    verdict = None if suite_run_id is None else suite_cases.close(conn, suite_run_id, now)
+    if suite_run_id is not None and verdict is not None and agrees(state.type, verdict):
+        suites.settle(conn, suite_run_id)

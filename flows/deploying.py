@@ -6,6 +6,7 @@
 import asyncio
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
 from prefect.client.schemas.objects import DeploymentSchedule
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
-from prefect.exceptions import ObjectNotFound
+from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flows import Flow
 from prefect.utilities.callables import parameter_schema
 
@@ -41,7 +42,9 @@ async def ensure_pool(client: PrefectClient) -> None:
         await client.read_work_pool(WORK_POOL)
     except ObjectNotFound:
         template = AssayWorker.get_default_base_job_template()
-        await client.create_work_pool(WorkPoolCreate(name=WORK_POOL, type=AssayWorker.type, base_job_template=template))
+        wanted = WorkPoolCreate(name=WORK_POOL, type=AssayWorker.type, base_job_template=template)
+        with suppress(ObjectAlreadyExists):  # a worker was faster
+            await client.create_work_pool(wanted)
 
 
 async def deploy_project(client: PrefectClient, project: Path = PROJECT) -> list[str]:

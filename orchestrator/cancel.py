@@ -6,6 +6,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from db import executions, gate, listen
+from db.errors import NotFoundError
 from db.executions import Become, Fenced
 from model.execution import Phase, Status
 from model.ids import ExecutionId
@@ -21,22 +22,25 @@ class CancelOutcome:
 
 
 def cancel(conn: Connection, execution_id: ExecutionId, *, by: str, now: datetime) -> CancelOutcome:
-    """End a run that waits at once, and ask for the end of one that runs. The second time changes nothing."""
-    row = executions.find(conn, execution_id)
+    """End a run that waits at once, and ask for the end of one that runs. The second time changes nothing.
+
+    The row is locked before it is judged: a run that is going from one attempt to the next is in neither.
+    """
+    row = executions.lock(conn, execution_id)
+    if row is None:
+        raise NotFoundError("run", execution_id)
     changed = not row.status.terminal and executions.request_cancel(conn, execution_id, by, now)
-    if row.status is Status.QUEUED and _end_waiting(conn, execution_id, by):
+    if row.status is Status.QUEUED:
+        _end_waiting(conn, execution_id, by)
         return CancelOutcome(execution_id=execution_id, status=Status.CANCELLED, changed=True)
     if changed:
         listen.notify(conn, f"cancel:{execution_id}")
-    status = executions.find(conn, execution_id).status
-    return CancelOutcome(execution_id=execution_id, status=status, changed=changed)
+    return CancelOutcome(execution_id=execution_id, status=row.status, changed=changed)
 
 
-def _end_waiting(conn: Connection, execution_id: ExecutionId, by: str) -> bool:
-    """End the run unless it was started a moment ago; a worker that holds its place finds the fence closed."""
+def _end_waiting(conn: Connection, execution_id: ExecutionId, by: str) -> None:
+    """End the run; a worker that holds its place finds it ended."""
     become = Become(status=Status.CANCELLED, phase=Phase.ENDED, detail=f"cancelled by {by} before it ran")
-    if not executions.transition(conn, Fenced(execution_id=execution_id, epoch=None), Status.QUEUED, become):
-        return False
+    executions.transition(conn, Fenced(execution_id=execution_id, epoch=None), Status.QUEUED, become)
     gate.withdraw(conn, execution_id)
     listen.notify(conn, f"ended:{execution_id}")
-    return True

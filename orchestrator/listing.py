@@ -9,15 +9,18 @@ from db import executions, gate, people, pools, results
 from db import nodes as node_rows
 from db.errors import NotFoundError
 from db.executions import Execution, ExecutionFilter
-from db.gate import Entry
+from db.gate import Entry, Position
 from db.page import Page
 from db.tables import QueueRow
 from model.execution import Attempt, Status
 from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId
 from model.request import TestType
-from model.result import Result
+from model.result import Outcome, Result, Summary
 from reports.run import RunReport, Tried
 from scheduler.node import Node
+
+COUNTED = 1000
+"""Positions that the answer to a submit knows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,12 +62,26 @@ class Wanted:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outcome:
-    """What the tests of one attempt did. `attempt` is None when none has results yet."""
+class Outcomes:
+    """What the tests of one attempt did: the wanted part of it, how many there are of the wanted status, and the sum.
 
-    execution: Execution
+    `attempt` is None when none has results yet.
+    """
+
+    execution_id: ExecutionId
     attempt: int | None
+    summary: Summary
+    total: int
     results: tuple[Result, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Part:
+    """Which results are wanted: of which attempt (None: the last that has any), of which status, which page."""
+
+    page: Page
+    attempt: int | None = None
+    status: Outcome | None = None
 
 
 def show(conn: Connection, execution_id: ExecutionId) -> Shown:
@@ -79,7 +96,15 @@ def show(conn: Connection, execution_id: ExecutionId) -> Shown:
 
 def standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:
     """Return where a run stands, counted now; None if it does not wait."""
-    counted = gate.position(conn, execution_id)
+    return _standing(gate.position(conn, execution_id))
+
+
+def first_standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:
+    """Return where a new run stands: with a position among the first only, so that no submit pays for a deep queue."""
+    return _standing(gate.near(conn, execution_id, COUNTED))
+
+
+def _standing(counted: Position | None) -> Standing | None:
     return None if counted is None else Standing(position=counted.position, reason=counted.reason)
 
 
@@ -119,12 +144,23 @@ def _filter(conn: Connection, wanted: Wanted) -> ExecutionFilter:
     )
 
 
-def outcome(conn: Connection, execution_id: ExecutionId, attempt: int | None = None) -> Outcome:
-    """Return the results of an attempt: the given one, else the last that has any. Raises: NotFoundError."""
-    execution = executions.find(conn, execution_id)
-    number = results.last_attempt(conn, execution_id) if attempt is None else attempt
-    found = [] if number is None else results.read(conn, execution_id, number)
-    return Outcome(execution=execution, attempt=number, results=tuple(found))
+def outcomes(conn: Connection, execution_id: ExecutionId, part: Part) -> Outcomes:
+    """Return a part of the results of an attempt, and the counts of all of them."""
+    attempt = results.last_attempt(conn, execution_id) if part.attempt is None else part.attempt
+    counted = results.counts(conn, execution_id, attempt)
+    found = results.read_page(conn, execution_id, attempt, part.page, part.status)
+    return Outcomes(
+        execution_id=execution_id,
+        attempt=attempt,
+        summary=Summary(
+            total=counted.total(),
+            passed=counted[Outcome.PASSED],
+            failed=counted[Outcome.FAILED],
+            skipped=counted[Outcome.SKIPPED],
+        ),
+        total=counted.total() if part.status is None else counted[part.status],
+        results=tuple(found),
+    )
 
 
 def report(conn: Connection, execution_id: ExecutionId, attempt: int | None = None) -> RunReport:

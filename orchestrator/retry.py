@@ -9,6 +9,7 @@ from db import executions
 from db.errors import ConflictError
 from model.execution import Door
 from model.ids import ExecutionId, UserId, short
+from orchestrator.content import KnownContent
 from orchestrator.submit import Order, OverQuota, Submitted, submit
 
 
@@ -23,8 +24,10 @@ class Again:
     door: Door | None = None
 
 
-def retry(conn: Connection, execution_id: ExecutionId, again: Again) -> Submitted | OverQuota:
-    """Submit the request of an ended run once more. Raises: ConflictError while it is alive."""
+def retry(
+    conn: Connection, execution_id: ExecutionId, again: Again, known_content: KnownContent | None = None
+) -> Submitted | OverQuota:
+    """Submit the request of an ended run once more. Raises: ConflictError while it is alive; else as `submit` does."""
     old = executions.find(conn, execution_id)
     if not old.is_retryable:
         raise ConflictError(f"run {short(execution_id)} has not ended ({old.status}): cancel it first, or wait")
@@ -39,4 +42,5 @@ def retry(conn: Connection, execution_id: ExecutionId, again: Again) -> Submitte
             pool=old.pool,
             retried_from=execution_id,
         ),
+        known_content,
     )

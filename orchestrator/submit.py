@@ -15,19 +15,29 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from db import definitions, executions, gate, people, seeds
+from db.errors import ConflictError
 from db.executions import NewExecution
 from db.gate import Waiting
 from db.people import User
 from model.definition import TestDefinition, define
 from model.execution import Door
-from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId, UserId, uuid7
-from model.problems import InvalidError
+from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId, UserId, short, uuid7
+from model.problems import InvalidError, Problem
 from model.request import TestRequest
+from orchestrator.content import KnownContent, unknown_content
 from orchestrator.secrets import unknown_secrets
 
 OverQuota: TypeAlias = people.OverQuota
 
 DEFAULT_POOL = seeds.DEFAULT_POOL
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Once:
+    """Submitted once however often it is sent: by a key that the sender chose, for one request as its digest tells."""
+
+    key: str
+    digest: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,33 +53,42 @@ class Order:
     flow_run_id: UUID | None = None
     suite_run_id: SuiteRunId | None = None
     retried_from: ExecutionId | None = None
+    once: Once | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """An execution that waits now. `new` is false when it, or this flow run, had been submitted before."""
+    """An execution that waits now. `new` is false when it, its flow run or its key had been submitted before."""
 
     execution_id: ExecutionId
     new: bool = True
 
 
-def submit(conn: Connection, order: Order) -> Submitted | OverQuota:
-    """Take the daily quota and write everything that a run needs to wait. Idempotent by execution and by flow run.
+def submit(conn: Connection, order: Order, known_content: KnownContent | None = None) -> Submitted | OverQuota:
+    """Take the daily quota and write everything that a run needs to wait. Idempotent by execution, flow run and key.
 
-    Raises: InvalidError for a reference to a secret that nobody has set.
+    Raises: InvalidError for a reference to a secret that nobody has set, or to content that nobody has sent;
+    ConflictError for a key that another request came with.
     """
     if (known := _known(conn, order)) is not None:
         return known
     user = people.user(conn, order.user_id)
-    problems = unknown_secrets(conn, order.request, user.team_id)
+    problems = unknown(conn, order.request, user, known_content)
     if problems:
         raise InvalidError(problems)
     taken = take(conn, [order], order.user_id, order.now)
+    if (known := _known(conn, order)) is not None:  # the same one, while we waited for the quota's lock
+        return known
     if isinstance(taken, OverQuota):
         return taken
-    if (known := _known(conn, order)) is not None:  # the same flow run, while we waited for the quota's lock
-        return known
     return write(conn, order, user, taken[0])
+
+
+def unknown(
+    conn: Connection, request: TestRequest, user: User, known_content: KnownContent | None = None
+) -> list[Problem]:
+    """Return what a request refers to and is not there."""
+    return [*unknown_secrets(conn, request, user.team_id), *unknown_content(request, known_content)]
 
 
 def take(conn: Connection, orders: Sequence[Order], user_id: UserId, now: datetime) -> list[DefinitionId] | OverQuota:
@@ -100,6 +119,8 @@ def write(conn: Connection, order: Order, user: User, definition_id: DefinitionI
             flow_run_id=order.flow_run_id,
             suite_run_id=order.suite_run_id,
             retried_from=order.retried_from,
+            idempotency_key=order.once.key if order.once else None,
+            request_digest=order.once.digest if order.once else None,
         ),
     )
     if inserted:
@@ -137,7 +158,23 @@ def _definition(order: Order) -> TestDefinition:
 
 
 def _known(conn: Connection, order: Order) -> Submitted | None:
-    if order.flow_run_id is None:
-        return None
-    found = executions.by_flow_run(conn, order.flow_run_id)
+    if order.once is not None:
+        found = _by_key(conn, order.user_id, order.once)
+    elif order.flow_run_id is not None:
+        found = executions.by_flow_run(conn, order.flow_run_id)
+    else:
+        found = None
     return None if found is None else Submitted(execution_id=found, new=False)
+
+
+def _by_key(conn: Connection, user_id: UserId, once: Once) -> ExecutionId | None:
+    found = executions.by_key(conn, user_id, once.key)
+    if found is None:
+        return None
+    execution_id, digest = found
+    if digest != once.digest:
+        raise ConflictError(
+            f"another request came with this Idempotency-Key and became run {short(execution_id)}: "
+            "send this one with a key of its own"
+        )
+    return execution_id

@@ -18,8 +18,8 @@ from model.ids import ExecutionId, PoolName, SuiteRunId, UserId, short, uuid7
 from model.problems import InvalidError
 from model.suite import MOST_TESTS, Suite, check_suite, suite_to_raw
 from orchestrator import cancel, submit
+from orchestrator.content import KnownContent
 from orchestrator.listing import Shown, Wanted, list_shown
-from orchestrator.secrets import unknown_secrets
 from orchestrator.submit import DEFAULT_POOL, Order, OverQuota
 
 EXIT_SKIPPED = 2
@@ -76,6 +76,8 @@ class ShownSuite:
 
     run: SuiteRow
     tests: tuple[Shown, ...] = ()
+    ended: tuple[Verdict, ...] = ()
+    """The verdicts of an ended run whose tests are left out, each kind once."""
 
     @property
     def status(self) -> str:
@@ -92,29 +94,35 @@ class ShownSuite:
         """Of the command for this suite run; None until all tests have ended."""
         if self.run.status == SKIPPED:
             return EXIT_SKIPPED
-        if not self.tests or not all(test.execution.status.terminal for test in self.tests):
+        if not all(test.execution.status.terminal for test in self.tests):
             return None
-        verdict = worst(_verdicts(self.tests))
+        verdicts = list(self.ended) or _verdicts(self.tests)
+        if not verdicts:
+            return None
+        verdict = worst(verdicts)
         return exit_code(verdict.status, verdict.reason)
 
 
-def submit_suite(conn: Connection, order: SuiteOrder) -> SuiteSubmitted | SuiteSkipped | OverQuota:
+def submit_suite(
+    conn: Connection, order: SuiteOrder, known_content: KnownContent | None = None
+) -> SuiteSubmitted | SuiteSkipped | OverQuota:
     """Submit all tests of a suite, or none. Idempotent by flow run.
 
-    Raises: InvalidError for references to secrets that nobody has set, each at its test.
+    Raises: InvalidError for references to secrets that nobody has set and content that nobody has sent, each at its
+    test.
     """
     if (known := _known(conn, order)) is not None:
         return known
     if order.scheduled and (before := _not_ended(conn, order)) is not None:
         return skip(conn, order, f"skipped: suite run {short(before)} of {order.suite.name} has not ended")
     user = people.user(conn, order.user_id)
-    _refuse_unknown_secrets(conn, order, user)
+    _refuse_unknown(conn, order, user, known_content)
     orders = _orders(order)
     taken = submit.take(conn, orders, order.user_id, order.now)
-    if isinstance(taken, OverQuota):
-        return taken
     if (known := _known(conn, order)) is not None:  # the same flow run, while we waited for the quota's lock
         return known
+    if isinstance(taken, OverQuota):
+        return taken
     suites.save(conn, _row(order, Status.QUEUED))
     written = [submit.write(conn, one, user, known_as) for one, known_as in zip(orders, taken, strict=True)]
     return SuiteSubmitted(suite_run_id=order.suite_run_id, execution_ids=tuple(test.execution_id for test in written))
@@ -128,7 +136,9 @@ def skip(conn: Connection, order: SuiteOrder, note: str) -> SuiteSubmitted | Sui
     return SuiteSkipped(suite_run_id=order.suite_run_id, note=note)
 
 
-def retry_suite(conn: Connection, suite_run_id: SuiteRunId, again: SuiteAgain) -> SuiteSubmitted | OverQuota:
+def retry_suite(
+    conn: Connection, suite_run_id: SuiteRunId, again: SuiteAgain, known_content: KnownContent | None = None
+) -> SuiteSubmitted | OverQuota:
     """Run an ended or skipped suite run once more, as a new one that its flow run moves to.
 
     Raises: ConflictError while it is alive; InvalidError as `submit_suite` does.
@@ -146,7 +156,7 @@ def retry_suite(conn: Connection, suite_run_id: SuiteRunId, again: SuiteAgain) -
         now=again.now,
         note=f"retry of suite run {short(suite_run_id)}",
     )
-    outcome = submit_suite(conn, order)
+    outcome = submit_suite(conn, order, known_content)
     if isinstance(outcome, SuiteSubmitted):
         suites.unlink_flow_run(conn, suite_run_id)
         suites.link_flow_run(conn, again.new_id, again.flow_run_id)
@@ -167,11 +177,12 @@ def outcome_of(conn: Connection, suite_run_id: SuiteRunId) -> SuiteSubmitted | S
     )
 
 
-def _refuse_unknown_secrets(conn: Connection, order: SuiteOrder, user: User) -> None:
+def _refuse_unknown(conn: Connection, order: SuiteOrder, user: User, known_content: KnownContent | None) -> None:
+    found = [submit.unknown(conn, request, user, known_content) for request in order.suite.requests()]
     problems = [
         problem
-        for position, request in enumerate(order.suite.requests())
-        for problem in InvalidError(unknown_secrets(conn, request, user.team_id)).under(f"tests[{position}]").problems
+        for position, of_test in enumerate(found)
+        for problem in InvalidError(of_test).under(f"tests[{position}]").problems
     ]
     if problems:
         raise InvalidError(problems)
@@ -225,7 +236,13 @@ def show_suite(conn: Connection, suite_run_id: SuiteRunId) -> ShownSuite:
 def list_suites(conn: Connection, page: Page) -> tuple[list[ShownSuite], int]:
     """Return a page of suite runs, newest first, and how many there are; ended ones without their tests."""
     found, total = suites.list_suite_runs(conn, page)
-    shown = [show_suite(conn, run.suite_run_id) if run.completed_at is None else ShownSuite(run=run) for run in found]
+    ended = suites.kinds_of_verdicts(conn, [run.suite_run_id for run in found if run.completed_at is not None])
+    shown = [
+        show_suite(conn, run.suite_run_id)
+        if run.completed_at is None
+        else ShownSuite(run=run, ended=tuple(ended.get(run.suite_run_id, ())))
+        for run in found
+    ]
     return shown, total
 
 

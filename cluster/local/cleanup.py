@@ -4,7 +4,9 @@ from pathlib import Path
 
 from cluster import removal
 
-KEPT = frozenset({"lock", "spec.json", "start.json", "usage.json", "exit.json", "shim.log"})
+KEPT = frozenset(
+    {"lock", "spec.json", "start.json", "usage.json", "exit.json", "ended-with-the-stack.json", "shim.log"}
+)
 LARGEST_KEPT = 2**20
 
 
@@ -14,10 +16,13 @@ def forget(folder: Path) -> bool:
     To be called when log, results and artifacts are in their stores, and nothing of the attempt is alive. It takes the
     content, the home, the results, the unmasked output, and whatever else the test has put there.
     """
-    if not folder.is_dir() or folder.is_symlink():
-        return True
-    folder.chmod(0o700)
-    return removal.remove(folder, [path.name for path in folder.iterdir() if not _kept(path)])
+    try:
+        if not folder.is_dir() or folder.is_symlink():
+            return True
+        folder.chmod(0o700)
+        return removal.remove(folder, [path.name for path in folder.iterdir() if not _kept(path)])
+    except OSError:  # it is tidiness: the end of the attempt does not depend on it
+        return False
 
 
 def _kept(path: Path) -> bool:

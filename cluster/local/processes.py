@@ -152,7 +152,8 @@ def end(folder: Path, execution_id: ExecutionId, attempt: int, patience: float =
         handle = adopt(folder)
         if handle is not None and handle != asked:
             asked = handle
-            stop(handle)
+            if handle.pid in _shims(folder):
+                stop(handle)
         time.sleep(0.01)
     sweep(execution_id, attempt, folder)
     deadline = time.monotonic() + LOCK_PATIENCE
@@ -344,10 +345,15 @@ def _left_of(execution_id: ExecutionId, attempt: int, folder: Path | None) -> li
     found = set(proc.carriers(str(execution_id), attempt))
     if folder is not None:
         found.update(pid for pid in proc.processes() if _stands_in(pid, folder))
-        found.update(proc.called("cluster.local.shim", str(folder.absolute())))
+        found.update(_shims(folder))
     found.update(child for pid in tuple(found) for child in proc.descendants(pid))
     found.discard(os.getpid())
     return sorted(pid for pid in found if (stat := proc.stat_of(pid)) and stat.state not in {"Z", "X"})
+
+
+def _shims(folder: Path) -> list[int]:
+    """Return the shims of a folder, both halves, by their command line: their files may have been written over."""
+    return proc.called("cluster.local.shim", str(folder.absolute()))
 
 
 def _stands_in(pid: int, folder: Path) -> bool:

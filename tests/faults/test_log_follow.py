@@ -1,5 +1,6 @@
 """The log is followed while the worker is killed and restarted: no byte is lost, none comes twice."""
 
+import json
 import threading
 
 import httpx
@@ -32,7 +33,7 @@ def follow(stack: Stack, run: str, heard: list[str]) -> None:
                         if kind == "end":
                             return
                         if data:
-                            heard.append("\n".join(data))
+                            heard.append(json.loads("\n".join(data)))
                             last = identifier
                         kind, data = "message", []
         except httpx.HTTPError:
@@ -60,4 +61,4 @@ def test_a_followed_log_survives_the_worker(stack: Stack) -> None:
     assert [line for line in whole.splitlines() if line.startswith("line ")] == [
         f"line {n}" for n in range(1, LINES + 1)
     ]
-    assert said.replace("\n", "") == whole.replace("\n", "")
+    assert said == whole

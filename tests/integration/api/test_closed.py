@@ -1,8 +1,13 @@
 """The laptop stack is closed (decision 19)."""
 
+from pathlib import Path
+
 import httpx
 import pytest
 from harness.rest import KEY, REQUEST, Api
+
+from api.auth import same_key
+from api.settings import from_environment
 
 
 @pytest.mark.parametrize("path", ["/tests", "/tests/abc/cancel", "/quota", "/content/" + "0" * 64, "/nowhere"])
@@ -53,6 +58,25 @@ def test_without_the_key_everything_is_401(shared_api: Api, header: str | None) 
             assert answer.status_code == 401, (method, path)
             assert answer.headers["content-type"] == "application/problem+json"
             assert answer.headers["www-authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize("key", ["", "\n", "k" * 19, "  k" * 6])
+def test_nothing_starts_with_a_key_that_keeps_nobody_out(tmp_path: Path, key: str) -> None:
+    (tmp_path / "api-key").write_text(key)
+    environment = {"ASSAY_STATE": str(tmp_path), "DATABASE_URL": "postgresql://"}
+
+    with pytest.raises(ValueError, match=r"20 at least: .* removes the key file .* `assay up` makes a new one"):
+        from_environment(environment)
+    (tmp_path / "api-key").write_text("k" * 20 + "\n")
+
+    assert from_environment(environment).api_key == "k" * 20
+
+
+def test_an_empty_key_is_nobodys() -> None:
+    assert not same_key("", "")
+    assert not same_key("", KEY)
+    assert not same_key(KEY, "")
+    assert same_key(KEY, KEY)
 
 
 def routes(url: str) -> list[tuple[str, str]]:

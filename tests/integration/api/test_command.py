@@ -249,6 +249,23 @@ def test_results_and_artifacts_are_written_to_files(
     assert not (tmp_path / "missing.png").exists()
 
 
+def test_results_are_read_page_by_page_until_the_last(
+    assay: Callable[..., Any], api: Api, client: httpx.Client
+) -> None:
+    run = submitted(client)
+    begin(api.db, run)
+    names = [f"t{n:03}" for n in range(401)]
+    end(api.db, run, found=tuple(Result(name=name, outcome=Outcome.PASSED) for name in names))
+
+    plain = assay("results", str(run))
+    answer = json.loads(assay("results", str(run), "--json")[1])
+
+    assert [line.split("\t")[1] for line in plain[1].splitlines()] == names
+    assert plain[2] == ""
+    assert [result["name"] for result in answer["results"]] == names
+    assert (answer["total"], answer["summary"]["passed"], answer["attempt"]) == (401, 401, 1)
+
+
 def test_logs_follow_writes_every_byte_as_it_comes(
     assay: Callable[..., Any], api: Api, client: httpx.Client, settings: Settings, tmp_path: Path
 ) -> None:

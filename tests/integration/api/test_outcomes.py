@@ -50,6 +50,48 @@ def test_results_of_a_run_without_any_are_empty(client: httpx.Client) -> None:
     assert client.get(f"/tests/{run}/results?format=yaml").status_code == 400
 
 
+@pytest.fixture
+def large(api: Api, client: httpx.Client) -> ExecutionId:
+    """A run of 450 tests: 90 of them failed."""
+    made = submitted(client)
+    begin(api.db, made)
+    failed = (Outcome.FAILED, *[Outcome.PASSED] * 4)
+    end(api.db, made, Status.FAILED, tuple(Result(name=f"t{n:03}", outcome=failed[n % 5]) for n in range(450)))
+    return made
+
+
+def test_results_are_paged_and_counted_whole(client: httpx.Client, large: ExecutionId) -> None:
+    pages = [client.get(f"/tests/{large}/results").json()]
+    while following := pages[-1]["links"]["next"]:
+        pages.append(client.get(following.removeprefix("/api/v1")).json())
+
+    assert [(len(page["results"]), page["limit"], page["offset"]) for page in pages] == [
+        (200, 200, 0), (200, 200, 200), (50, 200, 400),
+    ]  # fmt: skip
+    assert [r["name"] for page in pages for r in page["results"]] == [f"t{n:03}" for n in range(450)]
+    for page in pages:
+        assert (page["total"], page["summary"]["totalTests"], page["summary"]["failed"]) == (450, 450, 90)
+    assert client.get(f"/tests/{large}/results?limit=201").status_code == 400
+    assert client.get(f"/tests/{large}/results?offset=10001").status_code == 400
+
+
+def test_results_of_one_status_are_counted_among_all(client: httpx.Client, large: ExecutionId) -> None:
+    page = client.get(f"/tests/{large}/results?status=failed&limit=50").json()
+    rest = client.get(page["links"]["next"].removeprefix("/api/v1")).json()
+
+    assert (page["total"], page["summary"]["totalTests"], page["summary"]["passed"]) == (90, 450, 360)
+    assert {r["status"] for r in page["results"] + rest["results"]} == {"failed"}
+    assert (len(rest["results"]), rest["links"]["next"]) == (40, None)
+    assert client.get(f"/tests/{large}/results?status=skipped").json()["total"] == 0
+    assert client.get(f"/tests/{large}/results?status=broken").status_code == 400
+
+
+def test_junit_is_whole_whatever_page_is_asked_for(client: httpx.Client, large: ExecutionId) -> None:
+    answer = client.get(f"/tests/{large}/results?format=junit&limit=1&status=failed")
+
+    assert answer.content.count(b"<testcase") == 450
+
+
 def test_results_come_as_junit_too(client: httpx.Client, run: ExecutionId) -> None:
     answer = client.get(f"/tests/{run}/results?format=junit")
 

@@ -10,7 +10,9 @@ from uuid import UUID
 import httpx
 import pytest
 import yaml
-from harness.rest import REQUEST, Api, submitted
+from harness.rest import REQUEST, Api, begin, submitted
+
+from model.ids import ExecutionId
 
 DATA = yaml.load((Path(__file__).parents[2] / "data" / "bad_requests.yaml").read_text(), yaml.CSafeLoader)
 
@@ -136,6 +138,70 @@ def test_content_must_have_been_sent_and_is_kept_under_its_digest(client: httpx.
     assert (again.status_code, again.json()["created"]) == (200, False)
     assert (api.state / "content" / digest).read_bytes() == packed
     assert client.post("/tests", json=request).status_code == 202
+
+
+def test_content_that_is_gone_is_a_problem_of_a_retry_and_of_a_suites_test_too(client: httpx.Client, api: Api) -> None:
+    digest = hashlib.sha256(b"packed").hexdigest()
+    request = REQUEST | {"content": {"type": "artifact", "sha256": digest}}
+    client.put(f"/content/{digest}", content=b"packed").raise_for_status()
+    run = submitted(client, content=request["content"])
+    client.post(f"/tests/{run}/cancel").raise_for_status()
+    (api.state / "content" / digest).unlink()
+    before = api.rows()
+
+    retried = refused(client.post(f"/tests/{run}/retry"), 400)["problems"]
+    suite = refused(client.post("/suites/runs", json={"name": "all", "tests": [REQUEST, request | {"name": "b"}]}), 400)
+
+    assert [problem["path"] for problem in retried] == ["content.sha256"]
+    assert [problem["path"] for problem in suite["problems"]] == ["tests[1].content.sha256"]
+    assert retried[0]["message"] == suite["problems"][0]["message"]
+    assert api.rows() == before
+
+
+def test_a_request_that_is_sent_twice_with_one_key_is_one_run(client: httpx.Client, api: Api) -> None:
+    key = {"Idempotency-Key": "build 17"}
+    client.put("/quota", json={"maxDailyTests": 1}).raise_for_status()
+
+    first = client.post("/tests", json=REQUEST, headers=key)
+    turned = client.post("/tests", content=json.dumps(dict(reversed(REQUEST.items())), indent=3), headers=key)
+    begin(api.db, ExecutionId(first.json()["executionId"]))
+    later = client.post("/tests", json=REQUEST, headers=key)
+    refused(client.post("/tests", json=REQUEST), 429)
+
+    assert (first.status_code, turned.status_code, later.status_code) == (202, 202, 202)
+    assert first.json() == turned.json()
+    assert first.headers["location"] == later.headers["location"]
+    assert (later.json()["executionId"], later.json()["status"]) == (first.json()["executionId"], "running")
+    assert api.rows() | {"test_executions": 1, "queue": 1} == api.rows()
+
+
+def test_one_key_for_two_requests_is_409_and_writes_nothing(client: httpx.Client, api: Api) -> None:
+    key = {"Idempotency-Key": "build 17"}
+    run = client.post("/tests", json=REQUEST, headers=key).json()["executionId"]
+    before = api.rows()
+
+    other = refused(client.post("/tests", json=REQUEST | {"priority": 1}, headers=key), 409)
+
+    assert run[-8:] in other["detail"]
+    assert api.rows() == before
+    assert client.post("/tests", json=REQUEST, headers={"Idempotency-Key": "build 18"}).status_code == 202
+    for wrong in ("", "k" * 256):
+        refused(client.post("/tests", json=REQUEST, headers={"Idempotency-Key": wrong}), 400)
+
+
+def test_of_twenty_parallel_sends_with_one_key_one_is_written(client: httpx.Client, api: Api) -> None:
+    client.put("/quota", json={"maxDailyTests": 1}).raise_for_status()
+
+    def one(_: int) -> httpx.Response:
+        with api.client() as own:
+            return own.post("/tests", json=REQUEST, headers={"Idempotency-Key": "k"})
+
+    with ThreadPoolExecutor(10) as threads:
+        answers = list(threads.map(one, range(20)))
+
+    assert {answer.status_code for answer in answers} == {202}
+    assert len({answer.json()["executionId"] for answer in answers}) == 1
+    assert api.rows()["test_executions"] == 1
 
 
 def test_content_of_another_digest_or_too_large_is_not_kept(client: httpx.Client, api: Api) -> None:

@@ -1,10 +1,15 @@
+from datetime import UTC, datetime
 from typing import Any
+from uuid import UUID
 
 import httpx
 from harness.rest import REQUEST, Api, begin, end
 
 from model.execution import Status
-from model.ids import ExecutionId
+from model.ids import ExecutionId, SuiteRunId
+from orchestrator import suites as cases
+
+NOON = datetime(2026, 11, 24, 12, tzinfo=UTC)
 
 
 def suite(*names: str, **rest: Any) -> dict[str, Any]:
@@ -85,6 +90,21 @@ def test_cancelling_a_suite_cancels_its_tests_and_a_second_time_changes_nothing(
     assert first == second
     assert (ended["status"], ended["exitCode"]) == ("cancelled", 2)
     assert ended["completedAt"] is not None
+
+
+def test_the_list_says_how_ended_suite_runs_ended(client: httpx.Client, api: Api) -> None:
+    made = [client.post("/suites/runs", json=suite("a", "b")).json() for _ in range(3)]
+    good, bad = ([ExecutionId(e["executionId"]) for e in one["executions"]] for one in made[:2])
+    for run in (*good, *bad):
+        begin(api.db, run)
+        end(api.db, run, Status.FAILED if run == bad[0] else Status.COMPLETED)
+    for one in made[:2]:
+        api.db.call(lambda conn, one=one: cases.close(conn, SuiteRunId(UUID(one["suiteRunId"])), NOON))
+
+    listed = client.get("/suites/runs").json()["suiteRuns"]
+
+    assert [(run["status"], run["exitCode"]) for run in listed] == [("queued", None), ("failed", 1), ("completed", 0)]
+    assert [len(run["executions"]) for run in listed] == [2, 0, 0]
 
 
 def test_suite_runs_are_listed_newest_first(client: httpx.Client) -> None:

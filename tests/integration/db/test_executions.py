@@ -222,8 +222,11 @@ def test_metrics_are_added_and_progress_replaced(db: Database, waiting: Executio
     def write(conn: Any) -> None:
         executions.set_metrics(conn, waiting, {"cpu_seconds": 1.5})
         executions.set_metrics(conn, waiting, {"peak_memory_bytes": 7})
-        executions.set_progress(conn, waiting, {"completed": 1})
-        executions.set_progress(conn, waiting, {"completed": 2})
+        running = Fenced(execution_id=waiting, epoch=0)
+        executions.transition(conn, running, Status.QUEUED, Become(status=Status.RUNNING, phase=Phase.RUNNING))
+        executions.set_progress(conn, running, {"completed": 1})
+        executions.set_progress(conn, running, {"completed": 2})
+        executions.set_progress(conn, Fenced(execution_id=waiting, epoch=7), {"completed": 3})
 
     db.call(write)
 

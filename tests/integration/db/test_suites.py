@@ -97,7 +97,7 @@ def test_of_two_that_ask_at_once_one_finds_the_other(db: Database, row: SuiteRow
         together.wait(20)
 
         def work(conn: Any) -> bool:
-            if suites.unfinished(conn, "nightly") is not None:
+            if suites.unfinished(conn, "nightly", row.submitted_by):
                 return False
             suites.save(conn, replace(row, suite_run_id=SuiteRunId(UUID(int=number + 1))))
             return True
@@ -139,3 +139,29 @@ def test_the_suites_of_a_lost_worker_are_taken_over_once(db: Database, saved: Su
     assert db.call(lambda conn: suites.take_orphans(conn, "new")) == [(RUN, FLOW_RUN)]
     assert db.call(lambda conn: suites.take_orphans(conn, "other")) == []
     assert saved.host is None
+
+
+def test_a_worker_takes_its_own_suites_that_it_does_not_carry(db: Database, saved: SuiteRow) -> None:
+    """An earlier life of the same name had them, or their flows broke off."""
+    add = text("INSERT INTO workers (worker_id, pool, expires_at) VALUES ('me', 'default', now() + interval '1 min')")
+    db.call(lambda conn: conn.execute(add))
+    db.call(lambda conn: suites.link_flow_run(conn, saved.suite_run_id, FLOW_RUN))
+    db.call(lambda conn: suites.host(conn, RUN, "me"))
+
+    assert db.call(lambda conn: suites.take_orphans(conn, "me", [FLOW_RUN])) == []
+    assert db.call(lambda conn: suites.take_orphans(conn, "me", [])) == [(RUN, FLOW_RUN)]
+
+
+def test_an_ended_one_gives_its_flow_run_to_another(db: Database, saved: SuiteRow, noon: datetime) -> None:
+    db.call(lambda conn: suites.link_flow_run(conn, saved.suite_run_id, FLOW_RUN))
+    db.call(lambda conn: suites.unlink_flow_run(conn, RUN))
+    assert db.call(lambda conn: suites.by_flow_run(conn, FLOW_RUN)) == RUN  # it has not ended yet
+
+    db.call(lambda conn: suites.finish(conn, RUN, Status.COMPLETED, noon))
+    assert not db.call(lambda conn: suites.is_settled(conn, RUN, FLOW_RUN))
+    db.call(lambda conn: suites.settle(conn, RUN))
+    assert db.call(lambda conn: suites.is_settled(conn, RUN, FLOW_RUN))
+    db.call(lambda conn: suites.unlink_flow_run(conn, RUN))
+
+    assert db.call(lambda conn: suites.by_flow_run(conn, FLOW_RUN)) is None
+    assert db.call(lambda conn: suites.unsettled(conn, noon + timedelta(days=1), 10)) == []

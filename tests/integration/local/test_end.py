@@ -46,7 +46,9 @@ def launchers() -> Iterator[list[subprocess.Popen[bytes]]]:
     yield started
     for process in started:
         process.kill()
-        process.communicate()
+        process.wait()
+        if process.stderr:
+            process.stderr.close()
 
 
 def launcher(spec: LaunchSpec, slow: str, patience: float = 60.0) -> subprocess.Popen[bytes]:
@@ -111,7 +113,7 @@ def test_a_shim_that_is_late_does_not_start_what_was_ended(
 
     end(spec, patience=0.2)
 
-    assert [pid for pid in late if _command_line(pid)] == []
+    assert [pid for pid in late if any(_command_line(pid))] == []
     assert launchers[0].wait() == 1
     assert b"LaunchError: voided" in launchers[0].communicate()[1]
     assert not started(spec)
@@ -211,6 +213,20 @@ def test_a_test_that_removes_our_records_is_ended_all_the_same(bench: Bench) -> 
     assert living(spec) == []
     with pytest.raises(LaunchError, match="voided"):
         processes.launch(spec)
+
+
+def test_a_process_that_a_forged_record_names_is_left_alone(bench: Bench) -> None:
+    stranger = processes.launch(bench.spec("sleep", "60"))
+    spec = bench.spec("sh", "-c", f"cp {stranger.folder}/start.json ..; echo up; sleep 60")
+    handle = processes.launch(spec)
+    until(lambda: output(spec), "it is up")
+
+    end(spec, patience=0.3)
+
+    assert not processes.alive(handle)
+    assert living(spec) == []
+    assert processes.exit_record(stranger.folder) is None
+    assert processes.alive(stranger)
 
 
 def test_many_end_and_launch_at_once_and_nothing_is_alive_in_the_end(bench: Bench) -> None:

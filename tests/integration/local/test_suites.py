@@ -241,3 +241,17 @@ def _no_pytest(folder: Path) -> Path:
     path = folder / "nothing.txt"
     path.write_text("")
     return path
+
+
+def test_ready_says_whether_an_environment_is_there_and_makes_none(tmp_path: Path, no_network: None) -> None:
+    base, missing = _no_pytest(tmp_path), tmp_path / "requirements.txt"
+
+    before = environments.ready(tmp_path / "venvs", None, base)
+    made = (tmp_path / "venvs").exists()
+    python = environments.python_for(tmp_path / "venvs", None, base)
+
+    assert (before, made) == (False, False)
+    assert environments.ready(tmp_path / "venvs", None, base)
+    assert not environments.ready(tmp_path / "venvs", missing, base)
+    (python.parents[1] / environments.COMPLETE).unlink()
+    assert not environments.ready(tmp_path / "venvs", None, base)

@@ -1,6 +1,6 @@
 """The use cases on a real database: submit, cancel, retry, suites."""
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from random import Random
 from typing import Any
@@ -16,14 +16,15 @@ from db.executions import Become, Fenced
 from db.people import Quota
 from db.seeds import DEFAULT_TEAM, LOCAL_USER, PREFECT_USER
 from model.check import check
-from model.execution import Door, Phase, Reason, Status
+from model.definition import to_raw
+from model.execution import Cause, Door, Phase, Reason, Status
 from model.ids import ExecutionId, SuiteRunId, uuid7
 from model.problems import InvalidError
 from model.suite import check_suite
 from orchestrator import listing, retry
 from orchestrator import suites as cases
-from orchestrator.cancel import cancel
-from orchestrator.submit import Order, OverQuota, Submitted, submit
+from orchestrator.cancel import CancelOutcome, cancel
+from orchestrator.submit import Once, Order, OverQuota, Submitted, submit
 from orchestrator.suites import SuiteOrder, SuiteSkipped, SuiteSubmitted
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
@@ -216,6 +217,84 @@ def test_a_hundred_cancels_at_once_change_one_run_once(db: Database) -> None:
 
     assert sum(outcome.changed for outcome in outcomes) == 1
     assert {outcome.status for outcome in outcomes} == {Status.CANCELLED}
+
+
+def cancelled_while(db: Database, run: ExecutionId, source: Status, become: Become) -> CancelOutcome:
+    """Cancel a run by a second connection while a first one, which has not committed yet, changes it."""
+    with ThreadPoolExecutor(1) as thread:
+
+        def change(conn: Connection) -> Future[CancelOutcome]:
+            assert executions.transition(conn, Fenced(execution_id=run, epoch=None), source, become)
+            asked = thread.submit(db.call, lambda conn: cancel(conn, run, by="ann", now=NOON))
+            while not conn.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one():
+                assert not asked.done()
+            return asked
+
+        return db.call(change).result()
+
+
+def test_a_cancel_during_the_step_back_to_the_queue_ends_the_run_at_once(db: Database) -> None:
+    run = submitted(db)
+    put(db, run, Phase.COLLECTING)
+    back = Become(status=Status.QUEUED, phase=Phase.BACKOFF, cause=Cause.RETRY)
+
+    outcome = cancelled_while(db, run, Status.RUNNING, back)
+
+    row = db.call(lambda conn: executions.find(conn, run))
+    assert (outcome.status, outcome.changed) == (Status.CANCELLED, True)
+    assert (row.status, row.phase, row.retry_count) == (Status.CANCELLED, Phase.ENDED, 1)
+    assert rows(db)[2] == 0
+
+
+def test_a_cancel_during_the_launch_asks_the_run_to_end(db: Database) -> None:
+    run = submitted(db)
+
+    outcome = cancelled_while(db, run, Status.QUEUED, Become(status=Status.RUNNING, phase=Phase.LAUNCHING, node="here"))
+
+    row = db.call(lambda conn: executions.find(conn, run))
+    assert (outcome.status, outcome.changed) == (Status.RUNNING, True)
+    assert (row.status, row.cancel_requested) == (Status.RUNNING, True)
+
+
+def test_a_cancel_during_the_end_changes_nothing(db: Database) -> None:
+    run = submitted(db)
+    put(db, run, Phase.COLLECTING)
+
+    outcome = cancelled_while(db, run, Status.RUNNING, Become(status=Status.COMPLETED, phase=Phase.ENDED))
+
+    row = db.call(lambda conn: executions.find(conn, run))
+    assert (outcome.status, outcome.changed) == (Status.COMPLETED, False)
+    assert (row.status, row.cancel_requested) == (Status.COMPLETED, False)
+
+
+def test_content_that_nobody_sent_is_refused_where_the_door_asks(db: Database) -> None:
+    packed = check(RAW | {"content": {"type": "artifact", "sha256": "0" * 64}})
+    suite = check_suite({"name": "suite", "tests": [RAW, to_raw(packed) | {"name": "two"}]})
+
+    def paths(refused: pytest.ExceptionInfo[InvalidError]) -> list[str]:
+        assert rows(db) == (0, 0, 0, 0)
+        return [problem.path for problem in refused.value.problems]
+
+    with pytest.raises(InvalidError) as alone:
+        db.call(lambda conn: submit(conn, order(request=packed), set().__contains__))
+    with pytest.raises(InvalidError) as together:
+        db.call(lambda conn: cases.submit_suite(conn, suite_order("any", suite=suite), set().__contains__))
+
+    assert paths(alone) == ["content.sha256"]
+    assert paths(together) == ["tests[1].content.sha256"]
+    assert isinstance(db.call(lambda conn: submit(conn, order(request=packed), {"0" * 64}.__contains__)), Submitted)
+    assert isinstance(db.call(lambda conn: submit(conn, order(request=packed))), Submitted)
+
+
+def test_a_key_is_one_users_own(db: Database) -> None:
+    once = Once(key="k", digest="d")
+    mine, again = submitted(db, once=once), submitted(db, once=once)
+    theirs = submitted(db, once=once, user_id=PREFECT_USER)
+
+    with pytest.raises(ConflictError, match=str(mine)[-8:]):
+        submitted(db, once=Once(key="k", digest="other"))
+
+    assert mine == again != theirs
 
 
 def test_a_retry_waits_for_the_end_and_keeps_definition_user_and_priority(db: Database) -> None:

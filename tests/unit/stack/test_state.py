@@ -4,6 +4,7 @@ import os
 import stat
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,13 @@ from cli.stack.state import StateFolder
 with StateFolder(path=pathlib.Path(sys.argv[1])).held():
     print("held", flush=True)
     sys.stdin.read()
+"""
+
+NO_SPACE = """
+import pathlib, resource, sys
+from cli.stack.state import StateFolder
+resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+StateFolder(path=pathlib.Path(sys.argv[1])).api_key()
 """
 
 
@@ -47,6 +55,25 @@ def test_the_key_is_made_once_for_its_owner_only(folder: StateFolder) -> None:
     assert len(key) > 40
     assert folder.api_key() == key
     assert mode(folder.key_file) == 0o600
+
+
+def test_callers_at_once_get_one_key(folder: StateFolder) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        keys = set(threads.map(lambda _: folder.api_key(), range(32)))
+
+    assert keys == {folder.key_file.read_text().strip()}
+    assert list(folder.path.glob("api-key?*")) == []
+
+
+def test_a_key_that_cannot_be_written_leaves_no_file(folder: StateFolder) -> None:
+    """An empty file would be taken for the key ever after."""
+    full = subprocess.run(
+        [sys.executable, "-c", NO_SPACE, str(folder.path)], capture_output=True, text=True, check=False
+    )
+
+    assert "File too large" in full.stderr
+    assert list(folder.path.glob("api-key*")) == []
+    assert len(folder.api_key()) > 40
 
 
 def test_a_second_holder_is_told_who_holds_the_folder(folder: StateFolder) -> None:

@@ -1,0 +1,138 @@
+"""Make the pictures of the README from a real stack: `PYTHONPATH=.:tests .venv/bin/python docs/pictures/make.py`."""
+# ruff: noqa: INP001  a script, no package
+
+import contextlib
+import fcntl
+import io
+import os
+import pty
+import re
+import shutil
+import struct
+import subprocess
+import sys
+import tempfile
+import termios
+from pathlib import Path
+
+from harness.stack import ROOT, Stack
+from playwright.sync_api import Page, sync_playwright
+from rich.console import Console
+from rich.text import Text
+
+HERE = Path(__file__).parent
+SUITES = ("smoke", "inventory", "payments", "flaky-and-failing")
+COLUMNS, LINES = 100, 40
+FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
+VIEW = {"width": 1200, "height": 520}
+LARGEST_PNG = 120_000
+CONTROL = re.compile(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)")
+
+
+def main() -> None:
+    """Start a stack, run the samples, take both pictures, end the stack."""
+    with tempfile.TemporaryDirectory(prefix="assay-") as folder:
+        stack = Stack(Path(folder) / "stack")
+        try:
+            stack.start()
+            run_samples(stack)
+            draw_terminal(stack, HERE / "terminal.svg")
+            photograph(stack, run_with_two_tests(stack), HERE / "run.png")
+        finally:
+            stack.stop()
+
+
+def run_samples(stack: Stack) -> None:
+    """Run all suites but `orders`, which the picture of the terminal runs."""
+    for name in SUITES:
+        stack.assay("run", f"examples/suites/{name}.yaml")
+
+
+def run_with_two_tests(stack: Stack) -> str:
+    """Return the flow run of the sample that shows most: all of it has ended, as Prefect sees it too."""
+    found = stack.sql(
+        "SELECT e.execution_id, e.flow_run_id FROM test_executions e JOIN test_definitions d ON d.id = e.definition_id"
+        " WHERE d.name = 'checkout'"
+    )[0]
+    stack.settled(str(found["execution_id"]))
+    return str(found["flow_run_id"])
+
+
+# -- the terminal -------------------------------------------------------------------------------------------------
+
+
+def draw_terminal(stack: Stack, to: Path) -> None:
+    """Save what a person sees who runs a suite and lists the runs."""
+    console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
+    for command in ("run examples/suites/orders.yaml --watch", "list"):
+        console.print(Text("$ ", style="dim") + Text(f"assay {command}", style="bold"))
+        console.print(Text.from_ansi(on_screen(of_terminal(stack, command.split()))))
+        console.print()
+    svg = console.export_svg(title="assay", unique_id="assay")
+    to.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")
+
+
+def of_terminal(stack: Stack, arguments: list[str]) -> str:
+    """Run the command in a terminal of its own and return all that it wrote to it."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, COLUMNS, 0, 0))
+    wanted = {"TERM": "xterm-256color", "COLUMNS": str(COLUMNS), "LINES": str(LINES)}
+    environment = {key: value for key, value in stack.environment().items() if key != "NO_COLOR"} | wanted
+    command = [sys.executable, "-m", "cli.main", *arguments]
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdin=theirs, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        written = b"".join(iter(lambda: some_of(ours), b""))
+    os.close(ours)
+    return written.decode().replace(f"{ROOT}/", "")  # a reader's clone is elsewhere
+
+
+def some_of(terminal: int) -> bytes:
+    """Read what is there; a terminal that nobody writes to any more answers with an error."""
+    with contextlib.suppress(OSError):
+        return os.read(terminal, 65536)
+    return b""
+
+
+def on_screen(written: str) -> str:
+    """Return what is left on the screen in the end: progress is drawn over itself, line by line, upwards."""
+    lines, row = [""], 0
+    for piece in CONTROL.split(written):
+        if piece == "\n":
+            row += 1
+            lines += [""] * (row + 1 - len(lines))
+        elif piece == "\x1b[2K":
+            lines[row] = ""
+        elif up := re.fullmatch(r"\x1b\[(\d*)A", piece):
+            row = max(0, row - int(up[1] or 1))
+        elif piece != "\r" and not piece.startswith("\x1b[?"):
+            lines[row] += piece
+    return "\n".join(lines).rstrip()
+
+
+# -- Prefect's page -----------------------------------------------------------------------------------------------
+
+
+def photograph(stack: Stack, flow_run_id: str, to: Path) -> None:
+    """Save the useful part of Prefect's page of a flow run."""
+    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if chromium is None:
+        raise SystemExit("no Chromium on this machine: apt-get install chromium")
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        page.goto(f"{stack.prefect_url.removesuffix('/api')}/runs/flow-run/{flow_run_id}")
+        take(page, to)
+        browser.close()
+    if to.stat().st_size > LARGEST_PNG:
+        raise SystemExit(f"{to} has {to.stat().st_size} bytes, more than {LARGEST_PNG}: crop it")
+
+
+def take(page: Page, to: Path) -> None:
+    """Wait for the graph, then take the picture."""
+    page.locator("canvas").first.wait_for(timeout=60_000)
+    page.wait_for_timeout(6_000)  # the graph is drawn on a canvas: nothing in the page says when it stands
+    page.screenshot(path=to)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,20 @@
+"""Content by reference: a packed folder must have been sent before a test may name it."""
+
+from collections.abc import Callable
+from typing import TypeAlias
+
+from model.content import ArtifactContent
+from model.problems import Problem
+from model.request import TestRequest
+
+KnownContent: TypeAlias = Callable[[str], bool]
+"""Whether the content of a SHA-256 was sent. Each door is wired to the folder where it would lie."""
+
+
+def unknown_content(request: TestRequest, known: KnownContent | None) -> list[Problem]:
+    """Return the problem of content that was not sent before, if that is so; without `known` nothing is asked."""
+    content = request.content
+    if known is None or not isinstance(content, ArtifactContent) or known(content.sha256):
+        return []
+    message = f"is not known here: send it first, by PUT /api/v1/content/{content.sha256}"
+    return [Problem(path="content.sha256", message=message)]
