@@ -51,7 +51,7 @@ format: setup-dev ## Bring the code into the one format
 	@$(PY) -m ruff format
 
 bench: setup-dev ## Run the benchmarks, peers in the same run
-	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; $(PY) "$$file" $(ARGS); done
+	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; PYTHONPATH=.:tests $(PY) "$$file" $(ARGS); done
 
 pins: setup-dev ## Pin the requirements anew, with hashes for all Pythons and no address
 	@sh deploy/pins

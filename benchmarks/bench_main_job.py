@@ -12,8 +12,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from harness.stack import Stack, shell, until
 from bench_workers import rss_mib
+from harness.stack import Stack, shell, until
 
 
 def throughput(stack: Stack, runs: int) -> float:
@@ -72,8 +72,8 @@ def main() -> None:
     stack = Stack(folder)
     try:
         stack.start()
-        stack.sql("UPDATE users SET quota = quota || '{\"max_daily_tests\": 100000, \"max_concurrent_tests\": 500}'")
-        stack.sql("UPDATE teams SET quota = quota || '{\"max_daily_tests\": 100000, \"max_concurrent_tests\": 500}'")
+        stack.sql('UPDATE users SET quota = quota || \'{"max_daily_tests": 100000, "max_concurrent_tests": 500}\'')
+        stack.sql('UPDATE teams SET quota = quota || \'{"max_daily_tests": 100000, "max_concurrent_tests": 500}\'')
         throughput(stack, 5)
         print(f"main job: {throughput(stack, wanted.runs):.0f} runs a minute")
         seconds = sorted(latencies(stack, wanted.idle, folder))

@@ -120,8 +120,10 @@ def main() -> None:
             f"{name:15} {figure.runs:4} runs {figure.a_minute:7.1f} a minute {figure.cpu_a_run:6.2f} CPU s a run "
             f"{figure.peak_mib:6.0f} MiB"
         )
-    print(f"ratio           {ours.a_minute / peer.a_minute:.1f}x runs a minute, "
-          f"{peer.cpu_a_run / ours.cpu_a_run:.1f}x less CPU a run")
+    print(
+        f"ratio           {ours.a_minute / peer.a_minute:.1f}x runs a minute, "
+        f"{peer.cpu_a_run / ours.cpu_a_run:.1f}x less CPU a run"
+    )
 
 
 if __name__ == "__main__":

@@ -171,7 +171,7 @@ _POSITION = text(f"""{_ME}
 FROM me LEFT JOIN queue q ON q.pool = me.pool AND q.state = 'waiting'
     AND (q.not_before IS NULL OR q.not_before <= me.now)
 GROUP BY me.reason, me.alive, me.not_before, me.now
-""")  # noqa: S608
+""")
 _READY = "q.pool = me.pool AND q.state = 'waiting' AND (q.not_before IS NULL OR q.not_before <= me.now)"
 _NEAR = text(f"""{_ME}
     NULL AS total,

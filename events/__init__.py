@@ -1,2 +1,1 @@
-"""The framework that tests event-driven systems. Empty until its issue.
-"""
+"""The framework that tests event-driven systems. Empty until its issue."""

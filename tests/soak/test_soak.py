@@ -55,7 +55,7 @@ def test_nothing_grows_over_many_runs(stack: Stack) -> None:
 
     after = figures(worker)
 
-    print(f"before {before} after {after} over {RUNS - WARM_UP} runs")
+    print(f"before {before} after {after} over {RUNS - WARM_UP} runs")  # noqa: T201  the figures, for `make soak`
     assert stack.sql("SELECT count(*) AS n FROM test_executions WHERE status = 'completed'")[0]["n"] >= RUNS
     assert after["threads"] <= before["threads"]
     assert after["files"] <= before["files"] + 2, "the listening socket of a retry may be open"
