@@ -35,7 +35,7 @@ test: setup-dev ## Run all tests but the kills, the nasty ones and the browser; 
 	@$(PYTEST) -m "not faults and not soak" -n 2 --dist loadfile $(ARGS)
 
 test-faults: setup-dev ## Run the kills, the nasty tests and the browser; under 12 minutes
-	@$(PYTEST) -m faults $(ARGS)
+	@$(PYTEST) -m faults -n 3 --dist loadfile $(ARGS)
 
 soak: setup-dev ## Run 1,000 tests through one worker and look for leaks
 	@$(PYTEST) -m soak $(ARGS)

@@ -36,7 +36,7 @@ class TestResponse(Out):
 
     execution_id: UUID
     status: Status
-    queue_position: int | None = Field(description="1 is next; null once it holds a place, and beyond 1000")
+    queue_position: int | None = Field(description="1 is next; null once it holds a place, and behind the first 200")
     estimated_start_time: datetime | None = Field(None, description="null while unknown")
     wait_reason: str = Field("", description="Why it waits, in one sentence")
     links: SubmitLinks

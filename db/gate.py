@@ -178,19 +178,19 @@ _NEAR = text(f"""{_ME}
     CASE
         WHEN me.fifo OR me.enqueued_at <= me.since THEN (SELECT count(*) FROM (
             SELECT FROM queue q WHERE {_READY} AND q.seq < me.seq AND (me.fifo OR q.enqueued_at <= me.since)
-            ORDER BY q.seq LIMIT :most) AS before)
+            LIMIT :most) AS before)
         WHEN aged.number = :most THEN :most
         ELSE aged.number + (SELECT count(*) FROM (
             SELECT FROM queue q
             WHERE {_READY} AND q.enqueued_at > me.since AND (q.priority, q.seq) < (me.priority, me.seq)
-            ORDER BY q.priority, q.seq LIMIT :most) AS before)
+            LIMIT :most) AS before)
     END AS ahead
 FROM me CROSS JOIN LATERAL (
     SELECT count(*) FILTER (WHERE oldest.enqueued_at <= me.since) AS number
     FROM (SELECT q.enqueued_at FROM queue q WHERE {_READY} ORDER BY q.seq LIMIT :most) AS oldest
 ) AS aged
 """)  # noqa: S608
-"""As `_POSITION`, by index and no further than `most` rows."""
+"""As `_POSITION`, but it stops counting at `most`. Who is aged is among the oldest arrivals."""
 _LIST = text(f"""
 WITH ordered AS (
     SELECT q.execution_id, q.pool, q.priority, q.shape, q.seq, q.enqueued_at, q.not_before, q.reason,

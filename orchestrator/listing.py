@@ -19,8 +19,8 @@ from model.result import Outcome, Result, Summary
 from reports.run import RunReport, Tried
 from scheduler.node import Node
 
-COUNTED = 1000
-"""Positions that the answer to a submit knows."""
+COUNTED = 200
+"""Positions that the answer to a submit knows, as many as a pass writes down."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

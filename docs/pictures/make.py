@@ -16,7 +16,7 @@ import termios
 from pathlib import Path
 
 from harness.stack import ROOT, Stack
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import FloatRect, Page, sync_playwright
 from rich.console import Console
 from rich.text import Text
 
@@ -24,8 +24,10 @@ HERE = Path(__file__).parent
 SUITES = ("smoke", "inventory", "payments", "flaky-and-failing")
 COLUMNS, LINES = 100, 40
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
-VIEW = {"width": 1200, "height": 520}
+USEFUL: FloatRect = {"x": 256, "y": 8, "width": 944, "height": 504}
+"""The page without its menu and without what stands below the graph."""
 LARGEST_PNG = 120_000
+FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 CONTROL = re.compile(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)")
 
 
@@ -37,7 +39,7 @@ def main() -> None:
             stack.start()
             run_samples(stack)
             draw_terminal(stack, HERE / "terminal.svg")
-            photograph(stack, run_with_two_tests(stack), HERE / "run.png")
+            photograph(stack, flow_run_of_checkout(stack), HERE / "run.png")
         finally:
             stack.stop()
 
@@ -48,8 +50,8 @@ def run_samples(stack: Stack) -> None:
         stack.assay("run", f"examples/suites/{name}.yaml")
 
 
-def run_with_two_tests(stack: Stack) -> str:
-    """Return the flow run of the sample that shows most: all of it has ended, as Prefect sees it too."""
+def flow_run_of_checkout(stack: Stack) -> str:
+    """Return the flow run of a test of `orders`, ended in Prefect's eyes too."""
     found = stack.sql(
         "SELECT e.execution_id, e.flow_run_id FROM test_executions e JOIN test_definitions d ON d.id = e.definition_id"
         " WHERE d.name = 'checkout'"
@@ -65,10 +67,10 @@ def draw_terminal(stack: Stack, to: Path) -> None:
     """Save what a person sees who runs a suite and lists the runs."""
     console = Console(record=True, width=COLUMNS, file=io.StringIO(), force_terminal=True, color_system="truecolor")
     for command in ("run examples/suites/orders.yaml --watch", "list"):
-        console.print(Text("$ ", style="dim") + Text(f"assay {command}", style="bold"))
+        console.print(Text.assemble(("$ ", "dim"), (f"assay {command}", "bold")))
         console.print(Text.from_ansi(on_screen(of_terminal(stack, command.split()))))
         console.print()
-    svg = console.export_svg(title="assay", unique_id="assay")
+    svg = FONTS.sub("", console.export_svg(title="assay", unique_id="assay"))  # they are fetched from elsewhere
     to.write_text("\n".join(line.rstrip() for line in svg.splitlines()) + "\n")
 
 
@@ -119,7 +121,7 @@ def photograph(stack: Stack, flow_run_id: str, to: Path) -> None:
         raise SystemExit("no Chromium on this machine: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1200, "height": 900})
+        page = browser.new_page(viewport={"width": 1200, "height": 520})
         page.goto(f"{stack.prefect_url.removesuffix('/api')}/runs/flow-run/{flow_run_id}")
         take(page, to)
         browser.close()
@@ -131,7 +133,7 @@ def take(page: Page, to: Path) -> None:
     """Wait for the graph, then take the picture."""
     page.locator("canvas").first.wait_for(timeout=60_000)
     page.wait_for_timeout(6_000)  # the graph is drawn on a canvas: nothing in the page says when it stands
-    page.screenshot(path=to)
+    page.screenshot(path=to, clip=USEFUL)
 
 
 if __name__ == "__main__":
