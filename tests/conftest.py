@@ -13,10 +13,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from db import migrate
 from db.embedded import Cluster
 from db.engine import Database
+
+settings.register_profile("assay", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("assay")  # no clock decides here: machines are shared and noisy
 
 TEMPLATE = "assay_template"
 WATCH = 'while kill -0 $1 2>/dev/null; do sleep 2; done; kill -INT $2; sleep 2; rm -rf "$3"'

@@ -1,12 +1,14 @@
 """One run, three doors, one verdict."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
-from harness.stack import Stack, pytest_request, shell, until
+from harness.stack import ROOT, Stack, pytest_request, shell, until
 
 SOURCE = """
 import pytest
@@ -148,3 +150,30 @@ def test_priority_0_by_rest_overtakes_20_waiting_prefect_runs(stack: Stack) -> N
 
 def _all_cpu(stack: Stack) -> str:
     return f"{stack.sql('SELECT max(cpu_milli) AS n FROM nodes')[0]['n']}m"
+
+
+def test_the_command_ends_with_2_when_the_run_is_cancelled(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump(shell("sleep 60", name="to be cancelled")))
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "cli.main", "run", str(file), "--watch"], cwd=ROOT, env=stack.environment()
+    )
+    query = (
+        "SELECT e.execution_id FROM test_executions e JOIN test_definitions d ON d.id = e.definition_id "
+        "WHERE d.name = 'to be cancelled' AND e.phase = 'running'"
+    )
+    run = until("it runs", lambda: stack.sql(query))[0]["execution_id"]
+    stack.rest("POST", f"/tests/{run}/cancel")
+
+    assert watching.wait(60) == 2
+
+
+def test_the_command_ends_with_6_when_the_daily_quota_is_used_up(stack: Stack, tmp_path: Path) -> None:
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump(shell("true")))
+    stack.sql("UPDATE users SET quota = quota || '{\"max_daily_tests\": 0}' WHERE username = 'local'")
+
+    answer = stack.assay("run", str(file), "--watch")
+    stack.sql("UPDATE users SET quota = quota || '{\"max_daily_tests\": 10000}' WHERE username = 'local'")
+
+    assert answer.returncode == 6, answer.stderr

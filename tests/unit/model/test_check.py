@@ -178,7 +178,7 @@ def test_several_misspelt_keys_are_all_told_and_looked_into() -> None:
     assert paths(raw) == ["cofnig", "cofnig.parallelism", "cofnig.timeot", "command", "typ"]
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON_LIKE)
 def test_nothing_but_invalid_error_comes_out_of_garbage(raw: object) -> None:
     with pytest.raises(InvalidError) as caught:
@@ -187,7 +187,7 @@ def test_nothing_but_invalid_error_comes_out_of_garbage(raw: object) -> None:
     assert caught.value.problems
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(data=st.data())
 def test_nothing_but_invalid_error_comes_out_of_a_damaged_request(data: st.DataObject) -> None:
     raw = copy.deepcopy(FULL)
