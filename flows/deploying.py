@@ -7,20 +7,18 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
-from zoneinfo import ZoneInfo
 
 import yaml
 from prefect.client.orchestration import PrefectClient, get_client
-from prefect.client.schemas.actions import DeploymentScheduleCreate, WorkPoolCreate
-from prefect.client.schemas.objects import DeploymentSchedule
-from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.flows import Flow
 from prefect.utilities.callables import parameter_schema
 
+from flows import schedules
 from flows.settings import WORK_POOL
 from flows.suite_run import suite_run
 from flows.test_run import test_run
@@ -32,8 +30,6 @@ FLOWS: dict[str, tuple[Flow[..., Any], str]] = {
     "suite-run": (suite_run, "flows.suite_run.suite_run"),
 }
 PROJECT = Path("prefect.yaml")
-ANCHOR = datetime(2024, 1, 1)  # noqa: DTZ001  midnight in the zone of the schedule
-"""From here intervals are counted; were it the time of the deploy, each deploy would put off the next run."""
 
 
 async def ensure_pool(client: PrefectClient) -> None:
@@ -82,46 +78,41 @@ async def _deploy_entry(client: PrefectClient, entry: dict[str, Any]) -> str:
 async def _deploy(client: PrefectClient, flow_name: str, entry: dict[str, Any]) -> str:
     """Make or update a deployment. Its schedules become those of `entry`; what a person has turned off stays off."""
     flow, entrypoint = FLOWS[flow_name]
-    known = await _known_schedules(client, f"{flow_name}/{entry['name']}")
-    await client.create_deployment(
-        flow_id=await client.create_flow(flow),
-        name=entry["name"],
-        description=entry.get("description") or flow.description,
-        entrypoint=entrypoint,
-        work_pool_name=WORK_POOL,
-        parameters=entry.get("parameters") or {},
-        tags=entry.get("tags") or [],
-        schedules=[_as_before(_schedule(schedule), known) for schedule in entry.get("schedules", [])],
-        parameter_openapi_schema=parameter_schema(flow).model_dump_for_openapi(),
-        enforce_parameter_schema=False,  # our own check finds every problem at once, with its path
-        pull_steps=[],
+    name = f"{flow_name}/{entry['name']}"
+    known = await _known(client, name)
+    before = known.schedules if known else []
+    after = [schedules.as_before(schedules.read(schedule), before) for schedule in entry.get("schedules", [])]
+    wanted: dict[str, Any] = {
+        "description": entry.get("description") or flow.description,
+        "entrypoint": entrypoint,
+        "work_pool_name": WORK_POOL,
+        "parameters": entry.get("parameters") or {},
+        "tags": sorted(entry.get("tags") or []),
+        "parameter_openapi_schema": parameter_schema(flow).model_dump_for_openapi(),
+        "enforce_parameter_schema": False,  # our own check finds every problem at once, with its path
+        "pull_steps": [],
+    }
+    if known is not None and _stands(known, wanted) and schedules.equal(before, after):
+        return name
+    made = await client.create_deployment(
+        flow_id=await client.create_flow(flow), name=entry["name"], schedules=after, **wanted
     )
-    return f"{flow_name}/{entry['name']}"
+    if before:
+        await schedules.forget_removed(client, made)
+    return name
 
 
-async def _known_schedules(client: PrefectClient, name: str) -> list[DeploymentSchedule]:
+async def _known(client: PrefectClient, name: str) -> DeploymentResponse | None:
     try:
-        return list((await client.read_deployment_by_name(name)).schedules)
+        return await client.read_deployment_by_name(name)
     except ObjectNotFound:
-        return []
+        return None
 
 
-def _schedule(entry: dict[str, Any]) -> DeploymentScheduleCreate:
-    """Read a schedule as prefect.yaml writes it: cron or interval in seconds, and a time zone."""
-    zone = entry.get("timezone") or "UTC"
-    schedule: CronSchedule | IntervalSchedule
-    if entry.get("cron"):
-        schedule = CronSchedule(cron=entry["cron"], timezone=zone)
-    else:
-        anchor = ANCHOR.replace(tzinfo=ZoneInfo(zone))
-        schedule = IntervalSchedule(interval=timedelta(seconds=entry["interval"]), anchor_date=anchor, timezone=zone)
-    return DeploymentScheduleCreate(schedule=schedule, active=entry.get("active", True))
-
-
-def _as_before(wanted: DeploymentScheduleCreate, known: list[DeploymentSchedule]) -> DeploymentScheduleCreate:
-    """Return `wanted`, turned off where the same schedule stands turned off on the server."""
-    same = [schedule for schedule in known if schedule.schedule == wanted.schedule]
-    return wanted.model_copy(update={"active": False}) if same and not any(each.active for each in same) else wanted
+def _stands(known: DeploymentResponse, wanted: dict[str, Any]) -> bool:
+    """Return whether a deployment is as it is wanted: its planned runs are then left alone."""
+    stands = {key: getattr(known, key) for key in wanted} | {"tags": sorted(known.tags)}
+    return all((stands[key] or None) == (wanted[key] or None) for key in wanted)
 
 
 async def main(arguments: Sequence[str]) -> int:

@@ -150,6 +150,7 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
                 pool=here.settings.pool,
                 flow_run_id=carried.flow_run_id if carried else None,
             ),
+            here.has_content,
         )
         if isinstance(outcome, Submitted):
             gate.host(conn, outcome.execution_id, here.settings.worker)

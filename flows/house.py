@@ -73,6 +73,10 @@ class House:
         """Return the run folder of an attempt."""
         return self.settings.state / "runs" / str(execution_id) / str(attempt)
 
+    def has_content(self, sha256: str) -> bool:
+        """Return whether a packed folder was sent here."""
+        return (self.settings.state / "content" / sha256).is_file()
+
     def now(self) -> datetime:
         """Read the clock: here, and nowhere else in the worker."""
         return datetime.now(UTC)  # noqa: TID251  the wiring is where the clock is read

@@ -29,6 +29,7 @@ from flows.carrier import Carrier
 from flows.doors import CARRIED, LOOK_AGAIN, Carried, say
 from flows.house import House, house
 from flows.places import news
+from flows.schedules import BY_SCHEDULE
 from flows.states import skipped
 from model.execution import Door, Verdict
 from model.ids import SuiteRunId, short
@@ -43,8 +44,6 @@ Outcome: TypeAlias = SuiteSubmitted | SuiteSkipped | OverQuota
 
 LOOK_APART = 0.5
 """Seconds at least between two looks: every test that ends anywhere wakes every suite that waits."""
-BY_SCHEDULE = "auto-scheduled"
-"""The tag that Prefect gives to what its scheduler made."""
 
 log = logging.getLogger("assay.suites")
 
@@ -125,7 +124,7 @@ async def _found(here: House, carried: Carried | None, named: UUID | str | None)
             return None
         if again and carried and suites.is_settled(conn, known, carried.flow_run_id):
             order = SuiteAgain(now=here.now(), new_id=new_id, flow_run_id=carried.flow_run_id)
-            return _hosted(conn, here, cases.retry_suite(conn, known, order))
+            return _hosted(conn, here, cases.retry_suite(conn, known, order, here.has_content))
         return cases.outcome_of(conn, known)
 
     return await here.db.run_patiently(find)
@@ -146,7 +145,9 @@ async def _submitted(here: House, carried: Carried | None, suite: Mapping[str, A
     )
     if order.scheduled and carried and (note := await _later_one_is_due(here, carried)):
         return await here.db.run_patiently(lambda conn: cases.skip(conn, order, note))
-    return await here.db.run_patiently(lambda conn: _hosted(conn, here, cases.submit_suite(conn, order)))
+    return await here.db.run_patiently(
+        lambda conn: _hosted(conn, here, cases.submit_suite(conn, order, here.has_content))
+    )
 
 
 def _id(text: str) -> SuiteRunId:

@@ -7,6 +7,7 @@ it in about 40 ms.
 import itertools
 import os
 import shutil
+import signal
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from db import migrate
 from db.embedded import Cluster
 from db.engine import Database
 
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with Ctrl-C ignored
 settings.register_profile("assay", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("assay")  # no clock decides here: machines are shared and noisy
 

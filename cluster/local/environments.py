@@ -73,7 +73,7 @@ def _interpreter() -> str:
 def _uv(arguments: Sequence[str], where: Path, patience: float) -> None:
     """Run the installer in `where`, to which relative paths in requirements refer."""
     process = subprocess.Popen(
-        [find_uv_bin(), *arguments],
+        [find_uv_bin(), "--system-certs", *arguments],
         cwd=where,
         env={name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)},
         stdin=subprocess.DEVNULL,

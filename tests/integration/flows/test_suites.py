@@ -1,4 +1,4 @@
-"""Suites and their schedules on a real stack: submitted whole, ended like their worst test, carried by any worker."""
+"""Suites on a real stack: submitted whole, ended like their worst test, carried by any worker."""
 
 import json
 import threading
@@ -10,13 +10,25 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-import yaml
 from harness.stack import Stack, shell, until
-
-ENTRYPOINT = "flows.suite_run.suite_run"
-GOOD = shell("true", name="good")
-BAD = shell("exit 1", name="bad")
-SLOW = shell("sleep 30", name="slow", config={"timeout": 1})
+from harness.suites import (
+    BAD,
+    GOOD,
+    SLOW,
+    children,
+    ended,
+    of_flow,
+    only_worker,
+    phases,
+    places,
+    row,
+    start,
+    state_of,
+    submit,
+    suite,
+    waits_for,
+    written,
+)
 
 
 @pytest.fixture
@@ -28,83 +40,6 @@ def settings(stack: Stack) -> Iterator[Stack]:
     for user in quotas:
         stack.sql("UPDATE users SET quota = %s WHERE user_id = %s", json.dumps(user["quota"]), user["user_id"])
     places(stack, pool["max_concurrent_tests"])
-
-
-def waits_for(gate: Path) -> dict[str, Any]:
-    return shell(f"until [ -e {gate} ]; do sleep 0.1; done", name="waits")
-
-
-def only_worker(stack: Stack) -> str:
-    return next(name for name in stack.processes if name.startswith("worker"))
-
-
-def suite(*tests: dict[str, Any], name: str | None = None, **more: Any) -> dict[str, Any]:
-    return {"name": name or f"suite-{uuid4().hex[:8]}", "tests": list(tests), **more}
-
-
-def written(document: dict[str, Any], folder: Path) -> str:
-    file = folder / "suite.yaml"
-    file.write_text(yaml.safe_dump(document))
-    return str(file)
-
-
-def places(stack: Stack, most: int) -> None:
-    answer = stack.rest("PUT", "/pools/default", json={"maxConcurrentTests": most})
-    assert answer.status_code == 200, answer.text
-
-
-def submit(stack: Stack, document: dict[str, Any]) -> str:
-    answer = stack.rest("POST", "/suites/runs", json=document)
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["suiteRunId"])
-
-
-def start(stack: Stack, document: dict[str, Any]) -> str:
-    return stack.prefect_start({"suite": document}, "suite-run/default")
-
-
-def row(stack: Stack, suite_run: str) -> dict[str, Any]:
-    return stack.sql("SELECT * FROM suite_runs WHERE suite_run_id = %s", suite_run)[0]
-
-
-def of_flow(stack: Stack, flow_run: str) -> str:
-    query = "SELECT suite_run_id FROM suite_runs WHERE flow_run_id = %s"
-    found = until("row of the suite's flow run", lambda: stack.sql(query, flow_run))
-    return str(found[0]["suite_run_id"])
-
-
-def ended(stack: Stack, suite_run: str) -> dict[str, Any]:
-    until(f"suite run {suite_run} ended", lambda: row(stack, suite_run)["completed_at"], 90)
-    return row(stack, suite_run)
-
-
-def children(stack: Stack, suite_run: str) -> list[dict[str, Any]]:
-    return stack.sql("SELECT * FROM test_executions WHERE suite_run_id = %s ORDER BY execution_id", suite_run)
-
-
-def phases(stack: Stack, suite_run: str) -> Counter[str]:
-    return Counter(test["phase"] for test in children(stack, suite_run))
-
-
-def state_of(stack: Stack, suite_run: str) -> tuple[str, str]:
-    flow_run = until("flow run of the suite", lambda: row(stack, suite_run)["flow_run_id"])
-    state = stack.flow_ended(str(flow_run))
-    return state["type"], state["name"]
-
-
-def flow_runs(stack: Stack, deployment: str, **wanted: Any) -> list[dict[str, Any]]:
-    flow, name = deployment.split("/")
-    found: list[dict[str, Any]] = stack.prefect(
-        "POST",
-        "/flow_runs/filter",
-        json={
-            "flows": {"name": {"any_": [flow]}},
-            "deployments": {"name": {"any_": [name]}},
-            "flow_runs": wanted,
-            "sort": "EXPECTED_START_TIME_ASC",
-        },
-    )
-    return found
 
 
 # -- verdicts ---------------------------------------------------------------------------------------------------------
@@ -257,149 +192,6 @@ def test_cancelling_a_suite_cancels_all_its_tests(settings: Stack, cancel: Any) 
     assert found == {**row(stack, suite_run), "prefect_settled": found["prefect_settled"]}
     assert state_of(stack, suite_run) == ("CANCELLED", "Cancelled")
     assert [pid for test in tests for pid in stack.carriers(str(test["execution_id"]))] == []
-
-
-# -- deployments and schedules ----------------------------------------------------------------------------------------
-
-
-def deploy(stack: Stack, document: dict[str, Any], folder: Path) -> dict[str, Any]:
-    answer = stack.assay("deploy", written(document, folder), timeout=120)
-    assert answer.returncode == 0, answer.stderr
-    assert answer.stdout.strip() == f"suite-run/{document['name']}"
-    found: dict[str, Any] = stack.prefect("GET", f"/deployments/name/{answer.stdout.strip()}")
-    return found
-
-
-def test_a_deployment_has_exactly_the_schedules_of_its_file(stack: Stack, tmp_path: Path) -> None:
-    daily = {"cron": "0 2 * * *", "timezone": "Europe/Berlin"}
-    first = deploy(stack, suite(GOOD, name="nightly", schedules=[daily, {"interval": 3600}]), tmp_path)
-    scheduled = until("its runs are scheduled", lambda: planned(stack, "nightly"))
-
-    second = deploy(stack, suite(GOOD, BAD, name="nightly", schedules=[{"cron": "30 4 * * 1"}, daily]), tmp_path)
-    later = until("its runs are scheduled anew", lambda: planned(stack, "nightly"))
-
-    assert [schedules(found) for found in (first, second)] == [
-        [("0 2 * * *", "Europe/Berlin"), (3600.0, "UTC")],
-        [("0 2 * * *", "Europe/Berlin"), ("30 4 * * 1", "UTC")],
-    ]
-    assert first["id"] == second["id"]
-    assert [test["name"] for test in second["parameters"]["suite"]["tests"]] == ["good", "bad"]
-    assert scheduled <= ids(first)
-    assert later <= ids(second)
-    stack.prefect("DELETE", f"/deployments/{second['id']}")
-
-
-def schedules(deployment: dict[str, Any]) -> list[tuple[Any, str]]:
-    found = [each["schedule"] for each in deployment["schedules"] if each["active"]]
-    return sorted(((each.get("cron") or each["interval"], each["timezone"]) for each in found), key=str)
-
-
-def ids(deployment: dict[str, Any]) -> set[str]:
-    return {schedule["id"] for schedule in deployment["schedules"]}
-
-
-def planned(stack: Stack, name: str) -> set[str]:
-    """The schedules that the planned runs of a deployment come from."""
-    return {
-        run["created_by"]["id"]
-        for run in flow_runs(stack, f"suite-run/{name}", state={"type": {"any_": ["SCHEDULED"]}})
-    }
-
-
-def test_a_scheduled_run_is_skipped_with_a_note_while_the_one_before_has_not_ended(
-    stack: Stack, tmp_path: Path
-) -> None:
-    gate = tmp_path / "open"
-    document = suite(waits_for(gate), name="ticking", schedules=[{"interval": 2}])
-    deployment = deploy(stack, document, tmp_path)
-
-    skipped = until("a skipped run", lambda: named(stack, "ticking", "Skipped", "has not ended"), 60)
-    stop(stack, deployment)
-    gate.touch()
-
-    before = stack.sql("SELECT suite_run_id FROM suite_runs WHERE name = 'ticking' AND status <> 'skipped'")
-    after = of_flow(stack, skipped[0]["id"])
-    assert skipped[0]["state"]["type"] == "COMPLETED"
-    assert (row(stack, after)["note"], children(stack, after)) == (skipped[0]["state"]["message"], [])
-    assert [ended(stack, str(found["suite_run_id"]))["status"] for found in before] == ["completed"]
-
-
-def test_after_a_downtime_only_the_latest_missed_run_is_made_up_for(stack: Stack, tmp_path: Path) -> None:
-    worker = only_worker(stack)
-    stack.kill(worker)
-    deployment = deploy(stack, suite(GOOD, name="missed", schedules=[{"interval": 2}]), tmp_path)
-    until("three missed", lambda: len(overdue(stack, "missed")) >= 3)
-    stop(stack, deployment)
-    missed = overdue(stack, "missed")
-    stack.start_worker(worker)
-
-    states = [stack.flow_ended(run["id"]) for run in missed]
-
-    assert [state["name"] for state in states] == ["Skipped"] * (len(missed) - 1) + ["Completed"]
-    assert all("a later run" in state["message"] for state in states[:-1])
-    found = Counter(row["status"] for row in stack.sql("SELECT status FROM suite_runs WHERE name = 'missed'"))
-    assert found == {"completed": 1, "skipped": len(missed) - 1}
-
-
-def named(stack: Stack, name: str, state: str, words: str) -> list[dict[str, Any]]:
-    found = flow_runs(stack, f"suite-run/{name}", state={"name": {"any_": [state]}})
-    return [run for run in found if words in run["state"]["message"]]
-
-
-def overdue(stack: Stack, name: str) -> list[dict[str, Any]]:
-    return flow_runs(
-        stack,
-        f"suite-run/{name}",
-        state={"type": {"any_": ["SCHEDULED"]}},
-        expected_start_time={"before_": stack.sql("SELECT now()")[0]["now"].isoformat()},
-    )
-
-
-def stop(stack: Stack, deployment: dict[str, Any]) -> None:
-    """Turn the schedules off, as a person does in the UI; Prefect forgets the runs that are not due yet."""
-    for schedule in deployment["schedules"]:
-        stack.prefect("PATCH", f"/deployments/{deployment['id']}/schedules/{schedule['id']}", json={"active": False})
-
-
-def by_hand(stack: Stack, name: str, **more: Any) -> str:
-    """A deployment of suite-run that no command of ours made."""
-    flow = stack.prefect("GET", "/flows/name/suite-run")
-    described = {"name": name, "flow_id": flow["id"], "work_pool_name": "assay", "entrypoint": ENTRYPOINT}
-    stack.prefect("POST", "/deployments/", json={**described, "enforce_parameter_schema": False, **more})
-    return f"suite-run/{name}"
-
-
-def test_a_deployment_with_pull_steps_is_refused_with_the_way_out(stack: Stack) -> None:
-    step = {"prefect.deployments.steps.set_working_directory": {"directory": "/"}}
-    deployment = by_hand(stack, "pulls", pull_steps=[step])
-
-    state = stack.flow_ended(stack.prefect_start({"suite": suite(GOOD)}, deployment))
-
-    assert (state["type"], state["name"]) == ("FAILED", "Refused")
-    assert "pull steps" in state["message"]
-    assert "deploy it with `pull: []` and a module entrypoint" in state["message"]
-
-
-def test_the_runs_of_a_bound_deployment_count_for_its_user(stack: Stack) -> None:
-    stack.sql(
-        "INSERT INTO users (user_id, username, email, password_hash, team_id, quota) "
-        "SELECT gen_random_uuid(), 'bound', 'bound@example.org', '!', team_id, %s FROM teams LIMIT 1",
-        json.dumps({"max_concurrent_tests": 5, "max_daily_tests": 3}),
-    )
-    deployment = by_hand(stack, "bound", parameters={"suite": suite(GOOD, BAD)})
-    answer = stack.rest("PUT", f"/deployments/{deployment}/user", json={"user": "bound"})
-    assert answer.status_code == 200, answer.text
-
-    first = of_flow(stack, stack.prefect_start({}, deployment))
-    state = stack.flow_ended(stack.prefect_start({}, deployment))
-
-    users = stack.sql(
-        "SELECT DISTINCT username FROM test_executions JOIN users ON user_id = submitted_by WHERE suite_run_id = %s",
-        first,
-    )
-    assert users == [{"username": "bound"}]
-    assert (state["type"], state["name"]) == ("FAILED", "OverQuota")
-    assert "user bound is 3 runs; 2 are used" in state["message"]
 
 
 # -- retry ------------------------------------------------------------------------------------------------------------

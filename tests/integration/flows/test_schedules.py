@@ -1,0 +1,189 @@
+"""Deployments of suites and their schedules on a real stack, and what becomes of a scheduled run."""
+
+import asyncio
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+from harness.stack import Stack, until
+from harness.suites import BAD, GOOD, children, ended, flow_runs, of_flow, only_worker, row, suite, waits_for, written
+from prefect.client.orchestration import PrefectClient
+
+from flows.deploying import deploy_suite
+from model.suite import check_suite
+
+ENTRYPOINT = "flows.suite_run.suite_run"
+
+
+def deploy(stack: Stack, document: dict[str, Any]) -> dict[str, Any]:
+    """Do what `assay deploy` does, without its start-up."""
+
+    async def work() -> str:
+        async with PrefectClient(stack.prefect_url) as client:
+            return await deploy_suite(client, check_suite(document), {"suite": document})
+
+    return deployment_of(stack, asyncio.run(work()))
+
+
+def deployment_of(stack: Stack, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = stack.prefect("GET", f"/deployments/name/{name}")
+    return found
+
+
+def test_a_deployment_has_exactly_the_schedules_of_its_file(stack: Stack, tmp_path: Path) -> None:
+    daily = {"cron": "0 2 * * *", "timezone": "Europe/Berlin"}
+    file = written(suite(GOOD, name="nightly", schedules=[daily, {"interval": 3600}]), tmp_path)
+    answer = stack.assay("deploy", file, timeout=120)
+    assert (answer.returncode, answer.stdout) == (0, "suite-run/nightly\n"), answer.stderr
+    first = deployment_of(stack, "suite-run/nightly")
+    scheduled = until("its runs are scheduled", lambda: planned(stack, "nightly"))
+
+    second = deploy(stack, suite(GOOD, BAD, name="nightly", schedules=[{"cron": "30 4 * * 1"}, daily]))
+    later = until("its runs are scheduled anew", lambda: planned(stack, "nightly"))
+
+    assert [schedules(found) for found in (first, second)] == [
+        [("0 2 * * *", "Europe/Berlin"), (3600.0, "UTC")],
+        [("0 2 * * *", "Europe/Berlin"), ("30 4 * * 1", "UTC")],
+    ]
+    assert first["id"] == second["id"]
+    assert [test["name"] for test in second["parameters"]["suite"]["tests"]] == ["good", "bad"]
+    assert scheduled <= ids(first)
+    assert later <= ids(second)
+    stack.prefect("DELETE", f"/deployments/{second['id']}")
+
+
+def test_a_deploy_changes_nothing_that_is_right_and_turns_nothing_on(stack: Stack) -> None:
+    document = suite(GOOD, name="turned-off", schedules=[{"interval": 3600}, {"cron": "0 2 * * *"}])
+    first = deploy(stack, document)
+    stop(stack, first)
+
+    same = deploy(stack, document)
+    changed = deploy(stack, document | {"tests": [GOOD, BAD]})
+
+    assert [schedule["active"] for found in (same, changed) for schedule in found["schedules"]] == [False] * 4
+    assert ids(first) == ids(same)
+    assert len(changed["parameters"]["suite"]["tests"]) == 2
+    assert planned(stack, "turned-off") == set()
+
+
+@pytest.mark.parametrize("name", ["default", "shop/nightly"])
+def test_a_name_that_no_deployment_can_have_is_refused(stack: Stack, tmp_path: Path, name: str) -> None:
+    answer = stack.assay("deploy", written(suite(GOOD, name=name), tmp_path))
+
+    assert answer.returncode == 4
+    assert f"name: '{name}'" in answer.stderr
+
+
+def schedules(deployment: dict[str, Any]) -> list[tuple[Any, str]]:
+    found = [each["schedule"] for each in deployment["schedules"] if each["active"]]
+    return sorted(((each.get("cron") or each["interval"], each["timezone"]) for each in found), key=str)
+
+
+def ids(deployment: dict[str, Any]) -> set[str]:
+    return {schedule["id"] for schedule in deployment["schedules"]}
+
+
+def planned(stack: Stack, name: str) -> set[str]:
+    """The schedules that the planned runs of a deployment come from."""
+    return {
+        run["created_by"]["id"]
+        for run in flow_runs(stack, f"suite-run/{name}", state={"type": {"any_": ["SCHEDULED"]}})
+    }
+
+
+def test_a_scheduled_run_is_skipped_with_a_note_while_the_one_before_has_not_ended(
+    stack: Stack, tmp_path: Path
+) -> None:
+    gate = tmp_path / "open"
+    document = suite(waits_for(gate), name="ticking", schedules=[{"interval": 2}])
+    deployment = deploy(stack, document)
+
+    skipped = until("a skipped run", lambda: named(stack, "ticking", "Skipped", "has not ended"), 60)
+    stop(stack, deployment)
+    gate.touch()
+
+    before = stack.sql("SELECT suite_run_id FROM suite_runs WHERE name = 'ticking' AND status <> 'skipped'")
+    after = of_flow(stack, skipped[0]["id"])
+    assert skipped[0]["state"]["type"] == "COMPLETED"
+    assert (row(stack, after)["note"], children(stack, after)) == (skipped[0]["state"]["message"], [])
+    assert [ended(stack, str(found["suite_run_id"]))["status"] for found in before] == ["completed"]
+
+
+def test_after_a_downtime_only_the_latest_missed_run_is_made_up_for(stack: Stack) -> None:
+    worker = only_worker(stack)
+    stack.kill(worker)
+    deployment = deploy(stack, suite(GOOD, name="missed", schedules=[{"interval": 2}]))
+    until("three missed", lambda: len(overdue(stack, "missed")) >= 3)
+    stop(stack, deployment)
+    missed = overdue(stack, "missed")
+    stack.start_worker(worker)
+
+    states = [stack.flow_ended(run["id"]) for run in missed]
+
+    assert [state["name"] for state in states] == ["Skipped"] * (len(missed) - 1) + ["Completed"]
+    assert all("a later run" in state["message"] for state in states[:-1])
+    found = Counter(row["status"] for row in stack.sql("SELECT status FROM suite_runs WHERE name = 'missed'"))
+    assert found == {"completed": 1, "skipped": len(missed) - 1}
+
+
+def named(stack: Stack, name: str, state: str, words: str) -> list[dict[str, Any]]:
+    found = flow_runs(stack, f"suite-run/{name}", state={"name": {"any_": [state]}})
+    return [run for run in found if words in run["state"]["message"]]
+
+
+def overdue(stack: Stack, name: str) -> list[dict[str, Any]]:
+    return flow_runs(
+        stack,
+        f"suite-run/{name}",
+        state={"type": {"any_": ["SCHEDULED"]}},
+        expected_start_time={"before_": stack.sql("SELECT now()")[0]["now"].isoformat()},
+    )
+
+
+def stop(stack: Stack, deployment: dict[str, Any]) -> None:
+    """Turn the schedules off, as a person does in the UI; Prefect forgets the runs that are not due yet."""
+    for schedule in deployment["schedules"]:
+        stack.prefect("PATCH", f"/deployments/{deployment['id']}/schedules/{schedule['id']}", json={"active": False})
+
+
+def by_hand(stack: Stack, name: str, **more: Any) -> str:
+    """A deployment of suite-run that no command of ours made."""
+    flow = stack.prefect("GET", "/flows/name/suite-run")
+    described = {"name": name, "flow_id": flow["id"], "work_pool_name": "assay", "entrypoint": ENTRYPOINT}
+    stack.prefect("POST", "/deployments/", json={**described, "enforce_parameter_schema": False, **more})
+    return f"suite-run/{name}"
+
+
+def test_a_deployment_with_pull_steps_is_refused_with_the_way_out(stack: Stack) -> None:
+    step = {"prefect.deployments.steps.set_working_directory": {"directory": "/"}}
+    deployment = by_hand(stack, "pulls", pull_steps=[step])
+
+    state = stack.flow_ended(stack.prefect_start({"suite": suite(GOOD)}, deployment))
+
+    assert (state["type"], state["name"]) == ("FAILED", "Refused")
+    assert "pull steps" in state["message"]
+    assert "deploy it with `pull: []` and a module entrypoint" in state["message"]
+
+
+def test_the_runs_of_a_bound_deployment_count_for_its_user(stack: Stack) -> None:
+    stack.sql(
+        "INSERT INTO users (user_id, username, email, password_hash, team_id, quota) "
+        "SELECT gen_random_uuid(), 'bound', 'bound@example.org', '!', team_id, %s FROM teams LIMIT 1",
+        json.dumps({"max_concurrent_tests": 5, "max_daily_tests": 3}),
+    )
+    deployment = by_hand(stack, "bound", parameters={"suite": suite(GOOD, BAD)})
+    answer = stack.rest("PUT", f"/deployments/{deployment}/user", json={"user": "bound"})
+    assert answer.status_code == 200, answer.text
+
+    first = of_flow(stack, stack.prefect_start({}, deployment))
+    state = stack.flow_ended(stack.prefect_start({}, deployment))
+
+    users = stack.sql(
+        "SELECT DISTINCT username FROM test_executions JOIN users ON user_id = submitted_by WHERE suite_run_id = %s",
+        first,
+    )
+    assert users == [{"username": "bound"}]
+    assert (state["type"], state["name"]) == ("FAILED", "OverQuota")
+    assert "user bound is 3 runs; 2 are used" in state["message"]
