@@ -17,7 +17,9 @@ from flows.mirror import Mirror
 from orchestrator import cancel
 from orchestrator.lifecycle import Place
 
-TRY_AGAIN = 2.0
+FIRST_PAUSE = 0.1
+LONGEST_PAUSE = 2.0
+"""Seconds: a collision with another maker of the same flow run passes at once, an absence does not."""
 
 log = logging.getLogger("assay.showing")
 
@@ -32,6 +34,7 @@ class Showing:
 
     async def begin(self, place: Place, patience: float) -> FlowRun | None:
         """Return the flow run, Pending. None when Prefect stays away for `patience` seconds, or the run has ended."""
+        pause = FIRST_PAUSE
         try:
             async with asyncio.timeout(patience):
                 while True:
@@ -39,7 +42,8 @@ class Showing:
                         return await self._pending(place)
                     except Exception as away:  # noqa: BLE001  the client raises many kinds for one thing
                         log.warning("Prefect does not take run %s yet: %r", place.execution_id, away)
-                        await asyncio.sleep(TRY_AGAIN)
+                        await asyncio.sleep(pause)
+                        pause = min(2 * pause, LONGEST_PAUSE)
         except TimeoutError:
             return None
 
