@@ -152,7 +152,7 @@ def test_a_frozen_worker_that_wakes_up_changes_nothing(stack: Stack, tmp_path: P
     run = stack.submit(diary_request(diary, seconds=0.2))
     stack.struck("before-finish")
     stack.start_worker("worker-2")
-    row = stack.ended(run, 60)
+    row = stack.ended(run, 120)  # a transaction that froze half-way with it is ended by the server after 20 s
     stack.signal("worker-1", signal.SIGCONT)
     again = stack.submit(shell("true"))
     stack.ended(again)
