@@ -12,7 +12,9 @@ SLEEP = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)")
 IGNORE_SIGTERM = """
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
-print(os.fork(), flush=True)
+child = os.fork()
+if child:
+    print(child, flush=True)
 time.sleep(60)
 """
 DEAF = (sys.executable, "-I", "-S", "-c", IGNORE_SIGTERM)
