@@ -18,7 +18,7 @@ from db.people import Usage
 from db.pools import PoolChange
 from model.ids import PoolName, UserId
 from orchestrator import listing, pools, quota
-from scheduler.state import Strategy
+from scheduler.pool import Strategy
 
 router = APIRouter(tags=["house"])
 STRICT = ConfigDict(alias_generator=to_camel, extra="forbid", strict=True, frozen=True)

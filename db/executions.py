@@ -13,7 +13,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, or_
 from sqlalchemy.dialects.postgresql import insert as insert_row
 
 from db import attempts as attempt_rows
-from db import identifiers, tables
+from db import gate_tables, identifiers, tables
 from db.definitions import labelled, request_parts, tagged
 from db.errors import NotFoundError
 from db.page import FIRST_PAGE, Page
@@ -277,7 +277,7 @@ def unlink_flow_run(conn: Connection, execution_id: ExecutionId) -> None:
 
 def unmirrored(conn: Connection, head: int, limit: int) -> list[ExecutionId]:
     """Return runs of the first `head` waiting ones that have no flow run, in the order of the queue."""
-    q = tables.QueueRow
+    q = gate_tables.QueueRow
     first = select(q.execution_id, q.priority, q.seq).where(q.state == "waiting")
     front = first.order_by(q.priority, q.seq).limit(head).subquery()
     query = select(E.execution_id).join(front, front.c.execution_id == E.execution_id).where(E.flow_run_id.is_(None))

@@ -24,7 +24,7 @@ from model.resources import Resources
 from scheduler.limits import owners_of
 from scheduler.plan import Admit, Wait, backoff, plan
 from scheduler.reasons import NO_WORKER
-from scheduler.state import Constraints, Shape
+from scheduler.run import Constraints, Shape
 
 ROUNDS = 20
 """A pass that starts very many goes on in rounds; what is left after these is for the next pass."""

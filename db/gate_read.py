@@ -20,12 +20,16 @@ from db.gate_rows import COLUMNS, Noted, noted, queued, running
 from model.ids import ExecutionId, PoolName
 from scheduler.limits import owners_of
 from scheduler.node import Node
-from scheduler.state import Limits, Owner, Queued, Running, State, Strategy
+from scheduler.pool import Ceiling, Limits, Owner, Strategy
+from scheduler.run import Queued, Running
+from scheduler.state import State
 
 SHAPES = 500
 """Different shapes that one pass looks at."""
 ROWS = 128
 """Rows to read of all shapes together, at least one of each: of those that start, the next round reads more."""
+UNLIMITED = 10_000
+"""Runs that may start in one round where the pool has no limit of its own."""
 OLDEST = 100
 NEWEST = 16
 FRONT = 200
@@ -117,7 +121,9 @@ class Facts:
     @property
     def room(self) -> int:
         """How many may start at most."""
-        return max(0, self.limits.max_concurrent - len(self.holding)) if self.workers else 0
+        most = self.limits.ceiling.runs
+        free = UNLIMITED if most is None else max(0, most - len(self.holding))
+        return free if self.workers else 0
 
 
 @dataclass(slots=True, kw_only=True)
@@ -218,12 +224,13 @@ def _people(conn: Connection, known: Facts, found: Waiting) -> dict[UUID, Owner]
 
 
 def _owner(row: Row[Any]) -> Owner:
-    return Owner(name=row.name, limit=None if row.most is None else int(row.most), elsewhere=row.elsewhere)
+    ceiling = Ceiling(runs=None if row.most is None else int(row.most))
+    return Owner(name=row.name, ceiling=ceiling, elsewhere_runs=row.elsewhere)
 
 
 def _limits(row: Row[Any]) -> Limits:
     return Limits(
-        max_concurrent=row.max_concurrent_tests,
+        ceiling=Ceiling(runs=row.max_concurrent_tests),
         ageing_limit=timedelta(seconds=row.ageing_limit_seconds),
         strategy=Strategy(row.strategy),
         default_selector=tuple(sorted(row.default_node_selector.items())),

@@ -14,7 +14,7 @@ from sqlalchemy import Row
 from model.ids import ExecutionId, NodeName, TeamId, UserId
 from model.resources import Resources
 from scheduler.plan import Admit, Wait
-from scheduler.state import NO_CONSTRAINTS, Constraints, Queued, Running, Shape
+from scheduler.run import NO_CONSTRAINTS, Constraints, Queued, Running, Shape
 
 COLUMNS = """execution_id, seq, priority, shape, enqueued_at, not_before, user_id, team_id, cpu_milli, memory_bytes,
     ephemeral_bytes, gpu, CAST(constraints AS text) AS constraints, nominated, reason, position,

@@ -9,7 +9,7 @@ from uuid import UUID
 from sqlalchemy import ColumnElement, Connection, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 
-from db import tables
+from db import gate_tables, tables
 from db.errors import NotFoundError
 from db.seeds import PREFECT_USER
 from model.ids import TeamId, UserId
@@ -190,7 +190,7 @@ class _Owner:
         return e.submitted_by == self.key if self.scope == "user" else e.team_id == self.key
 
     def queued(self) -> ColumnElement[bool]:
-        q = tables.QueueRow
+        q = gate_tables.QueueRow
         return q.user_id == self.key if self.scope == "user" else q.team_id == self.key
 
 
@@ -224,7 +224,7 @@ def _today(conn: Connection, who: _Owner, now: datetime) -> int:
 
 
 def _usage(conn: Connection, who: _Owner, now: datetime) -> Usage:
-    admitted = select(func.count()).where(who.queued(), tables.QueueRow.state == "admitted")
+    admitted = select(func.count()).where(who.queued(), gate_tables.QueueRow.state == "admitted")
     concurrent = conn.execute(admitted).scalar_one()
     return Usage(scope=who.scope, name=who.name, quota=who.quota, concurrent=concurrent, today=_today(conn, who, now))
 

@@ -5,12 +5,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from db import gate_locks, tables
+from db import gate_locks, gate_tables
 from db.errors import ConflictError, NotFoundError
 from model.ids import PoolName
-from scheduler.state import Strategy
+from scheduler.pool import Strategy
 
-P = tables.Pool
+P = gate_tables.Pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

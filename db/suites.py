@@ -8,7 +8,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, update
 
-from db import identifiers, tables
+from db import gate_tables, identifiers, tables
 from db.errors import NotFoundError
 from db.page import FIRST_PAGE, Page
 from db.text import clean
@@ -181,7 +181,7 @@ def take_orphans(conn: Connection, worker: str, carried: Collection[UUID] = ()) 
     Nobody carries those of a worker that is gone, and those that are said to be this worker's own but whose flow runs
     are not among `carried`: an earlier life of it had them, or their flows broke off.
     """
-    w = tables.Worker
+    w = gate_tables.Worker
     living = exists().where(w.worker_id == S.host, w.expires_at > func.clock_timestamp())
     left = or_(~living, and_(S.host == worker, S.flow_run_id.not_in(carried)))
     mine = (S.completed_at.is_(None), S.flow_run_id.is_not(None), S.host.is_not(None), left)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, literal_column, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, literal_column, text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import String, Text
@@ -37,10 +37,13 @@ class Team(Base):
     """A team, its quota and settings."""
 
     __tablename__ = "teams"
+    __table_args__ = (CheckConstraint("weight > 0", name="positive_weight_of_teams"),)
 
     team_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
     team_name: Mapped[str] = mapped_column(String(100), unique=True)
     quota: Mapped[dict[str, Any]] = mapped_column(server_default=TEAM_QUOTA)
+    weight: Mapped[float] = mapped_column(server_default=text("1"))
+    """Its part of a pool under FAIR_SHARE, beside that of others."""
     settings: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
@@ -49,7 +52,11 @@ class User(Base):
     """A person or a service. `password_hash` is '!' for who cannot log in."""
 
     __tablename__ = "users"
-    __table_args__ = (Index("idx_users_email", "email"), Index("idx_users_team", "team_id"))
+    __table_args__ = (
+        CheckConstraint("weight > 0", name="positive_weight_of_users"),
+        Index("idx_users_email", "email"),
+        Index("idx_users_team", "team_id"),
+    )
 
     user_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
     username: Mapped[str] = mapped_column(String(100), unique=True)
@@ -58,6 +65,7 @@ class User(Base):
     team_id: Mapped[UUID | None] = mapped_column(ForeignKey("teams.team_id"))
     roles: Mapped[list[Any]] = mapped_column(server_default=EMPTY_LIST)
     quota: Mapped[dict[str, Any]] = mapped_column(server_default=USER_QUOTA)
+    weight: Mapped[float] = mapped_column(server_default=text("1"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
     last_login: Mapped[datetime | None]
     active: Mapped[bool] = mapped_column(server_default=text("true"))
@@ -107,25 +115,6 @@ class TestTag(Base):
     definition_id: Mapped[UUID] = mapped_column(ForeignKey("test_definitions.id", ondelete="CASCADE"))
     tag_name: Mapped[str] = mapped_column(String(255))
     tag_value: Mapped[str] = mapped_column(String(255), server_default="")
-
-
-class Pool(Base):
-    """Capacity that one gate guards, and its settings (SchedulerConfig of the original design)."""
-
-    __tablename__ = "pools"
-
-    name: Mapped[str] = mapped_column(String(100), primary_key=True)
-    max_concurrent_tests: Mapped[int] = mapped_column(server_default=text("100"))
-    scheduling_interval_seconds: Mapped[float] = mapped_column(server_default=text("1"))
-    default_node_selector: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
-    enable_spot_instances: Mapped[bool] = mapped_column(server_default=text("false"))
-    target_node_utilization: Mapped[float] = mapped_column(server_default=text("0.7"))
-    strategy: Mapped[str] = mapped_column(String(20), server_default="PRIORITY")
-    ageing_limit_seconds: Mapped[float] = mapped_column(server_default=text("3600"))
-    fixed_nodes: Mapped[bool] = mapped_column(server_default=text("false"))
-    annotated_at: Mapped[datetime | None]
-    """When a pass last wrote the reasons and positions of the waiting runs."""
-    version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
 
 
 class SuiteRun(Base):
@@ -288,93 +277,6 @@ class TestArtifact(Base):
     file_size_bytes: Mapped[int] = mapped_column(BigInteger)
     content_type: Mapped[str | None] = mapped_column(String(100))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
-
-
-class QueueRow(Base):
-    """A run that waits or holds a place; deleted when it ends, so that the table stays small (gate facts, 13)."""
-
-    __tablename__ = "queue"
-    __table_args__ = (
-        CheckConstraint("state IN ('waiting', 'admitted')", name="valid_queue_state"),
-        Index("idx_queue_waiting", "pool", "priority", "seq", postgresql_where=text("state = 'waiting'")),
-        Index("idx_queue_oldest", "pool", "seq", postgresql_where=text("state = 'waiting'")),
-        Index("idx_queue_shape", "pool", "priority", "shape", "seq", postgresql_where=text("state = 'waiting'")),
-        Index("idx_queue_admitted", "pool", postgresql_where=text("state = 'admitted'")),
-    )
-
-    execution_id: Mapped[UUID] = mapped_column(
-        ForeignKey("test_executions.execution_id", ondelete="CASCADE"), primary_key=True
-    )
-    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
-    """The order of arrival; kept when the run goes back to wait."""
-    pool: Mapped[str] = mapped_column(String(100))
-    state: Mapped[str] = mapped_column(String(10), server_default="waiting")
-    priority: Mapped[int]
-    enqueued_at: Mapped[datetime]
-    not_before: Mapped[datetime | None]
-    user_id: Mapped[UUID]
-    team_id: Mapped[UUID | None]
-    cpu_milli: Mapped[int] = mapped_column(BigInteger)
-    memory_bytes: Mapped[int] = mapped_column(BigInteger)
-    ephemeral_bytes: Mapped[int] = mapped_column(BigInteger)
-    gpu: Mapped[int]
-    constraints: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
-    """node selector, tolerations, affinity, nodes to avoid."""
-    shape: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    """Digest of owner, amounts and constraints: a pass reads the first few of each shape, however deep the queue is."""
-    epoch: Mapped[int] = mapped_column(server_default=text("0"))
-    node: Mapped[str | None] = mapped_column(String(255))
-    nominated: Mapped[str | None] = mapped_column(String(255))
-    """The node that is kept free for this run, which waits for longer than the ageing limit."""
-    admitted_at: Mapped[datetime | None]
-    host: Mapped[str | None] = mapped_column(String(255))
-    """The worker in which this run's flow already waits; it has the first right to run it."""
-    reason: Mapped[str] = mapped_column(server_default="")
-    position: Mapped[int | None]
-    decision: Mapped[dict[str, Any] | None]
-
-
-class Lease(Base):
-    """Who holds an admitted run, and until when by the database's clock. No row: nobody has taken it up yet."""
-
-    __tablename__ = "leases"
-    __table_args__ = (Index("idx_leases_holder", "holder"),)
-
-    execution_id: Mapped[UUID] = mapped_column(ForeignKey("queue.execution_id", ondelete="CASCADE"), primary_key=True)
-    epoch: Mapped[int]
-    holder: Mapped[str] = mapped_column(String(255))
-    acquired_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    expires_at: Mapped[datetime]
-
-
-class Worker(Base):
-    """A worker process that is alive until `expires_at`. With none alive nothing is admitted."""
-
-    __tablename__ = "workers"
-
-    worker_id: Mapped[str] = mapped_column(String(255), primary_key=True)
-    pool: Mapped[str] = mapped_column(String(100))
-    started_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    expires_at: Mapped[datetime]
-    draining: Mapped[bool] = mapped_column(server_default=text("false"))
-
-
-class Node(Base):
-    """The last known facts of a node, written by whoever watches it."""
-
-    __tablename__ = "nodes"
-
-    pool: Mapped[str] = mapped_column(String(100), primary_key=True)
-    name: Mapped[str] = mapped_column(String(255), primary_key=True)
-    cpu_milli: Mapped[int] = mapped_column(BigInteger)
-    memory_bytes: Mapped[int] = mapped_column(BigInteger)
-    ephemeral_bytes: Mapped[int] = mapped_column(BigInteger)
-    gpu: Mapped[int] = mapped_column(server_default=text("0"))
-    pods: Mapped[int] = mapped_column(server_default=text("110"))
-    labels: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
-    taints: Mapped[list[Any]] = mapped_column(server_default=EMPTY_LIST)
-    ready: Mapped[bool] = mapped_column(server_default=text("true"))
-    observed_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
 class Secret(Base):

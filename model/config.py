@@ -15,6 +15,7 @@ from model.fields import (
     LabelValue,
     MountPath,
     ObjectName,
+    ResourceName,
     TolerationKey,
 )
 from model.retry import RetryPolicy
@@ -69,6 +70,27 @@ class Affinity:
 
     required: Annotated[tuple[NodeSelectorTerm, ...], Field(max_length=20)] = ()
     preferred: Annotated[tuple[PreferredTerm, ...], Field(max_length=20)] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsApart:
+    """Keep off each domain of `topology_key` (a node label) where a run with all of `match_labels` has a place."""
+
+    __pydantic_config__ = FORBID
+
+    topology_key: LabelKey = "kubernetes.io/hostname"
+    match_labels: Annotated[dict[LabelKey, LabelValue], Field(min_length=1, max_length=20)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunsSpread:
+    """Runs with all of `match_labels` differ in number by `max_skew` at most among the domains of `topology_key`."""
+
+    __pydantic_config__ = FORBID
+
+    topology_key: LabelKey = "topology.kubernetes.io/zone"
+    match_labels: Annotated[dict[LabelKey, LabelValue], Field(min_length=1, max_length=20)]
+    max_skew: Annotated[int, Field(ge=1, le=1000)] = 1
 
 
 class TolerationOperator(StrEnum):
@@ -129,3 +151,12 @@ class ExecutionConfig:
     node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=50)] = field(default_factory=dict)
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=50)] = ()
     affinity: Affinity = field(default_factory=Affinity)
+    apart: Annotated[tuple[RunsApart, ...], Field(max_length=10, description="Runs to keep away from")] = ()
+    spread: Annotated[tuple[RunsSpread, ...], Field(max_length=10, description="Runs to spread evenly")] = ()
+    exclusive: Annotated[
+        tuple[ResourceName, ...],
+        Field(max_length=10, description="Named things that only one run may have at a time, such as staging-database"),
+    ] = ()
+    restartable: Annotated[
+        bool, Field(description="May be stopped for a more important run and started anew, where the pool allows it")
+    ] = False

@@ -42,6 +42,7 @@ LINE_PATTERN = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 ENV_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
 VOLUME_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
 OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
+RESOURCE_PATTERN = r"^[a-z0-9]([-a-z0-9._/]*[a-z0-9])?$"
 MOUNT_PATTERN = r"^/[^\x00:]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 
@@ -50,6 +51,7 @@ PATTERNS_IN_WORDS = {
     ENV_NAME_PATTERN: "is no name of a variable: letters, digits and '_', not starting with a digit",
     VOLUME_NAME_PATTERN: "is no name of a volume: a-z, 0-9 and '-', at most 63, with a letter or digit at both ends",
     OBJECT_NAME_PATTERN: "is no name of a Kubernetes object: a-z, 0-9, '-' and '.', a letter or digit at both ends",
+    RESOURCE_PATTERN: "must be of a-z, 0-9, '-', '.', '_' and '/', with a letter or digit at both ends",
     MOUNT_PATTERN: "must be an absolute path without ':'",
     SHA256_PATTERN: "must be a SHA-256 digest: 64 digits of 0-9 and a-f",
 }
@@ -62,6 +64,7 @@ LabelKey = Annotated[str, Field(min_length=1, max_length=317), AfterValidator(fo
 TolerationKey = Annotated[str, Field(max_length=317), AfterValidator(forms.taint_key)]
 LabelValue = Annotated[str, Field(max_length=63), AfterValidator(forms.label_value)]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=OBJECT_NAME_PATTERN)]
+ResourceName = Annotated[str, Field(min_length=1, max_length=100, pattern=RESOURCE_PATTERN)]
 RelativePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(forms.relative_path)]
 InnerPath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(forms.folder_or_file)]
 MountPath = Annotated[str, Field(max_length=1024, pattern=MOUNT_PATTERN), AfterValidator(forms.mount_path)]

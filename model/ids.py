@@ -10,6 +10,8 @@ DefinitionId = NewType("DefinitionId", UUID)
 SuiteRunId = NewType("SuiteRunId", UUID)
 UserId = NewType("UserId", UUID)
 TeamId = NewType("TeamId", UUID)
+GroupId = NewType("GroupId", UUID)
+"""Of runs that start together or not at all."""
 WorkerId = NewType("WorkerId", str)
 NodeName = NewType("NodeName", str)
 PoolName = NewType("PoolName", str)

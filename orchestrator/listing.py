@@ -10,8 +10,8 @@ from db import nodes as node_rows
 from db.errors import NotFoundError
 from db.executions import Execution, ExecutionFilter
 from db.gate import Entry, Position
+from db.gate_tables import QueueRow
 from db.page import Page
-from db.tables import QueueRow
 from model.execution import Attempt, Status
 from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId
 from model.request import TestType

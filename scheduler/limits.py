@@ -2,8 +2,10 @@
 
 from uuid import UUID
 
+from scheduler.pool import Owner
 from scheduler.reasons import Code, Reason
-from scheduler.state import Counts, Owner, Queued, State
+from scheduler.run import Queued
+from scheduler.state import Counts, State
 
 
 def limited(run: Queued, state: State, used: Counts, held: Counts) -> Reason | None:
@@ -20,7 +22,9 @@ def limited(run: Queued, state: State, used: Counts, held: Counts) -> Reason | N
 
 def pool_limited(state: State, used: Counts, held: Counts) -> Reason | None:
     """Return the reason for which nobody at all may start, None if the pool has room."""
-    limit = state.limits.max_concurrent
+    limit = state.limits.ceiling.runs
+    if limit is None:
+        return None
     if used.pool >= limit:
         return Reason(code=Code.POOL_LIMIT, text=f"the pool runs {used.pool} of {limit}")
     if used.pool + held.pool >= limit:
@@ -41,16 +45,17 @@ def _user_limited(run: Queued, state: State, used: Counts, held: Counts) -> Reas
 
 
 def _owner_limited(code: Code, owner: Owner | None, here: tuple[int, int]) -> Reason | None:
-    if owner is None or owner.limit is None:
+    limit = None if owner is None else owner.ceiling.runs
+    if owner is None or limit is None:
         return None
-    used, held = here[0] + owner.elsewhere, here[1]
-    if used + held < owner.limit:
+    used, held = here[0] + owner.elsewhere_runs, here[1]
+    if used + held < limit:
         return None
     kind = "team" if code is Code.TEAM_LIMIT else "user"
-    text = f"{kind} {owner.name} runs {used} of {owner.limit}"
-    if used < owner.limit:
+    text = f"{kind} {owner.name} runs {used} of {limit}"
+    if used < limit:
         return _kept(text, held)
-    return Reason(code=code, text=f"{text} ({owner.elsewhere} in other pools)" if owner.elsewhere else text)
+    return Reason(code=code, text=f"{text} ({owner.elsewhere_runs} in other pools)" if owner.elsewhere_runs else text)
 
 
 def _kept(text: str, held: int) -> Reason:

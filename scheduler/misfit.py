@@ -7,8 +7,8 @@ import numpy as np
 from scheduler.fleet import KINDS, Amounts, Fleet, Mask, vector
 from scheduler.node import Node
 from scheduler.reasons import Code, Reason, amount
+from scheduler.run import Shape
 from scheduler.selectors import any_term, has_labels, intolerable
-from scheduler.state import Shape
 
 
 def misfit(fleet: Fleet, matching: Mask, shape: Shape, selector: Mapping[str, str]) -> Reason:

@@ -4,7 +4,8 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from scheduler.state import Limits, Queued, Strategy
+from scheduler.pool import Limits, Strategy
+from scheduler.run import Queued
 
 Rank: TypeAlias = tuple[bool, int, int, UUID]
 

@@ -13,10 +13,11 @@ from model.ids import ExecutionId, NodeName
 from scheduler.fleet import Amounts, Fleet, Mask, vector
 from scheduler.misfit import misfit
 from scheduler.node import Node
+from scheduler.pool import Limits
 from scheduler.reasons import Reason
+from scheduler.run import Constraints, Shape
 from scheduler.score import Score, Weighing, totals
 from scheduler.selectors import any_term, has_labels, intolerable
-from scheduler.state import Constraints, Limits, Shape
 
 CANDIDATES = 5
 DIGITS = 6

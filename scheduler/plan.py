@@ -25,9 +25,11 @@ from scheduler.limits import limited, pool_limited
 from scheduler.node import Node
 from scheduler.order import Rank, aged, due, rank
 from scheduler.placement import Ask, Placed, nominate, place
+from scheduler.pool import Limits
 from scheduler.reasons import DELAYED_BY_NODES, NO_WORKER, Code, Reason
+from scheduler.run import Queued, Running
 from scheduler.score import Score
-from scheduler.state import Counts, Limits, Line, Queued, Running, State
+from scheduler.state import Counts, Line, State
 
 MOST_KEPT = 100
 """Nodes kept free in one pass, for the oldest; the others have theirs when it is their turn."""

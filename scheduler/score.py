@@ -19,8 +19,8 @@ from model.ids import NodeName
 from scheduler.fleet import Amounts, Fleet
 from scheduler.node import Node
 from scheduler.profile import Profile
+from scheduler.run import Constraints
 from scheduler.selectors import term_holds, unwelcome
-from scheduler.state import Constraints
 
 Numbers = NDArray[np.float64]
 CPU, MEMORY = 0, 1

@@ -8,70 +8,13 @@ from bisect import bisect_left, insort
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
-from enum import StrEnum
-from types import MappingProxyType
 from uuid import UUID
 
-from model.config import Affinity, Toleration
-from model.ids import ExecutionId, NodeName, TeamId, UserId
-from model.resources import Resources
+from model.ids import ExecutionId, TeamId, UserId
 from scheduler.fleet import Fleet
 from scheduler.node import Node
-from scheduler.profile import DEFAULT, Profile
-
-
-class Strategy(StrEnum):
-    """In which order runs are looked at."""
-
-    FIFO = "FIFO"
-    PRIORITY = "PRIORITY"
-
-
-NO_AFFINITY = Affinity()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Constraints:
-    """What a run asks of a node besides amounts. `avoid` is kept only while another node could hold the run."""
-
-    node_selector: tuple[tuple[str, str], ...] = ()
-    tolerations: tuple[Toleration, ...] = ()
-    affinity: Affinity = NO_AFFINITY
-    avoid: frozenset[NodeName] = frozenset()
-
-
-NO_CONSTRAINTS = Constraints()
-
-
-@dataclass(frozen=True, slots=True)
-class Shape:
-    """All that placement looks at: runs of one shape fit, or do not fit, alike. Its hash is computed once."""
-
-    resources: Resources
-    constraints: Constraints = NO_CONSTRAINTS
-    _hash: int = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "_hash", hash((self.resources, self.constraints)))
-
-    def __hash__(self) -> int:
-        return self._hash
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Queued:
-    """A run that waits. `seq` is the order of arrival, which it keeps when it goes back to wait."""
-
-    execution_id: ExecutionId
-    seq: int
-    priority: int
-    enqueued_at: datetime
-    user_id: UserId
-    team_id: TeamId | None = None
-    shape: Shape
-    not_before: datetime | None = None
-    nominated: NodeName | None = None
+from scheduler.pool import NO_OWNERS, Limits, Owner
+from scheduler.run import Queued, Running
 
 
 @dataclass(slots=True, eq=False)
@@ -79,43 +22,6 @@ class Line:
     """Runs of one owner, priority and shape, in order of arrival: the first that must wait makes all others wait."""
 
     runs: list[Queued] = field(default_factory=list)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Running:
-    """A run that holds a place, from its admission until its process or pod is known to be gone."""
-
-    execution_id: ExecutionId
-    user_id: UserId
-    team_id: TeamId | None = None
-    resources: Resources
-    node: NodeName | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Owner:
-    """A user or a team: its limit over all pools (None: no limit), and what it runs in the other pools."""
-
-    name: str
-    limit: int | None = None
-    elsewhere: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """The settings of a pool (SchedulerConfig of the original design). `seed` decides between equal nodes."""
-
-    max_concurrent: int = 100
-    ageing_limit: timedelta = timedelta(hours=1)
-    strategy: Strategy = Strategy.PRIORITY
-    default_selector: tuple[tuple[str, str], ...] = ()
-    spot: bool = False
-    target_utilisation: float = 0.7
-    profile: Profile = DEFAULT
-    seed: int = 0
-
-
-NO_OWNERS: Mapping[UUID, Owner] = MappingProxyType({})
 
 
 @dataclass(slots=True)

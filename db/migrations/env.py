@@ -3,6 +3,7 @@
 from alembic import context
 from sqlalchemy import text
 
+from db import gate_tables  # noqa: F401  its tables are part of the metadata
 from db.tables import Base
 
 MIGRATION_LOCK = 7_113_001

@@ -1,5 +1,6 @@
 """1,000 runs through one worker: nothing may grow. `make soak`."""
 
+import contextlib
 import os
 import time
 from collections.abc import Callable
@@ -25,6 +26,20 @@ def figures(pid: int) -> dict[str, int]:
         "threads": int(status["Threads"]),
         "files": len(list(Path(f"/proc/{pid}/fd").iterdir())),
     }
+
+
+def open_files(pid: int) -> list[str]:
+    """Tell what the open files of a process are; sockets by the port at their other end."""
+    ends = {}
+    for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]:
+        fields = line.split()
+        ends[f"socket:[{fields[9]}]"] = f"tcp to port {int(fields[2].rpartition(':')[2], 16)}, state {fields[3]}"
+    names = []
+    for entry in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+            name = str(entry.readlink())
+            names.append(ends.get(name, name))
+    return sorted(names)
 
 
 def connections(stack: Stack) -> int:
@@ -64,6 +79,7 @@ def test_nothing_grows_over_many_runs(stack: Stack) -> None:
 
     after = figures(worker)
 
+    print("\n".join(open_files(worker)))  # noqa: T201
     print(f"before {before} after {after} over {RUNS - WARM_UP} runs")  # noqa: T201  the figures, for `make soak`
     assert stack.sql("SELECT count(*) AS n FROM test_executions WHERE status = 'completed'")[0]["n"] >= RUNS
     assert after["threads"] <= before["threads"]

@@ -15,7 +15,14 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
 
-from db import executions, migrate, people, results, statistics
+from db import (
+    executions,
+    gate_tables,  # noqa: F401  its tables are part of the metadata
+    migrate,
+    people,
+    results,
+    statistics,
+)
 from db.embedded import Cluster
 from db.engine import Database
 from db.seeds import DEFAULT_TEAM, LOCAL_USER
@@ -23,7 +30,7 @@ from db.tables import Base
 from model.execution import Phase, Reason, Status
 from model.ids import ExecutionId
 
-NEWEST = "0005"
+NEWEST = "0006"
 ROOT = Path(__file__).parents[3]
 USER = UUID("10000000-0000-4000-8000-000000000001")
 FAILED = ExecutionId(UUID("10000000-0000-4000-8000-0000000000f1"))

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from db import people, tables
+from db import gate_tables, people, tables
 from db.engine import Database
 from db.errors import NotFoundError
 from db.people import OverQuota, Quota
@@ -135,7 +135,7 @@ def test_admitted_runs_are_the_concurrent_ones(db: Database, make: Any, noon: da
             row = {"execution_id": make.execution(conn), "pool": "default", "state": state, "priority": 5}
             whose = {"user_id": LOCAL_USER, "team_id": DEFAULT_TEAM, "enqueued_at": noon}
             amounts = dict.fromkeys(("cpu_milli", "memory_bytes", "ephemeral_bytes", "gpu"), 0)
-            conn.execute(insert(tables.QueueRow).values(**row, **whose, **amounts))
+            conn.execute(insert(gate_tables.QueueRow).values(**row, **whose, **amounts))
 
     db.call(write)
 

@@ -13,7 +13,7 @@ from db.errors import NotFoundError, UnavailableError
 from db.pools import Pool
 from db.seeds import DEFAULT_POOL
 from model.ids import PoolName, WorkerId
-from scheduler.state import Strategy
+from scheduler.pool import Strategy
 
 SECOND = PoolName("second")
 

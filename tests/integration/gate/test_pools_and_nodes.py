@@ -12,7 +12,7 @@ from model.config import Effect
 from model.ids import NodeName, PoolName
 from model.resources import Resources
 from scheduler.node import Node, Taint
-from scheduler.state import Strategy
+from scheduler.pool import Strategy
 
 
 def test_settings_change_one_by_one_and_count_versions(bare: Any) -> None:

@@ -11,7 +11,9 @@ import pytest
 from model.ids import ExecutionId, NodeName, TeamId, UserId
 from model.resources import Resources
 from scheduler.node import Node
-from scheduler.state import Constraints, Limits, Owner, Queued, Running, Shape, State
+from scheduler.pool import Limits, Owner
+from scheduler.run import Constraints, Queued, Running, Shape
+from scheduler.state import State
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 GI = 2**30

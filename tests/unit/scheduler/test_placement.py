@@ -22,10 +22,11 @@ from model.resources import Resources
 from scheduler.fleet import Fleet
 from scheduler.node import Taint
 from scheduler.placement import Ask, nominate, place
+from scheduler.pool import Limits
 from scheduler.profile import ORIGINAL
 from scheduler.reasons import Code, Reason
+from scheduler.run import Constraints, Shape
 from scheduler.score import Score
-from scheduler.state import Constraints, Limits, Shape
 
 
 def put(

@@ -6,8 +6,9 @@ from types import SimpleNamespace
 import pytest
 
 from scheduler.plan import Admit, Decision, Wait, plan
+from scheduler.pool import Ceiling, Owner, Strategy
 from scheduler.reasons import Code
-from scheduler.state import Constraints, Owner, Strategy
+from scheduler.run import Constraints
 
 
 def admitted(decisions: list[Decision]) -> list[int]:
@@ -25,7 +26,7 @@ def test_an_empty_queue_needs_no_decision(make: SimpleNamespace) -> None:
 def test_the_lower_number_goes_first_then_who_came_first(make: SimpleNamespace) -> None:
     waiting = [make.queued(1, priority=5), make.queued(2, priority=5), make.queued(3, priority=0)]
 
-    decisions = plan(make.state(waiting, max_concurrent=2), make.NOON)
+    decisions = plan(make.state(waiting, ceiling=Ceiling(runs=2)), make.NOON)
 
     assert admitted(decisions) == [3, 1]
     assert waits(decisions)[2].position == 1
@@ -34,7 +35,7 @@ def test_the_lower_number_goes_first_then_who_came_first(make: SimpleNamespace) 
 def test_fifo_looks_at_arrival_only(make: SimpleNamespace) -> None:
     waiting = [make.queued(1, priority=9), make.queued(2, priority=0)]
 
-    assert admitted(plan(make.state(waiting, max_concurrent=1, strategy=Strategy.FIFO), make.NOON)) == [1]
+    assert admitted(plan(make.state(waiting, ceiling=Ceiling(runs=1), strategy=Strategy.FIFO), make.NOON)) == [1]
 
 
 def test_nobody_starts_without_a_live_worker(make: SimpleNamespace) -> None:
@@ -44,7 +45,7 @@ def test_nobody_starts_without_a_live_worker(make: SimpleNamespace) -> None:
 
 
 def test_the_pool_limit_counts_who_runs_and_who_starts(make: SimpleNamespace) -> None:
-    state = make.state([make.queued(1), make.queued(2)], holding=[make.running(9)], max_concurrent=2)
+    state = make.state([make.queued(1), make.queued(2)], holding=[make.running(9)], ceiling=Ceiling(runs=2))
 
     decisions = plan(state, make.NOON)
 
@@ -54,7 +55,7 @@ def test_the_pool_limit_counts_who_runs_and_who_starts(make: SimpleNamespace) ->
 
 def test_a_team_at_its_limit_is_passed_by_others(make: SimpleNamespace) -> None:
     waiting = [make.queued(1), make.queued(2), make.queued(3, user_id=make.user(1), team_id=make.team(1))]
-    owners = {make.team(0): Owner(name="payments", limit=1)}
+    owners = {make.team(0): Owner(name="payments", ceiling=Ceiling(runs=1))}
 
     decisions = plan(make.state(waiting, owners=owners), make.NOON)
 
@@ -63,7 +64,7 @@ def test_a_team_at_its_limit_is_passed_by_others(make: SimpleNamespace) -> None:
 
 
 def test_what_an_owner_runs_in_other_pools_counts(make: SimpleNamespace) -> None:
-    owners = {make.user(0): Owner(name="ann", limit=3, elsewhere=3)}
+    owners = {make.user(0): Owner(name="ann", ceiling=Ceiling(runs=3), elsewhere_runs=3)}
 
     decisions = plan(make.state([make.queued(1)], owners=owners), make.NOON)
 
@@ -71,7 +72,7 @@ def test_what_an_owner_runs_in_other_pools_counts(make: SimpleNamespace) -> None
 
 
 def test_an_owner_without_a_team_has_a_user_limit_only(make: SimpleNamespace) -> None:
-    state = make.state([make.queued(1, team_id=None)], owners={make.team(0): Owner(name="t", limit=0)})
+    state = make.state([make.queued(1, team_id=None)], owners={make.team(0): Owner(name="t", ceiling=Ceiling(runs=0))})
 
     assert admitted(plan(state, make.NOON)) == [1]
 
@@ -143,7 +144,7 @@ def test_a_blocked_run_is_passed_by_runs_of_other_shapes(make: SimpleNamespace) 
 def test_an_aged_run_overtakes_more_important_ones(make: SimpleNamespace) -> None:
     waiting = [make.queued(1, priority=9, minutes=61), make.queued(2, priority=0)]
 
-    assert admitted(plan(make.state(waiting, max_concurrent=1), make.NOON)) == [1]
+    assert admitted(plan(make.state(waiting, ceiling=Ceiling(runs=1)), make.NOON)) == [1]
 
 
 def test_a_node_is_kept_free_for_an_aged_run(make: SimpleNamespace) -> None:
@@ -170,7 +171,7 @@ def test_later_runs_use_what_the_aged_one_does_not_need(make: SimpleNamespace) -
 def test_the_last_place_of_the_pool_is_kept_for_an_aged_run(make: SimpleNamespace) -> None:
     nodes = [make.node(0, cpu=4000), make.node(1, cpu=1000)]
     waiting = [make.queued(1, cpu=4000, minutes=61), make.queued(2)]
-    state = make.state(waiting, nodes=nodes, holding=[make.running(9)], max_concurrent=2)
+    state = make.state(waiting, nodes=nodes, holding=[make.running(9)], ceiling=Ceiling(runs=2))
 
     decisions = plan(state, make.NOON)
 
@@ -193,14 +194,14 @@ def test_the_node_that_is_kept_stays_the_same(make: SimpleNamespace) -> None:
 def test_an_aged_run_that_no_node_can_hold_keeps_nothing(make: SimpleNamespace) -> None:
     waiting = [make.queued(1, cpu=9000, minutes=61), make.queued(2)]
 
-    decisions = plan(make.state(waiting, max_concurrent=1), make.NOON)
+    decisions = plan(make.state(waiting, ceiling=Ceiling(runs=1)), make.NOON)
 
     assert admitted(decisions) == [2]
 
 
 def test_an_aged_run_at_its_own_limit_delays_nobody_else(make: SimpleNamespace) -> None:
     waiting = [make.queued(1, minutes=61), make.queued(2, user_id=make.user(1))]
-    owners = {make.user(0): Owner(name="ann", limit=1)}
+    owners = {make.user(0): Owner(name="ann", ceiling=Ceiling(runs=1))}
     state = make.state(waiting, holding=[make.running(9)], owners=owners)
 
     assert admitted(plan(state, make.NOON)) == [2]

@@ -12,8 +12,10 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from scheduler.order import aged, due, rank
 from scheduler.plan import Admit, Arrived, Configured, Left, Seen, Wait, apply, apply_all, plan
+from scheduler.pool import Ceiling, Limits, Owner, Strategy
 from scheduler.reasons import Code
-from scheduler.state import Constraints, Limits, Owner, State, Strategy
+from scheduler.run import Constraints
+from scheduler.state import State
 
 ANY_RUN = st.fixed_dictionaries(
     {
@@ -52,13 +54,19 @@ LINE_OWN = {Code.TEAM_LIMIT, Code.USER_LIMIT, Code.BUSY, Code.RESERVED, Code.BAC
 
 def build(make: SimpleNamespace, runs: list[Any], facts: list[Any], pool: dict[str, Any]) -> State:
     """A state of runs that wait; older runs arrived earlier. Users 0 and 1 are in team 0, the others in team 1."""
-    owners = {make.user(n): Owner(name=f"u{n}", limit=pool["user"], elsewhere=pool["elsewhere"]) for n in range(4)}
-    owners |= {make.team(n): Owner(name=f"t{n}", limit=pool["team"], elsewhere=pool["elsewhere"]) for n in range(2)}
+    owners = {
+        make.user(n): Owner(name=f"u{n}", ceiling=Ceiling(runs=pool["user"]), elsewhere_runs=pool["elsewhere"])
+        for n in range(4)
+    }
+    owners |= {
+        make.team(n): Owner(name=f"t{n}", ceiling=Ceiling(runs=pool["team"]), elsewhere_runs=pool["elsewhere"])
+        for n in range(2)
+    }
     fleet = [
         make.node(n, cpu=f["cpu"], gpu=f["gpu"], pods=f["pods"], ready=f["ready"], labels={"fast": str(f["fast"])})
         for n, f in enumerate(facts)
     ]
-    limits = {"max_concurrent": pool["max_concurrent"], "strategy": pool["strategy"]}
+    limits = {"ceiling": Ceiling(runs=pool["max_concurrent"]), "strategy": pool["strategy"]}
     ordered = sorted(runs, key=lambda run: -run["minutes"])
     waiting = [queued(make, number, run) for number, run in enumerate(ordered)]
     return make.state(waiting, nodes=fleet, owners=owners, workers=pool["workers"], **limits)
@@ -183,7 +191,7 @@ def test_no_later_run_takes_what_the_oldest_aged_one_needs(
 def test_no_run_waits_for_ever(make: SimpleNamespace, minutes: int, big: int, random: Any) -> None:
     """Small urgent runs come without end; large ones start within ageing limit + one duration for each before them."""
     nodes = [make.node(n, cpu=1000) for n in range(2)]
-    state = make.state([], nodes=nodes, ageing_limit=timedelta(minutes=30), max_concurrent=20)
+    state = make.state([], nodes=nodes, ageing_limit=timedelta(minutes=30), ceiling=Ceiling(runs=20))
     waiting = {make.run_id(n) for n in range(big)}
     for n in range(big):
         state = apply(state, Arrived(run=make.queued(n, cpu=1000, priority=9, enqueued_at=make.NOON)))
@@ -213,9 +221,12 @@ class Gate(RuleBasedStateMachine):
     @initialize()
     def open(self) -> None:
         make = self.make
-        owners = {make.team(0): Owner(name="t", limit=4), make.user(0): Owner(name="u", limit=3)}
+        owners = {
+            make.team(0): Owner(name="t", ceiling=Ceiling(runs=4)),
+            make.user(0): Owner(name="u", ceiling=Ceiling(runs=3)),
+        }
         self.now, self.count = make.NOON, 0
-        self.limits = Limits(max_concurrent=5)
+        self.limits = Limits(ceiling=Ceiling(runs=5))
         self.state = State(limits=self.limits, nodes=[make.node(0, cpu=2000)], owners=owners)
 
     @rule(cpu=st.sampled_from([100, 1000, 2000, 5000]), priority=st.integers(0, 9), owner=st.integers(0, 1))
@@ -232,7 +243,7 @@ class Gate(RuleBasedStateMachine):
 
     @rule()
     def decide(self) -> None:
-        most = self.limits.max_concurrent
+        most = self.limits.ceiling.runs
         before = len(self.state.running)
         self.state = apply_all(self.state, plan(self.state, self.now))
         assert len(self.state.running) <= max(most, before)
@@ -261,7 +272,7 @@ class Gate(RuleBasedStateMachine):
 
     @rule(most=st.integers(0, 6))
     def configure(self, most: int) -> None:
-        self.limits = Limits(max_concurrent=most)
+        self.limits = Limits(ceiling=Ceiling(runs=most))
         self.state = apply(self.state, Configured(limits=self.limits))
 
     @rule()

@@ -1,0 +1,197 @@
+"""The tables of the gate: pools, who waits, who holds a place, which workers and nodes there are, what was said."""
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import String, Text
+
+from db.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, Base
+
+CLOCK = text("clock_timestamp()")
+
+
+class Pool(Base):
+    """Capacity that one gate guards, and its settings (SchedulerConfig of the original design)."""
+
+    __tablename__ = "pools"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    max_concurrent_tests: Mapped[int] = mapped_column(server_default=text("100"))
+    scheduling_interval_seconds: Mapped[float] = mapped_column(server_default=text("1"))
+    default_node_selector: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    enable_spot_instances: Mapped[bool] = mapped_column(server_default=text("false"))
+    target_node_utilization: Mapped[float] = mapped_column(server_default=text("0.7"))
+    strategy: Mapped[str] = mapped_column(String(20), server_default="PRIORITY")
+    ageing_limit_seconds: Mapped[float] = mapped_column(server_default=text("3600"))
+    fixed_nodes: Mapped[bool] = mapped_column(server_default=text("false"))
+    profile: Mapped[str] = mapped_column(String(50), server_default="default")
+    candidates: Mapped[int] = mapped_column(server_default=text("5"))
+    backfill_after_seconds: Mapped[float] = mapped_column(server_default=text("30"))
+    half_life_seconds: Mapped[float] = mapped_column(server_default=text("3600"))
+    preemption: Mapped[bool] = mapped_column(server_default=text("false"))
+    min_runtime_seconds: Mapped[float] = mapped_column(server_default=text("60"))
+    max_cpu_milli: Mapped[int | None] = mapped_column(BigInteger)
+    max_memory_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    max_ephemeral_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    max_gpu: Mapped[int | None] = mapped_column(BigInteger)
+    usage_at: Mapped[datetime | None]
+    """When a pass last let the usage of `fair_usage` decay."""
+    annotated_at: Mapped[datetime | None]
+    """When a pass last wrote the reasons and positions of the waiting runs."""
+    version: Mapped[int] = mapped_column(BigInteger, server_default=text("1"))
+
+
+class QueueRow(Base):
+    """A run that waits or holds a place; deleted when it ends, so that the table stays small (gate facts, 13)."""
+
+    __tablename__ = "queue"
+    __table_args__ = (
+        CheckConstraint("state IN ('waiting', 'admitted')", name="valid_queue_state"),
+        Index("idx_queue_waiting", "pool", "priority", "seq", postgresql_where=text("state = 'waiting'")),
+        Index("idx_queue_oldest", "pool", "seq", postgresql_where=text("state = 'waiting'")),
+        Index("idx_queue_shape", "pool", "priority", "shape", "seq", postgresql_where=text("state = 'waiting'")),
+        Index("idx_queue_admitted", "pool", postgresql_where=text("state = 'admitted'")),
+        Index("idx_queue_group", "group_id", postgresql_where=text("group_id IS NOT NULL")),
+    )
+
+    execution_id: Mapped[UUID] = mapped_column(
+        ForeignKey("test_executions.execution_id", ondelete="CASCADE"), primary_key=True
+    )
+    seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
+    """The order of arrival; kept when the run goes back to wait."""
+    pool: Mapped[str] = mapped_column(String(100))
+    state: Mapped[str] = mapped_column(String(10), server_default="waiting")
+    priority: Mapped[int]
+    enqueued_at: Mapped[datetime]
+    not_before: Mapped[datetime | None]
+    user_id: Mapped[UUID]
+    team_id: Mapped[UUID | None]
+    cpu_milli: Mapped[int] = mapped_column(BigInteger)
+    memory_bytes: Mapped[int] = mapped_column(BigInteger)
+    ephemeral_bytes: Mapped[int] = mapped_column(BigInteger)
+    gpu: Mapped[int]
+    constraints: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    """node selector, tolerations, affinity, nodes to avoid."""
+    shape: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """Digest of owner, amounts and constraints: a pass reads the first few of each shape, however deep the queue is."""
+    epoch: Mapped[int] = mapped_column(server_default=text("0"))
+    node: Mapped[str | None] = mapped_column(String(255))
+    nominated: Mapped[str | None] = mapped_column(String(255))
+    """The node that is kept free for this run, which waits for longer than the ageing limit."""
+    admitted_at: Mapped[datetime | None]
+    host: Mapped[str | None] = mapped_column(String(255))
+    """The worker in which this run's flow already waits; it has the first right to run it."""
+    reason: Mapped[str] = mapped_column(server_default="")
+    position: Mapped[int | None]
+    decision: Mapped[dict[str, Any] | None]
+    group_id: Mapped[UUID | None]
+    """Its waiting members start together or not at all."""
+    exclusive: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    labels: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    limit_seconds: Mapped[float] = mapped_column(server_default=text("3600"))
+    expected_seconds: Mapped[float | None]
+    """The p90 of what runs of its kind take, where history knows it."""
+    restartable: Mapped[bool] = mapped_column(server_default=text("false"))
+    guarded: Mapped[bool] = mapped_column(server_default=text("false"))
+    preempted_for: Mapped[UUID | None]
+    preempted_at: Mapped[datetime | None]
+
+
+class Lease(Base):
+    """Who holds an admitted run, and until when by the database's clock. No row: nobody has taken it up yet."""
+
+    __tablename__ = "leases"
+    __table_args__ = (Index("idx_leases_holder", "holder"),)
+
+    execution_id: Mapped[UUID] = mapped_column(ForeignKey("queue.execution_id", ondelete="CASCADE"), primary_key=True)
+    epoch: Mapped[int]
+    holder: Mapped[str] = mapped_column(String(255))
+    acquired_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime]
+
+
+class Worker(Base):
+    """A worker process that is alive until `expires_at`. With none alive nothing is admitted."""
+
+    __tablename__ = "workers"
+
+    worker_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+    pool: Mapped[str] = mapped_column(String(100))
+    started_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    expires_at: Mapped[datetime]
+    draining: Mapped[bool] = mapped_column(server_default=text("false"))
+
+
+class Node(Base):
+    """The last known facts of a node, written by whoever watches it."""
+
+    __tablename__ = "nodes"
+
+    pool: Mapped[str] = mapped_column(String(100), primary_key=True)
+    name: Mapped[str] = mapped_column(String(255), primary_key=True)
+    cpu_milli: Mapped[int] = mapped_column(BigInteger)
+    memory_bytes: Mapped[int] = mapped_column(BigInteger)
+    ephemeral_bytes: Mapped[int] = mapped_column(BigInteger)
+    gpu: Mapped[int] = mapped_column(server_default=text("0"))
+    pods: Mapped[int] = mapped_column(server_default=text("110"))
+    labels: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    taints: Mapped[list[Any]] = mapped_column(server_default=EMPTY_LIST)
+    ready: Mapped[bool] = mapped_column(server_default=text("true"))
+    observed_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class FairUsage(Base):
+    """The decayed average of an owner's dominant share of a pool, 0 to 1; written by the passes (FAIR_SHARE)."""
+
+    __tablename__ = "fair_usage"
+
+    pool: Mapped[str] = mapped_column(String(100), primary_key=True)
+    owner_id: Mapped[UUID] = mapped_column(primary_key=True)
+    usage: Mapped[float]
+
+
+class Decision(Base):
+    """What a pass said to a run, in order; it outlives the queue row, so that it explains the same days later."""
+
+    __tablename__ = "decisions"
+
+    execution_id: Mapped[UUID] = mapped_column(
+        ForeignKey("test_executions.execution_id", ondelete="CASCADE"), primary_key=True
+    )
+    number: Mapped[int] = mapped_column(primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    epoch: Mapped[int]
+    record: Mapped[dict[str, Any]]
+
+
+class Forecast(Base):
+    """When a run was expected to start: as first told, and last; and when it did. Calibration is measured on these."""
+
+    __tablename__ = "forecasts"
+
+    execution_id: Mapped[UUID] = mapped_column(
+        ForeignKey("test_executions.execution_id", ondelete="CASCADE"), primary_key=True
+    )
+    first_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    first_p50: Mapped[datetime]
+    first_p90: Mapped[datetime]
+    made_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    p50: Mapped[datetime]
+    p90: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+
+
+class NodeSnapshot(Base):
+    """The nodes of a pool, packed; `version` rises with each change."""
+
+    __tablename__ = "node_snapshots"
+
+    pool: Mapped[str] = mapped_column(String(100), primary_key=True)
+    version: Mapped[int] = mapped_column(BigInteger)
+    nodes: Mapped[int]
+    packed: Mapped[bytes]
+    observed_at: Mapped[datetime] = mapped_column(server_default=CLOCK)

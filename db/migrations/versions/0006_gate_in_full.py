@@ -1,0 +1,109 @@
+"""What the full gate needs: more about a waiting run, more pool settings, fair usage, records that outlive the queue.
+
+`decisions` and `forecasts` keep what was said to a run after its queue row is gone. `node_snapshots` holds the nodes of
+a pool packed, with a version, so that a pass reads one row however many nodes there are.
+"""
+
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import op
+from sqlalchemy.dialects.postgresql import ARRAY, JSONB
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+NOW = sa.text("clock_timestamp()")
+
+
+def _queue() -> tuple[sa.Column[Any], ...]:
+    return (
+        sa.Column("group_id", sa.Uuid()),
+        sa.Column("exclusive", ARRAY(sa.Text()), nullable=False, server_default="{}"),
+        sa.Column("labels", JSONB(), nullable=False, server_default="{}"),
+        sa.Column("limit_seconds", sa.Float(), nullable=False, server_default="3600"),
+        sa.Column("expected_seconds", sa.Float()),
+        sa.Column("restartable", sa.Boolean(), nullable=False, server_default="false"),
+        sa.Column("guarded", sa.Boolean(), nullable=False, server_default="false"),
+        sa.Column("preempted_for", sa.Uuid()),
+        sa.Column("preempted_at", sa.DateTime(timezone=True)),
+    )
+
+
+def _pools() -> tuple[sa.Column[Any], ...]:
+    return (
+        sa.Column("profile", sa.String(50), nullable=False, server_default="default"),
+        sa.Column("candidates", sa.Integer(), nullable=False, server_default="5"),
+        sa.Column("backfill_after_seconds", sa.Float(), nullable=False, server_default="30"),
+        sa.Column("half_life_seconds", sa.Float(), nullable=False, server_default="3600"),
+        sa.Column("preemption", sa.Boolean(), nullable=False, server_default="false"),
+        sa.Column("min_runtime_seconds", sa.Float(), nullable=False, server_default="60"),
+        sa.Column("max_cpu_milli", sa.BigInteger()),
+        sa.Column("max_memory_bytes", sa.BigInteger()),
+        sa.Column("max_ephemeral_bytes", sa.BigInteger()),
+        sa.Column("max_gpu", sa.BigInteger()),
+        sa.Column("usage_at", sa.DateTime(timezone=True)),
+    )
+
+
+def upgrade() -> None:
+    for column in _queue():
+        op.add_column("queue", column)
+    for column in _pools():
+        op.add_column("pools", column)
+    for table in ("users", "teams"):
+        op.add_column(table, sa.Column("weight", sa.Float(), nullable=False, server_default="1"))
+        op.create_check_constraint(f"positive_weight_of_{table}", table, "weight > 0")
+    op.create_index("idx_queue_group", "queue", ["group_id"], postgresql_where=sa.text("group_id IS NOT NULL"))
+    op.create_table(
+        "fair_usage",
+        sa.Column("pool", sa.String(100), primary_key=True),
+        sa.Column("owner_id", sa.Uuid(), primary_key=True),
+        sa.Column("usage", sa.Float(), nullable=False),
+    )
+    op.create_table(
+        "decisions",
+        sa.Column("execution_id", sa.Uuid(), _execution(), primary_key=True),
+        sa.Column("number", sa.Integer(), primary_key=True),
+        sa.Column("at", sa.DateTime(timezone=True), nullable=False, server_default=NOW),
+        sa.Column("epoch", sa.Integer(), nullable=False),
+        sa.Column("record", JSONB(), nullable=False),
+    )
+    op.create_table(
+        "forecasts",
+        sa.Column("execution_id", sa.Uuid(), _execution(), primary_key=True),
+        sa.Column("first_at", sa.DateTime(timezone=True), nullable=False, server_default=NOW),
+        sa.Column("first_p50", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("first_p90", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("made_at", sa.DateTime(timezone=True), nullable=False, server_default=NOW),
+        sa.Column("p50", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("p90", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("started_at", sa.DateTime(timezone=True)),
+    )
+    op.create_table(
+        "node_snapshots",
+        sa.Column("pool", sa.String(100), primary_key=True),
+        sa.Column("version", sa.BigInteger(), nullable=False),
+        sa.Column("nodes", sa.Integer(), nullable=False),
+        sa.Column("packed", sa.LargeBinary(), nullable=False),
+        sa.Column("observed_at", sa.DateTime(timezone=True), nullable=False, server_default=NOW),
+    )
+
+
+def _execution() -> sa.ForeignKey:
+    return sa.ForeignKey("test_executions.execution_id", ondelete="CASCADE")
+
+
+def downgrade() -> None:
+    for table in ("node_snapshots", "forecasts", "decisions", "fair_usage"):
+        op.drop_table(table)
+    op.drop_index("idx_queue_group", "queue")
+    for table in ("users", "teams"):
+        op.drop_constraint(f"positive_weight_of_{table}", table)
+        op.drop_column(table, "weight")
+    for column in _pools():
+        op.drop_column("pools", column.name)
+    for column in _queue():
+        op.drop_column("queue", column.name)
