@@ -16,6 +16,9 @@ RUNS = int(os.environ.get("ASSAY_SOAK_RUNS", "1000"))
 WARM_UP = max(50, RUNS // 5)
 """Caches, pools and arenas are filled by then; growth after it is a leak."""
 AT_ONCE = 40
+SETTLE = 20.0
+"""Seconds until idle connections to Prefect are gone: its server ends them after 5, the client drops them when it asks
+again."""
 
 
 def figures(pid: int) -> dict[str, int]:
@@ -72,10 +75,10 @@ def test_nothing_grows_over_many_runs(stack: Stack) -> None:
     worker = stack.processes["worker-1"].pid
     push(stack, WARM_UP)
     fill_pools(stack)
-    time.sleep(5)  # idle connections and log batches settle
+    time.sleep(SETTLE)
     before, connected = figures(worker), connections(stack)
     push(stack, RUNS - WARM_UP)
-    time.sleep(5)
+    time.sleep(SETTLE)
 
     after = figures(worker)
 
