@@ -7,12 +7,15 @@ and every start a standstill of all others. Our flows wait in our own gate and a
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from prefect._flow_run_suspension import FlowRunSuspensionRequest, register_flow_run_suspension_request
 from prefect.client.schemas.objects import FlowRun, State
 from prefect.flow_engine import AsyncFlowRunEngine
 from prefect.flows import Flow
+from prefect.settings import get_current_settings
 
 
 class Engine(AsyncFlowRunEngine[Any, Any]):
@@ -28,9 +31,20 @@ class Engine(AsyncFlowRunEngine[Any, Any]):
             yield request
 
 
+@lru_cache(maxsize=64)
+def without_storage(flow: Flow[..., Any]) -> Flow[..., Any]:
+    """Return a flow that keeps no results as one that says where, else Prefect asks the server for a place at each run.
+
+    It asks synchronously, and so holds up every other flow of this loop.
+    """
+    if flow.persist_result is not False or flow.result_storage is not None:
+        return flow
+    return flow.with_options(result_storage=Path(get_current_settings().results.local_storage_path))
+
+
 async def run(flow: Flow[..., Any], flow_run: FlowRun, parameters: dict[str, Any]) -> State[Any]:
     """Run a flow run to its end and return its state. Raises: whatever the engine could not turn into a state."""
-    engine = Engine(flow=flow, parameters=parameters, flow_run=flow_run)
+    engine = Engine(flow=without_storage(flow), parameters=parameters, flow_run=flow_run)
     async with engine.start():
         while engine.is_running():
             async with engine.run_context():

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 import anyio.abc
 from prefect.client.schemas.objects import FlowRun
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 2.0
 SYNC_SECONDS = 15.0
+KNOWN_SECONDS = 10.0
+"""For so long a deployment is taken to be what it was: each call to the server costs as much as a small run."""
 
 log = logging.getLogger("assay.worker")
 
@@ -48,7 +51,9 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._flows: dict[str, Flow[..., Any]] = {}
+        self._deployments: dict[UUID, tuple[float, DeploymentResponse]] = {}
         self._loading = asyncio.Lock()
+        self._reading = asyncio.Lock()
         self._services: Services | None = None
 
     async def start(
@@ -134,10 +139,22 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
         if flow_run.deployment_id is None:
             return None
         try:
-            return await self.client.read_deployment(flow_run.deployment_id)
+            async with self._reading:  # of many runs that come at once one asks
+                return await self._known_deployment(flow_run.deployment_id)
         except ObjectNotFound:
             await self._mark_flow_run_as_cancelled(flow_run, {"message": "its deployment no longer exists"})
             return None
+
+    async def _known_deployment(self, deployment_id: UUID) -> DeploymentResponse:
+        """Return a deployment as it was a moment ago. Raises: ObjectNotFound."""
+        now = asyncio.get_running_loop().time()
+        read_at, known = self._deployments.get(deployment_id, (0.0, None))
+        if known is not None and now - read_at < KNOWN_SECONDS:
+            return known
+        self._deployments.pop(deployment_id, None)
+        found = await self.client.read_deployment(deployment_id)
+        self._deployments[deployment_id] = (now, found)
+        return found
 
     async def _flow(self, entrypoint: str) -> Flow[..., Any]:
         """Load a flow once; module entrypoints only, so nothing is downloaded and no folder is changed."""
