@@ -14,7 +14,7 @@ from uuid import UUID
 import anyio.abc
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import DeploymentResponse
-from prefect.context import AsyncClientContext
+from prefect.context import AsyncClientContext, SyncClientContext
 from prefect.exceptions import ObjectNotFound
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.states import Failed
@@ -63,6 +63,11 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
         printer: Callable[..., None] = print,
     ) -> None:
         """Work until told to stop. Unlike the base class's loops, these never give up on a Prefect that is away."""
+        # The engine asks for a synchronous client at each run; made anew it costs 25 ms, most of them for certificates.
+        with SyncClientContext.get_or_create():
+            await self._work(run_once, printer)
+
+    async def _work(self, run_once: bool, printer: Callable[..., None]) -> None:  # noqa: FBT001  as `start` has it
         async with AsyncClientContext.get_or_create(), self:
             await self._open_services()
             printer(f"Worker {self.name!r} started!")
