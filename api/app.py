@@ -10,7 +10,10 @@ from api import (
     content,
     deployments,
     executions,
+    explanation,
+    forecasts,
     house,
+    limits,
     logs,
     openapi,
     outcomes,
@@ -29,7 +32,7 @@ from cluster.logs import LogStore
 from db.engine import Database
 
 PREFIX = "/api/v1"
-ROUTERS = (executions, logs, outcomes, suites, house, secrets, content, deployments)
+ROUTERS = (executions, explanation, logs, outcomes, suites, house, forecasts, limits, secrets, content, deployments)
 
 
 def create_app(settings: Settings) -> FastAPI:

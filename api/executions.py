@@ -11,13 +11,13 @@ from sqlalchemy import Connection
 
 from api import bodies, openapi, schemas, shapes
 from api.auth import Caller
-from api.parameters import ExecutionText, Page
+from api.parameters import ExecutionText, IntoPool, Page
 from api.quota_answers import over_quota
 from api.services import Here, Services
 from db import executions
 from model.check import check
 from model.execution import Door, Status
-from model.ids import DefinitionId, ExecutionId, SuiteRunId
+from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId
 from model.problems import InvalidError, Problem
 from model.request import TestType
 from orchestrator import cancel, listing, retry, submit
@@ -42,11 +42,17 @@ Key = Annotated[
     status_code=202,
     response_model=schemas.TestResponse,
     response_description=ACCEPTED,
-    responses=openapi.refusals(409, 413, 429),
+    responses=openapi.refusals(409, 413, 429, status_404="No such pool"),
     openapi_extra=openapi.body("TestRequest"),
 )
-async def submit_test(
-    request: Request, response: Response, services: Here, caller: Caller, idempotency_key: Key = None
+async def submit_test(  # noqa: PLR0913  the parts of one request
+    request: Request,
+    response: Response,
+    services: Here,
+    caller: Caller,
+    *,
+    pool: IntoPool = DEFAULT_POOL,
+    idempotency_key: Key = None,
 ) -> object:
     """Check the request whole, take the quota, and queue it. It says its place in the queue, and why it waits."""
     raw = await bodies.read(request)
@@ -57,13 +63,20 @@ async def submit_test(
         user_id=caller.user_id,
         door=Door.REST,
         now=services.now(),
-        once=Once(key=idempotency_key, digest=bodies.digest(raw)) if idempotency_key else None,
+        pool=PoolName(pool),
+        once=_once(idempotency_key, raw, pool),
     )
 
     def write(conn: Connection) -> Submitted | OverQuota:
         return submit.submit(conn, order, services.knows_content)
 
     return await _accepted(await services.database.run(write), services, response)
+
+
+def _once(key: str | None, raw: object, pool: str) -> Once | None:
+    """Return what makes a repeated submit the same one: its key, and a digest of all that was asked for."""
+    asked = raw if pool == DEFAULT_POOL else [raw, pool]
+    return Once(key=key, digest=bodies.digest(asked)) if key else None
 
 
 async def _accepted(
@@ -78,8 +91,8 @@ async def _accepted(
         return status, listing.first_standing(conn, outcome.execution_id)
 
     status, standing = await services.database.run(read)
-    services.passes.want(DEFAULT_POOL)
-    answer = shapes.submitted(outcome.execution_id, status, standing)
+    services.passes.want(outcome.pool)
+    answer = shapes.submitted(outcome, status, standing)
     response.headers["Location"] = answer.links.self
     return answer
 
@@ -169,7 +182,7 @@ async def cancel_test(execution_id: ExecutionText, services: Here, caller: Calle
 
     outcome = await services.database.run(change)
     if outcome.changed:
-        services.passes.want(DEFAULT_POOL)
+        services.passes.want(outcome.pool)
     return schemas.CancelResponse(
         execution_id=outcome.execution_id,
         status=outcome.status,

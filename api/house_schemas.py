@@ -14,11 +14,16 @@ class QueueEntry(Out):
     execution_id: UUID
     name: str
     user: str
+    team: str | None
     priority: int
     position: int | None = Field(description="1 is next; null in backoff")
     reason: str = Field(description="Why it waits, in one sentence")
     enqueued_at: datetime
+    waited_seconds: float
     not_before: datetime | None
+    share: float | None = Field(description="What its team has over its weight (FAIR_SHARE); the least goes first")
+    estimated_start_time: datetime | None = Field(description="With even odds before this; null while unknown")
+    estimated_start_time_p90: datetime | None = Field(description="Nine times of ten before this; null while unknown")
 
 
 class QueueList(Paged):
@@ -51,26 +56,46 @@ class NodeList(Out):
     nodes: list[NodeOut]
 
 
-class QuotaUse(Out):
+class Ceilings(Out):
+    """What runs may hold together, as Kubernetes quantities; null: no limit."""
+
+    max_cpu: str | None
+    max_memory: str | None
+    max_ephemeral_storage: str | None
+    max_gpu: int | None
+
+
+class HeldAmounts(Out):
+    """What runs that have a place hold, as Kubernetes quantities."""
+
+    cpu: str
+    memory: str
+    ephemeral_storage: str
+    gpu: int
+
+
+class QuotaUse(Ceilings):
     """Limits and use of one user or team."""
 
     name: str
-    max_concurrent_tests: int
-    max_daily_tests: int
+    max_concurrent_tests: int | None = Field(description="null: no limit")
+    max_daily_tests: int | None = Field(description="null: no limit")
+    weight: float = Field(description="Its fair share beside others (FAIR_SHARE)")
     concurrent: int = Field(description="Runs that hold a place now")
+    held: HeldAmounts
     today: int = Field(description="Runs submitted since midnight UTC")
-    remaining_today: int
+    remaining_today: int | None = Field(description="null: no limit")
 
 
 class Quota(Out):
-    """The caller's quota, and that of the caller's team."""
+    """The quota of a user and of the user's team, or of a team alone."""
 
-    user: QuotaUse
+    user: QuotaUse | None
     team: QuotaUse | None
     resets_at: datetime
 
 
-class PoolOut(Out):
+class PoolOut(Ceilings):
     """Capacity that one gate guards, and its settings."""
 
     name: str
@@ -81,6 +106,19 @@ class PoolOut(Out):
     target_node_utilization: float
     strategy: str
     ageing_limit_seconds: float
+    fixed_nodes: bool
+    profile: str
+    candidates: int
+    backfill_after_seconds: float
+    half_life_seconds: float
+    preemption: bool
+    min_runtime_seconds: float
+
+
+class PoolList(Out):
+    """All pools."""
+
+    pools: list[PoolOut]
 
 
 class TypeStatistics(Out):

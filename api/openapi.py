@@ -8,7 +8,9 @@ from fastapi.openapi.utils import get_openapi
 
 from api.problems import MEDIA_TYPE, ProblemDetails
 from model.check import describe_schema
+from model.schema import friendly
 from model.suite import describe_suite_schema
+from orchestrator import pools, quota
 
 REFUSALS = {
     400: "Invalid request",
@@ -21,7 +23,7 @@ REFUSALS = {
 }
 EVERYWHERE = (400, 401, 503)
 OPEN_PATHS = frozenset({"/health"})
-METHODS = frozenset({"get", "put", "post", "delete"})
+METHODS = frozenset({"get", "put", "patch", "post", "delete"})
 
 
 def refusals(*statuses: int, **described: str) -> dict[int | str, dict[str, Any]]:
@@ -84,6 +86,9 @@ def _component_schemas() -> dict[str, Any]:
         **parts,
         "TestRequest": request,
         "Suite": deepcopy(describe_suite_schema()),
+        "QuotaChange": friendly(quota.FORM.schema, {}),
+        "PoolChange": friendly(pools.FORM.schema, {}),
+        "NewPool": friendly(pools.NEW_FORM.schema, {}),
     }
 
 

@@ -24,6 +24,7 @@ SuiteRunText = Annotated[
     WithJsonSchema({"type": "string", "format": "uuid"}),
 ]
 PoolQuery = Annotated[str, Query(max_length=100, description="The pool")]
+IntoPool = Annotated[str, Query(alias="pool", max_length=100, description="The pool whose nodes shall run it")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

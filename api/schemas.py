@@ -37,8 +37,9 @@ class TestResponse(Out):
     execution_id: UUID
     status: Status
     queue_position: int | None = Field(description="1 is next; null once it holds a place, and behind the first 200")
-    estimated_start_time: datetime | None = Field(None, description="null while unknown")
+    estimated_start_time: datetime | None = Field(None, description="With even odds before this; null while unknown")
     wait_reason: str = Field("", description="Why it waits, in one sentence")
+    warnings: list[str] = Field([], description="What will keep it waiting until somebody changes something")
     links: SubmitLinks
 
 
@@ -86,6 +87,7 @@ class ExecutionLinks(Out):
     artifacts: str
     cancel: str
     retry: str
+    explanation: str
 
 
 class TestExecution(Out):
@@ -114,7 +116,8 @@ class TestExecution(Out):
     cancel_requested: bool = False
     queue_position: int | None = None
     wait_reason: str = ""
-    estimated_start_time: datetime | None = None
+    estimated_start_time: datetime | None = Field(None, description="With even odds before this; null while unknown")
+    estimated_start_time_p90: datetime | None = Field(None, description="Nine times of ten before this")
     suite_run_id: UUID | None = None
     retried_from: UUID | None = None
     labels: dict[str, str] = {}
@@ -238,6 +241,7 @@ class SuiteRunOut(Out):
     cancel_requested: bool = False
     exit_code: int | None = None
     executions: list[TestExecution] = []
+    warnings: list[str] = Field([], description="To a submit: what will keep tests waiting until something is changed")
     links: SuiteLinks
 
 

@@ -1,15 +1,19 @@
 """From the values of the use cases to the shapes of the contract."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
 from api import house_schemas, schemas
+from db.people import Quota, Usage
+from db.pools import Pool
 from model import execution as life
 from model.ids import short
+from model.quantity import bytes_text, cpu_text
 from model.request import TestType
 from model.result import Result, Summary
 from orchestrator.listing import Held, Shown, Standing
+from orchestrator.submit import Submitted
 from orchestrator.suites import ShownSuite
 from scheduler.node import Node
 
@@ -18,15 +22,16 @@ SUITES = "/api/v1/suites/runs"
 MIB = 2**20
 
 
-def submitted(execution_id: UUID, status: life.Status, standing: Standing | None) -> schemas.TestResponse:
+def submitted(outcome: Submitted, status: life.Status, standing: Standing | None) -> schemas.TestResponse:
     """Return the answer to a submit."""
-    own = f"{TESTS}/{execution_id}"
+    own = f"{TESTS}/{outcome.execution_id}"
     return schemas.TestResponse(
-        execution_id=execution_id,
+        execution_id=outcome.execution_id,
         status=status,
         queue_position=standing.position if standing else None,
-        estimated_start_time=None,
+        estimated_start_time=standing.estimate.p50 if standing and standing.estimate else None,
         wait_reason=standing.reason if standing else "",
+        warnings=list(outcome.warnings),
         links=schemas.SubmitLinks(self=own, logs=f"{own}/logs", cancel=f"{own}/cancel"),
     )
 
@@ -35,6 +40,7 @@ def execution(shown: Shown) -> schemas.TestExecution:
     """Return a run as the contract shows it."""
     row = shown.execution
     ended = row.status.terminal
+    estimate = shown.standing.estimate if shown.standing else None
     return schemas.TestExecution(
         execution_id=row.execution_id,
         short_id=short(row.execution_id),
@@ -57,6 +63,8 @@ def execution(shown: Shown) -> schemas.TestExecution:
         cancel_requested=row.cancel_requested,
         queue_position=shown.standing.position if shown.standing else None,
         wait_reason=shown.standing.reason if shown.standing else "",
+        estimated_start_time=estimate.p50 if estimate else None,
+        estimated_start_time_p90=estimate.p90 if estimate else None,
         suite_run_id=row.suite_run_id,
         retried_from=row.retried_from,
         labels=dict(row.labels),
@@ -70,7 +78,7 @@ def execution(shown: Shown) -> schemas.TestExecution:
 
 def _links(execution_id: UUID) -> schemas.ExecutionLinks:
     own = f"{TESTS}/{execution_id}"
-    names = ("logs", "metrics", "results", "artifacts", "cancel", "retry")
+    names = ("logs", "metrics", "results", "artifacts", "cancel", "retry", "explanation")
     return schemas.ExecutionLinks(self=own, **{name: f"{own}/{name}" for name in names})
 
 
@@ -137,7 +145,7 @@ def _attempt(attempt: life.Attempt) -> schemas.AttemptOut:
     )
 
 
-def suite_run(shown: ShownSuite) -> schemas.SuiteRunOut:
+def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteRunOut:
     """Return a suite run as the API shows it."""
     run = shown.run
     own = f"{SUITES}/{run.suite_run_id}"
@@ -152,6 +160,7 @@ def suite_run(shown: ShownSuite) -> schemas.SuiteRunOut:
         cancel_requested=run.cancel_requested_at is not None,
         exit_code=shown.exit_code,
         executions=[execution(test) for test in shown.tests],
+        warnings=list(warnings),
         links=schemas.SuiteLinks(self=own, cancel=f"{own}/cancel"),
     )
 
@@ -171,3 +180,40 @@ def node(found: Node, held: Held) -> house_schemas.NodeOut:
         runs=held.runs,
         labels=dict(found.labels),
     )
+
+
+def pool(found: Pool) -> house_schemas.PoolOut:
+    """Return the settings of a pool as the API shows them."""
+    own = {name: getattr(found, name) for name in house_schemas.PoolOut.model_fields if hasattr(found, name)}
+    return house_schemas.PoolOut(**own | _ceilings(found))
+
+
+def quota_use(usage: Usage) -> house_schemas.QuotaUse:
+    """Return limits and use of a user or team as the API shows them."""
+    quota, held = usage.quota, usage.held
+    return house_schemas.QuotaUse(
+        name=usage.name,
+        max_concurrent_tests=quota.max_concurrent_tests,
+        max_daily_tests=quota.max_daily_tests,
+        weight=quota.weight,
+        concurrent=usage.concurrent,
+        held=house_schemas.HeldAmounts(
+            cpu=cpu_text(held.cpu_milli),
+            memory=bytes_text(held.memory_bytes),
+            ephemeral_storage=bytes_text(held.ephemeral_bytes),
+            gpu=held.gpu,
+        ),
+        today=usage.today,
+        remaining_today=usage.remaining_today,
+        **_ceilings(quota),
+    )
+
+
+def _ceilings(limits: Pool | Quota) -> dict[str, Any]:
+    cpu, memory, ephemeral = limits.max_cpu_milli, limits.max_memory_bytes, limits.max_ephemeral_bytes
+    return {
+        "max_cpu": None if cpu is None else cpu_text(cpu),
+        "max_memory": None if memory is None else bytes_text(memory),
+        "max_ephemeral_storage": None if ephemeral is None else bytes_text(ephemeral),
+        "max_gpu": limits.max_gpu,
+    }

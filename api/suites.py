@@ -7,12 +7,12 @@ from sqlalchemy import Connection
 
 from api import bodies, openapi, schemas, shapes
 from api.auth import Caller
-from api.parameters import Page, SuiteRunText
+from api.parameters import IntoPool, Page, SuiteRunText
 from api.quota_answers import over_quota
 from api.services import Here
 from db import suites as rows
 from model.execution import Door
-from model.ids import SuiteRunId
+from model.ids import PoolName, SuiteRunId
 from model.suite import check_suite
 from orchestrator import suites
 from orchestrator.submit import DEFAULT_POOL, OverQuota
@@ -27,10 +27,12 @@ NOT_FOUND = "Suite run not found"
     status_code=202,
     response_model=schemas.SuiteRunOut,
     response_description="All its tests were accepted",
-    responses=openapi.refusals(413, 429),
+    responses=openapi.refusals(413, 429, status_404="No such pool"),
     openapi_extra=openapi.body("Suite"),
 )
-async def submit_suite(request: Request, response: Response, services: Here, caller: Caller) -> object:
+async def submit_suite(
+    request: Request, response: Response, services: Here, caller: Caller, pool: IntoPool = DEFAULT_POOL
+) -> object:
     """Check the suite whole and queue all its tests in one transaction; its schedules are left to `assay deploy`."""
     raw = await bodies.read(request)
     suite = await asyncio.to_thread(check_suite, raw)
@@ -40,17 +42,21 @@ async def submit_suite(request: Request, response: Response, services: Here, cal
         user_id=caller.user_id,
         door=Door.REST,
         now=services.now(),
+        pool=PoolName(pool),
     )
 
-    def write(conn: Connection) -> suites.ShownSuite | OverQuota:
+    def write(conn: Connection) -> tuple[suites.ShownSuite, tuple[str, ...]] | OverQuota:
         outcome = suites.submit_suite(conn, order, services.knows_content)
-        return outcome if isinstance(outcome, OverQuota) else suites.show_suite(conn, outcome.suite_run_id)
+        if isinstance(outcome, OverQuota):
+            return outcome
+        warnings = outcome.warnings if isinstance(outcome, suites.SuiteSubmitted) else ()
+        return suites.show_suite(conn, outcome.suite_run_id), warnings
 
-    shown = await services.database.run(write)
-    if isinstance(shown, OverQuota):
-        return over_quota(shown, services.now())
-    services.passes.want(DEFAULT_POOL)
-    answer = shapes.suite_run(shown)
+    written = await services.database.run(write)
+    if isinstance(written, OverQuota):
+        return over_quota(written, services.now())
+    services.passes.want(order.pool)
+    answer = shapes.suite_run(*written)
     response.headers["Location"] = answer.links.self
     return answer
 
@@ -96,5 +102,6 @@ async def cancel_suite_run(suite_run_id: SuiteRunText, services: Here, caller: C
         return suites.show_suite(conn, found)
 
     shown = await services.database.run(change)
-    services.passes.want(DEFAULT_POOL)
+    for pool in {test.execution.pool for test in shown.tests}:
+        services.passes.want(pool)
     return shapes.suite_run(shown)

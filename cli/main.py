@@ -5,7 +5,7 @@ from importlib import import_module
 
 import typer
 
-from cli import admin, runs
+from cli import admin, explaining, limits, runs, simulate
 from cli.failure import CommandError, RefusedError
 from cli.output import say
 from model.execution import EXIT_REFUSED
@@ -20,7 +20,10 @@ app = typer.Typer(
     "5 no tests, 6 over quota, 124 timed out.",
 )
 runs.mount(app)
+explaining.mount(app)
 admin.mount(app)
+limits.mount(app)
+simulate.mount(app)
 
 STACK_COMMANDS = frozenset({"up", "down", "status", "env"})
 """Of `cli.stack.commands`: they start processes, so that only they pay for what that needs."""

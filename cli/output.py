@@ -3,7 +3,7 @@
 import json
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 Row: TypeAlias = Sequence[object]
@@ -94,6 +94,22 @@ def seconds(value: float | None) -> str | None:
         return None
     minutes, rest = divmod(value, 60)
     return f"{rest:.1f}s" if minutes == 0 else f"{minutes:.0f}m{rest:02.0f}s"
+
+
+def away(text: str) -> str:
+    """Return how far from now a time of the API is: '0 s', '40 s', '2 min', '1 h 20 min'."""
+    now = datetime.now(UTC)  # noqa: TID251  a command is its own wiring
+    return span(max(0.0, (datetime.fromisoformat(text) - now).total_seconds()))
+
+
+def span(value: float) -> str:
+    """Return seconds as roughly as people say them."""
+    if value < 60:  # noqa: PLR2004  a minute
+        return f"{value:.0f} s"
+    hours, minutes = divmod(round(value / 60), 60)
+    if not hours:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
 
 
 def size(value: int | None) -> str | None:

@@ -9,7 +9,7 @@ import typer
 from cli import output
 from cli.failure import UsageError
 from cli.place import connect
-from cli.watch import counts, describe, detachable, watch_execution, watch_suite
+from cli.watch import counts, describe, detachable, starts, watch_execution, watch_suite
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 Run = Annotated[str, typer.Argument(help="An execution id, or any unique beginning or end of it.", show_default=False)]
@@ -30,7 +30,7 @@ def mount(app: typer.Typer) -> None:
         app.command(name, epilog=f"Example: {example}")(command)
 
 
-def run(
+def run(  # noqa: PLR0913  an option each
     file: Annotated[Path, typer.Argument(help="A test or a suite in YAML or JSON.", show_default=False)],
     *,
     watch: Annotated[bool, typer.Option(help="Wait for the verdict and end with its exit code.")] = True,
@@ -40,6 +40,7 @@ def run(
     priority: Annotated[
         int | None, typer.Option(min=0, max=9, help="Of all tests in the file; 0 is the highest.")
     ] = None,
+    pool: Annotated[str, typer.Option(help="The pool whose nodes shall run it.")] = "default",
     json: Json = False,
 ) -> None:
     """Run a test or a suite, and end with its verdict."""
@@ -52,16 +53,18 @@ def run(
     with connect() as client:
         ready = send_content(client, loaded, file.parent)
         if isinstance(ready, Suite):
-            _run_suite(client, suite_to_raw(ready), watch=watch, json=json)
+            answer = client.post(f"/suites/runs?pool={quote(pool, safe='')}", suite_to_raw(ready))
+            _run_suite(client, answer, watch=watch, json=json)
         else:
-            _run_test(client, to_raw(ready), watch=watch, json=json)
+            answer = client.post(f"/tests?pool={quote(pool, safe='')}", to_raw(ready))
+            _run_test(client, answer, watch=watch, json=json)
 
 
-def _run_test(client: Any, document: Any, *, watch: bool, json: bool) -> None:
+def _run_test(client: Any, answer: Any, *, watch: bool, json: bool) -> None:
 
-    answer = client.post("/tests", document)
     execution_id = answer["executionId"]
     output.say(f"submitted {execution_id}")
+    _warn(answer)
     if not watch:
         output.as_json(answer) if json else output.data(execution_id)
         return
@@ -71,11 +74,11 @@ def _run_test(client: Any, document: Any, *, watch: bool, json: bool) -> None:
     raise typer.Exit(ended["exitCode"])
 
 
-def _run_suite(client: Any, document: Any, *, watch: bool, json: bool) -> None:
+def _run_suite(client: Any, answer: Any, *, watch: bool, json: bool) -> None:
 
-    answer = client.post("/suites/runs", document)
     suite_run_id = answer["suiteRunId"]
     output.say(f"submitted suite {suite_run_id}: {len(answer['executions'])} tests")
+    _warn(answer)
     if not watch:
         output.as_json(answer) if json else output.data(suite_run_id)
         return
@@ -83,6 +86,11 @@ def _run_suite(client: Any, document: Any, *, watch: bool, json: bool) -> None:
         ended = watch_suite(client, suite_run_id)
     output.as_json(ended) if json else _verdicts(ended["executions"])
     raise typer.Exit(ended["exitCode"])
+
+
+def _warn(answer: Any) -> None:
+    for warning in answer["warnings"]:
+        output.say(f"warning: {warning}")
 
 
 def _verdicts(executions: list[Any]) -> None:
@@ -148,6 +156,8 @@ def show(run: Run, *, json: Json = False) -> None:
             ("detail", answer["detail"]),
             ("position", answer["queuePosition"]),
             ("waits", answer["waitReason"]),
+            ("starts about", output.moment(answer["estimatedStartTime"])),
+            ("expected", starts(answer) if answer["status"] == "queued" else None),
             ("priority", answer["priority"]),
             ("tests", counts(answer["progress"])),
             ("node", resources["nodeName"]),
@@ -311,6 +321,7 @@ def retry(
         answer = client.post(f"/tests/{run}/retry")
         execution_id = answer["executionId"]
         output.say(f"submitted {execution_id}")
+        _warn(answer)
         if not watch:
             output.as_json(answer) if json else output.data(execution_id)
             return

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from cli.failure import DetachedError, UnreachableError
-from cli.output import STATUS_STYLE, say, seconds
+from cli.output import STATUS_STYLE, away, say, seconds
 
 if TYPE_CHECKING:
     from cli.client import Client  # httpx takes a while to load, and not every command needs it
@@ -73,12 +73,23 @@ def describe(run: Any) -> str:
     """Return in a few words where a run stands."""
     if run["status"] == "queued":
         place = f" at {run['queuePosition']}" if run["queuePosition"] else ""
-        return f"{run['phase']}{place}{': ' + run['waitReason'] if run['waitReason'] else ''}"
+        told = starts(run)
+        soon = f", {told}" if told else ""
+        return f"{run['phase']}{place}{soon}{': ' + run['waitReason'] if run['waitReason'] else ''}"
     if run["status"] == "running":
         return f"{run['phase']}, {counts(run['progress'])}"
     cause = f" ({run['failureReason']})" if run["failureReason"] else ""
     took = f" in {seconds(run['durationSeconds'])}" if run["durationSeconds"] is not None else ""
     return f"{counts(run['progress'])}{cause}{took}"
+
+
+def starts(run: Any) -> str:
+    """Return when a run that waits will start, as it was told; nothing while that is unknown."""
+    p50, p90 = run.get("estimatedStartTime"), run.get("estimatedStartTimeP90")
+    if p50 is None:
+        return ""
+    likely = f" (90%: {away(p90)})" if p90 else ""
+    return f"starts in about {away(p50)}{likely}"
 
 
 def counts(progress: Any) -> str:

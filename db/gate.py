@@ -4,27 +4,30 @@
 
 A run keeps its `seq`, its place in the order of arrival, however often it goes back to wait. Which run starts is
 decided by `scheduler.plan`; here are the rows. `run_pass` belongs into a transaction of its own, after the change that
-it shall see was committed.
+it shall see was committed. Where a run stands is told by `gate_standing`, what was said to it by `decisions`.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from db import gate_locks, gate_read, gate_write
+from db import gate_locks, gate_read, gate_records, gate_usage, gate_write
 from db.gate_read import Facts
-from db.gate_rows import constraints_of, constraints_text, shape_digest
+from db.gate_records import Returned, Withdrawn
+from db.gate_rows import Kind, constraints_text, labels_of, labels_text, shape_digest, shape_of
 from db.gate_write import Admitted
 from model.config import Affinity, Toleration
-from model.ids import ExecutionId, NodeName, PoolName, TeamId, UserId, WorkerId
+from model.execution import Cause
+from model.ids import ExecutionId, GroupId, NodeName, PoolName, TeamId, UserId, WorkerId
 from model.resources import Resources
-from scheduler.limits import owners_of
-from scheduler.plan import Admit, Wait, backoff, plan
-from scheduler.reasons import NO_WORKER
-from scheduler.run import Constraints, Shape
+from scheduler.decisions import Admit, Decision, Preempt
+from scheduler.outcome import Outcome, backoff
+from scheduler.plan import decide, spell_out
+from scheduler.run import HOUR, Apart, Constraints, Queued, Shape, Spread
 
 ROUNDS = 20
 """A pass that starts very many goes on in rounds; what is left after these is for the next pass."""
@@ -44,62 +47,60 @@ class Waiting:
     node_selector: Mapping[str, str] = field(default_factory=dict)
     tolerations: tuple[Toleration, ...] = ()
     affinity: Affinity = field(default_factory=Affinity)
+    apart: tuple[Apart, ...] = ()
+    spread: tuple[Spread, ...] = ()
+    labels: Mapping[str, str] = field(default_factory=dict)
+    exclusive: tuple[str, ...] = ()
+    group: GroupId | None = None
+    limit: timedelta = HOUR
+    expected: timedelta | None = None
+    restartable: bool = False
 
     @property
-    def shape(self) -> Shape:
-        """What placement looks at."""
-        selector = tuple(sorted(self.node_selector.items()))
-        constraints = Constraints(node_selector=selector, tolerations=self.tolerations, affinity=self.affinity)
-        return Shape(self.resources, constraints)
+    def kind(self) -> Kind:
+        """All by which it is decided, but for priority and arrival."""
+        constraints = Constraints(
+            node_selector=tuple(sorted(self.node_selector.items())),
+            tolerations=self.tolerations,
+            affinity=self.affinity,
+            apart=self.apart,
+            spread=self.spread,
+        )
+        return Kind(
+            user_id=self.user_id,
+            team_id=self.team_id,
+            shape=Shape(self.resources, constraints),
+            labels=tuple(sorted(self.labels.items())),
+            exclusive=tuple(sorted(set(self.exclusive))),
+            group=self.group,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassOutcome:
-    """What a pass did."""
+    """What a pass did. `preempted` were asked to stop for others."""
 
     admitted: tuple[Admitted, ...]
     given_back: int = 0
+    preempted: tuple[ExecutionId, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Position:
-    """Where a waiting run stands. A run in backoff has no position; `total` is None where nobody counted it."""
+class Requeue:
+    """How a run goes back to wait: not before a time, for what cause (none if it never began), off which node."""
 
-    position: int | None
-    total: int | None
-    reason: str
-
-    @property
-    def ahead(self) -> int:
-        """How many start before it, as things stand."""
-        return 0 if self.position is None else self.position - 1
-
-    def __str__(self) -> str:
-        of = "" if self.total is None else f" of {self.total}"
-        place = "" if self.position is None else f"position {self.position}{of}"
-        return "; ".join(filter(None, (place, self.reason)))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Entry:
-    """A waiting run, for people."""
-
-    execution_id: ExecutionId
-    name: str
-    username: str
-    priority: int
-    enqueued_at: datetime
-    position: int | None
-    reason: str
     not_before: datetime | None = None
+    cause: Cause | None = None
+    avoid_node: NodeName | None = None
 
 
 _ENQUEUE = text("""
 INSERT INTO queue (execution_id, pool, priority, enqueued_at, user_id, team_id, cpu_milli, memory_bytes,
-    ephemeral_bytes, gpu, constraints, shape)
+    ephemeral_bytes, gpu, constraints, shape, labels, exclusive, group_id, limit_seconds, expected_seconds, restartable)
 VALUES (:execution_id, :pool, :priority,
     greatest(least(:enqueued_at, clock_timestamp()), clock_timestamp() - interval '1 minute'),
-    :user_id, :team_id, :cpu_milli, :memory_bytes, :ephemeral_bytes, :gpu, CAST(:constraints AS jsonb), :shape)
+    :user_id, :team_id, :cpu_milli, :memory_bytes, :ephemeral_bytes, :gpu, CAST(:constraints AS jsonb), :shape,
+    CAST(:labels AS jsonb), CAST(:exclusive AS text[]), :group_id, :limit_seconds, :expected_seconds, :restartable)
 ON CONFLICT (execution_id) DO NOTHING
 """)
 """Ageing goes by the database's clock: that of the submitter is believed a minute back, and never ahead."""
@@ -111,25 +112,40 @@ WITH mine AS (
 """
 """The execution's row is locked before the queue's, by everybody."""
 
-_RELEASE = text(f"""{_MINE}
-DELETE FROM queue q USING mine WHERE q.execution_id = mine.execution_id AND q.epoch = :epoch
+_RELEASE = text("""
+WITH given AS (
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:epochs AS int[])) AS g (execution_id, epoch)
+), mine AS (
+    SELECT e.execution_id, given.epoch FROM test_executions e JOIN given USING (execution_id)
+    ORDER BY e.execution_id FOR NO KEY UPDATE OF e
+)
+DELETE FROM queue q USING mine WHERE q.execution_id = mine.execution_id AND q.epoch = mine.epoch
+RETURNING q.execution_id
+""")
+_WITHDRAW = text(f"""{_MINE}, gone AS (
+    DELETE FROM queue q USING mine, test_executions e
+    WHERE q.execution_id = mine.execution_id AND e.execution_id = mine.execution_id AND e.status <> 'running'
+    RETURNING q.execution_id, q.said, q.epoch
+)
+INSERT INTO decisions (execution_id, number, at, epoch, record)
+SELECT execution_id, said + 1, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM gone
 """)  # noqa: S608  only our own text
-_WITHDRAW = text(f"""{_MINE}
-DELETE FROM queue q USING mine, test_executions e
-WHERE q.execution_id = mine.execution_id AND e.execution_id = mine.execution_id AND e.status <> 'running'
-""")  # noqa: S608
 _LOCK = text("SELECT 1 FROM test_executions WHERE execution_id = :execution_id FOR NO KEY UPDATE")
 _HELD = text("""
-SELECT priority, user_id, team_id, cpu_milli, memory_bytes, ephemeral_bytes, gpu,
-    CAST(constraints AS text) AS constraints
+SELECT user_id, team_id, cpu_milli, memory_bytes, ephemeral_bytes, gpu, exclusive,
+    CAST(constraints AS text) AS constraints, CAST(labels AS text) AS labels
 FROM queue WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted' FOR UPDATE
 """)
 _REQUEUE = text("""
-WITH let_go AS (DELETE FROM leases WHERE execution_id = :execution_id)
-UPDATE queue SET state = 'waiting', node = NULL, admitted_at = NULL, nominated = NULL, position = NULL,
-    decision = NULL, not_before = :not_before, reason = :reason, constraints = CAST(:constraints AS jsonb),
-    shape = :shape
-WHERE execution_id = :execution_id
+WITH let_go AS (DELETE FROM leases WHERE execution_id = :execution_id), back AS (
+    UPDATE queue SET state = 'waiting', node = NULL, admitted_at = NULL, nominated = NULL, position = NULL,
+        told = NULL, said = said + 1, not_before = :not_before, reason = :reason, group_id = NULL, guarded = false,
+        preempted_for = NULL, preempted_at = NULL, constraints = CAST(:constraints AS jsonb), shape = :shape
+    WHERE execution_id = :execution_id
+    RETURNING execution_id, said, epoch
+)
+INSERT INTO decisions (execution_id, number, at, epoch, record)
+SELECT execution_id, said, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM back
 """)
 _BACK = text("""
 UPDATE test_executions SET phase = 'waiting'
@@ -139,81 +155,18 @@ WHERE execution_id = :execution_id AND status = 'queued' AND phase = 'admitted'
 
 _HOSTED = text("SELECT EXISTS (SELECT FROM queue WHERE execution_id = :execution_id AND host = :worker)")
 _HOST = text("UPDATE queue SET host = :worker WHERE execution_id = :execution_id")
-
-_TOLD = """coalesce(nullif(q.reason, ''), (
-    SELECT first.reason FROM queue first
-    WHERE first.pool = q.pool AND first.state = 'waiting' AND first.priority = q.priority AND first.shape = q.shape
-    ORDER BY first.seq LIMIT 1
-))"""
-"""Runs of one shape wait for one reason: where a pass did not reach, that of the first one holds."""
-
-_REASON = text(f"""
-SELECT {_TOLD} FROM queue q WHERE q.execution_id = :execution_id AND q.state = 'waiting'
-""")  # noqa: S608
-_ME = f"""
-WITH me AS (
-    SELECT q.pool, q.seq, q.priority, q.enqueued_at, q.not_before, {_TOLD} AS reason,
-        p.ageing_limit_seconds, p.strategy = 'FIFO' AS fifo, clock_timestamp() AS now,
-        clock_timestamp() - make_interval(secs => p.ageing_limit_seconds) AS since,
-        EXISTS (SELECT FROM workers w
-            WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp()) AS alive
-    FROM queue q JOIN pools p ON p.name = q.pool WHERE q.execution_id = :execution_id AND q.state = 'waiting'
-)
-SELECT me.reason, me.alive, me.not_before IS NOT NULL AND me.not_before > me.now AS resting,
-"""  # noqa: S608
-_POSITION = text(f"""{_ME}
-    count(q.execution_id) AS total,
-    count(*) FILTER (WHERE CASE
-        WHEN me.fifo THEN q.seq < me.seq
-        WHEN me.enqueued_at <= me.since THEN q.enqueued_at <= me.since AND q.seq < me.seq
-        ELSE q.enqueued_at <= me.since OR (q.priority, q.seq) < (me.priority, me.seq)
-    END) AS ahead
-FROM me LEFT JOIN queue q ON q.pool = me.pool AND q.state = 'waiting'
-    AND (q.not_before IS NULL OR q.not_before <= me.now)
-GROUP BY me.reason, me.alive, me.not_before, me.now
+_GUARD = text("""
+UPDATE queue SET guarded = :on
+WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted' AND (NOT :on OR preempted_for IS NULL)
 """)
-_READY = "q.pool = me.pool AND q.state = 'waiting' AND (q.not_before IS NULL OR q.not_before <= me.now)"
-_NEAR = text(f"""{_ME}
-    NULL AS total,
-    CASE
-        WHEN me.fifo OR me.enqueued_at <= me.since THEN (SELECT count(*) FROM (
-            SELECT FROM queue q WHERE {_READY} AND q.seq < me.seq AND (me.fifo OR q.enqueued_at <= me.since)
-            LIMIT :most) AS before)
-        WHEN aged.number = :most THEN :most
-        ELSE aged.number + (SELECT count(*) FROM (
-            SELECT FROM queue q
-            WHERE {_READY} AND q.enqueued_at > me.since AND (q.priority, q.seq) < (me.priority, me.seq)
-            LIMIT :most) AS before)
-    END AS ahead
-FROM me CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE oldest.enqueued_at <= me.since) AS number
-    FROM (SELECT q.enqueued_at FROM queue q WHERE {_READY} ORDER BY q.seq LIMIT :most) AS oldest
-) AS aged
-""")  # noqa: S608
-"""As `_POSITION`, but it stops counting at `most`. Who is aged is among the oldest arrivals."""
-_LIST = text(f"""
-WITH ordered AS (
-    SELECT q.execution_id, q.pool, q.priority, q.shape, q.seq, q.enqueued_at, q.not_before, q.reason,
-        q.not_before IS NOT NULL AND q.not_before > clock_timestamp() AS resting,
-        CASE WHEN p.strategy = 'FIFO'
-            OR q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds)
-            THEN -1 ELSE q.priority END AS class
-    FROM queue q JOIN pools p ON p.name = q.pool WHERE q.pool = :pool AND q.state = 'waiting'
-    ORDER BY resting, class, seq LIMIT :limit OFFSET :offset
-)
-SELECT q.execution_id, q.priority, q.enqueued_at, q.not_before, q.resting, {_TOLD} AS reason, d.name, u.username
-FROM ordered q
-JOIN test_executions e ON e.execution_id = q.execution_id
-JOIN test_definitions d ON d.id = e.definition_id
-JOIN users u ON u.user_id = e.submitted_by
-ORDER BY q.resting, q.class, q.seq
-""")  # noqa: S608
-_COUNT = text("SELECT count(*) FROM queue WHERE pool = :pool AND state = 'waiting'")
+_PREEMPTED = text("""
+SELECT preempted_for FROM queue WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted'
+""")
 
 
 def enqueue(conn: Connection, run: Waiting) -> bool:
     """Let a run wait. False when it does, or has a place, already. Nobody is told: the next pass sees it."""
-    shape, r = run.shape, run.resources
+    kind, r = run.kind, run.resources
     values = {
         "execution_id": run.execution_id,
         "pool": run.pool,
@@ -225,8 +178,14 @@ def enqueue(conn: Connection, run: Waiting) -> bool:
         "memory_bytes": r.memory_bytes,
         "ephemeral_bytes": r.ephemeral_bytes,
         "gpu": r.gpu,
-        "constraints": constraints_text(shape.constraints),
-        "shape": shape_digest((run.user_id, run.team_id), shape),
+        "constraints": constraints_text(kind.shape.constraints),
+        "shape": shape_digest(kind),
+        "labels": labels_text(run.labels),
+        "exclusive": list(kind.exclusive),
+        "group_id": run.group,
+        "limit_seconds": run.limit.total_seconds(),
+        "expected_seconds": None if run.expected is None else run.expected.total_seconds(),
+        "restartable": run.restartable,
     }
     return conn.execute(_ENQUEUE, values).rowcount == 1
 
@@ -238,51 +197,87 @@ def run_pass(conn: Connection, pool: PoolName, *, blocking: bool = False) -> Pas
     else whichever is under way. Raises: NotFoundError if there is no such pool.
     """
     if blocking:
-        locked = gate_locks.wait_pass(conn, pool, lambda: gate_read.owners_waiting(conn, pool))
+        locked = gate_locks.wait_pass(conn, pool, lambda: gate_read.claims_waiting(conn, pool))
     else:
         locked = gate_locks.try_pass(conn, pool)
     if not locked:
         return None
+    known = gate_read.facts(conn, pool)
+    given_back = gate_write.give_back(conn, known.lost) if known.lost else 0
     admitted: list[Admitted] = []
-    given_back = 0
-    for _ in range(ROUNDS):
-        known = gate_read.facts(conn, pool)
-        if known.lost:
-            given_back += gate_write.give_back(conn, known.lost)
-            known = gate_read.facts(conn, pool)
-        started, more = _decide(conn, known)
-        admitted += started
-        if not more or len(started) >= known.room:
+    for number in range(ROUNDS):
+        if number or known.lost:
+            known = replace(gate_read.facts(conn, pool), now=known.now)  # all rounds are one moment
+        done = _round(conn, known)
+        admitted += done.admitted
+        if not done.more:
             break
-    gate_write.tell(conn, admitted)
-    return PassOutcome(admitted=tuple(admitted), given_back=given_back)
+    return PassOutcome(admitted=tuple(admitted), given_back=given_back, preempted=done.preempted)
 
 
-def _decide(conn: Connection, known: Facts) -> tuple[list[Admitted], bool]:
-    """Read, plan and write once; return who started, and whether there may be more."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Round:
+    """What one round of a pass did. `more`: there may be others to start that it has not read."""
+
+    admitted: list[Admitted]
+    preempted: tuple[ExecutionId, ...] = ()
+    more: bool = False
+
+
+def _round(conn: Connection, known: Facts) -> _Round:
+    """Read, plan and write once. Only the last round says why the others wait, and stops anybody for them."""
     found = gate_read.waiting(conn, known)
     if known.several:
-        ours = gate_locks.try_owners(conn, found.owners())
-        found.keep(lambda run: ours.issuperset(owners_of(run)))
-    decisions = plan(gate_read.state(conn, known, found), known.now)
-    started = gate_write.admit(conn, [d for d in decisions if isinstance(d, Admit)], known.now)
-    gate_write.explain(conn, [d for d in decisions if isinstance(d, Wait)], known, found)
-    return started, found.more({run.execution_id for run in started})
+        ours = gate_locks.try_claims(conn, found.claims())
+        found.keep(lambda run: ours.issuperset(gate_read.claims_of(run)))
+    state = gate_read.state(conn, known, found)
+    outcome = decide(state, known.now)
+    tell = partial(_tell, known, found, outcome)
+    decisions = spell_out(state, outcome, known.now, tell)
+    chosen, more = _in_order(decisions, found)
+    admitted = gate_write.admit(conn, chosen, known, found)
+    started = {run.execution_id for run in admitted}
+    dropped = [d.run for d in decisions if isinstance(d, Admit) and d.run.execution_id not in started]
+    gate_usage.write(conn, known, gate_usage.of(outcome, dropped, known.limits), started=bool(admitted))
+    if more and len(admitted) < known.room:
+        return _Round(admitted=admitted, more=True)
+    gate_write.explain(conn, decisions, known, found)
+    asked = gate_write.preempt(conn, [d for d in decisions if isinstance(d, Preempt)], known.now)
+    return _Round(admitted=admitted, preempted=tuple(asked))
+
+
+def _tell(known: Facts, found: gate_read.Waiting, outcome: Outcome, run: Queued, position: int) -> bool:
+    """Return whether a run that waits is told why in this pass: once a second all that were read."""
+    return known.annotate or gate_write.urgent(run, position, outcome, found)
+
+
+def _in_order(decisions: Sequence[Decision], found: gate_read.Waiting) -> tuple[list[Admit], bool]:
+    """Return who may start now, and whether there may be more to start.
+
+    Where all rows that were read of some shape start, and there may be more of it, those come before whoever is next
+    in order: the others wait for the next round. No group is torn by that.
+    """
+    admits = [d for d in decisions if isinstance(d, Admit)]
+    end = next((i for i, d in enumerate(admits, start=1) if d.run.execution_id in found.last), None)
+    if end is None:
+        return admits, False
+    later = {d.run.group for d in admits[end:] if d.run.group is not None}
+    return [d for d in admits[:end] if d.run.group not in later], True
 
 
 def release(conn: Connection, execution_id: ExecutionId, epoch: int) -> bool:
     """Free the place of a run that has ended. False when it was not held under this epoch any more."""
-    return conn.execute(_RELEASE, {"execution_id": execution_id, "epoch": epoch}).rowcount == 1
+    return bool(release_many(conn, [(execution_id, epoch)]))
 
 
-def requeue(
-    conn: Connection,
-    execution_id: ExecutionId,
-    epoch: int,
-    not_before: datetime | None,
-    avoid_node: NodeName | None = None,
-) -> bool:
-    """Free the place of a run that shall be tried again, in its old place of the queue, but not before a time.
+def release_many(conn: Connection, places: Sequence[tuple[ExecutionId, int]]) -> set[ExecutionId]:
+    """Free the places of runs that have ended, each under its epoch; return those that were held so."""
+    values = {"ids": [run for run, _ in places], "epochs": [epoch for _, epoch in places]}
+    return {ExecutionId(run) for run in conn.execute(_RELEASE, values).scalars()}
+
+
+def requeue(conn: Connection, execution_id: ExecutionId, epoch: int, back: Requeue) -> bool:
+    """Free the place of a run that shall be tried again, in its old place of the queue; alone, if it had a group.
 
     False when the place was not held under this epoch any more.
     """
@@ -290,15 +285,17 @@ def requeue(
     row = conn.execute(_HELD, {"execution_id": execution_id, "epoch": epoch}).one_or_none()
     if row is None:
         return False
-    shape = _avoiding(row, avoid_node)
+    kind = _avoiding(row, back.avoid_node)
+    why = str(backoff(back.not_before)) if back.not_before else ""
     conn.execute(
         _REQUEUE,
         {
             "execution_id": execution_id,
-            "not_before": not_before,
-            "reason": str(backoff(not_before)) if not_before else "",
-            "constraints": constraints_text(shape.constraints),
-            "shape": shape_digest((row.user_id, row.team_id), shape),
+            "not_before": back.not_before,
+            "reason": why,
+            "constraints": constraints_text(kind.shape.constraints),
+            "shape": shape_digest(kind),
+            "record": gate_records.to_json(Returned(text=why, cause=back.cause)),
         },
     )
     conn.execute(_BACK, {"execution_id": execution_id})
@@ -307,7 +304,23 @@ def requeue(
 
 def withdraw(conn: Connection, execution_id: ExecutionId) -> bool:
     """Take a run that was cancelled before it ran out of the queue, whether it waits or was just admitted."""
-    return conn.execute(_WITHDRAW, {"execution_id": execution_id}).rowcount == 1
+    values = {"execution_id": execution_id, "record": gate_records.to_json(Withdrawn())}
+    return conn.execute(_WITHDRAW, values).rowcount == 1
+
+
+def guard(conn: Connection, execution_id: ExecutionId, epoch: int, *, on: bool) -> bool:
+    """Keep a run from being preempted, as an experiment between injection and revert must not be; or let it be again.
+
+    False when the place is lost, or the run has been asked to stop already: then it must not begin what needs a guard.
+    """
+    conn.execute(_LOCK, {"execution_id": execution_id})
+    return conn.execute(_GUARD, {"execution_id": execution_id, "epoch": epoch, "on": on}).rowcount == 1
+
+
+def preempted_for(conn: Connection, execution_id: ExecutionId, epoch: int) -> ExecutionId | None:
+    """Return the run for which one that holds a place was asked to stop, None if it was not."""
+    found = conn.execute(_PREEMPTED, {"execution_id": execution_id, "epoch": epoch}).scalar_one_or_none()
+    return None if found is None else ExecutionId(found)
 
 
 def host(conn: Connection, execution_id: ExecutionId, worker: WorkerId) -> None:
@@ -321,63 +334,16 @@ def hosted_by(conn: Connection, execution_id: ExecutionId, worker: WorkerId) -> 
     return bool(conn.execute(_HOSTED, {"execution_id": execution_id, "worker": worker}).scalar_one())
 
 
-def reason(conn: Connection, execution_id: ExecutionId) -> str | None:
-    """Return what the last pass said of a waiting run, None if it does not wait. Costs one row: for those who poll."""
-    found: str | None = conn.execute(_REASON, {"execution_id": execution_id}).scalar_one_or_none()
-    return found
-
-
-def position(conn: Connection, execution_id: ExecutionId) -> Position | None:
-    """Return where a run stands, counted now; None if it does not wait. Costs the depth of the queue."""
-    row = conn.execute(_POSITION, {"execution_id": execution_id}).one_or_none()
-    return None if row is None else _position(row)
-
-
-def near(conn: Connection, execution_id: ExecutionId, most: int) -> Position | None:
-    """Return where a run stands, without a position from the one after `most` on. However deep the queue is."""
-    row = conn.execute(_NEAR, {"execution_id": execution_id, "most": most}).one_or_none()
-    return None if row is None else _position(row, most)
-
-
-def queue(conn: Connection, pool: PoolName, limit: int = 50, offset: int = 0) -> tuple[list[Entry], int]:
-    """Return a page of the waiting runs in order, those in backoff last, and how many wait in all."""
-    rows = conn.execute(_LIST, {"pool": pool, "limit": limit, "offset": offset}).all()
-    entries = [_entry(row, offset + number) for number, row in enumerate(rows, start=1)]
-    return entries, conn.execute(_COUNT, {"pool": pool}).scalar_one()
-
-
-def _avoiding(row: Row[Any], node: NodeName | None) -> Shape:
-    constraints = constraints_of(row.constraints)
+def _avoiding(row: Row[Any], node: NodeName | None) -> Kind:
+    """Return what decides over a run that goes back, off the node that failed it."""
+    shape = shape_of(row.cpu_milli, row.memory_bytes, row.ephemeral_bytes, row.gpu, row.constraints)
     if node is not None:
-        constraints = Constraints(
-            node_selector=constraints.node_selector,
-            tolerations=constraints.tolerations,
-            affinity=constraints.affinity,
-            avoid=constraints.avoid | {node},
-        )
-    amounts = Resources(
-        cpu_milli=row.cpu_milli, memory_bytes=row.memory_bytes, ephemeral_bytes=row.ephemeral_bytes, gpu=row.gpu
-    )
-    return Shape(amounts, constraints)
-
-
-def _position(row: Row[Any], most: int | None = None) -> Position:
-    far = most is not None and row.ahead >= most
-    return Position(
-        position=None if row.resting or far else row.ahead + 1,
-        total=row.total,
-        reason=row.reason if row.alive or row.resting else str(NO_WORKER),
-    )
-
-
-def _entry(row: Row[Any], place: int) -> Entry:
-    return Entry(
-        execution_id=ExecutionId(row.execution_id),
-        name=row.name,
-        username=row.username,
-        priority=row.priority,
-        enqueued_at=row.enqueued_at,
-        position=None if row.resting else place,
-        reason=row.reason,
-        not_before=row.not_before,
+        constraints = replace(shape.constraints, avoid=shape.constraints.avoid | {node})
+        shape = Shape(shape.resources, constraints)
+    return Kind(
+        user_id=row.user_id,
+        team_id=row.team_id,
+        shape=shape,
+        labels=labels_of(row.labels),
+        exclusive=tuple(row.exclusive),
     )

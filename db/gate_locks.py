@@ -1,7 +1,8 @@
 """Who may make a pass: the locks of the gate, in the order in which they are always taken.
 
     next    of a pool, by try only: whoever has it will begin the next pass and has not begun to read yet
-    owner   of users and teams, in order of key: only where there is more than one pool, since limits hold across pools
+    owner   of users, teams and exclusive names, in order of key: only where there is more than one pool, since limits
+            and names hold across pools
     run     of a pool: held from before the first read until the decisions are committed
 
 A committed change needs one pass that begins to read after it. Whoever finds `next` taken may go: its holder has still
@@ -45,7 +46,17 @@ _TRY_OWNERS = text("""
 SELECT key FROM unnest(CAST(:keys AS int[])) AS key WHERE pg_try_advisory_xact_lock(:owner, key)
 """)
 
-Owners = Callable[[], Iterable[UUID]]
+Claims = Callable[[], Iterable[str]]
+
+
+def owner_claim(owner: UUID) -> str:
+    """Return how the lock of a user or a team is called."""
+    return owner.hex
+
+
+def name_claim(name: str) -> str:
+    """Return how the lock of an exclusive name is called."""
+    return f"name {name}"
 
 
 def try_pass(conn: Connection, pool: PoolName) -> bool:
@@ -53,27 +64,27 @@ def try_pass(conn: Connection, pool: PoolName) -> bool:
     return bool(conn.execute(_TRY_RUN, {"run": _RUN, "pool": _key(pool)}).scalar_one())
 
 
-def wait_pass(conn: Connection, pool: PoolName, owners: Owners) -> bool:
+def wait_pass(conn: Connection, pool: PoolName, claims: Claims) -> bool:
     """Take the pool, waiting for whoever has it. False: another pass will read what was committed before this call.
 
     A transaction that has written itself waits its own turn: nobody else can read what it has not committed.
-    `owners` tells whose limits matter; it is asked only where there are several pools.
+    `claims` tells whose limits and which names matter; it is asked only where there are several pools.
     """
     ids = {"run": _RUN, "next": _NEXT, "pool": _key(pool)}
     turn = conn.execute(_TURN, ids).scalar_one()
     if turn in {"run", "served"}:
         return bool(turn == "run")
     if turn == "own":
-        return _wait(conn, pool, owners)
+        return _wait(conn, pool, claims)
     with _given_back(conn, ids):
-        return _wait(conn, pool, owners)
+        return _wait(conn, pool, claims)
 
 
-def try_owners(conn: Connection, owners: Iterable[UUID]) -> set[UUID]:
-    """Return those of `owners` whose locks we have now. It waits for none, so it may come after the pool's."""
-    keys = {owner: _key(owner.hex) for owner in owners}
+def try_claims(conn: Connection, claims: Iterable[str]) -> set[str]:
+    """Return those of `claims` whose locks we have now. It waits for none, so it may come after the pool's."""
+    keys = {claim: _key(claim) for claim in claims}
     taken = set(conn.execute(_TRY_OWNERS, {"owner": _OWNER, "keys": sorted(set(keys.values()))}).scalars())
-    return {owner for owner, key in keys.items() if key in taken}
+    return {claim for claim, key in keys.items() if key in taken}
 
 
 def hold_all(conn: Connection, pools: Iterable[PoolName]) -> None:
@@ -82,8 +93,8 @@ def hold_all(conn: Connection, pools: Iterable[PoolName]) -> None:
         conn.execute(_WAIT_RUN, {"patience": "30s", "run": _RUN, "pool": key})
 
 
-def _wait(conn: Connection, pool: PoolName, owners: Owners) -> bool:
-    keys = sorted({_key(owner.hex) for owner in owners()})
+def _wait(conn: Connection, pool: PoolName, claims: Claims) -> bool:
+    keys = sorted({_key(claim) for claim in claims()})
     try:
         with conn.begin_nested():
             if keys:

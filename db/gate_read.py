@@ -1,26 +1,31 @@
 """What a pass reads, under the pool's lock: never the whole queue, however deep it is.
 
-Of each shape the first few rows (by a loose scan of idx_queue_shape, shapes of high priority first), and the oldest
-rows that are aged; where there is no place, only the newest, to tell them so. Once a second also the first rows of the
-order, to write their positions. Each part has the first rows of every shape that it has rows of: nobody is passed by a
-later run of the same shape because only that one was read.
+Of each shape the first few rows; the first rows of the order, by arrival and by priority; and all waiting members of
+each group that one was read of. Where there is no place, only the newest, to tell them so. Once a second more of the
+order is read, to write positions. Each part has the first rows of every shape that it has rows of: nobody is passed by
+a later run of the same shape because only that one was read (`Waiting.last`).
+
+Shapes are found by a loose scan of idx_queue_shape: at most `SHAPES`, in equal parts for each owner and priority, so
+that no owner hides another. Of more than `SHAPES` pairs of owner and priority those of the lowest priority are left for
+a later pass, as are an owner's shapes beyond its part; they come in as the others start, are cancelled, or grow old.
 """
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from db import nodes
+from db import gate_owners, nodes
 from db.errors import NotFoundError
-from db.gate_rows import COLUMNS, Noted, noted, queued, running
-from model.ids import ExecutionId, PoolName
+from db.gate_locks import name_claim, owner_claim
+from db.gate_rows import COLUMNS, REST_BITS, Noted, noted, queued, running
+from model.ids import ExecutionId, GroupId, PoolName
+from scheduler.fleet import Fleet
 from scheduler.limits import owners_of
-from scheduler.node import Node
-from scheduler.pool import Ceiling, Limits, Owner, Strategy
+from scheduler.pool import Ceiling, Limits, Strategy
+from scheduler.profile import DEFAULT, PROFILES
 from scheduler.run import Queued, Running
 from scheduler.state import State
 
@@ -40,69 +45,81 @@ UNCLAIMED = timedelta(seconds=60)
 
 _POOL = text("""
 SELECT p.*, clock_timestamp() AS now, (SELECT count(*) > 1 FROM pools) AS several,
+    coalesce((SELECT s.version FROM node_snapshots s WHERE s.pool = p.name), 0) AS nodes_version,
     (SELECT count(*) FROM workers w
      WHERE w.pool = p.name AND NOT w.draining AND w.expires_at > clock_timestamp()) AS workers
 FROM pools p WHERE p.name = :pool
 """)
 _ADMITTED = text("""
-SELECT q.execution_id, q.user_id, q.team_id, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q.gpu, q.node,
-    l.execution_id IS NULL AND q.admitted_at < clock_timestamp() - :unclaimed AS lost
+SELECT q.execution_id, q.user_id, q.team_id, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q.gpu, q.node, q.priority,
+    q.admitted_at, CAST(q.labels AS text) AS labels, q.exclusive, q.limit_seconds, q.expected_seconds, q.restartable,
+    q.guarded, q.preempted_for, l.execution_id IS NULL AND q.admitted_at < clock_timestamp() - :unclaimed AS lost
 FROM queue q LEFT JOIN leases l ON l.execution_id = q.execution_id
 WHERE q.pool = :pool AND q.state = 'admitted'
 """)
-_STARTABLE = "pool = :pool AND state = 'waiting' AND (not_before IS NULL OR not_before <= :now)"
-_SHAPES = """
-WITH RECURSIVE shapes AS (
-    (SELECT priority, shape FROM queue WHERE pool = :pool AND state = 'waiting' ORDER BY priority, shape LIMIT 1)
+_WAITING = "pool = :pool AND state = 'waiting'"
+_STARTABLE = f"{_WAITING} AND (not_before IS NULL OR not_before <= :now)"
+_LAST_OF_OWNER = (1 << REST_BITS) - 1
+_SHAPES = f"""
+WITH RECURSIVE owners AS (
+    (SELECT priority, shape >> {REST_BITS} AS owner FROM queue WHERE {_WAITING} ORDER BY priority, shape LIMIT 1)
     UNION ALL
-    SELECT next.priority, next.shape FROM shapes CROSS JOIN LATERAL (
-        SELECT q.priority, q.shape FROM queue q
-        WHERE q.pool = :pool AND q.state = 'waiting' AND (q.priority, q.shape) > (shapes.priority, shapes.shape)
-        ORDER BY q.priority, q.shape LIMIT 1
+    SELECT next.priority, next.owner FROM owners CROSS JOIN LATERAL (
+        SELECT priority, shape >> {REST_BITS} AS owner FROM queue
+        WHERE {_WAITING}
+            AND (priority, shape) > (owners.priority, owners.owner << {REST_BITS} | {_LAST_OF_OWNER})
+        ORDER BY priority, shape LIMIT 1
     ) AS next
+), parts AS MATERIALIZED (SELECT * FROM owners LIMIT :shapes), shapes AS MATERIALIZED (
+    SELECT p.priority, own.shape FROM parts AS p CROSS JOIN LATERAL (
+        WITH RECURSIVE mine AS (
+            (SELECT shape FROM queue WHERE {_WAITING} AND priority = p.priority
+                AND shape BETWEEN p.owner << {REST_BITS} AND p.owner << {REST_BITS} | {_LAST_OF_OWNER}
+             ORDER BY shape LIMIT 1)
+            UNION ALL
+            SELECT next.shape FROM mine CROSS JOIN LATERAL (
+                SELECT shape FROM queue WHERE {_WAITING} AND priority = p.priority
+                    AND shape > mine.shape AND shape <= p.owner << {REST_BITS} | {_LAST_OF_OWNER}
+                ORDER BY shape LIMIT 1
+            ) AS next
+        )
+        SELECT shape FROM mine LIMIT (SELECT greatest(1, :shapes / count(*)) FROM parts)
+    ) AS own
 )
-"""
-"""Each step jumps to the next shape by the index; the LIMIT of the reader ends the jumping."""
+"""  # noqa: S608  only our own text
+"""Each step jumps to the next owner, or shape, by the index; the LIMIT of the reader ends the jumping."""
 
-_HEADS = text(f"""{_SHAPES}, found AS MATERIALIZED (SELECT * FROM shapes LIMIT :shapes)
-SELECT first.*, least(:room, :rows / (SELECT count(*) FROM found) + 1) AS most
-FROM found AS s CROSS JOIN LATERAL (
+_ROWS = text(f"""{_SHAPES}
+SELECT first.*, least(:room, :rows / (SELECT count(*) FROM shapes) + 1) AS most
+FROM shapes AS s CROSS JOIN LATERAL (
     SELECT {COLUMNS} FROM queue
     WHERE {_STARTABLE} AND priority = s.priority AND shape = s.shape
-    ORDER BY seq LIMIT (SELECT least(:room, :rows / count(*) + 1) FROM found)
+    ORDER BY seq LIMIT (SELECT least(:room, :rows / count(*) + 1) FROM shapes)
 ) AS first
-""")  # noqa: S608  only our own text
-_OWNERS = text(f"""{_SHAPES}
-SELECT DISTINCT first.user_id, first.team_id FROM (SELECT * FROM shapes LIMIT :shapes) AS s CROSS JOIN LATERAL (
-    SELECT user_id, team_id FROM queue
-    WHERE pool = :pool AND state = 'waiting' AND priority = s.priority AND shape = s.shape LIMIT 1
-) AS first WHERE (SELECT count(*) > 1 FROM pools)
-""")  # noqa: S608
-_AGED = text(f"""
-SELECT * FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq LIMIT :oldest) AS o
+UNION ALL
+SELECT *, NULL FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq LIMIT :oldest) AS o
 WHERE enqueued_at <= :since
+UNION ALL
+SELECT *, NULL FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY priority, seq LIMIT :front) AS f
 """)  # noqa: S608
 _NEW = text(f"""
-SELECT * FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq DESC LIMIT :newest) AS n WHERE reason = ''
-""")  # noqa: S608
-_FRONT = text(f"""
-(SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq LIMIT :front)
+SELECT *, NULL AS most FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq DESC LIMIT :newest) AS n
+WHERE reason = ''
 UNION ALL
-(SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY priority, seq LIMIT :front)
+SELECT *, NULL FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq LIMIT :front) AS o
+WHERE enqueued_at <= :since
+UNION ALL
+SELECT *, NULL FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY priority, seq LIMIT :front) AS f
 """)  # noqa: S608
 """The first rows of any order are among these: aged runs are the oldest, the others come by priority."""
 
-_PEOPLE = text("""
-SELECT user_id AS id, username AS name, quota ->> 'max_concurrent_tests' AS most,
-    CASE WHEN :several THEN (SELECT count(*) FROM queue q
-        WHERE q.state = 'admitted' AND q.pool <> :pool AND q.user_id = u.user_id) ELSE 0 END AS elsewhere
-FROM users u WHERE user_id = ANY(CAST(:users AS uuid[]))
-UNION ALL
-SELECT team_id, team_name, quota ->> 'max_concurrent_tests',
-    CASE WHEN :several THEN (SELECT count(*) FROM queue q
-        WHERE q.state = 'admitted' AND q.pool <> :pool AND q.team_id = t.team_id) ELSE 0 END
-FROM teams t WHERE team_id = ANY(CAST(:teams AS uuid[]))
-""")
+_GROUPS = text(f"SELECT {COLUMNS} FROM queue WHERE {_WAITING} AND group_id = ANY(CAST(:groups AS uuid[]))")  # noqa: S608
+_CLAIMS = text(f"""{_SHAPES}
+SELECT DISTINCT first.user_id, first.team_id, first.exclusive FROM shapes AS s CROSS JOIN LATERAL (
+    SELECT user_id, team_id, exclusive FROM queue
+    WHERE {_WAITING} AND priority = s.priority AND shape = s.shape LIMIT 1
+) AS first WHERE (SELECT count(*) > 1 FROM pools)
+""")  # noqa: S608
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +134,8 @@ class Facts:
     annotate: bool
     holding: tuple[Running, ...]
     lost: tuple[ExecutionId, ...]
+    usage_at: datetime | None = None
+    nodes_version: int = nodes.UNKNOWN
 
     @property
     def room(self) -> int:
@@ -125,15 +144,23 @@ class Facts:
         free = UNLIMITED if most is None else max(0, most - len(self.holding))
         return free if self.workers else 0
 
+    @property
+    def looking(self) -> bool:
+        """True when a decision needs nodes: somebody may start, or may have others stopped for it."""
+        return self.room > 0 or (self.limits.preemption and self.workers > 0)
+
 
 @dataclass(slots=True, kw_only=True)
 class Waiting:
-    """The rows that a pass looks at, and what was last written about them."""
+    """The rows that a pass looks at, and what was last written about them. `snapshot` is the version of its nodes."""
 
     runs: dict[ExecutionId, Queued] = field(default_factory=dict)
     notes: dict[ExecutionId, Noted] = field(default_factory=dict)
-    cut: list[list[ExecutionId]] = field(default_factory=list)
-    """Of each shape of which there may be more, the runs that were read."""
+    last: set[ExecutionId] = field(default_factory=set)
+    """Of each shape of which there may be more rows, the last one that was read."""
+    front: int = 0
+    """So many of the first by arrival and by priority were read."""
+    snapshot: int = 0
 
     def add(self, rows: Iterable[Row[Any]]) -> None:
         """Add rows; the same row again changes nothing."""
@@ -144,24 +171,42 @@ class Waiting:
                 self.notes[run.execution_id] = noted(row)
 
     def add_heads(self, rows: Sequence[Row[Any]]) -> None:
-        """Add the first rows of each shape."""
+        """Add the first rows of each shape, and others: of those nobody knows how many there are."""
         self.add(rows)
-        shapes: dict[tuple[int, int], list[ExecutionId]] = {}
+        read: dict[tuple[int, int], int] = {}
         for row in rows:
-            shapes.setdefault((row.priority, row.shape), []).append(row.execution_id)
-        self.cut = [runs for runs in shapes.values() if len(runs) == rows[0].most]
+            if row.most is not None:
+                key = (row.priority, row.shape)
+                read[key] = read.get(key, 0) + 1
+        most = next((row.most for row in rows if row.most is not None), 0)
+        self.last = {run.execution_id for key, run in self._last_of_each().items() if read.get(key, most) >= most}
 
-    def more(self, started: Collection[ExecutionId]) -> bool:
-        """Return whether all that was read of some shape has started, so that there may be more to start."""
-        return any(all(run in started for run in runs) for runs in self.cut)
+    def _last_of_each(self) -> dict[tuple[int, int], Queued]:
+        """Return the last run of each shape that was read; a group was read whole, so nothing follows it."""
+        last: dict[tuple[int, int], Queued] = {}
+        for run in self.runs.values():
+            key = (run.priority, self.notes[run.execution_id].shape)
+            if run.group is None and (key not in last or last[key].seq < run.seq):
+                last[key] = run
+        return last
+
+    def groups(self) -> set[GroupId]:
+        """Return the groups that a row was read of."""
+        return {run.group for run in self.runs.values() if run.group is not None}
 
     def keep(self, wanted: Callable[[Queued], bool]) -> None:
-        """Leave out what this pass may not decide."""
-        self.runs = {key: run for key, run in self.runs.items() if wanted(run)}
+        """Leave out what this pass may not decide, and whole groups with it."""
+        out = {run.group for run in self.runs.values() if not wanted(run)}
+        out.discard(None)
+        self.runs = {key: run for key, run in self.runs.items() if wanted(run) and run.group not in out}
 
-    def owners(self) -> set[UUID]:
-        """Return the users and teams whose limits matter."""
-        return {owner for run in self.runs.values() for owner in owners_of(run)}
+    def claims(self) -> set[str]:
+        """Return the locks that decide over these runs where there are several pools."""
+        return {claim for run in self.runs.values() for claim in claims_of(run)}
+
+    def names(self) -> set[str]:
+        """Return the exclusive names that are asked for."""
+        return {name for run in self.runs.values() for name in run.exclusive}
 
 
 def facts(conn: Connection, pool: PoolName) -> Facts:
@@ -179,28 +224,47 @@ def facts(conn: Connection, pool: PoolName) -> Facts:
         annotate=row.annotated_at is None or not timedelta() <= row.now - row.annotated_at < ANNOTATE_EVERY,
         holding=tuple(running(place) for place in admitted),
         lost=tuple(ExecutionId(place.execution_id) for place in admitted if place.lost),
+        usage_at=row.usage_at,
+        nodes_version=row.nodes_version,
     )
 
 
 def waiting(conn: Connection, known: Facts) -> Waiting:
     """Read the rows that this pass may start, or has something to say about."""
     found = Waiting()
-    here = {"pool": known.pool, "now": known.now}
-    if known.room:
-        found.add_heads(conn.execute(_HEADS, {**here, "shapes": SHAPES, "room": known.room, "rows": ROWS}).all())
-        since = known.now - known.limits.ageing_limit
-        found.add(conn.execute(_AGED, {**here, "since": since, "oldest": OLDEST}))
+    by_arrival = known.limits.strategy is Strategy.FIFO
+    since = known.now if by_arrival else known.now - known.limits.ageing_limit
+    here = {"pool": known.pool, "now": known.now, "since": since}
+    if known.looking:
+        room = max(known.room, 1)
+        found.front = FRONT if known.annotate else min(room, ROWS)
+        oldest = max(found.front, OLDEST)
+        sizes = {"shapes": SHAPES, "room": room, "rows": ROWS, "front": found.front, "oldest": oldest}
+        found.add_heads(conn.execute(_ROWS, {**here, **sizes}).all())
     else:
-        found.add(conn.execute(_NEW, {**here, "newest": NEWEST}))
-    if known.annotate:
-        found.add(conn.execute(_FRONT, {**here, "front": FRONT}))
+        found.front = FRONT if known.annotate else 0
+        found.add(conn.execute(_NEW, {**here, "newest": NEWEST, "front": found.front}))
+    if groups := found.groups():
+        found.add(conn.execute(_GROUPS, {"pool": known.pool, "groups": list(groups)}))
     return found
 
 
 def state(conn: Connection, known: Facts, found: Waiting) -> State:
-    """Build what the plan is made from."""
-    seen: Sequence[Node] = nodes.read(conn, known.pool) if known.room else ()
-    made = State(limits=known.limits, nodes=seen, owners=_people(conn, known, found), workers=known.workers)
+    """Build what the plan is made from. Owners are read now: their locks, where needed, are held already."""
+    fleet = Fleet()
+    if known.looking:
+        fleet, found.snapshot = nodes.fleet(conn, known.pool, known.nodes_version)
+    counted: list[Queued | Running] = list(found.runs.values())
+    if known.limits.strategy is Strategy.FAIR_SHARE:
+        counted += known.holding
+    made = State(
+        limits=known.limits,
+        fleet=fleet,
+        owners=gate_owners.owners(conn, known.pool, counted, several=known.several),
+        workers=known.workers,
+        exclusive_elsewhere=gate_owners.names_elsewhere(conn, known.pool, found.names() if known.several else ()),
+        usage_at=known.usage_at,
+    )
     for place in known.holding:
         made.start(place)
     for run in found.runs.values():
@@ -208,32 +272,37 @@ def state(conn: Connection, known: Facts, found: Waiting) -> State:
     return made
 
 
-def owners_waiting(conn: Connection, pool: PoolName) -> set[UUID]:
-    """Return whose limits the next pass will look at; nobody's while there is one pool only."""
-    rows = conn.execute(_OWNERS, {"pool": pool, "shapes": SHAPES}).all()
-    return {owner for row in rows for owner in (row.user_id, row.team_id) if owner is not None}
+def claims_waiting(conn: Connection, pool: PoolName) -> set[str]:
+    """Return the locks over whose owners and names the next pass will decide; none while there is one pool only."""
+    rows = conn.execute(_CLAIMS, {"pool": pool, "shapes": SHAPES}).all()
+    owners = {owner for row in rows for owner in (row.user_id, row.team_id) if owner is not None}
+    return {owner_claim(owner) for owner in owners} | {name_claim(name) for row in rows for name in row.exclusive}
 
 
-def _people(conn: Connection, known: Facts, found: Waiting) -> dict[UUID, Owner]:
-    users = {run.user_id for run in found.runs.values()}
-    teams = {run.team_id for run in found.runs.values() if run.team_id is not None}
-    if not users:
-        return {}
-    asked = {"pool": known.pool, "several": known.several, "users": list(users), "teams": list(teams)}
-    return {row.id: _owner(row) for row in conn.execute(_PEOPLE, asked)}
-
-
-def _owner(row: Row[Any]) -> Owner:
-    ceiling = Ceiling(runs=None if row.most is None else int(row.most))
-    return Owner(name=row.name, ceiling=ceiling, elsewhere_runs=row.elsewhere)
+def claims_of(run: Queued) -> list[str]:
+    """Return the locks that decide over one run where there are several pools."""
+    return [*map(owner_claim, owners_of(run)), *map(name_claim, run.exclusive)]
 
 
 def _limits(row: Row[Any]) -> Limits:
     return Limits(
-        ceiling=Ceiling(runs=row.max_concurrent_tests),
+        ceiling=Ceiling(
+            runs=row.max_concurrent_tests,
+            cpu_milli=row.max_cpu_milli,
+            memory_bytes=row.max_memory_bytes,
+            ephemeral_bytes=row.max_ephemeral_bytes,
+            gpu=row.max_gpu,
+        ),
         ageing_limit=timedelta(seconds=row.ageing_limit_seconds),
         strategy=Strategy(row.strategy),
+        backfill_after=timedelta(seconds=row.backfill_after_seconds),
+        half_life=timedelta(seconds=row.half_life_seconds),
+        interval=timedelta(seconds=row.scheduling_interval_seconds),
+        preemption=row.preemption,
+        min_runtime=timedelta(seconds=row.min_runtime_seconds),
         default_selector=tuple(sorted(row.default_node_selector.items())),
         spot=row.enable_spot_instances,
         target_utilisation=row.target_node_utilization,
+        profile=PROFILES.get(row.profile, DEFAULT),
+        candidates=row.candidates,
     )

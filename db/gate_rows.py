@@ -1,8 +1,9 @@
 """Between rows of the queue and the values that the scheduler decides on."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import timedelta
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Any
@@ -11,15 +12,19 @@ from uuid import UUID
 from pydantic import TypeAdapter
 from sqlalchemy import Row
 
-from model.ids import ExecutionId, NodeName, TeamId, UserId
+from model.ids import ExecutionId, GroupId, NodeName, TeamId, UserId
 from model.resources import Resources
-from scheduler.plan import Admit, Wait
-from scheduler.run import NO_CONSTRAINTS, Constraints, Queued, Running, Shape
+from scheduler.run import NO_CONSTRAINTS, Constraints, Labels, Queued, Running, Shape
 
 COLUMNS = """execution_id, seq, priority, shape, enqueued_at, not_before, user_id, team_id, cpu_milli, memory_bytes,
-    ephemeral_bytes, gpu, CAST(constraints AS text) AS constraints, nominated, reason, position,
-    decision ->> 'code' AS code"""
+    ephemeral_bytes, gpu, CAST(constraints AS text) AS constraints, nominated, reason, position, told, group_id,
+    exclusive, CAST(labels AS text) AS labels, limit_seconds, expected_seconds, restartable"""
 """Of a waiting row: what is decided on, and what was last written about it."""
+
+OWNER_BITS = 16
+"""The high bits of a shape tell its owner, so that a pass can look at every owner however many shapes one of them has.
+Two owners that share them share what a pass reads of them, nothing else."""
+REST_BITS = 64 - OWNER_BITS
 
 _CONSTRAINTS: TypeAdapter[Constraints] = TypeAdapter(Constraints)
 _NOTHING = "{}"
@@ -27,11 +32,24 @@ _NOTHING = "{}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """What a waiting row says of itself."""
+    """What a waiting row says of itself. `told` is the digest of its last record, None where that is none of a wait."""
 
     reason: str
-    code: str | None
+    told: int | None
     position: int | None
+    shape: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kind:
+    """All by which runs are decided alike, but for priority and arrival."""
+
+    user_id: UUID
+    team_id: UUID | None
+    shape: Shape
+    labels: Labels = ()
+    exclusive: tuple[str, ...] = ()
+    group: GroupId | None = None
 
 
 def queued(row: Row[Any]) -> Queued:
@@ -43,26 +61,41 @@ def queued(row: Row[Any]) -> Queued:
         enqueued_at=row.enqueued_at,
         user_id=UserId(row.user_id),
         team_id=None if row.team_id is None else TeamId(row.team_id),
-        shape=_shape(row.cpu_milli, row.memory_bytes, row.ephemeral_bytes, row.gpu, row.constraints),
+        shape=shape_of(row.cpu_milli, row.memory_bytes, row.ephemeral_bytes, row.gpu, row.constraints),
         not_before=row.not_before,
         nominated=None if row.nominated is None else NodeName(row.nominated),
+        labels=labels_of(row.labels),
+        exclusive=tuple(row.exclusive),
+        group=None if row.group_id is None else GroupId(row.group_id),
+        limit=timedelta(seconds=row.limit_seconds),
+        expected=_seconds(row.expected_seconds),
+        restartable=row.restartable,
     )
 
 
 def running(row: Row[Any]) -> Running:
-    """Return the run of a row that holds a place."""
+    """Return the run of a row that holds a place. It counts as started when it was admitted: a launch is short."""
     return Running(
         execution_id=ExecutionId(row.execution_id),
         user_id=UserId(row.user_id),
         team_id=None if row.team_id is None else TeamId(row.team_id),
-        resources=_resources(row),
+        resources=_resources(row.cpu_milli, row.memory_bytes, row.ephemeral_bytes, row.gpu),
         node=None if row.node is None else NodeName(row.node),
+        priority=row.priority,
+        started_at=row.admitted_at,
+        labels=labels_of(row.labels),
+        exclusive=tuple(row.exclusive),
+        limit=timedelta(seconds=row.limit_seconds),
+        expected=_seconds(row.expected_seconds),
+        restartable=row.restartable,
+        guarded=row.guarded,
+        preempted_for=None if row.preempted_for is None else ExecutionId(row.preempted_for),
     )
 
 
 def noted(row: Row[Any]) -> Noted:
     """Return what was last written about a waiting run."""
-    return Noted(reason=row.reason, code=row.code, position=row.position)
+    return Noted(reason=row.reason, told=row.told, position=row.position, shape=row.shape)
 
 
 @lru_cache(maxsize=4096)
@@ -78,45 +111,64 @@ def constraints_text(constraints: Constraints) -> str:
     return _CONSTRAINTS.dump_json(constraints, by_alias=True).decode()
 
 
-def shape_digest(owner: tuple[UUID, UUID | None], shape: Shape) -> int:
-    """Return a number that is the same for runs that are decided alike, and for no others but by rare accident."""
-    r, c = shape.resources, shape.constraints
-    selector, avoid = sorted(c.node_selector), sorted(c.avoid)
-    parts = (str(owner[0]), str(owner[1]), r.cpu_milli, r.memory_bytes, r.ephemeral_bytes, r.gpu, selector, avoid)
-    rest = constraints_text(Constraints(tolerations=c.tolerations, affinity=c.affinity))
-    return int.from_bytes(blake2b(json.dumps([parts, rest]).encode(), digest_size=8).digest(), signed=True)
+@lru_cache(maxsize=4096)
+def labels_of(text: str) -> Labels:
+    """Return the labels of a column's text, sorted."""
+    return () if text == _NOTHING else tuple(sorted(json.loads(text).items()))
 
 
-def admit_record(decision: Admit, now: datetime) -> str:
-    """Return the decision record of a run that starts: when, where, and the scores of all its candidates."""
-    scores = [
-        {
-            "node": s.node,
-            "total": s.total,
-            "free": s.free,
-            "utilisation": s.utilisation,
-            "affinity": s.affinity,
-            "spot": s.spot,
-            "balance": s.balance,
-        }
-        for s in decision.scores
-    ]
-    return json.dumps({"code": "admitted", "at": now.isoformat(), "node": decision.node, "candidates": scores})
-
-
-def wait_record(decision: Wait, now: datetime) -> str:
-    """Return the decision record of a run that waits: since when for this reason, and for whom."""
-    blocked_by = [str(run) for run in decision.blocked_by]
-    return json.dumps({"code": decision.reason.code, "at": now.isoformat(), "blocked_by": blocked_by})
+def labels_text(labels: Mapping[str, str]) -> str:
+    """Return what the column keeps."""
+    return json.dumps(dict(labels))
 
 
 @lru_cache(maxsize=4096)
-def _shape(cpu_milli: int, memory_bytes: int, ephemeral_bytes: int, gpu: int, constraints: str) -> Shape:
-    amounts = Resources(cpu_milli=cpu_milli, memory_bytes=memory_bytes, ephemeral_bytes=ephemeral_bytes, gpu=gpu)
-    return Shape(amounts, constraints_of(constraints))
+def shape_of(cpu_milli: int, memory_bytes: int, ephemeral_bytes: int, gpu: int, constraints: str) -> Shape:
+    """Return what placement looks at, from the columns."""
+    return Shape(_resources(cpu_milli, memory_bytes, ephemeral_bytes, gpu), constraints_of(constraints))
 
 
-def _resources(row: Row[Any]) -> Resources:
-    return Resources(
-        cpu_milli=row.cpu_milli, memory_bytes=row.memory_bytes, ephemeral_bytes=row.ephemeral_bytes, gpu=row.gpu
+def shape_digest(kind: Kind) -> int:
+    """Return a number that is the same for runs that are decided alike, and for no others but by rare accident.
+
+    Labels of its own matter to a run only where it is spread among runs like itself.
+    """
+    owner = _digest(str(kind.team_id or kind.user_id)) >> REST_BITS
+    r, c = kind.shape.resources, kind.shape.constraints
+    parts = (
+        str(kind.user_id),
+        str(kind.team_id),
+        (r.cpu_milli, r.memory_bytes, r.ephemeral_bytes, r.gpu),
+        sorted(c.avoid),
+        _ruled(c),
+        kind.labels if c.spread else (),
+        kind.exclusive,
+        str(kind.group),
     )
+    rest = _digest(json.dumps(parts)) & ((1 << REST_BITS) - 1)
+    return (owner << REST_BITS) | rest
+
+
+def _ruled(c: Constraints) -> str:
+    """Return the constraints as text that does not depend on an order of sets."""
+    return constraints_text(
+        Constraints(
+            node_selector=tuple(sorted(c.node_selector)),
+            tolerations=c.tolerations,
+            affinity=c.affinity,
+            apart=c.apart,
+            spread=c.spread,
+        )
+    )
+
+
+def _digest(text: str) -> int:
+    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), signed=True)
+
+
+def _seconds(number: float | None) -> timedelta | None:
+    return None if number is None else timedelta(seconds=number)
+
+
+def _resources(cpu_milli: int, memory_bytes: int, ephemeral_bytes: int, gpu: int) -> Resources:
+    return Resources(cpu_milli=cpu_milli, memory_bytes=memory_bytes, ephemeral_bytes=ephemeral_bytes, gpu=gpu)

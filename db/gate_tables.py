@@ -77,7 +77,7 @@ class QueueRow(Base):
     constraints: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
     """node selector, tolerations, affinity, nodes to avoid."""
     shape: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
-    """Digest of owner, amounts and constraints: a pass reads the first few of each shape, however deep the queue is."""
+    """Digest of all that decides alike, its high bits of the owner: a pass reads the first few of each shape."""
     epoch: Mapped[int] = mapped_column(server_default=text("0"))
     node: Mapped[str | None] = mapped_column(String(255))
     nominated: Mapped[str | None] = mapped_column(String(255))
@@ -87,7 +87,10 @@ class QueueRow(Base):
     """The worker in which this run's flow already waits; it has the first right to run it."""
     reason: Mapped[str] = mapped_column(server_default="")
     position: Mapped[int | None]
-    decision: Mapped[dict[str, Any] | None]
+    said: Mapped[int] = mapped_column(server_default=text("0"))
+    """How many records `decisions` has of this run."""
+    told: Mapped[int | None] = mapped_column(BigInteger)
+    """Digest of what the last record says besides numbers: a wait is recorded anew when it changes."""
     group_id: Mapped[UUID | None]
     """Its waiting members start together or not at all."""
     exclusive: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
@@ -172,6 +175,7 @@ class Forecast(Base):
     """When a run was expected to start: as first told, and last; and when it did. Calibration is measured on these."""
 
     __tablename__ = "forecasts"
+    __table_args__ = (Index("idx_forecasts_started", "started_at"),)
 
     execution_id: Mapped[UUID] = mapped_column(
         ForeignKey("test_executions.execution_id", ondelete="CASCADE"), primary_key=True
@@ -182,7 +186,21 @@ class Forecast(Base):
     made_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     p50: Mapped[datetime]
     p90: Mapped[datetime]
+    basis: Mapped[str] = mapped_column(String(20), server_default="history")
+    """What it rests on (scheduler.estimate.Basis)."""
     started_at: Mapped[datetime | None]
+
+
+class ForecastRound(Base):
+    """When a pool's forecasts were last begun, by whichever worker came first; and what that cost in seconds."""
+
+    __tablename__ = "forecast_rounds"
+
+    pool: Mapped[str] = mapped_column(String(100), primary_key=True)
+    claimed_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
+    seconds: Mapped[float] = mapped_column(server_default=text("0"))
+    trials: Mapped[int] = mapped_column(server_default=text("0"))
+    told: Mapped[int] = mapped_column(server_default=text("0"))
 
 
 class NodeSnapshot(Base):

@@ -1,24 +1,32 @@
-"""What a pass writes: who starts, why the others wait, what gave its place back.
+"""What a pass writes: who starts, why the others wait, who is asked to stop, what gave its place back.
 
 Whoever changes a run locks its execution's row before the queue's. A pass waits for neither: a row that somebody else
-has in hand is left out, and the next pass sees what became of it.
+has in hand is left out, and the next pass sees what became of it. A group of which one is left out is left out whole.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from db import gate_records
 from db.gate_read import FRONT, Facts, Waiting
-from db.gate_rows import admit_record, wait_record
-from db.listen import notify
+from db.gate_records import Ahead, Pass, Returned, Started, Stopped
+from db.gate_rows import Noted
+from db.listen import CHANNEL, notify
 from model.ids import ExecutionId, NodeName
-from scheduler.plan import Admit, Wait
+from scheduler.decisions import Admit, Decision, Preempt, Wait
+from scheduler.outcome import Outcome
+from scheduler.pool import Strategy
+from scheduler.run import Queued
 
 IDS_A_MESSAGE = 200
 """A payload must stay below 8000 bytes; an id and its comma take 37."""
+AHEAD = 3
+"""Runs ahead that a record names; the position tells how many there are."""
+NOBODY = "no worker took it up in time, so its place went to others"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,40 +40,65 @@ class Admitted:
 
 _ADMIT = text("""
 WITH chosen AS (
-    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:nodes AS text[]), CAST(:records AS text[]))
-        AS c (execution_id, node, record)
-), mine AS (
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:nodes AS text[]), CAST(:records AS text[]),
+        CAST(:groups AS uuid[])) WITH ORDINALITY AS c (execution_id, node, record, group_id, number)
+), mine AS MATERIALIZED (
     SELECT e.execution_id, e.epoch FROM test_executions e JOIN chosen USING (execution_id)
     WHERE e.status = 'queued' FOR NO KEY UPDATE OF e SKIP LOCKED
+), torn AS MATERIALIZED (
+    SELECT chosen.group_id FROM chosen LEFT JOIN mine USING (execution_id)
+    WHERE chosen.group_id IS NOT NULL AND mine.execution_id IS NULL
 ), placed AS (
     UPDATE queue q SET state = 'admitted', epoch = greatest(q.epoch, mine.epoch) + 1, node = chosen.node,
-        admitted_at = clock_timestamp(), nominated = NULL, not_before = NULL, reason = '', position = NULL,
-        decision = CAST(chosen.record AS jsonb)
+        admitted_at = :now, nominated = NULL, not_before = NULL, reason = '', position = NULL,
+        told = NULL, said = q.said + 1
     FROM mine JOIN chosen USING (execution_id)
     WHERE q.execution_id = mine.execution_id AND q.state = 'waiting'
-    RETURNING q.execution_id, q.epoch, q.node
+        AND NOT EXISTS (SELECT FROM torn WHERE torn.group_id = chosen.group_id)
+    RETURNING q.execution_id, q.epoch, q.node, q.said, chosen.record, chosen.number
 ), told AS (
     UPDATE test_executions e SET epoch = placed.epoch, phase = 'admitted'
     FROM placed WHERE e.execution_id = placed.execution_id
+), kept AS (
+    INSERT INTO decisions (execution_id, number, at, epoch, record)
+    SELECT execution_id, said, :now, epoch, CAST(record AS jsonb) FROM placed
+), heard AS MATERIALIZED (
+    SELECT pg_notify(:channel, 'admitted:' || string_agg(CAST(execution_id AS text), ',' ORDER BY number))
+    FROM (SELECT execution_id, number, (row_number() OVER (ORDER BY number) - 1) / :a_message AS part FROM placed) AS p
+    GROUP BY part ORDER BY part
 )
-SELECT execution_id, epoch, node FROM placed
+SELECT execution_id, epoch, node FROM placed WHERE (SELECT count(*) FROM heard) > 0
 """)
 _EXPLAIN = text("""
 WITH said AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[]), CAST(:records AS text[]),
-        CAST(:positions AS int[]), CAST(:nominated AS text[])) AS s (execution_id, reason, record, position, nominated)
+        CAST(:positions AS int[]), CAST(:nominated AS text[]), CAST(:told AS bigint[]))
+        AS s (execution_id, reason, record, position, nominated, told)
 ), mine AS (
     SELECT execution_id FROM queue WHERE execution_id = ANY(CAST(:ids AS uuid[])) AND state = 'waiting'
     FOR NO KEY UPDATE SKIP LOCKED
+), noted AS (
+    UPDATE queue q SET reason = said.reason, position = said.position, nominated = said.nominated, told = said.told,
+        said = q.said + CASE WHEN said.record IS NULL THEN 0 ELSE 1 END
+    FROM said JOIN mine USING (execution_id) WHERE q.execution_id = said.execution_id
+    RETURNING q.execution_id, q.said, q.epoch, said.record
 )
-UPDATE queue q SET reason = said.reason, position = said.position, nominated = said.nominated,
-    decision = CAST(said.record AS jsonb)
-FROM said JOIN mine USING (execution_id) WHERE q.execution_id = said.execution_id
+INSERT INTO decisions (execution_id, number, at, epoch, record)
+SELECT execution_id, said, :now, epoch, CAST(record AS jsonb) FROM noted WHERE record IS NOT NULL
 """)
 _ANNOTATED = text("""
+WITH passed AS (
+    UPDATE queue SET position = NULL WHERE execution_id IN (
+        SELECT execution_id FROM queue
+        WHERE pool = :pool AND state = 'waiting' AND position IS NOT NULL
+            AND execution_id <> ALL(CAST(:read AS uuid[]))
+        FOR NO KEY UPDATE SKIP LOCKED)
+)
 UPDATE pools SET annotated_at = :now
 WHERE name IN (SELECT name FROM pools WHERE name = :pool FOR NO KEY UPDATE SKIP LOCKED)
 """)
+"""Who has fallen behind those whose position is told has none any more."""
+
 _LOCK = text("""
 SELECT execution_id FROM queue WHERE execution_id = ANY(CAST(:ids AS uuid[])) FOR UPDATE SKIP LOCKED
 """)
@@ -75,11 +108,15 @@ FOR NO KEY UPDATE SKIP LOCKED
 """)
 _GIVE_BACK = text("""
 WITH back AS (
-    UPDATE queue q SET state = 'waiting', node = NULL, host = NULL, admitted_at = NULL, reason = '', decision = NULL
+    UPDATE queue q SET state = 'waiting', node = NULL, host = NULL, admitted_at = NULL, reason = '',
+        preempted_for = NULL, preempted_at = NULL, guarded = false, said = q.said + 1
     WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND q.state = 'admitted'
         AND NOT EXISTS (SELECT FROM leases l WHERE l.execution_id = q.execution_id)
         AND EXISTS (SELECT FROM test_executions e WHERE e.execution_id = q.execution_id AND e.status = 'queued')
-    RETURNING q.execution_id
+    RETURNING q.execution_id, q.said, q.epoch
+), kept AS (
+    INSERT INTO decisions (execution_id, number, at, epoch, record)
+    SELECT execution_id, said, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM back
 )
 UPDATE test_executions e SET phase = 'waiting' FROM back WHERE e.execution_id = back.execution_id
 RETURNING e.execution_id
@@ -90,10 +127,32 @@ WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND e.execution_id = q.executio
     AND e.status NOT IN ('queued', 'running')
     AND NOT EXISTS (SELECT FROM leases l WHERE l.execution_id = q.execution_id)
 """)
+_PREEMPT = text("""
+WITH chosen AS (
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:others AS uuid[]), CAST(:records AS text[]))
+        AS c (execution_id, beneficiary, record)
+), mine AS (
+    SELECT e.execution_id FROM test_executions e JOIN chosen USING (execution_id)
+    WHERE e.status IN ('queued', 'running') AND e.cancel_requested_at IS NULL FOR NO KEY UPDATE OF e SKIP LOCKED
+), asked AS (
+    UPDATE queue q SET preempted_for = chosen.beneficiary, preempted_at = clock_timestamp(), said = q.said + 1
+    FROM mine JOIN chosen USING (execution_id)
+    WHERE q.execution_id = mine.execution_id AND q.state = 'admitted'
+        AND q.restartable AND NOT q.guarded AND q.preempted_for IS NULL
+    RETURNING q.execution_id, q.said, q.epoch, chosen.record
+), kept AS (
+    INSERT INTO decisions (execution_id, number, at, epoch, record)
+    SELECT execution_id, said, :now, epoch, CAST(record AS jsonb) FROM asked
+)
+SELECT execution_id FROM asked
+""")
 
 
-def admit(conn: Connection, decisions: Sequence[Admit], now: datetime) -> list[Admitted]:
-    """Give places to runs, each under a new epoch. Who is being cancelled at this moment gets none."""
+def admit(conn: Connection, decisions: Sequence[Admit], known: Facts, found: Waiting) -> list[Admitted]:
+    """Give places to runs, each under a new epoch, and tell the workers when the pass commits.
+
+    Who is being cancelled at this moment gets none, nor does its group.
+    """
     if not decisions:
         return []
     rows = conn.execute(
@@ -101,7 +160,11 @@ def admit(conn: Connection, decisions: Sequence[Admit], now: datetime) -> list[A
         {
             "ids": [d.run.execution_id for d in decisions],
             "nodes": [d.node for d in decisions],
-            "records": [admit_record(d, now) for d in decisions],
+            "records": [gate_records.to_json(_started(d, known, found)) for d in decisions],
+            "groups": [d.run.group for d in decisions],
+            "now": known.now,
+            "channel": CHANNEL,
+            "a_message": IDS_A_MESSAGE,
         },
     )
     admitted = {
@@ -114,24 +177,54 @@ def admit(conn: Connection, decisions: Sequence[Admit], now: datetime) -> list[A
     return [admitted[d.run.execution_id] for d in decisions if d.run.execution_id in admitted]
 
 
-def explain(conn: Connection, decisions: Sequence[Wait], known: Facts, found: Waiting) -> None:
-    """Write why runs wait, where that is news: a row is not rewritten for numbers that move, but once a second."""
-    started = len(found.runs) - len(decisions)
-    news = [(d, _position(d, known, found, FRONT - started)) for d in decisions if _is_news(d, known, found)]
-    changed = [(d, position) for d, position in news if _differs(d, position, found)]
-    if changed:
+def explain(conn: Connection, decisions: Sequence[Decision], known: Facts, found: Waiting) -> None:
+    """Write why runs wait, where that is news: a row is not rewritten for numbers that move, but once a second.
+
+    Who was told a reason hears of another one within that second.
+    """
+    ahead = _first(decisions)
+    by = Pass(strategy=known.limits.strategy, snapshot=found.snapshot)
+    said = [word for word in _words(decisions, known, found) if word.news and (known.annotate or word.urgent)]
+    if said:
         conn.execute(
             _EXPLAIN,
             {
-                "ids": [d.run.execution_id for d, _ in changed],
-                "reasons": [str(d.reason) for d, _ in changed],
-                "records": [wait_record(d, known.now) for d, _ in changed],
-                "positions": [position for _, position in changed],
-                "nominated": [d.nominated for d, _ in changed],
+                "ids": [word.wait.run.execution_id for word in said],
+                "reasons": [str(word.wait.reason) for word in said],
+                "records": [word.record(by, ahead) for word in said],
+                "positions": [word.position if known.annotate else word.note.position for word in said],
+                "nominated": [word.wait.nominated for word in said],
+                "told": [word.told for word in said],
+                "now": known.now,
             },
         )
     if known.annotate:
-        conn.execute(_ANNOTATED, {"pool": known.pool, "now": known.now})
+        conn.execute(_ANNOTATED, {"pool": known.pool, "now": known.now, "read": list(found.runs)})
+
+
+def urgent(run: Queued, position: int, outcome: Outcome, found: Waiting) -> bool:
+    """Return whether a run must be told now and not within its second, or is named to others as first of the order."""
+    note = found.notes[run.execution_id]
+    return position <= AHEAD or not note.reason or outcome.kept.get(run.execution_id) != run.nominated
+
+
+def preempt(conn: Connection, decisions: Sequence[Preempt], now: datetime) -> list[ExecutionId]:
+    """Ask runs to stop for others, and tell the workers; return those that were asked.
+
+    Who is cancelled, guarded or asked already is not.
+    """
+    if not decisions:
+        return []
+    values = {
+        "ids": [d.run.execution_id for d in decisions],
+        "others": [d.beneficiary.execution_id for d in decisions],
+        "records": [gate_records.to_json(_stopped(d, now)) for d in decisions],
+        "now": now,
+    }
+    asked = [ExecutionId(run) for run in conn.execute(_PREEMPT, values).scalars()]
+    for first in range(0, len(asked), IDS_A_MESSAGE):
+        notify(conn, f"preempt:{','.join(map(str, asked[first : first + IDS_A_MESSAGE]))}")
+    return asked
 
 
 def give_back(conn: Connection, runs: Sequence[ExecutionId]) -> int:
@@ -142,7 +235,8 @@ def give_back(conn: Connection, runs: Sequence[ExecutionId]) -> int:
     locked = _locked(conn, runs)
     if not locked:
         return 0
-    back = len(conn.execute(_GIVE_BACK, {"ids": locked}).all())
+    record = gate_records.to_json(Returned(text=NOBODY))
+    back = len(conn.execute(_GIVE_BACK, {"ids": locked, "record": record}).all())
     conn.execute(_DROP_ENDED, {"ids": locked})
     return back
 
@@ -154,33 +248,83 @@ def clean_up(conn: Connection, runs: Sequence[ExecutionId]) -> None:
         conn.execute(_DROP_ENDED, {"ids": locked})
 
 
-def tell(conn: Connection, admitted: Collection[Admitted]) -> None:
-    """Tell all workers who has a place now, once, when the pass commits."""
-    ids = [str(run.execution_id) for run in admitted]
-    for first in range(0, len(ids), IDS_A_MESSAGE):
-        notify(conn, f"admitted:{','.join(ids[first : first + IDS_A_MESSAGE])}")
-
-
 def _locked(conn: Connection, runs: Sequence[ExecutionId]) -> list[UUID]:
     """Lock the rows of those runs that nobody else has in hand, the execution's first."""
     executions = list(conn.execute(_LOCK_EXECUTIONS, {"ids": list(runs)}).scalars())
     return list(conn.execute(_LOCK, {"ids": executions}).scalars()) if executions else []
 
 
-def _is_news(decision: Wait, known: Facts, found: Waiting) -> bool:
-    note = found.notes[decision.run.execution_id]
-    moved = decision.nominated != decision.run.nominated
-    return known.annotate or moved or note.code != decision.reason.code or not note.reason
+def _started(decision: Admit, known: Facts, found: Waiting) -> Started:
+    run = decision.run
+    return Started(
+        by=Pass(strategy=known.limits.strategy, snapshot=found.snapshot),
+        node=decision.node,
+        candidates=decision.scores,
+        position=found.notes[run.execution_id].position,
+        priority=run.priority,
+        share=decision.share,
+        waited=max(known.now - run.enqueued_at, timedelta()).total_seconds(),
+    )
 
 
-def _position(decision: Wait, known: Facts, found: Waiting, last: int) -> int | None:
-    """Return the position to write: a new one only where all rows before it were read."""
-    if not known.annotate:
-        return found.notes[decision.run.execution_id].position
-    return decision.position if decision.position is not None and decision.position <= last else None
+def _stopped(decision: Preempt, now: datetime) -> Stopped:
+    since = decision.run.started_at or now
+    return Stopped(
+        beneficiary=decision.beneficiary.execution_id,
+        priority=decision.beneficiary.priority,
+        held=max(now - since, timedelta()).total_seconds(),
+    )
 
 
-def _differs(decision: Wait, position: int | None, found: Waiting) -> bool:
-    note = found.notes[decision.run.execution_id]
-    text_differs = note.reason != str(decision.reason) or note.code != decision.reason.code
-    return text_differs or note.position != position or decision.nominated != decision.run.nominated
+def _first(decisions: Sequence[Decision]) -> list[Ahead]:
+    """Return the first waiting runs of the order."""
+    waits = (d for d in decisions if isinstance(d, Wait) and d.position is not None)
+    return [
+        Ahead(execution_id=d.run.execution_id, priority=d.run.priority, share=d.share)
+        for d, _ in zip(waits, range(AHEAD), strict=False)
+    ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Word:
+    """What there is to say to a run that waits, and what it was told last. `position` is None where nobody knows it."""
+
+    wait: Wait
+    position: int | None
+    told: int
+    note: Noted
+
+    @property
+    def urgent(self) -> bool:
+        """True when it must not wait for its second: it is not only numbers that moved."""
+        moved = self.wait.nominated != self.wait.run.nominated
+        return moved or self.note.told != self.told or not self.note.reason
+
+    @property
+    def news(self) -> bool:
+        """True when its row says something else."""
+        return self.urgent or self.note.reason != str(self.wait.reason) or self.note.position != self.position
+
+    def record(self, by: Pass, ahead: Sequence[Ahead]) -> str | None:
+        """Return the record to keep, None where the last one still tells it."""
+        if self.note.told == self.told:
+            return None
+        return gate_records.to_json(gate_records.waited(self.wait, by, self.position, ahead))
+
+
+def _words(decisions: Sequence[Decision], known: Facts, found: Waiting) -> list[_Word]:
+    """Return what to say to whom. A position is told where all rows before it were read.
+
+    That is sure up to the end of the front; where all are told, up to the last run that was read of a shape of which
+    there are more.
+    """
+    words = []
+    ordered = known.limits.strategy is not Strategy.FAIR_SHARE
+    sure, last = known.looking and known.annotate, found.front - sum(isinstance(d, Admit) for d in decisions)
+    for wait in (d for d in decisions if isinstance(d, Wait)):
+        note, position = found.notes[wait.run.execution_id], wait.position
+        if position is None or position > FRONT or not (sure or (ordered and position <= last)):
+            position = None
+        words.append(_Word(wait=wait, position=position, told=gate_records.digest(wait), note=note))
+        sure = sure and wait.run.execution_id not in found.last
+    return words

@@ -1,23 +1,62 @@
-"""The last known facts of the nodes, written by whoever watches them."""
+"""The last known facts of the nodes, written by whoever watches them.
+
+They stand twice: in `nodes`, a row each, for people; and in `node_snapshots`, packed into one row a pool, for passes.
+The snapshot's row is locked while either is written, so that both tell the same. Its version rises only when a fact
+changes; it begins with the database's clock in microseconds, so that a pool made anew never repeats one.
+"""
 
 import json
+from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from threading import Lock
 
 from sqlalchemy import Connection, text
 
 from model.config import Effect
 from model.ids import NodeName, PoolName
 from model.resources import Resources
+from scheduler.fleet import Fleet
 from scheduler.node import Node, Taint
+from scheduler.snapshot import pack, unpack
 
+REFRESH = timedelta(minutes=1)
+"""How old `nodes.observed_at` may become while nothing changes: not every look is worth writing every row."""
+FLEETS = 16
+"""Pools whose nodes a process keeps ready."""
+UNKNOWN = -1
+"""No version is this."""
+
+_LOCK = text("""
+INSERT INTO node_snapshots (pool, version, nodes, packed) VALUES (:pool, 0, 0, '') ON CONFLICT (pool) DO NOTHING
+""")
+_LOCKED = text("SELECT version, packed FROM node_snapshots WHERE pool = :pool FOR UPDATE")
+_REPLACE = text("""
+UPDATE node_snapshots SET nodes = :nodes, packed = :packed, observed_at = clock_timestamp(),
+    version = greatest(version + 1, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint))
+WHERE pool = :pool
+""")
+_SEEN_AGAIN = text("UPDATE node_snapshots SET observed_at = clock_timestamp() WHERE pool = :pool")
+_SNAPSHOT = text("""
+SELECT version, observed_at, CASE WHEN version = :known THEN NULL ELSE packed END AS packed
+FROM node_snapshots WHERE pool = :pool AND version > 0
+""")
 _RECORD = text("""
 INSERT INTO nodes (pool, name, cpu_milli, memory_bytes, ephemeral_bytes, gpu, pods, labels, taints, ready, observed_at)
-VALUES (:pool, :name, :cpu_milli, :memory_bytes, :ephemeral_bytes, :gpu, :pods,
-        CAST(:labels AS jsonb), CAST(:taints AS jsonb), :ready, clock_timestamp())
+SELECT :pool, n.name, n.cpu_milli, n.memory_bytes, n.ephemeral_bytes, n.gpu, n.pods, n.labels, n.taints, n.ready,
+    clock_timestamp()
+FROM jsonb_to_recordset(CAST(:nodes AS jsonb)) AS n(
+    name text, cpu_milli bigint, memory_bytes bigint, ephemeral_bytes bigint, gpu int, pods int, labels jsonb,
+    taints jsonb, ready boolean)
 ON CONFLICT (pool, name) DO UPDATE SET
     cpu_milli = excluded.cpu_milli, memory_bytes = excluded.memory_bytes, ephemeral_bytes = excluded.ephemeral_bytes,
     gpu = excluded.gpu, pods = excluded.pods, labels = excluded.labels, taints = excluded.taints,
     ready = excluded.ready, observed_at = excluded.observed_at
+""")
+_TOUCH = text("""
+UPDATE nodes SET observed_at = clock_timestamp()
+WHERE pool = :pool AND name = ANY(:names) AND observed_at < clock_timestamp() - :refresh
 """)
 _READ = text("""
 SELECT name, cpu_milli, memory_bytes, ephemeral_bytes, gpu, pods, labels, taints, ready
@@ -26,10 +65,38 @@ FROM nodes WHERE pool = :pool ORDER BY name
 _FORGET = text("DELETE FROM nodes WHERE pool = :pool AND name = ANY(:names)")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Snapshot:
+    """The nodes of a pool as of one version, and when they were last looked at. Version 0: nobody packed them yet."""
+
+    version: int
+    nodes: tuple[Node, ...]
+    observed_at: datetime | None = None
+
+
 def record(conn: Connection, pool: PoolName, nodes: Sequence[Node]) -> None:
-    """Write what is known of some nodes of a pool; its others stay as they are. In order of name: no deadlock."""
-    if nodes:
-        conn.execute(_RECORD, [{"pool": pool, **_row(node)} for node in sorted(nodes, key=lambda node: node.name)])
+    """Write what is known of some nodes of a pool; its others stay as they are."""
+    if not nodes:
+        return
+    known = _locked(conn, pool)
+    given = {node.name: node for node in nodes}
+    changed = [node for name, node in given.items() if known.nodes.get(name) != node]
+    if changed or not known.packed:
+        conn.execute(_RECORD, {"pool": pool, "nodes": json.dumps([_row(node) for node in changed])})
+        _replace(conn, pool, known.nodes | given)
+    else:
+        conn.execute(_SEEN_AGAIN, {"pool": pool})
+    conn.execute(_TOUCH, {"pool": pool, "names": list(given), "refresh": REFRESH})
+
+
+def forget(conn: Connection, pool: PoolName, names: Sequence[NodeName]) -> None:
+    """Take nodes out that are gone. The places of runs on them stay until those are known to be gone too."""
+    known = _locked(conn, pool)
+    gone = set(names)
+    left = {name: node for name, node in known.nodes.items() if name not in gone}
+    conn.execute(_FORGET, {"pool": pool, "names": list(names)})
+    if len(left) < len(known.nodes):
+        _replace(conn, pool, left)
 
 
 def read(conn: Connection, pool: PoolName) -> list[Node]:
@@ -52,9 +119,92 @@ def read(conn: Connection, pool: PoolName) -> list[Node]:
     ]
 
 
-def forget(conn: Connection, pool: PoolName, names: Sequence[NodeName]) -> None:
-    """Take nodes out that are gone. The places of runs on them stay until those are known to be gone too."""
-    conn.execute(_FORGET, {"pool": pool, "names": list(names)})
+def snapshot(conn: Connection, pool: PoolName, known_version: int = UNKNOWN) -> Snapshot | None:
+    """Return the nodes of a pool, None where their version is the known one: then not even the bytes are read."""
+    row = conn.execute(_SNAPSHOT, {"pool": pool, "known": known_version}).one_or_none()
+    if row is None:
+        return Snapshot(version=0, nodes=tuple(read(conn, pool)))
+    if row.packed is None:
+        return None
+    nodes = _unpacked(bytes(row.packed))
+    if nodes is None:
+        nodes = tuple(read(conn, pool))
+    return Snapshot(version=row.version, nodes=nodes, observed_at=row.observed_at)
+
+
+def fleet(conn: Connection, pool: PoolName, present: int = UNKNOWN) -> tuple[Fleet, int]:
+    """Return the nodes of a pool, without use, as a fleet of one's own, and their version.
+
+    A process builds it once for each version: what the labels of a node decide is remembered from pass to pass. Who has
+    just read the `present` version spares the question for it.
+    """
+    address = (str(conn.engine.url), pool)
+    base = _ready.get(address)
+    found = None if present > 0 and present == base.version else snapshot(conn, pool, base.version)
+    if found is not None:
+        base = _Base(version=found.version, fleet=Fleet(found.nodes))
+        _ready.keep(address, base)
+    return base.fleet.copy(), base.version
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Base:
+    """A fleet that nobody uses, to be copied; `version` is that of its nodes."""
+
+    version: int = UNKNOWN
+    fleet: Fleet
+
+
+class _Ready:
+    """The fleets that are ready, by database and pool; the one that was made first goes first."""
+
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._bases: OrderedDict[tuple[str, PoolName], _Base] = OrderedDict()
+
+    def get(self, address: tuple[str, PoolName]) -> _Base:
+        with self._lock:
+            return self._bases.get(address, _Base(fleet=Fleet()))
+
+    def keep(self, address: tuple[str, PoolName], base: _Base) -> None:
+        with self._lock:
+            self._bases.pop(address, None)
+            if base.version:
+                self._bases[address] = base
+            if len(self._bases) > FLEETS:
+                self._bases.popitem(last=False)
+
+
+_ready = _Ready()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Locked:
+    """The nodes as they stand. Not `packed`: there is no snapshot of them yet."""
+
+    nodes: dict[NodeName, Node]
+    packed: bool
+
+
+def _locked(conn: Connection, pool: PoolName) -> _Locked:
+    """Return the nodes, with the snapshot locked until the end of the transaction."""
+    conn.execute(_LOCK, {"pool": pool})
+    row = conn.execute(_LOCKED, {"pool": pool}).one()
+    nodes = _unpacked(bytes(row.packed)) if row.version else None
+    known = read(conn, pool) if nodes is None else nodes
+    return _Locked(nodes={node.name: node for node in known}, packed=row.version > 0)
+
+
+def _unpacked(packed: bytes) -> tuple[Node, ...] | None:
+    """Return packed nodes; None where another version of Assay packed them, in a format that this one cannot read."""
+    try:
+        return unpack(packed)
+    except ValueError:
+        return None
+
+
+def _replace(conn: Connection, pool: PoolName, nodes: dict[NodeName, Node]) -> None:
+    conn.execute(_REPLACE, {"pool": pool, "nodes": len(nodes), "packed": pack(nodes.values())})
 
 
 def _row(node: Node) -> dict[str, object]:
@@ -65,7 +215,7 @@ def _row(node: Node) -> dict[str, object]:
         "ephemeral_bytes": node.capacity.ephemeral_bytes,
         "gpu": node.capacity.gpu,
         "pods": node.pods,
-        "labels": json.dumps(dict(node.labels)),
-        "taints": json.dumps([{"key": t.key, "value": t.value, "effect": t.effect} for t in node.taints]),
+        "labels": dict(node.labels),
+        "taints": [{"key": t.key, "value": t.value, "effect": t.effect} for t in node.taints],
         "ready": node.ready,
     }

@@ -1,7 +1,7 @@
 """Users, teams and their quotas. The daily quota is taken under row locks, user first, then team (decision 8)."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 from uuid import UUID
@@ -13,16 +13,29 @@ from db import gate_tables, tables
 from db.errors import NotFoundError
 from db.seeds import PREFECT_USER
 from model.ids import TeamId, UserId
+from model.resources import Resources
 
 Scope = Literal["user", "team"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Quota:
-    """How many runs may be admitted at the same time, and submitted on one day (UTC)."""
+    """How many runs may be admitted at the same time, and submitted on one day (UTC); what they may hold together.
 
-    max_concurrent_tests: int
-    max_daily_tests: int
+    None: no limit. `weight`: how much of a FAIR_SHARE pool is a fair share, beside the weights of others.
+    """
+
+    max_concurrent_tests: int | None
+    max_daily_tests: int | None
+    max_cpu_milli: int | None = None
+    max_memory_bytes: int | None = None
+    max_ephemeral_bytes: int | None = None
+    max_gpu: int | None = None
+    weight: float = 1.0
+
+    def limits(self) -> dict[str, int | None]:
+        """Return the limits by name, as the column keeps them: null is none."""
+        return {f.name: getattr(self, f.name) for f in fields(self) if f.name != "weight"}
 
 
 USER_QUOTA = Quota(max_concurrent_tests=10, max_daily_tests=100)
@@ -79,12 +92,14 @@ class Usage:
     name: str
     quota: Quota
     concurrent: int
+    held: Resources
     today: int
 
     @property
-    def remaining_today(self) -> int:
-        """Runs that may still be submitted today."""
-        return max(0, self.quota.max_daily_tests - self.today)
+    def remaining_today(self) -> int | None:
+        """Runs that may still be submitted today; None where there is no limit."""
+        most = self.quota.max_daily_tests
+        return None if most is None else max(0, most - self.today)
 
 
 def user(conn: Connection, name_or_id: str | UUID) -> User:
@@ -100,7 +115,7 @@ def user(conn: Connection, name_or_id: str | UUID) -> User:
         team_id=TeamId(row.team_id) if row.team_id else None,
         team_name=row.team_name,
         roles=tuple(row.roles),
-        quota=quota_of(row.quota, USER_QUOTA),
+        quota=quota_of(row.quota, row.weight, USER_QUOTA),
         active=row.active,
     )
 
@@ -108,18 +123,19 @@ def user(conn: Connection, name_or_id: str | UUID) -> User:
 def team(conn: Connection, name_or_id: str | UUID) -> Team:
     """Return a team by name or id. Raises: NotFoundError."""
     column = tables.Team.team_id if isinstance(name_or_id, UUID) else tables.Team.team_name
-    query = select(tables.Team.team_id, tables.Team.team_name, tables.Team.quota).where(column == name_or_id)
-    row = conn.execute(query).one_or_none()
+    t = tables.Team
+    row = conn.execute(select(t.team_id, t.team_name, t.quota, t.weight).where(column == name_or_id)).one_or_none()
     if row is None:
         raise NotFoundError("team", name_or_id)
-    return Team(team_id=TeamId(row.team_id), team_name=row.team_name, quota=quota_of(row.quota, TEAM_QUOTA))
+    quota = quota_of(row.quota, row.weight, TEAM_QUOTA)
+    return Team(team_id=TeamId(row.team_id), team_name=row.team_name, quota=quota)
 
 
 def set_quota(conn: Connection, scope: Scope, name: str, quota: Quota) -> None:
     """Give a user or a team a quota. Raises: NotFoundError."""
     table, column = _of(scope)
-    value = {"max_concurrent_tests": quota.max_concurrent_tests, "max_daily_tests": quota.max_daily_tests}
-    changed = conn.execute(update(table).where(column == name).values(quota=table.quota.concat(value)))
+    changes = {"quota": table.quota.concat(quota.limits()), "weight": quota.weight}
+    changed = conn.execute(update(table).where(column == name).values(**changes))
     if changed.rowcount == 0:
         raise NotFoundError(scope, name)
 
@@ -144,9 +160,14 @@ def quota_usage(conn: Connection, name_or_id: str | UUID, now: datetime) -> tupl
     mine = _Owner(scope="user", key=who.user_id, name=who.username, quota=who.quota)
     if who.team_id is None:
         return (_usage(conn, mine, now),)
-    group = team(conn, who.team_id)
+    return (_usage(conn, mine, now), team_usage(conn, who.team_id, now))
+
+
+def team_usage(conn: Connection, name_or_id: str | UUID, now: datetime) -> Usage:
+    """Return what a team has used. Raises: NotFoundError."""
+    group = team(conn, name_or_id)
     ours = _Owner(scope="team", key=group.team_id, name=group.team_name, quota=group.quota)
-    return (_usage(conn, mine, now), _usage(conn, ours, now))
+    return _usage(conn, ours, now)
 
 
 def deployment_user(conn: Connection, deployment: str) -> UserId:
@@ -162,12 +183,10 @@ def bind_deployment(conn: Connection, deployment: str, user_id: UserId) -> None:
     conn.execute(row.on_conflict_do_update(index_elements=["deployment"], set_={"user_id": user_id}))
 
 
-def quota_of(stored: Mapping[str, int], default: Quota = USER_QUOTA) -> Quota:
-    """Read a quota column; what it does not say is `default`."""
-    return Quota(
-        max_concurrent_tests=int(stored.get("max_concurrent_tests", default.max_concurrent_tests)),
-        max_daily_tests=int(stored.get("max_daily_tests", default.max_daily_tests)),
-    )
+def quota_of(stored: Mapping[str, int | None], weight: float = 1.0, default: Quota = USER_QUOTA) -> Quota:
+    """Read a quota column; what it does not say is `default`, and null is no limit."""
+    limits = {name: stored.get(name, value) for name, value in default.limits().items()}
+    return replace(default, weight=weight, **{name: None if n is None else int(n) for name, n in limits.items()})
 
 
 def day(now: datetime) -> datetime:
@@ -196,22 +215,24 @@ class _Owner:
 
 def _locked(conn: Connection, scope: Scope, key: UUID) -> _Owner:
     if scope == "user":
-        columns = select(tables.User.username, tables.User.quota, tables.User.team_id)
+        columns = select(tables.User.username, tables.User.quota, tables.User.weight, tables.User.team_id)
         query = columns.where(tables.User.user_id == key)
     else:
-        columns = select(tables.Team.team_name, tables.Team.quota, tables.Team.team_id)
+        columns = select(tables.Team.team_name, tables.Team.quota, tables.Team.weight, tables.Team.team_id)
         query = columns.where(tables.Team.team_id == key)
     row = conn.execute(query.with_for_update(key_share=True)).one_or_none()
     if row is None:
         raise NotFoundError(scope, key)
-    name, stored, team_id = row
+    name, stored, weight, team_id = row
     default = USER_QUOTA if scope == "user" else TEAM_QUOTA
-    return _Owner(scope=scope, key=key, name=name, quota=quota_of(stored, default), team_id=team_id)
+    return _Owner(scope=scope, key=key, name=name, quota=quota_of(stored, weight, default), team_id=team_id)
 
 
 def _over(conn: Connection, who: _Owner, count: int, now: datetime) -> OverQuota | None:
-    used = _today(conn, who, now)
     limit = who.quota.max_daily_tests
+    if limit is None:
+        return None
+    used = _today(conn, who, now)
     if used + count <= limit:
         return None
     resets_at = day(now) + timedelta(days=1)
@@ -224,9 +245,13 @@ def _today(conn: Connection, who: _Owner, now: datetime) -> int:
 
 
 def _usage(conn: Connection, who: _Owner, now: datetime) -> Usage:
-    admitted = select(func.count()).where(who.queued(), gate_tables.QueueRow.state == "admitted")
-    concurrent = conn.execute(admitted).scalar_one()
-    return Usage(scope=who.scope, name=who.name, quota=who.quota, concurrent=concurrent, today=_today(conn, who, now))
+    q = gate_tables.QueueRow
+    amounts = (func.coalesce(func.sum(c), 0) for c in (q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q.gpu))
+    admitted = select(func.count(), *amounts).where(who.queued(), q.state == "admitted")
+    concurrent, cpu, memory, ephemeral, gpu = conn.execute(admitted).one()
+    held = Resources(cpu_milli=int(cpu), memory_bytes=int(memory), ephemeral_bytes=int(ephemeral), gpu=int(gpu))
+    today = _today(conn, who, now)
+    return Usage(scope=who.scope, name=who.name, quota=who.quota, concurrent=concurrent, held=held, today=today)
 
 
 def _users() -> Any:

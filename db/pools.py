@@ -9,13 +9,16 @@ from db import gate_locks, gate_tables
 from db.errors import ConflictError, NotFoundError
 from model.ids import PoolName
 from scheduler.pool import Strategy
+from scheduler.profile import CANDIDATES, DEFAULT, named
 
 P = gate_tables.Pool
+YEAR = 366 * 86_400.0
+CEILINGS = ("max_cpu_milli", "max_memory_bytes", "max_ephemeral_bytes", "max_gpu")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """The settings of a pool, as the original design names them."""
+    """The settings of a pool, as the original design names them. A sum that may be in use at once: None is no limit."""
 
     name: PoolName
     max_concurrent_tests: int = 100
@@ -26,24 +29,38 @@ class Pool:
     strategy: Strategy = Strategy.PRIORITY
     ageing_limit_seconds: float = 3600.0
     fixed_nodes: bool = False
+    profile: str = DEFAULT.name
+    candidates: int = CANDIDATES[1]
+    backfill_after_seconds: float = 30.0
+    half_life_seconds: float = 3600.0
+    preemption: bool = False
+    min_runtime_seconds: float = 60.0
+    max_cpu_milli: int | None = None
+    max_memory_bytes: int | None = None
+    max_ephemeral_bytes: int | None = None
+    max_gpu: int | None = None
     version: int = 1
 
     def __post_init__(self) -> None:
-        if self.max_concurrent_tests < 0:
-            raise ValueError(f"max_concurrent_tests: {self.max_concurrent_tests} is below 0")
+        named(self.profile)
+        if not CANDIDATES[0] <= self.candidates <= CANDIDATES[1]:
+            raise ValueError(f"candidates: {self.candidates} is not from {CANDIDATES[0]} to {CANDIDATES[1]}")
         if not 0 < self.target_node_utilization <= 1:
             raise ValueError(f"target_node_utilization: {self.target_node_utilization} is not above 0 and at most 1")
-        for name in ("scheduling_interval_seconds", "ageing_limit_seconds"):
-            if not 0 < getattr(self, name) <= _YEAR:
+        for name in ("max_concurrent_tests", *CEILINGS):
+            if (getattr(self, name) or 0) < 0:
+                raise ValueError(f"{name}: {getattr(self, name)} is below 0")
+        for name in ("scheduling_interval_seconds", "ageing_limit_seconds", "half_life_seconds"):
+            if not 0 < getattr(self, name) <= YEAR:
                 raise ValueError(f"{name}: {getattr(self, name)} is not above 0 and at most a year")
-
-
-_YEAR = 366 * 86_400.0
+        for name in ("backfill_after_seconds", "min_runtime_seconds"):
+            if not 0 <= getattr(self, name) <= YEAR:
+                raise ValueError(f"{name}: {getattr(self, name)} is not from 0 to a year")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolChange:
-    """What shall change; None leaves a setting as it is."""
+    """What shall change; None leaves a setting as it is. The ceilings named in `unlimited` are taken away."""
 
     max_concurrent_tests: int | None = None
     scheduling_interval_seconds: float | None = None
@@ -53,6 +70,26 @@ class PoolChange:
     strategy: Strategy | None = None
     ageing_limit_seconds: float | None = None
     fixed_nodes: bool | None = None
+    profile: str | None = None
+    candidates: int | None = None
+    backfill_after_seconds: float | None = None
+    half_life_seconds: float | None = None
+    preemption: bool | None = None
+    min_runtime_seconds: float | None = None
+    max_cpu_milli: int | None = None
+    max_memory_bytes: int | None = None
+    max_ephemeral_bytes: int | None = None
+    max_gpu: int | None = None
+    unlimited: frozenset[str] = frozenset()
+
+    def __post_init__(self) -> None:
+        if not self.unlimited <= set(CEILINGS):
+            raise ValueError(f"unlimited: {sorted(self.unlimited)} are not among {', '.join(CEILINGS)}")
+
+    def values(self) -> dict[str, object]:
+        """Return the columns to write."""
+        given = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "unlimited"}
+        return {name: value for name, value in given.items() if value is not None} | dict.fromkeys(self.unlimited)
 
 
 def read(conn: Connection, name: PoolName) -> Pool:
@@ -63,6 +100,11 @@ def read(conn: Connection, name: PoolName) -> Pool:
     return _pool(row)
 
 
+def every(conn: Connection) -> list[Pool]:
+    """Return the settings of all pools, by name."""
+    return [_pool(row) for row in conn.execute(select(P).order_by(P.name))]
+
+
 def names(conn: Connection) -> list[PoolName]:
     """Return all pools, by name."""
     return [PoolName(name) for name in conn.execute(select(P.name).order_by(P.name)).scalars()]
@@ -70,9 +112,8 @@ def names(conn: Connection) -> list[PoolName]:
 
 def update_pool(conn: Connection, name: PoolName, change: PoolChange) -> Pool:
     """Change settings, and return them all. Raises: NotFoundError; ValueError for a setting that cannot be."""
-    given = {f.name: getattr(change, f.name) for f in fields(change) if getattr(change, f.name) is not None}
     again = {"version": P.version + 1, "annotated_at": None}  # the next pass writes all reasons anew
-    statement = update(P).where(P.name == name).values(**given, **again).returning(P)
+    statement = update(P).where(P.name == name).values(**change.values(), **again).returning(P)
     row = conn.execute(statement).one_or_none()
     if row is None:
         raise NotFoundError("pool", name)

@@ -51,9 +51,9 @@ class QuotaToday:
     """What a user may submit on one day, and has submitted today."""
 
     username: str
-    daily_limit: int
+    daily_limit: int | None
     tests_today: int
-    remaining: int
+    remaining: int | None
 
 
 def last_day(conn: Connection, now: datetime) -> list[TypeStatistics]:
@@ -142,5 +142,6 @@ def _with_status(status: Status) -> ColumnElement[Any]:
     return func.count(case((tables.TestExecution.status == status, 1))).label(status)
 
 
-def _quota_row(username: str, limit: int, used: int) -> QuotaToday:
-    return QuotaToday(username=username, daily_limit=limit, tests_today=used, remaining=max(0, limit - used))
+def _quota_row(username: str, limit: int | None, used: int) -> QuotaToday:
+    left = None if limit is None else max(0, limit - used)
+    return QuotaToday(username=username, daily_limit=limit, tests_today=used, remaining=left)

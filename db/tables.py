@@ -167,6 +167,18 @@ class TestExecution(Base):
             postgresql_where=text("prefect_settled = false AND completed_at IS NOT NULL"),
         ),
         Index(
+            "idx_test_executions_ended_definition",
+            "definition_id",
+            "completed_at",
+            postgresql_where=text("completed_at IS NOT NULL"),
+        ),
+        Index(
+            "idx_test_executions_ended_team",
+            "team_id",
+            "completed_at",
+            postgresql_where=text("completed_at IS NOT NULL"),
+        ),
+        Index(
             "one_execution_a_key",
             "submitted_by",
             "idempotency_key",
@@ -214,6 +226,7 @@ class TestAttempt(Base):
     __tablename__ = "test_attempts"
     __table_args__ = (
         CheckConstraint("cause IN ('first', 'retry', 'infrastructure', 'preempted')", name="valid_cause"),
+        Index("idx_test_attempts_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
     )
 
     execution_id: Mapped[UUID] = mapped_column(

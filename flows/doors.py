@@ -1,7 +1,7 @@
 """How a flow comes in: submitted by itself or found submitted, then waiting for its place, then reading its verdict."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from prefect.logging import get_run_logger
 from prefect.states import Failed
 from sqlalchemy import Connection
 
-from db import executions, gate, people, seeds
+from db import executions, gate, gate_standing, people, seeds
 from db.errors import NotFoundError
 from flows.house import House, house
 from flows.places import news
@@ -96,19 +96,25 @@ async def verdict(run: Run) -> Verdict:
     return found
 
 
-def say(line: str) -> None:
+def say(line: str, level: int = logging.INFO) -> None:
     """Write a line into the flow run's log, or into the process's where no flow run is under way."""
     try:
-        get_run_logger().info(line)
+        get_run_logger().log(level, line)
     except MissingContextError:
-        logging.getLogger("assay").info(line)
+        logging.getLogger("assay").log(level, line)
+
+
+def warn(warnings: Iterable[str]) -> None:
+    """Write warnings of a submit into the flow run's log."""
+    for warning in warnings:
+        say(warning, logging.WARNING)
 
 
 def _standing(conn: Connection, execution_id: ExecutionId) -> str | None:
     """Return the reason why a run waits, as its owner reads it; None when it has ended."""
     if executions.find(conn, execution_id).status.terminal:
         return None
-    reason = gate.reason(conn, execution_id)
+    reason = gate_standing.reason(conn, execution_id)
     return f"waiting: {reason}" if reason else "waiting"
 
 
@@ -162,6 +168,7 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     if isinstance(outcome, OverQuota):
         return _entered(outcome)
+    warn(outcome.warnings)
     await here.pass_gate()
     return Run(execution_id=outcome.execution_id)
 

@@ -57,7 +57,7 @@ class Places:
         return bool(self._waiting.get(str(execution_id)))
 
     def _wake(self, payload: str) -> None:
-        """`admitted:<id>,<id>`, `cancel:<id>`, `ended:<id>`, `suite:<id>`, `enqueued`, `*`."""
+        """`admitted:<id>,<id>`, `preempt:<id>,<id>`, `cancel:<id>`, `ended:<id>`, `suite:<id>`, `enqueued`, `*`."""
         kind, _, rest = payload.partition(":")
         topics = [kind, *(rest or "").split(",")] if kind != EVERYTHING else [EVERYTHING]
         for topic in topics:

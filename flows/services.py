@@ -11,6 +11,8 @@ from sqlalchemy import Connection
 from cluster.local.machine import this_node
 from db import gate, leases, nodes, pools, workers
 from flows.carrier import Carrier
+from flows.forecasting import SECONDS as FORECAST_SECONDS
+from flows.forecasting import Forecasting
 from flows.house import House, close_house, open_house
 from flows.mirror import Mirror
 from flows.reconciler import Reconciler
@@ -35,6 +37,7 @@ class Services:
         self.here: House = open_house(settings, client)
         self.mirror = Mirror(self.here)
         self.carrier = Carrier(self.here, self.mirror)
+        self._forecasting = Forecasting(self.here.db, settings.pool, self.here.blocking)
         self._orphans = Orphans(self.here, self.carrier)
         self._reconciler = Reconciler(self.here, self.mirror, lambda: self.carrier.carried)
         self._stopping = threading.Event()
@@ -54,6 +57,7 @@ class Services:
             loops.create_task(self.carrier.run())
             loops.create_task(every(0.0, self._pulse))
             loops.create_task(every(NODE_SECONDS, self._note_node))
+            loops.create_task(every(FORECAST_SECONDS, self._forecasting.make_round))
             loops.create_task(every(MIRROR_SECONDS, self.mirror.show_head))
             loops.create_task(every(OBSERVE_SECONDS, self._reconciler.observe))
             loops.create_task(every(SETTLE_SECONDS, self._reconciler.settle))

@@ -128,7 +128,7 @@ async def watch(attempt: Attempt) -> Attempt:
     teller = windows.Teller(TELL_EVERY)
     with here.places.listening(str(attempt.place.execution_id)) as event, _exit_of(started.handle, event):
         while await here.in_thread(processes.alive, started.handle):
-            await _stop_if_cancelled(here, attempt.place, started)
+            await _stop_if_asked(here, attempt.place, started)
             await _carry(here, attempt, started, teller)
             await news(event, PULSE)
     return attempt
@@ -230,11 +230,11 @@ def _whole(begun: Begun, verdict: Verdict, ended: processes.ExitRecord | None) -
     return whole_result(begun.name, verdict, round(1000 * seconds))
 
 
-async def _stop_if_cancelled(here: House, place: Place, started: launching.Started) -> None:
-    row = await here.db.run_patiently(lambda conn: executions.find(conn, place.execution_id))
-    if row.status is not Status.RUNNING or row.epoch != place.epoch:
+async def _stop_if_asked(here: House, place: Place, started: launching.Started) -> None:
+    asked = await here.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, place))
+    if isinstance(asked, Superseded):
         raise superseded()
-    if row.cancel_requested:
+    if asked:
         await here.in_thread(processes.stop, started.handle)
 
 

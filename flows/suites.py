@@ -26,7 +26,7 @@ from sqlalchemy import Connection
 from db import gate, people, suites
 from db.errors import NotFoundError
 from flows.carrier import Carrier
-from flows.doors import CARRIED, LOOK_AGAIN, Carried, say
+from flows.doors import CARRIED, LOOK_AGAIN, Carried, say, warn
 from flows.house import House, house
 from flows.places import news
 from flows.schedules import BY_SCHEDULE
@@ -79,6 +79,7 @@ async def enter(suite: Mapping[str, Any] | None, suite_run_id: UUID | str | None
         return NotRun(state=Failed(name="OverQuota", message=str(outcome)))
     if isinstance(outcome, SuiteSkipped):
         return _skipped(outcome.note)
+    warn(outcome.warnings)
     await here.db.run_patiently(lambda conn: gate.run_pass(conn, here.settings.pool))
     return SuiteRun(suite_run_id=outcome.suite_run_id)
 
@@ -123,7 +124,7 @@ async def _found(here: House, carried: Carried | None, named: UUID | str | None)
         if known is None:
             return None
         if again and carried and suites.is_settled(conn, known, carried.flow_run_id):
-            order = SuiteAgain(now=here.now(), new_id=new_id, flow_run_id=carried.flow_run_id)
+            order = SuiteAgain(now=here.now(), new_id=new_id, flow_run_id=carried.flow_run_id, pool=here.settings.pool)
             return _hosted(conn, here, cases.retry_suite(conn, known, order, here.has_content))
         return cases.outcome_of(conn, known)
 

@@ -20,6 +20,9 @@ from model.fields import (
 )
 from model.retry import RetryPolicy
 
+HOST_LABEL = "kubernetes.io/hostname"
+ZONE_LABEL = "topology.kubernetes.io/zone"
+
 
 class Operator(StrEnum):
     """Of a node selector expression."""
@@ -78,7 +81,7 @@ class RunsApart:
 
     __pydantic_config__ = FORBID
 
-    topology_key: LabelKey = "kubernetes.io/hostname"
+    topology_key: LabelKey = HOST_LABEL
     match_labels: Annotated[dict[LabelKey, LabelValue], Field(min_length=1, max_length=20)]
 
 
@@ -88,7 +91,7 @@ class RunsSpread:
 
     __pydantic_config__ = FORBID
 
-    topology_key: LabelKey = "topology.kubernetes.io/zone"
+    topology_key: LabelKey = ZONE_LABEL
     match_labels: Annotated[dict[LabelKey, LabelValue], Field(min_length=1, max_length=20)]
     max_skew: Annotated[int, Field(ge=1, le=1000)] = 1
 

@@ -22,6 +22,8 @@ from model.request import LocalTest, TestRequest, TestType
 _RUN = ("command", "arguments", "junit", "setup", "env")
 _METADATA = ("labels", "tags", "priority")
 _VERSIONED = ("type", "content", "resources", "config", "run")
+_LATER: Mapping[str, object] = {"apart": [], "spread": [], "exclusive": [], "restartable": False}
+"""Fields of config that came after the first versions, as they are where nobody gave them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,10 +110,13 @@ def define(request: TestRequest, id: DefinitionId, owner: UserId, now: datetime)
 def version_of(request: TestRequest) -> str:
     """Return the SHA-256 of the canonical JSON of type, content, resources, config and run.
 
-    Name, labels, tags and priority do not count: they change nothing in what is run.
+    Name, labels, tags and priority do not count: they change nothing in what is run. Nor does a later field that is
+    not given: a test keeps its version, and its history, when Assay learns something new.
     """
     parts = to_json(request)
-    canonical = json.dumps({key: parts[key] for key in _VERSIONED}, sort_keys=True, separators=(",", ":"))
+    config = {key: value for key, value in parts["config"].items() if _LATER.get(key) != value}
+    versioned = {key: parts[key] for key in _VERSIONED} | {"config": config}
+    canonical = json.dumps(versioned, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 

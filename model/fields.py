@@ -14,6 +14,8 @@ FORBID = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=F
 
 MOST_CPU_MILLI = 1024 * 1000
 MOST_BYTES = 2**50
+MOST_CPU_SUM = 10**7 * 1000
+MOST_BYTES_SUM = 2**60
 
 
 def _as_text(value: object) -> object:
@@ -35,8 +37,26 @@ def _bytes(text: str) -> str:
     return text
 
 
+def _cpu_sum(text: str) -> str:
+    if not 1 <= milli(text) <= MOST_CPU_SUM:
+        msg = "must be between 1m and 10,000,000 cores"
+        raise ValueError(msg)
+    return text
+
+
+def _bytes_sum(text: str) -> str:
+    if not 1 <= whole(text) <= MOST_BYTES_SUM:
+        msg = "must be between 1 byte and 1Ei"
+        raise ValueError(msg)
+    return text
+
+
 CpuQuantity = Annotated[str, BeforeValidator(_as_text), AfterValidator(_cpu)]
 ByteQuantity = Annotated[str, BeforeValidator(_as_text), AfterValidator(_bytes)]
+
+CpuSum = Annotated[str, BeforeValidator(_as_text), AfterValidator(_cpu_sum)]
+ByteSum = Annotated[str, BeforeValidator(_as_text), AfterValidator(_bytes_sum)]
+"""What many runs may hold together."""
 
 LINE_PATTERN = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 ENV_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"

@@ -1,15 +1,16 @@
-"""Rules across fields for the Kubernetes parts of a request: affinity, tolerations, volumes."""
+"""Rules across fields for what a request says about nodes and other runs: affinity, tolerations, volumes."""
 
 import re
 from collections.abc import Iterator
 from typing import Any
 
-from model.config import Operator
+from model.config import HOST_LABEL, ZONE_LABEL, Operator
 from model.lenient import items, mapping, text
 from model.problems import Finding, Location
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _SOURCES = ("configMap", "secret", "claim")
+_TOPOLOGY = {"apart": HOST_LABEL, "spread": ZONE_LABEL}
 
 
 def _expressions_have_their_values(raw: dict[str, Any]) -> Iterator[Finding]:
@@ -77,9 +78,26 @@ def _volumes_do_not_meet(raw: dict[str, Any]) -> Iterator[Finding]:
                 seen.add(value)
 
 
+def _neighbours_stand_once(raw: dict[str, Any]) -> Iterator[Finding]:
+    """Of two rules about the same runs and domains one would be ignored, or contradict the other."""
+    for kind, default in _TOPOLOGY.items():
+        first: dict[object, int] = {}
+        for position, entry in enumerate(items(mapping(raw.get("config")).get(kind))):
+            rule = mapping(entry)
+            labels = mapping(rule.get("matchLabels"))
+            key = (
+                text(rule.get("topologyKey", default)),
+                *sorted((name, str(value)) for name, value in labels.items()),
+            )
+            if labels and first.setdefault(key, position) != position:
+                message = f"is about the same labels and topologyKey as {kind}[{first[key]}]"
+                yield Finding(location=("config", kind, position), message=message)
+
+
 RULES = (
     _expressions_have_their_values,
     _tolerations_make_sense,
     _volumes_have_one_source,
     _volumes_do_not_meet,
+    _neighbours_stand_once,
 )

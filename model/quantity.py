@@ -51,3 +51,18 @@ def milli(text: str) -> int:
 def whole(text: str) -> int:
     """Return a quantity in whole units (bytes), rounded up: '1Ki' -> 1024."""
     return int(quantity(text).to_integral_value(ROUND_CEILING))
+
+
+def cpu_text(amount: int) -> str:
+    """Return milli-cores as a quantity, exactly: 500 -> '500m', 4000 -> '4'."""
+    cores, rest = divmod(amount, 1000)
+    return f"{amount}m" if rest else str(cores)
+
+
+def bytes_text(amount: int) -> str:
+    """Return bytes as a quantity, exactly, in the largest unit of 1024 that divides them: 2147483648 -> '2Gi'."""
+    for suffix in ("Pi", "Ti", "Gi", "Mi", "Ki"):
+        size, rest = divmod(amount, int(_SUFFIX[suffix]))
+        if size and not rest:
+            return f"{size}{suffix}"
+    return str(amount)

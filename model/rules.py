@@ -66,8 +66,12 @@ def _is_more(one: object, other: object) -> bool:
 
 
 def _entries_stand_once(raw: Raw) -> Iterator[Finding]:
-    policy = mapping(mapping(raw.get("config")).get("retryPolicy"))
-    lists = {("tags",): raw.get("tags"), ("config", "retryPolicy", "retryConditions"): policy.get("retryConditions")}
+    config = mapping(raw.get("config"))
+    lists = {
+        ("tags",): raw.get("tags"),
+        ("config", "exclusive"): config.get("exclusive"),
+        ("config", "retryPolicy", "retryConditions"): mapping(config.get("retryPolicy")).get("retryConditions"),
+    }
     for location, entries in lists.items():
         seen: set[str] = set()
         for position, entry in enumerate(items(entries)):

@@ -1,10 +1,11 @@
 """Suites: tests that are run together, and when.
 
-A suite file holds `name`, `description`, `overlap`, `schedules`, `defaults` and `tests`. The defaults are merged into
-each test, key by key; what a test says itself wins. Only in files may a test's content be a local folder.
+A suite file holds `name`, `description`, `overlap`, `start`, `schedules`, `defaults` and `tests`. The defaults are
+merged into each test, key by key; what a test says itself wins. Only in files may a test's content be a local folder.
 """
 
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
@@ -44,15 +45,28 @@ class Schedule:
     timezone: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_timezone)] = "UTC"
 
 
+class Start(StrEnum):
+    """How the tests of a suite get their places."""
+
+    ONE_BY_ONE = "one-by-one"
+    TOGETHER = "together"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteFields:
-    """What a suite says about itself, without its tests."""
+    """What a suite says about itself, without its tests.
+
+    `start: together` is all or nothing: no test gets a place before all that wait can have one.
+    """
 
     __pydantic_config__ = FORBID
 
     name: Name
     description: Annotated[str, Field(max_length=2000)] = ""
     overlap: Literal["skip"] = "skip"
+    start: Annotated[
+        Start, Field(description="one-by-one: each test when there is room for it; together: all at once or none")
+    ] = Start.ONE_BY_ONE
     schedules: Annotated[tuple[Schedule, ...], Field(max_length=20)] = ()
 
 
@@ -97,6 +111,7 @@ def check_suite(raw: object, *, allow_local: bool = False) -> Suite:
         name=form.name,
         description=form.description,
         overlap=form.overlap,
+        start=form.start,
         schedules=form.schedules,
         tests=tuple(test.test() for test in tests),
     )
@@ -118,6 +133,7 @@ def suite_to_raw(suite: Suite) -> dict[str, Any]:
         name=suite.name,
         description=suite.description,
         overlap=suite.overlap,
+        start=suite.start,
         schedules=suite.schedules,
         tests=tuple(to_raw(test) for test in suite.tests),
     )
@@ -127,6 +143,6 @@ def suite_to_raw(suite: Suite) -> dict[str, Any]:
 @cache
 def describe_suite_schema() -> dict[str, Any]:
     """Return the JSON schema of a suite, in one piece; its tests are described by `check.describe_schema`."""
-    schema = friendly(FORM.schema, {"description": "", "overlap": "skip", "schedules": []})
+    schema = friendly(FORM.schema, {"description": "", "overlap": "skip", "start": "one-by-one", "schedules": []})
     schema["properties"]["tests"]["items"] = friendly(REQUEST.schema, {})
     return schema

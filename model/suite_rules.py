@@ -5,7 +5,7 @@ from typing import Any
 
 from model.examine import Examined, examine
 from model.lenient import MISSING, at, items, mapping
-from model.problems import Finding
+from model.problems import Finding, Location
 
 
 def examined_tests(suite: Mapping[str, Any], most: int, *, allow_local: bool) -> Iterator[Examined]:
@@ -39,6 +39,7 @@ def broken_suite_rules(suite: Mapping[str, Any]) -> Iterator[Finding]:
     """Yield what is wrong between the tests of a suite, and in its schedules."""
     yield from _names_stand_once(suite)
     yield from _schedules_are_one_thing(suite)
+    yield from _together_is_possible(suite)
 
 
 def _names_stand_once(suite: Mapping[str, Any]) -> Iterator[Finding]:
@@ -56,3 +57,19 @@ def _schedules_are_one_thing(suite: Mapping[str, Any]) -> Iterator[Finding]:
         if isinstance(entry, dict) and len(given) != 1:
             message = f"must have exactly one of cron and interval, not {len(given)}"
             yield Finding(location=("schedules", position), message=message)
+
+
+def _together_is_possible(suite: Mapping[str, Any]) -> Iterator[Finding]:
+    """Find tests that want the same exclusive thing: whoever has it keeps the other from starting."""
+    if suite.get("start") != "together":
+        return
+    defaults = items(mapping(mapping(suite.get("defaults")).get("config")).get("exclusive"))
+    first: dict[str, int] = {}
+    for position, test in enumerate(items(suite.get("tests"))):
+        own = mapping(mapping(test).get("config")).get("exclusive")
+        for place, name in enumerate(items(own) if own is not None else defaults):
+            if isinstance(name, str) and first.setdefault(name, position) != position:
+                at_fault: Location = ("tests", position, "config", "exclusive", place)
+                location = ("defaults", "config", "exclusive", place) if own is None else at_fault
+                message = f"is also wanted by tests[{first[name]}]: they could never start together"
+                yield Finding(location=location, message=message)

@@ -111,6 +111,10 @@ def _words(error: ErrorDetails) -> str:
     return write(context) if write else error["msg"]
 
 
+def _number(bound: float) -> str:
+    return f"{bound:g}" if isinstance(bound, float) else str(bound)
+
+
 def _listed(context: Mapping[str, Any], key: str = "expected") -> str:
     return f"must be one of {context[key].replace(chr(39), '').replace(' or ', ', ')}"
 
@@ -133,12 +137,14 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "string_type": lambda _: "must be text; a number, a yes or a no needs quotes",
     "int_type": lambda _: "must be a whole number",
     "bool_type": lambda _: "must be true or false",
+    "float_type": lambda _: "must be a number",
     "enum": _listed,
     "literal_error": _listed,
     "union_tag_not_found": lambda _: "is required",
     "union_tag_invalid": _tag,
-    "greater_than_equal": lambda context: f"must be {context['ge']} or more",
-    "less_than_equal": lambda context: f"must be {context['le']} or less",
+    "greater_than": lambda context: f"must be above {_number(context['gt'])}",
+    "greater_than_equal": lambda context: f"must be {_number(context['ge'])} or more",
+    "less_than_equal": lambda context: f"must be {_number(context['le'])} or less",
     "too_short": _shortest,
     "string_too_short": _shortest,
     "too_long": lambda context: f"must have at most {context['max_length']} entries",

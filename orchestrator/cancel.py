@@ -9,7 +9,7 @@ from db import executions, gate, listen
 from db.errors import NotFoundError
 from db.executions import Become, Fenced
 from model.execution import Phase, Status
-from model.ids import ExecutionId
+from model.ids import ExecutionId, PoolName
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,6 +19,7 @@ class CancelOutcome:
     execution_id: ExecutionId
     status: Status
     changed: bool
+    pool: PoolName
 
 
 def cancel(conn: Connection, execution_id: ExecutionId, *, by: str, now: datetime) -> CancelOutcome:
@@ -32,10 +33,10 @@ def cancel(conn: Connection, execution_id: ExecutionId, *, by: str, now: datetim
     changed = not row.status.terminal and executions.request_cancel(conn, execution_id, by, now)
     if row.status is Status.QUEUED:
         _end_waiting(conn, execution_id, by)
-        return CancelOutcome(execution_id=execution_id, status=Status.CANCELLED, changed=True)
+        return CancelOutcome(execution_id=execution_id, status=Status.CANCELLED, changed=True, pool=row.pool)
     if changed:
         listen.notify(conn, f"cancel:{execution_id}")
-    return CancelOutcome(execution_id=execution_id, status=row.status, changed=changed)
+    return CancelOutcome(execution_id=execution_id, status=row.status, changed=changed, pool=row.pool)
 
 
 def _end_waiting(conn: Connection, execution_id: ExecutionId, by: str) -> None:

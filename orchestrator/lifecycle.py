@@ -3,6 +3,10 @@
     begin      queued/admitted -> running/launching, an attempt is opened (or found open: the run was taken over)
     enter      launching -> running -> collecting
     finish     the attempt is closed, its results written; then the run ends, or waits for its next attempt
+    asked      whether the test shall stop: it was cancelled, or a more important run needs its place (preemption)
+
+A preempted run goes back to wait in its old place, at once and free of charge, when its process is gone. Had it ended
+by itself meanwhile, its verdict counts; had it been cancelled, it is cancelled.
 
 Who lost the place changes nothing: each function then says `Superseded`, a value that its caller must obey by stopping.
 """
@@ -16,6 +20,7 @@ from sqlalchemy import Connection
 
 from db import executions, gate, listen, results
 from db.executions import Fenced
+from db.gate import Requeue
 from model.execution import (
     INFRASTRUCTURE_REASONS,
     MAX_INFRASTRUCTURE_ATTEMPTS,
@@ -25,7 +30,7 @@ from model.execution import (
     Status,
     Verdict,
 )
-from model.ids import ExecutionId
+from model.ids import ExecutionId, short
 from model.request import TestRequest
 from model.result import Artifact, Result, Summary, summarise
 from model.retry import RetryPolicy
@@ -74,10 +79,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """The run waits for another attempt, in its old place of the queue but not before `not_before`."""
+    """The run waits for another attempt, in its old place of the queue but not before `not_before` (None: at once)."""
 
     cause: Cause
-    not_before: datetime
+    not_before: datetime | None
 
 
 Next: TypeAlias = Verdict | Again
@@ -91,6 +96,7 @@ class History:
     retries: int
     infrastructure_failures: int
     cancelled: bool
+    preempted: bool = False
 
 
 def fence(place: Place) -> Fenced:
@@ -121,6 +127,14 @@ def begin(conn: Connection, place: Place) -> Begun | Superseded:
     )
 
 
+def asked_to_stop(conn: Connection, place: Place) -> bool | Superseded:
+    """Return whether a running test shall be stopped now, for a cancel or for a more important run."""
+    row = executions.find(conn, place.execution_id)
+    if row.status is not Status.RUNNING or row.epoch != place.epoch:
+        return Superseded()
+    return row.cancel_requested or gate.preempted_for(conn, place.execution_id, place.epoch) is not None
+
+
 def enter(conn: Connection, place: Place, phase: Phase) -> bool:
     """Note where a running attempt stands; False when the place is not ours any more."""
     return executions.set_phase(conn, fence(place), phase)
@@ -133,7 +147,8 @@ def finish(conn: Connection, place: Place, finished: Finished, now: datetime) ->
         return Superseded()
     results.replace(conn, place.execution_id, finished.number, finished.results)
     results.save_artifacts(conn, place.execution_id, finished.number, finished.artifacts)
-    verdict = _cancelled_wins(finished.verdict, row.cancel_requested)
+    beneficiary = gate.preempted_for(conn, place.execution_id, place.epoch)
+    verdict = _as_asked(finished.verdict, beneficiary, cancelled=row.cancel_requested)
     executions.close_attempt(conn, place.execution_id, finished.number, verdict, finished.exit_code)
     executions.set_metrics(conn, place.execution_id, dict(finished.metrics))
     executions.set_progress(conn, fence(place), counts(summarise(finished.results)))
@@ -142,6 +157,7 @@ def finish(conn: Connection, place: Place, finished: Finished, now: datetime) ->
         retries=row.retry_count,
         infrastructure_failures=row.infrastructure_count,
         cancelled=row.cancel_requested,
+        preempted=beneficiary is not None,
     )
     step = next_step(verdict, history, now)
     if isinstance(step, Again):
@@ -163,7 +179,7 @@ def give_back(conn: Connection, place: Place, not_before: datetime) -> bool:
     row = executions.lock(conn, place.execution_id, place.epoch)
     if row is None or row.status is not Status.QUEUED:
         return False
-    return gate.requeue(conn, place.execution_id, place.epoch, not_before)
+    return gate.requeue(conn, place.execution_id, place.epoch, Requeue(not_before=not_before))
 
 
 def open_number(conn: Connection, execution_id: ExecutionId) -> int | None:
@@ -173,6 +189,8 @@ def open_number(conn: Connection, execution_id: ExecutionId) -> int | None:
 
 def next_step(verdict: Verdict, history: History, now: datetime) -> Next:
     """Decide whether a run ends with `verdict` or is tried again (decision 5)."""
+    if history.preempted and not history.cancelled and verdict.status is Status.CANCELLED:
+        return Again(cause=Cause.PREEMPTED, not_before=None)
     if history.cancelled or verdict.good or verdict.status is Status.CANCELLED:
         return verdict
     if verdict.reason in INFRASTRUCTURE_REASONS:
@@ -196,17 +214,21 @@ def counts(summary: Summary) -> dict[str, int]:
     }
 
 
-def _cancelled_wins(verdict: Verdict, cancel_requested: bool) -> Verdict:  # noqa: FBT001  a fact, not a switch
-    if not cancel_requested:
+def _as_asked(verdict: Verdict, beneficiary: ExecutionId | None, *, cancelled: bool) -> Verdict:
+    """Return the verdict of an attempt: a cancel wins over all, a preemption explains a stop and changes no more."""
+    if cancelled:
+        return Verdict(status=Status.CANCELLED, detail="cancelled while it ran")
+    if beneficiary is None or verdict.status is not Status.CANCELLED:
         return verdict
-    return Verdict(status=Status.CANCELLED, detail="cancelled while it ran")
+    return Verdict(status=Status.CANCELLED, detail=f"stopped for the more important run {short(beneficiary)}")
 
 
 def _wait_again(conn: Connection, place: Place, step: Again) -> Next | Superseded:
-    become = executions.Become(status=Status.QUEUED, phase=Phase.BACKOFF, cause=step.cause)
+    phase = Phase.WAITING if step.not_before is None else Phase.BACKOFF
+    become = executions.Become(status=Status.QUEUED, phase=phase, cause=step.cause)
     if not executions.transition(conn, fence(place), Status.RUNNING, become):
         return Superseded()
-    gate.requeue(conn, place.execution_id, place.epoch, step.not_before)
+    gate.requeue(conn, place.execution_id, place.epoch, Requeue(not_before=step.not_before, cause=step.cause))
     return step
 
 

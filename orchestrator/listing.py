@@ -1,15 +1,17 @@
 """What people ask about runs: where one stands and why, which there are, what one left, who waits."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from db import executions, gate, people, pools, results
+from db import decisions, executions, forecasts, gate_standing, people, pools, results
 from db import nodes as node_rows
+from db.decisions import Owned
 from db.errors import NotFoundError
 from db.executions import Execution, ExecutionFilter
-from db.gate import Entry, Position
+from db.forecasts import Forecast
+from db.gate_standing import Entry, Position
 from db.gate_tables import QueueRow
 from db.page import Page
 from model.execution import Attempt, Status
@@ -25,10 +27,11 @@ COUNTED = 200
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a waiting run stands. It has no position in backoff, nor far behind."""
+    """Where a waiting run stands. It has no position in backoff, nor far behind; no estimate while none is known."""
 
     position: int | None
     reason: str
+    estimate: Forecast | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,16 +99,22 @@ def show(conn: Connection, execution_id: ExecutionId) -> Shown:
 
 def standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:
     """Return where a run stands, counted now; None if it does not wait."""
-    return _standing(gate.position(conn, execution_id))
+    return _standing(conn, execution_id, gate_standing.position(conn, execution_id))
 
 
 def first_standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:
     """Return where a new run stands: with a position among the first only, so that no submit pays for a deep queue."""
-    return _standing(gate.near(conn, execution_id, COUNTED))
+    found = _standing(conn, execution_id, gate_standing.near(conn, execution_id, COUNTED))
+    if found is None or found.estimate is not None:
+        return found
+    return replace(found, estimate=forecasts.read_new(conn, execution_id))
 
 
-def _standing(counted: Position | None) -> Standing | None:
-    return None if counted is None else Standing(position=counted.position, reason=counted.reason)
+def _standing(conn: Connection, execution_id: ExecutionId, counted: Position | None) -> Standing | None:
+    if counted is None:
+        return None
+    estimate = forecasts.read(conn, [execution_id]).get(execution_id)
+    return Standing(position=counted.position, reason=counted.reason, estimate=estimate)
 
 
 def list_shown(conn: Connection, wanted: Wanted, page: Page) -> tuple[list[Shown], int]:
@@ -124,9 +133,10 @@ def _noted(conn: Connection, execution_ids: list[ExecutionId]) -> dict[Execution
         return {}
     columns = (QueueRow.execution_id, QueueRow.position, QueueRow.reason)
     waiting = select(*columns).where(QueueRow.execution_id.in_(execution_ids), QueueRow.state == "waiting")
+    told = forecasts.read(conn, execution_ids)
     return {
-        ExecutionId(row.execution_id): Standing(position=row.position, reason=row.reason)
-        for row in conn.execute(waiting)
+        run: Standing(position=position, reason=reason, estimate=told.get(ExecutionId(run)))
+        for run, position, reason in conn.execute(waiting)
     }
 
 
@@ -175,10 +185,25 @@ def report(conn: Connection, execution_id: ExecutionId, attempt: int | None = No
     )
 
 
-def queue(conn: Connection, pool: PoolName, page: Page) -> tuple[list[Entry], int]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InLine:
+    """A waiting run with whose it is, and when it will start where that is known."""
+
+    entry: Entry
+    owned: Owned | None
+    estimate: Forecast | None
+
+
+def queue(conn: Connection, pool: PoolName, page: Page) -> tuple[list[InLine], int]:
     """Return a page of the waiting runs in the order of service, and how many wait. Raises: NotFoundError."""
     pools.read(conn, pool)
-    return gate.queue(conn, pool, page.limit, page.offset)
+    entries, total = gate_standing.queue(conn, pool, page.limit, page.offset)
+    runs = [entry.execution_id for entry in entries]
+    owned, told = decisions.owned(conn, runs), forecasts.read(conn, runs)
+    return [
+        InLine(entry=entry, owned=owned.get(entry.execution_id), estimate=told.get(entry.execution_id))
+        for entry in entries
+    ], total
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

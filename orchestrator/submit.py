@@ -6,24 +6,25 @@ and in one order: no two submits can wait for each other.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from random import Random
 from typing import TypeAlias
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import definitions, executions, gate, people, seeds
+from db import definitions, durations, executions, gate, people, seeds
 from db.errors import ConflictError
 from db.executions import NewExecution
 from db.gate import Waiting
 from db.people import User
 from model.definition import TestDefinition, define
 from model.execution import Door
-from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId, UserId, short, uuid7
+from model.ids import DefinitionId, ExecutionId, GroupId, PoolName, SuiteRunId, UserId, short, uuid7
 from model.problems import InvalidError, Problem
 from model.request import TestRequest
+from orchestrator import fitting
 from orchestrator.content import KnownContent, unknown_content
 from orchestrator.secrets import unknown_secrets
 
@@ -42,7 +43,7 @@ class Once:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """A valid request, who it counts for, and how it came in."""
+    """A valid request, who it counts for, and how it came in. Runs of one `group` start together or not at all."""
 
     request: TestRequest
     execution_id: ExecutionId
@@ -52,28 +53,44 @@ class Order:
     pool: PoolName = DEFAULT_POOL
     flow_run_id: UUID | None = None
     suite_run_id: SuiteRunId | None = None
+    group: GroupId | None = None
     retried_from: ExecutionId | None = None
     once: Once | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Submitted:
-    """An execution that waits now. `new` is false when it, its flow run or its key had been submitted before."""
+    """An execution that waits now. `new` is false when it, its flow run or its key had been submitted before.
+
+    `warnings` say what will keep it waiting until somebody changes something.
+    """
 
     execution_id: ExecutionId
     new: bool = True
+    pool: PoolName = DEFAULT_POOL
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Taken:
+    """The definition of an order whose quota was taken, and the p90 of what it takes, where history knows it."""
+
+    definition_id: DefinitionId
+    expected: timedelta | None = None
 
 
 def submit(conn: Connection, order: Order, known_content: KnownContent | None = None) -> Submitted | OverQuota:
     """Take the daily quota and write everything that a run needs to wait. Idempotent by execution, flow run and key.
 
-    Raises: InvalidError for a reference to a secret that nobody has set, or to content that nobody has sent;
-    ConflictError for a key that another request came with.
+    Raises: InvalidError for a reference to a secret that nobody has set, or to content that nobody has sent, and for
+    more than any node has where these are fixed; ConflictError for a key that another request came with; NotFoundError
+    for an unknown pool.
     """
     if (known := _known(conn, order)) is not None:
         return known
     user = people.user(conn, order.user_id)
-    problems = unknown(conn, order.request, user, known_content)
+    fits = fitting.fitting(fitting.ground(conn, order.pool), order.request)
+    problems = [*unknown(conn, order.request, user, known_content), *fits.problems]
     if problems:
         raise InvalidError(problems)
     taken = take(conn, [order], order.user_id, order.now)
@@ -81,7 +98,7 @@ def submit(conn: Connection, order: Order, known_content: KnownContent | None = 
         return known
     if isinstance(taken, OverQuota):
         return taken
-    return write(conn, order, user, taken[0])
+    return replace(write(conn, order, user, taken[0]), warnings=fits.warnings)
 
 
 def unknown(
@@ -91,25 +108,26 @@ def unknown(
     return [*unknown_secrets(conn, request, user.team_id), *unknown_content(request, known_content)]
 
 
-def take(conn: Connection, orders: Sequence[Order], user_id: UserId, now: datetime) -> list[DefinitionId] | OverQuota:
+def take(conn: Connection, orders: Sequence[Order], user_id: UserId, now: datetime) -> list[Taken] | OverQuota:
     """Write the definitions of `orders` and take the quota for them; over quota nothing of that stays."""
     attempt = conn.begin_nested()
     definition_ids = _save_all(conn, [_definition(order) for order in orders])
+    expected = durations.expected(conn, set(definition_ids))
     over = people.take_daily(conn, user_id, len(orders), now)
     if over is not None:
         attempt.rollback()
         return over
     attempt.commit()
-    return definition_ids
+    return [Taken(definition_id=known, expected=expected.get(known)) for known in definition_ids]
 
 
-def write(conn: Connection, order: Order, user: User, definition_id: DefinitionId) -> Submitted:
+def write(conn: Connection, order: Order, user: User, taken: Taken) -> Submitted:
     """Write execution and queue row of an order whose quota was taken."""
     inserted = executions.insert(
         conn,
         NewExecution(
             execution_id=order.execution_id,
-            definition_id=definition_id,
+            definition_id=taken.definition_id,
             priority=order.request.priority,
             door=order.door,
             pool=order.pool,
@@ -124,11 +142,11 @@ def write(conn: Connection, order: Order, user: User, definition_id: DefinitionI
         ),
     )
     if inserted:
-        gate.enqueue(conn, _waiting(order, user))
-    return Submitted(execution_id=order.execution_id, new=inserted)
+        gate.enqueue(conn, _waiting(order, user, taken.expected))
+    return Submitted(execution_id=order.execution_id, new=inserted, pool=order.pool)
 
 
-def _waiting(order: Order, user: User) -> Waiting:
+def _waiting(order: Order, user: User, expected: timedelta | None) -> Waiting:
     config = order.request.config
     return Waiting(
         execution_id=order.execution_id,
@@ -141,6 +159,14 @@ def _waiting(order: Order, user: User) -> Waiting:
         node_selector=config.node_selector,
         tolerations=config.tolerations,
         affinity=config.affinity,
+        apart=fitting.apart(config.apart),
+        spread=fitting.spread(config.spread),
+        labels=order.request.labels,
+        exclusive=tuple(sorted(config.exclusive)),
+        group=order.group,
+        limit=timedelta(seconds=config.timeout),
+        expected=expected,
+        restartable=config.restartable,
     )
 
 

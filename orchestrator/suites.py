@@ -11,14 +11,14 @@ from sqlalchemy import Connection
 from db import listen, people, suites
 from db.errors import ConflictError
 from db.page import Page
-from db.people import User
 from db.suites import SKIPPED, SuiteRow
 from model.execution import Door, Status, Verdict, exit_code, worst
-from model.ids import ExecutionId, PoolName, SuiteRunId, UserId, short, uuid7
-from model.problems import InvalidError
-from model.suite import MOST_TESTS, Suite, check_suite, suite_to_raw
-from orchestrator import cancel, submit
+from model.ids import ExecutionId, GroupId, PoolName, SuiteRunId, UserId, short, uuid7
+from model.problems import InvalidError, Problem
+from model.suite import MOST_TESTS, Start, Suite, check_suite, suite_to_raw
+from orchestrator import cancel, fitting, submit
 from orchestrator.content import KnownContent
+from orchestrator.fitting import Fitting
 from orchestrator.listing import Shown, Wanted, list_shown
 from orchestrator.submit import DEFAULT_POOL, Order, OverQuota
 
@@ -51,6 +51,7 @@ class SuiteAgain:
     now: datetime
     new_id: SuiteRunId
     flow_run_id: UUID
+    pool: PoolName = DEFAULT_POOL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,6 +61,7 @@ class SuiteSubmitted:
     suite_run_id: SuiteRunId
     execution_ids: tuple[ExecutionId, ...]
     new: bool = True
+    warnings: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,16 +110,17 @@ def submit_suite(
 ) -> SuiteSubmitted | SuiteSkipped | OverQuota:
     """Submit all tests of a suite, or none. Idempotent by flow run.
 
-    Raises: InvalidError for references to secrets that nobody has set and content that nobody has sent, each at its
-    test.
+    Raises: InvalidError for references to secrets that nobody has set and content that nobody has sent, and for more
+    than the nodes have where these are fixed, each at its test; NotFoundError for an unknown pool.
     """
     if (known := _known(conn, order)) is not None:
         return known
     if order.scheduled and (before := _not_ended(conn, order)) is not None:
         return skip(conn, order, f"skipped: suite run {short(before)} of {order.suite.name} has not ended")
     user = people.user(conn, order.user_id)
-    _refuse_unknown(conn, order, user, known_content)
     orders = _orders(order)
+    fits = _fitting(conn, order, orders)
+    _refuse(fits.problems, [submit.unknown(conn, one.request, user, known_content) for one in orders])
     taken = submit.take(conn, orders, order.user_id, order.now)
     if (known := _known(conn, order)) is not None:  # the same flow run, while we waited for the quota's lock
         return known
@@ -125,7 +128,8 @@ def submit_suite(
         return taken
     suites.save(conn, _row(order, Status.QUEUED))
     written = [submit.write(conn, one, user, known_as) for one, known_as in zip(orders, taken, strict=True)]
-    return SuiteSubmitted(suite_run_id=order.suite_run_id, execution_ids=tuple(test.execution_id for test in written))
+    execution_ids = tuple(test.execution_id for test in written)
+    return SuiteSubmitted(suite_run_id=order.suite_run_id, execution_ids=execution_ids, warnings=fits.warnings)
 
 
 def skip(conn: Connection, order: SuiteOrder, note: str) -> SuiteSubmitted | SuiteSkipped:
@@ -154,6 +158,7 @@ def retry_suite(
         user_id=old.submitted_by,
         door=Door.PREFECT,
         now=again.now,
+        pool=again.pool,
         note=f"retry of suite run {short(suite_run_id)}",
     )
     outcome = submit_suite(conn, order, known_content)
@@ -177,19 +182,32 @@ def outcome_of(conn: Connection, suite_run_id: SuiteRunId) -> SuiteSubmitted | S
     )
 
 
-def _refuse_unknown(conn: Connection, order: SuiteOrder, user: User, known_content: KnownContent | None) -> None:
-    found = [submit.unknown(conn, request, user, known_content) for request in order.suite.requests()]
-    problems = [
-        problem
-        for position, of_test in enumerate(found)
-        for problem in InvalidError(of_test).under(f"tests[{position}]").problems
-    ]
-    if problems:
-        raise InvalidError(problems)
+def _refuse(problems: Sequence[Problem], of_tests: Sequence[Sequence[Problem]]) -> None:
+    """Raise InvalidError for `problems` of the suite, and those of its tests, each seen from the suite."""
+    found = [*problems, *(problem for number, own in enumerate(of_tests) for problem in _in_test(number, own))]
+    if found:
+        raise InvalidError(found)
+
+
+def _in_test(number: int, problems: Sequence[Problem]) -> Sequence[Problem]:
+    return InvalidError(problems).under(f"tests[{number}]").problems
+
+
+def _fitting(conn: Connection, order: SuiteOrder, orders: Sequence[Order]) -> Fitting:
+    """Look at the nodes for each test, and for all of them where they start together."""
+    here = fitting.ground(conn, order.pool)
+    each = [fitting.fitting(here, one.request) for one in orders]
+    problems = [problem for number, own in enumerate(each) for problem in _in_test(number, own.problems)]
+    warnings = [f"{one.request.name}: {text}" for one, own in zip(orders, each, strict=True) for text in own.warnings]
+    if order.suite.start is Start.TOGETHER:
+        group = fitting.fitting_together(here, [(one.execution_id, one.request) for one in orders])
+        problems, warnings = [*problems, *group.problems], [*warnings, *group.warnings]
+    return Fitting(problems=tuple(problems), warnings=tuple(warnings))
 
 
 def _orders(order: SuiteOrder) -> list[Order]:
     random = Random(order.suite_run_id.int)
+    group = GroupId(order.suite_run_id) if order.suite.start is Start.TOGETHER else None
     return [
         Order(
             request=request,
@@ -199,6 +217,7 @@ def _orders(order: SuiteOrder) -> list[Order]:
             now=order.now,
             pool=order.pool,
             suite_run_id=order.suite_run_id,
+            group=group,
         )
         for request in order.suite.requests()
     ]

@@ -1,20 +1,18 @@
-"""The nodes of a pool as arrays, one row a kind of resource, so that one comparison looks at all nodes at once."""
+"""The nodes of a pool and how they are used, as arrays: one comparison looks at all nodes at once."""
 
-from collections.abc import Hashable, Iterable
-from hashlib import blake2b
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.ids import NodeName
 from model.resources import Resources
+from scheduler.guests import Guests
 from scheduler.node import Node
+from scheduler.roster import KINDS, Amounts, Mask, Numbers, Roster
+from scheduler.run import Labels
 
-Amounts = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-
-KINDS = ("CPU", "memory", "ephemeral storage", "GPUs", "places for pods")
+__all__ = ["KINDS", "Amounts", "Fleet", "Mask", "vector"]
 
 
 def vector(resources: Resources) -> Amounts:
@@ -25,45 +23,64 @@ def vector(resources: Resources) -> Amounts:
 
 
 class Fleet:
-    """Capacity and use of each node. Shape of both: (kinds, nodes). `memo` remembers what labels and taints decide."""
+    """What is left of each node, and which labels the runs on it carry. Shape of the arrays: (kinds, nodes).
+
+    `free` is below zero where more is promised than there is. `load` is the share of the capacity that is used, 1 at
+    most, 0 of a kind that a node does not have. Equal `stamps` of a node mean equal use, in all copies of a fleet: what
+    was worked out for one holds in the others.
+    """
 
     def __init__(self, nodes: Iterable[Node] = ()) -> None:
-        self.nodes = tuple(sorted(nodes, key=lambda node: node.name))
-        self.place = {node.name: column for column, node in enumerate(self.nodes)}
-        shape = (len(KINDS), len(self.nodes))
-        rows = np.array([_capacity(node) for node in self.nodes], dtype=np.int64)
-        self.capacity: Amounts = np.ascontiguousarray(rows.T).reshape(shape)
-        self.used: Amounts = np.zeros(shape, dtype=np.int64)
-        self.hashes = np.array([_hash(node.name) for node in self.nodes], dtype=np.uint64)
-        self.memo: dict[Hashable, NDArray[Any]] = {}
+        self.roster = Roster(nodes)
+        self.free: Amounts = self.roster.capacity.copy()
+        self.load: Numbers = np.zeros(self.free.shape)
+        self.stamps: Amounts = np.zeros(len(self.roster.nodes), dtype=np.int64)
+        self.guests = Guests()
 
     def __len__(self) -> int:
-        return len(self.nodes)
+        return len(self.roster.nodes)
 
     @property
-    def free(self) -> Amounts:
-        """What is left of each node; below zero where more is promised than there is."""
-        return self.capacity - self.used
+    def nodes(self) -> tuple[Node, ...]:
+        """All nodes, by name."""
+        return self.roster.nodes
 
-    def take(self, name: NodeName | None, resources: Resources, times: int = 1) -> None:
+    @property
+    def place(self) -> dict[NodeName, int]:
+        """In which column a node is."""
+        return self.roster.place
+
+    @property
+    def capacity(self) -> Amounts:
+        """What the nodes have."""
+        return self.roster.capacity
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """A number for each name, by which equal nodes are told apart."""
+        return self.roster.hashes
+
+    @property
+    def used(self) -> Amounts:
+        """What is in use of each node."""
+        return self.roster.capacity - self.free
+
+    def take(self, name: NodeName | None, resources: Resources, times: int = 1, labels: Labels = ()) -> None:
         """Count a run on a node, or off it with -1. A node that is gone holds nothing."""
-        column = self.place.get(name) if name is not None else None
-        if column is not None:
-            self.used[:, column] += times * vector(resources)
+        column = self.roster.place.get(name) if name is not None else None
+        if column is None:
+            return
+        roster, free = self.roster, self.free[:, column]
+        free -= times * vector(resources)
+        self.load[:, column] = np.minimum((roster.capacity[:, column] - free) * roster.inverse[:, column], 1.0)
+        self.stamps[column] = next(roster.stamps)
+        if labels:
+            self.guests.count(labels, column, times)
 
     def copy(self) -> "Fleet":
         """Return a fleet with the same nodes whose use can be changed without changing this one's."""
         twin = object.__new__(Fleet)
-        twin.nodes, twin.place, twin.capacity, twin.hashes = self.nodes, self.place, self.capacity, self.hashes
-        twin.memo = self.memo
-        twin.used = self.used.copy()
+        twin.roster, twin.stamps = self.roster, self.stamps.copy()
+        twin.free, twin.load = self.free.copy(), self.load.copy()
+        twin.guests = self.guests.copy()
         return twin
-
-
-def _capacity(node: Node) -> tuple[int, int, int, int, int]:
-    total = node.capacity
-    return (total.cpu_milli, total.memory_bytes, total.ephemeral_bytes, total.gpu, node.pods)
-
-
-def _hash(name: str) -> int:
-    return int.from_bytes(blake2b(name.encode(), digest_size=8).digest())

@@ -1,67 +1,96 @@
-"""How many may run at once: in the pool, of a team, of a user. The last two hold over all pools."""
+"""How much may be in use at once: in the pool, by a team, by a user. The last two hold over all pools."""
 
+from dataclasses import dataclass
 from uuid import UUID
 
 from scheduler.pool import Owner
-from scheduler.reasons import Code, Reason
-from scheduler.run import Queued
-from scheduler.state import Counts, State
+from scheduler.reasons import Code, Reason, amount
+from scheduler.roster import KINDS
+from scheduler.sums import NOTHING, POOL, Need, Sums, most, need, owners_of
+
+__all__ = ["Bound", "bound_of", "code_of", "exceeded", "is_full", "kept_of", "over", "owners_of", "pool_bound"]
 
 
-def limited(run: Queued, state: State, used: Counts, held: Counts) -> Reason | None:
-    """Return the limit that keeps `run` waiting, None if there is none.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bound:
+    """The limits of the pool, of a team or of a user, and what of them is in use elsewhere. `what` is for people."""
 
-    `used` are the places in use, `held` those kept free for runs that waited too long.
-    """
-    return (
-        pool_limited(state, used, held)
-        or _team_limited(run, state, used, held)
-        or _user_limited(run, state, used, held)
+    owner: UUID
+    what: str
+    runs: Code
+    resources: Code
+    most: tuple[int | None, ...]
+    elsewhere: Need = NOTHING
+
+    @property
+    def limits(self) -> bool:
+        """False when there is no limit at all."""
+        return any(limit is not None for limit in self.most)
+
+
+def pool_bound(ceiling_most: tuple[int | None, ...]) -> Bound:
+    """Return the pool's own limits."""
+    runs, resources = Code.POOL_LIMIT, Code.POOL_RESOURCES
+    return Bound(owner=POOL, what="the pool", runs=runs, resources=resources, most=ceiling_most)
+
+
+def bound_of(owner_id: UUID, owner: Owner, *, team: bool) -> Bound:
+    """Return the limits of a team or user."""
+    return Bound(
+        owner=owner_id,
+        what=f"{'team' if team else 'user'} {owner.name}",
+        runs=Code.TEAM_LIMIT if team else Code.USER_LIMIT,
+        resources=Code.TEAM_RESOURCES if team else Code.USER_RESOURCES,
+        most=most(owner.ceiling),
+        elsewhere=(owner.elsewhere_runs, *need(owner.elsewhere)[1:]),
     )
 
 
-def pool_limited(state: State, used: Counts, held: Counts) -> Reason | None:
-    """Return the reason for which nobody at all may start, None if the pool has room."""
-    limit = state.limits.ceiling.runs
-    if limit is None:
-        return None
-    if used.pool >= limit:
-        return Reason(code=Code.POOL_LIMIT, text=f"the pool runs {used.pool} of {limit}")
-    if used.pool + held.pool >= limit:
-        return _kept(f"the pool runs {used.pool} of {limit}", held.pool)
+def over(bound: Bound, asked: Need, used: Need, held: Need = NOTHING) -> int | None:
+    """Return the first kind of which there is not enough left, None if all is well; only what is asked for counts."""
+    for kind, limit in enumerate(bound.most):
+        if limit is None or not asked[kind]:
+            continue
+        if used[kind] + bound.elsewhere[kind] + held[kind] + asked[kind] > limit:
+            return kind
     return None
 
 
-def _team_limited(run: Queued, state: State, used: Counts, held: Counts) -> Reason | None:
-    if run.team_id is None:
+def is_full(bound: Bound | None, sums: Sums) -> bool:
+    """Return whether an owner may start nothing more, whatever it asks for."""
+    if bound is None or bound.most[0] is None:
+        return False
+    return sums.of(bound.owner)[0] + bound.elsewhere[0] >= bound.most[0]
+
+
+def code_of(bound: Bound, kind: int) -> Code:
+    """Return the code of a limit that is reached."""
+    return bound.runs if kind == 0 else bound.resources
+
+
+def exceeded(bound: Bound, asked: Need, used: Sums) -> Reason | None:
+    """Return the limit that keeps a run waiting, with its numbers."""
+    in_use = used.of(bound.owner)
+    kind = over(bound, asked, in_use)
+    return None if kind is None else Reason(code=code_of(bound, kind), text=_text(bound, kind, asked, in_use))
+
+
+def kept_of(bound: Bound, asked: Need, used: Sums, held: Sums) -> str | None:
+    """Return what there would be enough of, were not some of it kept free: 'the pool runs 1 of 2; 1 kept free'."""
+    in_use, kept = used.of(bound.owner), held.of(bound.owner)
+    kind = over(bound, asked, in_use, kept)
+    if kind is None:
         return None
-    here = (used.teams[run.team_id], held.teams[run.team_id])
-    return _owner_limited(Code.TEAM_LIMIT, state.owners.get(run.team_id), here)
+    told = str(kept[0]) if kind == 0 else amount(KINDS[kind - 1], kept[kind])
+    return f"{_text(bound, kind, asked, in_use)}; {told} kept free"
 
 
-def _user_limited(run: Queued, state: State, used: Counts, held: Counts) -> Reason | None:
-    here = (used.users[run.user_id], held.users[run.user_id])
-    return _owner_limited(Code.USER_LIMIT, state.owners.get(run.user_id), here)
-
-
-def _owner_limited(code: Code, owner: Owner | None, here: tuple[int, int]) -> Reason | None:
-    limit = None if owner is None else owner.ceiling.runs
-    if owner is None or limit is None:
-        return None
-    used, held = here[0] + owner.elsewhere_runs, here[1]
-    if used + held < limit:
-        return None
-    kind = "team" if code is Code.TEAM_LIMIT else "user"
-    text = f"{kind} {owner.name} runs {used} of {limit}"
-    if used < limit:
-        return _kept(text, held)
-    return Reason(code=code, text=f"{text} ({owner.elsewhere_runs} in other pools)" if owner.elsewhere_runs else text)
-
-
-def _kept(text: str, held: int) -> Reason:
-    return Reason(code=Code.RESERVED, text=f"{text}; {held} kept free for runs that waited too long")
-
-
-def owners_of(run: Queued) -> tuple[UUID, ...]:
-    """Return whose limits a run counts against."""
-    return (run.user_id,) if run.team_id is None else (run.user_id, run.team_id)
+def _text(bound: Bound, kind: int, asked: Need, used: Need) -> str:
+    elsewhere, limit = bound.elsewhere[kind], bound.most[kind] or 0
+    total = used[kind] + elsewhere
+    if kind == 0:
+        return f"{bound.what} runs {total} of {limit}" + (f" ({elsewhere} in other pools)" if elsewhere else "")
+    name = KINDS[kind - 1]
+    others = f" ({amount(name, elsewhere)} in other pools)" if elsewhere else ""
+    in_use = amount(name, total).split(" ")[0]
+    return f"{bound.what} uses {in_use} of {amount(name, limit)}{others}; needs {amount(name, asked[kind])}"

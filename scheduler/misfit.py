@@ -5,14 +5,18 @@ from collections.abc import Mapping
 import numpy as np
 
 from scheduler.fleet import KINDS, Amounts, Fleet, Mask, vector
+from scheduler.neighbours import Seeker, closed, left_by_others
 from scheduler.node import Node
 from scheduler.reasons import Code, Reason, amount
 from scheduler.run import Shape
 from scheduler.selectors import any_term, has_labels, intolerable
 
 
-def misfit(fleet: Fleet, matching: Mask, shape: Shape, selector: Mapping[str, str]) -> Reason:
-    """Return why none of the nodes takes a run now; `matching` are those that accept it by all but amounts."""
+def misfit(fleet: Fleet, matching: Mask, shape: Shape, selector: Mapping[str, str], seeker: Seeker) -> Reason:
+    """Return why none of the nodes takes a run now; `matching` are those that accept it by all but amounts and others.
+
+    Where a node has room, but a rule about other runs closes it, that rule is the reason.
+    """
     if not len(fleet):
         return Reason(code=Code.NO_NODE, text="the pool has no node")
     if not any(node.ready for node in fleet.nodes):
@@ -24,12 +28,17 @@ def misfit(fleet: Fleet, matching: Mask, shape: Shape, selector: Mapping[str, st
     capacity = fleet.capacity[:, matching]
     if not _room(capacity, request).any():
         return Reason(code=Code.TOO_LARGE, text=_too_large(capacity, request))
+    if not seeker.free:
+        shut = matching & _room(fleet.free, request) & ~left_by_others(fleet, seeker, matching)
+        if shut.any():
+            return closed(fleet, seeker, matching, int(shut.argmax()))
     able = np.flatnonzero(matching & _room(fleet.capacity, request))
     return Reason(code=Code.BUSY, text=_busy(fleet, able, request))
 
 
 def _room(amounts: Amounts, request: Amounts) -> Mask:
-    return np.asarray((amounts >= request[:, None]).all(axis=0), dtype=np.bool_)
+    needed = request > 0
+    return np.asarray((amounts[needed] >= request[needed, None]).all(axis=0), dtype=np.bool_)
 
 
 def _mismatch(fleet: Fleet, shape: Shape, selector: Mapping[str, str]) -> str:

@@ -1,4 +1,8 @@
-"""Who is looked at first: aged runs by arrival, then by priority (or by arrival alone), then by id."""
+"""Who is looked at first: aged runs by arrival, then by priority (FIFO: by arrival alone), then by id.
+
+FAIR_SHARE puts the share of a run's owner before its priority; that changes with each run that starts, so it is not
+part of the rank (`scheduler.shares`).
+"""
 
 from datetime import datetime
 from typing import TypeAlias
@@ -8,6 +12,9 @@ from scheduler.pool import Limits, Strategy
 from scheduler.run import Queued
 
 Rank: TypeAlias = tuple[bool, int, int, UUID]
+YOUNG = 1 << 61
+_SEQS = 54
+"""Bits of a place in the order of arrival."""
 
 
 def aged(run: Queued, limits: Limits, now: datetime) -> bool:
@@ -24,5 +31,13 @@ def rank(run: Queued, limits: Limits, now: datetime) -> Rank:
     """Return the place of a run in the order, lowest first; no two runs share one."""
     if aged(run, limits, now):
         return (False, 0, run.seq, run.execution_id)
-    priority = run.priority if limits.strategy is Strategy.PRIORITY else 0
-    return (True, priority, run.seq, run.execution_id)
+    return (True, _priority(run, limits), run.seq, run.execution_id)
+
+
+def rank_number(run: Queued, limits: Limits, *, is_aged: bool) -> int:
+    """Return the rank without its tie-break as one number, for runs of less than 2**54 arrivals."""
+    return run.seq if is_aged else YOUNG + (_priority(run, limits) << _SEQS) + run.seq
+
+
+def _priority(run: Queued, limits: Limits) -> int:
+    return 0 if limits.strategy is Strategy.FIFO else run.priority

@@ -1,6 +1,7 @@
 """Which node a run gets: filter, score, and 2 to 5 candidates; or which node is kept free for it; or why none will do.
 
-Equal scores are decided by a seeded hash of run and node, so that admitters do not all herd onto the first node.
+Equal scores are decided by a seeded hash of run and node, so that admitters do not all herd onto the first node. The
+scores of a shape are remembered: for the next run of that shape only the nodes are looked at whose use changed since.
 """
 
 from dataclasses import dataclass
@@ -12,56 +13,69 @@ from numpy.typing import NDArray
 from model.ids import ExecutionId, NodeName
 from scheduler.fleet import Amounts, Fleet, Mask, vector
 from scheduler.misfit import misfit
+from scheduler.neighbours import Seeker, left_by_others
 from scheduler.node import Node
 from scheduler.pool import Limits
 from scheduler.reasons import Reason
-from scheduler.run import Constraints, Shape
-from scheduler.score import Score, Weighing, totals
-from scheduler.selectors import any_term, has_labels, intolerable
-
-CANDIDATES = 5
-DIGITS = 6
-"""Scores that agree to this many digits are equal."""
+from scheduler.roster import Board, Numbers
+from scheduler.run import Constraints, Labels, Shape
+from scheduler.score import Score, Weighing, fresh, renewed, scores
+from scheduler.selectors import any_term, has_labels, intolerable, keys_of
 
 Placed: TypeAlias = tuple[Score, ...]
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_S27, _S30, _S31 = np.uint64(27), np.uint64(30), np.uint64(31)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ask:
-    """A shape that looks for a node under a pool's settings."""
+    """A shape that looks for a node under a pool's settings.
+
+    `labels` are the run's own, by which it counts in its own spread; None: it carries those that its spread names.
+    """
 
     shape: Shape
     limits: Limits
+    labels: Labels | None = None
 
     @property
     def selector(self) -> dict[str, str]:
         """The labels that a node must have: the pool's defaults, overridden by the run's own."""
         return {**dict(self.limits.default_selector), **dict(self.shape.constraints.node_selector)}
 
+    @property
+    def seeker(self) -> Seeker:
+        """What other runs mean to it."""
+        return Seeker(constraints=self.shape.constraints, labels=self.labels)
+
 
 def place(fleet: Fleet, ask: Ask, run: ExecutionId) -> Placed | Reason:
     """Return the best nodes for a run, best first, or why none will do."""
-    request = vector(ask.shape.resources)
-    able = _able(fleet, ask, request)
-    columns = np.flatnonzero(able & fits(fleet.free, request))
-    if not len(columns):
-        return misfit(fleet, matching(fleet, ask), ask.shape, ask.selector)
-    limits = ask.limits
-    how = Weighing(profile=limits.profile, target=limits.target_utilisation, constraints=ask.shape.constraints)
-    rows, total = totals(fleet, columns, request, how)
-    best = _best(total, _ties(fleet.hashes[columns], run, limits.seed))
-    return tuple(_score(fleet.nodes[int(columns[i])].name, total[i], rows[:, i]) for i in best)
+    placed = choose(fleet, ask, run)
+    return placed or misfit(fleet, matching(fleet, ask), ask.shape, ask.selector, ask.seeker)
+
+
+def choose(fleet: Fleet, ask: Ask, run: ExecutionId) -> Placed:
+    """Return the best nodes for a run, best first; none where none will do."""
+    board = _board(fleet, ask)
+    points, seeker = board.points, ask.seeker
+    if not seeker.free:
+        points = np.where(left_by_others(fleet, seeker, matching(fleet, ask)), points, -np.inf)
+    best = _best(fleet, points, ask.limits, run)
+    return scores(fleet, board, best, ask.shape.constraints) if best else ()
 
 
 def nominate(fleet: Fleet, ask: Ask, run: ExecutionId, present: NodeName | None) -> NodeName | None:
     """Return the node to keep free for a run that fits nowhere now; None if it would not even fit an empty one.
 
-    The one it has stays: a choice that moved about would let no node drain. Else the one that lacks least.
+    The one it has stays: a choice that moved about would let no node drain. Else the one that lacks least. Nodes that
+    other runs close to it by anti-affinity or spread are left out: their draining would not help.
     """
     request = vector(ask.shape.resources)
     able = _able(fleet, ask, request)
+    if not ask.seeker.free:
+        able &= left_by_others(fleet, ask.seeker, matching(fleet, ask))
     column = fleet.place.get(present) if present is not None else None
     if column is not None and able[column]:
         return present
@@ -69,8 +83,9 @@ def nominate(fleet: Fleet, ask: Ask, run: ExecutionId, present: NodeName | None)
     if not len(columns):
         return None
     lacking = np.clip(request[:, None] - fleet.free[:, columns], 0, None) / np.maximum(fleet.capacity[:, columns], 1)
-    best = _best(-lacking.max(axis=0), _ties(fleet.hashes[columns], run, ask.limits.seed))
-    return fleet.nodes[int(columns[best[0]])].name
+    points = np.full(len(fleet), -np.inf)
+    points[columns] = np.round(-lacking.max(axis=0), 6)
+    return fleet.nodes[_best(fleet, points, ask.limits, run)[0]].name
 
 
 def fits(free: Amounts, request: Amounts) -> Mask:
@@ -80,14 +95,19 @@ def fits(free: Amounts, request: Amounts) -> Mask:
 
 
 def matching(fleet: Fleet, ask: Ask) -> Mask:
-    """Return which nodes a run accepts, and accept it, by everything but amounts."""
-    constraints, spot = ask.shape.constraints, ask.limits.spot
-    key = ("matching", constraints, ask.limits.default_selector, spot)
-    known: Mask | None = fleet.memo.get(key)
-    if known is None:
-        wanted = tuple(ask.selector.items())
-        fleet.memo[key] = known = np.array([_accepts(node, ask, wanted) for node in fleet.nodes], dtype=np.bool_)
-    return known
+    """Return which nodes a run accepts, and accept it, by everything but amounts and other runs.
+
+    Nodes that no rule of the run can tell apart are looked at once.
+    """
+    wants, limits, roster = ask.shape.constraints, ask.limits, fleet.roster
+    key = (wants.node_selector, wants.tolerations, wants.affinity.required, limits.default_selector, limits.spot)
+    known = roster.masks.get(key)
+    if known is not None:
+        return known
+    wanted = tuple(ask.selector.items())
+    groups = roster.groups(keys_of(wants.affinity.required) | {key for key, _ in wanted})
+    accepted = [_accepts(roster.nodes[int(column)], ask, wanted) for column in groups.first]
+    return roster.masks.keep(key, np.array(accepted, dtype=np.bool_)[groups.of])
 
 
 def _accepts(node: Node, ask: Ask, wanted: tuple[tuple[str, str], ...]) -> bool:
@@ -114,35 +134,48 @@ def _avoided(fleet: Fleet, constraints: Constraints) -> Mask:
     return avoided
 
 
+def _board(fleet: Fleet, ask: Ask) -> Board:
+    """Return the scores of all nodes for a shape as they are now; remembered for all copies of the fleet."""
+    shape, limits = ask.shape, ask.limits
+    key = (shape, limits.profile, limits.target_utilisation, limits.default_selector, limits.spot)
+    request = vector(shape.resources)
+    how = Weighing(profile=limits.profile, target=limits.target_utilisation, constraints=shape.constraints)
+    known = fleet.roster.boards.get(key)
+    if known is None:
+        able = _able(fleet, ask, request) if shape.constraints.avoid else matching(fleet, ask)
+        return fleet.roster.remember(key, fresh(fleet, request, how, able))
+    board = renewed(fleet, request, how, known)
+    return board if board is known else fleet.roster.boards.keep(key, board)
+
+
+def _best(fleet: Fleet, points: Numbers, limits: Limits, run: ExecutionId) -> list[int]:
+    """Return the columns of the best few, best first; none where all are minus infinity."""
+    worst = _threshold(points, limits.candidates)
+    if worst == -np.inf:
+        return []
+    near = np.flatnonzero(points >= worst)
+    ties = _ties(fleet.hashes[near], run, limits.seed)
+    order = np.lexsort((near, ties, -points[near]))[: limits.candidates]
+    return [int(column) for column in near[order]]
+
+
+def _threshold(points: Numbers, most: int) -> float:
+    """Return the points of the worst of the best few. A few looks for the largest are cheaper than a partition."""
+    left = points.copy()
+    worst = -np.inf
+    for _ in range(min(most, len(left))):
+        column = left.argmax()
+        if left[column] == -np.inf:
+            break
+        worst = float(left[column])
+        left[column] = -np.inf
+    return worst
+
+
 def _ties(nodes: NDArray[np.uint64], run: ExecutionId, seed: int) -> NDArray[np.uint64]:
     """Return a hash of run, node and seed for each node. Source: the finaliser of SplitMix64."""
-    salt = np.array([(run.int ^ run.int >> 64 ^ seed * 0x9E3779B97F4A7C15) & (2**64 - 1)], dtype=np.uint64)
+    salt = np.uint64((run.int ^ run.int >> 64 ^ seed * 0x9E3779B97F4A7C15) & (2**64 - 1))
     mixed = (nodes ^ salt) * _GOLDEN
-    mixed = (mixed ^ (mixed >> np.uint64(30))) * _MIX_1
-    mixed = (mixed ^ (mixed >> np.uint64(27))) * _MIX_2
-    return mixed ^ (mixed >> np.uint64(31))
-
-
-def _best(total: NDArray[np.float64], ties: NDArray[np.uint64]) -> list[int]:
-    """Return the positions of the best few, best first."""
-    rounded = np.round(total, DIGITS)
-    if len(total) > CANDIDATES:
-        worst = np.partition(rounded, -CANDIDATES)[-CANDIDATES]
-        near = np.flatnonzero(rounded >= worst)
-    else:
-        near = np.arange(len(total))
-    order = np.lexsort((ties[near], -rounded[near]))[:CANDIDATES]
-    return [int(i) for i in near[order]]
-
-
-def _score(node: NodeName, total: float, row: NDArray[np.float64]) -> Score:
-    free, utilisation, affinity, spot, balance = (round(float(term), DIGITS) for term in row)
-    return Score(
-        node=node,
-        total=round(float(total), DIGITS),
-        free=free,
-        utilisation=utilisation,
-        affinity=affinity,
-        spot=spot,
-        balance=balance,
-    )
+    mixed = (mixed ^ (mixed >> _S30)) * _MIX_1
+    mixed = (mixed ^ (mixed >> _S27)) * _MIX_2
+    return mixed ^ (mixed >> _S31)

@@ -12,11 +12,21 @@ class Code(StrEnum):
     POOL_LIMIT = "pool_limit"
     TEAM_LIMIT = "team_limit"
     USER_LIMIT = "user_limit"
+    POOL_RESOURCES = "pool_resources"
+    TEAM_RESOURCES = "team_resources"
+    USER_RESOURCES = "user_resources"
+    EXCLUSIVE = "exclusive"
+    GROUP = "group"
+    SHARE = "share"
     NO_NODE = "no_node"
     NO_MATCH = "no_match"
     TOO_LARGE = "too_large"
     BUSY = "busy"
+    APART = "apart"
+    SPREAD = "spread"
     RESERVED = "reserved"
+    HEAD = "head"
+    PREEMPTING = "preempting"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,8 +41,6 @@ class Reason:
 
 
 NO_WORKER = Reason(code=Code.NO_WORKER, text="no live worker")
-DELAYED_BY_NODES = frozenset({Code.BUSY, Code.RESERVED})
-"""Waits that other runs cause by what they hold: an aged run in one of them has its place kept free."""
 
 _ONE = {"GPUs": "GPU", "places for pods": "place for a pod"}
 _BINARY = ((2**40, "Ti"), (2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki"))

@@ -7,23 +7,24 @@
     balance      how evenly CPU and memory are then used
 
 The profile `original` is kept for comparison: its first term is unbounded, and it looks at the node before the run is
-placed.
+placed. All arithmetic is element by element, so that a node gets the same score alone as among all others.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.ids import NodeName
-from scheduler.fleet import Amounts, Fleet
-from scheduler.node import Node
+from scheduler.fleet import Fleet
 from scheduler.profile import Profile
+from scheduler.roster import Amounts, Board, Mask, Numbers, Roster
 from scheduler.run import Constraints
-from scheduler.selectors import term_holds, unwelcome
+from scheduler.selectors import keys_of, term_holds, unwelcome
 
-Numbers = NDArray[np.float64]
 CPU, MEMORY = 0, 1
+DIGITS = 6
+"""Scores that agree to this many digits are equal."""
+POINTS = 10.0**DIGITS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,55 +49,141 @@ class Weighing:
     constraints: Constraints
 
 
-def totals(fleet: Fleet, columns: NDArray[np.intp], request: Amounts, how: Weighing) -> tuple[Numbers, Numbers]:
-    """Return the terms of the given nodes, shape (5, columns), and their totals, shape (columns,)."""
-    profile, target = how.profile, how.target
-    free, utilisation, balance = (_terms if profile.bounded else _original)(fleet, columns, request, target)
-    affinity, spot = preference(fleet, how.constraints)[:, columns]
-    rows = np.stack((free, utilisation, affinity, spot, balance))
-    weights = np.array(profile.weights)
-    total = weights @ rows / (weights.sum() if profile.bounded else 1.0)
-    return rows, np.asarray(total, dtype=np.float64)
+def fresh(fleet: Fleet, request: Amounts, how: Weighing, able: Mask) -> Board:
+    """Return the scores of all nodes for one shape."""
+    roster, bonus = fleet.roster, _bonus(fleet.roster, how)
+    use = _Use(free=fleet.free, load=fleet.load, inverse=roster.inverse, able=able, bonus=bonus)
+    losses, points = _scored(use, request, how)
+    return Board(points=points, losses=losses, stamps=fleet.stamps.copy(), able=able, bonus=bonus)
 
 
-def _terms(fleet: Fleet, columns: NDArray[np.intp], request: Amounts, target: float) -> Numbers:
-    """Return free, utilisation and balance once the run is there. Shape: (3, columns)."""
-    share = _share(fleet.used[:, columns] + request[:, None], fleet.capacity[:, columns])
-    mean = (share[CPU] + share[MEMORY]) / 2
-    free = 1 - share.max(axis=0)
-    utilisation = 1 - np.abs(mean - target) / max(target, 1 - target)
-    balance = 1 - np.abs(share[CPU] - share[MEMORY])
-    return np.asarray(np.clip(np.stack((free, utilisation, balance)), 0.0, 1.0), dtype=np.float64)
+def renewed(fleet: Fleet, request: Amounts, how: Weighing, board: Board) -> Board:
+    """Return the scores after some nodes changed: only those are looked at again."""
+    stale = np.flatnonzero(fleet.stamps != board.stamps)
+    if not len(stale):
+        return board
+    if 4 * len(stale) > len(fleet):
+        return fresh(fleet, request, how, board.able)
+    use = _Use(
+        free=fleet.free.take(stale, axis=1),
+        load=fleet.load.take(stale, axis=1),
+        inverse=fleet.roster.inverse.take(stale, axis=1),
+        able=board.able[stale],
+        bonus=board.bonus[stale],
+    )
+    losses, points = board.losses.copy(), board.points.copy()
+    losses[:, stale], points[stale] = _scored(use, request, how)
+    return Board(points=points, losses=losses, stamps=fleet.stamps.copy(), able=board.able, bonus=board.bonus)
 
 
-def _original(fleet: Fleet, columns: NDArray[np.intp], request: Amounts, target: float) -> Numbers:
-    """Return the same three as the original design has them, balance left out."""
-    used, capacity = fleet.used[:, columns], fleet.capacity[:, columns]
-    share = _share(used, capacity)
-    headroom = np.where(request[:2, None] > 0, (capacity - used)[:2] / np.maximum(request[:2, None], 1), 1.0)
-    utilisation = 1 - np.abs((share[CPU] + share[MEMORY]) / 2 - target)
-    return np.stack((headroom.min(axis=0), utilisation, np.zeros(len(columns))))
+def scores(fleet: Fleet, board: Board, columns: list[int], constraints: Constraints) -> tuple[Score, ...]:
+    """Return the scores of some nodes, term by term."""
+    roster, affinity = fleet.roster, preference(fleet.roster, constraints)
+    terms = np.rint((1.0 - board.losses.take(columns, axis=1)) * POINTS) + 0.0  # no minus zero
+    free, utilisation, balance = terms.tolist()
+    return tuple(
+        Score(
+            node=roster.nodes[column].name,
+            total=float(board.points[column]) / POINTS,
+            free=free[i] / POINTS,
+            utilisation=utilisation[i] / POINTS,
+            affinity=round(float(affinity[column]), DIGITS),
+            spot=1.0 if roster.spot[column] else 0.5,
+            balance=balance[i] / POINTS,
+        )
+        for i, column in enumerate(columns)
+    )
 
 
-def preference(fleet: Fleet, constraints: Constraints) -> Numbers:
-    """Return affinity and spot of all nodes, which change with the nodes only. Shape: (2, nodes)."""
-    key = ("preference", constraints.affinity.preferred, constraints.tolerations)
-    known: Numbers | None = fleet.memo.get(key)
-    if known is None:
-        spot = [1.0 if node.spot else 0.5 for node in fleet.nodes]
-        affinity = [_affinity(node, constraints) for node in fleet.nodes]
-        fleet.memo[key] = known = np.array((affinity, spot))
-    return known
-
-
-def _affinity(node: Node, constraints: Constraints) -> float:
+def preference(roster: Roster, constraints: Constraints) -> Numbers:
+    """Return the affinity of all nodes, which does not change with their use."""
+    key = (constraints.affinity.preferred, constraints.tolerations)
+    known = roster.vectors.get(key)
+    if known is not None:
+        return known
     preferred = constraints.affinity.preferred
+    groups = roster.groups(keys_of(p.preference for p in preferred))
+    values = [_affinity(roster, int(column), constraints) for column in groups.first]
+    return roster.vectors.keep(key, np.array(values, dtype=np.float64)[groups.of])
+
+
+def _affinity(roster: Roster, column: int, constraints: Constraints) -> float:
+    node, preferred = roster.nodes[column], constraints.affinity.preferred
     held = sum(p.weight for p in preferred if term_holds(node.labels, p.preference))
     share = held / sum(p.weight for p in preferred) if preferred else 1.0
     return share / 2 if unwelcome(node, constraints.tolerations) else share
 
 
-def _share(used: Amounts, capacity: Amounts) -> Numbers:
-    """Return how much of each kind is used; a kind that a node does not have counts as unused."""
-    share = np.where(capacity > 0, used / np.maximum(capacity, 1), 0.0)
-    return np.asarray(share, dtype=np.float64)
+def _bonus(roster: Roster, how: Weighing) -> Numbers:
+    """Return the points of each node if it lost nothing by its use: what affinity and spot add, and the full terms."""
+    constraints = how.constraints
+    key = ("bonus", how.profile, constraints.affinity.preferred, constraints.tolerations)
+    known = roster.vectors.get(key)
+    if known is not None:
+        return known
+    free, utilisation, affinity, spot, balance = _weights(how.profile)
+    full = utilisation + balance + (0.0 if how.profile.packing else free)
+    liked = affinity * preference(roster, constraints) + spot * np.where(roster.spot, 1.0, 0.5)
+    return roster.vectors.keep(key, liked + full)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Use:
+    """All nodes, or some: what is left and used of them. Shape of the first three: (kinds, nodes)."""
+
+    free: Amounts
+    load: Numbers
+    inverse: Numbers
+    able: Mask
+    bonus: Numbers
+
+
+def _scored(use: _Use, request: Amounts, how: Weighing) -> tuple[Numbers, Numbers]:
+    """Return by how much free, utilisation and balance fall short of 1, shape (3, nodes), and points: whole numbers.
+
+    A node that cannot take the run, or has no room, has minus infinity. What is not asked for may be overdrawn.
+    """
+    asked = [(kind, amount) for kind, amount in enumerate(request.tolist()) if amount]
+    losses = _losses(use, asked, how.target) if how.profile.bounded else _original(use, request, how.target)
+    free, utilisation, _, _, balance = _weights(how.profile)
+    points = losses[0] * (free if how.profile.packing else -free)
+    points += use.bonus
+    points -= losses[1] * utilisation
+    points -= losses[2] * balance
+    np.rint(points, out=points)
+    fitting = use.able.copy()
+    for kind, amount in asked:
+        fitting &= use.free[kind] >= amount
+    np.copyto(points, -np.inf, where=~fitting)
+    return losses, points
+
+
+def _losses(use: _Use, asked: list[tuple[int, int]], target: float) -> Numbers:
+    shares = list(use.load)
+    for kind, amount in asked:
+        shares[kind] = use.inverse[kind] * float(amount) + shares[kind]
+    cpu, memory = shares[CPU], shares[MEMORY]
+    losses = np.empty((3, len(cpu)))
+    np.maximum(cpu, memory, out=losses[0])
+    for share in shares[MEMORY + 1 :]:
+        np.maximum(losses[0], share, out=losses[0])
+    np.abs(cpu + memory - 2 * target, out=losses[1])
+    losses[1] *= 0.5 / max(target, 1 - target)
+    np.abs(cpu - memory, out=losses[2])
+    return losses
+
+
+def _original(use: _Use, request: Amounts, target: float) -> Numbers:
+    """Return the same three as the original design has them: before the run is there, and without balance."""
+    share, asked = use.load[:2], request[:2, None]
+    headroom = np.where(asked > 0, use.free[:2] / np.maximum(asked, 1), 1.0)
+    losses = np.ones((3, share.shape[1]))
+    losses[0] = 1.0 - headroom.min(axis=0)
+    losses[1] = np.abs((share[CPU] + share[MEMORY]) * 0.5 - target)
+    return losses
+
+
+def _weights(profile: Profile) -> tuple[float, ...]:
+    """Return the weights in points."""
+    whole = sum(profile.weights) if profile.bounded else 1.0
+    return tuple(POINTS * weight / whole for weight in profile.weights)

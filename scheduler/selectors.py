@@ -28,6 +28,11 @@ def term_holds(labels: Mapping[str, str], term: NodeSelectorTerm) -> bool:
     return all(_holds(labels, expression) for expression in term.match_expressions)
 
 
+def keys_of(terms: Iterable[NodeSelectorTerm]) -> frozenset[str]:
+    """Return the label keys that some terms ask for."""
+    return frozenset(expression.key for term in terms for expression in term.match_expressions)
+
+
 def intolerable(node: Node, tolerations: Sequence[Toleration]) -> Taint | None:
     """Return the first taint that keeps a run away from a node, None if there is none."""
     kept_away = (t for t in node.taints if t.effect is not Effect.PREFER_NO_SCHEDULE and not tolerated(t, tolerations))

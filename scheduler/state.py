@@ -1,115 +1,134 @@
 """What a decision is made from: the values of one pool, and their order and sums kept between passes.
 
 `State` is the one thing here that changes in place: `scheduler.plan.apply` uses a state up and returns it changed, so
-that a change costs its own run and node, not the queue. `plan` reads it and changes nothing.
+that a change costs its own run and node, not the queue. A pass changes nothing but what is remembered to be quicker.
 """
 
-from bisect import bisect_left, insort
-from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import replace
+from datetime import datetime
 from uuid import UUID
 
-from model.ids import ExecutionId, TeamId, UserId
+from model.ids import ExecutionId, NodeName
 from scheduler.fleet import Fleet
+from scheduler.lines import Line, Lines
+from scheduler.memory import not_yet
 from scheduler.node import Node
 from scheduler.pool import NO_OWNERS, Limits, Owner
 from scheduler.run import Queued, Running
-
-
-@dataclass(slots=True, eq=False)
-class Line:
-    """Runs of one owner, priority and shape, in order of arrival: the first that must wait makes all others wait."""
-
-    runs: list[Queued] = field(default_factory=list)
-
-
-@dataclass(slots=True)
-class Counts:
-    """Places in use, or kept free: in the pool, by user, by team."""
-
-    pool: int = 0
-    users: Counter[UserId] = field(default_factory=Counter)
-    teams: Counter[TeamId | None] = field(default_factory=Counter)
-
-    def add(self, run: Queued | Running, number: int = 1) -> None:
-        """Count `run` in, or out with -1."""
-        self.pool += number
-        self.users[run.user_id] += number
-        self.teams[run.team_id] += number
-
-    def copy(self) -> "Counts":
-        """Return counts that can be changed without changing these."""
-        return Counts(self.pool, self.users.copy(), self.teams.copy())
+from scheduler.shares import Usage
+from scheduler.sums import POOL, Sums, need, owners_of, payer
 
 
 class State:
-    """One pool: who waits, in lines; who runs; what nodes there are. `workers` counts the live ones."""
+    """One pool: who waits, in lines; who runs; what nodes there are. `workers` counts the live ones.
 
-    def __init__(
+    `exclusive_elsewhere` are the names held in other pools, `usage_at` the time at which the owners' usage was measured
+    (None: just now). `fleet`, where it is given, is what `nodes` come to, with nothing on them yet.
+    """
+
+    def __init__(  # noqa: PLR0913  one value for each part of a pool
         self,
         *,
         limits: Limits | None = None,
         nodes: Iterable[Node] = (),
         owners: Mapping[UUID, Owner] = NO_OWNERS,
         workers: int = 1,
+        fleet: Fleet | None = None,
+        exclusive_elsewhere: frozenset[str] = frozenset(),
+        usage_at: datetime | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.owners = owners
         self.workers = workers
-        self.fleet = Fleet(nodes)
-        self.queued: dict[ExecutionId, Queued] = {}
-        self.lines: dict[tuple[object, ...], Line] = {}
-        self.line_of: dict[ExecutionId, Line] = {}
+        self.exclusive_elsewhere = exclusive_elsewhere
+        self.usage_at = usage_at
+        self.fleet = Fleet(nodes) if fleet is None else fleet
+        self.waiting = Lines()
         self.running: dict[ExecutionId, Running] = {}
-        self.counts = Counts()
+        self.on_node: dict[NodeName, dict[ExecutionId, Running]] = {}
+        self.names: dict[str, ExecutionId] = {}
+        self.stopping: dict[ExecutionId, dict[ExecutionId, Running]] = {}
+        """Runs that were asked to stop, by the run that waits for it."""
+        self.sums = Sums()
+        self.usage: dict[UUID, Usage] = {}
+        """By owner, from its first run under FAIR_SHARE on; before that, `owners` and `usage_at` tell."""
+        self.moved: set[UUID] = set()
+        """Owners whose share has changed since the last pass."""
+        self.memory = not_yet(self.limits)
+
+    @property
+    def queued(self) -> dict[ExecutionId, Queued]:
+        """All that wait."""
+        return self.waiting.queued
+
+    @property
+    def line_of(self) -> dict[ExecutionId, Line]:
+        """The line of each waiting run that was not in backoff in the last pass."""
+        return self.waiting.of
 
     def enqueue(self, run: Queued) -> None:
-        """Put `run` into its line, in order of arrival. The same run again changes nothing."""
-        if run.execution_id in self.queued or run.execution_id in self.running:
-            return
-        line = self.lines.setdefault(_line_key(run), Line())
-        insort(line.runs, run, key=_arrival)
-        self.queued[run.execution_id] = run
-        self.line_of[run.execution_id] = line
+        """Let `run` wait, in order of arrival. The same run again changes nothing."""
+        if run.execution_id not in self.queued and run.execution_id not in self.running:
+            self.waiting.add(run)
 
     def withdraw(self, run: ExecutionId) -> Queued | None:
         """Take a waiting run out; None if it does not wait."""
-        queued = self.queued.pop(run, None)
-        if queued is None:
-            return None
-        runs = self.line_of.pop(run).runs
-        del runs[bisect_left(runs, _arrival(queued), key=_arrival)]
-        if not runs:
-            del self.lines[_line_key(queued)]
-        return queued
+        self.memory.forget(run)
+        return self.waiting.remove(run)
 
     def start(self, run: Running) -> None:
         """Count a place as used by `run`."""
         if run.execution_id in self.running:
             return
-        self.running[run.execution_id] = run
-        self.counts.add(run)
-        self.fleet.take(run.node, run.resources)
+        self._note(run)
+        self.moved.add(payer(run.user_id, run.team_id))
+        self.sums.add((POOL, *owners_of(run)), need(run.resources))
+        self.fleet.take(run.node, run.resources, 1, run.labels)
+        for name in run.exclusive:
+            self.names[name] = run.execution_id
+        self.memory.started(run)
 
     def end(self, run: ExecutionId) -> Running | None:
         """Free the place of a run; None if it has none."""
         running = self.running.pop(run, None)
-        if running is not None:
-            self.counts.add(running, -1)
-            self.fleet.take(running.node, running.resources, -1)
+        if running is None:
+            return None
+        self._forget(running)
+        self.moved.add(payer(running.user_id, running.team_id))
+        self.sums.add((POOL, *owners_of(running)), need(running.resources), -1)
+        self.fleet.take(running.node, running.resources, -1, running.labels)
+        for name in running.exclusive:
+            if self.names.get(name) == run:
+                del self.names[name]
+        self.memory.ended(running)
         return running
+
+    def ask_to_stop(self, run: ExecutionId, beneficiary: ExecutionId) -> None:
+        """Note that a run shall stop for another one; it holds its place until it has."""
+        running = self.running.get(run)
+        if running is not None:
+            self._forget(running)
+            self._note(replace(running, preempted_for=beneficiary))
 
     def see(self, nodes: Iterable[Node]) -> None:
         """Replace the nodes by what was last seen; the runs stay where they are."""
         self.fleet = Fleet(nodes)
         for run in self.running.values():
-            self.fleet.take(run.node, run.resources)
+            self.fleet.take(run.node, run.resources, 1, run.labels)
 
+    def _note(self, run: Running) -> None:
+        self.running[run.execution_id] = run
+        if run.node is not None:
+            self.on_node.setdefault(run.node, {})[run.execution_id] = run
+        if run.preempted_for is not None:
+            self.stopping.setdefault(run.preempted_for, {})[run.execution_id] = run
 
-def _line_key(run: Queued) -> tuple[object, ...]:
-    return (run.priority, run.user_id, run.team_id, run.shape)
-
-
-def _arrival(run: Queued) -> tuple[int, UUID]:
-    return (run.seq, run.execution_id)
+    def _forget(self, run: Running) -> None:
+        if run.node is not None:
+            del self.on_node[run.node][run.execution_id]
+        if run.preempted_for is not None:
+            others = self.stopping[run.preempted_for]
+            del others[run.execution_id]
+            if not others:
+                del self.stopping[run.preempted_for]

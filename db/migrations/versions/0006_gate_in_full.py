@@ -1,7 +1,7 @@
 """What the full gate needs: more about a waiting run, more pool settings, fair usage, records that outlive the queue.
 
-`decisions` and `forecasts` keep what was said to a run after its queue row is gone. `node_snapshots` holds the nodes of
-a pool packed, with a version, so that a pass reads one row however many nodes there are.
+`decisions` and `forecasts` keep what was said to a run after its queue row is gone, so the row itself keeps none.
+`node_snapshots` holds the nodes of a pool packed, with a version, so that a pass reads one row however many there are.
 """
 
 from typing import Any
@@ -16,6 +16,17 @@ branch_labels = None
 depends_on = None
 
 NOW = sa.text("clock_timestamp()")
+HISTORY = (
+    (
+        "idx_test_executions_ended_definition",
+        "test_executions",
+        ["definition_id", "completed_at"],
+        "completed_at IS NOT NULL",
+    ),
+    ("idx_test_executions_ended_team", "test_executions", ["team_id", "completed_at"], "completed_at IS NOT NULL"),
+    ("idx_test_attempts_ended", "test_attempts", ["ended_at"], "ended_at IS NOT NULL"),
+)
+"""By these the last durations of a test, a team and all are found, however many runs wait or have ended."""
 
 
 def _queue() -> tuple[sa.Column[Any], ...]:
@@ -29,6 +40,8 @@ def _queue() -> tuple[sa.Column[Any], ...]:
         sa.Column("guarded", sa.Boolean(), nullable=False, server_default="false"),
         sa.Column("preempted_for", sa.Uuid()),
         sa.Column("preempted_at", sa.DateTime(timezone=True)),
+        sa.Column("said", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("told", sa.BigInteger()),
     )
 
 
@@ -51,6 +64,7 @@ def _pools() -> tuple[sa.Column[Any], ...]:
 def upgrade() -> None:
     for column in _queue():
         op.add_column("queue", column)
+    op.drop_column("queue", "decision")
     for column in _pools():
         op.add_column("pools", column)
     for table in ("users", "teams"):
@@ -80,8 +94,20 @@ def upgrade() -> None:
         sa.Column("made_at", sa.DateTime(timezone=True), nullable=False, server_default=NOW),
         sa.Column("p50", sa.DateTime(timezone=True), nullable=False),
         sa.Column("p90", sa.DateTime(timezone=True), nullable=False),
+        sa.Column("basis", sa.String(20), nullable=False, server_default="history"),
         sa.Column("started_at", sa.DateTime(timezone=True)),
     )
+    op.create_index("idx_forecasts_started", "forecasts", ["started_at"])
+    op.create_table(
+        "forecast_rounds",
+        sa.Column("pool", sa.String(100), primary_key=True),
+        sa.Column("claimed_at", sa.DateTime(timezone=True), nullable=False, server_default=NOW),
+        sa.Column("seconds", sa.Float(), nullable=False, server_default="0"),
+        sa.Column("trials", sa.Integer(), nullable=False, server_default="0"),
+        sa.Column("told", sa.Integer(), nullable=False, server_default="0"),
+    )
+    for name, table, columns, where in HISTORY:
+        op.create_index(name, table, columns, postgresql_where=sa.text(where))
     op.create_table(
         "node_snapshots",
         sa.Column("pool", sa.String(100), primary_key=True),
@@ -97,7 +123,9 @@ def _execution() -> sa.ForeignKey:
 
 
 def downgrade() -> None:
-    for table in ("node_snapshots", "forecasts", "decisions", "fair_usage"):
+    for name, table, _, _ in HISTORY:
+        op.drop_index(name, table)
+    for table in ("node_snapshots", "forecast_rounds", "forecasts", "decisions", "fair_usage"):
         op.drop_table(table)
     op.drop_index("idx_queue_group", "queue")
     for table in ("users", "teams"):
@@ -105,5 +133,6 @@ def downgrade() -> None:
         op.drop_column(table, "weight")
     for column in _pools():
         op.drop_column("pools", column.name)
+    op.add_column("queue", sa.Column("decision", JSONB()))
     for column in _queue():
         op.drop_column("queue", column.name)

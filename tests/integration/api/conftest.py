@@ -6,6 +6,7 @@ import pytest
 from harness.rest import KEY, Api, serving
 
 from api.settings import Settings
+from cli import main
 from db.engine import Database
 
 
@@ -43,3 +44,20 @@ def shared_api(new_database: Callable[[], str], tmp_path_factory: pytest.TempPat
 def shared_client(shared_api: Api) -> Iterator[httpx.Client]:
     with shared_api.client() as client:
         yield client
+
+
+@pytest.fixture
+def assay(
+    api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> Callable[..., tuple[int, str, str]]:
+    """Run one command line against the server of this test; return its exit code, stdout and stderr."""
+    monkeypatch.setenv("ASSAY_URL", api.url)
+    monkeypatch.setenv("ASSAY_API_KEY", KEY)
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        code = main.run(list(arguments))
+        return code, *capfd.readouterr()
+
+    return run

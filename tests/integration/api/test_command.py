@@ -17,7 +17,7 @@ import yaml
 from harness.rest import KEY, REQUEST, Api, begin, end, submitted
 
 from api.settings import Settings
-from cli import main, watch
+from cli import watch
 from cli.client import Client
 from cli.failure import UnreachableError
 from cli.place import connect
@@ -36,18 +36,6 @@ def _server(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("ASSAY_URL", api.url)
     monkeypatch.setenv("ASSAY_API_KEY", KEY)
     monkeypatch.chdir(tmp_path)
-
-
-@pytest.fixture
-def assay(capfd: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
-    """Run one command line; return its exit code, stdout and stderr."""
-
-    def run(*arguments: str) -> tuple[int, str, str]:
-        capfd.readouterr()
-        code = main.run(list(arguments))
-        return code, *capfd.readouterr()
-
-    return run
 
 
 @pytest.fixture

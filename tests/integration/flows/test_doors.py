@@ -1,6 +1,7 @@
 """One run, three doors, one verdict."""
 
 import json
+import logging
 import subprocess
 import sys
 from pathlib import Path
@@ -126,6 +127,20 @@ def test_a_bad_request_by_prefect_fails_with_all_problems_and_writes_nothing(sta
     for path in ("priority", "config.timeout", "config.env.PATH"):
         assert f"\n{path}: " in state["message"]
     assert stack.sql("SELECT count(*) AS n FROM test_executions")[0]["n"] == before
+
+
+def test_a_warning_of_a_submit_by_prefect_stands_in_the_flow_runs_log(stack: Stack) -> None:
+    flow = stack.prefect_start({"test": shell("true", config={"nodeSelector": {"disk": "of-nobody"}})})
+
+    told = until("a warning in the log", lambda: _warnings(stack, flow))
+    stack.rest("POST", f"/tests/{stack.row_of_flow(flow)['execution_id']}/cancel")
+
+    assert "no node matches: of 1, 1 without label disk=of-nobody" in told[0]
+
+
+def _warnings(stack: Stack, flow_run: str) -> list[str]:
+    wanted = {"logs": {"flow_run_id": {"any_": [flow_run]}, "level": {"ge_": logging.WARNING}}}
+    return [line["message"] for line in stack.prefect("POST", "/logs/filter", json=wanted)]
 
 
 def test_priority_0_by_rest_overtakes_20_waiting_prefect_runs(stack: Stack) -> None:

@@ -10,7 +10,7 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, text
 
-from db import definitions, executions, gate, leases, nodes, pools, workers
+from db import definitions, executions, gate, gate_read, gate_records, gate_standing, leases, nodes, pools, workers
 from db.engine import Database
 from db.executions import Become, Fenced, NewExecution
 from db.gate import PassOutcome, Waiting
@@ -160,8 +160,15 @@ class House:
         )
         return rows[0] if rows else None
 
-    def position(self, execution_id: ExecutionId) -> gate.Position | None:
-        return self.do(lambda conn: gate.position(conn, execution_id))
+    def said(self, execution_id: ExecutionId) -> list[gate_records.Record]:
+        """Return the decision records of a run, first to last."""
+        query = "SELECT number, record FROM decisions WHERE execution_id = :id ORDER BY number"
+        rows = self.sql(query, id=execution_id)
+        assert [row.number for row in rows] == list(range(1, len(rows) + 1))
+        return [gate_records.from_json(row.record) for row in rows]
+
+    def position(self, execution_id: ExecutionId) -> gate_standing.Position | None:
+        return self.do(lambda conn: gate_standing.position(conn, execution_id))
 
     def _define(self, conn: Connection) -> DefinitionId:
         content = InlineContent(files={"run.sh": "true"})
@@ -181,3 +188,10 @@ def house(bare: House) -> House:
     bare.node()
     bare.worker()
     return bare
+
+
+@pytest.fixture
+def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a pass read so little at a time that it needs its rounds."""
+    for name in ("ROWS", "FRONT"):
+        monkeypatch.setattr(gate_read, name, 2)

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from db import gate, leases, workers
+from db.gate import Requeue
 from db.seeds import DEFAULT_POOL
 from model.ids import WorkerId
 
@@ -91,7 +92,7 @@ def test_who_lost_a_lease_changes_nothing_more(house: Any) -> None:
     assert not house.begin(run, 1)
     assert not house.do(lambda conn: leases.hold(conn, run, 1, WorkerId("w0")))
     assert not house.do(lambda conn: gate.release(conn, run, 1))
-    assert not house.do(lambda conn: gate.requeue(conn, run, 1, None))
+    assert not house.do(lambda conn: gate.requeue(conn, run, 1, Requeue()))
     assert house.do(lambda conn: leases.renew(conn, WorkerId("w0"), LONG)) == set()
 
 
@@ -167,7 +168,7 @@ def test_a_run_that_goes_back_has_no_lease(house: Any) -> None:
     [run] = admitted(house)
     house.claim(WorkerId("w0"))
 
-    house.do(lambda conn: gate.requeue(conn, run, 1, None))
+    house.do(lambda conn: gate.requeue(conn, run, 1, Requeue()))
 
     assert house.do(lambda conn: leases.renew(conn, WorkerId("w0"), LONG)) == set()
     assert house.row(run).phase == "waiting"

@@ -1,16 +1,19 @@
 """Settings of pools, facts of nodes, and the list of who waits."""
 
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
-from db import gate, nodes, pools
+from db import gate_standing, nodes, pools
 from db.errors import ConflictError, NotFoundError
 from db.pools import Pool, PoolChange
 from db.seeds import DEFAULT_POOL
 from model.config import Effect
 from model.ids import NodeName, PoolName
 from model.resources import Resources
+from scheduler.fleet import Fleet
 from scheduler.node import Node, Taint
 from scheduler.pool import Strategy
 
@@ -74,6 +77,128 @@ def test_nodes_are_read_as_they_were_recorded(bare: Any) -> None:
     assert bare.do(lambda conn: nodes.read(conn, DEFAULT_POOL)) == [facts]
 
 
+def test_the_version_of_the_nodes_rises_with_each_change_and_only_then(bare: Any) -> None:
+    def version() -> int:
+        found = bare.do(lambda conn: nodes.snapshot(conn, DEFAULT_POOL))
+        assert list(found.nodes) == bare.do(lambda conn: nodes.read(conn, DEFAULT_POOL))
+        return found.version
+
+    versions = [version()]
+    for change in (
+        lambda: bare.node("n0"),
+        lambda: bare.node("n1"),
+        lambda: bare.node("n0", cpu=1),
+        lambda: bare.node("n0", cpu=1, ready=False),
+        lambda: bare.node("n0", cpu=1, ready=False, labels={"a": "b"}),
+        lambda: bare.do(lambda conn: nodes.forget(conn, DEFAULT_POOL, [NodeName("n1")])),
+    ):
+        change()
+        versions.append(version())
+    bare.node("n0", cpu=1, ready=False, labels={"a": "b"})
+    bare.do(lambda conn: nodes.forget(conn, DEFAULT_POOL, [NodeName("n1")]))
+
+    assert versions[0] == 0
+    assert versions == sorted(set(versions))
+    assert version() == versions[-1]
+
+
+def test_the_same_facts_again_renew_the_age_only(bare: Any) -> None:
+    bare.node()
+    bare.sql("UPDATE node_snapshots SET observed_at = 'epoch'")
+    bare.sql("UPDATE nodes SET observed_at = 'epoch'")
+
+    bare.node()
+
+    seen = "SELECT count(*) FROM {} WHERE observed_at > now() - interval '1 minute'"
+    assert [bare.sql(seen.format(table))[0][0] for table in ("node_snapshots", "nodes")] == [1, 1]
+
+
+def test_a_snapshot_that_is_known_is_not_read_again(bare: Any) -> None:
+    bare.node()
+    known = bare.do(lambda conn: nodes.snapshot(conn, DEFAULT_POOL))
+
+    assert bare.do(lambda conn: nodes.snapshot(conn, DEFAULT_POOL, known.version)) is None
+    bare.node("n1")
+    assert len(bare.do(lambda conn: nodes.snapshot(conn, DEFAULT_POOL, known.version)).nodes) == 2
+
+
+def test_each_pass_has_a_fleet_of_its_own_on_the_same_ground(bare: Any) -> None:
+    bare.node()
+    first, version = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
+    first.take(NodeName("n0"), Resources(cpu_milli=1000), 1, (("app", "web"),))
+    second, same = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
+
+    assert same == version
+    assert second.roster is first.roster
+    assert not second.used.any()
+    assert not second.guests.carrying((("app", "web"),))
+
+    bare.node("n1")
+    third, later = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
+
+    assert later > version
+    assert [node.name for node in third.nodes] == ["n0", "n1"]
+
+
+def test_a_pool_made_anew_is_not_taken_for_the_old_one(bare: Any) -> None:
+    bare.node("old")
+    _, version = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
+    bare.sql("TRUNCATE nodes, node_snapshots")
+    bare.node("new")
+
+    fleet, later = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
+
+    assert [node.name for node in fleet.nodes] == ["new"]
+    assert later != version
+
+
+@pytest.mark.parametrize("packed", ["version = 0, packed = ''", "packed = '\\xff00'"])
+def test_nodes_that_nobody_packed_or_another_version_did_are_read_row_by_row(bare: Any, packed: str) -> None:
+    """So it is right after an upgrade, and while two versions of Assay run side by side."""
+    bare.node("n0")
+    bare.node("n1")
+    bare.sql(f"UPDATE node_snapshots SET {packed}")
+
+    fleet, _ = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
+
+    assert [node.name for node in fleet.nodes] == ["n0", "n1"]
+    bare.node("n0")
+    assert bare.do(lambda conn: nodes.snapshot(conn, DEFAULT_POOL)).version
+    bare.node("n2")
+    assert len(bare.do(lambda conn: nodes.snapshot(conn, DEFAULT_POOL)).nodes) == 3
+
+
+def test_two_who_write_at_once_lose_nothing(bare: Any) -> None:
+    """The second waits until the first has committed, and adds to what that one wrote."""
+    bare.node("n0")
+    locked = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
+
+    with ThreadPoolExecutor(1) as thread:
+
+        def first(conn: Connection) -> Future[None]:
+            nodes.forget(conn, DEFAULT_POOL, [])  # locks, and changes nothing yet
+            second = thread.submit(bare.node, "n2")
+            while not bare.sql(locked)[0][0]:
+                assert not second.done()
+            nodes.record(conn, DEFAULT_POOL, [Node(name=NodeName("n1"), capacity=Resources(cpu_milli=1))])
+            return second
+
+        bare.do(first).result(timeout=30)
+
+    names = ["n0", "n1", "n2"]
+    assert [node.name for node in bare.do(lambda conn: nodes.snapshot(conn, DEFAULT_POOL)).nodes] == names
+    assert [node.name for node in bare.do(lambda conn: nodes.read(conn, DEFAULT_POOL))] == names
+
+
+def test_the_fleets_that_are_ready_are_bounded() -> None:
+    ready = nodes._Ready()
+    for number in range(nodes.FLEETS + 3):
+        ready.keep(("url", PoolName(str(number))), nodes._Base(version=1, fleet=Fleet()))
+
+    assert ready.get(("url", PoolName("2"))).version == nodes.UNKNOWN
+    assert ready.get(("url", PoolName("3"))).version == 1
+
+
 def test_the_list_is_in_the_order_of_the_plan(house: Any) -> None:
     plain = house.submit(2, priority=5)
     urgent = house.submit(priority=0)
@@ -82,13 +207,13 @@ def test_the_list_is_in_the_order_of_the_plan(house: Any) -> None:
     house.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours' WHERE execution_id = :id", id=aged[0])
     house.sql("UPDATE queue SET not_before = now() + interval '1 hour' WHERE execution_id = :id", id=resting[0])
 
-    entries, total = house.do(lambda conn: gate.queue(conn, DEFAULT_POOL, 10, 0))
+    entries, total = house.do(lambda conn: gate_standing.queue(conn, DEFAULT_POOL, 10, 0))
 
     assert total == 5
     assert [entry.execution_id for entry in entries] == [*aged, *urgent, *plain, *resting]
     assert [entry.position for entry in entries] == [1, 2, 3, 4, None]
     assert [house.position(entry.execution_id).position for entry in entries] == [1, 2, 3, 4, None]
-    assert [e.execution_id for e in house.do(lambda conn: gate.queue(conn, DEFAULT_POOL, 2, 1))[0]] == [
+    assert [e.execution_id for e in house.do(lambda conn: gate_standing.queue(conn, DEFAULT_POOL, 2, 1))[0]] == [
         *urgent,
         plain[0],
     ]

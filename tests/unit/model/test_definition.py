@@ -166,3 +166,12 @@ def test_a_definition_and_its_request_have_one_name() -> None:
             request=check(RAW),
             version="",
         )
+
+
+def test_a_field_that_came_later_changes_no_version_until_it_is_given() -> None:
+    """History is kept by version: the digest is that of before `apart`, `spread`, `exclusive` and `restartable`."""
+    first = "692dc9d8cb255a05ef68f6d6a3b4cc045978ebec3a2c8bf947a66fd315a2158f"
+    given = [{"exclusive": ["printer"]}, {"restartable": True}, {"apart": [{"matchLabels": {"a": "b"}}]}]
+
+    assert version_of(check(RAW)) == first
+    assert len({version_of(check({**RAW, "config": change})) for change in given} | {first}) == 4

@@ -7,7 +7,7 @@ import pytest
 from model.content import ArtifactContent, LocalContent
 from model.problems import InvalidError
 from model.request import LocalTest, TestRequest, with_content
-from model.suite import Suite, check_file, check_suite, describe_suite_schema, suite_to_raw
+from model.suite import Start, Suite, check_file, check_suite, describe_suite_schema, suite_to_raw
 
 TEST: dict[str, Any] = {
     "name": "orders",
@@ -29,6 +29,8 @@ WRONG: list[tuple[object, str]] = [
     ({**SUITE, "name": ""}, "name"),
     ({**SUITE, "description": "d" * 2001}, "description"),
     ({**SUITE, "overlap": "queue"}, "overlap"),
+    ({**SUITE, "start": "at-once"}, "start"),
+    ({**SUITE, "start": True}, "start"),
     ({**SUITE, "defaults": []}, "defaults"),
     ({**SUITE, "tests": [LOCAL]}, "tests[0].content.type"),
     ({**SUITE, "schedules": [{"cron": "0 6 * * *", "interval": 60}]}, "schedules[0]"),
@@ -157,3 +159,26 @@ def test_the_schema_describes_the_tests_too() -> None:
 
     assert "cpuRequest" in str(schema["properties"]["tests"]["items"])
     assert schema["properties"]["overlap"]["default"] == "skip"
+
+
+def test_a_suite_says_how_its_tests_start() -> None:
+    together = check_suite({**SUITE, "start": "together"})
+
+    assert (check_suite(SUITE).start, together.start) == (Start.ONE_BY_ONE, Start.TOGETHER)
+    assert check_suite(suite_to_raw(together)) == together
+
+
+def test_tests_that_want_one_exclusive_thing_cannot_start_together() -> None:
+    """Whoever has it keeps the other from starting: the suite would wait for ever."""
+    wants = {"config": {"exclusive": ["printer", "staging"]}}
+    suite = {**SUITE, "tests": [{**TEST, **wants}, {**TEST, **wants, "name": "b"}]}
+    message = "is also wanted by tests[0]: they could never start together"
+
+    assert len(check_suite(suite).tests) == 2
+    assert told({**suite, "start": "together"}) == [
+        ("tests[1].config.exclusive[0]", message),
+        ("tests[1].config.exclusive[1]", message),
+    ]
+    assert told({**SUITE, "start": "together", "defaults": {"config": {"exclusive": ["printer"]}}}) == [
+        ("defaults.config.exclusive[0]", message)
+    ]

@@ -1,5 +1,6 @@
 """Whether a run that failed is tried again (decision 5)."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -61,3 +62,18 @@ def test_a_timeout_is_retried_where_the_policy_says_so() -> None:
 
     assert next_step(LATE, asked, NOON) == Again(cause=Cause.RETRY, not_before=NOON)
     assert next_step(FAILED, asked, NOON) == FAILED
+
+
+def test_a_preempted_run_waits_again_at_once_whatever_its_policy() -> None:
+    step = next_step(STOPPED, replace(history(most=0, lost=MAX_INFRASTRUCTURE_ATTEMPTS), preempted=True), NOON)
+
+    assert step == Again(cause=Cause.PREEMPTED, not_before=None)
+
+
+@pytest.mark.parametrize("verdict", [PASSED, LATE])
+def test_what_ended_by_itself_before_it_was_stopped_counts(verdict: Verdict) -> None:
+    assert next_step(verdict, replace(history(), preempted=True), NOON) == verdict
+
+
+def test_a_cancel_wins_over_a_preemption() -> None:
+    assert next_step(STOPPED, replace(history(cancelled=True), preempted=True), NOON) == STOPPED

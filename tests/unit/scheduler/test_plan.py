@@ -136,7 +136,8 @@ def test_capacity_is_per_node_not_summed(make: SimpleNamespace) -> None:
 
 
 def test_a_blocked_run_is_passed_by_runs_of_other_shapes(make: SimpleNamespace) -> None:
-    state = make.state([make.queued(1, cpu=4000), make.queued(2)], holding=[make.running(9)])
+    big = make.queued(1, cpu=4000, enqueued_at=make.NOON)
+    state = make.state([big, make.queued(2)], holding=[make.running(9)])
 
     assert admitted(plan(state, make.NOON)) == [2]
 

@@ -1,0 +1,163 @@
+"""Flows at our gate as they stand in a worker, each turn noted: asked, admitted, told, claimed, begun, ended, released.
+
+One process is one worker: its flows are coroutines on few connections; it claims for them what the gate admitted, when
+it is told, as `flows.carrier` does. A pass follows each submission and each release: by each flow itself, as in
+`flows.house`, or `joined`: one for all of the process that ask while another one is under way, as in `api.services`.
+"""
+
+import asyncio
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import partial
+from uuid import UUID
+
+from ground import TTL, Ground, waiting
+from sqlalchemy import Connection
+
+from db import gate, leases, workers
+from db.listen import LOOK_AGAIN, Listener
+from db.seeds import DEFAULT_POOL
+from model.ids import ExecutionId, WorkerId
+
+LOOK_EVERY = 1.0
+"""Seconds after which a worker looks by itself, as in earnest: a place that waits for this was forgotten."""
+CONNECTIONS = 4
+CLAIMS = 50
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What one process shall do: so many flows, holds of so many seconds, and for how long."""
+
+    number: int
+    processes: int
+    url: str
+    flows: int
+    hold: float
+    seconds: float
+    joined: bool
+
+
+@dataclass(slots=True, kw_only=True)
+class Note:
+    """One turn of a flow, in ns of the machine's clock; 0 for what has not happened, or is not known of a peer."""
+
+    asked: int
+    admitted: int = 0
+    told: int = 0
+    claimed: int = 0
+    begun: int = 0
+    ended: int = 0
+    released: int = 0
+
+
+@dataclass(slots=True, kw_only=True)
+class Turn:
+    """A flow that waits: its note, and what wakes it with the epoch."""
+
+    note: Note
+    epoch: asyncio.Future[int]
+
+
+@dataclass(slots=True)
+class Worker:
+    """One worker process."""
+
+    plan: Plan
+    ground: Ground
+    notes: list[Note] = field(default_factory=list)
+    turns: dict[UUID, Turn] = field(default_factory=dict)
+    news: asyncio.Event = field(default_factory=asyncio.Event)
+    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    end: float = 0.0
+
+    @property
+    def name(self) -> WorkerId:
+        """What the gate knows it by."""
+        return WorkerId(f"bench-{self.plan.number}")
+
+    async def work(self, start: Callable[[], object]) -> list[Note]:
+        """Let the flows work for the given time, from `start` on."""
+        await self.ground.db.run(lambda conn: workers.register(conn, self.name, DEFAULT_POOL, TTL))
+        loop = asyncio.get_running_loop()
+        with self._listening(loop) as listener:
+            await loop.run_in_executor(None, listener.wait_until_listening, 10.0)
+            await loop.run_in_executor(None, start)
+            self.end = time.monotonic() + self.plan.seconds
+            services = [asyncio.create_task(self._carry()), asyncio.create_task(self._pass_for_all())]
+            await asyncio.gather(*(self._flow() for _ in range(self.plan.flows)))
+            for service in services:
+                service.cancel()
+        await self.ground.db.run(lambda conn: workers.leave(conn, self.name))
+        return self.notes
+
+    @contextmanager
+    def _listening(self, loop: asyncio.AbstractEventLoop) -> Iterator[Listener]:
+        with Listener(self.ground.db.url) as listener:
+            listener.subscribe(lambda payload: loop.call_soon_threadsafe(self._hear, payload, time.monotonic_ns()))
+            yield listener
+
+    def _hear(self, payload: str, at: int) -> None:
+        ids = payload.partition(":")[2] if payload != LOOK_AGAIN else ""
+        for run in filter(None, ids.split(",")):
+            if turn := self.turns.get(UUID(run)):
+                turn.note.told = at
+        self.news.set()
+
+    async def _carry(self) -> None:
+        """Claim admitted runs as they come, and wake their flows."""
+        while True:
+            self.news.clear()
+            places = await self.ground.db.run(lambda conn: leases.claim(conn, self.name, TTL, limit=CLAIMS))
+            for place in places:
+                turn = self.turns.pop(place.execution_id)
+                turn.note.claimed = time.monotonic_ns()
+                turn.epoch.set_result(place.epoch)
+            if not places:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self.news.wait(), LOOK_EVERY)
+
+    async def _flow(self) -> None:
+        """Submit, wait, hold, release, again and again."""
+        while time.monotonic() < self.end:
+            note = Note(asked=time.monotonic_ns())
+            [run] = self.ground.new_ids(1)
+            turn = self.turns[run] = Turn(note=note, epoch=asyncio.get_running_loop().create_future())
+            self.notes.append(note)
+            await self.ground.db.run(partial(self._submit, run=run))
+            await self._passing()
+            epoch = await turn.epoch
+            note.begun = time.monotonic_ns()
+            await asyncio.sleep(self.plan.hold)
+            note.ended = time.monotonic_ns()
+            await self.ground.db.run(partial(gate.release, execution_id=run, epoch=epoch))
+            note.released = time.monotonic_ns()
+            await self._passing()
+
+    def _submit(self, conn: Connection, run: ExecutionId) -> None:
+        """Write an execution that waits; where another worker might claim it, also that its flow is here."""
+        self.ground.execute(conn, [run])
+        gate.enqueue(conn, waiting(run, 0))
+        if self.plan.processes > 1:
+            gate.host(conn, run, self.name)
+
+    async def _passing(self) -> None:
+        """Have a pass made, now that something changed."""
+        if self.plan.joined:
+            self.wanted.set()
+        else:
+            await self._pass()
+
+    async def _pass_for_all(self) -> None:
+        while True:
+            await self.wanted.wait()
+            self.wanted.clear()
+            await self._pass()
+
+    async def _pass(self) -> None:
+        outcome = await self.ground.db.run(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True))
+        for run in outcome.admitted if outcome else ():
+            if turn := self.turns.get(run.execution_id):
+                turn.note.admitted = time.monotonic_ns()

@@ -1,0 +1,56 @@
+"""The command `assay simulate`: needs neither database nor server; what it does is in `cli.simulating`."""
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from cli import output
+from cli.runs import Json
+
+EXAMPLE = "assay simulate examples/traces/morning.csv --nodes examples/traces/nodes.csv --compare --plot morning.svg"
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the command to `app`."""
+    app.command("simulate", epilog=f"Example: {EXAMPLE}")(simulate)
+
+
+def simulate(  # noqa: PLR0913  an option a setting
+    trace: Annotated[Path, typer.Argument(help="The runs, as CSV.", show_default=False)],
+    *,
+    nodes: Annotated[Path, typer.Option(help="The nodes, as CSV.", show_default=False)],
+    strategy: Annotated[
+        list[str] | None,
+        typer.Option(help="FIFO, PRIORITY (the default), FAIR_SHARE or RESOURCE_AWARE; repeatable.", metavar="NAME"),
+    ] = None,
+    compare: Annotated[bool, typer.Option("--compare", help="Run all four strategies, side by side.")] = False,
+    profile: Annotated[str, typer.Option(help="How nodes are scored.", metavar="NAME")] = "default",
+    max_concurrent: Annotated[
+        int | None, typer.Option(min=1, help="Runs at once.", show_default="no limit but the nodes")
+    ] = None,
+    ageing_limit: Annotated[float, typer.Option(min=0, help="Seconds after which nothing may overtake.")] = 3600,
+    preemption: Annotated[bool, typer.Option("--preemption", help="More urgent runs may stop others.")] = False,
+    spot: Annotated[bool, typer.Option("--spot", help="Use spot nodes, too.")] = False,
+    seed: Annotated[int, typer.Option(help="Decides between nodes that are equal.")] = 0,
+    plot: Annotated[Path | None, typer.Option(help="Draw utilisation and queue over time, as SVG.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Write the tables as Markdown.")] = None,
+    json: Json = False,
+) -> None:
+    """Run a trace through the scheduler in virtual time: waits, utilisation, fairness."""
+    from cli import simulating  # noqa: PLC0415  numpy and the scheduler: only this command pays for them
+    from scheduler.pool import Ceiling, Limits  # noqa: PLC0415
+
+    strategies = simulating.strategies(strategy or [], every=compare)
+    limits = Limits(
+        ceiling=Ceiling(runs=max_concurrent),
+        ageing_limit=timedelta(seconds=min(ageing_limit, simulating.LONGEST)),
+        preemption=preemption,
+        profile=simulating.profile(profile),
+        spot=spot,
+        seed=seed,
+    )
+    reports = simulating.run(simulating.read(trace, nodes), limits, strategies)
+    simulating.write(reports, f"{trace.name} on {nodes.name}", plot=plot, report=report)
+    output.as_json(simulating.as_raw(reports)) if json else simulating.show(reports)

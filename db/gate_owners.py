@@ -1,0 +1,80 @@
+"""Whose limits hold, what they have in other pools, and which names only one run may have at a time in all pools.
+
+Read after the owners' and names' locks were taken: what another pool's pass has just given away is then to be seen.
+"""
+
+from collections.abc import Collection, Iterable
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row, text
+
+from model.ids import PoolName
+from model.resources import Resources
+from scheduler.pool import Ceiling, Owner
+from scheduler.run import Queued, Running
+
+_ELSEWHERE = """
+CROSS JOIN LATERAL (
+    SELECT count(*) AS runs, coalesce(sum(q.cpu_milli), 0) AS cpu_milli, coalesce(sum(q.gpu), 0) AS gpu,
+        coalesce(sum(q.memory_bytes), 0) AS memory_bytes, coalesce(sum(q.ephemeral_bytes), 0) AS ephemeral_bytes
+    FROM queue q WHERE :several AND q.state = 'admitted' AND q.pool <> :pool AND q.{column} = o.{column}
+) AS elsewhere
+LEFT JOIN fair_usage f ON f.pool = :pool AND f.owner_id = o.{column}
+"""
+_WANTED = "elsewhere.*, coalesce(f.usage, 0) AS usage"
+_PEOPLE = text(f"""
+SELECT o.user_id AS id, o.username AS name, o.quota, o.weight, {_WANTED}
+FROM users o {_ELSEWHERE.format(column="user_id")} WHERE o.user_id = ANY(CAST(:users AS uuid[]))
+UNION ALL
+SELECT o.team_id, o.team_name, o.quota, o.weight, {_WANTED}
+FROM teams o {_ELSEWHERE.format(column="team_id")} WHERE o.team_id = ANY(CAST(:teams AS uuid[]))
+""")  # noqa: S608  only our own text
+_NAMES_ELSEWHERE = text("""
+SELECT DISTINCT name FROM queue q CROSS JOIN LATERAL unnest(q.exclusive) AS name
+WHERE q.state = 'admitted' AND q.pool <> :pool AND name = ANY(CAST(:names AS text[]))
+""")
+
+
+def owners(conn: Connection, pool: PoolName, runs: Iterable[Queued | Running], *, several: bool) -> dict[UUID, Owner]:
+    """Return users and teams of these runs, with what they have in the other pools where there are several."""
+    ids = {(run.user_id, run.team_id) for run in runs}
+    if not ids:
+        return {}
+    teams = [team for team in {team for _, team in ids} if team is not None]
+    asked = {"pool": pool, "several": several, "users": list({user for user, _ in ids}), "teams": teams}
+    return {row.id: _owner(row) for row in conn.execute(_PEOPLE, asked)}
+
+
+def names_elsewhere(conn: Connection, pool: PoolName, names: Collection[str]) -> frozenset[str]:
+    """Return which of these exclusive names a run of another pool has."""
+    if not names:
+        return frozenset()
+    return frozenset(conn.execute(_NAMES_ELSEWHERE, {"pool": pool, "names": list(names)}).scalars())
+
+
+def _owner(row: Row[Any]) -> Owner:
+    quota = row.quota or {}
+    return Owner(
+        name=row.name,
+        ceiling=Ceiling(
+            runs=_number(quota.get("max_concurrent_tests")),
+            cpu_milli=_number(quota.get("max_cpu_milli")),
+            memory_bytes=_number(quota.get("max_memory_bytes")),
+            ephemeral_bytes=_number(quota.get("max_ephemeral_bytes")),
+            gpu=_number(quota.get("max_gpu")),
+        ),
+        elsewhere_runs=row.runs,
+        elsewhere=Resources(
+            cpu_milli=int(row.cpu_milli),
+            memory_bytes=int(row.memory_bytes),
+            ephemeral_bytes=int(row.ephemeral_bytes),
+            gpu=int(row.gpu),
+        ),
+        weight=row.weight,
+        usage=row.usage,
+    )
+
+
+def _number(value: object) -> int | None:
+    return None if value is None else int(str(value))

@@ -1,0 +1,169 @@
+"""Where a run stands in the queue, for people: counted from the rows, or as the passes wrote it down.
+
+FIFO and PRIORITY are counted here and now. Where the order depends on shares (FAIR_SHARE) only a pass knows it: then a
+position is the one that the last pass wrote, once a second, for the first of the order.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, text
+
+from model.ids import ExecutionId, PoolName
+from scheduler.reasons import NO_WORKER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where a waiting run stands. A run in backoff has no position; `total` is None where nobody counted it."""
+
+    position: int | None
+    total: int | None
+    reason: str
+
+    @property
+    def ahead(self) -> int:
+        """How many start before it, as things stand."""
+        return 0 if self.position is None else self.position - 1
+
+    def __str__(self) -> str:
+        of = "" if self.total is None else f" of {self.total}"
+        place = "" if self.position is None else f"position {self.position}{of}"
+        return "; ".join(filter(None, (place, self.reason)))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """A waiting run, for people."""
+
+    execution_id: ExecutionId
+    name: str
+    username: str
+    priority: int
+    enqueued_at: datetime
+    position: int | None
+    reason: str
+    not_before: datetime | None = None
+
+
+_TOLD = """coalesce(nullif(q.reason, ''), (
+    SELECT first.reason FROM queue first
+    WHERE first.pool = q.pool AND first.state = 'waiting' AND first.priority = q.priority AND first.shape = q.shape
+    ORDER BY first.seq LIMIT 1
+))"""
+"""Runs of one shape wait for one reason: where a pass did not reach, that of the first one holds."""
+
+_REASON = text(f"""
+SELECT {_TOLD} FROM queue q WHERE q.execution_id = :execution_id AND q.state = 'waiting'
+""")  # noqa: S608
+_ME = f"""
+WITH me AS (
+    SELECT q.pool, q.seq, q.priority, q.enqueued_at, q.not_before, {_TOLD} AS reason,
+        p.ageing_limit_seconds, p.strategy = 'FIFO' AS fifo, clock_timestamp() AS now,
+        p.strategy = 'FAIR_SHARE' AS shared, q.position AS written,
+        clock_timestamp() - make_interval(secs => p.ageing_limit_seconds) AS since,
+        EXISTS (SELECT FROM workers w
+            WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp()) AS alive
+    FROM queue q JOIN pools p ON p.name = q.pool WHERE q.execution_id = :execution_id AND q.state = 'waiting'
+)
+SELECT me.reason, me.alive, me.not_before IS NOT NULL AND me.not_before > me.now AS resting, me.shared, me.written,
+"""  # noqa: S608
+_POSITION = text(f"""{_ME}
+    count(q.execution_id) AS total,
+    count(*) FILTER (WHERE CASE
+        WHEN me.fifo THEN q.seq < me.seq
+        WHEN me.enqueued_at <= me.since THEN q.enqueued_at <= me.since AND q.seq < me.seq
+        ELSE q.enqueued_at <= me.since OR (q.priority, q.seq) < (me.priority, me.seq)
+    END) AS ahead
+FROM me LEFT JOIN queue q ON q.pool = me.pool AND q.state = 'waiting'
+    AND (q.not_before IS NULL OR q.not_before <= me.now)
+GROUP BY me.reason, me.alive, me.not_before, me.now, me.shared, me.written
+""")
+_READY = "q.pool = me.pool AND q.state = 'waiting' AND (q.not_before IS NULL OR q.not_before <= me.now)"
+_NEAR = text(f"""{_ME}
+    NULL AS total,
+    CASE
+        WHEN me.fifo OR me.enqueued_at <= me.since THEN (SELECT count(*) FROM (
+            SELECT FROM queue q WHERE {_READY} AND q.seq < me.seq AND (me.fifo OR q.enqueued_at <= me.since)
+            LIMIT :most) AS before)
+        WHEN aged.number = :most THEN :most
+        ELSE aged.number + (SELECT count(*) FROM (
+            SELECT FROM queue q
+            WHERE {_READY} AND q.enqueued_at > me.since AND (q.priority, q.seq) < (me.priority, me.seq)
+            LIMIT :most) AS before)
+    END AS ahead
+FROM me CROSS JOIN LATERAL (
+    SELECT count(*) FILTER (WHERE oldest.enqueued_at <= me.since) AS number
+    FROM (SELECT q.enqueued_at FROM queue q WHERE {_READY} ORDER BY q.seq LIMIT :most) AS oldest
+) AS aged
+""")  # noqa: S608
+"""As `_POSITION`, but it stops counting at `most`. Who is aged is among the oldest arrivals."""
+_LIST = text(f"""
+WITH ordered AS (
+    SELECT q.execution_id, q.pool, q.priority, q.shape, q.seq, q.enqueued_at, q.not_before, q.reason,
+        p.strategy = 'FAIR_SHARE' AS shared, CASE WHEN p.strategy = 'FAIR_SHARE' THEN q.position END AS written,
+        q.not_before IS NOT NULL AND q.not_before > clock_timestamp() AS resting,
+        CASE WHEN p.strategy = 'FIFO'
+            OR q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds)
+            THEN -1 ELSE q.priority END AS class
+    FROM queue q JOIN pools p ON p.name = q.pool WHERE q.pool = :pool AND q.state = 'waiting'
+    ORDER BY resting, written, class, seq LIMIT :limit OFFSET :offset
+)
+SELECT q.execution_id, q.priority, q.enqueued_at, q.not_before, q.resting, q.shared, q.written, {_TOLD} AS reason,
+    d.name, u.username
+FROM ordered q
+JOIN test_executions e ON e.execution_id = q.execution_id
+JOIN test_definitions d ON d.id = e.definition_id
+JOIN users u ON u.user_id = e.submitted_by
+ORDER BY q.resting, q.written, q.class, q.seq
+""")  # noqa: S608
+_COUNT = text("SELECT count(*) FROM queue WHERE pool = :pool AND state = 'waiting'")
+
+
+def reason(conn: Connection, execution_id: ExecutionId) -> str | None:
+    """Return what the last pass said of a waiting run, None if it does not wait. Costs one row: for those who poll."""
+    found: str | None = conn.execute(_REASON, {"execution_id": execution_id}).scalar_one_or_none()
+    return found
+
+
+def position(conn: Connection, execution_id: ExecutionId) -> Position | None:
+    """Return where a run stands, counted now; None if it does not wait. Costs the depth of the queue."""
+    row = conn.execute(_POSITION, {"execution_id": execution_id}).one_or_none()
+    return None if row is None else _position(row)
+
+
+def near(conn: Connection, execution_id: ExecutionId, most: int) -> Position | None:
+    """Return where a run stands, without a position from the one after `most` on. However deep the queue is."""
+    row = conn.execute(_NEAR, {"execution_id": execution_id, "most": most}).one_or_none()
+    return None if row is None else _position(row, most)
+
+
+def queue(conn: Connection, pool: PoolName, limit: int = 50, offset: int = 0) -> tuple[list[Entry], int]:
+    """Return a page of the waiting runs in order, those in backoff last, and how many wait in all."""
+    rows = conn.execute(_LIST, {"pool": pool, "limit": limit, "offset": offset}).all()
+    entries = [_entry(row, offset + number) for number, row in enumerate(rows, start=1)]
+    return entries, conn.execute(_COUNT, {"pool": pool}).scalar_one()
+
+
+def _position(row: Row[Any], most: int | None = None) -> Position:
+    far = most is not None and row.ahead >= most
+    counted = row.written if row.shared else None if far else row.ahead + 1
+    return Position(
+        position=None if row.resting else counted,
+        total=row.total,
+        reason=row.reason if row.alive or row.resting else str(NO_WORKER),
+    )
+
+
+def _entry(row: Row[Any], place: int) -> Entry:
+    return Entry(
+        execution_id=ExecutionId(row.execution_id),
+        name=row.name,
+        username=row.username,
+        priority=row.priority,
+        enqueued_at=row.enqueued_at,
+        position=None if row.resting else row.written if row.shared else place,
+        reason=row.reason,
+        not_before=row.not_before,
+    )

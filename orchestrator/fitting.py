@@ -1,0 +1,117 @@
+"""What is asked for against the nodes of its pool, at submit: refused where it can never run, a warning where it may.
+
+Only a pool that says that its nodes are fixed can refuse: elsewhere a larger node, or one with the label, may come.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from db import nodes, pools
+from model.config import RunsApart, RunsSpread
+from model.ids import ExecutionId, PoolName
+from model.problems import InvalidError, Problem
+from model.request import TestRequest
+from scheduler.fleet import Fleet
+from scheduler.placement import Ask
+from scheduler.pool import Limits
+from scheduler.possible import group_impossible, group_too_large, impossible, too_large
+from scheduler.reasons import Code
+from scheduler.run import Apart, Constraints, Labels, Shape, Spread
+
+LASTING = frozenset({Code.NO_MATCH, Code.TOO_LARGE})
+"""What does not pass by itself. A pool without a node, or with none ready, only has to be waited for."""
+_PATHS = {
+    "cpu_milli": "resources.cpuRequest",
+    "memory_bytes": "resources.memoryRequest",
+    "ephemeral_bytes": "resources.ephemeralStorage",
+    "gpu": "resources.gpuRequest",
+    "": "resources",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fitting:
+    """What the sender has to change, and what he should know: `warnings` keep nothing from being queued."""
+
+    problems: tuple[Problem, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def refuse(self) -> None:
+        """Raise InvalidError if there is a problem."""
+        if self.problems:
+            raise InvalidError(self.problems)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ground:
+    """The nodes of a pool as if nothing ran on them, and what the pool asks of them."""
+
+    fleet: Fleet
+    limits: Limits
+    fixed: bool
+
+
+def ground(conn: Connection, pool: PoolName) -> Ground:
+    """Read the nodes of a pool. Raises: NotFoundError if there is no such pool."""
+    settings = pools.read(conn, pool)
+    fleet, _ = nodes.fleet(conn, pool)
+    selector = tuple(sorted(settings.default_node_selector.items()))
+    limits = Limits(default_selector=selector, spot=settings.enable_spot_instances)
+    return Ground(fleet=fleet, limits=limits, fixed=settings.fixed_nodes)
+
+
+def fitting(here: Ground, request: TestRequest) -> Fitting:
+    """Look whether a test could ever run here."""
+    ask = _ask(here, request)
+    if here.fixed and (amounts := too_large(here.fleet, ask)):
+        return Fitting(problems=tuple(Problem(path=_PATHS[name], message=str(why)) for name, why in amounts.items()))
+    reason = impossible(here.fleet, ask)
+    if reason is None or reason.code not in LASTING:
+        return Fitting()
+    return Fitting(warnings=(f"it waits until the pool's nodes change: {reason}",))
+
+
+def fitting_together(here: Ground, members: Sequence[tuple[ExecutionId, TestRequest]]) -> Fitting:
+    """Look whether tests that start together or not at all could ever do so here; each fits by itself."""
+    asks = [(run, _ask(here, request)) for run, request in members]
+    reason = group_too_large(here.fleet, [ask for _, ask in asks])
+    if reason is not None and here.fixed:
+        return Fitting(problems=(Problem(path="tests", message=str(reason)),))
+    if len(here.fleet) and reason is None and not any(impossible(here.fleet, ask) for _, ask in asks):
+        reason = group_impossible(here.fleet, asks)
+    return Fitting() if reason is None else Fitting(warnings=(f"they wait until the pool's nodes change: {reason}",))
+
+
+def shape(request: TestRequest) -> Shape:
+    """Return what placement looks at."""
+    config = request.config
+    constraints = Constraints(
+        node_selector=tuple(sorted(config.node_selector.items())),
+        tolerations=config.tolerations,
+        affinity=config.affinity,
+        apart=apart(config.apart),
+        spread=spread(config.spread),
+    )
+    return Shape(request.resources.requested(), constraints)
+
+
+def apart(rules: Sequence[RunsApart]) -> tuple[Apart, ...]:
+    """Return anti-affinity rules as placement reads them."""
+    return tuple(Apart(topology=rule.topology_key, labels=_labels(rule.match_labels)) for rule in rules)
+
+
+def spread(rules: Sequence[RunsSpread]) -> tuple[Spread, ...]:
+    """Return spread rules as placement reads them."""
+    return tuple(
+        Spread(topology=rule.topology_key, labels=_labels(rule.match_labels), max_skew=rule.max_skew) for rule in rules
+    )
+
+
+def _ask(here: Ground, request: TestRequest) -> Ask:
+    return Ask(shape=shape(request), limits=here.limits, labels=_labels(request.labels))
+
+
+def _labels(labels: dict[str, str]) -> Labels:
+    return tuple(sorted(labels.items()))

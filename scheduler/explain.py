@@ -1,0 +1,142 @@
+"""Why a run waits, after a pass: what it lacks besides all that has started and is kept free."""
+
+from collections.abc import Iterable
+
+from model.ids import ExecutionId, short
+from scheduler.holds import Hold
+from scheduler.limits import exceeded, kept_of
+from scheduler.lines import Line
+from scheduler.order import rank_number
+from scheduler.placement import choose, place
+from scheduler.reasons import Code, Reason
+from scheduler.run import Queued
+from scheduler.trial import Trial
+
+FOR_AGED = "for runs that waited too long"
+FOR_HEAD = "for the first of the queue"
+BY_HOLDS = frozenset({Code.RESERVED, Code.HEAD})
+
+
+class Explanation:
+    """The reasons of one pass. Equal lines have equal reasons, so each is worked out once."""
+
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
+        self._known: dict[Line, Reason] = {}
+
+    def reason(self, run: Queued, line: Line) -> Reason:
+        """Return why a run waits that was not in backoff."""
+        stopping = self.trial.preempting.get(run.execution_id)
+        if stopping:
+            return _preempting([other.execution_id for other in stopping])
+        if line not in self._known:
+            first = next((one for one in line.runs if one.execution_id not in self.trial.admitted), run)
+            self._known[line] = self._work_out(line, first)
+        return self._known[line]
+
+    def blocked_by(self, run: Queued, reason: Reason) -> tuple[ExecutionId, ...]:
+        """Return which runs have, or are kept, what a run would need."""
+        trial = self.trial
+        if reason.code is Code.PREEMPTING:
+            return tuple(other.execution_id for other in trial.preempting.get(run.execution_id, ()))
+        if reason.code is Code.EXCLUSIVE:
+            held = (
+                trial.state.names.get(name) or trial.names.get(name) or trial.holds.names.get(name)
+                for name in run.exclusive
+            )
+            return tuple(dict.fromkeys(holder for holder in held if holder is not None and holder != run.execution_id))
+        if reason.code not in BY_HOLDS:
+            return ()
+        return tuple(hold.run.execution_id for hold in self._binding(run))
+
+    def _work_out(self, line: Line, run: Queued) -> Reason:
+        own = self._of_group(run) or self._own(line, run)
+        if own is not None:
+            return own
+        full = exceeded(self.trial.memory.pool, line.need, self.trial.used)
+        if self._was_passed(line, run):
+            amounts = exceeded(self.trial.memory.pool, (0, *line.need[1:]), self.trial.used)
+            return amounts or self._kept(line, run) or full or _TURN
+        return (None if full is None else self._share(line, run, full)) or self._kept(line, run) or _TURN
+
+    def _was_passed(self, line: Line, run: Queued) -> bool:
+        """Return whether one later in the order has started; then the pool was not full when it was this one's turn."""
+        return rank_number(run, self.trial.limits, is_aged=line.aged) < self.trial.last
+
+    def _own(self, line: Line, run: Queued) -> Reason | None:
+        """Return what keeps a run waiting whatever else starts in the pool, and whatever is kept free for others."""
+        trial = self.trial
+        reasons = (exceeded(bound, line.need, trial.used) for bound in line.bounds if bound is not trial.memory.pool)
+        own = next((reason for reason in reasons if reason is not None), None) or self._exclusive(run)
+        if own is not None:
+            return own
+        placeless = self._placeless(line, run, trial)
+        return None if placeless is None else self._share(line, run, placeless)
+
+    def _placeless(self, line: Line, run: Queued, trial: Trial) -> Reason | None:
+        found = place(trial.holds.fleet, line.ask, run.execution_id)
+        return found if isinstance(found, Reason) else None
+
+    def _exclusive(self, run: Queued) -> Reason | None:
+        for name in run.exclusive:
+            holder = self.trial.holder(name)
+            if holder is not None:
+                return Reason(code=Code.EXCLUSIVE, text=f"{name} is held by {holder}")
+            if self.trial.holds.keeps(name, run):
+                kept_for = short(self.trial.holds.names[name])
+                return Reason(code=Code.EXCLUSIVE, text=f"{name} is kept for run {kept_for}, which waited too long")
+        return None
+
+    def _kept(self, line: Line, run: Queued) -> Reason | None:
+        """Return what of the things kept free for others a run would need."""
+        binding = self._binding(run)
+        if not binding:
+            return None
+        code, for_whom = _for(binding)
+        trial = self.trial
+        sums, room = trial.holds.seen_by(run)
+        if not choose(room, line.ask, run.execution_id):
+            found = choose(trial.holds.fleet, line.ask, run.execution_id)
+            return Reason(code=code, text=f"node {found[0].node} is kept free {for_whom.replace('runs', 'a run')}")
+        kept = (kept_of(bound, line.need, trial.used, sums) for bound in line.bounds)
+        text = next((text for text in kept if text is not None), None)
+        return None if text is None else Reason(code=code, text=f"{text} {for_whom}")
+
+    def _binding(self, run: Queued) -> list[Hold]:
+        return [hold for hold in self.trial.holds.all if hold.run.execution_id != run.execution_id and hold.binds(run)]
+
+    def _of_group(self, run: Queued) -> Reason | None:
+        found = None if run.group is None else self.trial.found.get(run.group)
+        if found is None or found == (0, 1):
+            return None
+        text = f"{found[0]} of {found[1]} of its group find a place; they start together"
+        return Reason(code=Code.GROUP, text=text)
+
+    def _share(self, line: Line, run: Queued, reason: Reason) -> Reason:
+        """Return that others with less share were first, where it would have started but for them."""
+        trial, fairness = self.trial, self.trial.fairness
+        if fairness is None or fairness.last is None or reason.code in _NOT_BY_SHARE:
+            return reason
+        last, had = fairness.last
+        share = fairness.of(line.payer, trial.used)
+        before = trial.state
+        free = all(exceeded(bound, line.need, before.sums) is None for bound in line.bounds)
+        if last == line.payer or not free or not choose(before.fleet, line.ask, run.execution_id):
+            return reason
+        facts = before.owners.get(last)
+        name = "another owner" if facts is None else facts.name
+        return Reason(code=Code.SHARE, text=f"its share is {share:.3f}; {name} had {had:.3f} and was first")
+
+
+_NOT_BY_SHARE = frozenset({Code.EXCLUSIVE, Code.NO_NODE, Code.NO_MATCH, Code.TOO_LARGE})
+_TURN = Reason(code=Code.SPREAD, text="what has just started makes room for it; it starts with the next pass")
+
+
+def _for(holds: Iterable[Hold]) -> tuple[Code, str]:
+    return (Code.RESERVED, FOR_AGED) if any(hold.firm for hold in holds) else (Code.HEAD, FOR_HEAD)
+
+
+def _preempting(runs: list[ExecutionId]) -> Reason:
+    named = ", ".join(short(run) for run in runs)
+    who = "a less important run has" if len(runs) == 1 else f"{len(runs)} less important runs have"
+    return Reason(code=Code.PREEMPTING, text=f"waits until {who} stopped: {named}")

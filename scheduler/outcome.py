@@ -1,0 +1,70 @@
+"""What a pass found, told as far as somebody asks: who starts costs what was decided, the reasons cost who waits."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from uuid import UUID
+
+from model.ids import ExecutionId, NodeName
+from scheduler.explain import Explanation
+from scheduler.order import due
+from scheduler.placement import Placed
+from scheduler.reasons import NO_WORKER, Code, Reason
+from scheduler.run import Queued, Running
+from scheduler.sums import payer
+from scheduler.trial import Trial
+
+
+@dataclass(kw_only=True)
+class Outcome:
+    """Who starts, for whom which node is kept free, who is asked to stop, by the run that needs the place.
+
+    `stop` is the reason of everybody, where nobody at all may start. Ask for reasons before the state changes.
+    """
+
+    admitted: dict[ExecutionId, Placed] = field(default_factory=dict)
+    kept: dict[ExecutionId, NodeName] = field(default_factory=dict)
+    preempted: dict[ExecutionId, tuple[Running, ...]] = field(default_factory=dict)
+    stop: Reason | None = None
+    now: datetime
+    trial: Trial | None = None
+
+    @cached_property
+    def usage(self) -> dict[UUID, float]:
+        """What to store of each owner's usage, as of now (FAIR_SHARE; else nothing)."""
+        fairness = None if self.trial is None else self.trial.fairness
+        return {} if fairness is None else fairness.usage()
+
+    @property
+    def shares(self) -> dict[ExecutionId, float]:
+        """The share of the owner of each run that starts, before it did (FAIR_SHARE; else nothing)."""
+        fairness = None if self.trial is None else self.trial.fairness
+        return {} if fairness is None else fairness.before
+
+    def share(self, run: Queued) -> float | None:
+        """Return the share of a run's owner after this pass; None but for FAIR_SHARE."""
+        trial = self.trial
+        if trial is None or trial.fairness is None:
+            return None
+        return trial.fairness.of(payer(run.user_id, run.team_id), trial.used)
+
+    def reason(self, run: Queued) -> Reason:
+        """Return why a run that was not admitted waits."""
+        if not due(run, self.now) and run.not_before is not None:
+            return backoff(run.not_before)
+        if self.stop is not None or self._explanation is None or self.trial is None:
+            return self.stop or NO_WORKER
+        return self._explanation.reason(run, self.trial.state.waiting.of[run.execution_id])
+
+    def blocked_by(self, run: Queued, reason: Reason) -> tuple[ExecutionId, ...]:
+        """Return which runs have, or are kept, what a run would need."""
+        return () if self._explanation is None else self._explanation.blocked_by(run, reason)
+
+    @cached_property
+    def _explanation(self) -> Explanation | None:
+        return None if self.trial is None else Explanation(self.trial)
+
+
+def backoff(until: datetime) -> Reason:
+    """Return the reason of a run that was tried before and starts again later."""
+    return Reason(code=Code.BACKOFF, text=f"in backoff until {until:%H:%M:%S} UTC")

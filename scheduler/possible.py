@@ -1,0 +1,70 @@
+"""Could the nodes hold what is asked for at all, if nothing else ran on them? Asked when it is submitted.
+
+That they are busy, or shut to it by other runs, is no matter here: that passes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+
+from model.ids import ExecutionId
+from model.resources import Resources
+from scheduler.fleet import KINDS, Fleet, vector
+from scheduler.misfit import misfit
+from scheduler.placement import Ask, choose, fits, matching
+from scheduler.reasons import Code, Reason, amount
+from scheduler.run import Shape
+
+
+def impossible(fleet: Fleet, ask: Ask) -> Reason | None:
+    """Return why no node would take a run if all were empty, None if one would."""
+    accepted = matching(fleet, ask)
+    if (accepted & fits(fleet.capacity, vector(ask.shape.resources))).any():
+        return None
+    return misfit(fleet, accepted, ask.shape, ask.selector, ask.seeker)
+
+
+def too_large(fleet: Fleet, ask: Ask) -> dict[str, Reason]:
+    """Return in which amounts (fields of `Resources`) a run is larger than every node, whatever its rules.
+
+    Under the empty name: no amount alone is too large, but no single node has them all. Nodes that are not ready count.
+    """
+    resources = ask.shape.resources
+    if not len(fleet) or fits(fleet.capacity, vector(resources)).any():
+        return {}
+    parts = {f.name: replace(Resources(), **{f.name: getattr(resources, f.name)}) for f in fields(Resources)}
+    found = {name: _oversize(fleet, replace(ask, shape=Shape(part))) for name, part in parts.items()}
+    alone = {name: reason for name, reason in found.items() if reason is not None}
+    whole = _oversize(fleet, ask)
+    return alone or ({"": whole} if whole else {})
+
+
+def group_too_large(fleet: Fleet, asks: Sequence[Ask]) -> Reason | None:
+    """Return in which amount runs that shall start together exceed all nodes of the pool together; None if in none."""
+    if not len(fleet):
+        return None
+    wanted = sum((vector(ask.shape.resources) for ask in asks), np.zeros(len(KINDS), dtype=np.int64))
+    for kind, need, have in zip(KINDS, wanted.tolist(), fleet.capacity.sum(axis=1).tolist(), strict=True):
+        if need > have:
+            text = f"the {len(asks)} tests need {amount(kind, need)} together; all nodes have {amount(kind, have)}"
+            return Reason(code=Code.TOO_LARGE, text=text)
+    return None
+
+
+def group_impossible(fleet: Fleet, members: Sequence[tuple[ExecutionId, Ask]]) -> Reason | None:
+    """Return that not all runs of a group find room at once on empty nodes, as a pass would place them, one by one."""
+    room = fleet.copy()
+    for number, (run, ask) in enumerate(members):
+        placed = choose(room, ask, run)
+        if not placed:
+            text = f"on empty nodes only {number} of the {len(members)} tests find room at the same time"
+            return Reason(code=Code.GROUP, text=text)
+        room.take(placed[0].node, ask.shape.resources, labels=ask.labels or ())
+    return None
+
+
+def _oversize(fleet: Fleet, ask: Ask) -> Reason | None:
+    everywhere = np.ones(len(fleet), dtype=np.bool_)
+    reason = misfit(fleet, everywhere, ask.shape, {}, ask.seeker)
+    return reason if reason.code is Code.TOO_LARGE else None

@@ -1,0 +1,212 @@
+"""What a pass has used and keeps free so far, and whether one more run may start besides that."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import numpy as np
+
+from model.ids import ExecutionId, GroupId, short
+from scheduler.fairness import Fairness
+from scheduler.fleet import Fleet, vector
+from scheduler.front import Front
+from scheduler.holds import NO_TIME, Hold, Holds, length, remaining, shadow
+from scheduler.limits import code_of, is_full, over
+from scheduler.lines import Line
+from scheduler.memory import Kept, Memory
+from scheduler.placement import Placed, choose
+from scheduler.pool import Strategy
+from scheduler.reasons import Code
+from scheduler.run import Queued, Running, Shape
+from scheduler.state import State
+from scheduler.sums import POOL, Sums, need
+
+POOL_CODES = frozenset({Code.POOL_LIMIT, Code.POOL_RESOURCES})
+
+
+class Trial:
+    """What starts in a pass, on top of what the state has, and what is kept free."""
+
+    def __init__(self, state: State, now: datetime) -> None:
+        self.state, self.now, self.limits = state, now, state.limits
+        self.memory = recall(state, now)
+        self.used = Sums(state.sums)
+        self.holds = Holds(state.fleet)
+        self.names: dict[str, ExecutionId] = {}
+        self.admitted: dict[ExecutionId, Placed] = {}
+        self.kept: dict[ExecutionId, Kept] = {}
+        self.preempting: dict[ExecutionId, tuple[Running, ...]] = {}
+        """Runs that stop, or are asked to, by the run that needs their place."""
+        fair = state.limits.strategy is Strategy.FAIR_SHARE
+        self.fairness = Fairness(state, now, self.memory.rows) if fair else None
+        self.front: Front | None = None
+        """What is left of the order, which is told of whatever happens here."""
+        self.found: dict[GroupId, tuple[int, int]] = {}
+        """How many of a group that was looked at found a place, and how many they are."""
+        self.started: dict[int, list[Queued]] = {}
+        self.last = -1
+        """The latest place in the order that something has started from."""
+        self.rank = 0
+        """The place in the order of whoever is looked at."""
+        self._nowhere: set[Shape] = set()
+        """Shapes that fit nowhere besides what is kept; within a pass there is only ever less."""
+
+    def fork(self) -> "Trial":
+        """Return the same as it is now, to be tried on without changing this."""
+        twin = object.__new__(Trial)
+        twin.state, twin.now, twin.limits, twin.memory = self.state, self.now, self.limits, self.memory
+        twin.used, twin.holds, twin.names = Sums(self.used), self.holds.fork(), dict(self.names)
+        twin.admitted, twin.kept, twin.preempting, twin.found = {}, {}, {}, {}
+        twin.fairness = twin.front = None
+        twin.started = {column: list(runs) for column, runs in self.started.items()}
+        twin.rank, twin.last = self.rank, self.last
+        twin._nowhere = set(self._nowhere)
+        return twin
+
+    def attempt(self, line: Line, run: Queued) -> tuple[Placed, Code]:
+        """Return where a run may start; or nothing, and what keeps it waiting."""
+        if self.memory.hopeless(line):
+            return (), Code.TOO_LARGE
+        code = self.limited(line, run)
+        if code is not None:
+            return (), code
+        held, room = self.holds.seen_by(run)
+        if self.held_back(line, held):
+            return (), Code.RESERVED
+        return self._find(line, run, room), Code.BUSY
+
+    def limited(self, line: Line, run: Queued) -> Code | None:
+        """Return which limit or exclusive name keeps a run waiting, whatever is kept free for others."""
+        for bound in line.bounds:
+            kind = over(bound, line.need, self.used.of(bound.owner))
+            if kind is not None:
+                return code_of(bound, kind)
+        taken = any(self.holder(name) or self.holds.keeps(name, run) for name in run.exclusive)
+        return Code.EXCLUSIVE if taken else None
+
+    def holder(self, name: str) -> str | None:
+        """Return who has an exclusive name, for people; None if nobody has."""
+        if name in self.state.exclusive_elsewhere:
+            return "a run of another pool"
+        run = self.state.names.get(name) or self.names.get(name)
+        return None if run is None else f"run {short(run)}"
+
+    def held_back(self, line: Line, held: Sums) -> bool:
+        """Return whether a run would need a part of the limits that is kept for others."""
+        if not self.holds.all:
+            return False
+        return any(
+            over(bound, line.need, self.used.of(bound.owner), held.of(bound.owner)) is not None for bound in line.bounds
+        )
+
+    def admit(self, line: Line, run: Queued, placed: Placed) -> None:
+        """Let a run start on the first of its candidates."""
+        self.admitted[run.execution_id] = placed
+        self.last = max(self.last, self.rank)
+        self.used.add(line.owners, line.need)
+        self.holds.take(placed[0].node, run, shared=self.holds.fleet is self.state.fleet)
+        column = self.state.fleet.place[placed[0].node]
+        self.started.setdefault(column, []).append(run)
+        self.names.update(dict.fromkeys(run.exclusive, run.execution_id))
+        if self.fairness is not None:
+            self.fairness.charge(line, run.execution_id, self.used)
+        if self.front is not None:
+            self._tell(self.front, line, run, column)
+
+    def keep(self, line: Line, run: Queued, *, firm: bool, pooled: bool = False, column: int | None = None) -> bool:
+        """Keep a node, and a place in pool, team and user, for a run that others delay; False where that cannot be."""
+        if column is None:
+            column = self.memory.nominate(self.holds.room, line.ask, run)
+        if column < 0:
+            return False
+        hold = self.keep_sums(line, run, line.owners, column=column, firm=firm)
+        hold.pooled = pooled
+        self.holds.pooled = self.holds.pooled or pooled
+        self.holds.give_way(hold, self._gives_way(hold))
+        return True
+
+    def keep_sums(
+        self, line: Line, run: Queued, owners: tuple[UUID, ...], *, column: int = -1, firm: bool = True
+    ) -> Hold:
+        """Keep a place in the sums of `owners`, and the run's exclusive names."""
+        hold = Hold(run=run, column=column, owners=owners, need=line.need, firm=firm)
+        self.holds.add(hold)
+        kept = self.kept[run.execution_id] = Kept(self.rank, run.execution_id, column, firm)
+        if self.front is not None:
+            self.front.confirm(kept)
+            self.front.less(column)
+        return hold
+
+    def _find(self, line: Line, run: Queued, room: Fleet) -> Placed:
+        """Return the best nodes of a room. What was found to fit nowhere is not looked for again."""
+        if room is not self.holds.room:
+            return choose(room, line.ask, run.execution_id)
+        shape = line.ask.shape
+        if shape in self._nowhere:
+            return ()
+        known = self.front is not None and self.front.fits_nowhere(line, run)
+        placed = () if known else choose(room, line.ask, run.execution_id)
+        if not placed and line.ask.seeker.free:
+            self._nowhere.add(shape)
+        return placed
+
+    def _tell(self, front: Front, line: Line, run: Queued, column: int) -> None:
+        for bound in line.bounds:
+            if bound is not self.memory.pool and is_full(bound, self.used):
+                front.full(bound)
+        front.confirm(Kept(0, run.execution_id, -1, firm=False))
+        front.occupied(column)
+
+    def _gives_way(self, hold: Hold) -> timedelta:
+        """Return for how long others may use what is kept: until its run could start, as the others end."""
+        known = self.memory.until.get(hold.run.execution_id)
+        stamp = int(self.holds.fleet.stamps[hold.column])
+        alone = len(self.holds.on(hold.column)) == 1 and hold.firm and not hold.pooled
+        if alone and known is not None and known[0] == stamp and known[1] == hold.column:
+            return NO_TIME if known[2] is None else max(NO_TIME, known[2] - self.now)
+        after = self._node_free(hold)
+        if hold.pooled and after is not None:
+            there = self._pool_free(hold)
+            after = None if there is None else max(after, there)
+        if alone:
+            self.memory.until[hold.run.execution_id] = (stamp, hold.column, None if after is None else self.now + after)
+        return after or NO_TIME
+
+    def _node_free(self, hold: Hold) -> timedelta | None:
+        room, column = self.holds.room, hold.column
+        asked = vector(hold.run.shape.resources)
+        free = room.capacity[:, column] - room.used[:, column] + asked
+        here = self.state.on_node.get(room.nodes[column].name, {}).values()
+        going = [(remaining(run, self.now, firm=hold.firm), vector(run.resources)) for run in here]
+        new = self.started.get(column, ())
+        going += [(length(run, firm=hold.firm), vector(run.shape.resources)) for run in new]
+        return shadow(free, asked, going)
+
+    def _pool_free(self, hold: Hold) -> timedelta | None:
+        limited = np.array([limit is not None for limit in self.memory.pool.most])
+        most = np.array([limit or 0 for limit in self.memory.pool.most], dtype=np.int64)
+        asked = np.array(hold.need, dtype=np.int64)
+        free = most - np.array(self.used.of(POOL)) - np.array(self.holds.sums.of(POOL)) + asked
+        runs, new = self.state.running.values(), [run for started in self.started.values() for run in started]
+        going = [(remaining(run, self.now, firm=hold.firm), np.array(need(run.resources))) for run in runs]
+        going += [(length(run, firm=hold.firm), np.array(need(run.shape.resources))) for run in new]
+        return shadow(free, asked * limited, going)
+
+
+def recall(state: State, now: datetime) -> Memory:
+    """Return what the state remembers, up to date; a new memory where the old one does not hold any more."""
+    memory, waiting = state.memory, state.waiting
+    kept = waiting.advance(state.limits, now)
+    if not kept or not memory.holds_for(state.fleet, state.limits, state.owners):
+        memory = state.memory = Memory(state.fleet, state.limits, state.owners)
+        for line in waiting.table.values():
+            line.row = -1
+        waiting.changed = set(waiting.table.values())
+        memory.touched.update((run.user_id, run.team_id) for run in state.running.values())
+    for line in sorted(waiting.changed, key=lambda line: line.row):
+        if line.row < 0:
+            line.bounds = memory.bounds(line)
+            memory.touched.add(line.users)
+        memory.rows.update(line)
+    waiting.changed.clear()
+    memory.settle(state.sums)
+    return memory

@@ -1,0 +1,142 @@
+"""One pass: looks at who is left of the order, one after the other, by the rules of `scheduler.plan`."""
+
+from datetime import datetime
+
+from model.ids import ExecutionId, GroupId
+from scheduler import groups, preemption
+from scheduler.front import MOST_KEPT, Front
+from scheduler.limits import is_full, over
+from scheduler.lines import Line
+from scheduler.pool import Strategy
+from scheduler.reasons import Code
+from scheduler.run import Queued, Running
+from scheduler.state import State
+from scheduler.sums import ONE_RUN, POOL
+from scheduler.trial import POOL_CODES, Trial
+
+STRICT = frozenset({Strategy.FIFO, Strategy.PRIORITY})
+TEAM_CODES = frozenset({Code.TEAM_LIMIT, Code.TEAM_RESOURCES})
+USER_CODES = frozenset({Code.USER_LIMIT, Code.USER_RESOURCES})
+DELAYED = frozenset({Code.BUSY, Code.RESERVED, *POOL_CODES})
+"""Waits that others cause by what they hold: the first run in one of them is the head of the queue."""
+
+
+class Walk:
+    """A pass under way."""
+
+    def __init__(self, state: State, now: datetime) -> None:
+        self.trial = Trial(state, now)
+        strict = state.limits.strategy in STRICT
+        self.front = Front(self.trial.memory, self.trial.holds, self.trial.fairness, seeking=strict)
+        self.trial.front = self.front
+        self.preempted: dict[ExecutionId, tuple[Running, ...]] = {}
+
+    def run(self) -> None:
+        """Look at everybody who may make a difference."""
+        trial = self.trial
+        trial.memory.blocked_since = None
+        while self._open() and (found := self.front.next()) is not None:
+            self._visit(*found)
+        taken = {run.execution_id: column for column, runs in trial.started.items() for run in runs}
+        self.front.close(trial.kept, taken)
+
+    def _open(self) -> bool:
+        """Return whether anybody may start, or ask others to stop."""
+        pool, used = self.trial.memory.pool, self.trial.used
+        if self.trial.limits.preemption or not self.trial.memory.pool_limited:
+            return True
+        held = self.trial.holds.sums.of(POOL)
+        closed = over(pool, ONE_RUN, used.of(POOL), held) is not None
+        if closed != self.front.pool_closed:
+            self.front.pool_closed = closed
+            self.front.anew()
+        return not is_full(pool, used)
+
+    def _visit(self, line: Line, run: Queued) -> None:
+        self.trial.rank = self.front.rank(line)
+        if run.group is not None:
+            self._visit_group(line, run, run.group)
+            return
+        placed, code = self.trial.attempt(line, run)
+        if placed:
+            self.trial.admit(line, run, placed)
+            self.front.go_on(line)
+            return
+        if code in (Code.BUSY, Code.TOO_LARGE):
+            self.front.settle(line, run, hopeless=code is Code.TOO_LARGE)
+        if self._block(line, run, code) and line.aged:
+            self.front.go_on(line)
+        else:
+            self.front.leave(line)
+
+    def _block(self, line: Line, run: Queued, code: Code) -> bool:
+        """Keep free what a blocked run has a right to; False where that is nothing."""
+        if self.trial.limits.preemption and self._preempt(line, run, code):
+            return True
+        if line.aged:
+            return self._keep_aged(line, run, code)
+        return self._is_head(run, code) and self.trial.keep(line, run, firm=False, pooled=code in POOL_CODES)
+
+    def _is_head(self, run: Queued, code: Code) -> bool:
+        """Return whether a run is the first that is blocked, and has waited for long enough to have a node kept."""
+        if not self.front.seeking or code not in DELAYED:
+            return False
+        self._found_head()
+        trial = self.trial
+        if trial.now - run.enqueued_at >= trial.limits.backfill_after:
+            return code is not Code.RESERVED
+        trial.memory.blocked_since = run.enqueued_at
+        return False
+
+    def _found_head(self) -> None:
+        if self.front.seeking:
+            self.front.seeking = False
+            self.front.anew()
+
+    def _keep_aged(self, line: Line, run: Queued, code: Code) -> bool:
+        """Keep free for an aged run what it waits for: a node, a part of its owners' limits, or exclusive names."""
+        if code in DELAYED:
+            self._found_head()
+        trial = self.trial
+        if len(trial.holds.all) >= MOST_KEPT or code in (Code.RESERVED, Code.TOO_LARGE):
+            return False
+        if code is Code.BUSY or code in POOL_CODES:
+            return trial.keep(line, run, firm=True, pooled=code in POOL_CODES)
+        user, *team = line.owners[1:]
+        owners = (user, *team) if code in TEAM_CODES else (user,) if code in USER_CODES else ()
+        trial.keep_sums(line, run, owners)
+        return True
+
+    def _preempt(self, line: Line, run: Queued, code: Code) -> bool:
+        if code is not Code.BUSY and code not in POOL_CODES:
+            return False
+        room = preemption.room_for(self.trial, line, run)
+        if room is None:
+            return False
+        if room.asked:
+            self.preempted[run.execution_id] = room.asked
+        self.trial.preempting[run.execution_id] = (*room.stopping, *room.asked)
+        self._found_head()
+        return self.trial.keep(line, run, firm=True, column=room.column)
+
+    def _visit_group(self, line: Line, run: Queued, group: GroupId) -> None:
+        """Start all members of a run's group, or none; keep nodes for all, or none."""
+        trial = self.trial
+        members = groups.members(trial, run)
+        for member, _ in members:
+            self.front.leave(member)
+        tried = groups.attempt(trial, members)
+        trial.found[group] = (tried.number, len(members))
+        if tried.placed:
+            for (own, mate), placed in zip(members, tried.placed, strict=True):
+                trial.admit(own, mate, placed)
+            return
+        if (line.aged or self._is_head(run, tried.code)) and groups.possible(trial, members):
+            for own, mate in members:
+                self._keep_member(own, mate, tried.code, firm=line.aged)
+
+    def _keep_member(self, line: Line, run: Queued, code: Code, *, firm: bool) -> None:
+        if firm:
+            self._keep_aged(line, run, code)
+        else:
+            self.trial.keep(line, run, firm=False, pooled=code in POOL_CODES)

@@ -1,0 +1,219 @@
+"""The commands about the gate against a real server: quota, pool, queue, explain, and the warnings of run."""
+
+import json
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from harness.rest import REQUEST, Api, submitted
+
+from cli import output
+from db import gate, nodes, workers
+from db.seeds import DEFAULT_POOL
+from model.ids import NodeName, WorkerId
+from model.resources import Resources
+from scheduler.node import Node
+
+Assay = Callable[..., tuple[int, str, str]]
+SELECTS = REQUEST | {"config": {"nodeSelector": {"disk": "ssd"}}}
+
+
+@pytest.fixture
+def run_pass(api: Api) -> Callable[[], None]:
+    node = Node(name=NodeName("n0"), capacity=Resources(cpu_milli=4000, memory_bytes=2**33))
+    api.db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, [node]))
+    api.db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5)))
+    return lambda: api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) and None
+
+
+def test_quota_set_changes_every_limit_and_none_takes_them_away(assay: Assay) -> None:
+    limits = ("--max-concurrent", "3", "--max-daily", "9", "--max-cpu", "4", "--max-memory", "8Gi")
+    more = ("--max-ephemeral-storage", "1Gi", "--max-gpu", "2", "--weight", "2.5")
+
+    code, shown, _ = assay("quota", "set", *limits, *more)
+    lifted = json.loads(assay("quota", "set", "--max-concurrent", "none", "--max-cpu", "none", "--json")[1])
+
+    mine = shown.splitlines()[0].split("\t")
+    assert code == 0
+    assert mine == ["user", "local", "0 of 3", "0 of 9", "9", "0 of 4", "0 of 8Gi", "0 of 1Gi", "0 of 2", "2.5"]
+    assert (lifted["user"]["maxConcurrentTests"], lifted["user"]["maxCpu"], lifted["user"]["maxGpu"]) == (None, None, 2)
+    assert assay("quota", "--team", "default")[1].startswith("team\tdefault\t")
+
+
+def test_everything_wrong_with_a_quota_is_told_at_once(assay: Assay) -> None:
+    code, out, err = assay(
+        "quota", "set", "--user", "nobody", "--max-concurrent=-1", "--max-gpu", "x", "--weight", "nan"
+    )
+
+    assert (code, out) == (4, "")
+    assert err.splitlines() == [
+        "refused: the request has 4 problems",
+        "  maxConcurrentTests: must be 0 or more",
+        "  maxGpu: must be a whole number",
+        "  user: there is no user nobody",
+        "  weight: must be a number",
+    ]
+
+
+def test_pool_set_changes_every_setting(assay: Assay) -> None:
+    code, out, _ = assay(
+        "pool", "set", "default", "--strategy", "FAIR_SHARE", "--max-concurrent", "8", "--max-cpu", "64",
+        "--max-memory", "1Ti", "--max-ephemeral-storage", "2Ti", "--max-gpu", "4", "--profile", "best-fit",
+        "--candidates", "3", "--ageing-limit", "600", "--backfill-after", "5", "--half-life", "90",
+        "--preemption", "on", "--min-runtime", "30", "--spot", "on", "--target-utilisation", "0.9",
+        "--interval", "2", "--default-selector", "disk=ssd", "--default-selector", "zone=a", "--fixed-nodes", "on",
+        "--json",
+    )  # fmt: skip
+
+    answer = json.loads(out)
+    assert code == 0
+    assert (answer["strategy"], answer["profile"], answer["candidates"]) == ("FAIR_SHARE", "best-fit", 3)
+    assert (answer["maxConcurrentTests"], answer["maxCpu"], answer["maxMemory"], answer["maxGpu"]) == (
+        8,
+        "64",
+        "1Ti",
+        4,
+    )
+    assert (answer["ageingLimitSeconds"], answer["backfillAfterSeconds"], answer["halfLifeSeconds"]) == (600, 5, 90)
+    assert (answer["preemption"], answer["minRuntimeSeconds"], answer["enableSpotInstances"]) == (True, 30, True)
+    assert (answer["targetNodeUtilization"], answer["schedulingIntervalSeconds"]) == (0.9, 2)
+    assert (answer["defaultNodeSelector"], answer["fixedNodes"]) == ({"disk": "ssd", "zone": "a"}, True)
+    assert "node labels      disk=ssd, zone=a" in assay("pool")[1]
+    assert json.loads(assay("pool", "set", "--default-selector", "none", "--json")[1])["defaultNodeSelector"] == {}
+
+
+def test_everything_wrong_with_a_pool_is_told_at_once_and_nothing_is_changed(assay: Assay) -> None:
+    before = assay("pool", "--json")[1]
+
+    code, _, err = assay(
+        "pool",
+        "set",
+        "--strategy",
+        "BEST",
+        "--profile",
+        "x",
+        "--candidates",
+        "none",
+        "--max-cpu",
+        "0",
+        "--spot",
+        "maybe",
+    )
+
+    assert code == 4
+    assert err.splitlines() == [
+        "refused: the request has 5 problems",
+        "  candidates: must not be null: leave it out to keep it as it is",
+        "  enableSpotInstances: must be true or false",
+        "  maxCpu: must be between 1m and 10,000,000 cores",
+        "  profile: must be one of default, original, best-fit, spread",
+        "  strategy: must be one of FIFO, PRIORITY, FAIR_SHARE, RESOURCE_AWARE",
+    ]
+    assert assay("pool", "--json")[1] == before
+    assert assay("pool", "set", "nowhere", "--candidates", "3")[0] == 4
+    assert assay("pool", "set", "--default-selector", "ssd")[0] == 4
+
+
+def test_a_pool_is_made_and_runs_go_into_it(assay: Assay, tmp_path: Path) -> None:
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(REQUEST))
+
+    assert assay("pool", "create", "gpu")[0] == 0
+    code, run, _ = assay("run", "test.yaml", "--pool", "gpu", "--no-watch")
+
+    assert code == 0
+    assert [line.split("\t")[0] for line in assay("pool", "list")[1].splitlines()] == ["default", "gpu"]
+    assert assay("queue", "--pool", "gpu")[1].split("\t")[1] == run.strip()[-8:]
+    assert assay("run", "test.yaml", "--pool", "nowhere", "--no-watch")[0] == 4
+
+
+@pytest.mark.parametrize("document", [SELECTS, {"name": "s", "tests": [SELECTS]}], ids=["test", "suite"])
+def test_warnings_of_a_submit_go_to_stderr(
+    assay: Assay, run_pass: Callable[[], None], tmp_path: Path, document: dict[str, Any]
+) -> None:
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(document))
+
+    code, out, err = assay("run", "test.yaml", "--no-watch")
+
+    assert (code, out.count("\n")) == (0, 1)
+    assert re.search(r"^warning: .*no node matches: of 1, 1 without label disk=ssd$", err, re.MULTILINE)
+
+
+def test_more_than_any_fixed_node_has_is_refused_with_code_4(
+    assay: Assay, api: Api, run_pass: Callable[[], None], tmp_path: Path
+) -> None:
+    (tmp_path / "test.yaml").write_text(yaml.safe_dump(REQUEST | {"resources": {"cpuRequest": "5"}}))
+    assay("pool", "set", "--fixed-nodes", "on")
+
+    code, _, err = assay("run", "test.yaml", "--no-watch")
+
+    assert code == 4
+    assert "  resources.cpuRequest: needs 5000m CPU; the largest node has 4000m CPU" in err.splitlines()
+    assert api.rows()["test_executions"] == 0
+
+
+def test_queue_shows_whose_run_waits_since_when_and_why(
+    assay: Assay, client: httpx.Client, run_pass: Callable[[], None]
+) -> None:
+    assay("quota", "set", "--max-concurrent", "0")
+    run = str(submitted(client, priority=2))
+    run_pass()
+
+    row = assay("queue")[1].rstrip("\n").split("\t")
+
+    assert row[:6] == ["1", run[-8:], "checkout", "local", "default", "2"]
+    assert re.fullmatch(r"\d+\.\ds", row[6])
+    assert row[7:] == ["-", "-", "user local runs 0 of 0"]
+
+
+def test_explain_writes_facts_and_records_as_plain_lines_and_all_as_json(
+    assay: Assay, client: httpx.Client, run_pass: Callable[[], None]
+) -> None:
+    assay("quota", "set", "--max-concurrent", "0")
+    run = str(submitted(client))
+    run_pass()
+    waiting = assay("explain", run)[1]
+    assay("quota", "set", "--max-concurrent", "none")
+    run_pass()
+
+    plain = assay("explain", run[-8:])[1].splitlines()
+    answer: Any = json.loads(assay("explain", run, "--json")[1])
+
+    said = [line for line in waiting.splitlines() if line.startswith("said\t")]
+    assert re.search(r"^position +1 of 1$", waiting, re.MULTILINE)
+    assert re.search(r"^waits +user local runs 0 of 0$", waiting, re.MULTILINE)
+    assert [line for line in plain if line.startswith("said\t")][: len(said)] == said
+    assert [line.split("\t")[:2] for line in plain if line.startswith("chosen\t")] == [["chosen", "n0"]]
+    assert [d["kind"] for d in answer["decisions"]] == ["waiting", "admitted"]
+    assert assay("explain", "ffffffff")[0] == 4
+
+
+def test_on_a_terminal_the_explanation_is_drawn_as_tables(
+    assay: Assay, client: httpx.Client, run_pass: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    run = str(submitted(client))
+    run_pass()
+    monkeypatch.setattr(output.sys, "stdout", _Terminal(output.sys.stdout))
+
+    drawn = re.sub(r"\x1b\[[0-9;]*m", "", assay("explain", run)[1])
+
+    assert re.search(r"node +total +free +utilisation +affinity +spot +balance", drawn)
+    assert re.search(r"chosen +n0 +0\.\d{3}", drawn)
+
+
+class _Terminal:
+    """A stream that says that it is a terminal."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def isatty(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

@@ -1,0 +1,78 @@
+"""When a waiting run will start, at the door."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import httpx
+from harness.rest import Api
+from sqlalchemy import text
+
+from db import forecasts
+from model.ids import ExecutionId
+from scheduler.estimate import Basis, Estimate
+
+TEST = {"name": "t", "type": "custom", "command": ["true"], "content": {"type": "inline", "files": {"a": "b"}}}
+
+
+def submit(client: httpx.Client, **more: Any) -> Any:
+    answer = client.post("/tests", json=TEST | more)
+    assert answer.status_code == 202, answer.text
+    return answer.json()
+
+
+def tell(api: Api, run: str, now: datetime) -> None:
+    """Tell a run that it starts in one minute, in five at the latest."""
+    made = Estimate(
+        execution_id=ExecutionId(UUID(run)),
+        p50=now + timedelta(minutes=1),
+        p90=now + timedelta(minutes=5),
+        basis=Basis.HISTORY,
+    )
+    api.db.call(lambda conn: forecasts.write(conn, [made], now))
+
+
+def test_nothing_is_told_while_nothing_is_known(client: httpx.Client) -> None:
+    run = submit(client)
+
+    assert run["estimatedStartTime"] is None
+    assert client.get(f"/tests/{run['executionId']}").json()["estimatedStartTime"] is None
+
+
+def test_a_forecast_is_shown_with_the_run_in_the_list_and_in_the_queue(client: httpx.Client, api: Api) -> None:
+    run, now = submit(client)["executionId"], datetime.now(UTC)  # noqa: TID251  a test is its own wiring
+    tell(api, run, now)
+
+    shown = client.get(f"/tests/{run}").json()
+    listed = client.get("/tests").json()["executions"][0]
+    queued = client.get("/queue").json()["entries"][0]
+
+    for found in (shown, listed, queued):
+        assert datetime.fromisoformat(found["estimatedStartTime"]) == now + timedelta(minutes=1)
+        assert datetime.fromisoformat(found["estimatedStartTimeP90"]) == now + timedelta(minutes=5)
+
+
+def test_a_new_run_is_told_what_the_one_before_it_was(client: httpx.Client, api: Api) -> None:
+    """Only of its own priority: one of another starts at quite another time."""
+    first, now = submit(client)["executionId"], datetime.now(UTC)  # noqa: TID251
+    tell(api, first, now)
+
+    assert datetime.fromisoformat(submit(client)["estimatedStartTime"]) == now + timedelta(minutes=1)
+    assert submit(client, priority=7)["estimatedStartTime"] is None
+
+
+def test_how_good_forecasts_were_is_told_by_pool(client: httpx.Client, api: Api) -> None:
+    run, now = submit(client)["executionId"], datetime.now(UTC)  # noqa: TID251
+    assert client.get("/forecasts").json() == {"days": 7, "pools": []}
+
+    tell(api, run, now - timedelta(minutes=3))
+    insert = (
+        "INSERT INTO test_attempts (execution_id, number, epoch, cause, started_at) VALUES (:run, 1, 1, 'first', :at)"
+    )
+    api.db.call(lambda conn: conn.execute(text(insert), {"run": run, "at": now}))
+    api.db.call(forecasts.settle)
+
+    [pool] = client.get("/forecasts", params={"days": 1}).json()["pools"]
+
+    assert (pool["pool"], pool["number"], pool["beforeP50"], pool["beforeP90"]) == ("default", 1, 0.0, 1.0)
+    assert pool["medianError"] == 120.0

@@ -1,0 +1,317 @@
+"""Anything in any order: whatever happens, the rows never break a rule. Judged from outside by plain SQL.
+
+What a pass admits is also what the pure plan admits that sees the whole queue: that a pass reads only the first rows of
+it, and goes on in rounds, changes nothing.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+from random import Random
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, settings
+from hypothesis import Phase as Stage
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from sqlalchemy import Connection
+
+from db import executions, gate, gate_read, nodes, pools, workers
+from db.executions import Become, Fenced
+from db.gate import Requeue
+from db.pools import Pool, PoolChange
+from db.seeds import DEFAULT_POOL
+from model.execution import Cause, Phase, Status
+from model.ids import ExecutionId, GroupId, NodeName, PoolName, WorkerId
+from model.resources import Resources
+from scheduler.decisions import Admit
+from scheduler.node import Node
+from scheduler.plan import plan
+from scheduler.pool import Strategy
+
+SECOND = PoolName("second")
+POOLS = (DEFAULT_POOL, SECOND)
+LONG = timedelta(hours=1)
+WHICH = st.integers(0, 99)
+EVERYTHING = ("fair_usage", "nodes", "node_snapshots", "workers")
+
+HELD = """
+SELECT pool, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY pool
+"""
+BY_TEAM = """
+SELECT team_id, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY team_id
+"""
+BY_NODE = """
+SELECT node, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY node
+"""
+BROKEN = """
+SELECT 'torn group' FROM queue WHERE group_id IS NOT NULL GROUP BY group_id HAVING count(DISTINCT state) > 1
+UNION ALL
+SELECT 'a name twice' FROM queue, unnest(exclusive) AS name WHERE state = 'admitted' GROUP BY name HAVING count(*) > 1
+UNION ALL
+SELECT 'no record' FROM queue q WHERE q.state = 'admitted' AND NOT EXISTS (
+    SELECT FROM decisions d
+    WHERE d.execution_id = q.execution_id AND d.epoch = q.epoch AND d.record ->> 'kind' = 'admitted')
+UNION ALL
+SELECT 'records miscounted' FROM queue q LEFT JOIN decisions d USING (execution_id)
+GROUP BY q.execution_id HAVING q.said <> count(d) OR q.said <> coalesce(max(d.number), 0)
+UNION ALL
+SELECT 'half a place' FROM queue WHERE (state = 'admitted') <> (node IS NOT NULL) OR state = 'admitted' AND position > 0
+"""
+POSITIONS = "SELECT position FROM queue WHERE pool = :pool AND state = 'waiting' AND position IS NOT NULL"
+
+
+class Gate(RuleBasedStateMachine):
+    """Two pools, two teams of two people; runs are known by their rows only."""
+
+    house: Any
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.teams: list[Any] = []
+        self.most: dict[str, int] = {}
+        self.cpu: dict[str, int | None] = {}
+
+    @initialize()
+    def begin(self) -> None:
+        house = self.house
+        house.sql("TRUNCATE test_executions, " + ", ".join(EVERYTHING) + " CASCADE")
+        house.sql("DELETE FROM users WHERE username LIKE 'm-%'")
+        house.sql("DELETE FROM teams WHERE team_name LIKE 'm-%'")
+        self.teams = [house.team(f"m-{name}", most=3) for name in ("red", "blue")]
+        self.people = [house.person(f"m-{n}", most=2 + n, team=self.teams[n % 2]) for n in range(4)]
+        self.most = dict.fromkeys([*POOLS, *map(str, self.teams)], 3)
+        for pool in POOLS:
+            house.do(lambda conn, pool=pool: pools.update_pool(conn, pool, PoolChange(**DEFAULTS)))
+            house.worker(f"w-{pool}", pool=pool)
+            house.do(
+                lambda conn, pool=pool: nodes.record(conn, pool, [_node(f"{pool}-0", 1000), _node(f"{pool}-1", 500)])
+            )
+
+    # -- what people do -------------------------------------------------------------------------------------------
+
+    @rule(
+        who=st.integers(0, 3),
+        pool=st.sampled_from(POOLS),
+        priority=st.integers(0, 9),
+        cpu=st.sampled_from([100, 300, 600]),
+        exclusive=st.sampled_from([(), (), ("db",), ("db", "bus")]),
+    )
+    def submit(self, who: int, pool: PoolName, **given: Any) -> None:
+        restartable = given["cpu"] == 300
+        self.house.submit(1 + who % 2, who=self.people[who], pool=pool, restartable=restartable, **given)
+
+    @rule(who=st.integers(0, 3), pool=st.sampled_from(POOLS), number=st.integers(2, 3))
+    def submit_together(self, who: int, pool: PoolName, number: int) -> None:
+        self.house.submit(number, who=self.people[who], pool=pool, cpu=200, group=GroupId(self.house.new_id()))
+
+    @rule(which=WHICH)
+    def cancel(self, which: int) -> None:
+        """At any moment: a run that waits or was just admitted is gone at once, one that runs gives its place back."""
+        row = self._any(which, "true")
+        if row is None:
+            return
+
+        def work(conn: Connection) -> None:
+            source = Status(row.status)
+            become = Become(status=Status.CANCELLED, phase=Phase.ENDED)
+            executions.lock(conn, row.execution_id)
+            executions.transition(conn, Fenced(execution_id=row.execution_id, epoch=None), source, become)
+            if source is Status.QUEUED:
+                assert gate.withdraw(conn, row.execution_id)
+            else:
+                assert gate.release(conn, row.execution_id, row.epoch)
+
+        self.house.do(work)
+
+    @rule(team=st.integers(0, 1), most=st.sampled_from([0, 2, 3, 9]), cpu=st.sampled_from([None, 400, 900]))
+    def set_quota(self, team: int, most: int, cpu: int | None) -> None:
+        quota = {"max_concurrent_tests": most, "max_daily_tests": 10} | ({} if cpu is None else {"max_cpu_milli": cpu})
+        self.most[str(self.teams[team])], self.cpu[str(self.teams[team])] = most, cpu
+        self.house.sql(
+            "UPDATE teams SET quota = CAST(:quota AS jsonb) WHERE team_id = :id",
+            id=self.teams[team],
+            quota=str(quota).replace("'", '"'),
+        )
+
+    @rule(
+        pool=st.sampled_from(POOLS),
+        most=st.sampled_from([0, 2, 5, 9]),
+        strategy=st.sampled_from(list(Strategy)),
+        preemption=st.booleans(),
+    )
+    def set_pool(self, pool: PoolName, most: int, **given: Any) -> None:
+        change = PoolChange(max_concurrent_tests=most, **given)
+        self.most[pool] = most
+        self.house.do(lambda conn: pools.update_pool(conn, pool, change))
+
+    # -- what machines do -----------------------------------------------------------------------------------------
+
+    @rule(
+        pool=st.sampled_from(POOLS),
+        number=st.integers(0, 1),
+        cpu=st.sampled_from([300, 1000, 2000]),
+        ready=st.booleans(),
+    )
+    def change_node(self, pool: PoolName, number: int, cpu: int, **facts: Any) -> None:
+        made = _node(f"{pool}-{number}", cpu, **facts)
+        self.house.do(lambda conn: nodes.record(conn, pool, [made]))
+
+    @rule(pool=st.sampled_from(POOLS))
+    def nobody_is_alive_for_a_moment(self, pool: PoolName) -> None:
+        self.house.sql(
+            "UPDATE workers SET expires_at = clock_timestamp() - interval '1 s' WHERE pool = :pool", pool=pool
+        )
+        outcome = self.house.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
+        self.house.do(lambda conn: workers.register(conn, WorkerId(f"w-{pool}"), pool, LONG))
+
+        assert outcome.admitted == ()
+
+    @rule(pool=st.sampled_from(POOLS), number=st.integers(0, 3))
+    def work(self, pool: PoolName, number: int) -> None:
+        """Begin what was admitted, and end some of what runs."""
+        for claimed in self.house.claim(WorkerId(f"w-{pool}"), LONG):
+            self.house.begin(claimed.execution_id, claimed.epoch)
+        become = Become(status=Status.COMPLETED, phase=Phase.ENDED)
+        for row in self._rows("e.status = 'running' AND q.pool = :pool", pool=pool)[:number]:
+            mine = Fenced(execution_id=row.execution_id, epoch=row.epoch)
+            assert self.house.do(lambda conn, mine=mine: executions.transition(conn, mine, Status.RUNNING, become))
+            assert self.house.do(lambda conn, row=row: gate.release_many(conn, [(row.execution_id, row.epoch)]))
+        self.run_pass(pool)
+
+    @rule(which=WHICH, where=st.sampled_from(["true", "q.preempted_for IS NOT NULL"]))
+    def go_back(self, which: int, where: str) -> None:
+        row = self._any(which, f"e.status = 'running' AND {where}")
+        if row is not None:
+            become = Become(status=Status.QUEUED, phase=Phase.WAITING, cause=Cause.PREEMPTED)
+            mine = Fenced(execution_id=row.execution_id, epoch=row.epoch)
+            back = Requeue(cause=Cause.PREEMPTED)
+            self.house.do(lambda conn: executions.transition(conn, mine, Status.RUNNING, become))
+            assert self.house.do(lambda conn: gate.requeue(conn, row.execution_id, row.epoch, back))
+
+    @rule(seconds=st.sampled_from([2, 90, 4000]))
+    def time_passes(self, seconds: int) -> None:
+        """No clock is turned: everything that happened is moved into the past."""
+        self.house.sql(
+            "UPDATE queue SET enqueued_at = enqueued_at - make_interval(secs => :s),"
+            " admitted_at = admitted_at - make_interval(secs => :s)",
+            s=seconds,
+        )
+        self.house.sql("UPDATE pools SET annotated_at = NULL")
+
+    @rule(seed=st.integers(0, 2**32))
+    def a_busy_minute(self, seed: int) -> None:
+        """Many of the steps above, so that an example meets a queue that is worth the name."""
+        dice = Random(seed)
+        for _ in range(25):
+            self._anything(dice.choice(POOLS), dice)
+            self.nothing_is_broken()
+
+    def _anything(self, pool: PoolName, dice: Random) -> None:
+        which, who = dice.randrange(100), dice.randrange(4)
+        settings = {"strategy": dice.choice(list(Strategy)), "preemption": dice.choice([True, False])}
+        steps: list[Callable[[], None]] = [
+            lambda: self.submit(who, pool, **_run(dice)),
+            lambda: self.submit(who, pool, **_run(dice)),
+            lambda: self.submit_together(who, pool, dice.choice([2, 3])),
+            lambda: self.cancel(which),
+            lambda: self.set_quota(who % 2, dice.randrange(6), dice.choice([None, 400, 900])),
+            lambda: self.set_pool(pool, dice.randrange(6), **settings),
+            lambda: self.change_node(pool, who % 2, dice.choice([300, 1000]), ready=which > 20),
+            lambda: self.go_back(which, "true"),
+            lambda: self.time_passes(dice.choice([2, 90, 4000])),
+            lambda: self.work(pool, who),
+            lambda: self.work(pool, who),
+            lambda: self.run_pass(pool),
+        ]
+        dice.choice(steps)()
+
+    # -- the gate -------------------------------------------------------------------------------------------------
+
+    @rule(pool=st.sampled_from(POOLS))
+    def run_pass(self, pool: PoolName) -> None:
+        before = self._use()
+        expected = self.house.do(lambda conn: _whole_plan(conn, pool))
+        outcome = self.house.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
+
+        if expected is not None:
+            assert {run.execution_id for run in outcome.admitted} == expected
+        self._no_limit_is_broken(before)
+        positions = sorted(row.position for row in self.house.sql(POSITIONS, pool=pool))
+        assert len(positions) == len(set(positions))
+
+    @invariant()
+    def nothing_is_broken(self) -> None:
+        assert self.house.sql(BROKEN) == []
+
+    def _no_limit_is_broken(self, before: dict[tuple[str, str], int]) -> None:
+        """What is over a limit was there before it was lowered: nobody starts above one."""
+        capacity = {("cpu", row.name): row.cpu_milli for row in self.house.sql("SELECT name, cpu_milli FROM nodes")}
+        runs = {("runs", name): most for name, most in self.most.items()}
+        sums = {("cpu", name): most for name, most in self.cpu.items() if most is not None}
+        limits = capacity | runs | sums
+        for key, used in self._use().items():
+            assert used <= max(limits.get(key, used), before.get(key, 0)), (key, used, limits.get(key))
+
+    def _use(self) -> dict[tuple[str, str], int]:
+        found: dict[tuple[str, str], int] = {}
+        for query in (HELD, BY_TEAM, BY_NODE):
+            for name, runs, cpu in self.house.sql(query):
+                found["runs", str(name)], found["cpu", str(name)] = runs, int(cpu)
+        return found
+
+    def _any(self, which: int, where: str) -> Any:
+        rows = self._rows(where)
+        return rows[which % len(rows)] if rows else None
+
+    def _rows(self, where: str, **values: Any) -> list[Any]:
+        """Return rows in an order that is the same in each replay of an example."""
+        found: list[Any] = self.house.sql(
+            "SELECT q.execution_id, q.epoch, e.status FROM queue q JOIN test_executions e USING (execution_id)"
+            f" WHERE {where} ORDER BY q.seq",
+            **values,
+        )
+        return found
+
+
+DEFAULTS: dict[str, Any] = {
+    "max_concurrent_tests": 3,
+    "strategy": Strategy.PRIORITY,
+    "preemption": False,
+    "min_runtime_seconds": 60.0,
+}
+
+
+def _run(dice: Random) -> dict[str, Any]:
+    exclusive = dice.choice([(), (), ("db",), ("db", "bus")])
+    return {"priority": dice.randrange(10), "cpu": dice.choice([100, 300, 600]), "exclusive": exclusive}
+
+
+def _node(name: str, cpu: int, **facts: Any) -> Node:
+    return Node(name=NodeName(name), capacity=Resources(cpu_milli=cpu, memory_bytes=2**40), **facts)
+
+
+def _whole_plan(conn: Connection, pool: PoolName) -> set[ExecutionId] | None:
+    """Return whom the plan admits that reads every row; None where places are about to be given back first."""
+    known = gate_read.facts(conn, pool)
+    if known.lost:
+        return None
+    found = gate_read.Waiting()
+    query = gate_read._GROUPS.text.split("AND group_id")[0] + "AND (not_before IS NULL OR not_before <= now())"
+    found.add(conn.exec_driver_sql(query.replace(":pool", f"'{pool}'")))
+    state = gate_read.state(conn, known, found)
+    return {d.run.execution_id for d in plan(state, known.now) if isinstance(d, Admit)}
+
+
+@pytest.mark.usefixtures("few_rows")
+def test_whatever_happens_no_rule_is_broken(bare: Any) -> None:
+    bare.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
+    machine = type("Machine", (Gate,), {"house": bare})
+    bounded = settings(
+        max_examples=12,
+        stateful_step_count=12,
+        phases=[Stage.generate],  # an example that fails is short enough to read; shrinking it takes minutes
+        suppress_health_check=list(HealthCheck),
+    )
+
+    run_state_machine_as_test(machine, settings=bounded)

@@ -1,0 +1,207 @@
+"""A run is asked to stop for a more important one, keeps its place until it has, and then waits where it was."""
+
+from typing import Any
+
+import psycopg2
+import pytest
+from sqlalchemy import text
+
+from db import gate, gate_read, gate_write, leases
+from db.gate import Requeue
+from db.gate_records import Stopped
+from db.seeds import DEFAULT_POOL
+from model.execution import Cause
+from model.ids import WorkerId
+from scheduler.decisions import Preempt
+
+
+def crowded(house: Any, **given: Any) -> tuple[Any, Any]:
+    """Let one restartable run hold the only place, and an urgent one wait for it."""
+    house.pool(max_concurrent_tests=1)
+    [holder] = house.submit(priority=9, **({"restartable": True} | given))
+    house.run_pass()
+    house.claim(WorkerId("w0"))
+    house.begin(holder, 1)
+    house.sql("UPDATE queue SET admitted_at = admitted_at - interval '10 minutes'")
+    [urgent] = house.submit(priority=0)
+    return holder, urgent
+
+
+def ask(house: Any, holder: Any, urgent: Any) -> list[Any]:
+    """Carry out the decision that one run shall stop for the other."""
+
+    def work(conn: Any) -> list[Any]:
+        known = gate_read.facts(conn, DEFAULT_POOL)
+        found = gate_read.Waiting()
+        found.add(
+            conn.execute(
+                gate_read._NEW, {"pool": DEFAULT_POOL, "now": known.now, "since": known.now, "newest": 9, "front": 9}
+            )
+        )
+        [victim] = [run for run in known.holding if run.execution_id == holder]
+        decision = Preempt(run=victim, beneficiary=found.runs[urgent])
+        return gate_write.preempt(conn, [decision], known.now)
+
+    asked: list[Any] = house.do(work)
+    return asked
+
+
+def test_who_is_asked_keeps_its_place_and_is_told_for_whom(house: Any) -> None:
+    holder, urgent = crowded(house)
+
+    assert ask(house, holder, urgent) == [holder]
+    assert house.row(holder).state == "admitted"
+    assert house.do(lambda conn: gate.preempted_for(conn, holder, 1)) == urgent
+    record = house.said(holder)[-1]
+    assert isinstance(record, Stopped)
+    assert (record.beneficiary, record.priority) == (urgent, 0)
+    assert record.held >= 600
+    assert house.admitted() == []
+
+
+def test_the_workers_hear_of_it_when_the_pass_commits(house: Any) -> None:
+    holder, urgent = crowded(house)
+    listening = psycopg2.connect(house.db.url.replace("+psycopg2", ""))
+    listening.autocommit = True
+    with listening.cursor() as cursor:
+        cursor.execute("LISTEN assay")
+        ask(house, holder, urgent)
+        cursor.execute("SELECT 1")
+    payloads = [message.payload for message in listening.notifies]
+    listening.close()
+
+    assert payloads == [f"preempt:{holder}"]
+
+
+def test_nobody_is_asked_twice(house: Any) -> None:
+    holder, urgent = crowded(house)
+    ask(house, holder, urgent)
+
+    assert ask(house, holder, urgent) == []
+    assert [record.kind for record in house.said(holder)] == ["admitted", "preempted"]
+
+
+@pytest.mark.parametrize("given", [{"restartable": False}, {}])
+def test_what_must_not_be_stopped_is_not_asked(house: Any, given: dict[str, bool]) -> None:
+    """Not restartable, or guarded since the plan was made: an experiment between injection and revert."""
+    holder, urgent = crowded(house, **given)
+    if not given:
+        assert house.do(lambda conn: gate.guard(conn, holder, 1, on=True))
+
+    assert ask(house, holder, urgent) == []
+    assert house.do(lambda conn: gate.preempted_for(conn, holder, 1)) is None
+
+
+def test_a_guard_comes_too_late_for_who_was_asked_already(house: Any) -> None:
+    holder, urgent = crowded(house)
+    ask(house, holder, urgent)
+
+    assert not house.do(lambda conn: gate.guard(conn, holder, 1, on=True))
+    assert house.do(lambda conn: gate.guard(conn, holder, 1, on=False))
+
+
+def test_a_guard_under_an_old_epoch_changes_nothing(house: Any) -> None:
+    holder, _ = crowded(house)
+
+    assert not house.do(lambda conn: gate.guard(conn, holder, 0, on=True))
+    assert not house.row(holder).guarded
+
+
+def test_who_is_being_cancelled_is_left_alone(house: Any) -> None:
+    holder, urgent = crowded(house)
+    house.sql("UPDATE test_executions SET cancel_requested_at = now() WHERE execution_id = :id", id=holder)
+
+    assert ask(house, holder, urgent) == []
+
+
+def test_who_has_stopped_waits_in_its_old_place_and_may_start_again_at_once(house: Any) -> None:
+    holder, urgent = crowded(house)
+    seq = house.row(holder).seq
+    ask(house, holder, urgent)
+
+    house.do(lambda conn: gate.requeue(conn, holder, 1, Requeue(cause=Cause.PREEMPTED)))
+    row = house.row(holder)
+
+    assert (row.state, row.seq, row.not_before, row.preempted_for) == ("waiting", seq, None, None)
+    assert house.admitted() == [urgent]
+    house.do(lambda conn: gate.release(conn, urgent, 1))
+    house.sql("UPDATE test_executions SET status = 'queued', phase = 'waiting' WHERE execution_id = :id", id=holder)
+    assert house.admitted() == [holder]
+
+
+def test_a_holder_that_was_taken_over_has_still_to_stop(house: Any) -> None:
+    """Whoever takes the run up next reads of it under the new epoch."""
+    holder, urgent = crowded(house)
+    ask(house, holder, urgent)
+    other = house.worker("w1")
+    house.sql("UPDATE leases SET expires_at = to_timestamp(0)")
+
+    [taken] = house.do(lambda conn: leases.claim(conn, other, gate_read.UNCLAIMED))
+
+    assert taken.epoch == 2
+    assert house.do(lambda conn: gate.preempted_for(conn, holder, 2)) == urgent
+    assert house.do(lambda conn: gate.preempted_for(conn, holder, 1)) is None
+
+
+def test_many_places_are_released_at_once_each_under_its_epoch(house: Any) -> None:
+    first, second, third = house.submit(3)
+    house.run_pass()
+
+    freed = house.do(lambda conn: gate.release_many(conn, [(first, 1), (second, 0), (third, 1)]))
+
+    assert freed == {first, third}
+    assert house.row(second).state == "admitted"
+
+
+class TestGroups:
+    """Of those that shall start together none starts alone."""
+
+    def group(self, house: Any, number: int = 3) -> list[Any]:
+        runs: list[Any] = house.submit(number, group=house.new_id())
+        return runs
+
+    def test_a_group_starts_together(self, house: Any) -> None:
+        runs = self.group(house)
+
+        assert sorted(house.admitted()) == sorted(runs)
+
+    def test_one_member_that_somebody_has_in_hand_keeps_all_waiting(self, house: Any) -> None:
+        runs = self.group(house)
+        with house.db._engine.begin() as other:
+            other.execute(text("SELECT 1 FROM test_executions WHERE execution_id = :id FOR UPDATE"), {"id": runs[1]})
+            [plain] = house.submit()
+            assert house.admitted() == [plain]
+
+        assert sorted(house.admitted()) == sorted(runs)
+
+    def test_a_member_that_is_cancelled_in_the_middle_of_a_pass_tears_no_group(self, house: Any) -> None:
+        runs = self.group(house)
+        with house.db._engine.begin() as canceller:
+            canceller.execute(
+                text("UPDATE test_executions SET status = 'cancelled', phase = 'ended' WHERE execution_id = :id"),
+                {"id": runs[0]},
+            )
+            gate.withdraw(canceller, runs[0])
+            assert house.admitted() == []
+
+        assert sorted(house.admitted()) == sorted(runs[1:])
+
+    def test_who_is_tried_again_starts_alone(self, house: Any) -> None:
+        runs = self.group(house)
+        house.run_pass()
+        house.do(lambda conn: gate.requeue(conn, runs[0], 1, Requeue(cause=Cause.RETRY)))
+
+        assert house.row(runs[0]).group_id is None
+        assert house.admitted() == [runs[0]]
+
+    def test_all_members_are_read_however_little_a_pass_reads(
+        self, house: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        for name in ("ROWS", "OLDEST", "FRONT"):
+            monkeypatch.setattr(gate_read, name, 1)
+        house.submit(3, priority=1)
+        runs = house.submit(4, group=house.new_id(), priority=2)
+
+        found = house.do(lambda conn: gate_read.waiting(conn, gate_read.facts(conn, DEFAULT_POOL)))
+
+        assert set(runs) <= set(found.runs)

@@ -1,0 +1,254 @@
+"""What a pass reads: of a deep queue a part, in which no owner hides another; and whose limits and names hold."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection
+
+from db import gate, gate_locks, gate_owners, gate_read, gate_usage, nodes, pools
+from db.gate_read import Facts
+from db.pools import Pool, PoolChange
+from db.seeds import DEFAULT_POOL
+from model.ids import PoolName
+from model.resources import Resources
+from scheduler.pool import Ceiling, Strategy
+from scheduler.profile import BEST_FIT
+from scheduler.run import Apart, Spread
+
+SECOND = PoolName("second")
+
+
+def facts(house: Any, pool: PoolName = DEFAULT_POOL) -> Facts:
+    found: Facts = house.do(lambda conn: gate_read.facts(conn, pool))
+    return found
+
+
+def read(house: Any) -> gate_read.Waiting:
+    found: gate_read.Waiting = house.do(lambda conn: gate_read.waiting(conn, gate_read.facts(conn, DEFAULT_POOL)))
+    return found
+
+
+@pytest.fixture
+def second(house: Any) -> Any:
+    """A second pool, as large and as alive as the first one."""
+    house.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
+    house.worker("w2", pool=SECOND)
+    house.do(lambda conn: nodes.record(conn, SECOND, nodes.read(conn, DEFAULT_POOL)))
+    return house
+
+
+def test_all_that_was_submitted_comes_back(house: Any) -> None:
+    apart, spread = (
+        (Apart(topology="zone", labels=(("app", "db"),)),),
+        (Spread(topology="zone", labels=(("app", "x"),)),),
+    )
+    given = {
+        "apart": apart,
+        "spread": spread,
+        "labels": {"b": "2", "a": "1"},
+        "exclusive": ("staging", "bus"),
+        "group": house.new_id(),
+        "limit": timedelta(minutes=5),
+        "expected": timedelta(seconds=7.5),
+        "restartable": True,
+        "node_selector": {"disk": "ssd"},
+    }
+    [run] = house.submit(**given)
+    found = read(house).runs[run]
+
+    assert found.shape.constraints.apart == apart
+    assert found.shape.constraints.spread == spread
+    assert found.labels == (("a", "1"), ("b", "2"))
+    assert found.exclusive == ("bus", "staging")
+    assert (found.group, found.limit, found.expected) == (given["group"], timedelta(minutes=5), timedelta(seconds=7.5))
+    assert found.restartable
+
+
+def test_a_place_is_read_with_all_that_decides_over_it(house: Any) -> None:
+    [run] = house.submit(labels={"a": "1"}, exclusive=("bus",), expected=timedelta(seconds=9), restartable=True)
+    house.run_pass()
+    house.do(lambda conn: gate.guard(conn, run, 1, on=True))
+    [place] = facts(house).holding
+
+    assert (place.labels, place.exclusive, place.priority) == ((("a", "1"),), ("bus",), 5)
+    assert (place.expected, place.limit) == (timedelta(seconds=9), timedelta(hours=1))
+    assert (place.restartable, place.guarded, place.preempted_for) == (True, True, None)
+    assert abs(place.started_at - facts(house).now) < timedelta(minutes=1)
+
+
+def test_the_settings_of_the_pool_are_those_of_the_plan(house: Any) -> None:
+    change = PoolChange(
+        max_concurrent_tests=7,
+        max_cpu_milli=900,
+        max_gpu=0,
+        strategy=Strategy.FAIR_SHARE,
+        profile="best-fit",
+        candidates=3,
+        backfill_after_seconds=4.0,
+        half_life_seconds=5.0,
+        scheduling_interval_seconds=0.5,
+        preemption=True,
+        min_runtime_seconds=6.0,
+    )
+    house.do(lambda conn: pools.update_pool(conn, DEFAULT_POOL, change))
+    limits = facts(house).limits
+
+    assert limits.ceiling == Ceiling(runs=7, cpu_milli=900, gpu=0)
+    assert (limits.strategy, limits.profile, limits.candidates) == (Strategy.FAIR_SHARE, BEST_FIT, 3)
+    assert (limits.backfill_after, limits.half_life) == (timedelta(seconds=4), timedelta(seconds=5))
+    assert (limits.interval, limits.min_runtime, limits.preemption) == (
+        timedelta(seconds=0.5),
+        timedelta(seconds=6),
+        True,
+    )
+
+
+def test_an_owner_comes_with_all_its_limits_and_what_it_has_elsewhere(second: Any) -> None:
+    team = second.team("red", most=4)
+    ann = second.person("ann", most=3, team=team)
+    quota = '{"max_concurrent_tests": 4, "max_cpu_milli": 900, "max_memory_bytes": 10, "max_gpu": 1}'
+    second.sql("UPDATE teams SET quota = CAST(:quota AS jsonb), weight = 2.5 WHERE team_id = :id", quota=quota, id=team)
+    second.submit(2, who=ann, pool=SECOND, cpu=300)
+    second.do(lambda conn: gate.run_pass(conn, SECOND))
+    [run] = second.submit(who=ann)
+    runs = [read(second).runs[run]]
+
+    def owners(several: bool) -> Any:  # noqa: FBT001  a fact, not a switch
+        return second.do(lambda conn: gate_owners.owners(conn, DEFAULT_POOL, runs, several=several))
+
+    assert owners(True)[team].ceiling == Ceiling(runs=4, cpu_milli=900, memory_bytes=10, gpu=1)
+    assert (owners(True)[team].weight, owners(True)[ann.user_id].ceiling) == (2.5, Ceiling(runs=3))
+    assert (owners(True)[team].elsewhere_runs, owners(True)[team].elsewhere) == (2, Resources(cpu_milli=600))
+    assert owners(False)[team].elsewhere_runs == 0
+
+
+class TestManyShapes:
+    """One with more shapes than a pass looks at."""
+
+    @pytest.fixture
+    def few_shapes(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(gate_read, "SHAPES", 8)
+
+    def flood(self, house: Any, who: Any, priority: int) -> list[Any]:
+        return [run for cpu in range(100, 130) for run in house.submit(who=who, cpu=cpu, priority=priority)]
+
+    @pytest.mark.usefixtures("few_shapes", "few_rows")
+    def test_hides_no_other_team_at_any_priority(self, house: Any) -> None:
+        ann, bob, eve = (house.person(n, most=99, team=house.team(f"team of {n}", most=99)) for n in ("a", "b", "e"))
+        self.flood(house, ann, 0)
+        self.flood(house, bob, 3)
+        [last] = house.submit(who=eve, priority=9)
+        seen = read(house).runs
+
+        assert last in seen
+        assert {run.user_id for run in seen.values()} == {ann.user_id, bob.user_id, eve.user_id}
+
+    @pytest.mark.usefixtures("few_shapes", "few_rows")
+    def test_still_start_in_order(self, house: Any) -> None:
+        house.pool(max_concurrent_tests=1)
+        runs = self.flood(house, house.person("a", most=99), 5)
+        for expected in runs[:10]:
+            assert house.admitted() == [expected]
+            house.do(lambda conn, run=expected: gate.release(conn, run, 1))
+
+    @pytest.mark.usefixtures("few_rows")
+    def test_and_many_of_one_shape_start_before_who_came_later(self, house: Any) -> None:
+        """Of each shape only few rows are read at a time; the pass goes on in rounds rather than out of order."""
+        house.pool(max_concurrent_tests=12)
+        first = house.submit(10)
+        second = house.submit(10, cpu=101)
+
+        assert house.admitted() == [*first, *second[:2]]
+
+
+class TestNames:
+    """An exclusive name is held once, over all pools."""
+
+    def test_what_another_pool_holds_is_known(self, second: Any) -> None:
+        second.submit(pool=SECOND, exclusive=("bus", "db"))
+        second.do(lambda conn: gate.run_pass(conn, SECOND))
+
+        def elsewhere(pool: PoolName) -> Any:
+            return second.do(lambda conn: gate_owners.names_elsewhere(conn, pool, ["db", "mail"]))
+
+        assert elsewhere(DEFAULT_POOL) == {"db"}
+        assert elsewhere(SECOND) == set()
+
+    def test_two_pools_never_decide_over_one_name_at_once(self, second: Any) -> None:
+        """The first pass has not committed, so the second one cannot see what it gave away."""
+        ann, bob = (second.person(name, most=9, team=second.team(name, most=9)) for name in ("ann", "bob"))
+        [first] = second.submit(who=ann, exclusive=("db",))
+        second.submit(who=bob, pool=SECOND, exclusive=("db",))
+        with second.db._engine.begin() as conn:
+            started = gate.run_pass(conn, DEFAULT_POOL)
+            assert started is not None
+            assert [run.execution_id for run in started.admitted] == [first]
+            tried = second.do(lambda other: gate.run_pass(other, SECOND))
+
+        assert tried is not None
+        assert tried.admitted == ()
+
+    def test_a_group_waits_for_the_lock_of_its_one_member_whole(self, second: Any) -> None:
+        group = second.new_id()
+        [named] = second.submit(exclusive=("db",), group=group)
+        [plain] = second.submit(group=group)
+        with second.db._engine.begin() as conn:
+            assert gate_locks.try_claims(conn, [gate_locks.name_claim("db")])
+            tried = second.do(lambda other: gate.run_pass(other, DEFAULT_POOL))
+        assert tried.admitted == ()
+
+        assert set(second.admitted()) == {named, plain}
+
+
+class TestUsage:
+    """The one stored sum: what each owner had of a pool, fading."""
+
+    def usage(self, house: Any) -> dict[Any, float]:
+        rows = house.sql("SELECT owner_id, usage FROM fair_usage WHERE pool = 'default'")
+        return {row.owner_id: row.usage for row in rows}
+
+    def write(self, house: Any, amounts: dict[Any, float], *, started: bool) -> None:
+        def work(conn: Connection) -> None:
+            gate_usage.write(conn, gate_read.facts(conn, DEFAULT_POOL), amounts, started=started)
+
+        house.do(work)
+
+    def test_is_written_once_a_second_and_when_somebody_starts(self, house: Any) -> None:
+        owner = house.new_id()
+        self.write(house, {owner: 0.5}, started=False)
+        self.write(house, {owner: 0.6}, started=False)
+        assert self.usage(house) == {owner: 0.5}
+
+        self.write(house, {owner: 0.7}, started=True)
+
+        assert self.usage(house) == {owner: 0.7}
+
+    def test_of_who_is_away_fades_by_half_in_a_half_life_and_is_forgotten(self, house: Any) -> None:
+        here, away, gone = (house.new_id() for _ in range(3))
+        house.pool(half_life_seconds=3600.0)
+        self.write(house, {away: 0.5, gone: 1.5e-6}, started=True)
+        house.sql("UPDATE pools SET usage_at = usage_at - interval '1 hour'")
+
+        self.write(house, {here: 0.2}, started=False)
+
+        assert set(self.usage(house)) == {here, away}
+        assert self.usage(house)[away] == pytest.approx(0.25, rel=0.01)
+
+    def test_waits_for_nobody_who_changes_the_pool(self, house: Any) -> None:
+        owner = house.new_id()
+        with house.db._engine.begin() as other:
+            pools.update_pool(other, DEFAULT_POOL, PoolChange(max_concurrent_tests=3))
+            self.write(house, {owner: 0.5}, started=True)
+
+        assert self.usage(house) == {}
+
+    def test_comes_back_with_the_owner(self, house: Any) -> None:
+        [run] = house.submit()
+        runs = [read(house).runs[run]]
+        owner = runs[0].team_id
+        self.write(house, {owner: 0.25}, started=True)
+
+        found = house.do(lambda conn: gate_owners.owners(conn, DEFAULT_POOL, runs, several=False))
+
+        assert found[owner].usage == 0.25

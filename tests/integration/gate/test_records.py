@@ -1,0 +1,167 @@
+"""What was said to a run outlives its row of the queue: one record for each thing that changed."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from db import gate, gate_records
+from db.gate import Requeue
+from db.gate_records import Pass, Returned, Started, Waited, Withdrawn
+from db.seeds import DEFAULT_POOL
+from model.execution import Cause
+from scheduler.pool import Strategy
+from scheduler.reasons import Code
+
+
+def annotate_again(house: Any) -> None:
+    """Let the next pass be one that writes all positions, as one in a second is."""
+    house.sql("UPDATE pools SET annotated_at = NULL")
+
+
+def test_an_admission_keeps_every_score_term_of_its_candidates(house: Any) -> None:
+    house.node("n1", cpu=1000)
+    [run] = house.submit()
+    house.run_pass()
+    [record] = house.said(run)
+
+    assert isinstance(record, Started)
+    assert record.node == record.candidates[0].node
+    assert {score.node for score in record.candidates} == {"n0", "n1"}
+    assert all(0 <= getattr(score, term) <= 1 for score in record.candidates for term in ("total", "free", "balance"))
+    assert (record.by.strategy, record.priority, record.share) == (Strategy.PRIORITY, 5, None)
+    assert 0 <= record.waited < 120
+
+
+def test_a_record_names_the_version_of_the_nodes_that_the_pass_saw(house: Any) -> None:
+    first, second = house.submit(1), house.submit(1)
+    house.pool(max_concurrent_tests=1)
+    house.run_pass()
+    [version] = [row.version for row in house.sql("SELECT version FROM node_snapshots")]
+    house.node("n1")
+    house.do(lambda conn: gate.release(conn, first[0], 1))
+    house.run_pass()
+    [later] = [row.version for row in house.sql("SELECT version FROM node_snapshots")]
+
+    assert house.said(first[0])[-1].by.snapshot == version
+    assert house.said(second[0])[-1].by.snapshot == later > version
+
+
+def test_a_wait_tells_the_rule_its_numbers_and_who_is_ahead(house: Any) -> None:
+    house.pool(max_concurrent_tests=1)
+    house.submit()
+    house.run_pass()
+    urgent, plain = house.submit(1, priority=1), house.submit(1)
+    annotate_again(house)
+    house.run_pass()
+    [record] = house.said(plain[0])
+
+    assert isinstance(record, Waited)
+    assert (record.code, record.text, record.position) == (Code.POOL_LIMIT, "the pool runs 1 of 1", 2)
+    assert [(other.execution_id, other.priority) for other in record.ahead] == [(urgent[0], 1)]
+
+
+def test_numbers_that_move_make_no_record(house: Any) -> None:
+    house.pool(max_concurrent_tests=2)
+    first, second, third = house.submit(3)
+    house.run_pass()
+    house.do(lambda conn: gate.release(conn, first, 1))
+    house.do(lambda conn: gate.release(conn, second, 1))
+    house.pool(max_concurrent_tests=0)
+    house.run_pass()
+
+    assert house.row(third).reason == "the pool runs 0 of 0"
+    assert [record.text for record in house.said(third)] == ["the pool runs 2 of 2"]
+
+
+def test_another_rule_makes_another_record_and_the_first_one_stays(house: Any) -> None:
+    team = house.team("red", most=1)
+    ann = house.person("ann", most=9, team=team)
+    house.pool(max_concurrent_tests=1)
+    house.submit()
+    house.run_pass()
+    _, waiting = house.submit(2, who=ann)
+    house.run_pass()
+    house.pool(max_concurrent_tests=5)
+    house.run_pass()
+    house.sql("UPDATE teams SET quota = '{\"max_concurrent_tests\": 5}' WHERE team_id = :id", id=team)
+    house.run_pass()
+    records = house.said(waiting)
+
+    assert [record.kind for record in records] == ["waiting", "waiting", "admitted"]
+    assert [record.code for record in records[:2]] == [Code.POOL_LIMIT, Code.TEAM_LIMIT]
+    assert records[0].text == "the pool runs 1 of 1"
+
+
+def test_the_way_back_is_recorded_with_its_cause(house: Any) -> None:
+    [run] = house.submit()
+    house.run_pass()
+    later = datetime.now(UTC) + timedelta(hours=1)  # noqa: TID251  a test is its own wiring
+
+    house.do(lambda conn: gate.requeue(conn, run, 1, Requeue(not_before=later, cause=Cause.RETRY)))
+    back = house.said(run)[-1]
+
+    assert isinstance(back, Returned)
+    assert back.cause is Cause.RETRY
+    assert back.text.startswith("in backoff until ")
+
+
+def test_a_place_that_nobody_took_up_is_told_to_its_owner(house: Any) -> None:
+    [run] = house.submit()
+    house.run_pass()
+    house.sql("UPDATE queue SET admitted_at = admitted_at - interval '61 s'")
+    house.run_pass()
+
+    assert [record.kind for record in house.said(run)] == ["admitted", "requeued", "admitted"]
+    assert house.said(run)[1] == Returned(text="no worker took it up in time, so its place went to others")
+
+
+@pytest.mark.parametrize("places", [0, 1])
+def test_a_cancelled_run_keeps_its_records(house: Any, places: int) -> None:
+    house.pool(max_concurrent_tests=places)
+    [run] = house.submit()
+    house.run_pass()
+
+    house.do(lambda conn: gate.withdraw(conn, run))
+
+    assert house.row(run) is None
+    assert [record.kind for record in house.said(run)] == ["admitted" if places else "waiting", "cancelled"]
+    assert house.said(run)[-1] == Withdrawn()
+
+
+def test_the_records_go_with_their_execution(house: Any) -> None:
+    [run] = house.submit()
+    house.run_pass()
+    house.sql("DELETE FROM test_executions WHERE execution_id = :id", id=run)
+
+    assert house.said(run) == []
+
+
+def test_a_record_comes_back_from_its_json_as_it_was(house: Any) -> None:
+    [run] = house.submit(cpu=9000)
+    house.run_pass()
+    [record] = house.said(run)
+
+    assert gate_records.to_json(record) == gate_records.to_json(
+        Waited(
+            by=Pass(strategy=Strategy.PRIORITY, snapshot=record.by.snapshot),
+            code=Code.TOO_LARGE,
+            text="needs 9000m CPU; the largest node has 4000m CPU",
+            position=1,
+            priority=5,
+        )
+    )
+    with pytest.raises(ValueError, match="kind"):
+        gate_records.from_json({"kind": "unknown"})
+
+
+def test_a_pass_with_nothing_new_to_say_writes_no_row(house: Any) -> None:
+    house.pool(max_concurrent_tests=0)
+    [run] = house.submit()
+    house.run_pass()
+    before = house.sql("SELECT xmin, ctid FROM queue WHERE execution_id = :id", id=run)
+    annotate_again(house)
+    house.run_pass()
+
+    assert house.sql("SELECT xmin, ctid FROM queue WHERE execution_id = :id", id=run) == before
+    assert house.sql("SELECT 1 FROM pools WHERE name = :pool AND annotated_at IS NOT NULL", pool=DEFAULT_POOL)

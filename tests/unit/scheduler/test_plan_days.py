@@ -1,0 +1,351 @@
+"""A pool through its days, whatever happens: no limit is passed, nobody is forgotten, nothing is decided by chance.
+
+Every pass is made twice: by the state that has been through everything, and by one built anew from its values. What a
+state remembers to be quicker must not change a decision, nor a reason.
+"""
+
+from collections import Counter
+from dataclasses import replace
+from datetime import timedelta
+from itertools import chain
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+
+from model.ids import GroupId
+from model.resources import Resources
+from scheduler.decisions import Admit, Arrived, Configured, Decision, Left, Owned, Preempt, Seen, Wait
+from scheduler.order import due
+from scheduler.plan import apply, apply_all, plan
+from scheduler.pool import Ceiling, Limits, Owner, Strategy
+from scheduler.reasons import Code
+from scheduler.run import Apart, Constraints, Queued, Running, Spread
+from scheduler.state import State
+
+ZONE, APP = "zone", (("app", "a"),)
+CONSTRAINTS = (
+    Constraints(),
+    Constraints(),
+    Constraints(),
+    Constraints(node_selector=((ZONE, "z1"),)),
+    Constraints(apart=(Apart(topology=ZONE, labels=APP),)),
+    Constraints(spread=(Spread(topology=ZONE, labels=APP),)),
+)
+RUN = st.fixed_dictionaries(
+    {
+        "cpu": st.sampled_from([100, 500, 1000, 2000, 5000]),
+        "priority": st.integers(0, 3),
+        "owner": st.integers(0, 3),
+        "constraints": st.sampled_from(CONSTRAINTS),
+        "labels": st.sampled_from([(), (), APP]),
+        "exclusive": st.sampled_from([("db",), ("db", "lab"), ("lab",)]),
+        "limit": st.sampled_from([5, 20, 60]),
+        "expected": st.sampled_from([None, 1, 10]),
+        "restartable": st.booleans(),
+    }
+)
+CEILING = st.builds(
+    Ceiling, runs=st.sampled_from([None, None, None, 0, 1, 3]), cpu_milli=st.sampled_from([None, None, 2000, 4000])
+)
+LIMITS = st.builds(
+    Limits,
+    ceiling=st.builds(Ceiling, runs=st.sampled_from([None, None, 3, 8]), cpu_milli=st.sampled_from([None, None, 4500])),
+    strategy=st.sampled_from(Strategy),
+    backfill_after=st.sampled_from([timedelta(), timedelta(minutes=2)]),
+    ageing_limit=st.sampled_from([timedelta(minutes=30), timedelta(minutes=5)]),
+    preemption=st.booleans(),
+    min_runtime=st.just(timedelta(minutes=3)),
+)
+EXTRAS = ("groups", "names", "constraints", "quotas")
+
+
+class Pool(RuleBasedStateMachine):
+    """A pool, a clock, and whoever does something to it."""
+
+    make: SimpleNamespace
+
+    @initialize(
+        limits=LIMITS,
+        ceilings=st.tuples(CEILING, CEILING),
+        nodes=st.integers(1, 4),
+        extras=st.sets(st.sampled_from(EXTRAS)),
+    )
+    def open(self, limits: Limits, ceilings: tuple[Ceiling, ...], nodes: int, extras: set[str]) -> None:
+        """Each pool has some of the things that runs can ask for, so that none of them drowns the others."""
+        make, self.extras = self.make, extras
+        self.now, self.count = make.NOON, 0
+        owners = {make.team(1): Owner(name="t1", weight=2.0), make.user(3): Owner(name="u3", usage=0.5)}
+        if "quotas" in extras:
+            owners[make.team(0)] = Owner(name="t0", ceiling=ceilings[0])
+            owners[make.user(0)] = Owner(name="u0", ceiling=ceilings[1])
+        held = frozenset({"lab"}) if nodes == 1 else frozenset[str]()
+        self.state = State(
+            limits=limits, nodes=self.nodes(nodes), owners=owners, exclusive_elsewhere=held, usage_at=self.now
+        )
+
+    def nodes(self, number: int, ready: int = 9) -> tuple[Any, ...]:
+        sizes = (2000, 1000, 4000, 1500)
+        return tuple(
+            self.make.node(n, cpu=sizes[n], labels={ZONE: f"z{n % 2}"}, ready=n != ready) for n in range(number)
+        )
+
+    def run_of(self, given: dict[str, Any], **more: Any) -> Queued:
+        self.count += 1
+        owner = given["owner"]
+        values = {
+            "user_id": self.make.user(owner),
+            "team_id": None if owner == 3 else self.make.team(owner // 2),
+            "enqueued_at": self.now,
+            "limit": timedelta(minutes=given["limit"]),
+            "expected": None if given["expected"] is None else timedelta(minutes=given["expected"]),
+        }
+        names = [key for key in ("constraints", "labels") if "constraints" in self.extras]
+        names += ["exclusive"] if "names" in self.extras and self.count % 3 == 0 else []
+        kept = {key: given[key] for key in ("cpu", "priority", "restartable", *names)}
+        made: Queued = self.make.queued(self.count, **kept, **values, **more)
+        return made
+
+    @rule(given=RUN)
+    def submit(self, given: dict[str, Any]) -> None:
+        apply(self.state, Arrived(run=self.run_of(given)))
+
+    @rule(members=st.lists(RUN, min_size=2, max_size=3))
+    def submit_group(self, members: list[dict[str, Any]]) -> None:
+        if "groups" not in self.extras or len({run.group for run in self.state.queued.values()}) > 2:
+            return
+        group = GroupId(self.make.run_id(10_000 + self.count))
+        for given in members:
+            apply(self.state, Arrived(run=self.run_of(given, group=group)))
+
+    @rule(given=RUN, number=st.integers(2, 6))
+    def submit_many(self, given: dict[str, Any], number: int) -> None:
+        for _ in range(number):
+            apply(self.state, Arrived(run=self.run_of(given)))
+
+    @rule(minutes=st.integers(-1, 40))
+    def wait(self, minutes: int) -> None:
+        self.now += timedelta(minutes=minutes)
+
+    @rule(carry_out=st.sampled_from(["all", "all", "all", "some", "none"]))
+    def decide(self, carry_out: str) -> None:
+        anew = plan(rebuilt(self.state), self.now)
+        decisions = plan(self.state, self.now)
+        assert decisions == anew
+        assert decisions == plan(self.state, self.now)
+        check(self.state, decisions, self.now)
+        if carry_out != "none":
+            apply_all(self.state, decisions if carry_out == "all" else decisions[::2])
+
+    @rule(pick=st.integers(0, 50), number=st.integers(1, 3))
+    def end(self, pick: int, number: int) -> None:
+        for _ in range(min(number, len(self.state.running))):
+            apply(self.state, Left(run=list(self.state.running)[pick % len(self.state.running)]))
+
+    @rule(random=st.randoms(use_true_random=False))
+    def go_on(self, random: Random) -> None:
+        """What happens most: runs come and go, time passes, and each pass is carried out."""
+        for _ in range(12):
+            for _ in range(random.choice([0, 0, 1, 2, 4])):
+                apply(self.state, Arrived(run=self.run_of(any_run(random))))
+            for _ in range(min(random.choice([0, 0, 1, 2]), len(self.state.running))):
+                apply(self.state, Left(run=random.choice(list(self.state.running))))
+            self.now += timedelta(seconds=random.choice([0, 10, 120, 400]))
+            self.decide("all")
+
+    @rule(pick=st.integers(0, 50))
+    def cancel(self, pick: int) -> None:
+        if self.state.queued:
+            apply(self.state, Left(run=list(self.state.queued)[pick % len(self.state.queued)]))
+
+    @rule(pick=st.integers(0, 50), minutes=st.integers(0, 20))
+    def go_back(self, pick: int, minutes: int) -> None:
+        if not self.state.running:
+            return
+        running = list(self.state.running.values())[pick % len(self.state.running)]
+        again = self.make.queued(
+            running.execution_id.int - 1,
+            cpu=running.resources.cpu_milli,
+            user_id=running.user_id,
+            team_id=running.team_id,
+            enqueued_at=self.now - timedelta(minutes=minutes),
+            not_before=self.now + timedelta(minutes=minutes),
+            exclusive=running.exclusive,
+        )
+        apply(self.state, Arrived(run=again))
+
+    @rule(pick=st.integers(0, 50))
+    def guard(self, pick: int) -> None:
+        if self.state.running:
+            running = list(self.state.running.values())[pick % len(self.state.running)]
+            self.state.end(running.execution_id)
+            self.state.start(replace(running, guarded=not running.guarded))
+
+    @rule(limits=LIMITS)
+    def configure(self, limits: Limits) -> None:
+        apply(self.state, Configured(limits=limits))
+
+    @rule(ceiling=CEILING, weight=st.sampled_from([0.5, 1.0, 3.0]))
+    def change_quota(self, ceiling: Ceiling, weight: float) -> None:
+        if "quotas" not in self.extras:
+            return
+        owner = Owner(name="t0", ceiling=ceiling, weight=weight, elsewhere_runs=1, elsewhere=Resources(cpu_milli=500))
+        apply(self.state, Owned(owners={**self.state.owners, self.make.team(0): owner}))
+
+    @rule(number=st.integers(1, 4), ready=st.integers(0, 9))
+    def see(self, number: int, ready: int) -> None:
+        apply(self.state, Seen(nodes=self.nodes(number, ready)))
+
+    @invariant()
+    def sums_are_what_one_would_count_anew(self) -> None:
+        if not hasattr(self, "state"):
+            return
+        state = self.state
+        assert state.fleet.used[0].sum() == sum(
+            run.resources.cpu_milli for run in state.running.values() if run.node in state.fleet.place
+        )
+        assert not state.running.keys() & state.queued.keys()
+        assert state.names.keys() == {name for run in state.running.values() for name in run.exclusive}
+
+
+def any_run(random: Random) -> dict[str, Any]:
+    return {
+        "cpu": random.choice([100, 500, 500, 1000, 2000]),
+        "priority": random.randrange(4),
+        "owner": random.randrange(4),
+        "constraints": random.choice(CONSTRAINTS),
+        "labels": random.choice([(), (), APP]),
+        "exclusive": random.choice([("db",), ("db", "lab"), ("lab",)]),
+        "limit": random.choice([5, 20, 60]),
+        "expected": random.choice([None, 1, 10]),
+        "restartable": random.random() < 0.5,
+    }
+
+
+def rebuilt(state: State) -> State:
+    """A state of the same values that remembers nothing."""
+    fresh = State(
+        limits=state.limits,
+        nodes=state.fleet.nodes,
+        owners=state.owners,
+        workers=state.workers,
+        exclusive_elsewhere=state.exclusive_elsewhere,
+        usage_at=state.usage_at,
+    )
+    for running in state.running.values():
+        fresh.start(running)
+    for queued in state.queued.values():
+        fresh.enqueue(queued)
+    fresh.usage, fresh.moved = dict(state.usage), set(state.moved)
+    return fresh
+
+
+def check(state: State, decisions: list[Decision], now: Any) -> None:
+    admits = [d for d in decisions if isinstance(d, Admit)]
+    waits = [d for d in decisions if isinstance(d, Wait)]
+    assert Counter(d.run.execution_id for d in chain(admits, waits)) == Counter(list(state.queued))
+    check_sums(state, admits)
+    check_names(state, admits)
+    check_groups(state, admits, now)
+    check_work(state, admits, waits)
+    check_order(state, decisions)
+    check_preemption(state, [d for d in decisions if isinstance(d, Preempt)], now)
+    assert all(d.run.shape.constraints.spread or "next pass" not in d.reason.text for d in waits)
+
+
+def amounts(runs: list[Queued | Running]) -> tuple[int, int]:
+    asked = [run.shape.resources if isinstance(run, Queued) else run.resources for run in runs]
+    return len(runs), sum(one.cpu_milli for one in asked)
+
+
+def check_sums(state: State, admits: list[Admit]) -> None:
+    """No limit is passed by what starts, and no node overbooked, counted anew."""
+    for admit in admits:
+        group = (*state.running.values(), *(d.run for d in admits))
+        assert within(state.limits.ceiling, amounts(list(group)), (0, 0))
+        for owner, field in ((admit.run.team_id, "team_id"), (admit.run.user_id, "user_id")):
+            facts = None if owner is None else state.owners.get(owner)
+            if facts is not None:
+                own = amounts([run for run in group if getattr(run, field) == owner])
+                assert within(facts.ceiling, own, (facts.elsewhere_runs, facts.elsewhere.cpu_milli))
+        node = next(node for node in state.fleet.nodes if node.name == admit.node)
+        here = [run for run in state.running.values() if run.node == admit.node]
+        there = [d.run for d in admits if d.node == admit.node]
+        assert node.ready
+        assert amounts([*here, *there])[1] <= node.capacity.cpu_milli
+
+
+def within(ceiling: Ceiling, used: tuple[int, int], elsewhere: tuple[int, int]) -> bool:
+    limits = (ceiling.runs, ceiling.cpu_milli)
+    return all(limit is None or a + b <= limit for limit, a, b in zip(limits, used, elsewhere, strict=True))
+
+
+def check_names(state: State, admits: list[Admit]) -> None:
+    """An exclusive name has one holder, here or in another pool."""
+    for name in {name for admit in admits for name in admit.run.exclusive}:
+        runs = [*state.running.values(), *(admit.run for admit in admits)]
+        assert sum(name in run.exclusive for run in runs) == 1
+        assert name not in state.exclusive_elsewhere
+
+
+def check_groups(state: State, admits: list[Admit], now: Any) -> None:
+    """The members of a group that are not in backoff start together, or not at all."""
+    started = {admit.run.group for admit in admits} - {None}
+    ids = {admit.run.execution_id for admit in admits}
+    for run in state.queued.values():
+        if run.group in started and due(run, now):
+            assert run.execution_id in ids
+
+
+def check_work(state: State, admits: list[Admit], waits: list[Wait]) -> None:
+    """No run waits for a node that has room for it, by what runs and by what starts."""
+    free = {node.name: node.capacity.cpu_milli for node in state.fleet.nodes if node.ready}
+    for name, cpu in [(run.node, run.resources.cpu_milli) for run in state.running.values()]:
+        if name in free:
+            free[name] -= cpu
+    for admit in admits:
+        free[admit.node] -= admit.run.shape.resources.cpu_milli
+    zones = {node.name: node.labels[ZONE] for node in state.fleet.nodes}
+    for wait in (wait for wait in waits if wait.reason.code is Code.BUSY):
+        wanted = dict(wait.run.shape.constraints.node_selector).get(ZONE)
+        open_to_it = [left for name, left in free.items() if wanted in (None, zones[name])]
+        if not wait.run.shape.constraints.apart and not wait.run.shape.constraints.spread:
+            assert max(open_to_it) < wait.run.shape.resources.cpu_milli
+
+
+def check_order(state: State, decisions: list[Decision]) -> None:
+    """Whoever is passed has a reason of its own; that the pool is full is none."""
+    if state.limits.strategy is Strategy.FAIR_SHARE or state.limits.preemption:
+        return
+    passed: list[Wait] = []
+    for decision in decisions:
+        if isinstance(decision, Wait):
+            passed.append(decision)
+        elif isinstance(decision, Admit) and decision.run.group is None:
+            assert all(wait.reason.code is not Code.POOL_LIMIT for wait in passed)
+
+
+def check_preemption(state: State, preempts: list[Preempt], now: Any) -> None:
+    for preempt in preempts:
+        victim = preempt.run
+        assert state.limits.preemption
+        assert victim.restartable
+        assert not victim.guarded
+        assert victim.preempted_for is None
+        assert victim.priority > preempt.beneficiary.priority
+        assert victim.started_at is not None
+        assert now - victim.started_at >= state.limits.min_runtime
+        assert not state.stopping.get(preempt.beneficiary.execution_id)
+    assert len({preempt.run.execution_id for preempt in preempts}) == len(preempts)
+    nodes: dict[Any, set[Any]] = {}
+    for preempt in preempts:
+        nodes.setdefault(preempt.beneficiary.execution_id, set()).add(preempt.run.node)
+    assert all(len(where) == 1 for where in nodes.values())
+
+
+def test_a_pool_through_its_days(make: SimpleNamespace) -> None:
+    machine = type("Days", (Pool,), {"make": make})
+    run_state_machine_as_test(machine, settings=settings(max_examples=12, stateful_step_count=15, deadline=None))

@@ -1,0 +1,209 @@
+"""Runs that need each other, or must not meet: groups, exclusive names, preemption."""
+
+from datetime import timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from model.ids import GroupId
+from scheduler.decisions import Admit, Arrived, Decision, Left, Preempt, Wait
+from scheduler.plan import apply, apply_all, plan, wake
+from scheduler.pool import Ceiling, Owner
+from scheduler.reasons import Code
+from scheduler.state import State
+
+HOUR = timedelta(hours=1)
+
+
+def admitted(decisions: list[Decision]) -> list[int]:
+    return [d.run.seq for d in decisions if isinstance(d, Admit)]
+
+
+def waits(decisions: list[Decision]) -> dict[int, Wait]:
+    return {d.run.seq: d for d in decisions if isinstance(d, Wait)}
+
+
+def stopped(decisions: list[Decision]) -> list[int]:
+    return [d.run.execution_id.int - 1 for d in decisions if isinstance(d, Preempt)]
+
+
+def group(make: SimpleNamespace, numbers: range, **given: Any) -> list[Any]:
+    return [make.queued(n, group=GroupId(make.run_id(99)), **given) for n in numbers]
+
+
+def test_one_of_two_runs_with_a_name_starts(make: SimpleNamespace) -> None:
+    decisions = plan(make.state([make.queued(n, cpu=100 * n, exclusive=("db",)) for n in (1, 2)]), make.NOON)
+
+    assert admitted(decisions) == [1]
+    assert str(waits(decisions)[2].reason) == "db is held by run 00000002"
+    assert waits(decisions)[2].blocked_by == (make.run_id(1),)
+
+
+def test_a_name_is_free_when_its_holder_is_gone(make: SimpleNamespace) -> None:
+    state = make.state([make.queued(1, exclusive=("db",))], holding=[make.running(9, exclusive=("db",))])
+
+    assert admitted(plan(state, make.NOON)) == []
+    assert admitted(plan(apply(state, Left(run=make.run_id(9))), make.NOON)) == [1]
+
+
+def test_a_run_gets_all_of_its_names_or_none(make: SimpleNamespace) -> None:
+    waiting = [make.queued(1, exclusive=("db", "lab")), make.queued(2, exclusive=("db",))]
+
+    decisions = plan(make.state(waiting, holding=[make.running(9, exclusive=("lab",))]), make.NOON)
+
+    assert admitted(decisions) == [2]
+
+
+def test_a_name_held_in_another_pool_is_not_free(make: SimpleNamespace) -> None:
+    state = make.state([make.queued(1, exclusive=("db",))])
+    state.exclusive_elsewhere = frozenset({"db"})
+
+    assert str(waits(plan(state, make.NOON))[1].reason) == "db is held by a run of another pool"
+
+
+def test_the_names_of_an_aged_run_are_kept_for_it(make: SimpleNamespace) -> None:
+    waiting = [make.queued(1, exclusive=("db", "lab"), minutes=61), make.queued(2, exclusive=("db",), cpu=200)]
+
+    decisions = plan(make.state(waiting, holding=[make.running(9, exclusive=("lab",))]), make.NOON)
+
+    assert admitted(decisions) == []
+    assert str(waits(decisions)[2].reason) == "db is kept for run 00000002, which waited too long"
+
+
+def test_a_group_starts_as_one_or_not_at_all(make: SimpleNamespace) -> None:
+    small, large = make.state(group(make, range(3), cpu=1000)), make.state(group(make, range(5), cpu=1000))
+
+    assert admitted(plan(small, make.NOON)) == [0, 1, 2]
+    decisions = plan(large, make.NOON)
+    assert admitted(decisions) == []
+    assert str(waits(decisions)[4].reason) == "4 of 5 of its group find a place; they start together"
+
+
+@pytest.mark.parametrize("owners", [{}, {"team": Owner(name="t", ceiling=Ceiling(runs=2))}])
+def test_a_group_passes_no_limit(make: SimpleNamespace, owners: dict[str, Owner]) -> None:
+    limits = {"owners": {make.team(0): owner for owner in owners.values()}}
+    state = make.state(group(make, range(3)), ceiling=Ceiling(runs=None if owners else 2), **limits)
+
+    decisions = plan(state, make.NOON)
+
+    assert admitted(decisions) == []
+    assert {wait.reason.code for wait in waits(decisions).values()} == {Code.GROUP}
+
+
+def test_a_member_in_backoff_does_not_hold_up_the_others(make: SimpleNamespace) -> None:
+    first, second = group(make, range(2))
+    late = make.queued(2, group=first.group, not_before=make.NOON + HOUR)
+
+    assert admitted(plan(make.state([first, second, late]), make.NOON)) == [0, 1]
+
+
+def test_nodes_are_kept_for_all_of_an_aged_group(make: SimpleNamespace) -> None:
+    nodes = [make.node(0), make.node(1)]
+    state = make.state(
+        [*group(make, range(2), cpu=4000, minutes=61), make.queued(5)], nodes=nodes, holding=[make.running(9)]
+    )
+
+    decisions = plan(state, make.NOON)
+
+    assert admitted(decisions) == []
+    assert {waits(decisions)[0].nominated, waits(decisions)[1].nominated} == {"n0", "n1"}
+    assert waits(decisions)[5].reason.code is Code.RESERVED
+
+
+def test_an_aged_group_that_the_nodes_could_never_hold_keeps_nothing(make: SimpleNamespace) -> None:
+    state = make.state([*group(make, range(2), cpu=4000, minutes=61), make.queued(5)])
+
+    assert admitted(plan(state, make.NOON)) == [5]
+
+
+def busy(make: SimpleNamespace, *holding: Any, **limits: Any) -> State:
+    """A full node, and a run of priority 1 that needs 1,000m."""
+    given = {"preemption": True} | limits
+    return make.state([make.queued(1, cpu=1000, priority=1)], holding=holding, **given)  # type: ignore[no-any-return]
+
+
+def holder(make: SimpleNamespace, number: int, **given: Any) -> Any:
+    values = {"cpu": 2000, "priority": 5, "restartable": True, "started_at": make.NOON - HOUR}
+    return make.running(number, **(values | given))
+
+
+def test_a_more_important_run_has_the_least_important_one_stopped(make: SimpleNamespace) -> None:
+    state = busy(make, holder(make, 8, priority=4), holder(make, 9, priority=6))
+
+    decisions = plan(state, make.NOON)
+
+    assert stopped(decisions) == [9]
+    assert waits(decisions)[1].reason.code is Code.PREEMPTING
+    assert waits(decisions)[1].nominated == "n0"
+    assert waits(decisions)[1].blocked_by == (make.run_id(9),)
+
+
+def test_of_equals_the_youngest_is_stopped(make: SimpleNamespace) -> None:
+    young = holder(make, 8, started_at=make.NOON - HOUR / 2)
+
+    assert stopped(plan(busy(make, young, holder(make, 9)), make.NOON)) == [8]
+
+
+@pytest.mark.parametrize(
+    "given",
+    [{"restartable": False}, {"guarded": True}, {"priority": 1}, {"started_at": None}, {"preempted_for": "other"}],
+)
+def test_nobody_is_stopped_that_must_not_be(make: SimpleNamespace, given: dict[str, Any]) -> None:
+    if "preempted_for" in given:
+        given = {"preempted_for": make.run_id(77)}
+
+    assert stopped(plan(busy(make, holder(make, 9, cpu=4000, **given)), make.NOON)) == []
+
+
+def test_nobody_is_stopped_unless_the_pool_says_so(make: SimpleNamespace) -> None:
+    assert stopped(plan(busy(make, holder(make, 9, cpu=4000), preemption=False), make.NOON)) == []
+
+
+def test_nobody_is_stopped_before_its_minimum_time(make: SimpleNamespace) -> None:
+    state = busy(make, holder(make, 9, cpu=4000, started_at=make.NOON), min_runtime=timedelta(minutes=2))
+    later = make.NOON + timedelta(minutes=2)
+
+    assert stopped(plan(state, make.NOON)) == []
+    assert wake(state, make.NOON) == later
+    assert stopped(plan(state, later)) == [9]
+
+
+def test_no_more_are_stopped_than_needed_and_all_on_one_node(make: SimpleNamespace) -> None:
+    nodes = [make.node(0, cpu=2000), make.node(1, cpu=1000)]
+    small = [holder(make, n, cpu=500, priority=9) for n in (5, 6)]
+    large = [holder(make, 7, cpu=1000, priority=8), holder(make, 8, cpu=1000, priority=8, node="n1")]
+
+    decisions = plan(busy(make, *small, *large, nodes=nodes), make.NOON)
+
+    assert len(stopped(decisions)) == 1
+    assert stopped(decisions)[0] in (7, 8)
+
+
+def test_while_one_stops_no_other_is_asked_and_nobody_takes_the_room(make: SimpleNamespace) -> None:
+    state = busy(make, holder(make, 8), holder(make, 9))
+    state = apply_all(state, plan(state, make.NOON))
+
+    decisions = plan(state, make.NOON)
+    assert stopped(decisions) == []
+    assert waits(decisions)[1].reason.code is Code.PREEMPTING
+
+    victim = next(run for run in state.running.values() if run.preempted_for is not None)
+    again = make.queued(20, cpu=2000, priority=5)
+    state = apply_all(state, [Left(run=victim.execution_id), Arrived(run=again)])
+    decisions = plan(state, make.NOON)
+    assert admitted(decisions) == [1]
+    assert waits(decisions)[20].reason.code in (Code.BUSY, Code.RESERVED)
+
+
+def test_a_full_pool_makes_room_too(make: SimpleNamespace) -> None:
+    state = busy(make, holder(make, 9, cpu=100), ceiling=Ceiling(runs=1))
+
+    assert stopped(plan(state, make.NOON)) == [9]
+
+
+def test_a_run_at_its_own_limit_stops_nobody(make: SimpleNamespace) -> None:
+    owners = {make.user(0): Owner(name="ann", ceiling=Ceiling(runs=1))}
+    state = busy(make, holder(make, 9, cpu=4000, user_id=make.user(0)), owners=owners)
+
+    assert stopped(plan(state, make.NOON)) == []
