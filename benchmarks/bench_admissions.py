@@ -159,7 +159,7 @@ def play(role: Role, plans: Sequence[Plan], servers: Sequence[int]) -> Round:
     """Let processes play one round."""
     spawn = multiprocessing.get_context("spawn")
     barrier, answers = spawn.Barrier(len(plans) + 1), spawn.Queue()
-    processes = [spawn.Process(target=act, args=(role, plan, barrier, answers)) for plan in plans]
+    processes = [spawn.Process(target=act, args=(role, plan, barrier, answers), daemon=True) for plan in plans]
     for process in processes:
         process.start()
     barrier.wait(120)

@@ -1,7 +1,9 @@
 """What the benchmarks of the gate stand on: a PostgreSQL of their own, a furnished pool, runs that wait, figures."""
 
 import os
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -132,7 +134,8 @@ def _furnish(conn: Connection) -> None:
 
 @contextmanager
 def server(*databases: str) -> Iterator[Cluster]:
-    """Start a PostgreSQL of our own, as durable as one in use; it is gone afterwards."""
+    """Start a PostgreSQL of our own, as durable as one in use; it is gone afterwards, also when we are asked to end."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with tempfile.TemporaryDirectory(prefix="assay-bench-", ignore_cleanup_errors=True) as name:
         folder = Path(name)
         folder.chmod(0o711)

@@ -1,6 +1,5 @@
 """The command `assay simulate`: needs neither database nor server; what it does is in `cli.simulating`."""
 
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -45,7 +44,7 @@ def simulate(  # noqa: PLR0913  an option a setting
     strategies = simulating.strategies(strategy or [], every=compare)
     limits = Limits(
         ceiling=Ceiling(runs=max_concurrent),
-        ageing_limit=timedelta(seconds=min(ageing_limit, simulating.LONGEST)),
+        ageing_limit=simulating.ageing(ageing_limit),
         preemption=preemption,
         profile=simulating.profile(profile),
         spot=spot,

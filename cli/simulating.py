@@ -1,9 +1,11 @@
 """Simulations on this machine: files in, tables and a picture out."""
 
+import math
 import re
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from time import monotonic
 from typing import Any, TypeVar
@@ -51,6 +53,13 @@ def profile(name: str) -> Profile:
         return named(name)
     except ValueError as error:
         raise UsageError(f"--profile: {error}") from error
+
+
+def ageing(seconds: float) -> timedelta:
+    """Return the ageing limit; what is longer than any trace is as good as none."""
+    if math.isnan(seconds):
+        raise UsageError("--ageing-limit: must be a number of seconds")
+    return timedelta(seconds=min(seconds, LONGEST))
 
 
 def read(trace: Path, nodes: Path) -> Given:

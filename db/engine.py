@@ -21,8 +21,13 @@ T = TypeVar("T")
 CONNECT_SECONDS = 5
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0
-SESSION = "SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'"
-"""A transaction that is left open keeps rows from being cleaned up for everybody, so the server ends it."""
+SESSION = (
+    "SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'; SET jit = off"
+)
+"""A transaction that is left open keeps rows from being cleaned up for everybody, so the server ends it.
+
+Our statements are short: compiling one, as PostgreSQL does where its statistics are poor, takes longer than running it.
+"""
 _GONE = ("08", "57P", "53300", "25P03")
 _COLLISION = ("40001", "40P01", "55P03")
 

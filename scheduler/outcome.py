@@ -35,6 +35,10 @@ class Outcome:
         fairness = None if self.trial is None else self.trial.fairness
         return {} if fairness is None else fairness.usage()
 
+    @cached_property
+    def _shares(self) -> dict[UUID, float]:
+        return {}
+
     @property
     def shares(self) -> dict[ExecutionId, float]:
         """The share of the owner of each run that starts, before it did (FAIR_SHARE; else nothing)."""
@@ -46,7 +50,10 @@ class Outcome:
         trial = self.trial
         if trial is None or trial.fairness is None:
             return None
-        return trial.fairness.of(payer(run.user_id, run.team_id), trial.used)
+        owner = payer(run.user_id, run.team_id)
+        if owner not in self._shares:
+            self._shares[owner] = trial.fairness.of(owner, trial.used)
+        return self._shares[owner]
 
     def reason(self, run: Queued) -> Reason:
         """Return why a run that was not admitted waits."""

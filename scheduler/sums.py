@@ -63,9 +63,6 @@ class Sums:
             had = self._own.get(owner, NOTHING)
             self._own[owner] = tuple([have + times * more for have, more in zip(had, amounts, strict=True)])
 
-    def __bool__(self) -> bool:
-        return any(map(any, self._own.values())) or bool(self._base)
-
 
 def _plus(one: Need, other: Need) -> Need:
     return tuple([a + b for a, b in zip(one, other, strict=True)])

@@ -99,6 +99,7 @@ def test_all_problems_of_both_files_are_told_in_the_order_of_their_lines(
         (["--plot", "/nowhere/x.svg"], "/nowhere/x.svg cannot be written"),
         (["--max-concurrent", "0"], "--max-concurrent"),
         (["--ageing-limit", "-1"], "--ageing-limit"),
+        (["--ageing-limit", "nan"], "--ageing-limit"),
     ],
 )
 def test_a_wrong_command_line_is_refused(
@@ -116,6 +117,20 @@ def test_a_file_that_cannot_be_read_is_named(
 
     assert main.run(["simulate", *files]) == 4
     assert f"{files[2]} cannot be read" in capsys.readouterr().err
+
+
+def test_the_ageing_limit_counts(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """An hour of urgent runs: with no end of patience the other one comes last, else after five minutes."""
+    urgent = "\n".join(f"{30 * number},60,0" for number in range(60))
+    Path(files[0]).write_text(f"submit_seconds,duration_seconds,priority\n{urgent}\n1,60,9\n")
+
+    waits = []
+    for limit in ("inf", "300"):
+        assert main.run(["simulate", *files, "--max-concurrent", "1", "--ageing-limit", limit, "--json"]) == 0
+        (found,) = json.loads(capsys.readouterr().out)["simulations"]
+        waits.append(found["waitsByPriority"][1]["longestSeconds"])
+
+    assert waits == [3599, 359]
 
 
 def test_a_limit_of_the_pool_holds(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:

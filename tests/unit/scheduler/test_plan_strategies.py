@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from scheduler.decisions import Admit, Decision, Wait
-from scheduler.plan import apply_all, decide, plan, wake
+from scheduler.decisions import Admit, Decision, Left, Wait
+from scheduler.plan import apply, apply_all, decide, plan, wake
 from scheduler.pool import Ceiling, Owner, Strategy
 from scheduler.reasons import Code
 from scheduler.shares import decayed, dominant, penalty
@@ -73,6 +73,22 @@ def test_the_head_has_nothing_kept_until_it_has_waited_for_long_enough(make: Sim
     assert wake(state, make.NOON) == make.NOON + timedelta(seconds=1)
     assert waits(plan(state, make.NOON))[1].nominated is None
     assert waits(plan(state, make.NOON + timedelta(seconds=1)))[1].nominated == "n0"
+
+
+def test_what_was_kept_for_a_run_is_free_when_that_is_cancelled(make: SimpleNamespace) -> None:
+    state = half_full(make, [make.queued(1, cpu=4000), make.queued(2)])
+    state = apply_all(state, plan(state, make.NOON))
+
+    assert admitted(plan(apply(state, Left(run=make.run_id(1))), make.NOON)) == [2]
+
+
+def test_who_comes_to_the_kept_node_gives_others_more_time_there(make: SimpleNamespace) -> None:
+    """The head cannot start before that one is gone either."""
+    state = half_full(make, [make.queued(1, cpu=4000), make.queued(2, expected=30 * MINUTE)])
+    state = apply_all(state, plan(state, make.NOON))
+    state.start(make.running(8, cpu=100, started_at=make.NOON, expected=40 * MINUTE))
+
+    assert admitted(plan(state, make.NOON)) == [2]
 
 
 def test_a_run_that_its_own_team_blocks_is_not_the_head(make: SimpleNamespace) -> None:

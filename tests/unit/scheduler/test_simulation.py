@@ -182,14 +182,14 @@ def test_fragmentation_is_free_cpu_that_the_waiting_cannot_use() -> None:
 
 
 def test_fragmentation_is_the_mean_over_those_that_wait_and_over_time() -> None:
-    """One place, 400m free beside it until 10: of three that wait, two times 300m would fit, 800m would not. Then, of
-    two, one would fit into 700m for 20 s, then the last would not: the mean over 50 s of 400/3, 700/2, and 700.
+    """One place, 400m free beside it until 10: of three that wait 300m would fit, two times 800m would not. Then both
+    would not fit into 700m for 20 s, then the last would not into 200m for 1 s.
     """
-    trace = [run(0, 10, cpu=600), run(0, 20, cpu=300), run(0, 20, cpu=300), run(0, 1, cpu=800)]
+    trace = [run(0, 10, cpu=600), run(0, 20, cpu=300), run(0, 1, cpu=800), run(0, 1, cpu=800)]
 
     report = simulated(trace, ceiling=Ceiling(runs=1))
 
-    assert report.fragmentation == pytest.approx((10 * 0.4 / 3 + 20 * 0.7 / 2 + 20 * 0.7) / 50)
+    assert report.fragmentation == pytest.approx((10 * 0.4 * 2 / 3 + 20 * 0.7 + 1 * 0.2) / 31)
 
 
 def test_what_fits_no_node_is_unplaced_with_its_reason_and_counts_nowhere_else() -> None:
@@ -249,6 +249,15 @@ def test_a_preempted_run_waits_until_its_last_start_and_its_lost_time_was_held()
     assert report.bound.makespan == timedelta(seconds=110)
     queue = sum(point.queued for point in report.timeline) * 180 / len(report.timeline)
     assert queue == pytest.approx(10, abs=0.01)
+
+
+def test_the_end_that_a_preempted_run_would_have_had_ends_nothing() -> None:
+    """Two run until 100. The younger is stopped at 70 for a run that also ends at 100; then it begins anew."""
+    trace = [run(0, 100, cpu=500, priority=9), run(1, 99, cpu=500, priority=9), run(70, 30, cpu=500, priority=0)]
+
+    report = simulated(trace, strategy=Strategy.PRIORITY, preemption=True)
+
+    assert (report.preemptions, report.makespan) == (1, timedelta(seconds=199))
 
 
 def test_nobody_is_preempted_unless_that_is_asked_for() -> None:
