@@ -17,6 +17,7 @@ from cluster.logs import LogStore
 from db import gate
 from db.engine import Database
 from db.listen import Listener
+from flows.passes import Joined
 from flows.places import Places
 from flows.settings import Settings
 from model.ids import ExecutionId, uuid7
@@ -55,6 +56,10 @@ class House:
         default_factory=lambda: ThreadPoolExecutor(LAUNCHING_THREADS, thread_name_prefix="assay-launch")
     )
     building: asyncio.Lock = field(default_factory=asyncio.Lock)
+    passes: Joined = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.passes = Joined(self._pass)
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call beside the loop."""
@@ -62,6 +67,9 @@ class House:
 
     async def pass_gate(self) -> None:
         """Let the gate see what has just changed, in a transaction of its own after that one."""
+        await self.passes.ask()
+
+    async def _pass(self) -> None:
         pool = self.settings.pool
         await self.db.run_patiently(lambda conn: gate.run_pass(conn, pool, blocking=True))
 

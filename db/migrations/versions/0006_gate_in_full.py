@@ -61,7 +61,13 @@ def _pools() -> tuple[sa.Column[Any], ...]:
     )
 
 
+VACUUM = {"fillfactor": "70", "autovacuum_vacuum_scale_factor": "0.01", "autovacuum_vacuum_cost_delay": "0"}
+"""A lease lives for seconds and is renewed: its table is cleaned up at once, as the queue is."""
+
+
 def upgrade() -> None:
+    op.execute("ALTER TABLE queue SET (autovacuum_vacuum_cost_delay = 0)")
+    op.execute(f"ALTER TABLE leases SET ({', '.join(f'{name} = {value}' for name, value in VACUUM.items())})")
     for column in _queue():
         op.add_column("queue", column)
     op.drop_column("queue", "decision")
@@ -123,6 +129,8 @@ def _execution() -> sa.ForeignKey:
 
 
 def downgrade() -> None:
+    op.execute("ALTER TABLE queue RESET (autovacuum_vacuum_cost_delay)")
+    op.execute(f"ALTER TABLE leases RESET ({', '.join(VACUUM)})")
     for name, table, _, _ in HISTORY:
         op.drop_index(name, table)
     for table in ("node_snapshots", "forecast_rounds", "forecasts", "decisions", "fair_usage"):

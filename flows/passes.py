@@ -1,0 +1,28 @@
+"""Passes of the gate, joined: of many that ask at once, one passes for all.
+
+Who asks while a pass waits to begin shares it. One that has begun may have read before the asker's change was
+committed, so the next asker gets the next one.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+
+
+class Joined:
+    """Makes one pass at a time, and one more for all that asked meanwhile."""
+
+    def __init__(self, make: Callable[[], Awaitable[object]]) -> None:
+        self._make = make
+        self._turn = asyncio.Lock()
+        self._next: asyncio.Task[None] | None = None
+
+    async def ask(self) -> None:
+        """Return when a pass that began after this call has ended. Raises: what that pass raised."""
+        if self._next is None:
+            self._next = asyncio.create_task(self._begin())
+        await asyncio.shield(self._next)  # others wait for it too: one that is cancelled must not end it
+
+    async def _begin(self) -> None:
+        async with self._turn:
+            self._next = None
+            await self._make()
