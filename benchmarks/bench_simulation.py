@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from random import Random
 
+from cli.simulating import collect_seldom
 from model.ids import NodeName
 from model.resources import Resources
 from scheduler.node import Node
@@ -194,6 +195,7 @@ def main() -> None:
     given = parser.parse_args()
     nodes = make_nodes(given.nodes)
     usual = make_trace(given.runs, nodes, 50)
+    collect_seldom()
     for strategy in given.strategy:
         measure("usual shapes", usual, nodes, strategy)
     if given.shapes:
