@@ -47,7 +47,6 @@ class Memory:
         self.totals = _totals(fleet, limits)
         self.touched: set[tuple[UserId, TeamId | None]] = set()
         """Users and teams whose sums have changed since the last pass."""
-        self.until: dict[ExecutionId, tuple[int, int, datetime | None]] = {}
         self.possible: dict[frozenset[ExecutionId], bool] = {}
         """Whether a group could start if nothing else ran."""
         self.blocked_since: datetime | None = None

@@ -158,17 +158,12 @@ class Trial:
 
     def _gives_way(self, hold: Hold) -> timedelta:
         """Return for how long others may use what is kept: until its run could start, as the others end."""
-        known = self.memory.until.get(hold.run.execution_id)
-        stamp = int(self.holds.fleet.stamps[hold.column])
-        alone = len(self.holds.on(hold.column)) == 1 and hold.firm and not hold.pooled
-        if alone and known is not None and known[0] == stamp and known[1] == hold.column:
-            return NO_TIME if known[2] is None else max(NO_TIME, known[2] - self.now)
+        if hold.firm:
+            return NO_TIME  # those that run may end at any moment, long before their limits
         after = self._node_free(hold)
         if hold.pooled and after is not None:
             there = self._pool_free(hold)
             after = None if there is None else max(after, there)
-        if alone:
-            self.memory.until[hold.run.execution_id] = (stamp, hold.column, None if after is None else self.now + after)
         return after or NO_TIME
 
     def _node_free(self, hold: Hold) -> timedelta | None:
