@@ -23,8 +23,8 @@ NO_TIME = timedelta()
 class Hold:
     """What is kept for `run`: a node (column -1: none), its part of the sums of `owners`, its exclusive names.
 
-    `gives_way` is how long others may use it from now on. `firm`: for an aged run, which gives way to nobody. `pooled`: it
-    waits for the pool's limit, not only for its node.
+    `gives_way` is how long others may use it from now on. `firm`: for an aged run, which gives way to nobody.
+    `pooled`: it waits for the pool's limit, not only for its node.
     """
 
     run: Queued

@@ -14,8 +14,9 @@ The rules, in the order in which they are looked at; the code cites them by numb
    lacks of its team's or user's own limit; its exclusive names. It keeps its node from pass to pass, so that it drains.
    Runs later in the order start only if they need none of it: what runs now may end at any moment. One that waits for
    its own team or user keeps nothing of other owners.
-7. FIFO and PRIORITY: so does the first run that is blocked, not aged, after `backfill_after`; here others may use what is
-   kept if they are expected to be gone before it could start. A run that only its own team, user or names block is not the first, but skipped.
+7. FIFO and PRIORITY: so does the first run that is blocked, not aged, after `backfill_after`; here others may use what
+   is kept if they are expected to be gone before it could start. A run that only its own team, user or names block is
+   not the first, but skipped.
 8. A run, or group, that would not fit even if nothing ran keeps nothing.
 9. With preemption, a run that no node or the pool has room for asks less important ones to stop
    (`scheduler.preemption`). Their node is kept for it; while they stop nobody else is asked on its behalf.
