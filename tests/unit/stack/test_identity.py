@@ -9,6 +9,8 @@ from dataclasses import replace
 from cli.stack.identity import alive, described, end, gone, identify, marked
 
 SLEEP = (sys.executable, "-I", "-S", "-c", "import time; time.sleep(60)")
+AWAKE = (sys.executable, "-I", "-S", "-c", "import time; print(flush=True); time.sleep(60)")
+"""Says when it runs: until then a new process still has the environment of the one that made it."""
 IGNORE_SIGTERM = """
 import os, signal, time
 signal.signal(signal.SIGTERM, signal.SIG_IGN)
@@ -55,7 +57,9 @@ def test_a_group_that_ignores_sigterm_is_killed_with_all_its_children() -> None:
 
 def test_a_process_is_found_by_the_mark_in_its_environment() -> None:
     mark = f"a folder with blanks {os.getpid()}"
-    with subprocess.Popen(SLEEP, env={"ASSAY_STACK": mark}) as process:
+    with subprocess.Popen(AWAKE, stdout=subprocess.PIPE, env={"ASSAY_STACK": mark}) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
         found = [identity.pid for identity in marked("ASSAY_STACK", mark)]
         process.kill()
 
