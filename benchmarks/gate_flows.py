@@ -1,15 +1,16 @@
 """Flows at our gate as they stand in a worker, each turn noted: asked, admitted, told, claimed, begun, ended, released.
 
-One process is one worker: its flows are coroutines on few connections; it claims for them what the gate admitted, when
-it is told, as `flows.carrier` does. A pass follows each submission and each release: by each flow itself, as in
-`flows.house`, or `joined`: one for all of the process that ask while another one is under way, as in `api.services`.
+One process is one worker: its flows are coroutines on few connections; its own passes take up for them what got a
+place, and it claims what passes of others admitted, when it is told, as `flows.carrier` does. A pass follows each
+submission and each release: by each flow itself, or `joined`, as in `flows.house`: one for all of the process that ask
+while another one is under way.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from uuid import UUID
 
@@ -17,8 +18,11 @@ from ground import TTL, Ground, waiting
 from sqlalchemy import Connection
 
 from db import gate, leases, workers
+from db.gate_write import Admitted, Lessee
 from db.listen import LOOK_AGAIN, Listener
 from db.seeds import DEFAULT_POOL
+from flows.house import GATHER_SECONDS
+from flows.passes import Joined
 from model.ids import ExecutionId, WorkerId
 
 LOOK_EVERY = 1.0
@@ -70,8 +74,12 @@ class Worker:
     notes: list[Note] = field(default_factory=list)
     turns: dict[UUID, Turn] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
-    wanted: asyncio.Event = field(default_factory=asyncio.Event)
+    passes: Joined = field(init=False)
+    full: bool = False
     end: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.passes = Joined(self._pass)
 
     @property
     def name(self) -> WorkerId:
@@ -86,10 +94,9 @@ class Worker:
             await loop.run_in_executor(None, listener.wait_until_listening, 10.0)
             await loop.run_in_executor(None, start)
             self.end = time.monotonic() + self.plan.seconds
-            services = [asyncio.create_task(self._carry()), asyncio.create_task(self._pass_for_all())]
+            carrying = asyncio.create_task(self._carry())
             await asyncio.gather(*(self._flow() for _ in range(self.plan.flows)))
-            for service in services:
-                service.cancel()
+            carrying.cancel()
         await self.ground.db.run(lambda conn: workers.leave(conn, self.name))
         return self.notes
 
@@ -111,13 +118,16 @@ class Worker:
         while True:
             self.news.clear()
             places = await self.ground.db.run(lambda conn: leases.claim(conn, self.name, TTL, limit=CLAIMS))
-            for place in places:
-                turn = self.turns.pop(place.execution_id)
-                turn.note.claimed = time.monotonic_ns()
-                turn.epoch.set_result(place.epoch)
+            self._take_up(places)
             if not places:
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self.news.wait(), LOOK_EVERY)
+
+    def _take_up(self, places: Iterable[leases.Claimed | Admitted]) -> None:
+        for place in places:
+            if turn := self.turns.pop(place.execution_id, None):
+                turn.note.claimed = time.monotonic_ns()
+                turn.epoch.set_result(place.epoch)
 
     async def _flow(self) -> None:
         """Submit, wait, hold, release, again and again."""
@@ -127,37 +137,35 @@ class Worker:
             turn = self.turns[run] = Turn(note=note, epoch=asyncio.get_running_loop().create_future())
             self.notes.append(note)
             await self.ground.db.run(partial(self._submit, run=run))
-            await self._passing()
+            passing = asyncio.create_task(self._passing(freed=False))
             epoch = await turn.epoch
             note.begun = time.monotonic_ns()
             await asyncio.sleep(self.plan.hold)
             note.ended = time.monotonic_ns()
             await self.ground.db.run(partial(gate.release, execution_id=run, epoch=epoch))
             note.released = time.monotonic_ns()
-            await self._passing()
+            await passing
+            await self._passing(freed=True)
 
     def _submit(self, conn: Connection, run: ExecutionId) -> None:
-        """Write an execution that waits; where another worker might claim it, also that its flow is here."""
+        """Write an execution that waits, and whose flow is here."""
         self.ground.execute(conn, [run])
-        gate.enqueue(conn, waiting(run, 0))
-        if self.plan.processes > 1:
-            gate.host(conn, run, self.name)
+        gate.enqueue(conn, replace(waiting(run, 0), host=self.name))
 
-    async def _passing(self) -> None:
+    async def _passing(self, *, freed: bool) -> None:
         """Have a pass made, now that something changed."""
         if self.plan.joined:
-            self.wanted.set()
+            await self.passes.ask(0.0 if freed or not self.full else GATHER_SECONDS)
         else:
             await self._pass()
 
-    async def _pass_for_all(self) -> None:
-        while True:
-            await self.wanted.wait()
-            self.wanted.clear()
-            await self._pass()
-
     async def _pass(self) -> None:
-        outcome = await self.ground.db.run(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True))
-        for run in outcome.admitted if outcome else ():
+        lessee = Lessee(worker=self.name, ttl=TTL)
+        outcome = await self.ground.db.run(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True, lessee=lessee))
+        if outcome is None:
+            return
+        self.full = outcome.full
+        for run in outcome.admitted:
             if turn := self.turns.get(run.execution_id):
                 turn.note.admitted = time.monotonic_ns()
+        self._take_up(run for run in outcome.admitted if run.leased)

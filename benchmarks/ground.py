@@ -69,8 +69,7 @@ class Ground:
         """Write runs that wait, of `shapes` shapes in turn and all priorities, each with its execution."""
         ids = self.new_ids(number)
         self.execute(conn, ids)
-        for place, run in enumerate(ids):
-            gate.enqueue(conn, waiting(run, place, shapes))
+        gate.enqueue_many(conn, [waiting(run, place, shapes) for place, run in enumerate(ids)])
         return ids
 
     def execute(self, conn: Connection, ids: Sequence[ExecutionId]) -> None:

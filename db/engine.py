@@ -5,13 +5,14 @@ thread. So any number of waiting flows needs `size` connections and `size` threa
 """
 
 import asyncio
+import select
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Self, TypeVar
 
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from db.errors import UnavailableError
@@ -22,11 +23,13 @@ CONNECT_SECONDS = 5
 FIRST_PAUSE_SECONDS = 0.05
 LONGEST_PAUSE_SECONDS = 2.0
 SESSION = (
-    "SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'; SET jit = off"
+    "SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'; SET jit = off; "
+    "SET plan_cache_mode = force_generic_plan"
 )
 """A transaction that is left open keeps rows from being cleaned up for everybody, so the server ends it.
 
 Our statements are short: compiling one, as PostgreSQL does where its statistics are poor, takes longer than running it.
+Those that are prepared (db/prepared.py) are planned once, for whatever values.
 """
 _GONE = ("08", "57P", "53300", "25P03")
 _COLLISION = ("40001", "40P01", "55P03")
@@ -44,7 +47,6 @@ class Database:
             self.url,
             pool_size=size,
             max_overflow=0,
-            pool_pre_ping=True,
             pool_timeout=30,
             connect_args={
                 "connect_timeout": CONNECT_SECONDS,
@@ -55,6 +57,7 @@ class Database:
             },
         )
         event.listen(self._engine, "connect", _prepare)
+        event.listen(self._engine, "checkout", _look)
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="db")
 
     def __enter__(self) -> Self:
@@ -134,6 +137,23 @@ def _prepare(dbapi_connection: Any, _record: object) -> None:
     with dbapi_connection.cursor() as cursor:
         cursor.execute(SESSION)
     dbapi_connection.autocommit = False
+
+
+def _look(dbapi_connection: Any, _record: object, _proxy: object) -> None:
+    """Have a connection made anew that the server has ended, without asking the server each time.
+
+    While nobody asks, the server says nothing but its farewell; and a network that broke is noticed by keepalives.
+    """
+    if dbapi_connection.closed or readable(0.0, dbapi_connection.fileno()):
+        raise DisconnectionError
+
+
+def readable(seconds: float, *files: int) -> bool:
+    """Wait for one of `files`. poll, since select refuses file numbers above 1023."""
+    poll = select.poll()
+    for file in files:
+        poll.register(file, select.POLLIN)
+    return bool(poll.poll(1000 * seconds))
 
 
 def _first_line(exc: DBAPIError) -> str:

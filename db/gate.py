@@ -7,6 +7,7 @@ decided by `scheduler.plan`; here are the rows. `run_pass` belongs into a transa
 it shall see was committed. Where a run stands is told by `gate_standing`, what was said to it by `decisions`.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -19,12 +20,14 @@ from db import gate_locks, gate_read, gate_records, gate_usage, gate_write
 from db.gate_read import Facts
 from db.gate_records import Returned, Withdrawn
 from db.gate_rows import Kind, constraints_text, labels_of, labels_text, shape_digest, shape_of
-from db.gate_write import Admitted
+from db.gate_write import Admitted, Lessee
+from db.prepared import Prepared
 from model.config import Affinity, Toleration
 from model.execution import Cause
 from model.ids import ExecutionId, GroupId, NodeName, PoolName, TeamId, UserId, WorkerId
 from model.resources import Resources
 from scheduler.decisions import Admit, Decision, Preempt
+from scheduler.order import rank
 from scheduler.outcome import Outcome, backoff
 from scheduler.plan import decide, spell_out
 from scheduler.run import HOUR, Apart, Constraints, Queued, Shape, Spread
@@ -55,6 +58,8 @@ class Waiting:
     limit: timedelta = HOUR
     expected: timedelta | None = None
     restartable: bool = False
+    host: WorkerId | None = None
+    """The worker in which its flow waits already."""
 
     @property
     def kind(self) -> Kind:
@@ -78,9 +83,10 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassOutcome:
-    """What a pass did. `preempted` were asked to stop for others."""
+    """What a pass did. `preempted` were asked to stop for others. `full`: it left no place free."""
 
     admitted: tuple[Admitted, ...]
+    full: bool = False
     given_back: int = 0
     preempted: tuple[ExecutionId, ...] = ()
 
@@ -94,16 +100,26 @@ class Requeue:
     avoid_node: NodeName | None = None
 
 
-_ENQUEUE = text("""
-INSERT INTO queue (execution_id, pool, priority, enqueued_at, user_id, team_id, cpu_milli, memory_bytes,
+_ENQUEUE = Prepared("""
+WITH entering AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock_shared(:enter, key) FROM unnest(CAST(:keys AS int[])) AS key
+)
+INSERT INTO queue (execution_id, pool, priority, enqueued_at, host, user_id, team_id, cpu_milli, memory_bytes,
     ephemeral_bytes, gpu, constraints, shape, labels, exclusive, group_id, limit_seconds, expected_seconds, restartable)
-VALUES (:execution_id, :pool, :priority,
-    greatest(least(:enqueued_at, clock_timestamp()), clock_timestamp() - interval '1 minute'),
-    :user_id, :team_id, :cpu_milli, :memory_bytes, :ephemeral_bytes, :gpu, CAST(:constraints AS jsonb), :shape,
-    CAST(:labels AS jsonb), CAST(:exclusive AS text[]), :group_id, :limit_seconds, :expected_seconds, :restartable)
+SELECT r.execution_id, r.pool, r.priority,
+    greatest(least(r.enqueued_at, clock_timestamp()), clock_timestamp() - interval '1 minute'), r.host,
+    r.user_id, r.team_id, r.cpu_milli, r.memory_bytes, r.ephemeral_bytes, r.gpu, CAST(r.constraints AS jsonb), r.shape,
+    CAST(r.labels AS jsonb), r.exclusive, r.group_id, r.limit_seconds, r.expected_seconds, r.restartable
+FROM jsonb_to_recordset(CAST(:runs AS jsonb)) AS r(
+    execution_id uuid, pool text, priority int, enqueued_at timestamptz, host text, user_id uuid, team_id uuid,
+    cpu_milli bigint, memory_bytes bigint, ephemeral_bytes bigint, gpu int, constraints text, shape bigint, labels text,
+    exclusive text[], group_id uuid, limit_seconds float, expected_seconds float, restartable bool)
+WHERE (SELECT count(*) FROM entering) > 0
 ON CONFLICT (execution_id) DO NOTHING
+RETURNING execution_id
 """)
-"""Ageing goes by the database's clock: that of the submitter is believed a minute back, and never ahead."""
+"""Ageing goes by the database's clock: that of the submitter is believed a minute back, and never ahead. The number of
+arrival is drawn after the lock is held (gate_floors)."""
 
 _MINE = """
 WITH mine AS (
@@ -112,7 +128,7 @@ WITH mine AS (
 """
 """The execution's row is locked before the queue's, by everybody."""
 
-_RELEASE = text("""
+_RELEASE = Prepared("""
 WITH given AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:epochs AS int[])) AS g (execution_id, epoch)
 ), mine AS (
@@ -166,32 +182,22 @@ SELECT preempted_for FROM queue WHERE execution_id = :execution_id AND epoch = :
 
 def enqueue(conn: Connection, run: Waiting) -> bool:
     """Let a run wait. False when it does, or has a place, already. Nobody is told: the next pass sees it."""
-    kind, r = run.kind, run.resources
-    values = {
-        "execution_id": run.execution_id,
-        "pool": run.pool,
-        "priority": run.priority,
-        "enqueued_at": run.enqueued_at,
-        "user_id": run.user_id,
-        "team_id": run.team_id,
-        "cpu_milli": r.cpu_milli,
-        "memory_bytes": r.memory_bytes,
-        "ephemeral_bytes": r.ephemeral_bytes,
-        "gpu": r.gpu,
-        "constraints": constraints_text(kind.shape.constraints),
-        "shape": shape_digest(kind),
-        "labels": labels_text(run.labels),
-        "exclusive": list(kind.exclusive),
-        "group_id": run.group,
-        "limit_seconds": run.limit.total_seconds(),
-        "expected_seconds": None if run.expected is None else run.expected.total_seconds(),
-        "restartable": run.restartable,
-    }
-    return conn.execute(_ENQUEUE, values).rowcount == 1
+    return bool(enqueue_many(conn, [run]))
 
 
-def run_pass(conn: Connection, pool: PoolName, *, blocking: bool = False) -> PassOutcome | None:
+def enqueue_many(conn: Connection, runs: Sequence[Waiting]) -> set[ExecutionId]:
+    """Let runs wait, in this order of arrival; return those that did not wait yet, nor had a place."""
+    keys = sorted({gate_locks.lock_key(run.pool) for run in runs})
+    values = {"enter": gate_locks.ENTER, "keys": keys, "runs": json.dumps([_waiting_row(run) for run in runs])}
+    return {ExecutionId(run) for run in _ENQUEUE.execute(conn, values).scalars()}
+
+
+def run_pass(
+    conn: Connection, pool: PoolName, *, blocking: bool = False, lessee: Lessee | None = None
+) -> PassOutcome | None:
     """Admit whoever may start now, write why the others wait, and tell the workers once.
+
+    A `lessee` has the lease on those that are admitted and whose flows wait in it.
 
     None when another pass does it: if `blocking`, one that will read everything that was committed before this call;
     else whichever is under way. Raises: NotFoundError if there is no such pool.
@@ -208,11 +214,16 @@ def run_pass(conn: Connection, pool: PoolName, *, blocking: bool = False) -> Pas
     for number in range(ROUNDS):
         if number or known.lost:
             known = replace(gate_read.facts(conn, pool), now=known.now)  # all rounds are one moment
-        done = _round(conn, known)
+        done = _round(conn, known, lessee)
         admitted += done.admitted
         if not done.more:
             break
-    return PassOutcome(admitted=tuple(admitted), given_back=given_back, preempted=done.preempted)
+    return PassOutcome(
+        admitted=tuple(admitted),
+        full=known.workers > 0 and known.room <= len(done.admitted),
+        given_back=given_back,
+        preempted=done.preempted,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -224,7 +235,7 @@ class _Round:
     more: bool = False
 
 
-def _round(conn: Connection, known: Facts) -> _Round:
+def _round(conn: Connection, known: Facts, lessee: Lessee | None) -> _Round:
     """Read, plan and write once. Only the last round says why the others wait, and stops anybody for them."""
     found = gate_read.waiting(conn, known)
     if known.several:
@@ -234,8 +245,8 @@ def _round(conn: Connection, known: Facts) -> _Round:
     outcome = decide(state, known.now)
     tell = partial(_tell, known, found, outcome)
     decisions = spell_out(state, outcome, known.now, tell)
-    chosen, more = _in_order(decisions, found)
-    admitted = gate_write.admit(conn, chosen, known, found)
+    chosen, more = _in_order(decisions, known, found)
+    admitted = gate_write.admit(conn, chosen, known, found, lessee)
     started = {run.execution_id for run in admitted}
     dropped = [d.run for d in decisions if isinstance(d, Admit) and d.run.execution_id not in started]
     gate_usage.write(conn, known, gate_usage.of(outcome, dropped, known.limits), started=bool(admitted))
@@ -251,16 +262,20 @@ def _tell(known: Facts, found: gate_read.Waiting, outcome: Outcome, run: Queued,
     return known.annotate or gate_write.urgent(run, position, outcome, found)
 
 
-def _in_order(decisions: Sequence[Decision], found: gate_read.Waiting) -> tuple[list[Admit], bool]:
+def _in_order(decisions: Sequence[Decision], known: Facts, found: gate_read.Waiting) -> tuple[list[Admit], bool]:
     """Return who may start now, and whether there may be more to start.
 
     Where all rows that were read of some shape start, and there may be more of it, those come before whoever is next
-    in order: the others wait for the next round. No group is torn by that.
+    in order: the others wait for the next round, but for those up to which every row was read. No group is torn by
+    that.
     """
     admits = [d for d in decisions if isinstance(d, Admit)]
     end = next((i for i, d in enumerate(admits, start=1) if d.run.execution_id in found.last), None)
     if end is None:
         return admits, False
+    if found.whole is not None:
+        sure = sum(rank(d.run, known.limits, known.now) <= found.whole for d in admits)
+        end = max(end, sure)
     later = {d.run.group for d in admits[end:] if d.run.group is not None}
     return [d for d in admits[:end] if d.run.group not in later], True
 
@@ -273,7 +288,7 @@ def release(conn: Connection, execution_id: ExecutionId, epoch: int) -> bool:
 def release_many(conn: Connection, places: Sequence[tuple[ExecutionId, int]]) -> set[ExecutionId]:
     """Free the places of runs that have ended, each under its epoch; return those that were held so."""
     values = {"ids": [run for run, _ in places], "epochs": [epoch for _, epoch in places]}
-    return {ExecutionId(run) for run in conn.execute(_RELEASE, values).scalars()}
+    return {ExecutionId(run) for run in _RELEASE.execute(conn, values).scalars()}
 
 
 def requeue(conn: Connection, execution_id: ExecutionId, epoch: int, back: Requeue) -> bool:
@@ -332,6 +347,31 @@ def host(conn: Connection, execution_id: ExecutionId, worker: WorkerId) -> None:
 def hosted_by(conn: Connection, execution_id: ExecutionId, worker: WorkerId) -> bool:
     """Return whether a run is queued and its flow waits in this worker."""
     return bool(conn.execute(_HOSTED, {"execution_id": execution_id, "worker": worker}).scalar_one())
+
+
+def _waiting_row(run: Waiting) -> dict[str, object]:
+    kind, r = run.kind, run.resources
+    return {
+        "execution_id": str(run.execution_id),
+        "pool": run.pool,
+        "priority": run.priority,
+        "enqueued_at": run.enqueued_at.isoformat(),
+        "host": run.host,
+        "user_id": str(run.user_id),
+        "team_id": None if run.team_id is None else str(run.team_id),
+        "cpu_milli": r.cpu_milli,
+        "memory_bytes": r.memory_bytes,
+        "ephemeral_bytes": r.ephemeral_bytes,
+        "gpu": r.gpu,
+        "constraints": constraints_text(kind.shape.constraints),
+        "shape": shape_digest(kind),
+        "labels": labels_text(run.labels),
+        "exclusive": kind.exclusive,
+        "group_id": None if run.group is None else str(run.group),
+        "limit_seconds": run.limit.total_seconds(),
+        "expected_seconds": None if run.expected is None else run.expected.total_seconds(),
+        "restartable": run.restartable,
+    }
 
 
 def _avoiding(row: Row[Any], node: NodeName | None) -> Kind:

@@ -4,6 +4,7 @@
     owner   of users, teams and exclusive names, in order of key: only where there is more than one pool, since limits
             and names hold across pools
     run     of a pool: held from before the first read until the decisions are committed
+    enter   of a pool, shared by all who enqueue, until they commit; tried alone by who raises the floors (gate_floors)
 
 A committed change needs one pass that begins to read after it. Whoever finds `next` taken may go: its holder has still
 to read. So of many that come at once one passes and one waits, and no wake-up is lost. `next` is a lock of the
@@ -18,15 +19,16 @@ from zlib import crc32
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from db.prepared import Prepared
 from model.ids import PoolName
 
 PATIENCE = "5s"
 """A pass takes milliseconds; who waits longer leaves it to the workers, which try every second."""
 
-_RUN, _NEXT, _OWNER = 0x41535301, 0x41535302, 0x41535303
+_RUN, _NEXT, _OWNER, ENTER = 0x41535301, 0x41535302, 0x41535303, 0x41535304
 _LOCK_NOT_AVAILABLE = "55P03"
 
-_TURN = text("""
+_TURN = Prepared("""
 SELECT CASE
     WHEN pg_current_xact_id_if_assigned() IS NOT NULL THEN 'own'
     WHEN NOT pg_try_advisory_lock(:next, :pool) THEN 'served'
@@ -61,7 +63,7 @@ def name_claim(name: str) -> str:
 
 def try_pass(conn: Connection, pool: PoolName) -> bool:
     """Take the pool if it is free."""
-    return bool(conn.execute(_TRY_RUN, {"run": _RUN, "pool": _key(pool)}).scalar_one())
+    return bool(conn.execute(_TRY_RUN, {"run": _RUN, "pool": lock_key(pool)}).scalar_one())
 
 
 def wait_pass(conn: Connection, pool: PoolName, claims: Claims) -> bool:
@@ -70,8 +72,8 @@ def wait_pass(conn: Connection, pool: PoolName, claims: Claims) -> bool:
     A transaction that has written itself waits its own turn: nobody else can read what it has not committed.
     `claims` tells whose limits and which names matter; it is asked only where there are several pools.
     """
-    ids = {"run": _RUN, "next": _NEXT, "pool": _key(pool)}
-    turn = conn.execute(_TURN, ids).scalar_one()
+    ids = {"run": _RUN, "next": _NEXT, "pool": lock_key(pool)}
+    turn = _TURN.execute(conn, ids).scalar_one()
     if turn in {"run", "served"}:
         return bool(turn == "run")
     if turn == "own":
@@ -82,24 +84,24 @@ def wait_pass(conn: Connection, pool: PoolName, claims: Claims) -> bool:
 
 def try_claims(conn: Connection, claims: Iterable[str]) -> set[str]:
     """Return those of `claims` whose locks we have now. It waits for none, so it may come after the pool's."""
-    keys = {claim: _key(claim) for claim in claims}
+    keys = {claim: lock_key(claim) for claim in claims}
     taken = set(conn.execute(_TRY_OWNERS, {"owner": _OWNER, "keys": sorted(set(keys.values()))}).scalars())
     return {claim for claim, key in keys.items() if key in taken}
 
 
 def hold_all(conn: Connection, pools: Iterable[PoolName]) -> None:
     """Keep all these pools from passing until the transaction ends."""
-    for key in sorted({_key(pool) for pool in pools}):
+    for key in sorted({lock_key(pool) for pool in pools}):
         conn.execute(_WAIT_RUN, {"patience": "30s", "run": _RUN, "pool": key})
 
 
 def _wait(conn: Connection, pool: PoolName, claims: Claims) -> bool:
-    keys = sorted({_key(claim) for claim in claims()})
+    keys = sorted({lock_key(claim) for claim in claims()})
     try:
         with conn.begin_nested():
             if keys:
                 conn.execute(_WAIT_OWNERS, {"patience": PATIENCE, "owner": _OWNER, "keys": keys})
-            conn.execute(_WAIT_RUN, {"patience": PATIENCE, "run": _RUN, "pool": _key(pool)})
+            conn.execute(_WAIT_RUN, {"patience": PATIENCE, "run": _RUN, "pool": lock_key(pool)})
     except OperationalError as exc:
         if getattr(exc.orig, "pgcode", None) == _LOCK_NOT_AVAILABLE:
             return False
@@ -119,6 +121,6 @@ def _given_back(conn: Connection, ids: dict[str, int]) -> Iterator[None]:
         raise
 
 
-def _key(name: str) -> int:
+def lock_key(name: str) -> int:
     """Return a lock key. Two names of one key only wait for each other needlessly."""
     return crc32(name.encode()) - 2**31

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from db.prepared import Prepared
 from model.ids import PoolName
 from model.resources import Resources
 from scheduler.pool import Ceiling, Owner
@@ -23,7 +24,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN fair_usage f ON f.pool = :pool AND f.owner_id = o.{column}
 """
 _WANTED = "elsewhere.*, coalesce(f.usage, 0) AS usage"
-_PEOPLE = text(f"""
+_PEOPLE = Prepared(f"""
 SELECT o.user_id AS id, o.username AS name, o.quota, o.weight, {_WANTED}
 FROM users o {_ELSEWHERE.format(column="user_id")} WHERE o.user_id = ANY(CAST(:users AS uuid[]))
 UNION ALL
@@ -43,7 +44,7 @@ def owners(conn: Connection, pool: PoolName, runs: Iterable[Queued | Running], *
         return {}
     teams = [team for team in {team for _, team in ids} if team is not None]
     asked = {"pool": pool, "several": several, "users": list({user for user, _ in ids}), "teams": teams}
-    return {row.id: _owner(row) for row in conn.execute(_PEOPLE, asked)}
+    return {row.id: _owner(row) for row in _PEOPLE.execute(conn, asked)}
 
 
 def names_elsewhere(conn: Connection, pool: PoolName, names: Collection[str]) -> frozenset[str]:

@@ -19,11 +19,14 @@ from sqlalchemy import Connection, Row, text
 
 from db import gate_owners, nodes
 from db.errors import NotFoundError
+from db.gate_floors import HOLDING_FROM, WAITING_FROM
 from db.gate_locks import name_claim, owner_claim
 from db.gate_rows import COLUMNS, REST_BITS, Noted, noted, queued, running
+from db.prepared import Prepared
 from model.ids import ExecutionId, GroupId, PoolName
 from scheduler.fleet import Fleet
 from scheduler.limits import owners_of
+from scheduler.order import Rank
 from scheduler.pool import Ceiling, Limits, Strategy
 from scheduler.profile import DEFAULT, PROFILES
 from scheduler.run import Queued, Running
@@ -35,11 +38,15 @@ ROWS = 128
 """Rows to read of all shapes together, at least one of each: of those that start, the next round reads more."""
 UNLIMITED = 10_000
 """Runs that may start in one round where the pool has no limit of its own."""
+MOST_IN_ORDER = 500
+"""Rows of the order that one round reads where as many may start."""
 OLDEST = 100
 NEWEST = 16
 FRONT = 200
 """Rows whose position is written."""
 ANNOTATE_EVERY = timedelta(seconds=1)
+BELIEVED = timedelta(minutes=1)
+"""So far back an arrival's time may lie behind that of others which came before it (gate.enqueue)."""
 UNCLAIMED = timedelta(seconds=60)
 """After this an admitted run that no worker took up gives its place back."""
 
@@ -50,74 +57,91 @@ SELECT p.*, clock_timestamp() AS now, (SELECT count(*) > 1 FROM pools) AS severa
      WHERE w.pool = p.name AND NOT w.draining AND w.expires_at > clock_timestamp()) AS workers
 FROM pools p WHERE p.name = :pool
 """)
-_ADMITTED = text("""
+_ADMITTED = Prepared(f"""
 SELECT q.execution_id, q.user_id, q.team_id, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q.gpu, q.node, q.priority,
     q.admitted_at, CAST(q.labels AS text) AS labels, q.exclusive, q.limit_seconds, q.expected_seconds, q.restartable,
-    q.guarded, q.preempted_for, l.execution_id IS NULL AND q.admitted_at < clock_timestamp() - :unclaimed AS lost
+    q.guarded, q.preempted_for,
+    l.execution_id IS NULL AND q.admitted_at < clock_timestamp() - CAST(:unclaimed AS interval) AS lost
 FROM queue q LEFT JOIN leases l ON l.execution_id = q.execution_id
-WHERE q.pool = :pool AND q.state = 'admitted'
-""")
+WHERE q.pool = :pool AND q.state = 'admitted' AND q.turn >= ({HOLDING_FROM})
+""")  # noqa: S608  only our own text
 _WAITING = "pool = :pool AND state = 'waiting'"
 _STARTABLE = f"{_WAITING} AND (not_before IS NULL OR not_before <= :now)"
+_HERE = "priority = l.priority AND seq >= l.lowest"
+_LEVELS = f"WITH RECURSIVE levels AS MATERIALIZED ({WAITING_FROM})"
 _LAST_OF_OWNER = (1 << REST_BITS) - 1
-_SHAPES = f"""
-WITH RECURSIVE owners AS (
-    (SELECT priority, shape >> {REST_BITS} AS owner FROM queue WHERE {_WAITING} ORDER BY priority, shape LIMIT 1)
-    UNION ALL
-    SELECT next.priority, next.owner FROM owners CROSS JOIN LATERAL (
-        SELECT priority, shape >> {REST_BITS} AS owner FROM queue
-        WHERE {_WAITING}
-            AND (priority, shape) > (owners.priority, owners.owner << {REST_BITS} | {_LAST_OF_OWNER})
-        ORDER BY priority, shape LIMIT 1
-    ) AS next
-), parts AS MATERIALIZED (SELECT * FROM owners LIMIT :shapes), shapes AS MATERIALIZED (
-    SELECT p.priority, own.shape FROM parts AS p CROSS JOIN LATERAL (
+_SHAPES = f"""{_LEVELS}, owners AS MATERIALIZED (
+    SELECT l.priority, l.lowest, own.owner FROM levels AS l CROSS JOIN LATERAL (
         WITH RECURSIVE mine AS (
-            (SELECT shape FROM queue WHERE {_WAITING} AND priority = p.priority
-                AND shape BETWEEN p.owner << {REST_BITS} AND p.owner << {REST_BITS} | {_LAST_OF_OWNER}
-             ORDER BY shape LIMIT 1)
+            (SELECT shape >> {REST_BITS} AS owner FROM queue WHERE {_WAITING} AND {_HERE} ORDER BY shape LIMIT 1)
             UNION ALL
-            SELECT next.shape FROM mine CROSS JOIN LATERAL (
-                SELECT shape FROM queue WHERE {_WAITING} AND priority = p.priority
-                    AND shape > mine.shape AND shape <= p.owner << {REST_BITS} | {_LAST_OF_OWNER}
+            SELECT next.owner FROM mine CROSS JOIN LATERAL (
+                SELECT shape >> {REST_BITS} AS owner FROM queue
+                WHERE {_WAITING} AND {_HERE} AND shape > (mine.owner << {REST_BITS} | {_LAST_OF_OWNER})
                 ORDER BY shape LIMIT 1
             ) AS next
         )
-        SELECT shape FROM mine LIMIT (SELECT greatest(1, :shapes / count(*)) FROM parts)
+        SELECT owner FROM mine LIMIT :shapes
+    ) AS own LIMIT :shapes
+), shapes AS MATERIALIZED (
+    SELECT l.priority, l.lowest, own.shape FROM owners AS l CROSS JOIN LATERAL (
+        WITH RECURSIVE mine AS (
+            (SELECT shape FROM queue WHERE {_WAITING} AND {_HERE}
+                AND shape BETWEEN l.owner << {REST_BITS} AND l.owner << {REST_BITS} | {_LAST_OF_OWNER}
+             ORDER BY shape LIMIT 1)
+            UNION ALL
+            SELECT next.shape FROM mine CROSS JOIN LATERAL (
+                SELECT shape FROM queue WHERE {_WAITING} AND {_HERE}
+                    AND shape > mine.shape AND shape <= l.owner << {REST_BITS} | {_LAST_OF_OWNER}
+                ORDER BY shape LIMIT 1
+            ) AS next
+        )
+        SELECT shape FROM mine LIMIT (SELECT greatest(1, :shapes / count(*)) FROM owners)
     ) AS own
 )
 """  # noqa: S608  only our own text
 """Each step jumps to the next owner, or shape, by the index; the LIMIT of the reader ends the jumping."""
 
-_ROWS = text(f"""{_SHAPES}
-SELECT first.*, least(:room, :rows / (SELECT count(*) FROM shapes) + 1) AS most
-FROM shapes AS s CROSS JOIN LATERAL (
-    SELECT {COLUMNS} FROM queue
-    WHERE {_STARTABLE} AND priority = s.priority AND shape = s.shape
+_OLDEST = f"""
+SELECT {COLUMNS} FROM (
+    SELECT o.* FROM levels AS l CROSS JOIN LATERAL (
+        SELECT * FROM queue WHERE {_STARTABLE} AND {_HERE} ORDER BY seq LIMIT :oldest
+    ) AS o ORDER BY seq LIMIT :oldest
+) AS o WHERE enqueued_at <= :nearly
+"""  # noqa: S608
+_FRONT = f"""
+SELECT {COLUMNS} FROM (
+    SELECT f.* FROM levels AS l CROSS JOIN LATERAL (
+        SELECT * FROM queue WHERE {_STARTABLE} AND {_HERE} ORDER BY seq LIMIT :front
+    ) AS f LIMIT :front
+) AS f
+"""  # noqa: S608
+"""Level after level, as they are numbered, until there are enough: no level is read that is not needed."""
+
+_ROWS = Prepared(f"""{_SHAPES}
+SELECT first.*, 'head' AS part, least(:room, :rows / (SELECT count(*) FROM shapes) + 1) AS most
+FROM shapes AS l CROSS JOIN LATERAL (
+    SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} AND {_HERE} AND shape = l.shape
     ORDER BY seq LIMIT (SELECT least(:room, :rows / count(*) + 1) FROM shapes)
 ) AS first
-UNION ALL
-SELECT *, NULL FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq LIMIT :oldest) AS o
-WHERE enqueued_at <= :since
-UNION ALL
-SELECT *, NULL FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY priority, seq LIMIT :front) AS f
+UNION ALL SELECT *, 'oldest', NULL FROM ({_OLDEST}) AS o
+UNION ALL SELECT *, 'front', NULL FROM ({_FRONT}) AS f
 """)  # noqa: S608
-_NEW = text(f"""
-SELECT *, NULL AS most FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq DESC LIMIT :newest) AS n
-WHERE reason = ''
-UNION ALL
-SELECT *, NULL FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY seq LIMIT :front) AS o
-WHERE enqueued_at <= :since
-UNION ALL
-SELECT *, NULL FROM (SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} ORDER BY priority, seq LIMIT :front) AS f
+_NEW = Prepared(f"""{_LEVELS}
+SELECT {COLUMNS} FROM (
+    SELECT n.* FROM levels AS l CROSS JOIN LATERAL (
+        SELECT * FROM queue WHERE {_STARTABLE} AND {_HERE} ORDER BY seq DESC LIMIT :newest
+    ) AS n ORDER BY seq DESC LIMIT :newest
+) AS n WHERE reason = ''
+UNION ALL {_OLDEST}
+UNION ALL {_FRONT}
 """)  # noqa: S608
 """The first rows of any order are among these: aged runs are the oldest, the others come by priority."""
 
 _GROUPS = text(f"SELECT {COLUMNS} FROM queue WHERE {_WAITING} AND group_id = ANY(CAST(:groups AS uuid[]))")  # noqa: S608
 _CLAIMS = text(f"""{_SHAPES}
-SELECT DISTINCT first.user_id, first.team_id, first.exclusive FROM shapes AS s CROSS JOIN LATERAL (
-    SELECT user_id, team_id, exclusive FROM queue
-    WHERE {_WAITING} AND priority = s.priority AND shape = s.shape LIMIT 1
+SELECT DISTINCT first.user_id, first.team_id, first.exclusive FROM shapes AS l CROSS JOIN LATERAL (
+    SELECT user_id, team_id, exclusive FROM queue WHERE {_WAITING} AND {_HERE} AND shape = l.shape LIMIT 1
 ) AS first WHERE (SELECT count(*) > 1 FROM pools)
 """)  # noqa: S608
 
@@ -158,6 +182,8 @@ class Waiting:
     notes: dict[ExecutionId, Noted] = field(default_factory=dict)
     last: set[ExecutionId] = field(default_factory=set)
     """Of each shape of which there may be more rows, the last one that was read."""
+    whole: Rank | None = None
+    """Up to this place in the order every row was read; None where nobody knows."""
     front: int = 0
     """So many of the first by arrival and by priority were read."""
     snapshot: int = 0
@@ -180,6 +206,19 @@ class Waiting:
                 read[key] = read.get(key, 0) + 1
         most = next((row.most for row in rows if row.most is not None), 0)
         self.last = {run.execution_id for key, run in self._last_of_each().items() if read.get(key, most) >= most}
+
+    def see_how_far(self, rows: Sequence[Row[Any]], known: "Facts", oldest: int) -> None:
+        """Note up to which place in the order every row was read: where shares have no say in it."""
+        if known.limits.strategy is Strategy.FAIR_SHARE:
+            return
+        by_age = [row for row in rows if row.part == "oldest"]
+        by_order = [row for row in rows if row.part == "front"]
+        if len(by_age) >= oldest:  # there may be more of the aged, and they come before the others
+            self.whole = (False, 0, by_age[-1].seq, by_age[-1].execution_id)
+        elif len(by_order) >= self.front and known.limits.strategy is not Strategy.FIFO:
+            self.whole = (True, by_order[-1].priority, by_order[-1].seq, by_order[-1].execution_id)
+        else:
+            self.last = set()  # nobody else waits
 
     def _last_of_each(self) -> dict[tuple[int, int], Queued]:
         """Return the last run of each shape that was read; a group was read whole, so nothing follows it."""
@@ -214,7 +253,7 @@ def facts(conn: Connection, pool: PoolName) -> Facts:
     row = conn.execute(_POOL, {"pool": pool}).one_or_none()
     if row is None:
         raise NotFoundError("pool", pool)
-    admitted = conn.execute(_ADMITTED, {"pool": pool, "unclaimed": UNCLAIMED}).all()
+    admitted = _ADMITTED.execute(conn, {"pool": pool, "unclaimed": UNCLAIMED}).all()
     return Facts(
         pool=pool,
         now=row.now,
@@ -234,16 +273,18 @@ def waiting(conn: Connection, known: Facts) -> Waiting:
     found = Waiting()
     by_arrival = known.limits.strategy is Strategy.FIFO
     since = known.now if by_arrival else known.now - known.limits.ageing_limit
-    here = {"pool": known.pool, "now": known.now, "since": since}
+    here = {"pool": known.pool, "now": known.now, "nearly": since + BELIEVED}
     if known.looking:
         room = max(known.room, 1)
-        found.front = FRONT if known.annotate else min(room, ROWS)
+        found.front = max(min(room, MOST_IN_ORDER), FRONT if known.annotate else 0)
         oldest = max(found.front, OLDEST)
         sizes = {"shapes": SHAPES, "room": room, "rows": ROWS, "front": found.front, "oldest": oldest}
-        found.add_heads(conn.execute(_ROWS, {**here, **sizes}).all())
+        rows = _ROWS.execute(conn, {**here, **sizes}).all()
+        found.add_heads(rows)
+        found.see_how_far(rows, known, oldest)
     else:
         found.front = FRONT if known.annotate else 0
-        found.add(conn.execute(_NEW, {**here, "newest": NEWEST, "front": found.front}))
+        found.add(_NEW.execute(conn, {**here, "newest": NEWEST, "front": found.front, "oldest": found.front}))
     if groups := found.groups():
         found.add(conn.execute(_GROUPS, {"pool": known.pool, "groups": list(groups)}))
     return found

@@ -128,6 +128,7 @@ def shape_of(cpu_milli: int, memory_bytes: int, ephemeral_bytes: int, gpu: int, 
     return Shape(_resources(cpu_milli, memory_bytes, ephemeral_bytes, gpu), constraints_of(constraints))
 
 
+@lru_cache(maxsize=4096)
 def shape_digest(kind: Kind) -> int:
     """Return a number that is the same for runs that are decided alike, and for no others but by rare accident.
 

@@ -54,7 +54,8 @@ class QueueRow(Base):
         Index("idx_queue_waiting", "pool", "priority", "seq", postgresql_where=text("state = 'waiting'")),
         Index("idx_queue_oldest", "pool", "seq", postgresql_where=text("state = 'waiting'")),
         Index("idx_queue_shape", "pool", "priority", "shape", "seq", postgresql_where=text("state = 'waiting'")),
-        Index("idx_queue_admitted", "pool", postgresql_where=text("state = 'admitted'")),
+        Index("idx_queue_back", "pool", "priority", "seq", postgresql_where=text("state = 'waiting' AND epoch > 0")),
+        Index("idx_queue_admitted", "pool", "turn", postgresql_where=text("state = 'admitted'")),
         Index("idx_queue_group", "group_id", postgresql_where=text("group_id IS NOT NULL")),
     )
 
@@ -79,6 +80,8 @@ class QueueRow(Base):
     shape: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     """Digest of all that decides alike, its high bits of the owner: a pass reads the first few of each shape."""
     epoch: Mapped[int] = mapped_column(server_default=text("0"))
+    turn: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
+    """The number of its admission."""
     node: Mapped[str | None] = mapped_column(String(255))
     nominated: Mapped[str | None] = mapped_column(String(255))
     """The node that is kept free for this run, which waits for longer than the ageing limit."""
@@ -102,6 +105,16 @@ class QueueRow(Base):
     guarded: Mapped[bool] = mapped_column(server_default=text("false"))
     preempted_for: Mapped[UUID | None]
     preempted_at: Mapped[datetime | None]
+
+
+class QueueFloor(Base):
+    """Below this number a level of a pool has nothing that lives (db/gate_floors.py)."""
+
+    __tablename__ = "queue_floors"
+
+    pool: Mapped[str] = mapped_column(String(100), primary_key=True)
+    level: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
+    lowest: Mapped[int] = mapped_column(BigInteger)
 
 
 class Lease(Base):

@@ -7,16 +7,18 @@ has in hand is left out, and the next pass sees what became of it. A group of wh
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
 from db import gate_records
 from db.gate_read import FRONT, Facts, Waiting
 from db.gate_records import Ahead, Pass, Returned, Started, Stopped
 from db.gate_rows import Noted
 from db.listen import CHANNEL, notify
-from model.ids import ExecutionId, NodeName
+from db.prepared import Prepared
+from model.ids import ExecutionId, NodeName, WorkerId
 from scheduler.decisions import Admit, Decision, Preempt, Wait
 from scheduler.outcome import Outcome
 from scheduler.pool import Strategy
@@ -36,26 +38,43 @@ class Admitted:
     execution_id: ExecutionId
     epoch: int
     node: NodeName
+    flow_run_id: UUID | None = None
+    leased: bool = False
+    """The worker that made the pass has the run in hand already."""
 
 
-_ADMIT = text("""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Lessee:
+    """A worker that makes a pass, and takes up at once those of its own flows that get a place."""
+
+    worker: WorkerId
+    ttl: timedelta
+
+
+_ADMIT = Prepared("""
 WITH chosen AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:nodes AS text[]), CAST(:records AS text[]),
         CAST(:groups AS uuid[])) WITH ORDINALITY AS c (execution_id, node, record, group_id, number)
 ), mine AS MATERIALIZED (
-    SELECT e.execution_id, e.epoch FROM test_executions e JOIN chosen USING (execution_id)
+    SELECT e.execution_id, e.epoch, e.flow_run_id FROM test_executions e JOIN chosen USING (execution_id)
     WHERE e.status = 'queued' FOR NO KEY UPDATE OF e SKIP LOCKED
 ), torn AS MATERIALIZED (
     SELECT chosen.group_id FROM chosen LEFT JOIN mine USING (execution_id)
     WHERE chosen.group_id IS NOT NULL AND mine.execution_id IS NULL
 ), placed AS (
     UPDATE queue q SET state = 'admitted', epoch = greatest(q.epoch, mine.epoch) + 1, node = chosen.node,
-        admitted_at = :now, nominated = NULL, not_before = NULL, reason = '', position = NULL,
-        told = NULL, said = q.said + 1
+        turn = nextval('queue_turns'), admitted_at = :now, nominated = NULL, not_before = NULL, reason = '',
+        position = NULL, told = NULL, said = q.said + 1
     FROM mine JOIN chosen USING (execution_id)
     WHERE q.execution_id = mine.execution_id AND q.state = 'waiting'
         AND NOT EXISTS (SELECT FROM torn WHERE torn.group_id = chosen.group_id)
-    RETURNING q.execution_id, q.epoch, q.node, q.said, chosen.record, chosen.number
+    RETURNING q.execution_id, q.epoch, q.node, q.said, q.host, mine.flow_run_id, chosen.record, chosen.number
+), leased AS (
+    INSERT INTO leases (execution_id, epoch, holder, expires_at)
+    SELECT placed.execution_id, placed.epoch, me.worker_id, clock_timestamp() + CAST(:ttl AS interval)
+    FROM workers me JOIN placed ON placed.host = me.worker_id
+    WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_timestamp()
+    ON CONFLICT (execution_id) DO NOTHING RETURNING execution_id
 ), told AS (
     UPDATE test_executions e SET epoch = placed.epoch, phase = 'admitted'
     FROM placed WHERE e.execution_id = placed.execution_id
@@ -63,13 +82,14 @@ WITH chosen AS (
     INSERT INTO decisions (execution_id, number, at, epoch, record)
     SELECT execution_id, said, :now, epoch, CAST(record AS jsonb) FROM placed
 ), heard AS MATERIALIZED (
-    SELECT pg_notify(:channel, 'admitted:' || string_agg(CAST(execution_id AS text), ',' ORDER BY number))
+    SELECT pg_notify(CAST(:channel AS text), 'admitted:' || string_agg(CAST(execution_id AS text), ',' ORDER BY number))
     FROM (SELECT execution_id, number, (row_number() OVER (ORDER BY number) - 1) / :a_message AS part FROM placed) AS p
     GROUP BY part ORDER BY part
 )
-SELECT execution_id, epoch, node FROM placed WHERE (SELECT count(*) FROM heard) > 0
+SELECT execution_id, epoch, node, flow_run_id, leased.execution_id IS NOT NULL AS leased
+FROM placed LEFT JOIN leased USING (execution_id) WHERE (SELECT count(*) FROM heard) > 0
 """)
-_EXPLAIN = text("""
+_EXPLAIN = Prepared("""
 WITH said AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[]), CAST(:records AS text[]),
         CAST(:positions AS int[]), CAST(:nominated AS text[]), CAST(:told AS bigint[]))
@@ -148,15 +168,17 @@ SELECT execution_id FROM asked
 """)
 
 
-def admit(conn: Connection, decisions: Sequence[Admit], known: Facts, found: Waiting) -> list[Admitted]:
+def admit(
+    conn: Connection, decisions: Sequence[Admit], known: Facts, found: Waiting, lessee: Lessee | None = None
+) -> list[Admitted]:
     """Give places to runs, each under a new epoch, and tell the workers when the pass commits.
 
     Who is being cancelled at this moment gets none, nor does its group.
     """
     if not decisions:
         return []
-    rows = conn.execute(
-        _ADMIT,
+    rows = _ADMIT.execute(
+        conn,
         {
             "ids": [d.run.execution_id for d in decisions],
             "nodes": [d.node for d in decisions],
@@ -165,16 +187,25 @@ def admit(conn: Connection, decisions: Sequence[Admit], known: Facts, found: Wai
             "now": known.now,
             "channel": CHANNEL,
             "a_message": IDS_A_MESSAGE,
+            "worker": None if lessee is None else lessee.worker,
+            "ttl": None if lessee is None else lessee.ttl,
         },
     )
-    admitted = {
-        row.execution_id: Admitted(execution_id=ExecutionId(row.execution_id), epoch=row.epoch, node=NodeName(row.node))
-        for row in rows
-    }
+    admitted = {row.execution_id: _admitted(row) for row in rows}
     missing = [d.run.execution_id for d in decisions if d.run.execution_id not in admitted]
     if missing:
         clean_up(conn, missing)
     return [admitted[d.run.execution_id] for d in decisions if d.run.execution_id in admitted]
+
+
+def _admitted(row: Row[Any]) -> Admitted:
+    return Admitted(
+        execution_id=ExecutionId(row.execution_id),
+        epoch=row.epoch,
+        node=NodeName(row.node),
+        flow_run_id=row.flow_run_id,
+        leased=row.leased,
+    )
 
 
 def explain(conn: Connection, decisions: Sequence[Decision], known: Facts, found: Waiting) -> None:
@@ -186,8 +217,8 @@ def explain(conn: Connection, decisions: Sequence[Decision], known: Facts, found
     by = Pass(strategy=known.limits.strategy, snapshot=found.snapshot)
     said = [word for word in _words(decisions, known, found) if word.news and (known.annotate or word.urgent)]
     if said:
-        conn.execute(
-            _EXPLAIN,
+        _EXPLAIN.execute(
+            conn,
             {
                 "ids": [word.wait.run.execution_id for word in said],
                 "reasons": [str(word.wait.reason) for word in said],

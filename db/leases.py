@@ -11,6 +11,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from db.gate_floors import HOLDING_FROM
+from db.prepared import Prepared
 from model.ids import ExecutionId, NodeName, WorkerId
 
 
@@ -25,29 +27,30 @@ class Claimed:
     taken_over: bool = False
 
 
-_FREE = text("""
+_SERVING_SINCE = "pg_postmaster_start_time() + CAST(:ttl AS interval)"
+_FREE = Prepared(f"""
 SELECT q.execution_id, q.node, q.epoch, e.flow_run_id
 FROM workers me
-JOIN queue q ON q.pool = me.pool AND q.state = 'admitted'
+JOIN queue q ON q.pool = me.pool AND q.state = 'admitted' AND q.turn >= ({HOLDING_FROM.replace(":pool", "me.pool")})
 JOIN test_executions e ON e.execution_id = q.execution_id
 LEFT JOIN leases l ON l.execution_id = q.execution_id
 WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_timestamp()
     AND (l.execution_id IS NULL OR l.expires_at = to_timestamp(0)
         OR (:resume AND l.holder = me.worker_id AND q.execution_id <> ALL(CAST(:known AS uuid[])))
-        OR (l.expires_at < clock_timestamp() AND pg_postmaster_start_time() < clock_timestamp() - :ttl))
+        OR (l.expires_at < clock_timestamp() AND {_SERVING_SINCE} < clock_timestamp()))
     AND NOT EXISTS (
         SELECT FROM workers host
         WHERE host.worker_id = q.host AND host.worker_id <> me.worker_id AND NOT host.draining
-            AND (host.expires_at > clock_timestamp() OR pg_postmaster_start_time() > clock_timestamp() - :ttl)
+            AND (host.expires_at > clock_timestamp() OR {_SERVING_SINCE} > clock_timestamp())
     )
 ORDER BY q.priority, q.seq LIMIT :limit
 FOR NO KEY UPDATE OF q, e SKIP LOCKED
-""")
+""")  # noqa: S608  only our own text
 """Both rows are locked, and none is waited for: whoever changes a run holds its execution's row first."""
 
-_TAKE = text("""
+_TAKE = Prepared("""
 INSERT INTO leases AS l (execution_id, epoch, holder, acquired_at, expires_at)
-SELECT execution_id, epoch, :worker, clock_timestamp(), clock_timestamp() + :ttl
+SELECT execution_id, epoch, :worker, clock_timestamp(), clock_timestamp() + CAST(:ttl AS interval)
 FROM unnest(CAST(:ids AS uuid[]), CAST(:epochs AS int[])) AS free (execution_id, epoch) ORDER BY execution_id
 ON CONFLICT (execution_id) DO UPDATE SET
     epoch = CASE WHEN l.holder = excluded.holder AND l.expires_at >= clock_timestamp()
@@ -71,9 +74,9 @@ _RENEW = text("""
 WITH mine AS (
     SELECT execution_id FROM leases WHERE holder = :worker FOR UPDATE SKIP LOCKED
 ), beat AS (
-    UPDATE workers SET expires_at = clock_timestamp() + :ttl WHERE worker_id = :worker
+    UPDATE workers SET expires_at = clock_timestamp() + CAST(:ttl AS interval) WHERE worker_id = :worker
 )
-UPDATE leases l SET expires_at = clock_timestamp() + :ttl
+UPDATE leases l SET expires_at = clock_timestamp() + CAST(:ttl AS interval)
 FROM mine WHERE l.execution_id = mine.execution_id
 RETURNING l.execution_id, l.epoch
 """)
@@ -98,11 +101,11 @@ def claim(
     carries: with it, what it holds without knowing (the answer to an earlier claim was lost) is returned once more.
     """
     own = {"resume": known is not None, "worker": worker, "ttl": ttl}
-    found = conn.execute(_FREE, {**own, "known": list(known or ()), "limit": limit}).all()
+    found = _FREE.execute(conn, {**own, "known": list(known or ()), "limit": limit}).all()
     if not found:
         return []
     wanted = {"ids": [row.execution_id for row in found], "epochs": [row.epoch for row in found]}
-    taken = conn.execute(_TAKE, {**own, **wanted})
+    taken = _TAKE.execute(conn, {**own, **wanted})
     epochs: dict[UUID, int] = {row.execution_id: row.epoch for row in taken}
     claimed = [_claimed(row, epochs[row.execution_id]) for row in found if row.execution_id in epochs]
     over = [run for run in claimed if run.taken_over]

@@ -6,17 +6,15 @@ listener also looks by itself now and then, and gets `LOOK_AGAIN` whenever somet
 
 import logging
 import os
-import select
 import threading
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Self
 
 import psycopg2  # type: ignore[import-untyped]
-from sqlalchemy import Connection, func
-from sqlalchemy import select as choose
+from sqlalchemy import Connection, func, select
 
-from db.engine import CONNECT_SECONDS, address
+from db.engine import CONNECT_SECONDS, address, readable
 
 CHANNEL = "assay"
 LOOK_AGAIN = "*"
@@ -36,7 +34,7 @@ def notify(conn: Connection, payload: str) -> None:
     """Tell all listeners when this transaction commits. Not for single rows: it makes commits wait for each other."""
     if len(payload.encode()) > LONGEST_PAYLOAD:
         payload = LOOK_AGAIN
-    conn.execute(choose(func.pg_notify(CHANNEL, payload)))
+    conn.execute(select(func.pg_notify(CHANNEL, payload)))
 
 
 class Listener:
@@ -114,7 +112,7 @@ class Listener:
                 conn.close()
 
     def _receive(self, conn: psycopg2.extensions.connection) -> None:
-        if not _readable(PROBE_SECONDS, conn.fileno(), self._wake_read):
+        if not readable(PROBE_SECONDS, conn.fileno(), self._wake_read):
             with conn.cursor() as cursor:
                 cursor.execute("SELECT 1")
         conn.poll()
@@ -129,12 +127,4 @@ class Listener:
                 log.exception("a listener failed on %r; the others are told all the same", payload)
 
     def _sleep(self, seconds: float) -> None:
-        _readable(seconds, self._wake_read)
-
-
-def _readable(seconds: float, *files: int) -> bool:
-    """Wait for one of `files`. poll, since select refuses file numbers above 1023."""
-    poll = select.poll()
-    for file in files:
-        poll.register(file, select.POLLIN)
-    return bool(poll.poll(1000 * seconds))
+        readable(seconds, self._wake_read)

@@ -7,6 +7,7 @@ settle     Prefect shows the verdict too; else the reconciler will see to it
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -18,6 +19,7 @@ from prefect.flows import Flow
 from sqlalchemy import Connection
 
 from db import executions, gate, leases, suites
+from db.gate_write import Admitted
 from db.leases import Claimed
 from flows import doors, engine, steps
 from flows.doors import CARRIED, Carried, Run
@@ -63,6 +65,7 @@ class Carrier:
 
     async def run(self) -> None:
         """Claim admitted runs as they come, until drained."""
+        self._here.taking = self._take_up_all
         with self._here.places.listening("admitted") as event:
             while not self._draining:
                 try:
@@ -75,6 +78,7 @@ class Carrier:
     def drain(self) -> None:
         """Take nothing more."""
         self._draining = True
+        self._here.taking = None
 
     async def _claim(self) -> list[Claimed]:
         """Claim what nobody carries; also what the database says is ours and we do not know of."""
@@ -83,8 +87,14 @@ class Carrier:
             lambda conn: leases.claim(conn, settings.worker, settings.lease, limit=CLAIMS, known=known)
         )
 
-    def _take_up(self, claimed: Claimed) -> None:
+    def _take_up_all(self, admitted: Sequence[Admitted]) -> None:
+        for run in admitted:
+            self._take_up(run)
+
+    def _take_up(self, claimed: Claimed | Admitted) -> None:
         place = Place(execution_id=claimed.execution_id, epoch=claimed.epoch, node=claimed.node)
+        if self._held.get(place.execution_id) == place:
+            return  # a pass of ours and the look for what is ours both found it
         self._held[place.execution_id] = place
         self._here.places.grant(place)
         if place.execution_id in self._tasks or claimed.flow_run_id in self._carried:

@@ -129,6 +129,8 @@ async def _known(text: str) -> Run | Refused:
 
     try:
         return _entered(await here.db.run_patiently(find))
+    except InvalidError as wrong:  # of a run that is retried: what it needs is not there any more
+        return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     except (ValueError, NotFoundError):
         return _refused(f"execution_id: there is no run {text}")
 
@@ -145,7 +147,7 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
     execution_id = ExecutionId(here.new_id())
 
     def order(conn: Connection) -> Submitted | OverQuota:
-        outcome = submit.submit(
+        return submit.submit(
             conn,
             Order(
                 request=request,
@@ -155,12 +157,10 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
                 now=here.now(),
                 pool=here.settings.pool,
                 flow_run_id=carried.flow_run_id if carried else None,
+                host=here.settings.worker,
             ),
             here.has_content,
         )
-        if isinstance(outcome, Submitted):
-            gate.host(conn, outcome.execution_id, here.settings.worker)
-        return outcome
 
     try:
         outcome = await here.db.run_patiently(order)
@@ -169,7 +169,7 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
     if isinstance(outcome, OverQuota):
         return _entered(outcome)
     warn(outcome.warnings)
-    await here.pass_gate()
+    await here.pass_gate(freed=False)
     return Run(execution_id=outcome.execution_id)
 
 

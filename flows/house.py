@@ -1,7 +1,7 @@
 """The worker's wiring: which database, which stores, which clock. Opened once a process, by its worker."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -16,6 +16,7 @@ from cluster.artifacts import ArtifactStore
 from cluster.logs import LogStore
 from db import gate
 from db.engine import Database
+from db.gate_write import Admitted, Lessee
 from db.listen import Listener
 from flows.passes import Joined
 from flows.places import Places
@@ -29,6 +30,8 @@ CONNECTIONS = 3
 """With the heartbeat and the listener five a worker, however many flows wait."""
 BLOCKING_THREADS = 4
 LAUNCHING_THREADS = 3
+GATHER_SECONDS = 0.02
+"""A run that comes while there is no place is looked at together with others that come, or end, in this time."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -57,6 +60,10 @@ class House:
     )
     building: asyncio.Lock = field(default_factory=asyncio.Lock)
     passes: Joined = field(init=False)
+    taking: Callable[[Sequence[Admitted]], None] | None = None
+    """Who takes up the runs that got a place in a pass of ours while their flows wait here."""
+    full: bool = False
+    """The last pass left no place free."""
 
     def __post_init__(self) -> None:
         self.passes = Joined(self._pass)
@@ -65,13 +72,23 @@ class House:
         """Run a blocking call beside the loop."""
         return await asyncio.get_running_loop().run_in_executor(self.blocking, lambda: work(*args, **kwargs))
 
-    async def pass_gate(self) -> None:
-        """Let the gate see what has just changed, in a transaction of its own after that one."""
-        await self.passes.ask()
+    async def pass_gate(self, *, freed: bool = True) -> None:
+        """Let the gate see what has just changed, in a transaction of its own after that one.
+
+        Where nothing was `freed` and there is no place to give, it is soon enough when the next one gets free.
+        """
+        await self.passes.ask(0.0 if freed or not self.full else GATHER_SECONDS)
 
     async def _pass(self) -> None:
-        pool = self.settings.pool
-        await self.db.run_patiently(lambda conn: gate.run_pass(conn, pool, blocking=True))
+        settings, taking = self.settings, self.taking
+        lessee = None if taking is None else Lessee(worker=settings.worker, ttl=settings.lease)
+        outcome = await self.db.run_patiently(
+            lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
+        )
+        if outcome is not None:
+            self.full = outcome.full
+            if taking is not None:
+                taking([run for run in outcome.admitted if run.leased])
 
     async def launching(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call that may take minutes, beside those that must not wait for it."""

@@ -6,6 +6,7 @@ committed, so the next asker gets the next one.
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 
 class Joined:
@@ -14,15 +15,25 @@ class Joined:
     def __init__(self, make: Callable[[], Awaitable[object]]) -> None:
         self._make = make
         self._turn = asyncio.Lock()
+        self._hurry = asyncio.Event()
         self._next: asyncio.Task[None] | None = None
 
-    async def ask(self) -> None:
-        """Return when a pass that began after this call has ended. Raises: what that pass raised."""
+    async def ask(self, patience: float = 0.0) -> None:
+        """Return when a pass that began after this call has ended. Raises: what that pass raised.
+
+        So many seconds of `patience` it may begin later, to be shared with those that ask meanwhile.
+        """
+        if not patience:
+            self._hurry.set()
         if self._next is None:
-            self._next = asyncio.create_task(self._begin())
+            self._next = asyncio.create_task(self._begin(patience))
         await asyncio.shield(self._next)  # others wait for it too: one that is cancelled must not end it
 
-    async def _begin(self) -> None:
+    async def _begin(self, patience: float) -> None:
         async with self._turn:
+            if patience:
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._hurry.wait(), patience)
             self._next = None
+            self._hurry.clear()
             await self._make()

@@ -21,7 +21,7 @@ from db.gate import Waiting
 from db.people import User
 from model.definition import TestDefinition, define
 from model.execution import Door
-from model.ids import DefinitionId, ExecutionId, GroupId, PoolName, SuiteRunId, UserId, short, uuid7
+from model.ids import DefinitionId, ExecutionId, GroupId, PoolName, SuiteRunId, UserId, WorkerId, short, uuid7
 from model.problems import InvalidError, Problem
 from model.request import TestRequest
 from orchestrator import fitting
@@ -56,6 +56,8 @@ class Order:
     group: GroupId | None = None
     retried_from: ExecutionId | None = None
     once: Once | None = None
+    host: WorkerId | None = None
+    """The worker in which its flow is under way already."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +169,7 @@ def _waiting(order: Order, user: User, expected: timedelta | None) -> Waiting:
         limit=timedelta(seconds=config.timeout),
         expected=expected,
         restartable=config.restartable,
+        host=order.host,
     )
 
 

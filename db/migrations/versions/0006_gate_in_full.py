@@ -42,6 +42,7 @@ def _queue() -> tuple[sa.Column[Any], ...]:
         sa.Column("preempted_at", sa.DateTime(timezone=True)),
         sa.Column("said", sa.Integer(), nullable=False, server_default="0"),
         sa.Column("told", sa.BigInteger()),
+        sa.Column("turn", sa.BigInteger(), nullable=False, server_default="0"),
     )
 
 
@@ -77,6 +78,7 @@ def upgrade() -> None:
         op.add_column(table, sa.Column("weight", sa.Float(), nullable=False, server_default="1"))
         op.create_check_constraint(f"positive_weight_of_{table}", table, "weight > 0")
     op.create_index("idx_queue_group", "queue", ["group_id"], postgresql_where=sa.text("group_id IS NOT NULL"))
+    _floors()
     op.create_table(
         "fair_usage",
         sa.Column("pool", sa.String(100), primary_key=True),
@@ -124,6 +126,29 @@ def upgrade() -> None:
     )
 
 
+def _floors() -> None:
+    """Let who reads the queue begin where its live rows do (db/gate_floors.py)."""
+    op.execute("CREATE SEQUENCE queue_turns")
+    op.create_table(
+        "queue_floors",
+        sa.Column("pool", sa.String(100), primary_key=True),
+        sa.Column("level", sa.Integer(), primary_key=True, autoincrement=False),
+        sa.Column("lowest", sa.BigInteger(), nullable=False),
+    )
+    back = sa.text("state = 'waiting' AND epoch > 0")
+    op.create_index("idx_queue_back", "queue", ["pool", "priority", "seq"], postgresql_where=back)
+    op.drop_index("idx_queue_admitted", "queue")
+    op.create_index("idx_queue_admitted", "queue", ["pool", "turn"], postgresql_where=sa.text("state = 'admitted'"))
+
+
+def _no_floors() -> None:
+    op.drop_index("idx_queue_admitted", "queue")
+    op.create_index("idx_queue_admitted", "queue", ["pool"], postgresql_where=sa.text("state = 'admitted'"))
+    op.drop_index("idx_queue_back", "queue")
+    op.drop_table("queue_floors")
+    op.execute("DROP SEQUENCE queue_turns")
+
+
 def _execution() -> sa.ForeignKey:
     return sa.ForeignKey("test_executions.execution_id", ondelete="CASCADE")
 
@@ -136,6 +161,7 @@ def downgrade() -> None:
     for table in ("node_snapshots", "forecast_rounds", "forecasts", "decisions", "fair_usage"):
         op.drop_table(table)
     op.drop_index("idx_queue_group", "queue")
+    _no_floors()
     for table in ("users", "teams"):
         op.drop_constraint(f"positive_weight_of_{table}", table)
         op.drop_column(table, "weight")

@@ -21,6 +21,17 @@ async def test_work_runs_in_one_transaction_in_a_thread_of_the_pool(db: Database
     assert zone == "UTC"
 
 
+async def test_a_connection_that_the_server_ended_is_made_anew(db: Database) -> None:
+    """Whoever comes next does not notice, though nobody asks the server first whether it is there."""
+    select, kill = text("SELECT pg_backend_pid()"), text("SELECT pg_terminate_backend(:pid, 5000)")
+    with Database(db.url, size=1) as other:
+        for _ in range(3):
+            pid = other.call(lambda conn: conn.execute(select).scalar_one())
+            assert db.call(lambda conn, pid=pid: conn.execute(kill, {"pid": pid}).scalar_one())
+
+            assert other.call(lambda conn: conn.execute(select).scalar_one()) != pid
+
+
 async def test_a_failed_work_leaves_nothing(db: Database) -> None:
     def work(conn: Connection) -> None:
         conn.execute(text("INSERT INTO pools (name) VALUES ('half')"))

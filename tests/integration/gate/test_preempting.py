@@ -33,11 +33,8 @@ def ask(house: Any, holder: Any, urgent: Any) -> list[Any]:
     def work(conn: Any) -> list[Any]:
         known = gate_read.facts(conn, DEFAULT_POOL)
         found = gate_read.Waiting()
-        found.add(
-            conn.execute(
-                gate_read._NEW, {"pool": DEFAULT_POOL, "now": known.now, "since": known.now, "newest": 9, "front": 9}
-            )
-        )
+        asked = {"pool": DEFAULT_POOL, "now": known.now, "nearly": known.now, "newest": 9, "front": 9, "oldest": 9}
+        found.add(gate_read._NEW.execute(conn, asked))
         [victim] = [run for run in known.holding if run.execution_id == holder]
         decision = Preempt(run=victim, beneficiary=found.runs[urgent])
         return gate_write.preempt(conn, [decision], known.now)
