@@ -12,10 +12,11 @@ from api.services import Here, Services
 from db.people import Team, Usage, User
 from db.pools import Pool
 from model.ids import PoolName
+from model.problems import InvalidError, Problem
 from orchestrator import pools, quota
 
 router = APIRouter(tags=["house"])
-PoolPath = Annotated[str, Path(max_length=100, description="The pool")]
+PoolPath = Annotated[str, Path(max_length=100, description="The pool; its name may have a /")]
 NO_POOL = "No such pool"
 
 
@@ -27,6 +28,8 @@ async def show_quota(
     team: Annotated[str | None, Query(max_length=100, description="Of this team alone")] = None,
 ) -> house_schemas.Quota:
     """Say what a user and the user's team may use, and what they use now."""
+    if user is not None and team is not None:
+        raise InvalidError([Problem(path="query.team", message="stands beside user: name one of both")])
 
     def read(conn: Connection) -> tuple[Usage | None, Usage | None]:
         if team is not None:
@@ -98,20 +101,20 @@ async def create_pool(request: Request, response: Response, services: Here) -> h
     return made
 
 
-@router.get("/pools/{name}", summary="The settings of a pool", responses=openapi.refusals(status_404=NO_POOL))
+@router.get("/pools/{name:path}", summary="The settings of a pool", responses=openapi.refusals(status_404=NO_POOL))
 async def show_pool(name: PoolPath, services: Here) -> house_schemas.PoolOut:
     """Return how a pool is scheduled."""
     return shapes.pool(await services.database.run(lambda conn: pools.show(conn, PoolName(name))))
 
 
 @router.put(
-    "/pools/{name}",
+    "/pools/{name:path}",
     summary="Change a pool",
     responses=openapi.refusals(status_404=NO_POOL),
     openapi_extra=openapi.body("PoolChange"),
 )
 @router.patch(
-    "/pools/{name}",
+    "/pools/{name:path}",
     summary="Change a pool, as PUT does",
     responses=openapi.refusals(status_404=NO_POOL),
     openapi_extra=openapi.body("PoolChange"),

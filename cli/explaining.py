@@ -23,9 +23,15 @@ def queue(
     pool: Pool = "default",
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     offset: Annotated[int, typer.Option(min=0, max=10_000)] = 0,
+    calibration: Annotated[
+        bool, typer.Option("--calibration", help="Show instead how often runs of the last 7 days started when told.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Show what waits, in the order of service, each run with its reason and when it will start."""
+    if calibration:
+        _calibration(json=json)
+        return
     with connect() as client:
         answer = client.get("/queue", {"pool": pool, "limit": limit, "offset": offset})
     if json:
@@ -43,13 +49,33 @@ def queue(
                 e["priority"],
                 output.seconds(e["waitedSeconds"]),
                 share(e["share"]),
-                output.moment(e["estimatedStartTime"]),
+                output.soon(e["estimatedStartTime"]),
                 e["reason"],
             )
             for e in answer["entries"]
         ],
+        spare=("share", "user", "waited"),
     )
-    output.say(f"{answer['total']} wait in the pool {answer['pool']}")
+    shown = offset + len(answer["entries"])
+    more = f"; {answer['total'] - shown} more: --offset {shown}" if shown < answer["total"] else ""
+    output.say(f"{answer['total']} wait in the pool {answer['pool']}{more}")
+
+
+def _calibration(*, json: bool) -> None:
+    with connect() as client:
+        answer = client.get("/forecasts")
+    if json:
+        output.as_json(answer)
+        return
+    output.table(
+        ("pool", "starts", "before p50", "before p90", "off by"),
+        [
+            (p["pool"], p["number"], share(p["beforeP50"]), share(p["beforeP90"]), output.seconds(p["medianError"]))
+            for p in answer["pools"]
+        ],
+    )
+    if not answer["pools"]:
+        output.say(f"no run that was told when it will start has started in the last {answer['days']} days")
 
 
 def explain(run: Run, *, json: Json = False) -> None:
@@ -130,9 +156,14 @@ def _told_share(other: Any) -> str:
 def _candidates(decision: Any) -> None:
     if decision["candidates"]:
         output.table(
-            ("", "node", *TERMS),
+            ("", "node", *TERMS, "at"),
             [
-                ("chosen" if c["chosen"] else "scored", c["node"], *(f"{c[term]:.3f}" for term in TERMS))
+                (
+                    "chosen" if c["chosen"] else "scored",
+                    c["node"],
+                    *(f"{c[term]:.3f}" for term in TERMS),
+                    output.moment(decision["at"]),
+                )
                 for c in decision["candidates"]
             ],
         )

@@ -8,6 +8,11 @@ from model.problems import InvalidError, Problem
 EXIT_UNREACHABLE = 3
 """Infrastructure: no answer, or no certain one; also a watcher that let go of a run that goes on."""
 
+EXIT_UNREAD = 141
+"""Whoever read our output has closed it, as `head` does; shells give this code to what SIGPIPE ends."""
+
+NOT_FOUND = 404
+_WHERE = {"no pool ": "`assay pool list` names all", "no run ": "`assay list` shows the latest"}
 _BY_STATUS = {429: EXIT_OVER_QUOTA}
 
 
@@ -39,6 +44,12 @@ class RefusedError(CommandError):
         self.status = status
         self.problems = tuple(problems)
         self.exit_code = EXIT_UNREACHABLE if status >= 500 else _BY_STATUS.get(status, EXIT_REFUSED)  # noqa: PLR2004  server errors
+
+
+def next_step(error: RefusedError) -> str:
+    """Return where to look for what is not there, to be put behind the refusal."""
+    known = (way for what, way in _WHERE.items() if error.status == NOT_FOUND and str(error).startswith(what))
+    return next((f": {way}" for way in known), "")
 
 
 def refused(error: InvalidError) -> RefusedError:

@@ -4,14 +4,16 @@ Values go to the server as they are written, and it tells all that is wrong with
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
 from typing import Annotated, Any, TypeAlias
 from urllib.parse import quote
 
 import typer
 
 from cli import output
-from cli.failure import UsageError
+from cli.failure import RefusedError, UsageError
 from cli.place import connect
 from cli.runs import Json
 
@@ -151,7 +153,7 @@ def pool_set(  # noqa: PLR0913  an option a setting
         "defaultNodeSelector": _labels(selector),
         "fixedNodes": switch(fixed_nodes),
     }
-    with connect() as client:
+    with connect() as client, _in_words_of(selector):
         _pool(client.put(_address(name), body(changes)), json=json)
 
 
@@ -225,16 +227,39 @@ def _sums(cpu: str | None, memory: str | None, storage: str | None, gpu: str | N
 
 
 def _labels(pairs: Sequence[str] | None) -> object:
+    """Return labels; those that are none as they are: the server refuses them with all else that is wrong."""
     if not pairs:
         return ...
     if list(pairs) == [NONE]:
         return {}
-    if wrong := next((pair for pair in pairs if "=" not in pair), None):
-        raise UsageError(f"--default-selector {wrong}: write key=value, or none")
-    return dict(pair.partition("=")[::2] for pair in pairs)
+    return list(pairs) if _wrong(pairs) else dict(pair.partition("=")[::2] for pair in pairs)
+
+
+def _wrong(pairs: Sequence[str] | None) -> str:
+    """Return what is wrong with labels, if something is."""
+    keys = [pair.partition("=")[0] for pair in pairs or () if "=" in pair]
+    if bare := [pair for pair in pairs or () if "=" not in pair]:
+        return "" if bare == [NONE] and not keys else f"write key=value, or none alone, not {', '.join(bare)}"
+    return "".join(f"{key} is there twice" for key in sorted({key for key in keys if keys.count(key) > 1})[:1])
+
+
+@contextmanager
+def _in_words_of(pairs: Sequence[str] | None) -> Iterator[None]:
+    """Tell what is wrong with labels as they were written here."""
+    try:
+        yield
+    except RefusedError as error:
+        wrong = _wrong(pairs)
+        told = [
+            replace(problem, message=wrong) if wrong and problem.path == "defaultNodeSelector" else problem
+            for problem in error.problems
+        ]
+        raise RefusedError(error.status, str(error), told) from error
 
 
 def _address(name: str) -> str:
+    if not name:
+        raise UsageError("the pool's name must not be empty: `assay pool list` names all")
     return f"/pools/{quote(name, safe='')}"
 
 

@@ -1,12 +1,14 @@
 """The `assay` command: one function a command, mounted here; errors end here with their exit code."""
 
+import os
 import sys
+import traceback
 from importlib import import_module
 
 import typer
 
 from cli import admin, explaining, limits, runs, simulate
-from cli.failure import CommandError, RefusedError
+from cli.failure import EXIT_UNREACHABLE, EXIT_UNREAD, CommandError, RefusedError, next_step
 from cli.output import say
 from model.execution import EXIT_REFUSED
 
@@ -31,17 +33,36 @@ STACK_COMMANDS = frozenset({"up", "down", "status", "env"})
 
 def main() -> None:
     """Run the command line and end the process with its exit code."""
-    sys.exit(run(sys.argv[1:]))
+    code = run(sys.argv[1:])
+    if code == EXIT_UNREAD:
+        _hush()
+    sys.exit(code)
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code."""
+    """Run one command and return its exit code; no error of ours reads as a verdict."""
+    try:
+        return _run(arguments)
+    except BrokenPipeError:
+        return EXIT_UNREAD
+    except SystemExit as error:  # what Typer and Rich make of a broken pipe: 1, which would be a verdict
+        if isinstance(error.__context__, BrokenPipeError):
+            return EXIT_UNREAD
+        raise
+    except OSError as error:
+        say(f"error: {error}")
+    except Exception:  # noqa: BLE001  the last one that can tell a fault of ours from tests that failed
+        say(traceback.format_exc())
+    return EXIT_UNREACHABLE
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in STACK_COMMANDS or not _is_ours(arguments[0]):
         _mount_stack()
     try:
         return int(app(args=arguments, prog_name="assay", standalone_mode=False) or 0)
     except RefusedError as error:
-        say(f"refused: {error}")
+        say(f"refused: {error}{next_step(error)}")
         for problem in error.problems:
             say(f"  {problem.path or '(whole)'}: {problem.message}")
         return error.exit_code
@@ -50,10 +71,15 @@ def run(arguments: list[str]) -> int:
         return error.exit_code
     except typer.TyperException as error:
         return _misused(error)
-    except BrokenPipeError:
-        return 0
     except typer.Abort:
         return EXIT_REFUSED
+
+
+def _hush() -> None:
+    """Send what is still to be flushed nowhere: nobody reads it any more."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number in (1, 2):
+        os.dup2(nowhere, number)
 
 
 def _misused(error: typer.TyperException) -> int:

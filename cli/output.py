@@ -2,11 +2,17 @@
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 Row: TypeAlias = Sequence[object]
+
+GAP = 2
+ID_WIDTH, MOMENT_WIDTH = 10, 19
+"""Of a terminal's columns: what holds ids, numbers and states; what holds a time."""
+READABLE, LEAST = 20, 8
+"""To what a text may be folded before a column is left out, and at all."""
 
 STATUS_STYLE = {
     "completed": "green",
@@ -44,8 +50,11 @@ def as_json(value: object) -> None:
     data(json.dumps(value, indent=2, ensure_ascii=False))
 
 
-def table(headings: Sequence[str], rows: Sequence[Row]) -> None:
-    """Write rows: a table on a terminal, else one line a row with tabs between, no heading."""
+def table(headings: Sequence[str], rows: Sequence[Row], spare: Sequence[str] = ()) -> None:
+    """Write rows: a table on a terminal, else one line a row with tabs between, no heading.
+
+    Columns in `spare` are left out on a terminal that is too narrow, the first one first.
+    """
     if not sys.stdout.isatty():
         for row in rows:
             data("\t".join(_plain(cell) for cell in row))
@@ -53,12 +62,37 @@ def table(headings: Sequence[str], rows: Sequence[Row]) -> None:
     from rich.console import Console  # noqa: PLC0415  only a terminal pays for it
     from rich.table import Table  # noqa: PLC0415
 
+    console = Console()
+    widths = {
+        heading: max(len(heading), *(len(_plain(row[at])) for row in rows), 0) for at, heading in enumerate(headings)
+    }
+    shown = _shown(widths, console.width, spare)
+    unfolded = _unfolded([widths[heading] for heading in shown], console.width)
     drawn = Table(box=None, header_style="bold", pad_edge=False)
-    for heading in headings:
-        drawn.add_column(heading, overflow="fold")
+    for heading in shown:
+        drawn.add_column(heading, overflow="fold", no_wrap=widths[heading] <= unfolded)
     for row in rows:
-        drawn.add_row(*(_styled(cell) for cell in row))
-    Console().print(drawn)
+        drawn.add_row(*(_styled(cell) for heading, cell in zip(headings, row, strict=True) if heading in shown))
+    console.print(drawn)
+
+
+def _shown(widths: Mapping[str, int], room: int, spare: Sequence[str]) -> list[str]:
+    """Return the columns that are drawn, so that each text among them has room enough to be read."""
+    shown = list(widths)
+    for heading in spare:
+        if _needed([widths[each] for each in shown], ID_WIDTH, text=READABLE) > room:
+            shown.remove(heading)
+    return shown
+
+
+def _unfolded(widths: Sequence[int], room: int) -> int:
+    """Return up to which width columns are never folded: times and ids, only ids, or nothing."""
+    return next((most for most in (MOMENT_WIDTH, ID_WIDTH) if _needed(widths, most, text=LEAST) <= room), 0)
+
+
+def _needed(widths: Sequence[int], most: int, *, text: int) -> int:
+    """Return the width of a table in which what is wider than `most` is folded to `text`."""
+    return sum(width if width <= most else min(width, text) for width in widths) + GAP * (len(widths) - 1)
 
 
 def facts(pairs: Sequence[tuple[str, object]]) -> None:
@@ -100,6 +134,13 @@ def away(text: str) -> str:
     """Return how far from now a time of the API is: '0 s', '40 s', '2 min', '1 h 20 min'."""
     now = datetime.now(UTC)  # noqa: TID251  a command is its own wiring
     return span(max(0.0, (datetime.fromisoformat(text) - now).total_seconds()))
+
+
+def soon(text: str | None) -> str | None:
+    """Return a time to come: on a terminal how far away it is, elsewhere as `moment`."""
+    if text is None or not sys.stdout.isatty():
+        return moment(text)
+    return f"in {away(text)}"
 
 
 def span(value: float) -> str:

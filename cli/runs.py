@@ -1,5 +1,6 @@
 """The commands about runs: run, list, show, logs, results, artifacts, cancel, retry."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -9,10 +10,21 @@ import typer
 from cli import output
 from cli.failure import UsageError
 from cli.place import connect
-from cli.watch import counts, describe, detachable, starts, watch_execution, watch_suite
+from cli.watch import counts, describe, detachable, drawn, starts, watch_execution, watch_suite
+
+
+def _id(text: str) -> str:
+    """Return what is typed for a run, if it can be a part of an id. Raises: UsageError."""
+    if re.fullmatch("[0-9a-fA-F-]+", text):
+        return text
+    raise UsageError(f"{text!r} is no part of a run's id, which is of 0-9, a-f and '-': `assay list` shows the ids")
+
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
-Run = Annotated[str, typer.Argument(help="An execution id, or any unique beginning or end of it.", show_default=False)]
+Run = Annotated[
+    str,
+    typer.Argument(help="An execution id, or any unique beginning or end of it.", callback=_id, show_default=False),
+]
 
 
 def mount(app: typer.Typer) -> None:
@@ -82,7 +94,7 @@ def _run_suite(client: Any, answer: Any, *, watch: bool, json: bool) -> None:
     if not watch:
         output.as_json(answer) if json else output.data(suite_run_id)
         return
-    with detachable(suite_run_id):
+    with detachable(suite_run_id, suite=True):
         ended = watch_suite(client, suite_run_id)
     output.as_json(ended) if json else _verdicts(ended["executions"])
     raise typer.Exit(ended["exitCode"])
@@ -94,11 +106,12 @@ def _warn(answer: Any) -> None:
 
 
 def _verdicts(executions: list[Any]) -> None:
-
-    output.table(
-        ("run", "status", "name", "verdict"),
-        [(e["shortId"], e["status"], e["name"], describe(e)) for e in executions],
-    )
+    """Write the verdicts, unless the watcher's last picture shows them already, and then why they are bad."""
+    if not drawn():
+        output.table(
+            ("run", "status", "name", "verdict"),
+            [(e["shortId"], e["status"], e["name"], describe(e)) for e in executions],
+        )
     for execution in executions:
         if execution["status"] != "completed":
             cause = execution["detail"] or execution["failureReason"] or execution["status"]

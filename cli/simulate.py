@@ -50,6 +50,7 @@ def simulate(  # noqa: PLR0913  an option a setting
         spot=spot,
         seed=seed,
     )
+    simulating.writable(plot, report)
     reports = simulating.run(simulating.read(trace, nodes), limits, strategies)
-    simulating.write(reports, f"{trace.name} on {nodes.name}", plot=plot, report=report)
     output.as_json(simulating.as_raw(reports)) if json else simulating.show(reports)
+    simulating.write(reports, f"{trace.name} on {nodes.name}", plot=plot, report=report)

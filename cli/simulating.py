@@ -76,11 +76,10 @@ def read(trace: Path, nodes: Path) -> Given:
 
 def _read(path: Path, parse: Callable[[str], Value], problems: list[Problem]) -> Value | None:
     try:
-        text = path.read_bytes().decode()
+        return parse(path.read_bytes().decode())
     except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path} cannot be read: {error}") from error
-    try:
-        return parse(text)
+        problems.append(Problem(path=str(path), message=f"cannot be read: {error}"))
+        return None
     except InvalidError as error:
         problems += sorted(error.under(str(path)).problems, key=_by_line)
         return None
@@ -132,6 +131,13 @@ class _Progress:
     def _write(self, text: str) -> None:
         sys.stderr.write(f"\r\x1b[K{text}")
         sys.stderr.flush()
+
+
+def writable(*paths: Path | None) -> None:
+    """Look whether what is asked for can be written, before a long simulation. Raises: UsageError."""
+    for path in paths:
+        if path is not None and (path.is_dir() or not path.parent.is_dir()):
+            raise UsageError(f"{path} cannot be written: name a file in a folder that is there")
 
 
 def write(reports: Sequence[SimulationReport], title: str, *, plot: Path | None, report: Path | None) -> None:

@@ -18,6 +18,8 @@ PATIENCE = 600.0
 """Seconds of silence after which the watcher gives up; the run goes on."""
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 10.0
+ECHO = 3
+"""Columns that stay free at the right: the terminal writes ^C there, and would else go on in another line."""
 TERMINAL = frozenset({"completed", "failed", "cancelled", "timeout", "skipped"})
 
 
@@ -38,14 +40,20 @@ def patiently(ask: Callable[[], Any]) -> Any:
 
 
 @contextmanager
-def detachable(what: str) -> Iterator[None]:
+def detachable(what: str, *, suite: bool = False) -> Iterator[None]:
     """Turn Ctrl-C into letting go: said, and told apart from every verdict by its exit code."""
+    look, end = ("list --suite", "cancel --suite") if suite else ("show", "cancel")
     try:
         yield
     except KeyboardInterrupt as error:
         raise DetachedError(
-            f"no longer watching; the run goes on (`assay show {what}`, `assay cancel {what}` to end it)"
+            f"no longer watching; the run goes on (`assay {look} {what}`, `assay {end} {what}` to end it)"
         ) from error
+
+
+def drawn() -> bool:
+    """Return whether a watcher leaves the runs on the same screen that the verdicts would go to."""
+    return sys.stderr.isatty() and sys.stdout.isatty()
 
 
 def watch_execution(client: "Client", execution_id: str) -> Any:
@@ -140,7 +148,8 @@ class Screen:
 
     def show(self, runs: list[Any]) -> None:
         """Draw the runs as they stand."""
-        from rich.progress_bar import ProgressBar  # noqa: PLC0415  only a terminal pays for it
+        from rich.constrain import Constrain  # noqa: PLC0415  only a terminal pays for it
+        from rich.progress_bar import ProgressBar  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415
         from rich.text import Text  # noqa: PLC0415
 
@@ -156,4 +165,4 @@ class Screen:
                 ProgressBar(total=100, completed=done, width=20),
                 Text(describe(run)),
             )
-        self._live.update(drawn)
+        self._live.update(Constrain(drawn, self._live.console.width - ECHO))

@@ -15,9 +15,16 @@ from db.decisions import Owned, Said
 from db.executions import Execution
 from db.forecasts import Forecast
 from db.gate_records import Record, Returned, Started, Stopped, Waited
-from model.execution import Status
+from model.execution import Cause, Status
 from model.ids import ExecutionId, short
 
+_BACK: Mapping[Cause | None, str] = {
+    None: "it never began",
+    Cause.RETRY: "it is tried again",
+    Cause.INFRASTRUCTURE: "its attempt had no certain end",
+    Cause.PREEMPTED: "it made room for a more important run",
+}
+"""Why a run waits again where nothing more was said."""
 AHEAD = 5
 """Runs before it that are named; the position tells how many there are."""
 
@@ -85,8 +92,8 @@ def sentence(record: Record) -> str:
     """Return a record in words, with its numbers."""
     match record:
         case Waited():
-            place = "" if record.position is None else f"at position {record.position}: "
-            return f"waits {place}{record.text}"
+            place = "" if record.position is None else f" at position {record.position}"
+            return f"waits{place}: {record.text.removeprefix('waits ')}"
         case Started():
             best = next((score for score in record.candidates if score.node == record.node), None)
             scored = "" if best is None else f", the best of {len(record.candidates)} with {best.total:.3f}"
@@ -94,7 +101,7 @@ def sentence(record: Record) -> str:
         case Stopped():
             return f"asked to stop after {record.held:.1f} s, for the more important run {short(record.beneficiary)}"
         case Returned():
-            return f"waits again: {record.text}"
+            return f"waits again: {record.text or _BACK.get(record.cause, 'it lost its place')}"
         case _:
             return "cancelled before it ran"
 

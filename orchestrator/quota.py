@@ -19,7 +19,7 @@ from model.reading import Reader
 from orchestrator.ceilings import LARGEST, NULLABLE, CeilingForm, Change, Unknown, read_change
 
 T = TypeVar("T")
-HEAVIEST = 1000.0
+LIGHTEST, HEAVIEST = 0.001, 1000.0
 _NULLABLE = NULLABLE | {"user", "team", "maxConcurrentTests", "maxDailyTests"}
 
 
@@ -38,7 +38,8 @@ class QuotaForm(CeilingForm):
         int | None, Field(ge=0, le=LARGEST, description="Runs that may be submitted a day (UTC); null: no limit")
     ] = None
     weight: Annotated[
-        float | None, Field(gt=0, le=HEAVIEST, description="Fair share beside others (FAIR_SHARE), 1 unless given")
+        float | None,
+        Field(ge=LIGHTEST, le=HEAVIEST, description="Fair share beside others (FAIR_SHARE), 1 unless given"),
     ] = None
 
 

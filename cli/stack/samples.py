@@ -13,7 +13,7 @@ from cli.failure import UnreachableError, UsageError
 from cli.place import Server
 from cli.stack.state import PROJECT, StateFolder
 from cli.suite_file import load, send_content
-from cli.watch import INTERVAL, TERMINAL, Lines, Screen, describe
+from cli.watch import INTERVAL, TERMINAL, Lines, Screen, describe, drawn
 from model.suite import Suite, suite_to_raw
 
 SUITES = PROJECT / "examples" / "suites"
@@ -75,9 +75,10 @@ def _ended(answer: Any) -> bool:
 
 def _print_verdicts(suites: Sequence[Any]) -> None:
     runs = [(suite, run) for suite in suites for run in suite["executions"]]
-    output.table(
-        ("run", "suite", "test", "status", "verdict"),
-        [(run["shortId"], suite["name"], run["name"], run["status"], describe(run)) for suite, run in runs],
-    )
+    if not drawn():
+        output.table(
+            ("run", "suite", "test", "status", "verdict"),
+            [(run["shortId"], suite["name"], run["name"], run["status"], describe(run)) for suite, run in runs],
+        )
     good = sum(run["status"] == "completed" for _, run in runs)
     output.say(f"{good} of {len(runs)} tests completed, {len(suites)} suites")

@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,12 +11,14 @@ import httpx
 import pytest
 import yaml
 from harness.rest import REQUEST, Api, submitted
+from sqlalchemy import text
 
 from cli import output
-from db import gate, nodes, workers
+from db import forecasts, gate, nodes, workers
 from db.seeds import DEFAULT_POOL
 from model.ids import NodeName, WorkerId
 from model.resources import Resources
+from scheduler.estimate import Basis, Estimate
 from scheduler.node import Node
 
 Assay = Callable[..., tuple[int, str, str]]
@@ -115,8 +117,63 @@ def test_everything_wrong_with_a_pool_is_told_at_once_and_nothing_is_changed(ass
         "  strategy: must be one of FIFO, PRIORITY, FAIR_SHARE, RESOURCE_AWARE",
     ]
     assert assay("pool", "--json")[1] == before
-    assert assay("pool", "set", "nowhere", "--candidates", "3")[0] == 4
-    assert assay("pool", "set", "--default-selector", "ssd")[0] == 4
+    assert assay("pool", "set", "nowhere", "--candidates", "3") == (
+        4,
+        "",
+        "refused: no pool nowhere: `assay pool list` names all\n",
+    )
+    assert assay("pool", "--name", "")[2].startswith("error: the pool's name must not be empty")
+
+
+@pytest.mark.parametrize(
+    ("labels", "wrong"),
+    [
+        (("ssd",), "write key=value, or none alone, not ssd"),
+        (("none", "disk=ssd"), "write key=value, or none alone, not none"),
+        (("disk=ssd", "disk=hdd"), "disk is there twice"),
+    ],
+)
+def test_a_label_that_is_none_is_told_with_all_else_that_is_wrong(
+    assay: Assay, labels: tuple[str, ...], wrong: str
+) -> None:
+    given = [word for label in labels for word in ("--default-selector", label)]
+
+    code, _, err = assay("pool", "set", "--strategy", "BEST", *given)
+
+    assert code == 4
+    assert err.splitlines() == [
+        "refused: the request has 2 problems",
+        f"  defaultNodeSelector: {wrong}",
+        "  strategy: must be one of FIFO, PRIORITY, FAIR_SHARE, RESOURCE_AWARE",
+    ]
+
+
+@pytest.mark.parametrize("run", ["", "../quota", "checkout", "a?b"])
+def test_what_is_no_part_of_an_id_is_refused_before_it_is_asked_for(assay: Assay, run: str) -> None:
+    code, _, err = assay("explain", run)
+
+    assert code == 4
+    assert err == f"error: {run!r} is no part of a run's id, which is of 0-9, a-f and '-': `assay list` shows the ids\n"
+    assert assay("show", "ffffffff")[2] == "refused: no run ffffffff: `assay list` shows the latest\n"
+
+
+def test_calibration_says_how_often_runs_started_when_told(assay: Assay, client: httpx.Client, api: Api) -> None:
+    none = assay("queue", "--calibration")
+    run, now = submitted(client), datetime.now(UTC)  # noqa: TID251  a test is its own wiring
+    soon = Estimate(execution_id=run, p50=now, p90=now + timedelta(minutes=4), basis=Basis.HISTORY)
+    api.db.call(lambda conn: forecasts.write(conn, [soon], now - timedelta(minutes=1)))
+    began = (
+        "INSERT INTO test_attempts (execution_id, number, epoch, cause, started_at) VALUES (:run, 1, 1, 'first', :at)"
+    )
+    api.db.call(lambda conn: conn.execute(text(began), {"run": run, "at": now + timedelta(minutes=2)}))
+    api.db.call(forecasts.settle)
+
+    code, out, _ = assay("queue", "--calibration")
+
+    assert none[:2] == (0, "")
+    assert "no run that was told when it will start" in none[2]
+    assert (code, out) == (0, "default\t1\t0.0%\t100.0%\t2m00s\n")
+    assert json.loads(assay("queue", "--calibration", "--json")[1])["pools"][0]["number"] == 1
 
 
 def test_a_pool_is_made_and_runs_go_into_it(assay: Assay, tmp_path: Path) -> None:
@@ -164,7 +221,10 @@ def test_queue_shows_whose_run_waits_since_when_and_why(
     run_pass()
 
     row = assay("queue")[1].rstrip("\n").split("\t")
+    submitted(client, priority=3)
 
+    assert assay("queue")[2] == "2 wait in the pool default\n"
+    assert assay("queue", "--limit", "1")[2] == "2 wait in the pool default; 1 more: --offset 1\n"
     assert row[:6] == ["1", run[-8:], "checkout", "local", "default", "2"]
     assert re.fullmatch(r"\d+\.\ds", row[6])
     assert row[7:] == ["-", "-", "user local runs 0 of 0"]
@@ -204,6 +264,21 @@ def test_on_a_terminal_the_explanation_is_drawn_as_tables(
 
     assert re.search(r"node +total +free +utilisation +affinity +spot +balance", drawn)
     assert re.search(r"chosen +n0 +0\.\d{3}", drawn)
+
+
+def test_on_a_narrow_terminal_ids_and_states_stay_in_one_piece(
+    assay: Assay, client: httpx.Client, run_pass: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    assay("quota", "set", "--max-concurrent", "0")
+    run = str(submitted(client))
+    run_pass()
+    monkeypatch.setattr(output.sys, "stdout", _Terminal(output.sys.stdout))
+
+    drawn = re.sub(r"\x1b\[[0-9;]*m", "", assay("queue")[1]).splitlines()
+
+    assert drawn[0].split() == ["place", "run", "name", "team", "priority", "starts", "reason"]
+    assert f" {run[-8:]} " in drawn[1]
 
 
 class _Terminal:

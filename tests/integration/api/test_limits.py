@@ -90,7 +90,7 @@ def test_every_problem_of_a_quota_is_told_at_once_and_nothing_is_written(client:
         ("maxGpu", "must be a whole number"),
         ("maxMemory", "'much' is not a Kubernetes quantity such as 500m, 0.5, 1Gi or 128974848"),
         ("user", "there is no user nobody"),
-        ("weight", "must be above 0"),
+        ("weight", "must be 0.001 or more"),
     ]
     assert client.get("/quota").json() | {"resetsAt": before["resetsAt"]} == before
 
@@ -98,7 +98,7 @@ def test_every_problem_of_a_quota_is_told_at_once_and_nothing_is_written(client:
 @pytest.mark.parametrize(
     ("body", "told"),
     [
-        (b'{"weight": -1}', ("weight", "must be above 0")),
+        (b'{"weight": -1}', ("weight", "must be 0.001 or more")),
         (NAN, ("weight", "is not a finite number")),
         (b'{"weight": null}', ("weight", "must not be null: leave it out to keep it as it is")),
         (b'{"weight": "2"}', ("weight", "must be a number")),
@@ -252,3 +252,25 @@ def test_a_higher_limit_lets_the_next_pass_start_more(client: httpx.Client, pass
     client.put("/quota", json={"maxConcurrentTests": None})
 
     assert passing() == 1
+
+
+def test_a_weight_is_never_so_light_that_a_share_is_no_number(client: httpx.Client) -> None:
+    light = client.put("/quota", json={"weight": 0.001})
+
+    assert problems(client.put("/quota", json={"weight": 1e-300})) == [("weight", "must be 0.001 or more")]
+    assert light.json()["user"]["weight"] == 0.001
+
+
+def test_whose_quota_is_asked_for_must_be_clear(shared_client: httpx.Client) -> None:
+    assert problems(shared_client.get("/quota?user=local&team=default")) == [
+        ("query.team", "stands beside user: name one of both")
+    ]
+
+
+def test_a_pool_with_a_slash_in_its_name_is_shown_and_changed(client: httpx.Client) -> None:
+    made = client.post("/pools", json={"name": "team/gpu"})
+
+    changed = client.put("/pools/team%2Fgpu", json={"strategy": "FIFO"})
+
+    assert (made.status_code, changed.json()["strategy"]) == (201, "FIFO")
+    assert client.get(made.headers["Location"].removeprefix("/api/v1")).json() == changed.json()

@@ -10,7 +10,7 @@ from db.engine import Database
 from db.gate_records import Pass, Record, Returned, Started, Stopped, Waited, Withdrawn
 from db.seeds import LOCAL_USER
 from model.check import check
-from model.execution import Door
+from model.execution import Cause, Door
 from model.ids import ExecutionId, NodeName, uuid7
 from orchestrator.explaining import explain, sentence
 from orchestrator.submit import Order, submit
@@ -32,7 +32,7 @@ def score(node: str, total: float) -> Score:
     ("record", "words"),
     [
         (Waited(by=BY, code=Code.BUSY, text="needs 4", position=3, priority=5), "waits at position 3: needs 4"),
-        (Waited(by=BY, code=Code.BACKOFF, text="in backoff until 12:00", priority=5), "waits in backoff until 12:00"),
+        (Waited(by=BY, code=Code.BACKOFF, text="in backoff until 12:00", priority=5), "waits: in backoff until 12:00"),
         (
             Started(by=BY, node=NodeName("b"), candidates=(score("b", 0.8), score("a", 0.7)), priority=5, waited=1.25),
             "got a place on b, the best of 2 with 0.800, after 1.2 s",
@@ -42,6 +42,12 @@ def score(node: str, total: float) -> Score:
             "asked to stop after 90.0 s, for the more important run deadbeef",
         ),
         (Returned(text="no worker took it up"), "waits again: no worker took it up"),
+        (Returned(text="", cause=Cause.PREEMPTED), "waits again: it made room for a more important run"),
+        (Returned(text=""), "waits again: it never began"),
+        (
+            Waited(by=BY, code=Code.PREEMPTING, text="waits until another has stopped: 1", position=1, priority=5),
+            "waits at position 1: until another has stopped: 1",
+        ),
         (Withdrawn(), "cancelled before it ran"),
     ],
 )

@@ -116,7 +116,29 @@ def test_a_file_that_cannot_be_read_is_named(
     Path(files[2]).unlink() if content is None else Path(files[2]).write_bytes(content)
 
     assert main.run(["simulate", *files]) == 4
-    assert f"{files[2]} cannot be read" in capsys.readouterr().err
+    assert f"  {files[2]}: cannot be read: " in capsys.readouterr().err
+
+
+def test_an_unreadable_file_hides_no_problem_of_the_other(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    Path(files[0]).unlink()
+    Path(files[2]).write_text("name,cpu_milli\nn,x\n")
+
+    assert main.run(["simulate", *files]) == 4
+
+    told = capsys.readouterr().err
+    assert told.startswith("refused: the files have 3 problems\n")
+    assert f"{files[0]}: cannot be read" in told
+
+
+@pytest.mark.parametrize("option", ["--plot", "--report"])
+@pytest.mark.parametrize("place", [".", "nowhere/x"])
+def test_what_cannot_be_written_is_told_before_the_simulation(
+    files: list[str], option: str, place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.run(["simulate", *files, option, str(tmp_path / place)]) == 4
+
+    told = capsys.readouterr()
+    assert (told.out, "cannot be written" in told.err) == ("", True)
 
 
 def test_the_ageing_limit_counts(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,0 +1,90 @@
+"""What a person sees who watches a run: each verdict once, and how to come back after letting go."""
+
+import sys
+from typing import Any
+
+import pytest
+
+from cli import runs
+from cli.failure import DetachedError
+from cli.stack import samples
+from cli.watch import Screen, detachable
+
+PASSED: dict[str, Any] = {
+    "executionId": "01a20b9b-9979-7f70-bad9-737415a34c47",
+    "shortId": "15a34c47",
+    "name": "checkout",
+    "status": "completed",
+    "phase": "ended",
+    "failureReason": None,
+    "durationSeconds": 1.5,
+    "progress": {"totalTests": 5, "completed": 5, "failed": 0, "skipped": 0, "percentComplete": 100},
+}
+
+
+class Terminal:
+    """A stream that says that it is a terminal."""
+
+    def __init__(self, stream: Any) -> None:
+        self._stream = stream
+
+    def isatty(self) -> bool:
+        return True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def on_a_terminal(monkeypatch: pytest.MonkeyPatch, *names: str) -> None:
+    """Have these streams be a terminal, one that draws nothing twice. Not in a fixture: capsys would undo it."""
+    monkeypatch.setenv("TERM", "dumb")
+    for name in names:
+        monkeypatch.setattr(sys, name, Terminal(getattr(sys, name)))
+
+
+def test_verdicts_that_are_on_the_screen_are_not_written_below_it_again(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch, "stdout", "stderr")
+
+    with Screen() as screen:
+        screen.show([PASSED])
+    runs._verdicts([PASSED])
+    samples._print_verdicts([{"name": "orders", "executions": [PASSED]}])
+
+    out, err = capsys.readouterr()
+    assert (out, err.count("checkout")) == ("", 1)
+
+
+def test_a_picture_leaves_room_for_what_the_terminal_echoes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Else Ctrl-C moves the cursor to the next line, and the last picture is drawn one line too low."""
+    on_a_terminal(monkeypatch, "stderr")
+    long = {**PASSED, "status": "queued", "queuePosition": 1, "waitReason": "the pool runs 2 of 2 " * 5}
+
+    with Screen() as screen:
+        screen.show([long])
+
+    assert max(map(len, capsys.readouterr().err.splitlines())) <= 77  # of 80
+
+
+def test_verdicts_go_to_a_file_also_when_the_screen_showed_them(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch, "stderr")
+
+    runs._verdicts([PASSED])
+
+    assert capsys.readouterr().out == "15a34c47\tcompleted\tcheckout\t5/5 tests in 1.5s\n"
+
+
+@pytest.mark.parametrize(
+    ("suite", "words"),
+    [(False, ("`assay show 7f70`", "`assay cancel 7f70`")), (True, ("`assay list --suite 7f70`", "--suite 7f70` to"))],
+)
+def test_letting_go_names_commands_that_know_the_run(suite: bool, words: tuple[str, ...]) -> None:  # noqa: FBT001
+    with pytest.raises(DetachedError) as told, detachable("7f70", suite=suite):
+        raise KeyboardInterrupt
+
+    assert all(word in str(told.value) for word in words)
