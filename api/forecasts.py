@@ -1,5 +1,6 @@
 """How good forecasts of starts were."""
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -10,8 +11,16 @@ from api.schemas import Out
 from api.services import Here
 from db import forecasts
 from db.forecasts import Calibration
+from orchestrator.forecasts import foreseen
 
 router = APIRouter(tags=["house"])
+
+
+class ArrivalsOut(Out):
+    """Runs that are not submitted yet: forecasts count on as many as came lately."""
+
+    priority: int
+    an_hour: float = Field(description="By the last hour, of which the newer part counts more")
 
 
 class CalibrationOut(Out):
@@ -24,6 +33,7 @@ class CalibrationOut(Out):
     loss_p50: float = Field(description="Mean pinball loss")
     loss_p90: float = Field(description="Mean pinball loss")
     median_error: float = Field(description="Median distance between the start and the time first told")
+    arrivals: list[ArrivalsOut] = Field(description="Who is foreseen; those of higher priority put others off")
 
 
 class CalibrationList(Out):
@@ -39,8 +49,15 @@ async def calibration(
 ) -> CalibrationList:
     """Say how often runs started before the time that they were first told, and how far off that was."""
 
-    def read(conn: Connection) -> list[Calibration]:
-        return forecasts.calibration(conn, services.now(), days)
+    def read(conn: Connection) -> list[CalibrationOut]:
+        now = services.now()
+        return [
+            _calibration(found, foreseen(conn, found.pool, now)) for found in forecasts.calibration(conn, now, days)
+        ]
 
-    found = await services.database.run(read)
-    return CalibrationList(days=days, pools=[CalibrationOut.model_validate(row) for row in found])
+    return CalibrationList(days=days, pools=await services.database.run(read))
+
+
+def _calibration(found: Calibration, coming: dict[int, float]) -> CalibrationOut:
+    arrivals = [ArrivalsOut(priority=priority, an_hour=round(rate, 1)) for priority, rate in coming.items()]
+    return CalibrationOut(**asdict(found), arrivals=arrivals)

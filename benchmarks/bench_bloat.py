@@ -20,8 +20,9 @@ import psycopg2  # type: ignore[import-untyped]
 from ground import Costs, Ground, furnished, load, timed
 from sqlalchemy import Connection, text
 
-from db import gate, leases
+from db import gate, gate_floors, leases
 from db.seeds import DEFAULT_POOL
+from flows.services import FLOOR_SECONDS
 
 BATCH = 250
 PROBES = 5
@@ -49,6 +50,7 @@ class Tenth:
     claims: list[float] = field(default_factory=list)
     begun: float = field(default_factory=time.perf_counter)
     runs: int = 0
+    lifted: float = 0.0
 
 
 @contextmanager
@@ -68,7 +70,10 @@ def long_transaction(url: str, *, wanted: bool) -> Iterator[None]:
 
 
 def cycle(ground: Ground, tenth: Tenth) -> None:
-    """Let a batch come, start and end."""
+    """Let a batch come, start and end; now and then the floors are lifted, as a worker does."""
+    if time.monotonic() > tenth.lifted + FLOOR_SECONDS:
+        ground.db.call(lambda conn: gate_floors.lift(conn, DEFAULT_POOL))
+        tenth.lifted = time.monotonic()
     ground.db.call(partial(ground.submit, number=BATCH))
     while not ground.db.call(_holding):
         tenth.passes.append(timed(lambda: ground.db.call(ground.run_pass)))

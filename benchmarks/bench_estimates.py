@@ -1,19 +1,22 @@
 """How good forecasts of starts are, and what they cost.
 
-    PYTHONPATH=. .venv/bin/python benchmarks/bench_estimates.py [--queued N ...] [--worlds N]
+    PYTHONPATH=. .venv/bin/python benchmarks/bench_estimates.py [--queued N ...] [--worlds N] [--later NAME ...]
 
 Pure: 64 places, 50 tests with durations of their own (log-normal, median 5 s to 5 min), of which the estimate has seen
 50 each; five priorities. Each world draws its real future anew, with the same core. What is read of the queue is what a
 worker reads: the first 200 and the head of each shape; those behind are told by the rate of starts.
 
-Last comes a world in which more important runs arrive later, a quarter of all that start: nobody foretells them.
+Then come worlds in which others arrive later, at a rate of a part of all that the pool can start; the estimate has
+seen who came in the hour before (`LATER`).
 """
 
 import argparse
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from itertools import chain
+from math import exp
 from random import Random
 from statistics import mean, median
 from uuid import UUID
@@ -21,8 +24,10 @@ from uuid import UUID
 from flows.forecasting import simulate
 from model.ids import ExecutionId, NodeName, UserId, uuid7
 from model.resources import Resources
-from scheduler.estimate import Basis, Estimate, Question, estimates
+from scheduler.arrivals import NOBODY, WINDOW, Arrivals, Newcomer, learn
+from scheduler.estimate import Basis, Estimate, estimates
 from scheduler.forward import Started, forward
+from scheduler.futures import Behind, Question
 from scheduler.history import History, history
 from scheduler.node import Node
 from scheduler.pool import Ceiling, Limits
@@ -37,6 +42,45 @@ LIMITS = Limits(ceiling=Ceiling(runs=PLACES))
 NODES = [
     Node(name=NodeName(f"n{number}"), capacity=Resources(cpu_milli=64_000, memory_bytes=2**38)) for number in range(8)
 ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Later:
+    """Who arrives: at what part of all starts, of which priorities, how many at once, how steadily.
+
+    Every ten minutes the rate changes by a factor, log-normal of `drift`; from now on it is `now` times as high.
+    """
+
+    share: float
+    priorities: int = 1
+    together: int = 1
+    drift: float = 0.0
+    now: float = 1.0
+
+    def times(self, rate: float, dice: Random) -> Iterator[float]:
+        """Tell without end when somebody comes, in seconds from now, from an hour ago on."""
+        at, turn, level = -WINDOW.total_seconds(), 0.0, 1.0
+        while True:
+            wait = dice.expovariate(rate * level * self.share / self.together * (self.now if at >= 0 else 1.0) or 1e-9)
+            if at < turn <= at + wait:  # memoryless: from a turn on it is drawn anew
+                at, wait = turn, 0.0
+            else:
+                at += wait
+                yield from [at] * self.together
+            if at >= turn:
+                turn, level = turn + 600, level * dice.lognormvariate(-(self.drift**2) / 2, self.drift)
+
+
+LATER = {
+    "steady, 25 % more important": Later(share=0.25),
+    "steady, 50 % more important": Later(share=0.5),
+    "steady, 5 % more important": Later(share=0.05),
+    "steady, 50 % of all priorities": Later(share=0.5, priorities=5),
+    "suites of 20, 25 % more important": Later(share=0.25, together=20),
+    "drifting, 25 % more important": Later(share=0.25, drift=0.5),
+    "25 % until now, then none": Later(share=0.25, now=0.0),
+    "25 % until now, then twice as many": Later(share=0.25, now=2.0),
+}
 
 
 @dataclass(slots=True)
@@ -105,15 +149,28 @@ class World:
         """Return the history of each run."""
         return {run: self.histories[test] for run, test in self.test_of.items()}
 
-    def question(self) -> Question:
+    def mean_rate(self) -> float:
+        """Return how many runs a second the pool can start."""
+        return PLACES / (mean(self.medians) * exp(SIGMA**2 / 2))
+
+    def arrivals(self, later: Later) -> Iterator[Queued]:
+        """Tell without end who arrives, from an hour ago on."""
+        for number, at in enumerate(later.times(self.mean_rate(), self.dice)):
+            yield self.run(10**6 + number, self.dice.randrange(later.priorities), NOON + timedelta(seconds=at))
+
+    def question(self, arrivals: Arrivals = NOBODY) -> Question:
         """Ask as a worker does."""
         first = self.queued[:NEAR]
         heads = {(run.priority, run.user_id, run.shape): run for run in reversed(self.queued)}
         state = self.state({run.execution_id: run for run in (*first, *heads.values())}.values())
-        near, far = ([run.execution_id for run in part] for part in (first, self.queued[NEAR:FAR]))
-        return Question(state=state, now=NOON, near=tuple(near), far=tuple(far), history=self.known())
+        far = (
+            Behind(execution_id=run.execution_id, priority=run.priority, ages_at=run.enqueued_at + LIMITS.ageing_limit)
+            for run in self.queued[NEAR:FAR]
+        )
+        near = tuple(run.execution_id for run in first)
+        return Question(state=state, now=NOON, near=near, far=tuple(far), history=self.known(), arrivals=arrivals)
 
-    def future(self, arrivals: Sequence[Queued] = ()) -> dict[ExecutionId, datetime]:
+    def future(self, arrivals: Iterable[Queued] = ()) -> dict[ExecutionId, datetime]:
         """Return when the first of the queue really start."""
         wanted = {run.execution_id for run in self.queued[:FAR]}
         starts: dict[ExecutionId, datetime] = {}
@@ -144,33 +201,38 @@ class World:
         )
 
 
-def measure(queued: int, worlds: int, share: float = 0.0) -> None:
-    """Print what forecasts are worth with so many queued. `share` of the starts are of more important late comers."""
+def measure(queued: int, worlds: int, name: str = "") -> None:
+    """Print what forecasts are worth with so many queued, while others arrive or nobody does."""
     told: dict[Basis, Told] = {basis: Told() for basis in Basis}
     costs, trials = [], 0
     for seed in range(worlds):
         world = World(queued, seed)
-        question = world.question()
+        seen, coming = _seen(world, world.arrivals(LATER[name]) if name else iter(()))
+        question = world.question(seen)
         futures, seconds = simulate(question)
         begun = time.thread_time()
         found = estimates(question, futures)
         costs.append(seconds + time.thread_time() - begun)
         trials = len(futures)
-        starts = world.future(_late(world, found, share))
+        starts = world.future(coming)
         for estimate in found:
             told[estimate.basis].add(estimate, starts.get(estimate.execution_id))
-    late = f", {share:.0%} of the starts are of later, more important runs" if share else ""
-    print(f"{queued} queued{late}; {worlds} worlds, {trials} trials each: {median(costs):.2f} s of CPU an estimate")
+    print(
+        f"{queued} queued, later {name or 'none'}; {worlds} worlds, {trials} trials: {median(costs):.2f} s of CPU each"
+    )
     for basis, rows in told.items():
         if rows.rows:
-            print(f"  {basis:<8} {rows}")
+            print(f"  {basis:<20} {rows}")
 
 
-def _late(world: World, found: Sequence[Estimate], share: float) -> list[Queued]:
-    """Return runs of the highest priority that come evenly while those of the estimate start."""
-    number = int(len(found) * share / (1 - share))
-    until = max(estimate.p50 for estimate in found) - NOON
-    return [world.run(10**6 + n, priority=0, at=NOON + until * (n + 1) / (number + 1)) for n in range(number)]
+def _seen(world: World, arriving: Iterator[Queued]) -> tuple[Arrivals, Iterator[Queued]]:
+    """Return who came in the hour before, and who comes after that."""
+    past: list[Newcomer] = []
+    for run in arriving:
+        if run.enqueued_at >= NOON:
+            return learn(past, NOON), chain((run,), arriving)
+        past.append(Newcomer(run=run, history=world.histories[world.test_of[run.execution_id]]))
+    return NOBODY, iter(())
 
 
 def main() -> None:
@@ -178,10 +240,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--queued", type=int, nargs="+", default=[200, 1_000, 10_000])
     parser.add_argument("--worlds", type=int, default=20)
+    parser.add_argument("--later", nargs="*", default=[*LATER], help="which of LATER")
     given = parser.parse_args()
     for queued in given.queued:
         measure(queued, max(2, given.worlds * 200 // queued) if queued > 1_000 else given.worlds)
-    measure(200, given.worlds, share=0.25)
+    for name in given.later:
+        for queued in (200, 1_000):
+            measure(queued, given.worlds, name)
 
 
 if __name__ == "__main__":

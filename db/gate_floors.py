@@ -9,12 +9,12 @@ its beginning walks over all of them. So who reads begins at the floor of what i
 
 A floor may be too low, never too high. For `seq` that is sure since who enqueues holds a lock, shared, from before it
 draws its number until it commits, and a floor is raised only by who gets that lock alone: then no number that was drawn
-is still to appear. `turn` is drawn under the pool's lock, so that no later number appears before an earlier one.
+is still to appear. `turn` is drawn under the pool's lock, and that floor raised under it.
 """
 
 from sqlalchemy import Connection, text
 
-from db.gate_locks import ENTER, lock_key
+from db.gate_locks import ENTER, RUN, lock_key
 from model.ids import PoolName
 
 LOWEST_PRIORITY = 9
@@ -31,32 +31,39 @@ FROM generate_series(0, {LOWEST_PRIORITY}) AS p
 """  # noqa: S608  only our own text
 HOLDING_FROM = f"SELECT coalesce(max(lowest), 0) FROM queue_floors WHERE pool = :pool AND level = {HOLDING}"  # noqa: S608
 
-_ALONE = text("SELECT pg_try_advisory_xact_lock(:enter, :key)")
+_ALONE = text("""
+SELECT pg_try_advisory_xact_lock(:enter, :key) AS nobody_enters, pg_try_advisory_xact_lock(:run, :key) AS nobody_passes
+""")
 _RAISE = text(f"""
 WITH levels AS MATERIALIZED ({WAITING_FROM}), drawn AS (
-    SELECT last_value + CASE WHEN is_called THEN 1 ELSE 0 END AS next FROM queue_seq_seq
+    SELECT s.last_value + CASE WHEN s.is_called THEN 1 ELSE 0 END AS seq,
+        t.last_value + CASE WHEN t.is_called THEN 1 ELSE 0 END AS turn
+    FROM queue_seq_seq AS s CROSS JOIN queue_turns AS t
 ), found AS (
     SELECT l.priority AS level, coalesce((
         SELECT min(seq) FROM queue
         WHERE pool = :pool AND state = 'waiting' AND priority = l.priority AND seq >= l.lowest
-    ), drawn.next) AS lowest
-    FROM levels AS l CROSS JOIN drawn WHERE :alone
+    ), drawn.seq) AS lowest
+    FROM levels AS l CROSS JOIN drawn WHERE :nobody_enters
     UNION ALL
-    SELECT {HOLDING}, min(turn) FROM queue
-    WHERE pool = :pool AND state = 'admitted' AND turn >= ({HOLDING_FROM}) HAVING count(*) > 0
+    SELECT {HOLDING}, coalesce((
+        SELECT min(turn) FROM queue WHERE pool = :pool AND state = 'admitted' AND turn >= ({HOLDING_FROM})
+    ), drawn.turn)
+    FROM drawn WHERE :nobody_passes
 )
 INSERT INTO queue_floors AS f (pool, level, lowest)
-SELECT :pool, level, lowest FROM found ORDER BY level
-ON CONFLICT (pool, level) DO UPDATE SET lowest = excluded.lowest WHERE excluded.lowest >= f.lowest + {LEAP}
+SELECT :pool, level, lowest FROM found WHERE lowest >= :leap ORDER BY level
+ON CONFLICT (pool, level) DO UPDATE SET lowest = excluded.lowest WHERE excluded.lowest >= f.lowest + :leap
 """)  # noqa: S608
 
 
 def lift(conn: Connection, pool: PoolName) -> bool:
     """Raise the floors of a pool to where its rows begin, in a short transaction of its own.
 
-    False when somebody enqueues at this moment: then only that of the holders is raised. A worker does this now and
-    then; where nobody does, passes are as right, and slower.
+    False when somebody enqueues, or passes, at this moment: then the floor of those that wait, or hold, stays. A worker
+    does this now and then; where nobody does, passes are as right, and slower.
     """
-    alone = bool(conn.execute(_ALONE, {"enter": ENTER, "key": lock_key(pool)}).scalar_one())
-    conn.execute(_RAISE, {"pool": pool, "alone": alone})
-    return alone
+    locks = {"enter": ENTER, "run": RUN, "key": lock_key(pool)}
+    alone = conn.execute(_ALONE, locks).one()._asdict()
+    conn.execute(_RAISE, {"pool": pool, "leap": LEAP, **alone})
+    return all(alone.values())

@@ -25,7 +25,7 @@ from model.ids import PoolName
 PATIENCE = "5s"
 """A pass takes milliseconds; who waits longer leaves it to the workers, which try every second."""
 
-_RUN, _NEXT, _OWNER, ENTER = 0x41535301, 0x41535302, 0x41535303, 0x41535304
+RUN, _NEXT, _OWNER, ENTER = 0x41535301, 0x41535302, 0x41535303, 0x41535304
 _LOCK_NOT_AVAILABLE = "55P03"
 
 _TURN = Prepared("""
@@ -63,7 +63,7 @@ def name_claim(name: str) -> str:
 
 def try_pass(conn: Connection, pool: PoolName) -> bool:
     """Take the pool if it is free."""
-    return bool(conn.execute(_TRY_RUN, {"run": _RUN, "pool": lock_key(pool)}).scalar_one())
+    return bool(conn.execute(_TRY_RUN, {"run": RUN, "pool": lock_key(pool)}).scalar_one())
 
 
 def wait_pass(conn: Connection, pool: PoolName, claims: Claims) -> bool:
@@ -72,7 +72,7 @@ def wait_pass(conn: Connection, pool: PoolName, claims: Claims) -> bool:
     A transaction that has written itself waits its own turn: nobody else can read what it has not committed.
     `claims` tells whose limits and which names matter; it is asked only where there are several pools.
     """
-    ids = {"run": _RUN, "next": _NEXT, "pool": lock_key(pool)}
+    ids = {"run": RUN, "next": _NEXT, "pool": lock_key(pool)}
     turn = _TURN.execute(conn, ids).scalar_one()
     if turn in {"run", "served"}:
         return bool(turn == "run")
@@ -92,7 +92,7 @@ def try_claims(conn: Connection, claims: Iterable[str]) -> set[str]:
 def hold_all(conn: Connection, pools: Iterable[PoolName]) -> None:
     """Keep all these pools from passing until the transaction ends."""
     for key in sorted({lock_key(pool) for pool in pools}):
-        conn.execute(_WAIT_RUN, {"patience": "30s", "run": _RUN, "pool": key})
+        conn.execute(_WAIT_RUN, {"patience": "30s", "run": RUN, "pool": key})
 
 
 def _wait(conn: Connection, pool: PoolName, claims: Claims) -> bool:
@@ -101,7 +101,7 @@ def _wait(conn: Connection, pool: PoolName, claims: Claims) -> bool:
         with conn.begin_nested():
             if keys:
                 conn.execute(_WAIT_OWNERS, {"patience": PATIENCE, "owner": _OWNER, "keys": keys})
-            conn.execute(_WAIT_RUN, {"patience": PATIENCE, "run": _RUN, "pool": lock_key(pool)})
+            conn.execute(_WAIT_RUN, {"patience": PATIENCE, "run": RUN, "pool": lock_key(pool)})
     except OperationalError as exc:
         if getattr(exc.orig, "pgcode", None) == _LOCK_NOT_AVAILABLE:
             return False

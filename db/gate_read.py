@@ -62,7 +62,8 @@ SELECT q.execution_id, q.user_id, q.team_id, q.cpu_milli, q.memory_bytes, q.ephe
     q.admitted_at, CAST(q.labels AS text) AS labels, q.exclusive, q.limit_seconds, q.expected_seconds, q.restartable,
     q.guarded, q.preempted_for,
     l.execution_id IS NULL AND q.admitted_at < clock_timestamp() - CAST(:unclaimed AS interval) AS lost
-FROM queue q LEFT JOIN leases l ON l.execution_id = q.execution_id
+FROM queue q LEFT JOIN LATERAL (
+    SELECT execution_id FROM leases WHERE leases.execution_id = q.execution_id LIMIT 1) AS l ON true
 WHERE q.pool = :pool AND q.state = 'admitted' AND q.turn >= ({HOLDING_FROM})
 """)  # noqa: S608  only our own text
 _WAITING = "pool = :pool AND state = 'waiting'"

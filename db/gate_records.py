@@ -42,7 +42,7 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waited:
-    """It must wait. `position` is None in backoff, and where no pass counts; `ahead` are the first of the order."""
+    """It must wait. `position` is None in backoff, and where no pass counts; `ahead` are the first before it."""
 
     kind: Literal["waiting"] = "waiting"
     by: Pass
@@ -128,5 +128,5 @@ def waited(wait: Wait, by: Pass, position: int | None, ahead: Sequence[Ahead]) -
         share=wait.share,
         blocked_by=wait.blocked_by[:BLOCKERS],
         nominated=wait.nominated,
-        ahead=tuple(other for other in ahead if other.execution_id != wait.run.execution_id),
+        ahead=tuple(ahead),
     )

@@ -13,6 +13,7 @@ from uuid import UUID
 from sqlalchemy import Connection, Row, text
 
 from db import gate_records
+from db.gate_floors import WAITING_FROM
 from db.gate_read import FRONT, Facts, Waiting
 from db.gate_records import Ahead, Pass, Returned, Started, Stopped
 from db.gate_rows import Noted
@@ -106,17 +107,19 @@ WITH said AS (
 INSERT INTO decisions (execution_id, number, at, epoch, record)
 SELECT execution_id, said, :now, epoch, CAST(record AS jsonb) FROM noted WHERE record IS NOT NULL
 """)
-_ANNOTATED = text("""
-WITH passed AS (
+_ANNOTATED = text(f"""
+WITH levels AS MATERIALIZED ({WAITING_FROM}), passed AS (
     UPDATE queue SET position = NULL WHERE execution_id IN (
-        SELECT execution_id FROM queue
-        WHERE pool = :pool AND state = 'waiting' AND position IS NOT NULL
-            AND execution_id <> ALL(CAST(:read AS uuid[]))
-        FOR NO KEY UPDATE SKIP LOCKED)
+        SELECT told.execution_id FROM levels AS l CROSS JOIN LATERAL (
+            SELECT execution_id FROM queue
+            WHERE pool = :pool AND state = 'waiting' AND priority = l.priority AND seq >= l.lowest
+                AND position IS NOT NULL AND execution_id <> ALL(CAST(:read AS uuid[]))
+            ORDER BY seq FOR NO KEY UPDATE SKIP LOCKED
+        ) AS told)
 )
 UPDATE pools SET annotated_at = :now
 WHERE name IN (SELECT name FROM pools WHERE name = :pool FOR NO KEY UPDATE SKIP LOCKED)
-""")
+""")  # noqa: S608  only our own text
 """Who has fallen behind those whose position is told has none any more."""
 
 _LOCK = text("""
@@ -213,7 +216,6 @@ def explain(conn: Connection, decisions: Sequence[Decision], known: Facts, found
 
     Who was told a reason hears of another one within that second.
     """
-    ahead = _first(decisions)
     by = Pass(strategy=known.limits.strategy, snapshot=found.snapshot)
     said = [word for word in _words(decisions, known, found) if word.news and (known.annotate or word.urgent)]
     if said:
@@ -222,7 +224,7 @@ def explain(conn: Connection, decisions: Sequence[Decision], known: Facts, found
             {
                 "ids": [word.wait.run.execution_id for word in said],
                 "reasons": [str(word.wait.reason) for word in said],
-                "records": [word.record(by, ahead) for word in said],
+                "records": [word.record(by) for word in said],
                 "positions": [word.position if known.annotate else word.note.position for word in said],
                 "nominated": [word.wait.nominated for word in said],
                 "told": [word.told for word in said],
@@ -307,15 +309,6 @@ def _stopped(decision: Preempt, now: datetime) -> Stopped:
     )
 
 
-def _first(decisions: Sequence[Decision]) -> list[Ahead]:
-    """Return the first waiting runs of the order."""
-    waits = (d for d in decisions if isinstance(d, Wait) and d.position is not None)
-    return [
-        Ahead(execution_id=d.run.execution_id, priority=d.run.priority, share=d.share)
-        for d, _ in zip(waits, range(AHEAD), strict=False)
-    ]
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Word:
     """What there is to say to a run that waits, and what it was told last. `position` is None where nobody knows it."""
@@ -324,6 +317,8 @@ class _Word:
     position: int | None
     told: int
     note: Noted
+    ahead: tuple[Ahead, ...] = ()
+    """Those of the first of the order that come before it."""
 
     @property
     def urgent(self) -> bool:
@@ -336,11 +331,11 @@ class _Word:
         """True when its row says something else."""
         return self.urgent or self.note.reason != str(self.wait.reason) or self.note.position != self.position
 
-    def record(self, by: Pass, ahead: Sequence[Ahead]) -> str | None:
+    def record(self, by: Pass) -> str | None:
         """Return the record to keep, None where the last one still tells it."""
         if self.note.told == self.told:
             return None
-        return gate_records.to_json(gate_records.waited(self.wait, by, self.position, ahead))
+        return gate_records.to_json(gate_records.waited(self.wait, by, self.position, self.ahead))
 
 
 def _words(decisions: Sequence[Decision], known: Facts, found: Waiting) -> list[_Word]:
@@ -349,13 +344,17 @@ def _words(decisions: Sequence[Decision], known: Facts, found: Waiting) -> list[
     That is sure up to the end of the front; where all are told, up to the last run that was read of a shape of which
     there are more.
     """
-    words = []
+    words: list[_Word] = []
+    first: list[Ahead] = []
     ordered = known.limits.strategy is not Strategy.FAIR_SHARE
     sure, last = known.looking and known.annotate, found.front - sum(isinstance(d, Admit) for d in decisions)
     for wait in (d for d in decisions if isinstance(d, Wait)):
-        note, position = found.notes[wait.run.execution_id], wait.position
+        note, position, ahead = found.notes[wait.run.execution_id], wait.position, tuple(first)
+        if position is not None and len(first) < AHEAD:
+            first.append(Ahead(execution_id=wait.run.execution_id, priority=wait.run.priority, share=wait.share))
         if position is None or position > FRONT or not (sure or (ordered and position <= last)):
             position = None
-        words.append(_Word(wait=wait, position=position, told=gate_records.digest(wait), note=note))
+        told = gate_records.digest(wait)
+        words.append(_Word(wait=wait, position=position, told=told, note=note, ahead=ahead))
         sure = sure and wait.run.execution_id not in found.last
     return words

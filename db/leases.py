@@ -27,13 +27,14 @@ class Claimed:
     taken_over: bool = False
 
 
+_POOL = "(SELECT pool FROM workers WHERE worker_id = :worker)"
 _SERVING_SINCE = "pg_postmaster_start_time() + CAST(:ttl AS interval)"
 _FREE = Prepared(f"""
 SELECT q.execution_id, q.node, q.epoch, e.flow_run_id
 FROM workers me
-JOIN queue q ON q.pool = me.pool AND q.state = 'admitted' AND q.turn >= ({HOLDING_FROM.replace(":pool", "me.pool")})
+JOIN queue q ON q.pool = {_POOL} AND q.state = 'admitted' AND q.turn >= ({HOLDING_FROM.replace(":pool", _POOL)})
 JOIN test_executions e ON e.execution_id = q.execution_id
-LEFT JOIN leases l ON l.execution_id = q.execution_id
+LEFT JOIN LATERAL (SELECT * FROM leases WHERE leases.execution_id = q.execution_id LIMIT 1) AS l ON true
 WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_timestamp()
     AND (l.execution_id IS NULL OR l.expires_at = to_timestamp(0)
         OR (:resume AND l.holder = me.worker_id AND q.execution_id <> ALL(CAST(:known AS uuid[])))
@@ -46,7 +47,8 @@ WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_times
 ORDER BY q.priority, q.seq LIMIT :limit
 FOR NO KEY UPDATE OF q, e SKIP LOCKED
 """)  # noqa: S608  only our own text
-"""Both rows are locked, and none is waited for: whoever changes a run holds its execution's row first."""
+"""Both rows are locked, and none is waited for: whoever changes a run holds its execution's row first. The LIMIT keeps
+PostgreSQL from reading all that was ever leased, which it takes for little where much of it is dead."""
 
 _TAKE = Prepared("""
 INSERT INTO leases AS l (execution_id, epoch, holder, acquired_at, expires_at)

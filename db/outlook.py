@@ -4,30 +4,33 @@ A plain read: no lock is asked for, and no pass waits. It is what a pass would r
 positions, so it is bounded however deep the queue is. Runs in backoff are left out.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median_low
 
 from sqlalchemy import Connection, text
 
-from db import durations, gate_read
+from db import durations, gate_owners, gate_read
 from db.durations import Kind, Traced
 from db.gate_read import FRONT
 from model.ids import ExecutionId, PoolName
+from scheduler.futures import Behind
 from scheduler.order import rank
-from scheduler.pool import NO_CEILING, Strategy
-from scheduler.run import Running
+from scheduler.pool import NO_CEILING, Limits, Strategy
+from scheduler.run import Queued, Running
 from scheduler.state import State
+from scheduler.sums import owners_of
 
 NEAR = FRONT
 """Runs whose start is simulated."""
 FAR = 2_000
 """Runs of which anything is told."""
 
-_WAITING = "pool = :pool AND state = 'waiting'"
+_FIRST = "SELECT execution_id, priority, enqueued_at FROM queue WHERE pool = :pool AND state = 'waiting'"
 _FAR = {
-    Strategy.PRIORITY: text(f"SELECT execution_id FROM queue WHERE {_WAITING} ORDER BY priority, seq LIMIT :far"),  # noqa: S608
-    Strategy.FIFO: text(f"SELECT execution_id FROM queue WHERE {_WAITING} ORDER BY seq LIMIT :far"),  # noqa: S608
+    Strategy.PRIORITY: text(f"{_FIRST} ORDER BY priority, seq LIMIT :far"),
+    Strategy.FIFO: text(f"{_FIRST} ORDER BY seq LIMIT :far"),
 }
 """Under the other strategies nobody knows who comes after the first."""
 
@@ -40,9 +43,10 @@ class Outlook:
     now: datetime
     state: State
     near: tuple[ExecutionId, ...]
-    far: tuple[ExecutionId, ...]
+    far: tuple[Behind, ...]
     kinds: dict[ExecutionId, Kind]
     lag: timedelta
+    several: bool
 
 
 def read(conn: Connection, pool: PoolName, *, near: int = NEAR, far: int = FAR) -> Outlook | None:
@@ -68,10 +72,19 @@ def read(conn: Connection, pool: PoolName, *, near: int = NEAR, far: int = FAR) 
         now=known.now,
         state=state,
         near=first,
-        far=_behind(conn, pool, known.limits.strategy, first, far),
+        far=_behind(conn, pool, known.limits, first, far),
         kinds={run: trace.kind for run, trace in traces.items()},
         lag=_lag(traces),
+        several=known.several,
     )
+
+
+def add_owners(conn: Connection, found: Outlook, runs: Collection[Queued]) -> None:
+    """Let the limits and shares of those hold too whose runs are to come."""
+    new = [run for run in runs if not found.state.owners.keys() >= {*owners_of(run)}]
+    if new:
+        owners = gate_owners.owners(conn, found.pool, new, several=found.several)
+        found.state.owners = {**found.state.owners, **owners}
 
 
 def _began(run: Running, traces: dict[ExecutionId, Traced]) -> Running:
@@ -81,14 +94,22 @@ def _began(run: Running, traces: dict[ExecutionId, Traced]) -> Running:
 
 
 def _behind(
-    conn: Connection, pool: PoolName, strategy: Strategy, first: tuple[ExecutionId, ...], far: int
-) -> tuple[ExecutionId, ...]:
-    query = _FAR.get(strategy)
+    conn: Connection, pool: PoolName, limits: Limits, first: tuple[ExecutionId, ...], far: int
+) -> tuple[Behind, ...]:
+    query = _FAR.get(limits.strategy)
     if query is None or far <= len(first):
         return ()
-    ids = conn.execute(query, {"pool": pool, "far": far}).scalars()
+    rows = conn.execute(query, {"pool": pool, "far": far})
     simulated = set(first)
-    return tuple(ExecutionId(run) for run in ids if run not in simulated)
+    return tuple(
+        Behind(
+            execution_id=ExecutionId(row.execution_id),
+            priority=row.priority,
+            ages_at=row.enqueued_at + limits.ageing_limit,
+        )
+        for row in rows
+        if row.execution_id not in simulated
+    )
 
 
 def _lag(traces: dict[ExecutionId, Traced]) -> timedelta:

@@ -12,7 +12,7 @@ from db.engine import Database
 from model.ids import PoolName
 from orchestrator import forecasts
 from orchestrator.forecasts import Memory
-from scheduler.estimate import Question, Trial, trial
+from scheduler.futures import Question, Trial, trial
 
 SECONDS = 5.0
 TRIALS = 30

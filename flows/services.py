@@ -9,7 +9,7 @@ from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Connection
 
 from cluster.local.machine import this_node
-from db import gate, leases, nodes, pools, workers
+from db import gate, gate_floors, leases, nodes, pools, workers
 from flows.carrier import Carrier
 from flows.forecasting import SECONDS as FORECAST_SECONDS
 from flows.forecasting import Forecasting
@@ -25,6 +25,7 @@ OBSERVE_SECONDS = 2.0
 SETTLE_SECONDS = 10.0
 RECOVER_SECONDS = 30.0
 NODE_SECONDS = 10.0
+FLOOR_SECONDS = 2.0
 
 log = logging.getLogger("assay.services")
 
@@ -57,6 +58,7 @@ class Services:
             loops.create_task(self.carrier.run())
             loops.create_task(every(0.0, self._pulse))
             loops.create_task(every(NODE_SECONDS, self._note_node))
+            loops.create_task(every(FLOOR_SECONDS, self._lift_floors))
             loops.create_task(every(FORECAST_SECONDS, self._forecasting.make_round))
             loops.create_task(every(MIRROR_SECONDS, self.mirror.show_head))
             loops.create_task(every(OBSERVE_SECONDS, self._reconciler.observe))
@@ -82,6 +84,9 @@ class Services:
         await self.here.db.run(lambda conn: gate.run_pass(conn, pool))
         settings = await self.here.db.run(lambda conn: pools.read(conn, pool))
         await asyncio.sleep(settings.scheduling_interval_seconds)
+
+    async def _lift_floors(self) -> None:
+        await self.here.db.run(lambda conn: gate_floors.lift(conn, self._settings.pool))
 
     async def _note_node(self) -> None:
         facts = await self.here.in_thread(this_node, self._settings.cpu_share, self._settings.state)

@@ -12,11 +12,16 @@ from typing import TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
-from db import durations, forecasts, outlook
+from db import arrivals, durations, forecasts, outlook
+from db.arrivals import Lately
 from db.durations import Kind
 from db.forecasts import Forecast
-from model.ids import PoolName
-from scheduler.estimate import Estimate, Question, Trial, estimates, steady
+from db.outlook import Outlook
+from model.ids import DefinitionId, PoolName
+from orchestrator.arrivals import Form, form, newcomer
+from scheduler.arrivals import Arrivals, hourly, last_before, learn
+from scheduler.estimate import Estimate, estimates, steady
+from scheduler.futures import Question, Trial
 from scheduler.history import LEAST, History, known
 
 EVERY = timedelta(seconds=5)
@@ -30,15 +35,15 @@ Seconds: TypeAlias = list[float]
 
 @dataclass(slots=True)
 class Memory:
-    """Durations that were read, for a minute: a test that runs again and again is not looked up each time."""
+    """What was read of tests, for a minute: one that runs again and again is not looked up each time."""
 
     read_at: datetime | None = None
     levels: dict[tuple[str, object], Seconds] = field(default_factory=dict)
+    forms: dict[DefinitionId, Form] = field(default_factory=dict)
 
     def histories(self, conn: Connection, kinds: Iterable[Kind], now: datetime) -> dict[Kind, History]:
         """Return the history of each kind: of the test, else of its suite, its team, or all. None where all is new."""
-        if self.read_at is None or not timedelta() <= now - self.read_at < REMEMBERED:
-            self.read_at, self.levels = now, {}
+        self._forget(now)
         wanted = set(kinds)
         self._learn("test", {kind.definition_id for kind in wanted}, lambda keys: durations.of_tests(conn, keys))
         poor = {kind for kind in wanted if len(self._seconds("test", kind.definition_id)) < LEAST}
@@ -50,6 +55,18 @@ class Memory:
             self._learn("all", {None}, lambda _: {None: durations.of_all(conn)})
         found = {kind: known(self._levels(kind)) for kind in wanted}
         return {kind: history for kind, history in found.items() if history is not None}
+
+    def asked(self, conn: Connection, definitions: Collection[DefinitionId], now: datetime) -> dict[DefinitionId, Form]:
+        """Return what each definition asks for; of one that is gone nothing."""
+        self._forget(now)
+        new = [definition for definition in definitions if definition not in self.forms]
+        found = arrivals.asked(conn, new) if new else {}
+        self.forms |= {definition: form(asked) for definition, asked in found.items()}
+        return {definition: self.forms[definition] for definition in definitions if definition in self.forms}
+
+    def _forget(self, now: datetime) -> None:
+        if self.read_at is None or not timedelta() <= now - self.read_at < REMEMBERED:
+            self.read_at, self.levels, self.forms = now, {}, {}
 
     def _learn(self, level: str, keys: Collection[Key], read: Callable[[Collection[Key]], dict[Key, Seconds]]) -> None:
         new = {key for key in keys if (level, key) not in self.levels}
@@ -84,7 +101,37 @@ def begin(conn: Connection, pool: PoolName, memory: Memory, near: int = outlook.
         far=found.far,
         history={run: histories[kind] for run, kind in found.kinds.items() if kind in histories},
         lag=found.lag,
+        arrivals=coming(conn, found, memory),
     )
+
+
+def coming(conn: Connection, found: Outlook, memory: Memory) -> Arrivals:
+    """Return who came lately and would, if they came again, start before one that waits now."""
+    last = last_before(_least_important(found), found.state.limits.strategy)
+    lately = arrivals.read(conn, found.pool, found.now, last) if last >= 0 else Lately()
+    forms = memory.asked(conn, {run.kind.definition_id for run in lately.came}, found.now)
+    histories = memory.histories(conn, {run.kind for run in lately.came}, found.now)
+    new = [
+        (run.times, newcomer(run, forms[run.kind.definition_id], histories.get(run.kind)))
+        for run in lately.came
+        if run.kind.definition_id in forms
+    ]
+    outlook.add_owners(conn, found, [one.run for _, one in new])
+    return learn((one for times, one in new for _ in range(times)), found.now, lately.window)
+
+
+def foreseen(conn: Connection, pool: PoolName, now: datetime) -> dict[int, float]:
+    """Return how many runs of each priority the forecasts count on in an hour, as they came lately."""
+    lately = arrivals.read(conn, pool, now)
+    times: dict[int, list[datetime]] = {}
+    for run in lately.came:
+        times.setdefault(run.priority, []).extend([run.at] * run.times)
+    return {priority: hourly(times[priority], now, lately.window) for priority in sorted(times)}
+
+
+def _least_important(found: Outlook) -> int:
+    near = (found.state.queued[run].priority for run in found.near)
+    return max((*near, *(run.priority for run in found.far)))
 
 
 def tell(conn: Connection, pool: PoolName, question: Question, trials: Sequence[Trial], seconds: float) -> int:

@@ -1,45 +1,30 @@
-"""When runs will start: the plan run forward many times over durations that are drawn anew each time.
+"""When runs will start: what many possible futures of the pool say in all (`scheduler.futures`).
 
-Each trial is one possible future of the pool. In all trials together a run starts before its `p50` in half of them, and
-before its `p90` in nine of ten.
+A run starts before its `p50` in half of them, and before its `p90` in nine of ten.
 
-- A run that waits takes what its history says (`scheduler.history`), its limit at most; one that runs takes what those
-  took that lasted longer than it has by now.
 - Where nothing has a history, any duration up to the limit is as likely as any other. That is wide, and the estimate
   says so (`Basis.LIMITS`): half the limit is its median.
-- The same run draws the same chance in the same trial, from one estimate to the next. So what moves an estimate is what
-  has happened, not the dice.
-- Of the runs farther behind than those simulated the start is drawn out from the rate of starts (`Basis.RATE`).
-- Runs that are not submitted yet are left out, unless `coming` brings them: more important ones make estimates early.
+- Of the runs farther behind than those simulated the start is drawn out from the rate of starts (`Basis.RATE`), less
+  those that will come before them.
+- An estimate that counts on runs that are not submitted yet says so too (`Basis.foreseeing`).
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import StrEnum
-from math import ceil, floor
-from random import Random
-from typing import TypeAlias
+from math import ceil, floor, inf
+from typing import NamedTuple, TypeAlias
 
 from model.ids import ExecutionId
-from scheduler.fleet import Fleet
-from scheduler.forward import Started, forward
-from scheduler.history import History
-from scheduler.run import Queued, Running
-from scheduler.state import State
+from scheduler.arrivals import overtakes
+from scheduler.futures import Behind, Question, Trial
+from scheduler.order import aged
 
-HORIZON = timedelta(days=7)
-GRACE = timedelta(seconds=10)
-"""A run that has reached its limit is given so long to end."""
 SLACK = timedelta(seconds=5)
 SLACK_SHARE = 0.1
 FEWEST_STARTS = 20
 """From fewer starts no rate is drawn out."""
-TICK = timedelta(seconds=10)
-"""Waits are counted in these, so that not every run brings a pass of its own when it comes of age."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_WORD = 2**64 - 1
 
 
 class Basis(StrEnum):
@@ -48,6 +33,13 @@ class Basis(StrEnum):
     HISTORY = "history"
     LIMITS = "limits"
     RATE = "rate"
+    HISTORY_ARRIVALS = "history and arrivals"
+    LIMITS_ARRIVALS = "limits and arrivals"
+    RATE_ARRIVALS = "rate and arrivals"
+
+    def foreseeing(self) -> "Basis":
+        """Return the same where it also counts on runs that are not submitted yet, as they came lately."""
+        return Basis(f"{self.value} and arrivals")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,59 +52,17 @@ class Estimate:
     basis: Basis
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Question:
-    """A pool at `now`, of which nothing is changed, and the runs asked about, in order.
-
-    `near` are simulated, `far` come after those. `lag` passes between an admission and its start.
-    """
-
-    state: State
-    now: datetime
-    near: tuple[ExecutionId, ...]
-    far: tuple[ExecutionId, ...] = ()
-    history: Mapping[ExecutionId, History] = field(default_factory=dict)
-    lag: timedelta = timedelta()
-    coming: Callable[[Random], Iterable[Queued]] = lambda _: ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Trial:
-    """One possible future: when each run started, those that did; and all starts in order, of whomever."""
-
-    starts: Mapping[ExecutionId, datetime]
-    order: tuple[datetime, ...]
-
-
 Told: TypeAlias = Estimate | None
-
-
-def trial(question: Question, random: Random) -> Trial:
-    """Run the pool forward once, until all runs that are asked about have started or nothing more can happen."""
-    dice = _Dice(question, random.getrandbits(64))
-    waiting = set(question.near)
-    starts: dict[ExecutionId, datetime] = {}
-    order: list[datetime] = []
-    now = question.now
-    for event in forward(_twin(question.state), now, dice.duration, question.coming(random)):
-        if event.at - now > HORIZON:
-            break
-        if isinstance(event, Started) and event.run.execution_id not in starts:
-            starts[event.run.execution_id] = event.at + question.lag
-            order.append(event.at + question.lag)
-            waiting.discard(event.run.execution_id)
-            if not waiting:
-                break
-    return Trial(starts=starts, order=tuple(order))
 
 
 def estimates(question: Question, trials: Sequence[Trial]) -> list[Estimate]:
     """Return what the trials say. Of a run that did not start in nine of ten nothing is known, and nothing said."""
     if not trials:
         return []
-    known = all(run in question.history for run in (*question.state.running, *question.near))
-    basis = Basis.HISTORY if known else Basis.LIMITS
-    near = [_estimate(run, [t.starts.get(run) for t in trials], basis) for run in question.near]
+    near = [
+        _estimate(run, [t.starts.get(run) for t in trials], basis)
+        for run, basis in zip(question.near, _bases(question), strict=True)
+    ]
     return [found for found in near + _far(question, trials) if found is not None]
 
 
@@ -142,78 +92,75 @@ def _quantile(began: Sequence[datetime], share: float, number: int) -> datetime 
     return None if high >= len(began) else began[low] + (place - low) * (began[high] - began[low])
 
 
+def _bases(question: Question) -> Iterator[Basis]:
+    """Tell what the estimate of each run that is simulated rests on."""
+    coming = list(question.coming.all())
+    known = all(run in question.history for run in (*question.state.running, *question.near))
+    basis = Basis.HISTORY if known and all(newcomer.history for newcomer in coming) else Basis.LIMITS
+    priorities = {newcomer.run.priority for newcomer in coming}
+    for run in question.near:
+        yield basis.foreseeing() if _put_off(question, run, priorities) else basis
+
+
+def _put_off(question: Question, run_id: ExecutionId, priorities: Collection[int]) -> bool:
+    """Return whether newcomers of these priorities may start before a run."""
+    run, limits = question.state.queued[run_id], question.state.limits
+    if aged(run, limits, question.now):
+        return False
+    return any(overtakes(priority, run.priority, limits.strategy) for priority in priorities)
+
+
 def _far(question: Question, trials: Sequence[Trial]) -> list[Estimate | None]:
     """Draw out the starts of each trial by the rate of its second half."""
-    if not question.far:
-        return []
-    rates = [_gap(t.order) for t in trials]
-    return [
-        _estimate(run, [_drawn_out(t, rate, place) for t, rate in zip(trials, rates, strict=True)], Basis.RATE)
-        for place, run in enumerate(question.far, start=1)
-    ]
+    courses = [_Course(max(t.starts.values(), default=question.now), _gap(t.order), t.pace) for t in trials]
+    simulated = question.coming.rate()
+    rates = {priority: question.before(priority).rate() for priority in {run.priority for run in question.far}}
+    found = []
+    for place, run in enumerate(question.far, start=1):
+        rate = rates[run.priority]
+        ahead = _Ahead(place, rate, max(0.0, rate - simulated))
+        starts = [_drawn_out(run, ahead, course, question.now) for course in courses]
+        basis = Basis.RATE.foreseeing() if rate and run.ages_at > question.now else Basis.RATE
+        found.append(_estimate(run.execution_id, starts, basis))
+    return found
 
 
-def _gap(order: Sequence[datetime]) -> timedelta | None:
-    """Return the mean time between starts, None for too few of them."""
+def _gap(order: Sequence[datetime]) -> float | None:
+    """Return the mean time between starts in seconds, None for too few of them."""
     half = len(order) // 2
-    return (order[-1] - order[half]) / (len(order) - 1 - half) if len(order) >= FEWEST_STARTS else None
+    enough = len(order) >= FEWEST_STARTS
+    return (order[-1] - order[half]).total_seconds() / (len(order) - 1 - half) if enough else None
 
 
-def _drawn_out(found: Trial, gap: timedelta | None, place: int) -> datetime | None:
-    return None if gap is None else found.order[-1] + place * gap
+class _Ahead(NamedTuple):
+    """Who starts before a run behind those simulated: how many that wait, and how many newcomers a second.
+
+    Of these `others` were no part of the trials: they delay only runs farther behind.
+    """
+
+    place: int
+    rate: float
+    others: float
 
 
-def _twin(state: State) -> State:
-    """Return a state that can be used up. Its waits are whole ticks."""
-    twin = State(
-        limits=state.limits,
-        owners=state.owners,
-        workers=state.workers,
-        fleet=Fleet(),
-        exclusive_elsewhere=state.exclusive_elsewhere,
-        usage_at=state.usage_at,
-    )
-    for place in state.running.values():
-        twin.start(place)
-    twin.fleet = state.fleet.copy()  # which has the places taken already
-    for run in state.queued.values():
-        twin.enqueue(replace(run, enqueued_at=run.enqueued_at - (run.enqueued_at - _EPOCH) % TICK))
-    return twin
+class _Course(NamedTuple):
+    """How a trial went: its last start, the seconds from one start to the next, and how fast newcomers came."""
+
+    last: datetime
+    gap: float | None
+    pace: float
 
 
-class _Dice:
-    """How long runs take in one trial."""
-
-    def __init__(self, question: Question, salt: int) -> None:
-        self._question = question
-        self._salt = salt
-
-    def duration(self, run: Queued | Running) -> timedelta:
-        """Return how long a run holds its place from its admission on; how much longer, if it has one already."""
-        lag, began = self._question.lag, None
-        if isinstance(run, Running):
-            began = run.started_at
-        if began is None:
-            return lag + timedelta(seconds=self._seconds(run, 0.0))
-        elapsed = max(timedelta(), self._question.now - began)
-        if elapsed >= run.limit:
-            return GRACE
-        return max(timedelta(), timedelta(seconds=self._seconds(run, elapsed.total_seconds())) - elapsed)
-
-    def _seconds(self, run: Queued | Running, elapsed: float) -> float:
-        chance = self._chance(run.execution_id)
-        limit = run.limit.total_seconds()
-        known = self._question.history.get(run.execution_id)
-        if known is None:
-            return elapsed + chance * (limit - elapsed)
-        return min(limit, known.draw(chance, elapsed))
-
-    def _chance(self, run: ExecutionId) -> float:
-        """Return a number from 0 to 1 that is always the same for this run in this trial.
-
-        Source: the finalizer of SplitMix64 (Steele, Lea, Flood 2014).
-        """
-        word = (run.int ^ (run.int >> 64) ^ self._salt) & _WORD
-        word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _WORD
-        word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _WORD
-        return (word ^ (word >> 31)) / (_WORD + 1)
+def _drawn_out(run: Behind, ahead: _Ahead, course: _Course, now: datetime) -> datetime | None:
+    """Return when `run` starts, None if nobody knows. While it is young it shares the starts with newcomers."""
+    last, gap, pace = course
+    if gap is None:
+        return None
+    young = max(0.0, (run.ages_at - last).total_seconds())
+    passed = max(0.0, (min(last, run.ages_at) - now).total_seconds())
+    needed = (ahead.place + ahead.others * pace * passed) * gap
+    left = 1 - ahead.rate * pace * gap
+    seconds = needed / left if left > 0 else inf
+    if seconds > young:
+        seconds = young + needed - young * left
+    return last + timedelta(seconds=seconds)

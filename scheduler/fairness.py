@@ -34,10 +34,8 @@ class Fairness:
         self.last: tuple[UUID, float] | None = None
         """Who was the last to start something, and what share it had before."""
         self._share = np.zeros(len(rows.owners.full))
-        live = np.flatnonzero(rows.live[: rows.size])
-        owner_of = {number: owner for owner, number in rows.owners.number.items()}
-        for number in np.unique(rows.payer[live]).tolist():
-            owner = owner_of[number]
+        for number in set(rows.payer[: rows.size][rows.live[: rows.size]].tolist()):
+            owner = rows.owners.all[number]
             if owner is not None:
                 self._share[number] = self.of(owner, state.sums)
 

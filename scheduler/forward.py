@@ -56,7 +56,8 @@ def forward(state: State, now: datetime, duration: Duration, arrivals: Iterable[
     """Tell what happens from `now` on, in order, until nothing can happen any more.
 
     The state given is used up; between two events it can be read. Runs that wait in it at the end can never start.
-    Of `arrivals` each comes at its `enqueued_at`, the late ones at once. Stop early by asking for no more events.
+    `arrivals` are in order, and may have no end: each comes at its `enqueued_at`, the late ones at once, and none is
+    asked for before the one ahead of it has come. Stop early by asking for no more events.
     """
     course = _Course(state, duration, arrivals)
     course.begin(now)
@@ -71,12 +72,13 @@ def forward(state: State, now: datetime, duration: Duration, arrivals: Iterable[
 
 
 class _Course:
-    """What is to come: arrivals, latest first, and a heap of ends. An end counts only for the place it was made for."""
+    """What is to come: arrivals, the next one at hand, and a heap of ends. An end counts only for its own place."""
 
     def __init__(self, state: State, duration: Duration, arrivals: Iterable[Queued]) -> None:
         self.state = state
         self.duration = duration
-        self.coming = sorted(arrivals, key=lambda run: (run.enqueued_at, run.seq, run.execution_id), reverse=True)
+        self.arrivals = iter(arrivals)
+        self.next = next(self.arrivals, None)
         self.ends: list[tuple[datetime, int, ExecutionId]] = []
         self.places = 0
         self.place_of: dict[ExecutionId, int] = {}
@@ -96,8 +98,9 @@ class _Course:
 
     def arrive(self, at: datetime) -> None:
         """Let those wait that come now."""
-        while self.coming and self.coming[-1].enqueued_at <= at:
-            self.state = apply(self.state, Arrived(run=self.coming.pop()))
+        while self.next is not None and self.next.enqueued_at <= at:
+            self.state = apply(self.state, Arrived(run=self.next))
+            self.next = next(self.arrivals, None)
 
     def carry_out(self, outcome: Outcome, at: datetime) -> Iterator[Started]:
         """Do what a pass decided; those that are preempted stop now."""
@@ -116,8 +119,8 @@ class _Course:
         while self.ends and self.place_of.get(self.ends[0][2]) != self.ends[0][1]:
             heappop(self.ends)
         moments = [self.ends[0][0]] if self.ends else []
-        if self.coming:
-            moments.append(self.coming[-1].enqueued_at)
+        if self.next is not None:
+            moments.append(self.next.enqueued_at)
         woken = wake(self.state, at) if self.state.queued else None
         if woken is not None and woken > at:
             moments.append(woken)

@@ -1,8 +1,8 @@
 """What a pass keeps free for runs that have waited for long, and until when others may use it.
 
 A hold binds a later run, unless that one ends before the time at which the hold's run could start at all: its shadow
-time. For the head of FIFO and PRIORITY this goes by what runs are expected to take (p90); for aged runs by hard limits
-only, so that nothing can delay them.
+time. For the first that is blocked this goes by what runs are expected to take (p90). What is kept for an aged run
+binds all: those that run may end at any moment.
 """
 
 from collections.abc import Iterable

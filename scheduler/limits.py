@@ -8,7 +8,18 @@ from scheduler.reasons import Code, Reason, amount
 from scheduler.roster import KINDS
 from scheduler.sums import NOTHING, POOL, Need, Sums, most, need, owners_of
 
-__all__ = ["Bound", "bound_of", "code_of", "exceeded", "is_full", "kept_of", "over", "owners_of", "pool_bound"]
+__all__ = [
+    "Bound",
+    "beyond",
+    "bound_of",
+    "code_of",
+    "exceeded",
+    "is_full",
+    "kept_of",
+    "over",
+    "owners_of",
+    "pool_bound",
+]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +65,11 @@ def over(bound: Bound, asked: Need, used: Need, held: Need = NOTHING) -> int | N
         if used[kind] + bound.elsewhere[kind] + held[kind] + asked[kind] > limit:
             return kind
     return None
+
+
+def beyond(bound: Bound, asked: Need) -> bool:
+    """Return whether so much is never allowed, even if nothing else is in use anywhere."""
+    return any(limit is not None and need > limit for limit, need in zip(bound.most, asked, strict=True) if need)
 
 
 def is_full(bound: Bound | None, sums: Sums) -> bool:

@@ -11,7 +11,7 @@ from model.ids import ExecutionId, GroupId, NodeName
 from scheduler.limits import Bound
 from scheduler.order import aged, due
 from scheduler.placement import Ask
-from scheduler.pool import Limits
+from scheduler.pool import Limits, Strategy
 from scheduler.run import Queued
 from scheduler.sums import POOL, Need, need, owners_of, payer
 
@@ -94,6 +94,8 @@ class Lines:
             self._fresh[run_id] = marked
         elif (line := self.of.get(run_id)) is not None:
             line.runs[bisect_left(line.runs, _arrival(run), key=_arrival)] = marked
+            if line.first is marked and self._limits.strategy is Strategy.FAIR_SHARE:
+                self.changed.add(line)  # it comes in another place of the order now
             if run.group is not None:
                 self.groups[run.group][run_id] = marked
 

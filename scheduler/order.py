@@ -1,7 +1,8 @@
 """Who is looked at first: aged runs by arrival, then by priority (FIFO: by arrival alone), then by id.
 
 FAIR_SHARE puts the share of a run's owner before its priority; that changes with each run that starts, so it is not
-part of the rank (`scheduler.shares`).
+part of the rank (`scheduler.shares`). But there who has a node kept comes next after the aged, whatever its owner has
+had meanwhile: otherwise it would be passed on from owner to owner, and no node would ever drain.
 """
 
 from datetime import datetime
@@ -13,6 +14,7 @@ from scheduler.run import Queued
 
 Rank: TypeAlias = tuple[bool, int, int, UUID]
 YOUNG = 1 << 61
+CHOSEN = 1 << 60
 _SEQS = 54
 """Bits of a place in the order of arrival."""
 
@@ -35,8 +37,14 @@ def rank(run: Queued, limits: Limits, now: datetime) -> Rank:
 
 
 def rank_number(run: Queued, limits: Limits, *, is_aged: bool) -> int:
-    """Return the rank without its tie-break as one number, for runs of less than 2**54 arrivals."""
-    return run.seq if is_aged else YOUNG + (_priority(run, limits) << _SEQS) + run.seq
+    """Return the rank without its tie-break as one number, for runs of less than 2**54 arrivals.
+
+    Below `YOUNG` are those that share has no say in.
+    """
+    if is_aged:
+        return run.seq
+    chosen = run.nominated is not None and limits.strategy is Strategy.FAIR_SHARE
+    return (CHOSEN if chosen else YOUNG) + (_priority(run, limits) << _SEQS) + run.seq
 
 
 def _priority(run: Queued, limits: Limits) -> int:

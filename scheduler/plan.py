@@ -14,10 +14,11 @@ The rules, in the order in which they are looked at; the code cites them by numb
    lacks of its team's or user's own limit; its exclusive names. It keeps its node from pass to pass, so that it drains.
    Runs later in the order start only if they need none of it: what runs now may end at any moment. One that waits for
    its own team or user keeps nothing of other owners.
-7. FIFO and PRIORITY: so does the first run that is blocked, not aged, after `backfill_after`; here others may use what
-   is kept if they are expected to be gone before it could start. A run that only its own team, user or names block is
-   not the first, but skipped.
-8. A run, or group, that would not fit even if nothing ran keeps nothing.
+7. All but RESOURCE_AWARE: so does the first run that is blocked, not aged, after `backfill_after`; here others may use
+   what is kept if they are expected to be gone before it could start. A run that only its own team, user or names block
+   is not the first, but skipped. FAIR_SHARE, where the order changes with each run that starts, chooses it in one pass
+   and keeps its node from the next one on: then it is looked at right after the aged ones, until it has started.
+8. A run, or group, that would not fit even if nothing ran, or that its team or user may never start, keeps nothing.
 9. With preemption, a run that no node or the pool has room for asks less important ones to stop
    (`scheduler.preemption`). Their node is kept for it; while they stop nobody else is asked on its behalf.
 """
@@ -29,7 +30,7 @@ from typing import TypeAlias
 from scheduler.decisions import Admit, Arrived, Change, Configured, Decision, Left, Owned, Preempt, Seen, Wait
 from scheduler.fairness import charge
 from scheduler.limits import exceeded
-from scheduler.order import due, rank
+from scheduler.order import aged, due, rank
 from scheduler.outcome import Outcome, backoff
 from scheduler.placement import Placed
 from scheduler.pool import Strategy
@@ -103,6 +104,7 @@ def decide(state: State, now: datetime) -> Outcome:
     walk.run()
     nodes = state.fleet.nodes
     kept = {run: nodes[kept.column].name for run, kept in walk.trial.kept.items() if kept.column >= 0}
+    kept |= {run: nodes[column].name for run, column in walk.trial.chosen.items()}
     return Outcome(
         now=now, admitted=walk.trial.admitted, kept=kept, preempted=walk.preempted, stop=full, trial=walk.trial
     )
@@ -163,9 +165,11 @@ def _in_order(state: State, outcome: Outcome, now: datetime) -> list[Queued]:
     return sorted(ordered, key=lambda run: (first.get(run.execution_id, last), *_fair_place(run, state, outcome)))
 
 
-def _fair_place(run: Queued, state: State, outcome: Outcome) -> tuple[bool, float]:
-    is_aged = not rank(run, state.limits, outcome.now)[0]
-    return (not is_aged, 0.0 if is_aged else outcome.share(run) or 0.0)
+def _fair_place(run: Queued, state: State, outcome: Outcome) -> tuple[int, float]:
+    """Return where a run will stand in the next pass: aged, then who has a node kept, then by share."""
+    if aged(run, state.limits, outcome.now):
+        return (0, 0.0)
+    return (1, 0.0) if run.execution_id in outcome.kept else (2, outcome.share(run) or 0.0)
 
 
 def _apply_decision(state: State, decision: Decision) -> None:

@@ -55,10 +55,10 @@ class Owner:
 class Limits:
     """The settings of a pool (SchedulerConfig of the original design). `seed` decides between equal nodes.
 
-    `ceiling.runs` is maxConcurrentTests. `backfill` (FIFO and PRIORITY): a later run may start where it does not delay
-    the first that is blocked, once that one has waited for `backfill_after`. `half_life` is that of usage (FAIR_SHARE),
-    `interval` that between passes, by which the entry penalty is measured. With `preemption` a more important run may
-    stop restartable ones that have run for `min_runtime`.
+    `ceiling.runs` is maxConcurrentTests. `backfill_after` (all but RESOURCE_AWARE): once the first that is blocked has
+    waited for so long, a later run may start only where it does not delay that one. `half_life` is that of usage
+    (FAIR_SHARE), `interval` that between passes, by which the entry penalty is measured. With `preemption` a more
+    important run may stop restartable ones that have run for `min_runtime`.
     """
 
     ceiling: Ceiling = Ceiling(runs=100)

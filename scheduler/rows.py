@@ -28,6 +28,8 @@ class Owners:
 
     def __init__(self) -> None:
         self.number: dict[UUID | None, int] = {None: 0}
+        self.all: list[UUID | None] = [None]
+        """By number."""
         self.full: Mask = np.zeros(64, dtype=np.bool_)
         """Who may start nothing more, whatever it asks for."""
 
@@ -35,7 +37,8 @@ class Owners:
         """Return the number of an owner, a new one if it has none."""
         number = self.number.get(owner)
         if number is None:
-            number = self.number[owner] = len(self.number)
+            number = self.number[owner] = len(self.all)
+            self.all.append(owner)
             if number >= len(self.full):
                 self.full = np.concatenate((self.full, np.zeros_like(self.full)))
         return number

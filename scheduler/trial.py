@@ -34,6 +34,8 @@ class Trial:
         self.names: dict[str, ExecutionId] = {}
         self.admitted: dict[ExecutionId, Placed] = {}
         self.kept: dict[ExecutionId, Kept] = {}
+        self.chosen: dict[ExecutionId, int] = {}
+        """The node that the next pass keeps free for a run (FAIR_SHARE)."""
         self.preempting: dict[ExecutionId, tuple[Running, ...]] = {}
         """Runs that stop, or are asked to, by the run that needs their place."""
         fair = state.limits.strategy is Strategy.FAIR_SHARE
@@ -56,6 +58,7 @@ class Trial:
         twin.state, twin.now, twin.limits, twin.memory = self.state, self.now, self.limits, self.memory
         twin.used, twin.holds, twin.names = Sums(self.used), self.holds.fork(), dict(self.names)
         twin.admitted, twin.kept, twin.preempting, twin.found = {}, {}, {}, {}
+        twin.chosen = {}
         twin.fairness = twin.front = None
         twin.started = {column: list(runs) for column, runs in self.started.items()}
         twin.rank, twin.last = self.rank, self.last
@@ -123,6 +126,12 @@ class Trial:
         self.holds.pooled = self.holds.pooled or pooled
         self.holds.give_way(hold, self._gives_way(hold))
         return True
+
+    def choose_node(self, line: Line, run: Queued) -> None:
+        """Note which node to keep for a run from the next pass on."""
+        column = self.memory.nominate(self.holds.room, line.ask, run)
+        if column >= 0:
+            self.chosen[run.execution_id] = column
 
     def keep_sums(
         self, line: Line, run: Queued, owners: tuple[UUID, ...], *, column: int = -1, firm: bool = True

@@ -5,7 +5,7 @@ from datetime import datetime
 from model.ids import ExecutionId, GroupId
 from scheduler import groups, preemption
 from scheduler.front import MOST_KEPT, Front
-from scheduler.limits import is_full, over
+from scheduler.limits import beyond, is_full, over
 from scheduler.lines import Line
 from scheduler.pool import Strategy
 from scheduler.reasons import Code
@@ -14,7 +14,6 @@ from scheduler.state import State
 from scheduler.sums import ONE_RUN, POOL
 from scheduler.trial import POOL_CODES, Trial
 
-STRICT = frozenset({Strategy.FIFO, Strategy.PRIORITY})
 TEAM_CODES = frozenset({Code.TEAM_LIMIT, Code.TEAM_RESOURCES})
 USER_CODES = frozenset({Code.USER_LIMIT, Code.USER_RESOURCES})
 DELAYED = frozenset({Code.BUSY, Code.RESERVED, *POOL_CODES})
@@ -26,8 +25,8 @@ class Walk:
 
     def __init__(self, state: State, now: datetime) -> None:
         self.trial = Trial(state, now)
-        strict = state.limits.strategy in STRICT
-        self.front = Front(self.trial.memory, self.trial.holds, self.trial.fairness, seeking=strict)
+        seeking = state.limits.strategy is not Strategy.RESOURCE_AWARE
+        self.front = Front(self.trial.memory, self.trial.holds, self.trial.fairness, seeking=seeking)
         self.trial.front = self.front
         self.preempted: dict[ExecutionId, tuple[Running, ...]] = {}
 
@@ -75,7 +74,21 @@ class Walk:
             return True
         if line.aged:
             return self._keep_aged(line, run, code)
-        return self._is_head(run, code) and self.trial.keep(line, run, firm=False, pooled=code in POOL_CODES)
+        return self._is_head(run, code) and self._keep_head(line, run, code)
+
+    def _keep_head(self, line: Line, run: Queued, code: Code) -> bool:
+        if self._must_choose(line, run):
+            self.trial.choose_node(line, run)
+            return False
+        return self.trial.keep(line, run, firm=False, pooled=code in POOL_CODES)
+
+    def _must_choose(self, line: Line, run: Queued) -> bool:
+        """Return whether the first that is blocked is only chosen now, and has its node kept from the next pass on.
+
+        Under FAIR_SHARE who is first changes with each run that starts. Did it bind others at once, a pass that goes on
+        in rounds would bind other runs in each.
+        """
+        return self.trial.fairness is not None and not line.aged and run.nominated is None
 
     def _is_head(self, run: Queued, code: Code) -> bool:
         """Return whether a run is the first that is blocked, and has waited for long enough to have a node kept."""
@@ -100,6 +113,8 @@ class Walk:
         trial = self.trial
         if len(trial.holds.all) >= MOST_KEPT or code in (Code.RESERVED, Code.TOO_LARGE):
             return False
+        if any(beyond(bound, line.need) for bound in line.bounds):
+            return False  # its owner's limit was lowered: what it had kept, nobody of that owner could ever use
         if code is Code.BUSY or code in POOL_CODES:
             return trial.keep(line, run, firm=True, pooled=code in POOL_CODES)
         user, *team = line.owners[1:]
@@ -132,11 +147,14 @@ class Walk:
                 trial.admit(own, mate, placed)
             return
         if (line.aged or self._is_head(run, tried.code)) and groups.possible(trial, members):
-            for own, mate in members:
-                self._keep_member(own, mate, tried.code, firm=line.aged)
+            self._keep_group(line, run, members, tried.code)
 
-    def _keep_member(self, line: Line, run: Queued, code: Code, *, firm: bool) -> None:
-        if firm:
-            self._keep_aged(line, run, code)
-        else:
-            self.trial.keep(line, run, firm=False, pooled=code in POOL_CODES)
+    def _keep_group(self, line: Line, run: Queued, members: groups.Members, code: Code) -> None:
+        if self._must_choose(line, run):
+            self.trial.choose_node(line, run)
+            return
+        for own, mate in members:
+            if line.aged:
+                self._keep_aged(own, mate, code)
+            else:
+                self.trial.keep(own, mate, firm=False, pooled=code in POOL_CODES)

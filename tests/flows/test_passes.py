@@ -40,6 +40,43 @@ async def test_those_that_ask_while_one_is_under_way_share_the_next() -> None:
     assert made.begun == 2
 
 
+async def test_one_that_is_patient_waits_for_others_to_share_it() -> None:
+    made = Pass()
+    made.may_end.set()
+    joined = Joined(made)
+    patient = asyncio.create_task(joined.ask(3600.0))
+    await _settle()
+    assert made.begun == 0
+
+    await joined.ask()
+    await patient
+
+    assert made.begun == 1
+
+
+async def test_one_that_is_patient_alone_has_its_pass_in_the_end() -> None:
+    made = Pass()
+    made.may_end.set()
+
+    await Joined(made).ask(0.001)
+
+    assert made.begun == 1
+
+
+async def test_patience_does_not_hold_up_who_asked_while_another_pass_was_under_way() -> None:
+    made = Pass()
+    joined = Joined(made)
+    first = asyncio.create_task(joined.ask())
+    await _settle()
+    tasks = [first, *(asyncio.create_task(joined.ask(patience)) for patience in (3600.0, 0.0, 3600.0))]
+    await _settle()
+    made.may_end.set()
+
+    await asyncio.gather(*tasks)
+
+    assert made.begun == 2
+
+
 async def test_one_that_gives_up_does_not_take_the_pass_from_the_others() -> None:
     made = Pass()
     joined = Joined(made)

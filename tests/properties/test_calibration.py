@@ -1,7 +1,8 @@
 """How often starts come before what an estimate told: the real future is drawn anew, many times."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
+from itertools import count, takewhile
 from random import Random
 from statistics import mean
 from types import SimpleNamespace
@@ -9,8 +10,10 @@ from typing import Any
 
 import pytest
 
-from scheduler.estimate import Question, estimates, trial
+from scheduler.arrivals import Newcomer, learn
+from scheduler.estimate import estimates
 from scheduler.forward import Started, forward
+from scheduler.futures import Question, trial
 from scheduler.history import history
 from scheduler.pool import Ceiling, Limits
 from scheduler.run import Queued, Running
@@ -39,11 +42,23 @@ def test_starts_come_before_what_is_told_as_often_as_told(make: SimpleNamespace,
     assert 0.84 <= mean(early90) <= 0.97
 
 
-def _world(make: SimpleNamespace, draw: Draw, dice: Random) -> list[tuple[bool, bool]]:
+@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+def test_so_they_do_where_more_important_runs_come_later(make: SimpleNamespace, share: float) -> None:
+    """They come at random, as in the hour before, and take `share` of all starts."""
+    draw = DISTRIBUTIONS["long tailed"]
+    early50, early90 = zip(
+        *(hit for world in range(40) for hit in _world(make, draw, Random(world), share)), strict=True
+    )
+
+    assert 0.36 <= mean(early50) <= 0.66
+    assert 0.82 <= mean(early90) <= 0.97
+
+
+def _world(make: SimpleNamespace, draw: Draw, dice: Random, share: float = 0.0) -> list[tuple[bool, bool]]:
     """Return, for each of 12 waiting runs, whether it started before its p50, and before its p90."""
     seen = history([max(1.0, draw(dice)) for _ in range(50)])
     running = [_under_way(make, 100 + number, draw, dice) for number in range(4)]
-    waiting = [make.queued(number, priority=number % 3) for number in range(12)]
+    waiting = [make.queued(number, priority=1 + number % 3) for number in range(12)]
     limits = Limits(ceiling=Ceiling(runs=4))
     state = State(limits=limits, nodes=[make.node(0)])
     for holder, _ in running:
@@ -51,14 +66,28 @@ def _world(make: SimpleNamespace, draw: Draw, dice: Random) -> list[tuple[bool, 
     for run in waiting:
         state.enqueue(run)
     known = dict.fromkeys((*state.queued, *state.running), seen)
-    question = Question(state=state, now=make.NOON, near=tuple(state.queued), history=known)
+    coming = _newcomers(make, dice, 4 * share / mean(_seconds(draw, dice).total_seconds() for _ in range(999)))
+    past = [Newcomer(run=run, history=seen) for run in takewhile(lambda run: run.enqueued_at < make.NOON, coming)]
+    question = Question(
+        state=state, now=make.NOON, near=tuple(state.queued), history=known, arrivals=learn(past, make.NOON)
+    )
     chances = Random(1)
     told = {
         found.execution_id: found for found in estimates(question, [trial(question, chances) for _ in range(TRIALS)])
     }
     left = {holder.execution_id: rest for holder, rest in running}
-    starts = _future(state, make.NOON, lambda run: left.get(run.execution_id) or _seconds(draw, dice))
+    starts = _future(question, coming, lambda run: left.get(run.execution_id) or _seconds(draw, dice))
     return [(starts[run] <= found.p50, starts[run] <= found.p90) for run, found in told.items()]
+
+
+def _newcomers(make: SimpleNamespace, dice: Random, rate: float) -> Iterator[Queued]:
+    """Tell without end who comes, so many a second, from an hour ago on."""
+    at = make.NOON - timedelta(hours=1)
+    for number in count(1000):
+        if not rate:
+            return
+        at += timedelta(seconds=dice.expovariate(rate))
+        yield make.queued(number, priority=0, enqueued_at=at)
 
 
 def _under_way(make: SimpleNamespace, number: int, draw: Draw, dice: Random) -> tuple[Running, timedelta]:
@@ -73,5 +102,14 @@ def _seconds(draw: Draw, dice: Random) -> timedelta:
     return timedelta(seconds=max(1.0, draw(dice)))
 
 
-def _future(state: State, now: datetime, duration: Callable[[Queued | Running], timedelta]) -> dict[Any, datetime]:
-    return {event.run.execution_id: event.at for event in forward(state, now, duration) if isinstance(event, Started)}
+def _future(
+    question: Question, coming: Iterable[Queued], duration: Callable[[Queued | Running], timedelta]
+) -> dict[Any, datetime]:
+    """Return when those who wait really start."""
+    starts: dict[Any, datetime] = {}
+    for event in forward(question.state, question.now, duration, coming):
+        if isinstance(event, Started):
+            starts[event.run.execution_id] = event.at
+            if starts.keys() >= {*question.near}:
+                break
+    return starts

@@ -15,6 +15,8 @@ from typing import Any
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from properties.ageing import look
+from properties.starvation import Ghost
 
 from model.ids import GroupId
 from model.resources import Resources
@@ -77,7 +79,7 @@ class Pool(RuleBasedStateMachine):
     def open(self, limits: Limits, ceilings: tuple[Ceiling, ...], nodes: int, extras: set[str]) -> None:
         """Each pool has some of the things that runs can ask for, so that none of them drowns the others."""
         make, self.extras = self.make, extras
-        self.now, self.count = make.NOON, 0
+        self.now, self.count, self.ghost = make.NOON, 0, Ghost()
         owners = {make.team(1): Owner(name="t1", weight=2.0), make.user(3): Owner(name="u3", usage=0.5)}
         if "quotas" in extras:
             owners[make.team(0)] = Owner(name="t0", ceiling=ceilings[0])
@@ -137,8 +139,17 @@ class Pool(RuleBasedStateMachine):
         assert decisions == anew
         assert decisions == plan(self.state, self.now)
         check(self.state, decisions, self.now)
-        if carry_out != "none":
-            apply_all(self.state, decisions if carry_out == "all" else decisions[::2])
+        if carry_out == "all":
+            self.carry_out(decisions)
+        elif carry_out == "some":
+            self.ghost.forget()
+            apply_all(self.state, decisions[::2])
+
+    def carry_out(self, decisions: list[Decision]) -> None:
+        """Nobody waits for longer than the starvation bound allows."""
+        waiting = dict(self.state.queued)
+        apply_all(self.state, decisions)
+        self.ghost.after(look(self.state, waiting, decisions, self.now))
 
     @rule(pick=st.integers(0, 50), number=st.integers(1, 3))
     def end(self, pick: int, number: int) -> None:
@@ -154,6 +165,19 @@ class Pool(RuleBasedStateMachine):
             for _ in range(min(random.choice([0, 0, 1, 2]), len(self.state.running))):
                 apply(self.state, Left(run=random.choice(list(self.state.running))))
             self.now += timedelta(seconds=random.choice([0, 10, 120, 400]))
+            self.decide("all")
+
+    @rule(random=st.randoms(use_true_random=False))
+    def grow_old(self, random: Random) -> None:
+        """Large runs wait among small ones that come without end and are more urgent; some large ones become aged."""
+        for step in range(30):
+            large = {"cpu": random.choice([1000, 2000]), "priority": 3, "constraints": Constraints(), "labels": ()}
+            small = {"cpu": random.choice([100, 300, 500]), "priority": random.randrange(3)}
+            for change in [large] * (step % 10 == 0) + [small] * random.randrange(4):
+                apply(self.state, Arrived(run=self.run_of(any_run(random) | change)))
+            for _ in range(min(random.choice([0, 0, 0, 1, 2]), len(self.state.running))):
+                apply(self.state, Left(run=random.choice(list(self.state.running))))
+            self.now += timedelta(seconds=random.choice([10, 60, 400]))
             self.decide("all")
 
     @rule(pick=st.integers(0, 50))
@@ -186,6 +210,7 @@ class Pool(RuleBasedStateMachine):
 
     @rule(limits=LIMITS)
     def configure(self, limits: Limits) -> None:
+        self.ghost.forget()
         apply(self.state, Configured(limits=limits))
 
     @rule(ceiling=CEILING, weight=st.sampled_from([0.5, 1.0, 3.0]))
@@ -193,10 +218,12 @@ class Pool(RuleBasedStateMachine):
         if "quotas" not in self.extras:
             return
         owner = Owner(name="t0", ceiling=ceiling, weight=weight, elsewhere_runs=1, elsewhere=Resources(cpu_milli=500))
+        self.ghost.forget()
         apply(self.state, Owned(owners={**self.state.owners, self.make.team(0): owner}))
 
     @rule(number=st.integers(1, 4), ready=st.integers(0, 9))
     def see(self, number: int, ready: int) -> None:
+        self.ghost.forget()
         apply(self.state, Seen(nodes=self.nodes(number, ready)))
 
     @invariant()

@@ -76,3 +76,21 @@ def test_how_good_forecasts_were_is_told_by_pool(client: httpx.Client, api: Api)
 
     assert (pool["pool"], pool["number"], pool["beforeP50"], pool["beforeP90"]) == ("default", 1, 0.0, 1.0)
     assert pool["medianError"] == 120.0
+
+
+def test_who_is_foreseen_is_told_with_it(client: httpx.Client, api: Api) -> None:
+    """Two came just now. The newer part of the hour counts more, so it is more than two in an hour."""
+    run, now = submit(client, priority=2)["executionId"], datetime.now(UTC)  # noqa: TID251
+    submit(client, priority=2)
+    tell(api, run, now - timedelta(minutes=3))
+    insert = (
+        "INSERT INTO test_attempts (execution_id, number, epoch, cause, started_at) VALUES (:run, 1, 1, 'first', :at)"
+    )
+    api.db.call(lambda conn: conn.execute(text(insert), {"run": run, "at": now}))
+    api.db.call(forecasts.settle)
+
+    [pool] = client.get("/forecasts").json()["pools"]
+    [foreseen] = pool["arrivals"]
+
+    assert foreseen["priority"] == 2
+    assert 2 < foreseen["anHour"] < 5

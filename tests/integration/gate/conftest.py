@@ -193,5 +193,5 @@ def house(bare: House) -> House:
 @pytest.fixture
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a pass read so little at a time that it needs its rounds."""
-    for name in ("ROWS", "FRONT"):
+    for name in ("ROWS", "FRONT", "MOST_IN_ORDER"):
         monkeypatch.setattr(gate_read, name, 2)

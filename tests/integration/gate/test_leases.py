@@ -7,6 +7,7 @@ import pytest
 
 from db import gate, leases, workers
 from db.gate import Requeue
+from db.gate_write import Lessee
 from db.seeds import DEFAULT_POOL
 from model.ids import WorkerId
 
@@ -188,3 +189,43 @@ def test_a_claim_whose_answer_was_lost_is_answered_again(house: Any) -> None:
 def test_an_unknown_worker_must_register(house: Any) -> None:
     assert house.do(lambda conn: workers.beat(conn, WorkerId("w0"), LONG))
     assert not house.do(lambda conn: workers.beat(conn, WorkerId("w9"), SHORT))
+
+
+class TestAPassTakesUpItsWorkersOwnRuns:
+    """Who makes a pass need not ask again for what it admitted."""
+
+    LESSEE = Lessee(worker=WorkerId("w0"), ttl=LONG)
+
+    def pass_by(self, house: Any) -> list[tuple[Any, bool]]:
+        outcome = house.do(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True, lessee=self.LESSEE))
+        return [(run.execution_id, run.leased) for run in outcome.admitted]
+
+    def test_those_whose_flows_wait_in_it(self, house: Any) -> None:
+        other = house.worker("w1")
+        mine, theirs, nobodys = house.submit(3)
+        for run, worker in ((mine, "w0"), (theirs, "w1")):
+            house.do(lambda conn, run=run, worker=worker: gate.host(conn, run, WorkerId(worker)))
+
+        assert self.pass_by(house) == [(mine, True), (theirs, False), (nobodys, False)]
+        assert house.do(lambda conn: leases.hold(conn, mine, 1, WorkerId("w0")))
+        assert [run.execution_id for run in house.claim(other)] == [theirs, nobodys]
+
+    @pytest.mark.parametrize("state", ["draining", "dead"])
+    def test_not_when_it_is_leaving(self, house: Any, state: str) -> None:
+        house.worker("w1")
+        house.submit(host=WorkerId("w0"))
+        change = "draining = true" if state == "draining" else "expires_at = clock_timestamp() - interval '1 s'"
+        house.sql(f"UPDATE workers SET {change} WHERE worker_id = 'w0'")
+
+        [(_, leased)] = self.pass_by(house)
+
+        assert not leased
+
+    def test_nor_twice_after_it_went_back_to_wait(self, house: Any) -> None:
+        [run] = house.submit(host=WorkerId("w0"))
+        self.pass_by(house)
+        house.do(lambda conn: gate.requeue(conn, run, 1, Requeue()))
+
+        assert self.pass_by(house) == [(run, True)]
+        assert house.do(lambda conn: leases.hold(conn, run, 2, WorkerId("w0")))
+        assert not house.do(lambda conn: leases.hold(conn, run, 1, WorkerId("w0")))

@@ -14,6 +14,8 @@ from hypothesis import HealthCheck, settings
 from hypothesis import Phase as Stage
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
+from properties.ageing_rows import look
+from properties.starvation import Ghost, Most, Place, used
 from sqlalchemy import Connection
 
 from db import executions, gate, gate_read, nodes, pools, workers
@@ -49,9 +51,9 @@ SELECT 'torn group' FROM queue WHERE group_id IS NOT NULL GROUP BY group_id HAVI
 UNION ALL
 SELECT 'a name twice' FROM queue, unnest(exclusive) AS name WHERE state = 'admitted' GROUP BY name HAVING count(*) > 1
 UNION ALL
-SELECT 'no record' FROM queue q WHERE q.state = 'admitted' AND NOT EXISTS (
-    SELECT FROM decisions d
-    WHERE d.execution_id = q.execution_id AND d.epoch = q.epoch AND d.record ->> 'kind' = 'admitted')
+SELECT 'no record' FROM queue q WHERE q.state = 'admitted' AND 'admitted' IS DISTINCT FROM (
+    SELECT d.record ->> 'kind' FROM decisions d WHERE d.execution_id = q.execution_id AND d.epoch <= q.epoch
+        AND d.record ->> 'kind' <> 'preempted' ORDER BY d.number DESC LIMIT 1)  -- taking a run over raises its epoch
 UNION ALL
 SELECT 'records miscounted' FROM queue q LEFT JOIN decisions d USING (execution_id)
 GROUP BY q.execution_id HAVING q.said <> count(d) OR q.said <> coalesce(max(d.number), 0)
@@ -69,6 +71,7 @@ class Gate(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.teams: list[Any] = []
+        self.ghosts = {pool: Ghost() for pool in POOLS}
         self.most: dict[str, int] = {}
         self.cpu: dict[str, int | None] = {}
 
@@ -128,6 +131,7 @@ class Gate(RuleBasedStateMachine):
     def set_quota(self, team: int, most: int, cpu: int | None) -> None:
         quota = {"max_concurrent_tests": most, "max_daily_tests": 10} | ({} if cpu is None else {"max_cpu_milli": cpu})
         self.most[str(self.teams[team])], self.cpu[str(self.teams[team])] = most, cpu
+        self._forget(*POOLS)
         self.house.sql(
             "UPDATE teams SET quota = CAST(:quota AS jsonb) WHERE team_id = :id",
             id=self.teams[team],
@@ -143,6 +147,7 @@ class Gate(RuleBasedStateMachine):
     def set_pool(self, pool: PoolName, most: int, **given: Any) -> None:
         change = PoolChange(max_concurrent_tests=most, **given)
         self.most[pool] = most
+        self._forget(pool)
         self.house.do(lambda conn: pools.update_pool(conn, pool, change))
 
     # -- what machines do -----------------------------------------------------------------------------------------
@@ -155,10 +160,12 @@ class Gate(RuleBasedStateMachine):
     )
     def change_node(self, pool: PoolName, number: int, cpu: int, **facts: Any) -> None:
         made = _node(f"{pool}-{number}", cpu, **facts)
+        self._forget(pool)
         self.house.do(lambda conn: nodes.record(conn, pool, [made]))
 
     @rule(pool=st.sampled_from(POOLS))
     def nobody_is_alive_for_a_moment(self, pool: PoolName) -> None:
+        self._forget(pool)
         self.house.sql(
             "UPDATE workers SET expires_at = clock_timestamp() - interval '1 s' WHERE pool = :pool", pool=pool
         )
@@ -226,6 +233,26 @@ class Gate(RuleBasedStateMachine):
         ]
         dice.choice(steps)()
 
+    @rule(seed=st.integers(0, 2**32), pool=st.sampled_from(POOLS), strategy=st.sampled_from(list(Strategy)))
+    def grow_old(self, seed: int, pool: PoolName, strategy: Strategy) -> None:
+        """A large run waits among small ones that come without end, until it is aged and after that."""
+        dice = Random(seed)
+        for team in (0, 1):
+            self.set_quota(team, 9, None)
+        self.set_pool(pool, 9, strategy=strategy, preemption=False)
+        self.change_node(pool, 0, 1000, ready=True)
+        for step in range(18):
+            if step % 6 == 0:
+                self.work(pool, 9)
+                self.time_passes(4000)
+                self.submit(3, pool, priority=9, cpu=dice.choice([300, 900]))
+                self.time_passes(dice.choice([90, 4000]))
+            small = {"priority": dice.randrange(9), "limit": dice.choice([LONG, LONG / 12])}
+            self.submit(dice.randrange(4), pool, cpu=dice.choice([100, 300]), **small)
+            self.time_passes(dice.choice([2, 600]))
+            self.work(pool, dice.choice([0, 0, 1]))
+            self.nothing_is_broken()
+
     # -- the gate -------------------------------------------------------------------------------------------------
 
     @rule(pool=st.sampled_from(POOLS))
@@ -237,6 +264,8 @@ class Gate(RuleBasedStateMachine):
         if expected is not None:
             assert {run.execution_id for run in outcome.admitted} == expected
         self._no_limit_is_broken(before)
+        started = {run.execution_id for run in outcome.admitted}
+        self.ghosts[pool].after(look(self.house, pool, started, self._limits))
         positions = sorted(row.position for row in self.house.sql(POSITIONS, pool=pool))
         assert len(positions) == len(set(positions))
 
@@ -250,8 +279,8 @@ class Gate(RuleBasedStateMachine):
         runs = {("runs", name): most for name, most in self.most.items()}
         sums = {("cpu", name): most for name, most in self.cpu.items() if most is not None}
         limits = capacity | runs | sums
-        for key, used in self._use().items():
-            assert used <= max(limits.get(key, used), before.get(key, 0)), (key, used, limits.get(key))
+        for key, now in self._use().items():
+            assert now <= max(limits.get(key, now), before.get(key, 0)), (key, now, limits.get(key))
 
     def _use(self) -> dict[tuple[str, str], int]:
         found: dict[tuple[str, str], int] = {}
@@ -259,6 +288,19 @@ class Gate(RuleBasedStateMachine):
             for name, runs, cpu in self.house.sql(query):
                 found["runs", str(name)], found["cpu", str(name)] = runs, int(cpu)
         return found
+
+    def _forget(self, *changed: PoolName) -> None:
+        for pool in changed:
+            self.ghosts[pool].forget()
+
+    def _limits(self, elsewhere: list[Place]) -> dict[Any, Most]:
+        """Return what a pool may use of each limit, less what others use."""
+        most: dict[Any, tuple[int, int | None]] = {name: (self.most[name], None) for name in POOLS}
+        most |= {person.user_id: (2 + n, None) for n, person in enumerate(self.people)}
+        most |= {team: (self.most[str(team)], self.cpu.get(str(team))) for team in self.teams}
+        there = {owner: used(place for place in elsewhere if owner in place.owners) for owner in most}
+        less = {owner: (runs - there[owner][0], cpu) for owner, (runs, cpu) in most.items()}
+        return {o: (runs, None if cpu is None else cpu - there[o][1]) for o, (runs, cpu) in less.items()}
 
     def _any(self, which: int, where: str) -> Any:
         rows = self._rows(where)
@@ -315,3 +357,15 @@ def test_whatever_happens_no_rule_is_broken(bare: Any) -> None:
     )
 
     run_state_machine_as_test(machine, settings=bounded)
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.usefixtures("few_rows")
+def test_nobody_who_came_later_delays_an_aged_run(bare: Any, strategy: Strategy) -> None:
+    bare.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
+    machine = type("Machine", (Gate,), {"house": bare})()
+    machine.begin()
+    for seed in range(6):
+        machine.grow_old(seed, DEFAULT_POOL, strategy)
+
+    assert machine.ghosts[DEFAULT_POOL].passed > 0

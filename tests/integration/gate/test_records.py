@@ -51,11 +51,13 @@ def test_a_wait_tells_the_rule_its_numbers_and_who_is_ahead(house: Any) -> None:
     house.pool(max_concurrent_tests=1)
     house.submit()
     house.run_pass()
-    urgent, plain = house.submit(1, priority=1), house.submit(1)
+    urgent, plain, idle = house.submit(1, priority=1), house.submit(1), house.submit(1, priority=9)
     annotate_again(house)
     house.run_pass()
     [record] = house.said(plain[0])
+    ahead = [[other.execution_id for other in house.said(run)[0].ahead] for run in (urgent[0], plain[0], idle[0])]
 
+    assert ahead == [[], urgent, [*urgent, *plain]]
     assert isinstance(record, Waited)
     assert (record.code, record.text, record.position) == (Code.POOL_LIMIT, "the pool runs 1 of 1", 2)
     assert [(other.execution_id, other.priority) for other in record.ahead] == [(urgent[0], 1)]

@@ -1,6 +1,7 @@
 """When runs will start: the plan run forward over drawn durations; and how often that turns out right."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from random import Random
 from types import SimpleNamespace
@@ -8,9 +9,11 @@ from typing import Any
 
 import pytest
 
-from scheduler.estimate import GRACE, Basis, Estimate, Question, Trial, estimates, steady, trial
+from scheduler.arrivals import Arrivals, Newcomer, learn
+from scheduler.estimate import Basis, Estimate, estimates, steady
+from scheduler.futures import FEWEST_NEWCOMERS, GRACE, Behind, Question, Trial, trial
 from scheduler.history import history
-from scheduler.pool import Ceiling
+from scheduler.pool import Ceiling, Strategy
 from scheduler.run import Queued
 from scheduler.state import State
 from scheduler.sums import POOL
@@ -23,6 +26,30 @@ def ask(state: State, near: Sequence[Queued], at: datetime, seconds: Sequence[fl
     """A question about `near`, of runs that all take what `seconds` say; nothing is known where those are none."""
     known = {run: history(seconds) for run in (*state.queued, *state.running)} if seconds else {}
     return Question(state=state, now=at, near=tuple(run.execution_id for run in near), history=known)
+
+
+def behind(runs: Sequence[Queued]) -> tuple[Behind, ...]:
+    """Those that are not simulated; a run ages in an hour."""
+    return tuple(
+        Behind(execution_id=run.execution_id, priority=run.priority, ages_at=run.enqueued_at + timedelta(hours=1))
+        for run in runs
+    )
+
+
+def lately(make: SimpleNamespace, number: int, **given: Any) -> Arrivals:
+    """So many runs that came evenly in the last hour, each of which took a minute."""
+    return learn(
+        (
+            Newcomer(
+                run=make.queued(
+                    1000 + place, enqueued_at=make.NOON - (place + 0.5) * timedelta(hours=1) / number, **given
+                ),
+                history=history([60] * 50),
+            )
+            for place in range(number)
+        ),
+        make.NOON,
+    )
 
 
 def answer(question: Question, trials: int = 30) -> dict[Any, Estimate]:
@@ -113,14 +140,15 @@ def test_one_run_without_history_makes_the_whole_answer_rest_on_limits(make: Sim
     assert {found.basis for found in answer(question).values()} == {Basis.LIMITS}
 
 
-def test_a_run_that_starts_in_too_few_futures_is_told_nothing() -> None:
-    at = datetime.fromisoformat("2026-11-23T12:00:00+00:00")
-    question = SimpleNamespace(near=("a",), far=(), history={"a": None}, state=SimpleNamespace(running={}))
-    often = [Trial(starts={"a": at}, order=(at,))] * 28  # type: ignore[dict-item]
+def test_a_run_that_starts_in_too_few_futures_is_told_nothing(make: SimpleNamespace) -> None:
+    at: datetime = make.NOON
+    run = make.queued(1)
+    question = ask(make.state([run]), [run], at, [60])
+    often = [Trial(starts={run.execution_id: at}, order=(at,))] * 28
     never = [Trial(starts={}, order=())]
 
-    assert len(estimates(question, often + never * 2)) == 1  # type: ignore[arg-type]
-    assert estimates(question, often + never * 3) == []  # type: ignore[arg-type]
+    assert len(estimates(question, often + never * 2)) == 1
+    assert estimates(question, often + never * 3) == []
 
 
 def test_a_run_that_fits_nowhere_is_told_nothing_and_holds_up_nobody(make: SimpleNamespace) -> None:
@@ -158,7 +186,7 @@ def test_farther_runs_are_told_by_the_rate_of_starts(make: SimpleNamespace) -> N
         state=state,
         now=make.NOON,
         near=tuple(ids[:40]),
-        far=tuple(ids[40:]),
+        far=behind(waiting[40:]),
         history={run: history([60] * 50) for run in ids},
     )
 
@@ -173,22 +201,132 @@ def test_from_few_starts_no_rate_is_drawn_out(make: SimpleNamespace) -> None:
     ids = tuple(run.execution_id for run in waiting)
     state = make.state(waiting, ceiling=Ceiling(runs=1))
 
-    found = answer(Question(state=state, now=make.NOON, near=ids[:10], far=ids[10:]))
+    found = answer(Question(state=state, now=make.NOON, near=ids[:10], far=behind(waiting[10:])))
 
     assert set(found) == set(ids[:10])
 
 
-def test_a_more_important_run_that_is_to_come_puts_others_off(make: SimpleNamespace) -> None:
-    waiting = [make.queued(1, priority=5)]
-    holder = make.running(9, started_at=make.NOON)
-    urgent = make.queued(2, priority=0, enqueued_at=make.NOON + timedelta(seconds=1))
-    state = make.state(waiting, holding=[holder], ceiling=Ceiling(runs=1))
-    known = {make.run_id(number): history([60] * 50) for number in (1, 2, 9)}
-    question = Question(state=state, now=make.NOON, near=(make.run_id(1),), history=known)
-    later = Question(state=state, now=make.NOON, near=(make.run_id(1),), history=known, coming=lambda _: [urgent])
+def test_more_important_runs_that_are_to_come_put_others_off(make: SimpleNamespace) -> None:
+    """One place, a minute each: with one newcomer in two minutes the last of ten starts after twice the time."""
+    waiting = [make.queued(number) for number in range(1, 11)]
+    question = ask(make.state(waiting, ceiling=Ceiling(runs=1)), waiting, make.NOON, [60] * 50)
+    last = waiting[-1].execution_id
 
-    assert answer(question)[make.run_id(1)].p50 - make.NOON == pytest.approx(MINUTE, rel=0.1)
-    assert answer(later)[make.run_id(1)].p50 - make.NOON == pytest.approx(2 * MINUTE, rel=0.1)
+    def told(**given: Any) -> Estimate:
+        return answer(replace(question, arrivals=lately(make, 30, **given)), trials=60)[last]
+
+    alone, put_off = answer(question)[last], told(priority=0)
+    assert alone.p50 - make.NOON == pytest.approx(9 * MINUTE, rel=0.1)
+    assert put_off.p50 - make.NOON == pytest.approx(18 * MINUTE, rel=0.15)
+    assert put_off.p90 - put_off.p50 > 3 * (alone.p90 - alone.p50)
+    assert (alone.basis, put_off.basis) == (Basis.HISTORY, Basis.HISTORY_ARRIVALS)
+    assert told(priority=5).p50 - make.NOON == pytest.approx(9 * MINUTE, rel=0.1)
+
+
+def test_only_who_can_be_put_off_is_told_that_newcomers_count(make: SimpleNamespace) -> None:
+    """Not the more important, nor the aged."""
+    waiting = [make.queued(1, priority=0), make.queued(2, priority=5), make.queued(3, priority=5, minutes=61)]
+    question = ask(make.state(waiting, ceiling=Ceiling(runs=1)), waiting, make.NOON, [60] * 50)
+
+    found = answer(replace(question, arrivals=lately(make, 10, priority=3)))
+
+    bases = [found[run.execution_id].basis for run in waiting]
+    assert bases == [Basis.HISTORY, Basis.HISTORY_ARRIVALS, Basis.HISTORY]
+
+
+def test_newcomers_of_which_nothing_is_known_make_the_answer_rest_on_limits(make: SimpleNamespace) -> None:
+    waiting = [make.queued(1)]
+    unknown = learn([Newcomer(run=make.queued(2, priority=0, minutes=10))], make.NOON)
+    question = ask(make.state(waiting), waiting, make.NOON, [60] * 50)
+
+    assert answer(replace(question, arrivals=unknown))[make.run_id(1)].basis is Basis.LIMITS_ARRIVALS
+
+
+@pytest.mark.parametrize(("strategy", "later"), [(Strategy.FIFO, False), (Strategy.FAIR_SHARE, True)])
+def test_newcomers_count_as_the_strategy_has_it(make: SimpleNamespace, strategy: Strategy, *, later: bool) -> None:
+    """FIFO: nobody overtakes. FAIR_SHARE: whose owner has had less does, whatever its priority."""
+    waiting = [make.queued(number) for number in range(1, 11)]
+    state = make.state(waiting, holding=[make.running(99)], ceiling=Ceiling(runs=1), strategy=strategy)
+    question = ask(state, waiting, make.NOON, [60] * 50)
+    arrivals = lately(make, 30, priority=9, user_id=make.user(1), team_id=make.team(1))
+    last = waiting[-1].execution_id
+
+    assert (answer(replace(question, arrivals=arrivals))[last].p50 > answer(question)[last].p50 + MINUTE) is later
+
+
+def test_nobody_who_is_aged_is_put_off_by_newcomers(make: SimpleNamespace) -> None:
+    """More come than the pool can start. Without ageing nothing could be told."""
+    waiting = [make.queued(1)]
+    state = make.state(waiting, holding=[make.running(9)], ceiling=Ceiling(runs=1), ageing_limit=10 * MINUTE)
+    question = ask(state, waiting, make.NOON, [60] * 50)
+
+    found = answer(replace(question, arrivals=lately(make, 600, priority=0)))[make.run_id(1)]
+
+    assert 8.5 * MINUTE < found.p50 - make.NOON < 11 * MINUTE
+
+
+def test_from_the_last_newcomer_drawn_time_is_stretched(make: SimpleNamespace) -> None:
+    """Every second start is a newcomer's. Only 50 are drawn, in 100 minutes; then it goes on as it began."""
+    waiting = [make.queued(number) for number in range(1, 101)]
+    state = make.state(waiting, ceiling=Ceiling(runs=1), ageing_limit=timedelta(days=1))
+    question = replace(ask(state, waiting[-1:], make.NOON, [60] * 50), arrivals=lately(make, 30, priority=0))
+
+    found = answer(question, trials=15)[waiting[-1].execution_id]
+
+    assert FEWEST_NEWCOMERS == 50
+    assert found.p50 - make.NOON == pytest.approx(2 * 99 * MINUTE, rel=0.2)
+
+
+def test_where_newcomers_take_every_place_one_starts_when_it_is_aged(make: SimpleNamespace) -> None:
+    """The fifty that are drawn come in fifty seconds."""
+    waiting = [make.queued(1)]
+    state = make.state(waiting, holding=[make.running(9)], ceiling=Ceiling(runs=1), ageing_limit=2 * timedelta(hours=1))
+    question = ask(state, waiting, make.NOON, [60] * 50)
+
+    found = answer(replace(question, arrivals=lately(make, 3600, priority=0)))[make.run_id(1)]
+
+    assert found.p50 - make.NOON > 1.9 * timedelta(hours=1)
+
+
+def test_farther_runs_are_put_off_by_newcomers_that_do_not_put_off_the_near(make: SimpleNamespace) -> None:
+    """One in two minutes is of priority 3: before those of priority 5, behind those that are simulated."""
+    waiting = [make.queued(number, priority=0 if number < 40 else 5) for number in range(60)]
+    state = make.state(waiting, ceiling=Ceiling(runs=1), ageing_limit=timedelta(days=1))
+    question = ask(state, waiting[:40], make.NOON, [60] * 50)
+    ages = timedelta(days=1)
+    far = tuple(replace(run, ages_at=make.NOON + ages) for run in behind(waiting[40:]))
+    question = replace(question, far=far, arrivals=lately(make, 30, priority=3))
+
+    found = answer(question, trials=40)
+    first, last = found[waiting[40].execution_id], found[waiting[59].execution_id]
+
+    assert found[waiting[39].execution_id].basis is Basis.HISTORY
+    assert (first.basis, last.basis) == (Basis.RATE_ARRIVALS, Basis.RATE_ARRIVALS)
+    assert first.p50 - make.NOON == pytest.approx((39 + (1 + 19.5) * 2) * MINUTE, rel=0.15)
+    assert last.p50 - first.p50 == pytest.approx(19 * 2 * MINUTE, rel=0.25)
+
+
+def test_a_farther_run_that_is_aged_is_not_put_off_at_all(make: SimpleNamespace) -> None:
+    waiting = [make.queued(number, priority=0 if number < 30 else 5) for number in range(31)]
+    question = ask(make.state(waiting, ceiling=Ceiling(runs=1)), waiting[:30], make.NOON, [60] * 50)
+    question = replace(question, far=(replace(behind(waiting[30:])[0], ages_at=make.NOON - timedelta(hours=2)),))
+
+    alone = answer(question)[waiting[30].execution_id]
+    found = answer(replace(question, arrivals=lately(make, 120, priority=3)))[waiting[30].execution_id]
+
+    assert found.basis is Basis.RATE
+    assert found.p50 - make.NOON == pytest.approx(alone.p50 - make.NOON, rel=0.05)
+
+
+def test_a_farther_run_is_put_off_no_longer_once_it_is_aged(make: SimpleNamespace) -> None:
+    """Twice as many newcomers as starts: it is passed by all that come in its first hour, and by no other."""
+    waiting = [make.queued(number, priority=0 if number < 30 else 5) for number in range(31)]
+    question = ask(make.state(waiting, ceiling=Ceiling(runs=1)), waiting[:30], make.NOON, [60] * 50)
+    question = replace(question, far=behind(waiting[30:]), arrivals=lately(make, 120, priority=3))
+
+    found = answer(question, trials=40)[waiting[30].execution_id]
+
+    assert found.p50 - make.NOON == pytest.approx((29 + 1 + 60 * 2) * MINUTE, rel=0.15)
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,8 @@
 """The plan run forward: the same rules as the gate's, in virtual time."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime, timedelta
-from itertools import islice
+from itertools import count, islice
 from types import SimpleNamespace
 
 from hypothesis import given
@@ -58,9 +58,24 @@ def test_arrivals_come_in_their_time_and_late_ones_at_once(make: SimpleNamespace
     late = make.queued(1, enqueued_at=make.NOON - timedelta(minutes=5))
     later = make.queued(2, enqueued_at=make.NOON + timedelta(minutes=7))
 
-    events = told(forward(one_at_a_time(make, []), make.NOON, lasting({1: 1, 2: 1}), [later, late]), make.NOON)
+    events = told(forward(one_at_a_time(make, []), make.NOON, lasting({1: 1, 2: 1}), [late, later]), make.NOON)
 
     assert events == [("start", 1, 0), ("end", 1, 1), ("start", 2, 7), ("end", 2, 8)]
+
+
+def test_arrivals_may_have_no_end_and_none_is_asked_for_too_early(make: SimpleNamespace) -> None:
+    asked = []
+
+    def endless() -> Iterator[Queued]:
+        for number in count(1):
+            asked.append(number)
+            yield make.queued(number, enqueued_at=make.NOON + timedelta(minutes=number))
+
+    events = forward(one_at_a_time(make, []), make.NOON, lambda _: timedelta(seconds=1), endless())
+    starts = (event.at for event in events if isinstance(event, Started))
+
+    assert [(at - make.NOON).total_seconds() / 60 for at in islice(starts, 3)] == [1, 2, 3]
+    assert asked == [1, 2, 3, 4]
 
 
 def test_ends_and_arrivals_of_one_moment_are_followed_by_one_pass(make: SimpleNamespace) -> None:
@@ -151,7 +166,7 @@ def test_every_run_starts_and_ends_once_and_no_node_is_overdrawn(
     """Runs of (arrival, duration, CPU, priority) on one node of 4,000m."""
     arrivals = [
         make.queued(i, cpu=100 * cpu, priority=priority, enqueued_at=make.NOON + timedelta(minutes=at))
-        for i, (at, _, cpu, priority) in enumerate(runs)
+        for i, (at, _, cpu, priority) in sorted(enumerate(runs), key=lambda numbered: numbered[1][0])
     ]
     state = make.state([], strategy=strategy, ageing_limit=timedelta(minutes=20))
     started: list[int] = []

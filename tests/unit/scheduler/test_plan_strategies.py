@@ -146,6 +146,14 @@ def test_an_aged_run_has_what_it_lacks_of_its_teams_limit_kept(make: SimpleNames
     assert waits(decisions)[2].reason.code is Code.RESERVED
 
 
+def test_an_aged_run_that_its_team_may_never_start_keeps_nothing(make: SimpleNamespace) -> None:
+    """The limit was lowered after it had come. Nobody of its team could ever start, nor have its name."""
+    waiting = [make.queued(1, cpu=2000, minutes=61, exclusive=("db",)), make.queued(2, cpu=500, exclusive=("db",))]
+    owners = {make.team(0): Owner(name="payments", ceiling=Ceiling(cpu_milli=1000))}
+
+    assert admitted(plan(make.state(waiting, owners=owners), make.NOON)) == [2]
+
+
 def test_amounts_elsewhere_count_and_are_told(make: SimpleNamespace) -> None:
     there = make.amounts(0, 3 * make.GI)
     owners = {make.user(0): Owner(name="ann", ceiling=Ceiling(memory_bytes=4 * make.GI), elsewhere=there)}
