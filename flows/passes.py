@@ -91,7 +91,6 @@ class Joined:
                     one.settle(failed)
                 raise
 
-
     async def _until_due(self) -> None:
         """Wait as long as all are patient who share the pass."""
         while (left := self._due - asyncio.get_running_loop().time()) > 0:
