@@ -9,11 +9,14 @@ The rules, in the order in which they are looked at; the code cites them by numb
    before in the same pass counts. It gets all of its names or none.
 4. A run that must wait makes those behind it in its line (same owner, priority, shape, names) wait too; runs of other
    lines may pass it. So equal shapes are looked at once, and a team at its limit is skipped whole.
-5. Runs of one group that are not in backoff start together or not at all.
+5. Runs of one group that are not in backoff start together or not at all: each on the best node for it; where that
+   leaves none for another, on the nodes kept for them, or packed tightly.
 6. An aged run that waits for what others hold has it kept free: a node with a place in pool, team and user; what it
    lacks of its team's or user's own limit; its exclusive names. It keeps its node from pass to pass, so that it drains.
    Runs later in the order start only if they need none of it: what runs now may end at any moment. One that waits for
-   its own team or user keeps nothing of other owners.
+   its own team or user keeps nothing of other owners, and nothing at all while an aged one before it waits for the same
+   owner or name. A node is kept for so many as it could hold if nothing else ran, the first in order; the others have
+   theirs when it is their turn. A group has nodes kept for all of its members or for none, and counts as one run.
 7. All but RESOURCE_AWARE: so does the first run that is blocked, not aged, after `backfill_after`; here others may use
    what is kept if they are expected to be gone before it could start. A run that only its own team, user or names block
    is not the first, but skipped. FAIR_SHARE, where the order changes with each run that starts, chooses it in one pass

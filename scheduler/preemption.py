@@ -56,7 +56,7 @@ def room_for(trial: Trial, line: Line, run: Queued) -> Room | None:
         node = next(iter(going.values())).node
         column = trial.state.fleet.place.get(node, -1) if node is not None else -1
         return None if column < 0 else Room(column=column, stopping=_by_id(going.values()))
-    if len(trial.holds.all) >= MOST_KEPT or not line.ask.seeker.free:
+    if trial.holds.turns >= MOST_KEPT or not line.ask.seeker.free:
         return None
     choices = [(_cost(trial, room), room) for room in _rooms(trial, line, run)]
     return min(choices, key=lambda choice: choice[0])[1] if choices else None

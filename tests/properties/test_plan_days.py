@@ -12,6 +12,7 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -62,6 +63,7 @@ LIMITS = st.builds(
     preemption=st.booleans(),
     min_runtime=st.just(timedelta(minutes=3)),
 )
+PLAIN: dict[str, Any] = {"constraints": Constraints(), "labels": ()}
 EXTRAS = ("groups", "names", "constraints", "quotas")
 
 
@@ -69,6 +71,7 @@ class Pool(RuleBasedStateMachine):
     """A pool, a clock, and whoever does something to it."""
 
     make: SimpleNamespace
+    sizes: tuple[int, ...] = (2000, 1000, 4000, 1500)
 
     @initialize(
         limits=LIMITS,
@@ -90,9 +93,8 @@ class Pool(RuleBasedStateMachine):
         )
 
     def nodes(self, number: int, ready: int = 9) -> tuple[Any, ...]:
-        sizes = (2000, 1000, 4000, 1500)
         return tuple(
-            self.make.node(n, cpu=sizes[n], labels={ZONE: f"z{n % 2}"}, ready=n != ready) for n in range(number)
+            self.make.node(n, cpu=self.sizes[n], labels={ZONE: f"z{n % 2}"}, ready=n != ready) for n in range(number)
         )
 
     def run_of(self, given: dict[str, Any], **more: Any) -> Queued:
@@ -173,12 +175,21 @@ class Pool(RuleBasedStateMachine):
         for step in range(30):
             large = {"cpu": random.choice([1000, 2000]), "priority": 3, "constraints": Constraints(), "labels": ()}
             small = {"cpu": random.choice([100, 300, 500]), "priority": random.randrange(3)}
-            for change in [large] * (step % 10 == 0) + [small] * random.randrange(4):
-                apply(self.state, Arrived(run=self.run_of(any_run(random) | change)))
+            if step % 10 == 0:
+                self._submit_large(large, random)
+            for _ in range(random.randrange(4)):
+                apply(self.state, Arrived(run=self.run_of(any_run(random) | small)))
             for _ in range(min(random.choice([0, 0, 0, 1, 2]), len(self.state.running))):
                 apply(self.state, Left(run=random.choice(list(self.state.running))))
             self.now += timedelta(seconds=random.choice([10, 60, 400]))
             self.decide("all")
+
+    def _submit_large(self, large: dict[str, Any], random: Random) -> None:
+        """One, or two or three that start together."""
+        number = random.choice([1, 2, 3]) if "groups" in self.extras else 1
+        group = GroupId(self.make.run_id(10_000 + self.count)) if number > 1 else None
+        for _ in range(number):
+            apply(self.state, Arrived(run=self.run_of(any_run(random) | large, group=group)))
 
     @rule(pick=st.integers(0, 50))
     def cancel(self, pick: int) -> None:
@@ -376,3 +387,28 @@ def check_preemption(state: State, preempts: list[Preempt], now: Any) -> None:
 def test_a_pool_through_its_days(make: SimpleNamespace) -> None:
     machine = type("Days", (Pool,), {"make": make})
     run_state_machine_as_test(machine, settings=settings(max_examples=12, stateful_step_count=15, deadline=None))
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_nobody_who_came_later_delays_an_aged_group(make: SimpleNamespace, strategy: Strategy) -> None:
+    """Nodes are alike, so that many are as near to having room for a member as another."""
+    limits = Limits(strategy=strategy, ceiling=Ceiling(runs=None), ageing_limit=timedelta(minutes=5))
+    ghosts = []
+    for seed in range(6):
+        random = Random(seed)
+        machine = type("Days", (Pool,), {"make": make, "sizes": (1000,) * 4})()
+        machine.open(limits, (Ceiling(), Ceiling()), 4, {"groups"})
+        for step in range(60):
+            if step % 20 == 0:
+                machine.submit_group([any_run(random) | PLAIN | {"cpu": 1000}] * random.choice([2, 3, 4]))
+            if random.random() < 0.7:
+                small = any_run(random) | PLAIN | {"cpu": random.choice([500, 1000]), "priority": 0}
+                apply(machine.state, Arrived(run=machine.run_of(small)))
+            for run in [run for run in machine.state.running if random.random() < 0.2]:
+                apply(machine.state, Left(run=run))
+            machine.now += timedelta(minutes=1)
+            machine.decide("all")
+        ghosts.append(machine.ghost)
+
+    assert sum(ghost.passed for ghost in ghosts) > 0
+    assert sum(ghost.groups for ghost in ghosts) > 0
