@@ -1,6 +1,7 @@
 """The worker's wiring: which database, which stores, which clock. Opened once a process, by its worker."""
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from prefect.client.orchestration import PrefectClient
 
 from cluster.artifacts import ArtifactStore
 from cluster.logs import LogStore
+from cluster.secrets import SecretStore
 from db import gate
 from db.engine import Database
 from db.gate_write import Admitted, Lessee
@@ -22,6 +24,7 @@ from flows.passes import Joined
 from flows.places import Places
 from flows.settings import Settings
 from model.ids import ExecutionId, uuid7
+from model.ports import Artifacts, Logs, Secrets
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -48,8 +51,9 @@ class House:
     heartbeat: Database
     listener: Listener
     places: Places
-    logs: LogStore
-    artifacts: ArtifactStore
+    logs: Logs
+    artifacts: Artifacts
+    secrets: Secrets
     dice: Random = field(default_factory=SystemRandom)
     blocking: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="assay-files")
@@ -140,6 +144,7 @@ def open_house(settings: Settings, client: PrefectClient) -> House:
         places=places,
         logs=LogStore(settings.state / "logs"),
         artifacts=ArtifactStore(settings.state / "artifacts"),
+        secrets=SecretStore(os.environ),
     )
     _open.append(opened)
     return opened
