@@ -11,8 +11,8 @@ from pydantic import Field
 from starlette.exceptions import HTTPException
 
 from api.schemas import Out
-from cluster.artifacts import ArtifactError
 from db.errors import ConflictError, NotFoundError, UnavailableError
+from model.ports import ArtifactError
 from model.problems import InvalidError, Problem, dotted
 
 MEDIA_TYPE = "application/problem+json"

@@ -13,11 +13,10 @@ from uuid import UUID
 from fastapi import Depends, Request
 
 from api.settings import Settings
-from cluster.artifacts import ArtifactStore
-from cluster.logs import LogStore
 from db import gate
 from db.engine import Database
 from model.ids import PoolName, uuid7
+from model.ports import Artifacts, Logs
 
 _log = logging.getLogger(__name__)
 
@@ -58,8 +57,8 @@ class Services:
 
     settings: Settings
     database: Database
-    logs: LogStore
-    artifacts: ArtifactStore
+    logs: Logs
+    artifacts: Artifacts
     passes: Passes
     random: Random = field(default_factory=SystemRandom)
 

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from cluster import drafts
-from cluster.secrets import Mask
 from model.ids import ExecutionId
+from model.mask import NOTHING_SECRET, Mask
+from model.ports import ArtifactError
 from model.result import Artifact, ArtifactType
 
 MOST_FILES = 100
@@ -20,15 +21,10 @@ LONGEST_NAME = 500
 MOST_LOOKED_AT = 10_000
 DEEPEST = 16
 LEFT_OUT = "left-out.txt"
-NOTHING_SECRET = Mask()
 _PIECE = 1 << 20
 _TYPES = {"image": ArtifactType.SCREENSHOT, "video": ArtifactType.VIDEO}
 _LOGS = {".log", ".txt", ".out", ".err"}
 _REPORTS = {".xml", ".html", ".htm", ".json", ".jsonl", ".md", ".csv"}
-
-
-class ArtifactError(LookupError):
-    """There is no such artifact here. It may have been removed by hand."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,9 +37,10 @@ class Limits:
 
 
 class ArtifactStore:
-    """Artifacts as files in a folder; a URI is `file:<execution>/<attempt>/<name>`, relative to it.
+    """Artifacts as files in a folder: the port `model.ports.Artifacts`.
 
-    Each attempt is a link to the folder that was last completed for it.
+    A URI is `file:<execution>/<attempt>/<name>`, relative to the folder. Each attempt is a link to the folder that was
+    last completed for it.
     """
 
     def __init__(self, folder: Path, limits: Limits | None = None) -> None:

@@ -12,15 +12,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from cluster.secrets import Mask
 from model.ids import ExecutionId
+from model.mask import NOTHING_SECRET, Mask
 
 WINDOW = 1 << 20
-NOTHING_SECRET = Mask()
 
 
 class LogStore:
-    """Logs as files in a folder."""
+    """Logs as files in a folder: the port `model.ports.Logs`."""
 
     def __init__(self, folder: Path, window: int = WINDOW) -> None:
         self._folder = folder

@@ -1,6 +1,7 @@
 """The worker's wiring: which database, which stores, which clock. Opened once a process, by its worker."""
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -15,6 +16,7 @@ from sqlalchemy import Connection
 
 from cluster.artifacts import ArtifactStore
 from cluster.logs import LogStore
+from cluster.secrets import SecretStore
 from db import gate
 from db.engine import Database
 from db.gate_write import Admitted, Lessee
@@ -23,6 +25,7 @@ from flows.passes import Handed, Joined, carry_out
 from flows.places import Places
 from flows.settings import Settings
 from model.ids import ExecutionId, uuid7
+from model.ports import Artifacts, Logs, Secrets
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -49,8 +52,9 @@ class House:
     heartbeat: Database
     listener: Listener
     places: Places
-    logs: LogStore
-    artifacts: ArtifactStore
+    logs: Logs
+    artifacts: Artifacts
+    secrets: Secrets
     dice: Random = field(default_factory=SystemRandom)
     blocking: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="assay-files")
@@ -145,6 +149,7 @@ def open_house(settings: Settings, client: PrefectClient) -> House:
         places=places,
         logs=LogStore(settings.state / "logs"),
         artifacts=ArtifactStore(settings.state / "artifacts"),
+        secrets=SecretStore(os.environ),
     )
     _open.append(opened)
     return opened

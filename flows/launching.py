@@ -5,16 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster import secrets as secret_store
 from cluster.local import content, environments, processes
 from cluster.local.environment import Surroundings, environment
-from cluster.secrets import Mask
 from db import executions
 from db import secrets as secret_rows
 from executors.pytest_tool import REQUIREMENTS as PYTEST_REQUIREMENTS
 from executors.registry import tool_for
 from executors.tool import Places
 from model.execution import Reason, Status, Verdict
+from model.mask import Mask
+from model.ports import SecretError
 from model.request import TestRequest, TestType
 from orchestrator.lifecycle import Begun
 
@@ -143,6 +143,6 @@ def _secret(here: "House", begun: Begun, name: str) -> str:
     if reference is None:
         raise LaunchError(Reason.CONFIG, f"secret {name} is gone; set it again with `assay secret set {name} ...`")
     try:
-        return secret_store.resolve(reference)
-    except secret_store.SecretError as wrong:
+        return here.secrets.resolve(reference)
+    except SecretError as wrong:
         raise LaunchError(Reason.CONFIG, f"secret {name}: {wrong}") from wrong

@@ -14,13 +14,13 @@ from prefect.exceptions import Abort
 from sqlalchemy import Connection
 
 from cluster.local import cleanup, processes
-from cluster.secrets import Mask
 from db import executions
 from executors.registry import tool_for
 from flows import doors, launching, windows
 from flows.house import House, house
 from flows.places import news
 from model.execution import Phase, Reason, Status, Verdict
+from model.mask import Mask
 from model.result import Artifact, Result
 from model.verdict import Ending, How, has_report, judge, whole_result
 from orchestrator import cancel, lifecycle

@@ -5,11 +5,9 @@ from typing import Any
 from uuid import UUID
 
 import pytest
-from hypothesis import example, given, settings
-from hypothesis import strategies as st
 
 from model.check import check
-from model.definition import TestDefinition, define, from_json, from_yaml, to_json, to_raw, to_yaml, version_of
+from model.definition import TestDefinition, define, from_json, to_json, version_of
 from model.ids import DefinitionId, UserId
 from model.problems import InvalidError
 
@@ -20,33 +18,6 @@ RAW: dict[str, Any] = {
     "command": ["sh", "run.sh"],
 }
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
-TEXT = st.text(st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=20)
-LABEL = st.from_regex(r"\A[a-z]([-a-z]{0,8}[a-z])?\Z")
-VARIABLE = st.from_regex(r"\A[A-G]_[A-Z0-9]{1,5}\Z")
-REQUESTS = st.fixed_dictionaries(
-    {"name": LABEL, "type": st.just("custom"), "command": st.lists(TEXT.filter(bool), min_size=1, max_size=3)},
-    optional={
-        "priority": st.integers(0, 9),
-        "tags": st.lists(LABEL, max_size=3, unique=True),
-        "labels": st.dictionaries(LABEL, LABEL, max_size=3),
-        "env": st.dictionaries(
-            st.from_regex(r"\A[A-G]_[A-Z0-9]{1,5}\Z"), TEXT.filter(lambda t: "${" not in t), max_size=3
-        ),
-        "resources": st.fixed_dictionaries({}, optional={"cpuLimit": st.just(1.5), "gpuRequest": st.integers(0, 3)}),
-        "config": st.fixed_dictionaries({}, optional={"timeout": st.integers(1, 99), "serviceAccount": LABEL}),
-    },
-).map(lambda raw: {**raw, "content": {"type": "inline", "files": {"a b.py": "x: \u2028\ttabs\n"}}})
-
-
-@settings(max_examples=50, deadline=None)
-@given(REQUESTS)
-@example({**RAW, "command": ["\x85", "\u2028a", "\ufeff", "a\rb", "\x7f", "\U0001f600"]})
-def test_a_request_survives_every_form(raw: dict[str, Any]) -> None:
-    request = check(raw)
-
-    assert from_yaml(to_yaml(request)) == request
-    assert from_json(to_json(request)) == request
-    assert check(to_raw(request)) == request
 
 
 def test_the_columns_hold_every_field_once() -> None:

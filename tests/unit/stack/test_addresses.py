@@ -8,8 +8,8 @@ from cli.stack.postgres import PREFECT_URL, Embedded, External, choose
 from cli.stack.prefect_server import server_environment
 
 
-def test_without_database_url_the_embedded_one_is_used(tmp_path: Path) -> None:
-    assert isinstance(choose({}, tmp_path), Embedded)
+def test_without_database_url_the_embedded_one_is_used() -> None:
+    assert isinstance(choose({}, Path("unused")), Embedded)
 
 
 @pytest.mark.parametrize(
@@ -45,11 +45,11 @@ def test_another_database_than_postgresql_is_refused() -> None:
         choose({"DATABASE_URL": "sqlite:///tests.db"}, Path("unused"))
 
 
-def test_prefects_server_is_told_to_listen_here_only_and_to_tell_nobody(tmp_path: Path) -> None:
-    settings = server_environment(4201, tmp_path, "postgresql+asyncpg://db")
+def test_prefects_server_is_told_to_listen_here_only_and_to_tell_nobody() -> None:
+    settings = server_environment(4201, Path("/state"), "postgresql+asyncpg://db")
 
     assert settings["PREFECT_SERVER_API_HOST"] == "127.0.0.1"
     assert settings["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4201,http://localhost:4201"
     assert settings["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:4201/api"
     assert settings["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
-    assert settings["PREFECT_HOME"].startswith(str(tmp_path))
+    assert settings["PREFECT_HOME"].startswith("/state/")

@@ -1,56 +1,21 @@
-"""Secrets by reference, and the mask over everything that people can read."""
+"""The mask over everything that people can read."""
 
 import base64
 import json
-from pathlib import Path
 from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.secrets import Mask, SecretError, resolve
+from model.mask import Mask
 
 VALUE = 'pässword "9" / &+%'
-
-
-def test_a_value_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("TOKEN", "open sesame")
-
-    assert resolve("env:TOKEN") == "open sesame"
-
-
-def test_a_value_comes_from_a_file_without_its_last_newline(tmp_path: Path) -> None:
-    (tmp_path / "token").write_text("two\nlines\n")
-
-    assert resolve(f"file:{tmp_path}/token") == "two\nlines"
-
-
-@pytest.mark.parametrize(
-    ("reference", "message"),
-    [
-        ("env:NO_SUCH_VARIABLE_HERE", "no such variable"),
-        ("file:relative", "must be absolute"),
-        ("file:/no/such/file", "cannot read it"),
-        ("file:/", "cannot read it"),
-        ("kubernetes:team/secret", "need the Kubernetes backend"),
-        ("vault:x", "not a kind of reference"),
-        ("", "not a kind of reference"),
-    ],
+SECRETS = ["sesame-open", "open-sesame", "aaaaaaaa", "cat"]
+PIECES = st.sampled_from(
+    [b"sesame-", b"open", b"-sesame", b"a" * 5, b"cat", b" ", b"\n", b"concat", b"\xff\x00", b"ses", b"x"]
 )
-def test_a_secret_that_cannot_be_had_says_why(reference: str, message: str) -> None:
-    with pytest.raises(SecretError, match=message):
-        resolve(reference)
-
-
-def test_a_file_that_is_no_text_or_too_large_is_refused_without_showing_it(tmp_path: Path) -> None:
-    (tmp_path / "binary").write_bytes(b"\xffvalue")
-    (tmp_path / "large").write_text("value" * 20_000)
-
-    for name in ("binary", "large"):
-        with pytest.raises(SecretError) as refused:
-            resolve(f"file:{tmp_path}/{name}")
-        assert "value" not in str(refused.value).removeprefix(f"file:{tmp_path}")
+SOURCES = st.lists(PIECES, max_size=40).map(b"".join)
 
 
 @pytest.mark.parametrize(
@@ -113,3 +78,22 @@ def test_a_masked_text_is_as_long_as_it_was(text: str, values: list[str]) -> Non
     masked = Mask(values).whole(text.encode(errors="surrogatepass"))
 
     assert len(masked) == len(text.encode(errors="surrogatepass"))
+
+
+@given(SOURCES, st.integers(0, 200))
+def test_nothing_of_a_secret_is_shown_before_it_is_whole(source: bytes, length: int) -> None:
+    mask = Mask(SECRETS)
+
+    shown = mask.part(source[:length], 0, final=False)
+
+    assert mask.whole(source).startswith(shown)
+
+
+@given(SOURCES, st.integers(0, 200))
+def test_what_is_held_back_is_never_more_than_a_secret(source: bytes, length: int) -> None:
+    mask = Mask(SECRETS)
+    source = source[:length]
+
+    shown = mask.part(source, 0, final=False)
+
+    assert len(source) - len(shown) <= mask.reach

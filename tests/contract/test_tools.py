@@ -1,0 +1,174 @@
+"""What every test tool does: a command that runs in the content, and a report that is read whatever was left."""
+
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from executors import pytest_tool
+from executors.registry import TOOLS
+from executors.tool import Places, Tool
+from model.content import InlineContent
+from model.request import RUNNABLE, TestRequest, TestType
+from model.result import Outcome, Report, Summary
+
+NOTHING = Summary(total=0, passed=0, failed=0, skipped=0)
+JUNIT = "junit.xml"
+SHELL = f"""cat >"$ASSAY_RESULTS_DIR/{JUNIT}" <<'.'
+<testsuite><testcase name="test_good"/><testcase name="test_bad"><failure message="no"/></testcase></testsuite>
+.
+exit 1
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sample:
+    """A request with a test that passes and one that fails, and the file in which its tool leaves the report."""
+
+    request: TestRequest
+    report: str
+
+
+SAMPLES = {
+    TestType.PYTEST: Sample(
+        request=TestRequest(
+            name="sample",
+            type=TestType.PYTEST,
+            content=InlineContent(files={"test_it.py": "def test_good(): pass\ndef test_bad(): assert False\n"}),
+        ),
+        report=pytest_tool.FILE,
+    ),
+    TestType.CUSTOM: Sample(
+        request=TestRequest(
+            name="sample",
+            type=TestType.CUSTOM,
+            content=InlineContent(files={"run.sh": SHELL}),
+            command=("sh", "run.sh"),
+            junit=JUNIT,
+        ),
+        report=JUNIT,
+    ),
+}
+
+
+@pytest.fixture(params=TOOLS)
+def kind(request: pytest.FixtureRequest) -> TestType:
+    kind: TestType = request.param
+    return kind
+
+
+@pytest.fixture
+def tool(kind: TestType) -> Tool:
+    return TOOLS[kind]
+
+
+@pytest.fixture
+def sample(kind: TestType) -> Sample:
+    return SAMPLES[kind]
+
+
+@pytest.fixture
+def places(sample: Sample, tmp_path: Path) -> Places:
+    """The folders of an attempt, the content in place."""
+    work, results, home = (tmp_path / name for name in ("work", "results", "home"))
+    for folder in (work, results, home):
+        folder.mkdir()
+    assert isinstance(sample.request.content, InlineContent)
+    for name, text in sample.request.content.files.items():
+        (work / name).write_text(text)
+    return Places(work=work, results=results, home=home, entry=work, python=Path(sys.executable))
+
+
+def run(tool: Tool, sample: Sample, places: Places) -> int:
+    """Run the command as the shim does: in its folder, with the variables of a test."""
+    command = tool.command(sample.request, places)
+    surroundings = {"PATH": os.defpath, "HOME": str(places.home), "ASSAY_RESULTS_DIR": str(places.results)}
+    done = subprocess.run(
+        command.argv, cwd=command.cwd, env={**surroundings, **command.env}, capture_output=True, check=False
+    )
+    return done.returncode
+
+
+def outcomes(report: Report) -> list[Outcome]:
+    return [result.outcome for result in report.results]
+
+
+def test_every_type_that_may_be_submitted_has_a_tool_and_a_sample() -> None:
+    assert set(TOOLS) == set(SAMPLES) == set(RUNNABLE)
+
+
+def test_the_command_runs_inside_of_the_content_and_is_the_same_each_time(
+    tool: Tool, sample: Sample, places: Places
+) -> None:
+    """Another worker that takes the run over must not think of another command."""
+    command = tool.command(sample.request, places)
+
+    assert command.argv
+    assert command.cwd.is_relative_to(places.work)
+    assert tool.command(sample.request, places) == command
+
+
+def test_what_the_command_leaves_is_told_test_by_test(tool: Tool, sample: Sample, places: Places) -> None:
+    assert run(tool, sample, places) == 1
+
+    report = tool.read(sample.request, places)
+
+    assert (report.broken, report.finished) == ("", True)
+    assert [result.name.rpartition("::")[2] for result in report.results] == ["test_good", "test_bad"]
+    assert outcomes(report) == [Outcome.PASSED, Outcome.FAILED]
+
+
+def test_reading_changes_nothing(tool: Tool, sample: Sample, places: Places) -> None:
+    run(tool, sample, places)
+    first = tool.read(sample.request, places)
+
+    assert tool.read(sample.request, places) == first
+
+
+def test_a_report_that_was_cut_is_not_taken_for_a_whole_one(tool: Tool, sample: Sample, places: Places) -> None:
+    run(tool, sample, places)
+    file = places.results / sample.report
+    whole = file.read_bytes()
+
+    for length in range(1, len(whole) - 2):
+        file.write_bytes(whole[:length])
+        report = tool.read(sample.request, places)
+        assert report.broken or not report.finished, whole[:length]
+
+
+@pytest.mark.parametrize("left", [b"", b"\xff\x00\xfe", b"{}\n" * 1000, b"<a>" * 1000, b"null", b"[" * 10_000])
+def test_nothing_that_stands_in_its_place_is_a_pass(tool: Tool, sample: Sample, places: Places, left: bytes) -> None:
+    (places.results / sample.report).write_bytes(left)
+
+    report = tool.read(sample.request, places)
+
+    assert report.broken or not report.finished or not report.results
+    assert Outcome.PASSED not in outcomes(report)
+
+
+@pytest.mark.parametrize("what", ["nothing", "folder", "link", "pipe", "no results folder"])
+def test_what_is_no_report_is_no_crash_and_holds_nobody_up(
+    tool: Tool, sample: Sample, places: Places, what: str
+) -> None:
+    file = places.results / sample.report
+    {
+        "nothing": lambda: None,
+        "folder": file.mkdir,
+        "link": lambda: file.symlink_to("/etc/passwd"),
+        "pipe": lambda: os.mkfifo(file),
+        "no results folder": places.results.rmdir,
+    }[what]()
+
+    assert outcomes(tool.read(sample.request, places)) == []
+    assert tool.progress(places) == NOTHING
+
+
+def test_progress_never_exceeds_what_there_is(tool: Tool, sample: Sample, places: Places) -> None:
+    run(tool, sample, places)
+
+    progress = tool.progress(places)
+
+    assert progress in (NOTHING, Summary(total=2, passed=1, failed=1, skipped=0))
