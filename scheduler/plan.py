@@ -151,7 +151,7 @@ def wake(state: State, now: datetime) -> datetime | None:
     if state.memory.blocked_since is not None:
         moments.append(state.memory.blocked_since + state.limits.backfill_after)
     if state.limits.preemption:
-        moments.append(next_stoppable(list(state.running.values()), state.limits, now))
+        moments.append(next_stoppable(state.running.values(), state.limits, now))
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
@@ -220,12 +220,16 @@ def _running(decision: Admit) -> Running:
     run = decision.run
     return Running(
         execution_id=run.execution_id,
+        seq=run.seq,
+        enqueued_at=run.enqueued_at,
         user_id=run.user_id,
         team_id=run.team_id,
         resources=run.shape.resources,
+        constraints=run.shape.constraints,
         node=decision.node,
         priority=run.priority,
         started_at=decision.at,
+        began_at=decision.at,
         labels=run.labels,
         exclusive=run.exclusive,
         limit=run.limit,

@@ -201,7 +201,7 @@ class Gate(RuleBasedStateMachine):
         """No clock is turned: everything that happened is moved into the past."""
         self.house.sql(
             "UPDATE queue SET enqueued_at = enqueued_at - make_interval(secs => :s),"
-            " admitted_at = admitted_at - make_interval(secs => :s)",
+            " admitted_at = admitted_at - make_interval(secs => :s), began_at = began_at - make_interval(secs => :s)",
             s=seconds,
         )
         self.house.sql("UPDATE pools SET annotated_at = NULL")
