@@ -20,7 +20,9 @@ The rules, in the order in which they are looked at; the code cites them by numb
    and keeps its node from the next one on: then it is looked at right after the aged ones, until it has started.
 8. A run, or group, that would not fit even if nothing ran, or that its team or user may never start, keeps nothing.
 9. With preemption, a run that no node or the pool has room for asks less important ones to stop
-   (`scheduler.preemption`). Their node is kept for it; while they stop nobody else is asked on its behalf.
+   (`scheduler.preemption`): of those whose test has run for the minimum time, and that come after it in the order once
+   they wait again; the fewest. Their node is kept for it; while they stop nobody else is asked on its behalf. Groups,
+   and runs with rules about their neighbours, ask nobody.
 """
 
 from collections.abc import Callable, Iterable, Iterator

@@ -6,7 +6,7 @@ before it would take its place back as soon as it has stopped, to be stopped aga
 whoever is aged is stopped for nobody but aged runs that came before it, and under FIFO nobody for one that came later.
 
 All of them are on one node (`scheduler.victims`). Those that stop already, for whomever, make room too: whose turn is
-first has it. Source of the reverse pass: Kueue's minimal set of victims.
+first has it.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -87,29 +87,27 @@ class Preemption:
 
     @cached_property
     def _stoppable(self) -> dict[int, list[tuple[Rank, Running]]]:
-        """Who may be stopped by its own state, by column, each with its place in the order once it has stopped."""
+        """Who may be stopped by its own state, by column, the cheapest first, with its place in the order after that.
+
+        Worked out once a pass: many look for room in it.
+        """
         trial, then = self.trial, self.trial.now + STOPPING
         place = trial.state.fleet.place
-        return {
-            place[node]: there
-            for node, runs in trial.state.on_node.items()
-            if node in place
-            and (
-                there := [
-                    (rank(run, trial.limits, then), run)
-                    for run in runs.values()
-                    if stoppable(run, trial.limits, trial.now)
-                ]
-            )
-        }
+        found: dict[int, list[tuple[Rank, Running]]] = {}
+        for node, runs in trial.state.on_node.items():
+            there = [run for run in runs.values() if stoppable(run, trial.limits, trial.now)]
+            if there and node in place:
+                there.sort(key=lambda run: cost([run]))
+                found[place[node]] = [(rank(run, trial.limits, then), run) for run in there]
+        return found
 
     def _sites(self, line: Line, run: Queued, leaving: Mapping[ExecutionId, Running]) -> Iterator[_Site]:
         trial, own = self.trial, rank(run, self.trial.limits, self.trial.now)
         gap = _Gap(trial, line, leaving.values())
         suitable = able(trial.holds.room, line.ask)
         for column, there in self._stoppable.items():
-            if not suitable[column]:
-                continue
+            if not suitable[column] or there[0][1].priority <= run.priority:
+                continue  # the first is the least important of them
             victims = [
                 other
                 for place, other in there

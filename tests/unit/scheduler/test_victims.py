@@ -28,6 +28,7 @@ def test_the_cheapest_of_the_smallest_sets_is_chosen(
         )
         for n, (cpu, memory) in enumerate(amounts)
     ]
+    runs.sort(key=lambda run: cost([run]))
     victims = Victims((0, *lacking, 0, 0), runs)
     sets = [one for size in range(len(runs) + 1) for one in combinations(runs, size) if enough(one, lacking)]
 
