@@ -154,9 +154,10 @@ FROM queue WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'ad
 """)
 _REQUEUE = text("""
 WITH let_go AS (DELETE FROM leases WHERE execution_id = :execution_id), back AS (
-    UPDATE queue SET state = 'waiting', node = NULL, admitted_at = NULL, nominated = NULL, position = NULL,
-        told = NULL, said = said + 1, not_before = :not_before, reason = :reason, group_id = NULL, guarded = false,
-        preempted_for = NULL, preempted_at = NULL, constraints = CAST(:constraints AS jsonb), shape = :shape
+    UPDATE queue SET state = 'waiting', node = NULL, admitted_at = NULL, began_at = NULL, nominated = NULL,
+        position = NULL, told = NULL, said = said + 1, not_before = :not_before, reason = :reason, group_id = NULL,
+        guarded = false, preempted_for = NULL, preempted_at = NULL, constraints = CAST(:constraints AS jsonb),
+        shape = :shape
     WHERE execution_id = :execution_id
     RETURNING execution_id, said, epoch
 )

@@ -62,9 +62,10 @@ SELECT p.max_concurrent_tests, p.max_cpu_milli, p.max_memory_bytes, p.max_epheme
 FROM pools p WHERE p.name = :pool
 """)
 _ADMITTED = Prepared(f"""
-SELECT q.execution_id, q.user_id, q.team_id, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q.gpu, q.node, q.priority,
-    q.admitted_at, CAST(q.labels AS text) AS labels, q.exclusive, q.limit_seconds, q.expected_seconds, q.restartable,
-    q.guarded, q.preempted_for,
+SELECT q.execution_id, q.seq, q.enqueued_at, q.user_id, q.team_id, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes,
+    q.gpu, CAST(q.constraints AS text) AS constraints, q.node, q.priority, q.admitted_at, q.began_at,
+    CAST(q.labels AS text) AS labels, q.exclusive, q.limit_seconds, q.expected_seconds, q.restartable, q.guarded,
+    q.preempted_for,
     l.execution_id IS NULL AND q.admitted_at < clock_timestamp() - CAST(:unclaimed AS interval) AS lost
 FROM queue q LEFT JOIN LATERAL (
     SELECT execution_id FROM leases WHERE leases.execution_id = q.execution_id LIMIT 1) AS l ON true

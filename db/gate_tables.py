@@ -86,6 +86,8 @@ class QueueRow(Base):
     nominated: Mapped[str | None] = mapped_column(String(255))
     """The node that is kept free for this run, which waits for longer than the ageing limit."""
     admitted_at: Mapped[datetime | None]
+    began_at: Mapped[datetime | None]
+    """When the test of a restartable run began to run here; before that it is not stopped for others."""
     host: Mapped[str | None] = mapped_column(String(255))
     """The worker in which this run's flow already waits; it has the first right to run it."""
     reason: Mapped[str] = mapped_column(server_default="")

@@ -64,8 +64,8 @@ WITH chosen AS (
     WHERE chosen.group_id IS NOT NULL AND mine.execution_id IS NULL
 ), placed AS (
     UPDATE queue q SET state = 'admitted', epoch = greatest(q.epoch, mine.epoch) + 1, node = chosen.node,
-        turn = nextval('queue_turns'), admitted_at = :now, nominated = NULL, not_before = NULL, reason = '',
-        position = NULL, told = NULL, said = q.said + 1
+        turn = nextval('queue_turns'), admitted_at = :now, began_at = NULL, nominated = NULL, not_before = NULL,
+        reason = '', position = NULL, told = NULL, said = q.said + 1
     FROM mine JOIN chosen USING (execution_id)
     WHERE q.execution_id = mine.execution_id AND q.state = 'waiting'
         AND NOT EXISTS (SELECT FROM torn WHERE torn.group_id = chosen.group_id)
@@ -161,7 +161,7 @@ WITH chosen AS (
     UPDATE queue q SET preempted_for = chosen.beneficiary, preempted_at = clock_timestamp(), said = q.said + 1
     FROM mine JOIN chosen USING (execution_id)
     WHERE q.execution_id = mine.execution_id AND q.state = 'admitted'
-        AND q.restartable AND NOT q.guarded AND q.preempted_for IS NULL
+        AND q.restartable AND NOT q.guarded AND q.preempted_for IS NULL AND q.began_at IS NOT NULL
     RETURNING q.execution_id, q.said, q.epoch, chosen.record
 ), kept AS (
     INSERT INTO decisions (execution_id, number, at, epoch, record)
@@ -244,7 +244,7 @@ def urgent(run: Queued, position: int, outcome: Outcome, found: Waiting) -> bool
 def preempt(conn: Connection, decisions: Sequence[Preempt], now: datetime) -> list[ExecutionId]:
     """Ask runs to stop for others, and tell the workers; return those that were asked.
 
-    Who is cancelled, guarded or asked already is not.
+    Who is cancelled, guarded, asked already or launched anew since is not.
     """
     if not decisions:
         return []

@@ -70,7 +70,12 @@ WITH taken AS (
 ), fenced AS (
     UPDATE test_executions e SET epoch = taken.epoch FROM taken WHERE e.execution_id = taken.execution_id
 )
-UPDATE queue q SET epoch = taken.epoch FROM taken WHERE q.execution_id = taken.execution_id
+UPDATE queue q SET epoch = taken.epoch, began_at = NULL FROM taken WHERE q.execution_id = taken.execution_id
+""")
+"""Whether its test still runs is not known yet: who took it over says so, or launches it anew (`began`)."""
+_BEGAN = text("""
+UPDATE queue SET began_at = clock_timestamp()
+WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted' AND restartable
 """)
 _RENEW = text("""
 WITH mine AS (
@@ -129,6 +134,14 @@ def hold(conn: Connection, execution_id: ExecutionId, epoch: int, worker: Worker
     """Return whether a worker carries a run under this epoch now."""
     mine = {"execution_id": execution_id, "epoch": epoch, "worker": worker}
     return bool(conn.execute(_HELD, mine).scalar_one())
+
+
+def began(conn: Connection, execution_id: ExecutionId, epoch: int) -> None:
+    """Note that a run's test runs from now on, as far as that matters: whether it may be stopped for another.
+
+    The caller holds the execution's row.
+    """
+    conn.execute(_BEGAN, {"execution_id": execution_id, "epoch": epoch})
 
 
 def _claimed(row: Row[tuple[object, ...]], epoch: int) -> Claimed:

@@ -82,12 +82,12 @@ async def launch(place: Place) -> Attempt:
 
 
 async def _started(here: House, attempt: Attempt) -> launching.Started | None:
-    """Adopt what runs, or prepare and start it; None when it was cancelled before it was started."""
+    """Adopt what runs, or prepare and start it; None when it was called off before it was started."""
     begun, folder = attempt.begun, attempt.folder
     if (running := await here.in_thread(launching.adopt, here, begun, folder)) is not None:
         return running
     requirements = await here.launching(launching.prepare_content, here, begun, folder)
-    if await _cancelled(here, attempt):
+    if await _called_off(here, attempt):
         return None
     if await here.in_thread(launching.environment_ready, here, begun, requirements):
         return await here.launching(launching.start, here, begun, folder, requirements)
@@ -95,12 +95,17 @@ async def _started(here: House, attempt: Attempt) -> launching.Started | None:
         return await here.launching(launching.start, here, begun, folder, requirements)
 
 
-async def _cancelled(here: House, attempt: Attempt) -> bool:
-    """Look whether it was cancelled while it was being prepared; then it is not started at all."""
-    row = await here.db.run_patiently(lambda conn: executions.find(conn, attempt.place.execution_id))
-    if row.cancel_requested:
-        attempt.verdict = Verdict(status=Status.CANCELLED, detail="cancelled before it was started")
-    return row.cancel_requested
+async def _called_off(here: House, attempt: Attempt) -> bool:
+    """Look whether it was asked to stop before or while it was being prepared; then it is not started at all.
+
+    For a more important run that is asked of a test that runs; one that was lost with its worker comes here again.
+    """
+    asked = await here.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, attempt.place))
+    if isinstance(asked, Superseded):
+        raise superseded()
+    if asked:
+        attempt.verdict = Verdict(status=Status.CANCELLED, detail="called off before it was started")
+    return asked
 
 
 async def abandon(place: Place, why: str) -> None:

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import executions, gate, listen, results
+from db import executions, gate, leases, listen, results
 from db.executions import Fenced
 from db.gate import Requeue
 from model.execution import (
@@ -136,8 +136,14 @@ def asked_to_stop(conn: Connection, place: Place) -> bool | Superseded:
 
 
 def enter(conn: Connection, place: Place, phase: Phase) -> bool:
-    """Note where a running attempt stands; False when the place is not ours any more."""
-    return executions.set_phase(conn, fence(place), phase)
+    """Note where a running attempt stands; False when the place is not ours any more.
+
+    A test that runs, or is found running, may be stopped for a more important run after the pool's minimum time.
+    """
+    mine = executions.set_phase(conn, fence(place), phase)
+    if mine and phase is Phase.RUNNING:
+        leases.began(conn, place.execution_id, place.epoch)
+    return mine
 
 
 def finish(conn: Connection, place: Place, finished: Finished, now: datetime) -> Next | Superseded:

@@ -112,6 +112,11 @@ def fits(free: Amounts, request: Amounts) -> Mask:
     return np.asarray((free[needed] >= request[needed, None]).all(axis=0), dtype=np.bool_)
 
 
+def able(fleet: Fleet, ask: Ask) -> Mask:
+    """Return which nodes a run would be placed on if they were empty, other runs aside."""
+    return _able(fleet, ask, vector(ask.shape.resources))
+
+
 def matching(fleet: Fleet, ask: Ask) -> Mask:
     """Return which nodes a run accepts, and accept it, by everything but amounts and other runs.
 
@@ -137,11 +142,6 @@ def _accepts(node: Node, ask: Ask, wanted: tuple[tuple[str, str], ...]) -> bool:
         and any_term(node, constraints.affinity.required)
         and intolerable(node, constraints.tolerations) is None
     )
-
-
-def able(fleet: Fleet, ask: Ask) -> Mask:
-    """Return which nodes could hold a run if they were empty."""
-    return _able(fleet, ask, vector(ask.shape.resources))
 
 
 def _able(fleet: Fleet, ask: Ask, request: Amounts) -> Mask:

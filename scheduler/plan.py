@@ -23,7 +23,9 @@ The rules, in the order in which they are looked at; the code cites them by numb
    and keeps its node from the next one on: then it is looked at right after the aged ones, until it has started.
 8. A run, or group, that would not fit even if nothing ran, or that its team or user may never start, keeps nothing.
 9. With preemption, a run that no node or the pool has room for asks less important ones to stop
-   (`scheduler.preemption`). Their node is kept for it; while they stop nobody else is asked on its behalf.
+   (`scheduler.preemption`): of those whose test has run for the minimum time, and that come after it in the order once
+   they wait again; the fewest. Their node is kept for it; while they stop nobody else is asked on its behalf. Groups,
+   and runs with rules about their neighbours, ask nobody.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -154,7 +156,7 @@ def wake(state: State, now: datetime) -> datetime | None:
     if state.memory.blocked_since is not None:
         moments.append(state.memory.blocked_since + state.limits.backfill_after)
     if state.limits.preemption:
-        moments.append(next_stoppable(list(state.running.values()), state.limits, now))
+        moments.append(next_stoppable(state.running.values(), state.limits, now))
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
@@ -223,12 +225,16 @@ def _running(decision: Admit) -> Running:
     run = decision.run
     return Running(
         execution_id=run.execution_id,
+        seq=run.seq,
+        enqueued_at=run.enqueued_at,
         user_id=run.user_id,
         team_id=run.team_id,
         resources=run.shape.resources,
+        constraints=run.shape.constraints,
         node=decision.node,
         priority=run.priority,
         started_at=decision.at,
+        began_at=decision.at,
         labels=run.labels,
         exclusive=run.exclusive,
         limit=run.limit,

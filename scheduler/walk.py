@@ -3,11 +3,12 @@
 from datetime import datetime
 
 from model.ids import ExecutionId, GroupId
-from scheduler import groups, preemption
+from scheduler import groups
 from scheduler.front import MOST_KEPT, Front
 from scheduler.limits import beyond, is_full, over
 from scheduler.lines import Line
 from scheduler.pool import Strategy
+from scheduler.preemption import Preemption
 from scheduler.reasons import Code
 from scheduler.run import Queued, Running
 from scheduler.seats import Members
@@ -29,6 +30,7 @@ class Walk:
         seeking = state.limits.strategy is not Strategy.RESOURCE_AWARE
         self.front = Front(self.trial.memory, self.trial.holds, self.trial.fairness, seeking=seeking)
         self.trial.front = self.front
+        self.preemption = Preemption(self.trial)
         self.preempted: dict[ExecutionId, tuple[Running, ...]] = {}
 
     def run(self) -> None:
@@ -156,7 +158,7 @@ class Walk:
     def _preempt(self, line: Line, run: Queued, code: Code) -> bool:
         if code is not Code.BUSY and code not in POOL_CODES:
             return False
-        room = preemption.room_for(self.trial, line, run)
+        room = self.preemption.room_for(line, run)
         if room is None:
             return False
         if room.asked:

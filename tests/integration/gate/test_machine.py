@@ -86,7 +86,7 @@ class Gate(RuleBasedStateMachine):
         self.most = dict.fromkeys([*POOLS, *map(str, self.teams)], 3)
         for pool in POOLS:
             house.do(lambda conn, pool=pool: pools.update_pool(conn, pool, PoolChange(**DEFAULTS)))
-            house.worker(f"w-{pool}", pool=pool)
+            house.worker(f"w-{pool}", pool=pool, ttl=LONG)
             house.do(
                 lambda conn, pool=pool: nodes.record(conn, pool, [_node(f"{pool}-0", 1000), _node(f"{pool}-1", 500)])
             )
@@ -202,7 +202,7 @@ class Gate(RuleBasedStateMachine):
         """No clock is turned: everything that happened is moved into the past."""
         self.house.sql(
             "UPDATE queue SET enqueued_at = enqueued_at - make_interval(secs => :s),"
-            " admitted_at = admitted_at - make_interval(secs => :s)",
+            " admitted_at = admitted_at - make_interval(secs => :s), began_at = began_at - make_interval(secs => :s)",
             s=seconds,
         )
         self.house.sql("UPDATE pools SET annotated_at = NULL")
