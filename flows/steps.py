@@ -12,13 +12,15 @@ from pathlib import Path
 
 from prefect.exceptions import Abort
 
-from cluster.local import cleanup, processes
+from cluster.local import cleanup, masking, processes
+from cluster.local.errand import StoppedError
 from cluster.secrets import Mask
 from db import executions
 from executors.registry import tool_for
 from flows import doors, launching, windows
 from flows.house import House, house
 from flows.places import news
+from flows.wanted import Wanted
 from model.execution import Phase, Reason, Status, Verdict
 from model.result import Artifact, Result
 from model.verdict import Ending, How, has_report, judge, whole_result
@@ -41,7 +43,6 @@ class Attempt:
         self.begun = begun
         self.folder = folder
         self.started: launching.Started | None = None
-        self.meter = windows.Meter()
         self.verdict: Verdict | None = None
         self.finished: Finished | None = None
 
@@ -78,25 +79,21 @@ async def launch(place: Place) -> Attempt:
 
 
 async def _started(here: House, attempt: Attempt) -> launching.Started | None:
-    """Adopt what runs, or prepare and start it; None when it was cancelled before it was started."""
+    """Adopt what runs, or prepare and start it; None when it was called off before it was started."""
     begun, folder = attempt.begun, attempt.folder
     if (running := await here.in_thread(launching.adopt, here, begun, folder)) is not None:
         return running
-    requirements = await here.launching(launching.prepare_content, here, begun, folder)
-    if await _cancelled(here, attempt):
-        return None
-    if await here.in_thread(launching.environment_ready, here, begun, requirements):
-        return await here.launching(launching.start, here, begun, folder, requirements)
-    async with here.building:  # one at a time, so that a long installation holds up no one but its like
-        return await here.launching(launching.start, here, begun, folder, requirements)
-
-
-async def _cancelled(here: House, attempt: Attempt) -> bool:
-    """Look whether it was cancelled while it was being prepared; then it is not started at all."""
-    row = await here.db.run_patiently(lambda conn: executions.find(conn, attempt.place.execution_id))
-    if row.cancel_requested:
+    try:
+        async with Wanted(here, attempt.place) as wanted:
+            order = launching.Launch(begun=begun, folder=folder, stopped=wanted.called_off)
+            requirements = await wanted.run(here.launchers, launching.prepare_content, here, order)
+            ready = await here.in_thread(launching.environment_ready, here, begun, requirements)
+            return await wanted.run(
+                here.launchers if ready else here.builders, launching.start, here, order, requirements
+            )
+    except StoppedError:
         attempt.verdict = Verdict(status=Status.CANCELLED, detail="cancelled before it was started")
-    return row.cancel_requested
+        return None
 
 
 async def abandon(place: Place, why: str) -> None:
@@ -112,6 +109,8 @@ async def abandon(place: Place, why: str) -> None:
     step = await here.db.run_patiently(lambda conn: lifecycle.abandon(conn, place, lost, here.now()))
     if isinstance(step, Superseded):
         raise superseded()
+    if number is not None:
+        await here.in_thread(masking.discard, here.folder(place.execution_id, number))
 
 
 async def _make_sure_it_is_gone(here: House, place: Place, number: int) -> None:
@@ -202,6 +201,7 @@ def figures(ended: processes.ExitRecord | None) -> tuple[tuple[str, float], ...]
     return (
         ("cpu_seconds", ended.cpu_seconds),
         ("duration_seconds", ended.ended_at - ended.started_at),
+        ("peak_cpu_milli", ended.peak_cpu_milli),
         ("peak_memory_bytes", ended.peak_memory_bytes),
     )
 
@@ -243,7 +243,7 @@ async def _carry(here: House, attempt: Attempt, started: launching.Started, tell
     await _append_log(here, attempt, started)
     summary = await here.in_thread(tool_for(attempt.begun.request.type).progress, started.places)
     usage = await here.in_thread(processes.usage, attempt.folder)
-    note = windows.progress(summary, usage, attempt.meter.milli(usage))
+    note = windows.progress(summary, usage)
     mine = lifecycle.fence(attempt.place)
     await here.db.run_patiently(lambda conn: executions.set_progress(conn, mine, note))
     await teller.tell(summary)

@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.local import machine, proc
+from cluster.local.capture import NOTE_ROOM
 from cluster.local.shim import write_atomically
 from model.ids import ExecutionId
 from scheduler.node import Node
@@ -29,6 +30,7 @@ SWEEP_PATIENCE = 30.0
 LOCK_PATIENCE = 5.0
 LARGEST_RECORD = 65_536
 LOG_LIMIT = 100_000_000
+"""Of a run, over all its attempts."""
 LINE_LIMIT = 65_536
 VOID: dict[str, object] = {"void": True}
 """What `start.json` says of an attempt that was given up before it started: it never starts."""
@@ -94,21 +96,29 @@ class ExitRecord:
     peak_memory_bytes: int
     cpu_seconds: float
     truncated: bool
+    peak_cpu_milli: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a running tree uses now, its peak, and its CPU time since it began."""
+    """What a running tree uses now, its peaks, and its CPU time since it began. CPU: over the last two seconds."""
 
     memory_bytes: int
     peak_memory_bytes: int
     cpu_seconds: float
     processes: int
+    cpu_milli: int = 0
+    peak_cpu_milli: int = 0
 
 
 def this_node(share: float) -> Node:
     """Return this machine as a node with `share` (0 to 1) of its CPU and memory."""
     return machine.this_node(share)
+
+
+def log_left(taken: int) -> int:
+    """Return how much an attempt may print when those before it took so much; what the shim says fits in any case."""
+    return max(NOTE_ROOM, LOG_LIMIT - taken)
 
 
 def launch(spec: LaunchSpec) -> Handle:
@@ -231,6 +241,7 @@ def exit_record(folder: Path) -> ExitRecord | None:
             peak_memory_bytes=int(record["peak_memory_bytes"]),
             cpu_seconds=float(record["cpu_seconds"]),
             truncated=bool(record["truncated"]),
+            peak_cpu_milli=int(record.get("peak_cpu_milli", 0)),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -245,6 +256,8 @@ def usage(folder: Path) -> Usage | None:
             peak_memory_bytes=int(record["peak_memory_bytes"]),
             cpu_seconds=float(record["cpu_seconds"]),
             processes=int(record["processes"]),
+            cpu_milli=int(record.get("cpu_milli", 0)),
+            peak_cpu_milli=int(record.get("peak_cpu_milli", 0)),
         )
     except (KeyError, TypeError, ValueError):
         return None

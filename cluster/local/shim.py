@@ -39,6 +39,22 @@ def write_atomically(path: str, record: dict[str, object]) -> None:
     os.replace(draft, path)
 
 
+class CpuMeter:
+    """Turns CPU time since the start into CPU in use, by the difference of two looks."""
+
+    def __init__(self, now: float) -> None:
+        self._at = now
+        self._seconds = 0.0
+        self.peak = 0
+
+    def look(self, now: float, seconds: float) -> int:
+        """Return the milli-cores in use since the last look; one that was a moment ago counts as SAMPLE_SECONDS."""
+        milli = max(0, round(1000 * (seconds - self._seconds) / max(now - self._at, SAMPLE_SECONDS)))
+        self._at, self._seconds = now, seconds
+        self.peak = max(self.peak, milli)
+        return milli
+
+
 class Shim:
     """One test under way."""
 
@@ -58,6 +74,7 @@ class Shim:
         self._reason = "exited"
         self._status: int | None = None
         self._peak = 0
+        self._cpu = CpuMeter(time.monotonic())
         self._kill_at = float("inf")
         self._usage_at = 0.0
         self._stop = False
@@ -77,6 +94,8 @@ class Shim:
         finally:
             self._end_tree()
         self._drain()
+        cpu_seconds = sum(os.times()[2:4])
+        self._cpu.look(time.monotonic(), cpu_seconds)
         code = None if self._status is None else os.waitstatus_to_exitcode(self._status)
         record: dict[str, object] = {
             "exit_code": code if code is not None and code >= 0 else None,
@@ -85,7 +104,8 @@ class Shim:
             "started_at": started_at,
             "ended_at": time.time(),  # noqa: TID251  see above
             "peak_memory_bytes": self._peak,
-            "cpu_seconds": round(sum(os.times()[2:4]), 3),
+            "cpu_seconds": round(cpu_seconds, 3),
+            "peak_cpu_milli": self._cpu.peak,
             "truncated": self._log.truncated,
         }
         write_atomically(f"{self._folder}/exit.json", record)
@@ -202,13 +222,16 @@ class Shim:
         self._peak = max(self._peak, memory)
         if now >= self._usage_at:
             self._usage_at = now + USAGE_SECONDS
-            self._tell(memory, stats)
+            self._tell(now, memory, stats)
 
-    def _tell(self, memory: int, stats: list[proc.Stat]) -> None:
+    def _tell(self, now: float, memory: int, stats: list[proc.Stat]) -> None:
+        cpu_seconds = sum(stat.cpu for stat in stats) + sum(os.times()[2:4])
         usage: dict[str, object] = {
             "memory_bytes": memory,
             "peak_memory_bytes": self._peak,
-            "cpu_seconds": round(sum(stat.cpu for stat in stats) + sum(os.times()[2:4]), 3),
+            "cpu_seconds": round(cpu_seconds, 3),
+            "cpu_milli": self._cpu.look(now, cpu_seconds),
+            "peak_cpu_milli": self._cpu.peak,
             "processes": len(stats),
         }
         try:
