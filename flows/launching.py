@@ -109,6 +109,7 @@ def start(here: "House", launch: Launch, requirements: Path | None) -> Started:
         time_limit_seconds=begun.request.config.timeout,
         grace_seconds=GRACE_SECONDS,
         memory_limit_bytes=begun.request.resources.memory_limit_bytes(),
+        cgroup=here.settings.cgroup,
         log_limit_bytes=processes.log_left(here.logs.size(begun.place.execution_id)),
     )
     if launch.stopped():

@@ -21,7 +21,8 @@ class Settings:
     means that a stall is forgiven. `prefect_limit`: Prefect-started runs on their way into the queue
     at once. Those that wait in it are not counted, or they would keep out more important ones. `cpu_share`: part of
     this machine's CPU and memory that tests may use. `api_url`: where people reach our API, for links.
-    `allowed_hosts`: private hosts that git content may come from (decision 19).
+    `allowed_hosts`: private hosts that git content may come from (decision 19). `cgroup`: a delegated folder of the
+    kernel's control groups, in which each test gets one of its own.
     """
 
     database_url: str
@@ -33,6 +34,7 @@ class Settings:
     cpu_share: float = 1.0
     api_url: str = ""
     allowed_hosts: frozenset[str] = frozenset()
+    cgroup: Path | None = None
 
 
 def from_environment() -> Settings:
@@ -47,6 +49,7 @@ def from_environment() -> Settings:
         prefect_limit=int(env.get("ASSAY_PREFECT_LIMIT", "500")),
         cpu_share=float(env.get("ASSAY_MACHINE_SHARE", "1.0")),
         api_url=env.get("ASSAY_URL", ""),
+        cgroup=Path(env["ASSAY_CGROUP"]) if env.get("ASSAY_CGROUP") else None,
         allowed_hosts=hosts(env.get("ASSAY_ALLOWED_HOSTS", "")),
     )
 

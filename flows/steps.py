@@ -72,6 +72,7 @@ async def launch(place: Place) -> Attempt:
     except OSError as failed:
         attempt.verdict = lifecycle.refused_start(f"this machine could not start it: {failed}", Reason.INFRASTRUCTURE)
     if attempt.started is None:
+        await _be_its_holder(here, place)
         await _make_sure_it_is_gone(here, place, begun.number)
     if not await here.db.run_patiently(lambda conn: lifecycle.enter(conn, place, Phase.RUNNING)):
         raise superseded()
@@ -94,6 +95,13 @@ async def _started(here: House, attempt: Attempt) -> launching.Started | None:
     except StoppedError:
         attempt.verdict = Verdict(status=Status.CANCELLED, detail="cancelled before it was started")
         return None
+
+
+async def _be_its_holder(here: House, place: Place) -> None:
+    """Go no further where somebody took the run over meanwhile: what is in its folder now may be theirs."""
+    asked = await here.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, place))
+    if isinstance(asked, Superseded):
+        raise superseded()
 
 
 async def abandon(place: Place, why: str) -> None:

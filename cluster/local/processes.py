@@ -21,6 +21,7 @@ from pathlib import Path
 
 from cluster.local import machine, proc
 from cluster.local.capture import NOTE_ROOM
+from cluster.local.cgroup import name_of
 from cluster.local.shim import write_atomically
 from model.ids import ExecutionId
 from scheduler.node import Node
@@ -55,7 +56,8 @@ class SweepError(RuntimeError):
 class LaunchSpec:
     """What to run, where, and its limits. `env` is all that the test sees (`environment.environment`).
 
-    After the time limit, or when asked to stop, the tree gets SIGTERM, and SIGKILL `grace_seconds` later.
+    After the time limit, or when asked to stop, the tree gets SIGTERM, and SIGKILL `grace_seconds` later. `cgroup`: a
+    folder of the kernel in which the attempt may have a control group (see cgroup.py).
     """
 
     folder: Path
@@ -67,6 +69,7 @@ class LaunchSpec:
     time_limit_seconds: float
     grace_seconds: float = 10.0
     memory_limit_bytes: int | None = None
+    cgroup: Path | None = None
     log_limit_bytes: int = LOG_LIMIT
     line_limit_bytes: int = LINE_LIMIT
 
@@ -212,8 +215,8 @@ def stop(handle: Handle) -> None:
 def sweep(execution_id: ExecutionId, attempt: int, folder: Path | None = None) -> int:
     """Kill all that is left of an attempt whose shim is dead, and return how many there were once none is seen.
 
-    Found by the marks in their environment, by a working directory inside `folder`, by being a shim of `folder`, and by
-    descent from those.
+    Found by the marks in their environment, by their control group, by a working directory inside `folder`, by being a
+    shim of `folder`, and by descent from those.
     Raises: SweepError if some outlive SIGKILL.
     """
     killed: set[int] = set()
@@ -283,6 +286,7 @@ def _message(spec: LaunchSpec) -> dict[str, object]:
         "time_limit_seconds": spec.time_limit_seconds,
         "grace_seconds": spec.grace_seconds,
         "memory_limit_bytes": spec.memory_limit_bytes,
+        "cgroup": str(spec.cgroup) if spec.cgroup else None,
         "log_limit_bytes": spec.log_limit_bytes,
         "line_limit_bytes": spec.line_limit_bytes,
     }
@@ -355,7 +359,7 @@ def _last_words(folder: Path) -> str:
 
 
 def _left_of(execution_id: ExecutionId, attempt: int, folder: Path | None) -> list[int]:
-    found = set(proc.carriers(str(execution_id), attempt))
+    found = {*proc.carriers(str(execution_id), attempt), *proc.members(name_of(str(execution_id), attempt))}
     if folder is not None:
         found.update(pid for pid in proc.processes() if _stands_in(pid, folder))
         found.update(_shims(folder))

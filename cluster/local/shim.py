@@ -21,6 +21,7 @@ import time
 
 from cluster.local import proc
 from cluster.local.capture import Log
+from cluster.local.cgroup import Group
 
 SAMPLE_SECONDS = 0.25
 USAGE_SECONDS = 2.0
@@ -69,6 +70,8 @@ class Shim:
         self._grace = float(str(spec["grace_seconds"]))
         memory = spec.get("memory_limit_bytes")
         self._memory_limit = int(str(memory)) if memory else 0
+        parent = spec.get("cgroup")
+        self._group = Group(str(parent), self._run_id, self._attempt) if parent else None
         limits = (int(str(spec["log_limit_bytes"])), int(str(spec["line_limit_bytes"])))
         self._log = Log(f"{folder}/output.log", *limits)
         self._reason = "exited"
@@ -94,6 +97,7 @@ class Shim:
         finally:
             self._end_tree()
         self._drain()
+        self._leave_group()
         cpu_seconds = sum(os.times()[2:4])
         self._cpu.look(time.monotonic(), cpu_seconds)
         code = None if self._status is None else os.waitstatus_to_exitcode(self._status)
@@ -111,6 +115,8 @@ class Shim:
         write_atomically(f"{self._folder}/exit.json", record)
 
     def _start(self) -> None:
+        if self._group and self._memory_limit:
+            self._group.limit_memory(self._memory_limit)
         self._output, theirs = os.pipe()
         os.set_blocking(self._output, False)
         failure, failed = os.pipe()
@@ -132,6 +138,8 @@ class Shim:
             if os.getppid() != shim:  # killed meanwhile: nobody would keep the limits
                 os._exit(127)
             os.setsid()
+            if self._group:
+                self._group.enter()
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
@@ -241,6 +249,8 @@ class Shim:
 
     def _end_tree(self) -> None:
         """Kill whatever is left. Frozen first: nothing that is killed can start another in the meantime."""
+        if self._group:
+            self._group.kill()
         pause = 0.001
         while not self._childless():
             for number in (signal.SIGSTOP, signal.SIGKILL):
@@ -250,6 +260,16 @@ class Shim:
         while strays := proc.carriers(self._run_id, self._attempt):
             proc.send(signal.SIGKILL, strays)
             time.sleep(0.005)
+
+    def _leave_group(self) -> None:
+        """Learn whether the kernel ended the test for its memory, and remove the group."""
+        if self._group is None:
+            return
+        killed = self._status == signal.SIGKILL  # the whole group is, when the kernel does it
+        if self._reason == "exited" and killed and self._group.ran_out_of_memory():
+            self._reason = "oom"
+            self._log.note(f"memory limit of {self._memory_limit} bytes exceeded, ended by the kernel")
+        self._group.remove()
 
     def _childless(self) -> bool:
         self._reap()
