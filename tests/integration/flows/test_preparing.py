@@ -164,7 +164,7 @@ def test_who_lost_a_run_while_it_prepared_it_leaves_the_next_holders_process_alo
     until("its process", lambda: stack.carriers(run))
     stack.in_phase(run, "running")
     stack.signal(worker, signal.SIGCONT)
-    stopped = until("the first one has heard of it", lambda: "stopped here" in log_of(stack, worker))
+    stopped = until("the first one has heard of it", lambda: "does not hold the run any more" in log_of(stack, worker))
     gate.touch()
     row = stack.ended(run)
     stack.kill("worker-next", signal.SIGTERM)
