@@ -13,12 +13,14 @@ from pathlib import Path
 from prefect.exceptions import Abort
 from sqlalchemy import Connection
 
-from cluster.local import cleanup, processes
+from cluster.local import cleanup, masking, processes
+from cluster.local.errand import StoppedError
 from db import executions
 from executors.registry import tool_for
 from flows import doors, launching, windows
 from flows.house import House, house
 from flows.places import news
+from flows.wanted import Wanted
 from model.execution import Phase, Reason, Status, Verdict
 from model.mask import Mask
 from model.result import Artifact, Result
@@ -45,7 +47,6 @@ class Attempt:
         self.begun = begun
         self.folder = folder
         self.started: launching.Started | None = None
-        self.meter = windows.Meter()
         self.verdict: Verdict | None = None
         self.finished: Finished | None = None
 
@@ -75,6 +76,7 @@ async def launch(place: Place) -> Attempt:
     except OSError as failed:
         attempt.verdict = lifecycle.refused_start(f"this machine could not start it: {failed}", Reason.INFRASTRUCTURE)
     if attempt.started is None:
+        await _be_its_holder(here, place)
         await _make_sure_it_is_gone(here, place, begun.number)
     if not await here.db.run_patiently(lambda conn: lifecycle.enter(conn, place, Phase.RUNNING)):
         raise superseded()
@@ -86,26 +88,24 @@ async def _started(here: House, attempt: Attempt) -> launching.Started | None:
     begun, folder = attempt.begun, attempt.folder
     if (running := await here.in_thread(launching.adopt, here, begun, folder)) is not None:
         return running
-    requirements = await here.launching(launching.prepare_content, here, begun, folder)
-    if await _called_off(here, attempt):
+    try:
+        async with Wanted(here, attempt.place) as wanted:
+            order = launching.Launch(begun=begun, folder=folder, stopped=wanted.called_off)
+            requirements = await wanted.run(here.launchers, launching.prepare_content, here, order)
+            ready = await here.in_thread(launching.environment_ready, here, begun, requirements)
+            return await wanted.run(
+                here.launchers if ready else here.builders, launching.start, here, order, requirements
+            )
+    except StoppedError:
+        attempt.verdict = Verdict(status=Status.CANCELLED, detail="called off before it was started")
         return None
-    if await here.in_thread(launching.environment_ready, here, begun, requirements):
-        return await here.launching(launching.start, here, begun, folder, requirements)
-    async with here.building:  # one at a time, so that a long installation holds up no one but its like
-        return await here.launching(launching.start, here, begun, folder, requirements)
 
 
-async def _called_off(here: House, attempt: Attempt) -> bool:
-    """Look whether it was asked to stop before or while it was being prepared; then it is not started at all.
-
-    For a more important run that is asked of a test that runs; one that was lost with its worker comes here again.
-    """
-    asked = await here.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, attempt.place))
+async def _be_its_holder(here: House, place: Place) -> None:
+    """Go no further where somebody took the run over meanwhile: what is in its folder now may be theirs."""
+    asked = await here.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, place))
     if isinstance(asked, Superseded):
         raise superseded()
-    if asked:
-        attempt.verdict = Verdict(status=Status.CANCELLED, detail="called off before it was started")
-    return asked
 
 
 async def abandon(place: Place, why: str) -> None:
@@ -121,6 +121,8 @@ async def abandon(place: Place, why: str) -> None:
     step = await here.db.run_patiently(lambda conn: lifecycle.abandon(conn, place, lost, here.now()))
     if isinstance(step, Superseded):
         raise superseded()
+    if number is not None:
+        await here.in_thread(masking.discard, here.folder(place.execution_id, number))
 
 
 async def _make_sure_it_is_gone(here: House, place: Place, number: int) -> None:
@@ -223,6 +225,7 @@ def figures(ended: processes.ExitRecord | None) -> tuple[tuple[str, float], ...]
     return (
         ("cpu_seconds", ended.cpu_seconds),
         ("duration_seconds", ended.ended_at - ended.started_at),
+        ("peak_cpu_milli", ended.peak_cpu_milli),
         ("peak_memory_bytes", ended.peak_memory_bytes),
     )
 
@@ -264,7 +267,7 @@ async def _carry(here: House, attempt: Attempt, started: launching.Started, tell
     await _append_log(here, attempt, started)
     summary = await here.in_thread(tool_for(attempt.begun.request.type).progress, started.places)
     usage = await here.in_thread(processes.usage, attempt.folder)
-    note = windows.progress(summary, usage, attempt.meter.milli(usage))
+    note = windows.progress(summary, usage)
     mine = lifecycle.fence(attempt.place)
     await here.db.run_patiently(lambda conn: executions.set_progress(conn, mine, note))
     await teller.tell(summary)
