@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
-from zlib import crc32
 
 from sqlalchemy import Connection, Row, text
 
+from db.locks import Lock, lock_key
 from model.ids import ExecutionId, PoolName
 from scheduler.estimate import Basis, Estimate
 
@@ -20,7 +20,6 @@ BEFORE = 50
 """Runs just submitted have no forecast yet; so far back one is looked for that has."""
 RENEW_AFTER = timedelta(seconds=20)
 """A forecast that has not moved is written again only after this, to say that it holds."""
-_LOCK = 0x41535304
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +144,7 @@ def claim(conn: Connection, pool: PoolName, every: timedelta, rest: float) -> bo
 
     It is due `every` so often, and later where the last one cost much: after `rest` times its seconds.
     """
-    if not conn.execute(_TRY, {"lock": _LOCK, "key": crc32(pool.encode()) - 2**31}).scalar_one():
+    if not conn.execute(_TRY, {"lock": Lock.FORECAST, "key": lock_key(pool)}).scalar_one():
         return False
     return conn.execute(_CLAIM, {"pool": pool, "every": every, "rest": rest}).one_or_none() is not None
 

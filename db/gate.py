@@ -21,6 +21,7 @@ from db.gate_read import Facts
 from db.gate_records import Returned, Withdrawn
 from db.gate_rows import Kind, constraints_text, labels_of, labels_text, shape_digest, shape_of
 from db.gate_write import Admitted, Lessee
+from db.locks import Lock, lock_key
 from db.prepared import Prepared
 from model.config import Affinity, Toleration
 from model.execution import Cause
@@ -187,8 +188,8 @@ def enqueue(conn: Connection, run: Waiting) -> bool:
 
 def enqueue_many(conn: Connection, runs: Sequence[Waiting]) -> set[ExecutionId]:
     """Let runs wait, in this order of arrival; return those that did not wait yet, nor had a place."""
-    keys = sorted({gate_locks.lock_key(run.pool) for run in runs})
-    values = {"enter": gate_locks.ENTER, "keys": keys, "runs": json.dumps([_waiting_row(run) for run in runs])}
+    keys = sorted({lock_key(run.pool) for run in runs})
+    values = {"enter": Lock.ENTER, "keys": keys, "runs": json.dumps([_waiting_row(run) for run in runs])}
     return {ExecutionId(run) for run in _ENQUEUE.execute(conn, values).scalars()}
 
 
