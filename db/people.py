@@ -185,8 +185,13 @@ def bind_deployment(conn: Connection, deployment: str, user_id: UserId) -> None:
 
 def quota_of(stored: Mapping[str, int | None], weight: float = 1.0, default: Quota = USER_QUOTA) -> Quota:
     """Read a quota column; what it does not say is `default`, and null is no limit."""
+    return replace(default, weight=weight, **limits_of(stored, default))
+
+
+def limits_of(stored: Mapping[str, int | None], default: Quota) -> dict[str, int | None]:
+    """Return the limits of a quota column by name: those that are shown, and those that the gate enforces."""
     limits = {name: stored.get(name, value) for name, value in default.limits().items()}
-    return replace(default, weight=weight, **{name: None if n is None else int(n) for name, n in limits.items()})
+    return {name: None if most is None else int(most) for name, most in limits.items()}
 
 
 def day(now: datetime) -> datetime:

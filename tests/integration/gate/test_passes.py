@@ -7,9 +7,9 @@ import psycopg2
 import pytest
 from sqlalchemy import Connection
 
-from db import gate, gate_read, gate_standing, workers
+from db import gate, gate_read, gate_standing, people, workers
 from db.errors import NotFoundError
-from db.seeds import DEFAULT_POOL
+from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.ids import PoolName, WorkerId
 from scheduler.pool import Strategy
 
@@ -79,6 +79,22 @@ def test_limits_of_user_and_team_are_named(house: Any) -> None:
 
     assert house.admitted() == runs[:1]
     assert house.row(runs[1]).reason == "team payments runs 1 of 1"
+
+
+@pytest.mark.parametrize(("table", "most"), [("users", 10), ("teams", 50)])
+def test_the_limit_that_is_shown_where_a_quota_says_nothing_is_the_one_that_holds(
+    house: Any, table: str, most: int
+) -> None:
+    house.node(cpu=64_000, pods=1000)
+    unlimited = '{"max_concurrent_tests": null}'
+    house.sql(f"UPDATE users SET quota = '{unlimited}'")
+    house.sql(f"UPDATE teams SET quota = '{unlimited}'")
+    house.sql(f"UPDATE {table} SET quota = '{{}}'")
+    usage = house.do(lambda conn: people.quota_usage(conn, LOCAL_USER, datetime(2026, 1, 1, tzinfo=UTC)))
+    shown = {"users": usage[0], "teams": usage[1]}[table]
+    house.submit(60)
+
+    assert len(house.admitted()) == most == shown.quota.max_concurrent_tests
 
 
 def test_a_new_limit_counts_from_the_next_pass_and_stops_nobody(house: Any) -> None:
