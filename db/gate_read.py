@@ -161,6 +161,8 @@ class Facts:
     lost: tuple[ExecutionId, ...]
     usage_at: datetime | None = None
     nodes_version: int = nodes.UNKNOWN
+    turned_back: bool = False
+    """The clock stands before the time of an earlier pass."""
 
     @property
     def room(self) -> int:
@@ -266,6 +268,7 @@ def facts(conn: Connection, pool: PoolName) -> Facts:
         lost=tuple(ExecutionId(place.execution_id) for place in admitted if place.lost),
         usage_at=row.usage_at,
         nodes_version=row.nodes_version,
+        turned_back=row.annotated_at is not None and row.now < row.annotated_at,
     )
 
 

@@ -109,7 +109,7 @@ async def abandon(place: Place, why: str) -> None:
     if number is not None:
         await _make_sure_it_is_gone(here, place, number)
     lost = lifecycle.refused_start(why, Reason.INFRASTRUCTURE)
-    step = await here.db.run_patiently(lambda conn: lifecycle.abandon(conn, place, lost, here.now()))
+    step = await here.db.run_patiently(lambda conn: lifecycle.abandon(conn, place, lost))
     if isinstance(step, Superseded):
         raise superseded()
 
@@ -155,7 +155,7 @@ async def record(attempt: Attempt) -> Attempt:
     if await windows.cancel_asked(attempt.begun.flow_run_id):
         execution_id, now = attempt.place.execution_id, here.now()
         await here.db.run_patiently(lambda conn: cancel.cancel(conn, execution_id, by="prefect", now=now))
-    step = await here.db.run_patiently(lambda conn: lifecycle.finish(conn, attempt.place, finished, here.now()))
+    step = await here.db.run_patiently(lambda conn: lifecycle.finish(conn, attempt.place, finished))
     if isinstance(step, Superseded):
         raise superseded()
     await here.pass_gate()

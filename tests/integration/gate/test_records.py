@@ -1,6 +1,6 @@
 """What was said to a run outlives its row of the queue: one record for each thing that changed."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -98,9 +98,8 @@ def test_another_rule_makes_another_record_and_the_first_one_stays(house: Any) -
 def test_the_way_back_is_recorded_with_its_cause(house: Any) -> None:
     [run] = house.submit()
     house.run_pass()
-    later = datetime.now(UTC) + timedelta(hours=1)  # noqa: TID251  a test is its own wiring
 
-    house.do(lambda conn: gate.requeue(conn, run, 1, Requeue(not_before=later, cause=Cause.RETRY)))
+    house.do(lambda conn: gate.requeue(conn, run, 1, Requeue(delay=timedelta(hours=1), cause=Cause.RETRY)))
     back = house.said(run)[-1]
 
     assert isinstance(back, Returned)
