@@ -128,15 +128,12 @@ def list_shown(conn: Connection, wanted: Wanted, page: Page) -> tuple[list[Shown
 
 
 def _noted(conn: Connection, execution_ids: list[ExecutionId]) -> dict[ExecutionId, Standing]:
-    """Return what the last passes wrote about these runs: to count for each anew costs its queue each time."""
     if not execution_ids:
         return {}
-    columns = (QueueRow.execution_id, QueueRow.position, QueueRow.reason)
-    waiting = select(*columns).where(QueueRow.execution_id.in_(execution_ids), QueueRow.state == "waiting")
     told = forecasts.read(conn, execution_ids)
     return {
-        run: Standing(position=position, reason=reason, estimate=told.get(ExecutionId(run)))
-        for run, position, reason in conn.execute(waiting)
+        run: Standing(position=found.position, reason=found.reason, estimate=told.get(run))
+        for run, found in gate_standing.noted(conn, execution_ids).items()
     }
 
 

@@ -42,6 +42,24 @@ def test_without_a_worker_nothing_starts_and_it_is_said(bare: Any) -> None:
     assert str(bare.position(run)) == "position 1 of 1; no live worker"
 
 
+def test_after_the_last_worker_has_died_everybody_hears_of_that_and_of_nothing_older(house: Any) -> None:
+    house.pool(max_concurrent_tests=1)
+    [holder] = house.submit()
+    house.run_pass()
+    [waiting, resting] = house.submit(2)
+    house.run_pass()
+    house.sql("UPDATE queue SET not_before = clock_timestamp() + interval '1 h', reason = 'in backoff until noon'"
+              " WHERE execution_id = :id", id=resting)  # fmt: skip
+
+    house.sql("UPDATE workers SET expires_at = clock_timestamp() - interval '1 s'")
+
+    listed, _ = house.do(lambda conn: gate_standing.queue(conn, DEFAULT_POOL))
+    noted = house.do(lambda conn: gate_standing.noted(conn, [holder, waiting, resting]))
+    told = [house.do(lambda conn, run=run: gate_standing.reason(conn, run)) for run in (waiting, resting)]
+    expected = ["no live worker", "in backoff until noon"]
+    assert [entry.reason for entry in listed] == [noted[run].reason for run in (waiting, resting)] == told == expected
+
+
 def test_a_draining_worker_is_none(house: Any) -> None:
     house.do(lambda conn: workers.drain(conn, WorkerId("w0")))
     house.submit()
