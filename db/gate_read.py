@@ -173,7 +173,7 @@ class Facts:
 
     @property
     def looking(self) -> bool:
-        """True when a decision needs nodes: somebody may start, or may have others stopped for it."""
+        """True when somebody may start, or may have others stopped for it."""
         return self.room > 0 or (self.limits.preemption and self.workers > 0)
 
 
@@ -297,7 +297,7 @@ def waiting(conn: Connection, known: Facts) -> Waiting:
 def state(conn: Connection, known: Facts, found: Waiting) -> State:
     """Build what the plan is made from. Owners are read now: their locks, where needed, are held already."""
     fleet = Fleet()
-    if known.looking:
+    if known.looking or (known.workers and found.runs):  # where there is no room, those read are told why they wait
         fleet, found.snapshot = nodes.fleet(conn, known.pool, known.nodes_version)
     counted: list[Queued | Running] = list(found.runs.values())
     if known.limits.strategy is Strategy.FAIR_SHARE:

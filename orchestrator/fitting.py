@@ -16,12 +16,9 @@ from model.request import TestRequest
 from scheduler.fleet import Fleet
 from scheduler.placement import Ask
 from scheduler.pool import Limits
-from scheduler.possible import group_impossible, group_too_large, impossible, too_large
-from scheduler.reasons import Code
+from scheduler.possible import group_impossible, group_too_large, impossible, lasting, too_large
 from scheduler.run import Apart, Constraints, Labels, Shape, Spread
 
-LASTING = frozenset({Code.NO_MATCH, Code.TOO_LARGE})
-"""What does not pass by itself. A pool without a node, or with none ready, only has to be waited for."""
 _PATHS = {
     "cpu_milli": "resources.cpuRequest",
     "memory_bytes": "resources.memoryRequest",
@@ -67,10 +64,8 @@ def fitting(here: Ground, request: TestRequest) -> Fitting:
     ask = _ask(here, request)
     if here.fixed and (amounts := too_large(here.fleet, ask)):
         return Fitting(problems=tuple(Problem(path=_PATHS[name], message=str(why)) for name, why in amounts.items()))
-    reason = impossible(here.fleet, ask)
-    if reason is None or reason.code not in LASTING:
-        return Fitting()
-    return Fitting(warnings=(f"it waits until the pool's nodes change: {reason}",))
+    reason = lasting(here.fleet, ask)
+    return Fitting() if reason is None else Fitting(warnings=(f"it waits until the pool's nodes change: {reason}",))
 
 
 def fitting_together(here: Ground, members: Sequence[tuple[ExecutionId, TestRequest]]) -> Fitting:

@@ -16,6 +16,15 @@ from scheduler.placement import Ask, choose, fits, matching
 from scheduler.reasons import Code, Reason, amount
 from scheduler.run import Shape
 
+LASTING = frozenset({Code.NO_MATCH, Code.TOO_LARGE})
+"""What does not pass by itself. A pool without a node, or with none ready, only has to be waited for."""
+
+
+def lasting(fleet: Fleet, ask: Ask) -> Reason | None:
+    """Return why no node will ever take a run, as the nodes are; None if one would, or there is none yet."""
+    reason = impossible(fleet, ask)
+    return reason if reason is not None and reason.code in LASTING else None
+
 
 def impossible(fleet: Fleet, ask: Ask) -> Reason | None:
     """Return why no node would take a run if all were empty, None if one would."""

@@ -4,8 +4,9 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
-from db import gate, gate_records
+from db import gate, gate_read, gate_records
 from db.gate import Requeue
 from db.gate_records import Pass, Returned, Started, Waited, Withdrawn
 from db.seeds import DEFAULT_POOL
@@ -166,3 +167,42 @@ def test_a_pass_with_nothing_new_to_say_writes_no_row(house: Any) -> None:
 
     assert house.sql("SELECT xmin, ctid FROM queue WHERE execution_id = :id", id=run) == before
     assert house.sql("SELECT 1 FROM pools WHERE name = :pool AND annotated_at IS NOT NULL", pool=DEFAULT_POOL)
+
+
+def test_a_full_pool_hides_no_reason_that_lasts_from_pass_to_pass(house: Any) -> None:
+    house.pool(max_concurrent_tests=1)
+    house.submit()
+    house.run_pass()
+    [nowhere], [large], [plain] = house.submit(node_selector={"disk": "nvme"}), house.submit(cpu=9000), house.submit()
+    for number in range(4):
+        if number % 2:
+            annotate_again(house)
+        house.run_pass()
+
+    told = {run: [(record.code, record.text) for record in house.said(run)] for run in (nowhere, large, plain)}
+    assert told == {
+        nowhere: [(Code.NO_MATCH, "no node matches: of 1, 1 without label disk=nvme")],
+        large: [(Code.TOO_LARGE, "needs 9000m CPU; the largest node has 4000m CPU")],
+        plain: [(Code.POOL_LIMIT, "the pool runs 1 of 1")],
+    }
+
+
+def test_a_pass_of_a_full_pool_looks_at_the_nodes_only_for_whom_it_tells_something(house: Any) -> None:
+    house.pool(max_concurrent_tests=1)
+    house.submit(2)
+    house.run_pass()
+    house.run_pass()
+
+    def looked_at() -> bool:
+        def read(conn: Connection) -> bool:
+            known = gate_read.facts(conn, DEFAULT_POOL)
+            found = gate_read.waiting(conn, known)
+            return len(gate_read.state(conn, known, found).fleet) > 0
+
+        looked: bool = house.do(read)
+        return looked
+
+    house.sql("UPDATE pools SET annotated_at = clock_timestamp()")
+    assert not looked_at()
+    house.submit()
+    assert looked_at()
