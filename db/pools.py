@@ -8,7 +8,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from db import gate_locks, gate_tables
 from db.errors import ConflictError, NotFoundError
 from model.ids import PoolName
-from scheduler.pool import Strategy
+from scheduler.pool import Ceiling, Strategy
 from scheduler.profile import CANDIDATES, DEFAULT, named
 
 P = gate_tables.Pool
@@ -56,6 +56,17 @@ class Pool:
         for name in ("backfill_after_seconds", "min_runtime_seconds"):
             if not 0 <= getattr(self, name) <= YEAR:
                 raise ValueError(f"{name}: {getattr(self, name)} is not from 0 to a year")
+
+    @property
+    def ceiling(self) -> Ceiling:
+        """What may be in use at once."""
+        return Ceiling(
+            runs=self.max_concurrent_tests,
+            cpu_milli=self.max_cpu_milli,
+            memory_bytes=self.max_memory_bytes,
+            ephemeral_bytes=self.max_ephemeral_bytes,
+            gpu=self.max_gpu,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,7 @@ class Explanation:
         return (None if full is None else self._share(line, run, full)) or self._kept(line, run) or _TURN
 
     def lasting(self, line: Line) -> Reason | None:
-        """Return what keeps a run waiting whatever ends, until somebody changes something. Equal shapes are asked once."""
+        """Return what keeps a run waiting whatever ends, until somebody changes something; equal shapes once."""
         trial, shape = self.trial, line.ask.shape
         if trial.memory.hopeless(line):
             if shape not in self._lasting:
