@@ -23,11 +23,13 @@ def upgrade() -> None:
         op.execute(f"UPDATE pools SET {column} = DEFAULT WHERE {column} NOT IN ({names})")  # noqa: S608  our own text
         op.create_check_constraint(name, "pools", f"{column} IN ({names})")
     op.add_column("pools", sa.Column("max_daily_tests", sa.Integer()))
+    op.create_index("idx_test_executions_pool", "test_executions", ["pool", "submitted_at"])
     op.add_column("workers", sa.Column("lease", sa.Interval(), nullable=False, server_default="20 seconds"))
 
 
 def downgrade() -> None:
     op.drop_column("workers", "lease")
+    op.drop_index("idx_test_executions_pool", "test_executions")
     op.drop_column("pools", "max_daily_tests")
     for name, _, _ in CHECKS:
         op.drop_constraint(name, "pools")
