@@ -66,8 +66,9 @@ def test_pool_set_changes_every_setting(assay: Assay) -> None:
     code, out, _ = assay(
         "pool", "set", "default", "--strategy", "FAIR_SHARE", "--max-concurrent", "8", "--max-cpu", "64",
         "--max-daily", "900", "--max-memory", "1Ti", "--max-ephemeral-storage", "2Ti", "--max-gpu", "4",
-        "--profile", "best-fit", "--candidates", "3", "--ageing-limit", "600", "--backfill-after", "5", "--half-life", "90",
-        "--preemption", "on", "--min-runtime", "30", "--spot", "on", "--target-utilisation", "0.9",
+        "--profile", "best-fit", "--candidates", "3", "--ageing-limit", "600", "--backfill-after", "5",
+        "--half-life", "90", "--preemption", "on", "--min-runtime", "30", "--spot", "on",
+        "--target-utilisation", "0.9",
         "--interval", "2", "--default-selector", "disk=ssd", "--default-selector", "zone=a", "--fixed-nodes", "on",
         "--json",
     )  # fmt: skip

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from db import gate, gate_read, gate_records
+from db import decisions, gate, gate_read, gate_records
 from db.gate import Requeue
 from db.gate_records import Pass, Returned, Started, Waited, Withdrawn
 from db.seeds import DEFAULT_POOL
@@ -206,3 +206,20 @@ def test_a_pass_of_a_full_pool_looks_at_the_nodes_only_for_whom_it_tells_somethi
     assert not looked_at()
     house.submit()
     assert looked_at()
+
+
+def test_the_share_that_is_shown_is_the_one_that_orders(house: Any) -> None:
+    """What a team has now counts, not only what it had lately."""
+    house.pool(strategy=Strategy.FAIR_SHARE, max_concurrent_tests=2)
+    red, blue = (house.person(name, most=9, team=house.team(name, most=9)) for name in ("red", "blue"))
+    house.sql("UPDATE teams SET weight = 2 WHERE team_name = 'blue'")
+    house.submit(who=red, cpu=2000)
+    house.submit(who=blue, cpu=1000)
+    house.run_pass()
+    waiting = [*house.submit(who=red), *house.submit(who=blue)]
+    annotate_again(house)
+    house.run_pass()
+
+    shown = house.do(lambda conn: decisions.owned(conn, waiting))
+    assert [shown[run].share for run in waiting] == pytest.approx([0.5, 0.25], rel=0.01)
+    assert [shown[run].share for run in waiting] == pytest.approx([house.said(r)[-1].share for r in waiting], rel=0.01)
