@@ -126,7 +126,7 @@ def pool_set(  # noqa: PLR0913  an option a setting
     utilisation: Annotated[
         Number, typer.Option("--target-utilisation", "--utilization", help="Share of a node to aim at, up to 1.")
     ] = None,
-    interval: Annotated[Number, typer.Option(help="Seconds between two passes of a worker.")] = None,
+    interval: Annotated[Number, typer.Option(help="Seconds between two passes while nothing happens.")] = None,
     selector: Annotated[
         list[str] | None,
         typer.Option("--default-selector", metavar="KEY=VALUE", help="A label that nodes must have, or none."),

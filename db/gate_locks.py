@@ -23,7 +23,7 @@ from db.prepared import Prepared
 from model.ids import PoolName
 
 PATIENCE = "5s"
-"""A pass takes milliseconds; who waits longer leaves it to the workers, which try every second."""
+"""A pass takes milliseconds; who waits longer leaves it to the workers, which see each second whether one is due."""
 
 _LOCK_NOT_AVAILABLE = "55P03"
 

@@ -342,7 +342,7 @@ def _limits(row: Row[Any]) -> Limits:
         strategy=Strategy(row.strategy),
         backfill_after=timedelta(seconds=row.backfill_after_seconds),
         half_life=timedelta(seconds=row.half_life_seconds),
-        interval=timedelta(seconds=row.scheduling_interval_seconds),
+        interval=min(timedelta(seconds=row.scheduling_interval_seconds), ANNOTATE_EVERY),
         preemption=row.preemption,
         min_runtime=timedelta(seconds=row.min_runtime_seconds),
         default_selector=tuple(sorted(row.default_node_selector.items())),

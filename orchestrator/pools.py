@@ -57,7 +57,12 @@ class PoolForm(CeilingForm):
     enable_spot_instances: Annotated[bool | None, Field(description="May runs go to spot nodes")] = None
     target_node_utilization: Annotated[float | None, Field(gt=0, le=1, description="Share of a node to aim at")] = None
     scheduling_interval_seconds: Annotated[
-        float | None, Field(ge=0.1, le=3600, description="Between two passes of a worker")
+        float | None,
+        Field(
+            ge=0.1,
+            le=3600,
+            description="Between two passes while nothing happens",
+        ),
     ] = None
     default_node_selector: Annotated[
         dict[LabelKey, LabelValue] | None, Field(max_length=50, description="Labels that nodes must have")
