@@ -213,9 +213,12 @@ def node(found: Node, held: Held) -> house_schemas.NodeOut:
         ephemeral_bytes=found.capacity.ephemeral_bytes,
         gpu=found.capacity.gpu,
         pods=found.pods,
-        cpu_milli_held=held.cpu_milli,
-        memory_bytes_held=held.memory_bytes,
+        cpu_milli_held=held.resources.cpu_milli,
+        memory_bytes_held=held.resources.memory_bytes,
+        ephemeral_bytes_held=held.resources.ephemeral_bytes,
+        gpu_held=held.resources.gpu,
         runs=held.runs,
+        utilization=round(held.of(found), 3),
         labels=dict(found.labels),
     )
 

@@ -166,6 +166,8 @@ class Facts:
     lost: tuple[ExecutionId, ...]
     usage_at: datetime | None = None
     nodes_version: int = nodes.UNKNOWN
+    turned_back: bool = False
+    """The clock stands before the time of an earlier pass."""
 
     @property
     def room(self) -> int:
@@ -176,7 +178,7 @@ class Facts:
 
     @property
     def looking(self) -> bool:
-        """True when a decision needs nodes: somebody may start, or may have others stopped for it."""
+        """True when somebody may start, or may have others stopped for it."""
         return self.room > 0 or (self.limits.preemption and self.workers > 0)
 
 
@@ -271,6 +273,7 @@ def facts(conn: Connection, pool: PoolName) -> Facts:
         lost=tuple(ExecutionId(place.execution_id) for place in admitted if place.lost),
         usage_at=row.usage_at,
         nodes_version=row.nodes_version,
+        turned_back=row.annotated_at is not None and row.now < row.annotated_at,
     )
 
 
@@ -299,7 +302,7 @@ def waiting(conn: Connection, known: Facts) -> Waiting:
 def state(conn: Connection, known: Facts, found: Waiting) -> State:
     """Build what the plan is made from. Owners are read now: their locks, where needed, are held already."""
     fleet = Fleet()
-    if known.looking:
+    if known.looking or (known.workers and found.runs):  # where there is no room, those read are told why they wait
         fleet, found.snapshot = nodes.fleet(conn, known.pool, known.nodes_version)
     counted: list[Queued | Running] = list(found.runs.values())
     if known.limits.strategy is Strategy.FAIR_SHARE:
@@ -344,7 +347,7 @@ def _limits(row: Row[Any]) -> Limits:
         strategy=Strategy(row.strategy),
         backfill_after=timedelta(seconds=row.backfill_after_seconds),
         half_life=timedelta(seconds=row.half_life_seconds),
-        interval=timedelta(seconds=row.scheduling_interval_seconds),
+        interval=min(timedelta(seconds=row.scheduling_interval_seconds), ANNOTATE_EVERY),
         preemption=row.preemption,
         min_runtime=timedelta(seconds=row.min_runtime_seconds),
         default_selector=tuple(sorted(row.default_node_selector.items())),

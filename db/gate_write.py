@@ -122,6 +122,18 @@ WHERE name IN (SELECT name FROM pools WHERE name = :pool FOR NO KEY UPDATE SKIP 
 """)  # noqa: S608  only our own text
 """Who has fallen behind those whose position is told has none any more."""
 
+_TURN_BACK = text("""
+WITH ahead AS (
+    SELECT execution_id FROM queue
+    WHERE pool = :pool AND (enqueued_at > :now OR admitted_at > :now OR not_before > :now)
+    ORDER BY execution_id FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE queue q SET enqueued_at = least(q.enqueued_at, :now),
+    admitted_at = CASE WHEN q.admitted_at > :now THEN :now ELSE q.admitted_at END,
+    not_before = CASE WHEN q.not_before > :now THEN NULL ELSE q.not_before END,
+    reason = CASE WHEN q.not_before > :now THEN '' ELSE q.reason END
+FROM ahead WHERE q.execution_id = ahead.execution_id
+""")
 _LOCK = text("""
 SELECT execution_id FROM queue WHERE execution_id = ANY(CAST(:ids AS uuid[])) FOR UPDATE SKIP LOCKED
 """)
@@ -272,6 +284,14 @@ def give_back(conn: Connection, runs: Sequence[ExecutionId]) -> int:
     back = len(conn.execute(_GIVE_BACK, {"ids": locked, "record": record}).all())
     conn.execute(_DROP_ENDED, {"ids": locked})
     return back
+
+
+def turn_back(conn: Connection, known: Facts) -> None:
+    """Let nothing wait for a time that lies ahead only because the clock went back: it may be hours.
+
+    Who was to age does so from now on, who was in backoff may start at once.
+    """
+    conn.execute(_TURN_BACK, {"pool": known.pool, "now": known.now})
 
 
 def clean_up(conn: Connection, runs: Sequence[ExecutionId]) -> None:

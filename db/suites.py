@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_,
 
 from db import gate_tables, identifiers, tables
 from db.errors import NotFoundError
+from db.locks import Lock, lock_key
 from db.page import FIRST_PAGE, Page
 from db.text import clean
 from model.execution import Reason, Status, Verdict
@@ -115,7 +116,7 @@ def unfinished(conn: Connection, name: str, user_id: UserId) -> list[SuiteRunId]
 
     Whoever asks holds the suite's name until its transaction ends, so that two cannot both find nothing.
     """
-    conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"suite {name}", 0))))
+    conn.execute(select(func.pg_advisory_xact_lock(int(Lock.SUITE), lock_key(name))))
     u = tables.User
     team = select(u.team_id).where(u.user_id == user_id).scalar_subquery()
     ours = or_(S.submitted_by == user_id, S.submitted_by.in_(select(u.user_id).where(u.team_id == team)))

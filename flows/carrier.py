@@ -132,8 +132,7 @@ class Carrier:
     async def _give_back(self, place: Place) -> None:
         """Let others have the place of a run that has not begun; one that was cancelled meanwhile has none."""
         log.warning("run %s gives its place back: Prefect did not answer", place.execution_id)
-        not_before = self._here.now()
-        await self._here.db.run_patiently(lambda conn: lifecycle.give_back(conn, place, not_before))
+        await self._here.db.run_patiently(lambda conn: lifecycle.give_back(conn, place))
 
     def start(self, flow: Flow[..., Any], flow_run: FlowRun, parameters: dict[str, Any]) -> None:
         """Run a flow run beside the others, and keep hold of it."""

@@ -118,7 +118,7 @@ async def abandon(place: Place, why: str) -> None:
     if number is not None:
         await _make_sure_it_is_gone(here, place, number)
     lost = lifecycle.refused_start(why, Reason.INFRASTRUCTURE)
-    step = await here.db.run_patiently(lambda conn: lifecycle.abandon(conn, place, lost, here.now()))
+    step = await here.db.run_patiently(lambda conn: lifecycle.abandon(conn, place, lost))
     if isinstance(step, Superseded):
         raise superseded()
     if number is not None:
@@ -179,7 +179,7 @@ async def _finish(here: House, place: Place, finished: Finished) -> lifecycle.Ne
     """Write the end of an attempt, and give its place on. What takes long to write holds up nobody else's end."""
 
     def finish(conn: Connection) -> lifecycle.Next | Superseded:
-        return lifecycle.finish(conn, place, finished, here.now())
+        return lifecycle.finish(conn, place, finished)
 
     if len(finished.results) <= QUICKLY_WRITTEN:
         return await here.change(finish)

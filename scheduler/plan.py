@@ -7,6 +7,8 @@ The rules, in the order in which they are looked at; the code cites them by numb
    arrival; FAIR_SHARE: by the share of their owner first, with what started earlier in the same pass).
 3. A run starts if pool, team and user have room for it, its exclusive names are free and a node has room; what started
    before in the same pass counts. It gets all of its names or none.
+   Why it waits is told by what lasts longest: first what will not pass by itself (no node matches, it is larger than
+   any node, or than the pool's or its owner's limit); then, where the pool is full, that; then all else.
 4. A run that must wait makes those behind it in its line (same owner, priority, shape, names) wait too; runs of other
    lines may pass it. So equal shapes are looked at once, and a team at its limit is skipped whole.
 5. Runs of one group that are not in backoff start together or not at all: each on the best node for it; where that
@@ -111,7 +113,7 @@ def decide(state: State, now: datetime) -> Outcome:
     kept = {run: nodes[kept.column].name for run, kept in walk.trial.kept.items() if kept.column >= 0}
     kept |= {run: nodes[column].name for run, column in walk.trial.chosen.items()}
     return Outcome(
-        now=now, admitted=walk.trial.admitted, kept=kept, preempted=walk.preempted, stop=full, trial=walk.trial
+        now=now, admitted=walk.trial.admitted, kept=kept, preempted=walk.preempted, full=full, trial=walk.trial
     )
 
 
