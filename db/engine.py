@@ -36,9 +36,9 @@ _COLLISION = ("40001", "40P01", "55P03")
 
 
 class Database:
-    """The connections and threads of one process to one database."""
+    """The connections and threads of one process to one database, which sees them under the name `title`."""
 
-    def __init__(self, url: str, *, size: int = 4) -> None:
+    def __init__(self, url: str, *, size: int = 4, title: str = "assay") -> None:
         parsed = address(url)
         self.url = parsed.render_as_string(hide_password=False)
         self.name = parsed.database or ""
@@ -50,7 +50,7 @@ class Database:
             pool_timeout=30,
             connect_args={
                 "connect_timeout": CONNECT_SECONDS,
-                "application_name": "assay",
+                "application_name": title,
                 "keepalives_idle": 10,
                 "keepalives_interval": 5,
                 "keepalives_count": 3,

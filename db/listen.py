@@ -40,10 +40,11 @@ def notify(conn: Connection, payload: str) -> None:
 class Listener:
     """One connection in one daemon thread, made at the first `subscribe` and made again whenever it is lost."""
 
-    def __init__(self, url: str, channel: str = CHANNEL) -> None:
+    def __init__(self, url: str, channel: str = CHANNEL, *, title: str = "assay listener") -> None:
         parsed = address(url).set(drivername="postgresql")
         self._dsn = parsed.render_as_string(hide_password=False)
         self._channel = channel
+        self._title = title
         self._callbacks: tuple[Callback, ...] = ()
         self._lock = threading.Lock()
         self._listening = threading.Event()
@@ -98,7 +99,7 @@ class Listener:
             self._sleep(pause)
 
     def _listen(self) -> None:
-        conn = psycopg2.connect(self._dsn, connect_timeout=CONNECT_SECONDS, application_name="assay listener")
+        conn = psycopg2.connect(self._dsn, connect_timeout=CONNECT_SECONDS, application_name=self._title)
         try:
             conn.autocommit = True
             with conn.cursor() as cursor:

@@ -136,14 +136,15 @@ _open: list[House] = []
 
 def open_house(settings: Settings, client: PrefectClient) -> House:
     """Wire the process and make the result the one that `house()` returns."""
-    listener = Listener(settings.database_url)
+    title = f"assay {settings.worker}"  # what the database's administrator sees
+    listener = Listener(settings.database_url, title=title)
     places = Places(asyncio.get_running_loop())
     listener.subscribe(places.hear)
     opened = House(
         settings=settings,
         client=client,
-        db=Database(settings.database_url, size=CONNECTIONS),
-        heartbeat=Database(settings.database_url, size=1),
+        db=Database(settings.database_url, size=CONNECTIONS, title=title),
+        heartbeat=Database(settings.database_url, size=1, title=title),
         listener=listener,
         places=places,
         logs=LogStore(settings.state / "logs"),
