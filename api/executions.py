@@ -228,14 +228,15 @@ async def metrics(execution_id: ExecutionText, services: Here) -> schemas.Metric
 
     shown = await services.database.run(read)
     row = shown.execution
-    cpu, memory = shapes.usage(row.progress) if row.status is Status.RUNNING else (None, None)
+    used = shapes.usage(row)
     return schemas.Metrics(
         execution_id=row.execution_id,
         duration_seconds=shown.duration_seconds,
         wait_seconds=(row.started_at - row.submitted_at).total_seconds() if row.started_at else None,
-        cpu_seconds=row.metrics.get("cpu_seconds"),
-        cpu_milli=cpu,
-        memory_bytes=memory,
-        peak_memory_bytes=row.metrics.get("peak_memory_bytes"),
+        cpu_seconds=used.cpu_seconds,
+        cpu_milli=used.cpu_milli,
+        memory_bytes=used.memory_bytes,
+        peak_cpu_milli=used.peak_cpu_milli,
+        peak_memory_bytes=used.peak_memory_bytes,
         attempts=len(shown.attempts),
     )

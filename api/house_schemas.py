@@ -45,7 +45,10 @@ class NodeOut(Out):
     pods: int = Field(description="Runs that it takes at once")
     cpu_milli_held: int
     memory_bytes_held: int
+    ephemeral_bytes_held: int
+    gpu_held: int
     runs: int = Field(description="Runs that hold a place on it")
+    utilization: float = Field(description="Part that is held of what it has, of that amount of which most is held")
     labels: dict[str, str]
 
 
@@ -100,6 +103,7 @@ class PoolOut(Ceilings):
 
     name: str
     max_concurrent_tests: int
+    max_daily_tests: int | None = Field(description="Runs submitted a day (UTC); null: no limit")
     scheduling_interval_seconds: float
     default_node_selector: dict[str, str]
     enable_spot_instances: bool

@@ -61,6 +61,8 @@ class RunResources(Out):
     node_name: str | None = None
     cpu_usage: str | None = Field(None, description="Kubernetes quantity, for example 750m")
     memory_usage: str | None = Field(None, description="Kubernetes quantity, for example 800Mi")
+    peak_cpu_usage: str | None = Field(None, description="The most so far; after the end of its last attempt")
+    peak_memory_usage: str | None = Field(None, description="The most so far; after the end of its last attempt")
 
 
 class AttemptOut(Out):
@@ -205,7 +207,8 @@ class Metrics(Out):
     cpu_seconds: float | None = None
     cpu_milli: int | None = Field(None, description="Now, in thousandths of a core")
     memory_bytes: int | None = Field(None, description="Now")
-    peak_memory_bytes: int | None = None
+    peak_cpu_milli: int | None = Field(None, description="The most so far, over two seconds or a shorter life")
+    peak_memory_bytes: int | None = Field(None, description="The most so far")
     attempts: int = 0
 
 

@@ -59,5 +59,10 @@ def from_environment(environment: Mapping[str, str]) -> Settings:
         api_key=key_file.read_text().strip(),
         host=host,
         port=int(environment.get("ASSAY_API_PORT", "8000")),
-        allowed_hosts=(*LOOPBACK_HOSTS, *filter(None, environment.get("ASSAY_API_ALLOWED_HOSTS", "").split(","))),
+        allowed_hosts=(*LOOPBACK_HOSTS, *_hosts(environment.get("ASSAY_API_ALLOWED_HOSTS", ""))),
     )
+
+
+def _hosts(text: str) -> list[str]:
+    """Return the names of a list with commas as the guard compares them."""
+    return [name.strip().lower() for name in text.split(",") if name.strip()]

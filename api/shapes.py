@@ -1,10 +1,12 @@
 """From the values of the use cases to the shapes of the contract."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
 from api import house_schemas, schemas
+from db.executions import Execution
 from db.people import Quota, Usage
 from db.pools import Pool
 from model import execution as life
@@ -114,20 +116,56 @@ def result(found: Result) -> schemas.ResultOut:
 
 
 def _resources(shown: Shown) -> schemas.RunResources:
-    running = shown.execution.status is life.Status.RUNNING
-    cpu, memory = usage(shown.execution.progress) if running else (None, None)
+    used = usage(shown.execution)
     return schemas.RunResources(
         pod_name=shown.execution.pod_name,
         node_name=shown.execution.node_name,
-        cpu_usage=None if cpu is None else f"{cpu}m",
-        memory_usage=None if memory is None else f"{-(-memory // MIB)}Mi",
+        cpu_usage=_cores(used.cpu_milli),
+        memory_usage=_mebibytes(used.memory_bytes),
+        peak_cpu_usage=_cores(used.peak_cpu_milli),
+        peak_memory_usage=_mebibytes(used.peak_memory_bytes),
     )
 
 
-def usage(progress: Mapping[str, Any]) -> tuple[int | None, int | None]:
-    """Return milli-cores and bytes in use now, where they were measured."""
-    cpu, memory = progress.get("cpuMilli"), progress.get("memoryBytes")
-    return (cpu if isinstance(cpu, int) else None, memory if isinstance(memory, int) else None)
+def _cores(milli: int | None) -> str | None:
+    return None if milli is None else f"{milli}m"
+
+
+def _mebibytes(size: int | None) -> str | None:
+    return None if size is None else f"{-(-size // MIB)}Mi"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    """What a run uses now and has used, where it was measured."""
+
+    cpu_milli: int | None = None
+    memory_bytes: int | None = None
+    cpu_seconds: float | None = None
+    peak_cpu_milli: int | None = None
+    peak_memory_bytes: int | None = None
+
+
+def usage(row: Execution) -> Used:
+    """Return what the running attempt uses, as its worker last noted it; after that what the last attempt used."""
+    if row.status is life.Status.RUNNING:
+        now = {key: value for key, value in row.progress.items() if isinstance(value, int | float)}
+        return Used(
+            cpu_milli=_whole(now.get("cpuMilli")),
+            memory_bytes=_whole(now.get("memoryBytes")),
+            cpu_seconds=now.get("cpuSeconds"),
+            peak_cpu_milli=_whole(now.get("peakCpuMilli")),
+            peak_memory_bytes=_whole(now.get("peakMemoryBytes")),
+        )
+    return Used(
+        cpu_seconds=row.metrics.get("cpu_seconds"),
+        peak_cpu_milli=_whole(row.metrics.get("peak_cpu_milli")),
+        peak_memory_bytes=_whole(row.metrics.get("peak_memory_bytes")),
+    )
+
+
+def _whole(figure: float | None) -> int | None:
+    return None if figure is None else int(figure)
 
 
 def _attempt(attempt: life.Attempt) -> schemas.AttemptOut:
@@ -175,9 +213,12 @@ def node(found: Node, held: Held) -> house_schemas.NodeOut:
         ephemeral_bytes=found.capacity.ephemeral_bytes,
         gpu=found.capacity.gpu,
         pods=found.pods,
-        cpu_milli_held=held.cpu_milli,
-        memory_bytes_held=held.memory_bytes,
+        cpu_milli_held=held.resources.cpu_milli,
+        memory_bytes_held=held.resources.memory_bytes,
+        ephemeral_bytes_held=held.resources.ephemeral_bytes,
+        gpu_held=held.resources.gpu,
         runs=held.runs,
+        utilization=round(held.of(found), 3),
         labels=dict(found.labels),
     )
 

@@ -194,6 +194,8 @@ class World:
         self.test_of[made], self.left[made] = test, timedelta(seconds=length) - ran
         return Running(
             execution_id=made,
+            seq=number,
+            enqueued_at=NOON - ran,
             user_id=UserId(UUID(int=number % 5)),
             resources=Resources(cpu_milli=100 + test),
             node=NODES[number % len(NODES)].name,

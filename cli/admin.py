@@ -45,7 +45,7 @@ def nodes(*, pool: Pool = "default", json: Json = False) -> None:
         output.as_json(answer)
         return
     output.table(
-        ("node", "ready", "cpu held", "memory held", "runs"),
+        ("node", "ready", "cpu held", "memory held", "runs", "storage held", "gpus held", "used"),
         [
             (
                 n["name"],
@@ -53,9 +53,13 @@ def nodes(*, pool: Pool = "default", json: Json = False) -> None:
                 f"{n['cpuMilliHeld']}m of {n['cpuMilli']}m",
                 f"{output.size(n['memoryBytesHeld'])} of {output.size(n['memoryBytes'])}",
                 n["runs"],
+                f"{output.size(n['ephemeralBytesHeld'])} of {output.size(n['ephemeralBytes'])}",
+                f"{n['gpuHeld']} of {n['gpu']}",
+                f"{n['utilization']:.0%}",
             )
             for n in answer["nodes"]
         ],
+        spare=("storage held", "gpus held"),
     )
 
 

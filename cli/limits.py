@@ -108,6 +108,7 @@ def pool_set(  # noqa: PLR0913  an option a setting
     *,
     strategy: Annotated[str | None, typer.Option(help=f"Who goes first: {STRATEGIES}")] = None,
     max_concurrent: Annotated[Number, typer.Option(help="Runs at once in the whole pool.")] = None,
+    max_daily: Annotated[Number, typer.Option(help="Runs that may be submitted a day (UTC), or none.")] = None,
     max_cpu: MaxCpu = None,
     max_memory: MaxMemory = None,
     max_storage: MaxStorage = None,
@@ -125,7 +126,7 @@ def pool_set(  # noqa: PLR0913  an option a setting
     utilisation: Annotated[
         Number, typer.Option("--target-utilisation", "--utilization", help="Share of a node to aim at, up to 1.")
     ] = None,
-    interval: Annotated[Number, typer.Option(help="Seconds between two passes of a worker.")] = None,
+    interval: Annotated[Number, typer.Option(help="Seconds between two passes while nothing happens.")] = None,
     selector: Annotated[
         list[str] | None,
         typer.Option("--default-selector", metavar="KEY=VALUE", help="A label that nodes must have, or none."),
@@ -139,6 +140,7 @@ def pool_set(  # noqa: PLR0913  an option a setting
     changes = {
         "strategy": text(strategy),
         "maxConcurrentTests": number(max_concurrent),
+        "maxDailyTests": number(max_daily),
         **_sums(max_cpu, max_memory, max_storage, max_gpu),
         "profile": text(profile),
         "candidates": number(candidates),
@@ -302,6 +304,7 @@ def _pool(answer: Any, *, json: bool) -> None:
             ("pool", answer["name"]),
             ("strategy", answer["strategy"]),
             ("runs at once", answer["maxConcurrentTests"]),
+            ("runs a day", answer["maxDailyTests"]),
             ("cpu at once", answer["maxCpu"]),
             ("memory at once", answer["maxMemory"]),
             ("storage at once", answer["maxEphemeralStorage"]),

@@ -176,6 +176,8 @@ def show(run: Run, *, json: Json = False) -> None:
             ("node", resources["nodeName"]),
             ("cpu", resources["cpuUsage"]),
             ("memory", resources["memoryUsage"]),
+            ("peak cpu", resources.get("peakCpuUsage")),
+            ("peak memory", resources.get("peakMemoryUsage")),
             ("submitted", output.moment(answer["submittedAt"])),
             ("by", answer["submittedBy"]),
             ("started", output.moment(answer["startedAt"])),

@@ -1,25 +1,28 @@
 """What was said to runs, read back: the records in order, and whose the runs are that they name."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
+from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, Row, text
 
-from db import gate_records
+from db import gate_records, shares
 from db.gate_records import Record
-from model.ids import ExecutionId
+from db.shares import Payer
+from model.ids import ExecutionId, PoolName
+from scheduler.sums import payer
 
 _READ = text("SELECT number, at, epoch, record FROM decisions WHERE execution_id = :execution_id ORDER BY number")
 _OWNED = text("""
-SELECT e.execution_id, d.name, e.priority, u.username, t.team_name,
-    CASE WHEN p.strategy = 'FAIR_SHARE' THEN coalesce(f.usage, 0) / coalesce(t.weight, u.weight) END AS share
+SELECT e.execution_id, d.name, e.priority, e.submitted_by, u.username, e.team_id, t.team_name, e.pool,
+    coalesce(p.strategy = 'FAIR_SHARE', false) AS shared
 FROM test_executions e
 JOIN test_definitions d ON d.id = e.definition_id
 JOIN users u ON u.user_id = e.submitted_by
 LEFT JOIN pools p ON p.name = e.pool
 LEFT JOIN teams t ON t.team_id = e.team_id
-LEFT JOIN fair_usage f ON f.pool = e.pool AND f.owner_id = coalesce(e.team_id, e.submitted_by)
 WHERE e.execution_id = ANY(CAST(:ids AS uuid[]))
 """)
 
@@ -36,7 +39,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owned:
-    """Whose a run is. `share` (FAIR_SHARE): what its team has of the pool on the average, over its weight, now."""
+    """Whose a run is. `share` (FAIR_SHARE): by what its owner is ordered now, what it has and had, over its weight."""
 
     name: str
     priority: int
@@ -57,9 +60,25 @@ def owned(conn: Connection, execution_ids: Collection[ExecutionId]) -> dict[Exec
     """Return whose these runs are; those that nobody knows are left out."""
     if not execution_ids:
         return {}
+    rows = conn.execute(_OWNED, {"ids": list(execution_ids)}).all()
+    told = _shares(conn, [row for row in rows if row.shared])
     return {
         ExecutionId(row.execution_id): Owned(
-            name=row.name, priority=row.priority, username=row.username, team=row.team_name, share=row.share
+            name=row.name,
+            priority=row.priority,
+            username=row.username,
+            team=row.team_name,
+            share=told.get((row.pool, payer(row.submitted_by, row.team_id))),
         )
-        for row in conn.execute(_OWNED, {"ids": list(execution_ids)})
+        for row in rows
+    }
+
+
+def _shares(conn: Connection, rows: Sequence[Row[Any]]) -> dict[tuple[str, UUID], float]:
+    """Return the share of each owner of these runs in each of their pools."""
+    asked: dict[PoolName, list[Payer]] = {}
+    for row in rows:
+        asked.setdefault(PoolName(row.pool), []).append(Payer(user_id=row.submitted_by, team_id=row.team_id))
+    return {
+        (pool, owner): share for pool, them in asked.items() for owner, share in shares.read(conn, pool, them).items()
     }

@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
-from zlib import crc32
 
 from sqlalchemy import Connection, Row, text
 
+from db.locks import Lock, lock_key
 from model.ids import ExecutionId, PoolName
 from scheduler.estimate import Basis, Estimate
 
@@ -20,7 +20,6 @@ BEFORE = 50
 """Runs just submitted have no forecast yet; so far back one is looked for that has."""
 RENEW_AFTER = timedelta(seconds=20)
 """A forecast that has not moved is written again only after this, to say that it holds."""
-_LOCK = 0x41535304
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,23 +57,27 @@ class Calibration:
     median_error: float
 
 
-_READ = text("""
+_FRESH = "f.made_at BETWEEN clock_timestamp() - :stale AND clock_timestamp()"
+"""One that lies ahead was made before the clock went back."""
+
+_READ = text(f"""
 SELECT f.* FROM forecasts f JOIN queue q ON q.execution_id = f.execution_id AND q.state = 'waiting'
-WHERE f.execution_id = ANY(CAST(:ids AS uuid[])) AND f.made_at > clock_timestamp() - :stale
-""")
-_BEFORE = text("""
+WHERE f.execution_id = ANY(CAST(:ids AS uuid[])) AND {_FRESH}
+""")  # noqa: S608  only our own text
+_BEFORE = text(f"""
 SELECT f.* FROM queue me JOIN pools p ON p.name = me.pool AND p.strategy = 'PRIORITY' CROSS JOIN LATERAL (
     SELECT q.execution_id, q.seq FROM queue q
     WHERE q.pool = me.pool AND q.state = 'waiting' AND q.priority = me.priority AND q.seq < me.seq
     ORDER BY q.seq DESC LIMIT :most
-) AS before JOIN forecasts f ON f.execution_id = before.execution_id AND f.made_at > clock_timestamp() - :stale
+) AS before JOIN forecasts f ON f.execution_id = before.execution_id AND {_FRESH}
 WHERE me.execution_id = :id AND me.state = 'waiting' ORDER BY before.seq DESC LIMIT 1
-""")
+""")  # noqa: S608
 _TRY = text("SELECT pg_try_advisory_xact_lock(:lock, :key)")
 _CLAIM = text("""
 INSERT INTO forecast_rounds AS r (pool) VALUES (:pool)
 ON CONFLICT (pool) DO UPDATE SET claimed_at = clock_timestamp()
-WHERE r.claimed_at < clock_timestamp() - greatest(:every, :rest * make_interval(secs => r.seconds))
+WHERE r.claimed_at NOT BETWEEN
+    clock_timestamp() - greatest(:every, :rest * make_interval(secs => r.seconds)) AND clock_timestamp()
 RETURNING pool
 """)
 _ROUND = text("""
@@ -90,7 +93,7 @@ ORDER BY e.execution_id
 ON CONFLICT (execution_id) DO UPDATE
     SET made_at = excluded.made_at, p50 = excluded.p50, p90 = excluded.p90, basis = excluded.basis
 WHERE (f.p50, f.p90, f.basis) IS DISTINCT FROM (excluded.p50, excluded.p90, excluded.basis)
-    OR f.made_at < clock_timestamp() - :renew
+    OR f.made_at NOT BETWEEN clock_timestamp() - :renew AND clock_timestamp()
 """)
 """Only runs that still wait: of one that started meanwhile nothing was told."""
 
@@ -145,7 +148,7 @@ def claim(conn: Connection, pool: PoolName, every: timedelta, rest: float) -> bo
 
     It is due `every` so often, and later where the last one cost much: after `rest` times its seconds.
     """
-    if not conn.execute(_TRY, {"lock": _LOCK, "key": crc32(pool.encode()) - 2**31}).scalar_one():
+    if not conn.execute(_TRY, {"lock": Lock.FORECAST, "key": lock_key(pool)}).scalar_one():
         return False
     return conn.execute(_CLAIM, {"pool": pool, "every": every, "rest": rest}).one_or_none() is not None
 

@@ -21,6 +21,7 @@ from db.gate_read import Facts
 from db.gate_records import Returned, Withdrawn
 from db.gate_rows import Kind, constraints_text, labels_of, labels_text, shape_digest, shape_of
 from db.gate_write import Admitted, Lessee
+from db.locks import Lock, lock_key
 from db.prepared import Prepared
 from model.config import Affinity, Toleration
 from model.execution import Cause
@@ -93,9 +94,12 @@ class PassOutcome:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requeue:
-    """How a run goes back to wait: not before a time, for what cause (none if it never began), off which node."""
+    """How a run goes back to wait: for how long at least, for what cause (none if it never began), off which node.
 
-    not_before: datetime | None = None
+    When a `delay` is over is told by the database's clock, as all times of the gate are. None: it may start at once.
+    """
+
+    delay: timedelta | None = None
     cause: Cause | None = None
     avoid_node: NodeName | None = None
 
@@ -149,14 +153,16 @@ SELECT execution_id, said + 1, clock_timestamp(), epoch, CAST(:record AS jsonb) 
 _LOCK = text("SELECT 1 FROM test_executions WHERE execution_id = :execution_id FOR NO KEY UPDATE")
 _HELD = text("""
 SELECT user_id, team_id, cpu_milli, memory_bytes, ephemeral_bytes, gpu, exclusive,
-    CAST(constraints AS text) AS constraints, CAST(labels AS text) AS labels
+    CAST(constraints AS text) AS constraints, CAST(labels AS text) AS labels,
+    clock_timestamp() + CAST(:delay AS interval) AS not_before
 FROM queue WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted' FOR UPDATE
 """)
 _REQUEUE = text("""
 WITH let_go AS (DELETE FROM leases WHERE execution_id = :execution_id), back AS (
-    UPDATE queue SET state = 'waiting', node = NULL, admitted_at = NULL, nominated = NULL, position = NULL,
-        told = NULL, said = said + 1, not_before = :not_before, reason = :reason, group_id = NULL, guarded = false,
-        preempted_for = NULL, preempted_at = NULL, constraints = CAST(:constraints AS jsonb), shape = :shape
+    UPDATE queue SET state = 'waiting', node = NULL, admitted_at = NULL, began_at = NULL, nominated = NULL,
+        position = NULL, told = NULL, said = said + 1, not_before = :not_before, reason = :reason, group_id = NULL,
+        guarded = false, preempted_for = NULL, preempted_at = NULL, constraints = CAST(:constraints AS jsonb),
+        shape = :shape
     WHERE execution_id = :execution_id
     RETURNING execution_id, said, epoch
 )
@@ -187,8 +193,8 @@ def enqueue(conn: Connection, run: Waiting) -> bool:
 
 def enqueue_many(conn: Connection, runs: Sequence[Waiting]) -> set[ExecutionId]:
     """Let runs wait, in this order of arrival; return those that did not wait yet, nor had a place."""
-    keys = sorted({gate_locks.lock_key(run.pool) for run in runs})
-    values = {"enter": gate_locks.ENTER, "keys": keys, "runs": json.dumps([_waiting_row(run) for run in runs])}
+    keys = sorted({lock_key(run.pool) for run in runs})
+    values = {"enter": Lock.ENTER, "keys": keys, "runs": json.dumps([_waiting_row(run) for run in runs])}
     return {ExecutionId(run) for run in _ENQUEUE.execute(conn, values).scalars()}
 
 
@@ -209,10 +215,12 @@ def run_pass(
     if not locked:
         return None
     known = gate_read.facts(conn, pool)
+    if known.turned_back:
+        gate_write.turn_back(conn, known)
     given_back = gate_write.give_back(conn, known.lost) if known.lost else 0
     admitted: list[Admitted] = []
     for number in range(ROUNDS):
-        if number or known.lost:
+        if number or known.lost or known.turned_back:
             known = replace(gate_read.facts(conn, pool), now=known.now)  # all rounds are one moment
         done = _round(conn, known, lessee)
         admitted += done.admitted
@@ -297,16 +305,16 @@ def requeue(conn: Connection, execution_id: ExecutionId, epoch: int, back: Reque
     False when the place was not held under this epoch any more.
     """
     conn.execute(_LOCK, {"execution_id": execution_id})
-    row = conn.execute(_HELD, {"execution_id": execution_id, "epoch": epoch}).one_or_none()
+    row = conn.execute(_HELD, {"execution_id": execution_id, "epoch": epoch, "delay": back.delay}).one_or_none()
     if row is None:
         return False
     kind = _avoiding(row, back.avoid_node)
-    why = str(backoff(back.not_before)) if back.not_before else ""
+    why = str(backoff(row.not_before)) if row.not_before else ""
     conn.execute(
         _REQUEUE,
         {
             "execution_id": execution_id,
-            "not_before": back.not_before,
+            "not_before": row.not_before,
             "reason": why,
             "constraints": constraints_text(kind.shape.constraints),
             "shape": shape_digest(kind),

@@ -14,7 +14,7 @@ is still to appear. `turn` is drawn under the pool's lock, and that floor raised
 
 from sqlalchemy import Connection, text
 
-from db.gate_locks import ENTER, RUN, lock_key
+from db.locks import Lock, lock_key
 from model.ids import PoolName
 
 LOWEST_PRIORITY = 9
@@ -63,7 +63,7 @@ def lift(conn: Connection, pool: PoolName) -> bool:
     False when somebody enqueues, or passes, at this moment: then the floor of those that wait, or hold, stays. A worker
     does this now and then; where nobody does, passes are as right, and slower.
     """
-    locks = {"enter": ENTER, "run": RUN, "key": lock_key(pool)}
+    locks = {"enter": Lock.ENTER, "run": Lock.RUN, "key": lock_key(pool)}
     alone = conn.execute(_ALONE, locks).one()._asdict()
     conn.execute(_RAISE, {"pool": pool, "leap": LEAP, **alone})
     return all(alone.values())

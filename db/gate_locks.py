@@ -14,23 +14,26 @@ session, since it is given back in the middle of a transaction; the others end w
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
-from zlib import crc32
 
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import OperationalError
 
+from db.locks import Lock, lock_key
 from db.prepared import Prepared
 from model.ids import PoolName
 
 PATIENCE = "5s"
-"""A pass takes milliseconds; who waits longer leaves it to the workers, which try every second."""
+"""A pass takes milliseconds; who waits longer leaves it to the workers, which see each second whether one is due."""
 
-RUN, _NEXT, _OWNER, ENTER = 0x41535301, 0x41535302, 0x41535303, 0x41535304
 _LOCK_NOT_AVAILABLE = "55P03"
 
 _TURN = Prepared("""
 SELECT CASE
-    WHEN pg_current_xact_id_if_assigned() IS NOT NULL THEN 'own'
+    WHEN pg_current_xact_id_if_assigned() IS NOT NULL THEN CASE
+        WHEN (SELECT count(*) > 1 FROM pools) THEN 'own'
+        WHEN pg_try_advisory_xact_lock(:run, :pool) THEN 'run'
+        ELSE 'own'
+    END
     WHEN NOT pg_try_advisory_lock(:next, :pool) THEN 'served'
     WHEN (SELECT count(*) > 1 FROM pools) THEN 'next'
     WHEN NOT pg_try_advisory_xact_lock(:run, :pool) THEN 'next'
@@ -63,7 +66,7 @@ def name_claim(name: str) -> str:
 
 def try_pass(conn: Connection, pool: PoolName) -> bool:
     """Take the pool if it is free."""
-    return bool(conn.execute(_TRY_RUN, {"run": RUN, "pool": lock_key(pool)}).scalar_one())
+    return bool(conn.execute(_TRY_RUN, {"run": Lock.RUN, "pool": lock_key(pool)}).scalar_one())
 
 
 def wait_pass(conn: Connection, pool: PoolName, claims: Claims) -> bool:
@@ -72,7 +75,7 @@ def wait_pass(conn: Connection, pool: PoolName, claims: Claims) -> bool:
     A transaction that has written itself waits its own turn: nobody else can read what it has not committed.
     `claims` tells whose limits and which names matter; it is asked only where there are several pools.
     """
-    ids = {"run": RUN, "next": _NEXT, "pool": lock_key(pool)}
+    ids = {"run": Lock.RUN, "next": Lock.NEXT, "pool": lock_key(pool)}
     turn = _TURN.execute(conn, ids).scalar_one()
     if turn in {"run", "served"}:
         return bool(turn == "run")
@@ -85,14 +88,14 @@ def wait_pass(conn: Connection, pool: PoolName, claims: Claims) -> bool:
 def try_claims(conn: Connection, claims: Iterable[str]) -> set[str]:
     """Return those of `claims` whose locks we have now. It waits for none, so it may come after the pool's."""
     keys = {claim: lock_key(claim) for claim in claims}
-    taken = set(conn.execute(_TRY_OWNERS, {"owner": _OWNER, "keys": sorted(set(keys.values()))}).scalars())
+    taken = set(conn.execute(_TRY_OWNERS, {"owner": Lock.OWNER, "keys": sorted(set(keys.values()))}).scalars())
     return {claim for claim, key in keys.items() if key in taken}
 
 
 def hold_all(conn: Connection, pools: Iterable[PoolName]) -> None:
     """Keep all these pools from passing until the transaction ends."""
     for key in sorted({lock_key(pool) for pool in pools}):
-        conn.execute(_WAIT_RUN, {"patience": "30s", "run": RUN, "pool": key})
+        conn.execute(_WAIT_RUN, {"patience": "30s", "run": Lock.RUN, "pool": key})
 
 
 def _wait(conn: Connection, pool: PoolName, claims: Claims) -> bool:
@@ -100,8 +103,8 @@ def _wait(conn: Connection, pool: PoolName, claims: Claims) -> bool:
     try:
         with conn.begin_nested():
             if keys:
-                conn.execute(_WAIT_OWNERS, {"patience": PATIENCE, "owner": _OWNER, "keys": keys})
-            conn.execute(_WAIT_RUN, {"patience": PATIENCE, "run": RUN, "pool": lock_key(pool)})
+                conn.execute(_WAIT_OWNERS, {"patience": PATIENCE, "owner": Lock.OWNER, "keys": keys})
+            conn.execute(_WAIT_RUN, {"patience": PATIENCE, "run": Lock.RUN, "pool": lock_key(pool)})
     except OperationalError as exc:
         if getattr(exc.orig, "pgcode", None) == _LOCK_NOT_AVAILABLE:
             return False
@@ -119,8 +122,3 @@ def _given_back(conn: Connection, ids: dict[str, int]) -> Iterator[None]:
         if not conn.invalidated:
             conn.invalidate()
         raise
-
-
-def lock_key(name: str) -> int:
-    """Return a lock key. Two names of one key only wait for each other needlessly."""
-    return crc32(name.encode()) - 2**31

@@ -4,16 +4,31 @@ Read after the owners' and names' locks were taken: what another pool's pass has
 """
 
 from collections.abc import Collection, Iterable
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
+from db.people import TEAM_QUOTA, USER_QUOTA, limits_of
 from db.prepared import Prepared
-from model.ids import PoolName
+from model.ids import PoolName, TeamId, UserId
 from model.resources import Resources
 from scheduler.pool import Ceiling, Owner
-from scheduler.run import Queued, Running
+
+
+class Paid(Protocol):
+    """Whatever is somebody's: a run that waits or holds a place, or just who it would be for."""
+
+    @property
+    def user_id(self) -> UserId:
+        """Whose it is."""
+        ...
+
+    @property
+    def team_id(self) -> TeamId | None:
+        """For which team."""
+        ...
+
 
 _ELSEWHERE = """
 CROSS JOIN LATERAL (
@@ -25,10 +40,10 @@ LEFT JOIN fair_usage f ON f.pool = :pool AND f.owner_id = o.{column}
 """
 _WANTED = "elsewhere.*, coalesce(f.usage, 0) AS usage"
 _PEOPLE = Prepared(f"""
-SELECT o.user_id AS id, o.username AS name, o.quota, o.weight, {_WANTED}
+SELECT o.user_id AS id, o.username AS name, false AS is_team, o.quota, o.weight, {_WANTED}
 FROM users o {_ELSEWHERE.format(column="user_id")} WHERE o.user_id = ANY(CAST(:users AS uuid[]))
 UNION ALL
-SELECT o.team_id, o.team_name, o.quota, o.weight, {_WANTED}
+SELECT o.team_id, o.team_name, true, o.quota, o.weight, {_WANTED}
 FROM teams o {_ELSEWHERE.format(column="team_id")} WHERE o.team_id = ANY(CAST(:teams AS uuid[]))
 """)  # noqa: S608  only our own text
 _NAMES_ELSEWHERE = text("""
@@ -37,7 +52,7 @@ WHERE q.state = 'admitted' AND q.pool <> :pool AND name = ANY(CAST(:names AS tex
 """)
 
 
-def owners(conn: Connection, pool: PoolName, runs: Iterable[Queued | Running], *, several: bool) -> dict[UUID, Owner]:
+def owners(conn: Connection, pool: PoolName, runs: Iterable[Paid], *, several: bool) -> dict[UUID, Owner]:
     """Return users and teams of these runs, with what they have in the other pools where there are several."""
     ids = {(run.user_id, run.team_id) for run in runs}
     if not ids:
@@ -55,15 +70,15 @@ def names_elsewhere(conn: Connection, pool: PoolName, names: Collection[str]) ->
 
 
 def _owner(row: Row[Any]) -> Owner:
-    quota = row.quota or {}
+    quota = limits_of(row.quota or {}, TEAM_QUOTA if row.is_team else USER_QUOTA)
     return Owner(
         name=row.name,
         ceiling=Ceiling(
-            runs=_number(quota.get("max_concurrent_tests")),
-            cpu_milli=_number(quota.get("max_cpu_milli")),
-            memory_bytes=_number(quota.get("max_memory_bytes")),
-            ephemeral_bytes=_number(quota.get("max_ephemeral_bytes")),
-            gpu=_number(quota.get("max_gpu")),
+            runs=quota["max_concurrent_tests"],
+            cpu_milli=quota["max_cpu_milli"],
+            memory_bytes=quota["max_memory_bytes"],
+            ephemeral_bytes=quota["max_ephemeral_bytes"],
+            gpu=quota["max_gpu"],
         ),
         elsewhere_runs=row.runs,
         elsewhere=Resources(
@@ -75,7 +90,3 @@ def _owner(row: Row[Any]) -> Owner:
         weight=row.weight,
         usage=row.usage,
     )
-
-
-def _number(value: object) -> int | None:
-    return None if value is None else int(str(value))

@@ -50,17 +50,22 @@ BELIEVED = timedelta(minutes=1)
 UNCLAIMED = timedelta(seconds=60)
 """After this an admitted run that no worker took up gives its place back."""
 
-_POOL = text("""
-SELECT p.*, clock_timestamp() AS now, (SELECT count(*) > 1 FROM pools) AS several,
+_POOL = Prepared("""
+SELECT p.max_concurrent_tests, p.max_cpu_milli, p.max_memory_bytes, p.max_ephemeral_bytes, p.max_gpu, p.strategy,
+    p.ageing_limit_seconds, p.backfill_after_seconds, p.half_life_seconds, p.scheduling_interval_seconds, p.preemption,
+    p.min_runtime_seconds, p.default_node_selector, p.enable_spot_instances, p.target_node_utilization, p.profile,
+    p.candidates, p.usage_at, p.annotated_at,
+    clock_timestamp() AS now, (SELECT count(*) > 1 FROM pools) AS several,
     coalesce((SELECT s.version FROM node_snapshots s WHERE s.pool = p.name), 0) AS nodes_version,
     (SELECT count(*) FROM workers w
      WHERE w.pool = p.name AND NOT w.draining AND w.expires_at > clock_timestamp()) AS workers
 FROM pools p WHERE p.name = :pool
 """)
 _ADMITTED = Prepared(f"""
-SELECT q.execution_id, q.user_id, q.team_id, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q.gpu, q.node, q.priority,
-    q.admitted_at, CAST(q.labels AS text) AS labels, q.exclusive, q.limit_seconds, q.expected_seconds, q.restartable,
-    q.guarded, q.preempted_for,
+SELECT q.execution_id, q.seq, q.enqueued_at, q.user_id, q.team_id, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes,
+    q.gpu, CAST(q.constraints AS text) AS constraints, q.node, q.priority, q.admitted_at, q.began_at,
+    CAST(q.labels AS text) AS labels, q.exclusive, q.limit_seconds, q.expected_seconds, q.restartable, q.guarded,
+    q.preempted_for,
     l.execution_id IS NULL AND q.admitted_at < clock_timestamp() - CAST(:unclaimed AS interval) AS lost
 FROM queue q LEFT JOIN LATERAL (
     SELECT execution_id FROM leases WHERE leases.execution_id = q.execution_id LIMIT 1) AS l ON true
@@ -161,6 +166,8 @@ class Facts:
     lost: tuple[ExecutionId, ...]
     usage_at: datetime | None = None
     nodes_version: int = nodes.UNKNOWN
+    turned_back: bool = False
+    """The clock stands before the time of an earlier pass."""
 
     @property
     def room(self) -> int:
@@ -171,7 +178,7 @@ class Facts:
 
     @property
     def looking(self) -> bool:
-        """True when a decision needs nodes: somebody may start, or may have others stopped for it."""
+        """True when somebody may start, or may have others stopped for it."""
         return self.room > 0 or (self.limits.preemption and self.workers > 0)
 
 
@@ -251,7 +258,7 @@ class Waiting:
 
 def facts(conn: Connection, pool: PoolName) -> Facts:
     """Read what a pool has and who holds it. Raises: NotFoundError."""
-    row = conn.execute(_POOL, {"pool": pool}).one_or_none()
+    row = _POOL.execute(conn, {"pool": pool}).one_or_none()
     if row is None:
         raise NotFoundError("pool", pool)
     admitted = _ADMITTED.execute(conn, {"pool": pool, "unclaimed": UNCLAIMED}).all()
@@ -266,6 +273,7 @@ def facts(conn: Connection, pool: PoolName) -> Facts:
         lost=tuple(ExecutionId(place.execution_id) for place in admitted if place.lost),
         usage_at=row.usage_at,
         nodes_version=row.nodes_version,
+        turned_back=row.annotated_at is not None and row.now < row.annotated_at,
     )
 
 
@@ -294,7 +302,7 @@ def waiting(conn: Connection, known: Facts) -> Waiting:
 def state(conn: Connection, known: Facts, found: Waiting) -> State:
     """Build what the plan is made from. Owners are read now: their locks, where needed, are held already."""
     fleet = Fleet()
-    if known.looking:
+    if known.looking or (known.workers and found.runs):  # where there is no room, those read are told why they wait
         fleet, found.snapshot = nodes.fleet(conn, known.pool, known.nodes_version)
     counted: list[Queued | Running] = list(found.runs.values())
     if known.limits.strategy is Strategy.FAIR_SHARE:
@@ -339,7 +347,7 @@ def _limits(row: Row[Any]) -> Limits:
         strategy=Strategy(row.strategy),
         backfill_after=timedelta(seconds=row.backfill_after_seconds),
         half_life=timedelta(seconds=row.half_life_seconds),
-        interval=timedelta(seconds=row.scheduling_interval_seconds),
+        interval=min(timedelta(seconds=row.scheduling_interval_seconds), ANNOTATE_EVERY),
         preemption=row.preemption,
         min_runtime=timedelta(seconds=row.min_runtime_seconds),
         default_selector=tuple(sorted(row.default_node_selector.items())),

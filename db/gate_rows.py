@@ -74,15 +74,19 @@ def queued(row: Row[Any]) -> Queued:
 
 
 def running(row: Row[Any]) -> Running:
-    """Return the run of a row that holds a place. It counts as started when it was admitted: a launch is short."""
+    """Return the run of a row that holds a place. It counts as started when it was admitted, its launch included."""
     return Running(
         execution_id=ExecutionId(row.execution_id),
+        seq=row.seq,
+        enqueued_at=row.enqueued_at,
         user_id=UserId(row.user_id),
         team_id=None if row.team_id is None else TeamId(row.team_id),
         resources=_resources(row.cpu_milli, row.memory_bytes, row.ephemeral_bytes, row.gpu),
+        constraints=constraints_of(row.constraints),
         node=None if row.node is None else NodeName(row.node),
         priority=row.priority,
         started_at=row.admitted_at,
+        began_at=row.began_at,
         labels=labels_of(row.labels),
         exclusive=tuple(row.exclusive),
         limit=timedelta(seconds=row.limit_seconds),

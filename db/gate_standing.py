@@ -2,8 +2,11 @@
 
 FIFO and PRIORITY are counted here and now. Where the order depends on shares (FAIR_SHARE) only a pass knows it: then a
 position is the one that the last pass wrote, once a second, for the first of the order.
+
+Passes are made by workers, so what the last one said is old once none is alive: then that is the reason of everybody.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,8 +57,13 @@ _TOLD = """coalesce(nullif(q.reason, ''), (
 ))"""
 """Runs of one shape wait for one reason: where a pass did not reach, that of the first one holds."""
 
+_ALIVE = """EXISTS (
+    SELECT FROM workers w WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp())"""
+_RESTING = "q.not_before IS NOT NULL AND q.not_before > clock_timestamp()"
+
 _REASON = text(f"""
-SELECT {_TOLD} FROM queue q WHERE q.execution_id = :execution_id AND q.state = 'waiting'
+SELECT {_TOLD} AS reason, {_ALIVE} AS alive, {_RESTING} AS resting
+FROM queue q WHERE q.execution_id = :execution_id AND q.state = 'waiting'
 """)  # noqa: S608
 _ME = f"""
 WITH me AS (
@@ -63,8 +71,7 @@ WITH me AS (
         p.ageing_limit_seconds, p.strategy = 'FIFO' AS fifo, clock_timestamp() AS now,
         p.strategy = 'FAIR_SHARE' AS shared, q.position AS written,
         clock_timestamp() - make_interval(secs => p.ageing_limit_seconds) AS since,
-        EXISTS (SELECT FROM workers w
-            WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp()) AS alive
+        {_ALIVE} AS alive
     FROM queue q JOIN pools p ON p.name = q.pool WHERE q.execution_id = :execution_id AND q.state = 'waiting'
 )
 SELECT me.reason, me.alive, me.not_before IS NOT NULL AND me.not_before > me.now AS resting, me.shared, me.written,
@@ -103,7 +110,7 @@ _LIST = text(f"""
 WITH ordered AS (
     SELECT q.execution_id, q.pool, q.priority, q.shape, q.seq, q.enqueued_at, q.not_before, q.reason,
         p.strategy = 'FAIR_SHARE' AS shared, CASE WHEN p.strategy = 'FAIR_SHARE' THEN q.position END AS written,
-        q.not_before IS NOT NULL AND q.not_before > clock_timestamp() AS resting,
+        {_RESTING} AS resting,
         CASE WHEN p.strategy = 'FIFO'
             OR q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds)
             THEN -1 ELSE q.priority END AS class
@@ -111,20 +118,32 @@ WITH ordered AS (
     ORDER BY resting, written, class, seq LIMIT :limit OFFSET :offset
 )
 SELECT q.execution_id, q.priority, q.enqueued_at, q.not_before, q.resting, q.shared, q.written, {_TOLD} AS reason,
-    d.name, u.username
+    {_ALIVE} AS alive, d.name, u.username
 FROM ordered q
 JOIN test_executions e ON e.execution_id = q.execution_id
 JOIN test_definitions d ON d.id = e.definition_id
 JOIN users u ON u.user_id = e.submitted_by
 ORDER BY q.resting, q.written, q.class, q.seq
 """)  # noqa: S608
+_NOTED = text(f"""
+SELECT q.execution_id, q.position, q.reason, {_ALIVE} AS alive, {_RESTING} AS resting
+FROM queue q WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND q.state = 'waiting'
+""")  # noqa: S608
 _COUNT = text("SELECT count(*) FROM queue WHERE pool = :pool AND state = 'waiting'")
 
 
 def reason(conn: Connection, execution_id: ExecutionId) -> str | None:
     """Return what the last pass said of a waiting run, None if it does not wait. Costs one row: for those who poll."""
-    found: str | None = conn.execute(_REASON, {"execution_id": execution_id}).scalar_one_or_none()
-    return found
+    row = conn.execute(_REASON, {"execution_id": execution_id}).one_or_none()
+    return None if row is None else _reason(row)
+
+
+def noted(conn: Connection, execution_ids: Collection[ExecutionId]) -> dict[ExecutionId, Position]:
+    """Return what the last passes wrote about those of these runs that wait: to count for each costs its queue."""
+    rows = conn.execute(_NOTED, {"ids": list(execution_ids)})
+    return {
+        ExecutionId(row.execution_id): Position(position=row.position, total=None, reason=_reason(row)) for row in rows
+    }
 
 
 def position(conn: Connection, execution_id: ExecutionId) -> Position | None:
@@ -152,8 +171,14 @@ def _position(row: Row[Any], most: int | None = None) -> Position:
     return Position(
         position=None if row.resting else counted,
         total=row.total,
-        reason=row.reason if row.alive or row.resting else str(NO_WORKER),
+        reason=_reason(row),
     )
+
+
+def _reason(row: Row[Any]) -> str:
+    """Return what a pass said, where one that could have something else to say may still come."""
+    told: str = row.reason
+    return told if row.alive or row.resting else str(NO_WORKER)
 
 
 def _entry(row: Row[Any], place: int) -> Entry:
@@ -164,6 +189,6 @@ def _entry(row: Row[Any], place: int) -> Entry:
         priority=row.priority,
         enqueued_at=row.enqueued_at,
         position=None if row.resting else row.written if row.shared else place,
-        reason=row.reason,
+        reason=_reason(row),
         not_before=row.not_before,
     )

@@ -1,26 +1,38 @@
 """The tables of the gate: pools, who waits, who holds a place, which workers and nodes there are, what was said."""
 
-from datetime import datetime
+from collections.abc import Iterable
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
-from sqlalchemy.types import String, Text
+from sqlalchemy.types import Interval, String, Text
 
 from db.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, Base
+from scheduler.pool import Strategy
+from scheduler.profile import PROFILES
 
 CLOCK = text("clock_timestamp()")
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in names)
 
 
 class Pool(Base):
     """Capacity that one gate guards, and its settings (SchedulerConfig of the original design)."""
 
     __tablename__ = "pools"
+    __table_args__ = (
+        CheckConstraint(f"strategy IN ({_listed(Strategy)})", name="valid_strategy"),
+        CheckConstraint(f"profile IN ({_listed(PROFILES)})", name="valid_profile"),
+    )
 
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
     max_concurrent_tests: Mapped[int] = mapped_column(server_default=text("100"))
+    max_daily_tests: Mapped[int | None]
     scheduling_interval_seconds: Mapped[float] = mapped_column(server_default=text("1"))
     default_node_selector: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
     enable_spot_instances: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -86,6 +98,8 @@ class QueueRow(Base):
     nominated: Mapped[str | None] = mapped_column(String(255))
     """The node that is kept free for this run, which waits for longer than the ageing limit."""
     admitted_at: Mapped[datetime | None]
+    began_at: Mapped[datetime | None]
+    """When the test of a restartable run began to run here; before that it is not stopped for others."""
     host: Mapped[str | None] = mapped_column(String(255))
     """The worker in which this run's flow already waits; it has the first right to run it."""
     reason: Mapped[str] = mapped_column(server_default="")
@@ -140,6 +154,8 @@ class Worker(Base):
     started_at: Mapped[datetime] = mapped_column(server_default=NOW)
     expires_at: Mapped[datetime]
     draining: Mapped[bool] = mapped_column(server_default=text("false"))
+    lease: Mapped[timedelta] = mapped_column(Interval, server_default=text("'20 seconds'"))
+    """How far ahead of its last sign of life `expires_at` lies."""
 
 
 class Node(Base):

@@ -64,8 +64,8 @@ WITH chosen AS (
     WHERE chosen.group_id IS NOT NULL AND mine.execution_id IS NULL
 ), placed AS (
     UPDATE queue q SET state = 'admitted', epoch = greatest(q.epoch, mine.epoch) + 1, node = chosen.node,
-        turn = nextval('queue_turns'), admitted_at = :now, nominated = NULL, not_before = NULL, reason = '',
-        position = NULL, told = NULL, said = q.said + 1
+        turn = nextval('queue_turns'), admitted_at = :now, began_at = NULL, nominated = NULL, not_before = NULL,
+        reason = '', position = NULL, told = NULL, said = q.said + 1
     FROM mine JOIN chosen USING (execution_id)
     WHERE q.execution_id = mine.execution_id AND q.state = 'waiting'
         AND NOT EXISTS (SELECT FROM torn WHERE torn.group_id = chosen.group_id)
@@ -122,6 +122,18 @@ WHERE name IN (SELECT name FROM pools WHERE name = :pool FOR NO KEY UPDATE SKIP 
 """)  # noqa: S608  only our own text
 """Who has fallen behind those whose position is told has none any more."""
 
+_TURN_BACK = text("""
+WITH ahead AS (
+    SELECT execution_id FROM queue
+    WHERE pool = :pool AND (enqueued_at > :now OR admitted_at > :now OR not_before > :now)
+    ORDER BY execution_id FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE queue q SET enqueued_at = least(q.enqueued_at, :now),
+    admitted_at = CASE WHEN q.admitted_at > :now THEN :now ELSE q.admitted_at END,
+    not_before = CASE WHEN q.not_before > :now THEN NULL ELSE q.not_before END,
+    reason = CASE WHEN q.not_before > :now THEN '' ELSE q.reason END
+FROM ahead WHERE q.execution_id = ahead.execution_id
+""")
 _LOCK = text("""
 SELECT execution_id FROM queue WHERE execution_id = ANY(CAST(:ids AS uuid[])) FOR UPDATE SKIP LOCKED
 """)
@@ -161,7 +173,7 @@ WITH chosen AS (
     UPDATE queue q SET preempted_for = chosen.beneficiary, preempted_at = clock_timestamp(), said = q.said + 1
     FROM mine JOIN chosen USING (execution_id)
     WHERE q.execution_id = mine.execution_id AND q.state = 'admitted'
-        AND q.restartable AND NOT q.guarded AND q.preempted_for IS NULL
+        AND q.restartable AND NOT q.guarded AND q.preempted_for IS NULL AND q.began_at IS NOT NULL
     RETURNING q.execution_id, q.said, q.epoch, chosen.record
 ), kept AS (
     INSERT INTO decisions (execution_id, number, at, epoch, record)
@@ -244,7 +256,7 @@ def urgent(run: Queued, position: int, outcome: Outcome, found: Waiting) -> bool
 def preempt(conn: Connection, decisions: Sequence[Preempt], now: datetime) -> list[ExecutionId]:
     """Ask runs to stop for others, and tell the workers; return those that were asked.
 
-    Who is cancelled, guarded or asked already is not.
+    Who is cancelled, guarded, asked already or launched anew since is not.
     """
     if not decisions:
         return []
@@ -272,6 +284,14 @@ def give_back(conn: Connection, runs: Sequence[ExecutionId]) -> int:
     back = len(conn.execute(_GIVE_BACK, {"ids": locked, "record": record}).all())
     conn.execute(_DROP_ENDED, {"ids": locked})
     return back
+
+
+def turn_back(conn: Connection, known: Facts) -> None:
+    """Let nothing wait for a time that lies ahead only because the clock went back: it may be hours.
+
+    Who was to age does so from now on, who was in backoff may start at once.
+    """
+    conn.execute(_TURN_BACK, {"pool": known.pool, "now": known.now})
 
 
 def clean_up(conn: Connection, runs: Sequence[ExecutionId]) -> None:

@@ -28,7 +28,9 @@ class Claimed:
 
 
 _POOL = "(SELECT pool FROM workers WHERE worker_id = :worker)"
-_SERVING_SINCE = "pg_postmaster_start_time() + CAST(:ttl AS interval)"
+_JUST_STARTED = """clock_timestamp() BETWEEN pg_postmaster_start_time()
+    AND pg_postmaster_start_time() + CAST(:ttl AS interval)"""
+"""Where the clock went back behind the server's start, nobody knows, and leases are what they say."""
 _FREE = Prepared(f"""
 SELECT q.execution_id, q.node, q.epoch, e.flow_run_id
 FROM workers me
@@ -38,11 +40,11 @@ LEFT JOIN LATERAL (SELECT * FROM leases WHERE leases.execution_id = q.execution_
 WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_timestamp()
     AND (l.execution_id IS NULL OR l.expires_at = to_timestamp(0)
         OR (:resume AND l.holder = me.worker_id AND q.execution_id <> ALL(CAST(:known AS uuid[])))
-        OR (l.expires_at < clock_timestamp() AND {_SERVING_SINCE} < clock_timestamp()))
+        OR (l.expires_at < clock_timestamp() AND NOT ({_JUST_STARTED})))
     AND NOT EXISTS (
         SELECT FROM workers host
         WHERE host.worker_id = q.host AND host.worker_id <> me.worker_id AND NOT host.draining
-            AND (host.expires_at > clock_timestamp() OR {_SERVING_SINCE} > clock_timestamp())
+            AND (host.expires_at > clock_timestamp() OR {_JUST_STARTED})
     )
 ORDER BY q.priority, q.seq LIMIT :limit
 FOR NO KEY UPDATE OF q, e SKIP LOCKED
@@ -70,13 +72,19 @@ WITH taken AS (
 ), fenced AS (
     UPDATE test_executions e SET epoch = taken.epoch FROM taken WHERE e.execution_id = taken.execution_id
 )
-UPDATE queue q SET epoch = taken.epoch FROM taken WHERE q.execution_id = taken.execution_id
+UPDATE queue q SET epoch = taken.epoch, began_at = NULL FROM taken WHERE q.execution_id = taken.execution_id
+""")
+"""Whether its test still runs is not known yet: who took it over says so, or launches it anew (`began`)."""
+_BEGAN = text("""
+UPDATE queue SET began_at = clock_timestamp()
+WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted' AND restartable
 """)
 _RENEW = text("""
 WITH mine AS (
     SELECT execution_id FROM leases WHERE holder = :worker FOR UPDATE SKIP LOCKED
 ), beat AS (
-    UPDATE workers SET expires_at = clock_timestamp() + CAST(:ttl AS interval) WHERE worker_id = :worker
+    UPDATE workers SET expires_at = clock_timestamp() + CAST(:ttl AS interval), lease = CAST(:ttl AS interval)
+    WHERE worker_id = :worker
 )
 UPDATE leases l SET expires_at = clock_timestamp() + CAST(:ttl AS interval)
 FROM mine WHERE l.execution_id = mine.execution_id
@@ -129,6 +137,14 @@ def hold(conn: Connection, execution_id: ExecutionId, epoch: int, worker: Worker
     """Return whether a worker carries a run under this epoch now."""
     mine = {"execution_id": execution_id, "epoch": epoch, "worker": worker}
     return bool(conn.execute(_HELD, mine).scalar_one())
+
+
+def began(conn: Connection, execution_id: ExecutionId, epoch: int) -> None:
+    """Note that a run's test runs from now on, as far as that matters: whether it may be stopped for another.
+
+    The caller holds the execution's row.
+    """
+    conn.execute(_BEGAN, {"execution_id": execution_id, "epoch": epoch})
 
 
 def _claimed(row: Row[tuple[object, ...]], epoch: int) -> Claimed:

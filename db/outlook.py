@@ -64,7 +64,7 @@ def read(conn: Connection, pool: PoolName, *, near: int = NEAR, far: int = FAR) 
     order = sorted(found.runs.values(), key=lambda run: rank(run, known.limits, known.now))
     first = tuple(run.execution_id for run in order[:near])
     traces = durations.traced(conn, [*found.runs, *(run.execution_id for run in known.holding)])
-    holding = tuple(_began(run, traces) for run in known.holding)
+    holding = tuple(_began(run, traces, known.now) for run in known.holding)
     state = gate_read.state(conn, replace(roomy, holding=holding), found)
     state.limits = known.limits
     return Outlook(
@@ -87,10 +87,13 @@ def add_owners(conn: Connection, found: Outlook, runs: Collection[Queued]) -> No
         found.state.owners = {**found.state.owners, **owners}
 
 
-def _began(run: Running, traces: dict[ExecutionId, Traced]) -> Running:
-    """Return a run with the start of its open attempt: durations are counted from there."""
+def _began(run: Running, traces: dict[ExecutionId, Traced], now: datetime) -> Running:
+    """Return a run with the start of its open attempt: durations are counted from there.
+
+    One that is being launched may begin at any moment, so it is taken to begin now.
+    """
     trace = traces.get(run.execution_id)
-    return replace(run, started_at=None if trace is None else trace.began_at)
+    return replace(run, started_at=None if trace is None else trace.began_at, began_at=run.began_at or now)
 
 
 def _behind(

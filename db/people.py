@@ -1,4 +1,4 @@
-"""Users, teams and their quotas. The daily quota is taken under row locks, user first, then team (decision 8)."""
+"""Users, teams and their quotas. The daily quota is taken under row locks: user, then team, then pool (decision 8)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from db import gate_tables, tables
 from db.errors import NotFoundError
 from db.seeds import PREFECT_USER
-from model.ids import TeamId, UserId
+from model.ids import PoolName, TeamId, UserId
 from model.resources import Resources
 
 Scope = Literal["user", "team"]
@@ -70,7 +70,7 @@ class Team:
 class OverQuota:
     """The daily quota does not suffice. A value, not an error: nothing was written."""
 
-    scope: Scope
+    scope: Literal["user", "team", "pool"]
     name: str
     limit: int
     used: int
@@ -140,8 +140,8 @@ def set_quota(conn: Connection, scope: Scope, name: str, quota: Quota) -> None:
         raise NotFoundError(scope, name)
 
 
-def take_daily(conn: Connection, user_id: UserId, count: int, now: datetime) -> OverQuota | None:
-    """Hold the quota of a user and of his team for `count` more runs, until this transaction has written them.
+def take_daily(conn: Connection, user_id: UserId, pool: PoolName, count: int, now: datetime) -> OverQuota | None:
+    """Hold the quota of a user, of his team and of a pool for `count` more runs, until this transaction wrote them.
 
     Whoever comes at the same time waits here, and then counts what we wrote: lock first, count in a later statement.
     The lock lets foreign keys pass, so that a transaction that has already written a definition cannot deadlock.
@@ -149,9 +149,8 @@ def take_daily(conn: Connection, user_id: UserId, count: int, now: datetime) -> 
     who = _locked(conn, "user", user_id)
     if over := _over(conn, who, count, now):
         return over
-    if who.team_id is None:
-        return None
-    return _over(conn, _locked(conn, "team", who.team_id), count, now)
+    team_over = None if who.team_id is None else _over(conn, _locked(conn, "team", who.team_id), count, now)
+    return team_over or _over_pool(conn, pool, count, now)
 
 
 def quota_usage(conn: Connection, name_or_id: str | UUID, now: datetime) -> tuple[Usage, ...]:
@@ -185,8 +184,13 @@ def bind_deployment(conn: Connection, deployment: str, user_id: UserId) -> None:
 
 def quota_of(stored: Mapping[str, int | None], weight: float = 1.0, default: Quota = USER_QUOTA) -> Quota:
     """Read a quota column; what it does not say is `default`, and null is no limit."""
+    return replace(default, weight=weight, **limits_of(stored, default))
+
+
+def limits_of(stored: Mapping[str, int | None], default: Quota) -> dict[str, int | None]:
+    """Return the limits of a quota column by name: those that are shown, and those that the gate enforces."""
     limits = {name: stored.get(name, value) for name, value in default.limits().items()}
-    return replace(default, weight=weight, **{name: None if n is None else int(n) for name, n in limits.items()})
+    return {name: None if most is None else int(most) for name, most in limits.items()}
 
 
 def day(now: datetime) -> datetime:
@@ -232,15 +236,29 @@ def _over(conn: Connection, who: _Owner, count: int, now: datetime) -> OverQuota
     limit = who.quota.max_daily_tests
     if limit is None:
         return None
-    used = _today(conn, who, now)
+    used = _today(conn, who.submitted(), now)
     if used + count <= limit:
         return None
     resets_at = day(now) + timedelta(days=1)
     return OverQuota(scope=who.scope, name=who.name, limit=limit, used=used, asked=count, resets_at=resets_at)
 
 
-def _today(conn: Connection, who: _Owner, now: datetime) -> int:
-    query = select(func.count()).where(who.submitted(), tables.TestExecution.submitted_at >= day(now))
+def _over_pool(conn: Connection, pool: PoolName, count: int, now: datetime) -> OverQuota | None:
+    """Hold a pool's quota; a pool that has none is not locked, and its submits do not wait for each other."""
+    settings = gate_tables.Pool
+    query = select(settings.max_daily_tests).where(settings.name == pool)
+    if conn.execute(query).scalar_one_or_none() is None:
+        return None
+    limit = conn.execute(query.with_for_update(key_share=True)).scalar_one_or_none()
+    used = 0 if limit is None else _today(conn, tables.TestExecution.pool == pool, now)
+    if limit is None or used + count <= limit:
+        return None
+    resets_at = day(now) + timedelta(days=1)
+    return OverQuota(scope="pool", name=pool, limit=limit, used=used, asked=count, resets_at=resets_at)
+
+
+def _today(conn: Connection, whose: ColumnElement[bool], now: datetime) -> int:
+    query = select(func.count()).where(whose, tables.TestExecution.submitted_at >= day(now))
     return conn.execute(query).scalar_one()
 
 
@@ -250,7 +268,7 @@ def _usage(conn: Connection, who: _Owner, now: datetime) -> Usage:
     admitted = select(func.count(), *amounts).where(who.queued(), q.state == "admitted")
     concurrent, cpu, memory, ephemeral, gpu = conn.execute(admitted).one()
     held = Resources(cpu_milli=int(cpu), memory_bytes=int(memory), ephemeral_bytes=int(ephemeral), gpu=int(gpu))
-    today = _today(conn, who, now)
+    today = _today(conn, who.submitted(), now)
     return Usage(scope=who.scope, name=who.name, quota=who.quota, concurrent=concurrent, held=held, today=today)
 
 

@@ -8,20 +8,23 @@ from sqlalchemy import Connection, Row, insert, select, update
 from db import gate_locks, gate_tables
 from db.errors import ConflictError, NotFoundError
 from model.ids import PoolName
-from scheduler.pool import Strategy
+from scheduler.pool import Ceiling, Strategy
 from scheduler.profile import CANDIDATES, DEFAULT, named
 
 P = gate_tables.Pool
 YEAR = 366 * 86_400.0
 CEILINGS = ("max_cpu_milli", "max_memory_bytes", "max_ephemeral_bytes", "max_gpu")
+OPTIONAL = (*CEILINGS, "max_daily_tests")
+"""Limits that may not be there."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pool:
-    """The settings of a pool, as the original design names them. A sum that may be in use at once: None is no limit."""
+    """The settings of a pool, as the original design names them. `max_daily_tests` and the sums: None is no limit."""
 
     name: PoolName
     max_concurrent_tests: int = 100
+    max_daily_tests: int | None = None
     scheduling_interval_seconds: float = 1.0
     default_node_selector: dict[str, str] = field(default_factory=dict)
     enable_spot_instances: bool = False
@@ -47,7 +50,7 @@ class Pool:
             raise ValueError(f"candidates: {self.candidates} is not from {CANDIDATES[0]} to {CANDIDATES[1]}")
         if not 0 < self.target_node_utilization <= 1:
             raise ValueError(f"target_node_utilization: {self.target_node_utilization} is not above 0 and at most 1")
-        for name in ("max_concurrent_tests", *CEILINGS):
+        for name in ("max_concurrent_tests", *OPTIONAL):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is below 0")
         for name in ("scheduling_interval_seconds", "ageing_limit_seconds", "half_life_seconds"):
@@ -57,12 +60,24 @@ class Pool:
             if not 0 <= getattr(self, name) <= YEAR:
                 raise ValueError(f"{name}: {getattr(self, name)} is not from 0 to a year")
 
+    @property
+    def ceiling(self) -> Ceiling:
+        """What may be in use at once."""
+        return Ceiling(
+            runs=self.max_concurrent_tests,
+            cpu_milli=self.max_cpu_milli,
+            memory_bytes=self.max_memory_bytes,
+            ephemeral_bytes=self.max_ephemeral_bytes,
+            gpu=self.max_gpu,
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PoolChange:
-    """What shall change; None leaves a setting as it is. The ceilings named in `unlimited` are taken away."""
+    """What shall change; None leaves a setting as it is. The limits named in `unlimited` are taken away."""
 
     max_concurrent_tests: int | None = None
+    max_daily_tests: int | None = None
     scheduling_interval_seconds: float | None = None
     default_node_selector: dict[str, str] | None = None
     enable_spot_instances: bool | None = None
@@ -83,8 +98,8 @@ class PoolChange:
     unlimited: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        if not self.unlimited <= set(CEILINGS):
-            raise ValueError(f"unlimited: {sorted(self.unlimited)} are not among {', '.join(CEILINGS)}")
+        if not self.unlimited <= set(OPTIONAL):
+            raise ValueError(f"unlimited: {sorted(self.unlimited)} are not among {', '.join(OPTIONAL)}")
 
     def values(self) -> dict[str, object]:
         """Return the columns to write."""

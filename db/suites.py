@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_,
 
 from db import gate_tables, identifiers, tables
 from db.errors import NotFoundError
+from db.locks import Lock, lock_key
 from db.page import FIRST_PAGE, Page
 from db.text import clean
 from model.execution import Reason, Status, Verdict
@@ -115,7 +116,7 @@ def unfinished(conn: Connection, name: str, user_id: UserId) -> list[SuiteRunId]
 
     Whoever asks holds the suite's name until its transaction ends, so that two cannot both find nothing.
     """
-    conn.execute(select(func.pg_advisory_xact_lock(func.hashtextextended(f"suite {name}", 0))))
+    conn.execute(select(func.pg_advisory_xact_lock(int(Lock.SUITE), lock_key(name))))
     u = tables.User
     team = select(u.team_id).where(u.user_id == user_id).scalar_subquery()
     ours = or_(S.submitted_by == user_id, S.submitted_by.in_(select(u.user_id).where(u.team_id == team)))
@@ -175,14 +176,18 @@ def host(conn: Connection, suite_run_id: SuiteRunId, worker: str) -> None:
     conn.execute(update(S).where(S.suite_run_id == suite_run_id).values(host=worker))
 
 
-def take_orphans(conn: Connection, worker: str, carried: Collection[UUID] = ()) -> list[tuple[SuiteRunId, UUID]]:
+def take_orphans(
+    conn: Connection, worker: str, ttl: timedelta, carried: Collection[UUID] = ()
+) -> list[tuple[SuiteRunId, UUID]]:
     """Take over the suite runs that nobody carries; return them with their flow runs. Two workers never take one.
 
     Nobody carries those of a worker that is gone, and those that are said to be this worker's own but whose flow runs
-    are not among `carried`: an earlier life of it had them, or their flows broke off.
+    are not among `carried`: an earlier life of it had them, or their flows broke off. After a restart of the server no
+    worker counts as gone for one `ttl`, since none could say that it lives.
     """
     w = gate_tables.Worker
-    living = exists().where(w.worker_id == S.host, w.expires_at > func.clock_timestamp())
+    lives = or_(w.expires_at > func.clock_timestamp(), func.pg_postmaster_start_time() + ttl > func.clock_timestamp())
+    living = exists().where(w.worker_id == S.host, lives)
     left = or_(~living, and_(S.host == worker, S.flow_run_id.not_in(carried)))
     mine = (S.completed_at.is_(None), S.flow_run_id.is_not(None), S.host.is_not(None), left)
     orphans = select(S.suite_run_id).where(*mine).with_for_update(skip_locked=True)

@@ -155,6 +155,7 @@ class TestExecution(Base):
         Index("idx_test_executions_submitted_at", text("submitted_at DESC")),
         Index("idx_test_executions_user", "submitted_by", "submitted_at"),
         Index("idx_test_executions_team", "team_id", "submitted_at"),
+        Index("idx_test_executions_pool", "pool", "submitted_at"),
         Index("idx_test_executions_suite_run", "suite_run_id"),
         Index(
             "idx_test_executions_suffix",

@@ -1,4 +1,8 @@
-"""Workers: who is alive, by the database's clock. With none alive nothing is admitted."""
+"""Workers: who is alive, by the database's clock. With none alive nothing is admitted.
+
+Where that clock goes back, what was to end in seconds would end in hours: who beats then shortens what lies further
+ahead than a worker's lease, its own and that of those that died meanwhile.
+"""
 
 from datetime import timedelta
 
@@ -7,12 +11,25 @@ from sqlalchemy import Connection, text
 from model.ids import PoolName, WorkerId
 
 _REGISTER = text("""
-INSERT INTO workers (worker_id, pool, started_at, expires_at, draining)
-VALUES (:worker, :pool, clock_timestamp(), clock_timestamp() + :ttl, false)
+INSERT INTO workers (worker_id, pool, started_at, expires_at, lease, draining)
+VALUES (:worker, :pool, clock_timestamp(), clock_timestamp() + :ttl, greatest(:ttl, interval '0'), false)
 ON CONFLICT (worker_id) DO UPDATE SET
-    pool = excluded.pool, started_at = excluded.started_at, expires_at = excluded.expires_at, draining = false
+    pool = excluded.pool, started_at = excluded.started_at, expires_at = excluded.expires_at, lease = excluded.lease,
+    draining = false
 """)
-_BEAT = text("UPDATE workers SET expires_at = clock_timestamp() + :ttl WHERE worker_id = :worker")
+_BEAT = text("UPDATE workers SET expires_at = clock_timestamp() + :ttl, lease = :ttl WHERE worker_id = :worker")
+_SHORTEN = text("""
+WITH ahead AS MATERIALIZED (
+    SELECT worker_id, lease FROM workers WHERE expires_at > clock_timestamp() + lease
+    ORDER BY worker_id FOR UPDATE SKIP LOCKED
+), held AS MATERIALIZED (
+    SELECT l.execution_id, ahead.lease FROM leases l JOIN ahead ON ahead.worker_id = l.holder
+    WHERE l.expires_at > clock_timestamp() + ahead.lease ORDER BY l.execution_id FOR UPDATE OF l SKIP LOCKED
+), shortened AS (
+    UPDATE leases l SET expires_at = clock_timestamp() + held.lease FROM held WHERE l.execution_id = held.execution_id
+)
+UPDATE workers w SET expires_at = clock_timestamp() + ahead.lease FROM ahead WHERE w.worker_id = ahead.worker_id
+""")
 _DRAIN = text("UPDATE workers SET draining = true WHERE worker_id = :worker")
 _LEAVE = text("DELETE FROM workers WHERE worker_id = :worker")
 _FORGET = text("DELETE FROM workers WHERE expires_at < clock_timestamp() - interval '1 day'")
@@ -37,7 +54,8 @@ def register(conn: Connection, worker: WorkerId, pool: PoolName, ttl: timedelta)
 
 
 def beat(conn: Connection, worker: WorkerId, ttl: timedelta) -> bool:
-    """Say that a worker lives. False when nobody knows it: it must register again."""
+    """Say that a worker lives, and that nobody lives longer than it can. False when nobody knows it: register again."""
+    conn.execute(_SHORTEN)
     return conn.execute(_BEAT, {"worker": worker, "ttl": ttl}).rowcount == 1
 
 

@@ -7,7 +7,7 @@ settle     Prefect shows the verdict too; else the reconciler will see to it
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -132,8 +132,7 @@ class Carrier:
     async def _give_back(self, place: Place) -> None:
         """Let others have the place of a run that has not begun; one that was cancelled meanwhile has none."""
         log.warning("run %s gives its place back: Prefect did not answer", place.execution_id)
-        not_before = self._here.now()
-        await self._here.db.run_patiently(lambda conn: lifecycle.give_back(conn, place, not_before))
+        await self._here.db.run_patiently(lambda conn: lifecycle.give_back(conn, place))
 
     def start(self, flow: Flow[..., Any], flow_run: FlowRun, parameters: dict[str, Any]) -> None:
         """Run a flow run beside the others, and keep hold of it."""
@@ -148,14 +147,17 @@ class Carrier:
         parameters: dict[str, Any],
         execution_id: ExecutionId | None = None,
         *,
-        polled: bool = False,
+        entered: Callable[[], None] | None = None,
     ) -> None:
-        """Run a flow run in this loop. When it breaks off, see our run of it through without Prefect."""
+        """Run a flow run in this loop. When it breaks off, see our run of it through without Prefect.
+
+        `entered` is given for what Prefect handed out as due, see `doors.Carried`.
+        """
         if flow_run.id in self._carried:
             return
         self._carried.add(flow_run.id)
         try:
-            state = await self._engine(flow, flow_run, parameters, polled=polled)
+            state = await self._engine(flow, flow_run, parameters, entered)
             known = execution_id or await self._here.db.run_patiently(lambda c: executions.by_flow_run(c, flow_run.id))
             if known is not None:
                 await self._see_through(known, state)
@@ -165,7 +167,11 @@ class Carrier:
             self._carried.discard(flow_run.id)
 
     async def _engine(
-        self, flow: Flow[..., Any], flow_run: FlowRun, parameters: dict[str, Any], *, polled: bool
+        self,
+        flow: Flow[..., Any],
+        flow_run: FlowRun,
+        parameters: dict[str, Any],
+        entered: Callable[[], None] | None,
     ) -> State[Any] | None:
         """Run it by Prefect's engine. Returns: its state, None when it stopped without one."""
         try:
@@ -176,7 +182,7 @@ class Carrier:
                     deployment_id=flow_run.deployment_id,
                     due=flow_run.expected_start_time,
                     scheduled=bool(flow_run.auto_scheduled),
-                    polled=polled,
+                    entered=entered,
                 )
             )
             return await engine.run(flow, flow_run, parameters)
@@ -192,7 +198,7 @@ class Carrier:
         found = await self._here.db.run_patiently(lambda conn: lifecycle.verdict_of(conn, execution_id))
         if found is None and await self._ours(execution_id):
             await self._bare(execution_id)
-        elif found is not None and state is not None and agrees(state.type, found):
+        elif found is not None and agrees(state, found):
             await self._here.db.run_patiently(lambda conn: executions.settle(conn, execution_id))
         self._let_go(place)
 
@@ -237,5 +243,5 @@ def _settle_suite(flow_run_id: UUID, state: State[Any], now: datetime, conn: Con
     """Note that Prefect shows the verdict of a suite, if this was the flow run of one: Retry makes a new one then."""
     suite_run_id = suites.by_flow_run(conn, flow_run_id)
     verdict = None if suite_run_id is None else suite_cases.close(conn, suite_run_id, now)
-    if suite_run_id is not None and verdict is not None and agrees(state.type, verdict):
+    if suite_run_id is not None and verdict is not None and agrees(state, verdict):
         suites.settle(conn, suite_run_id)

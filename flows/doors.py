@@ -1,7 +1,7 @@
 """How a flow comes in: submitted by itself or found submitted, then waiting for its place, then reading its verdict."""
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,8 +39,13 @@ class Carried:
     deployment_id: UUID | None = None
     due: datetime | None = None
     scheduled: bool = False
-    polled: bool = False
-    """Prefect handed it out as due: a first start, or a person pressed Retry."""
+    entered: Callable[[], None] | None = None
+    """To be called once it stands in our queue, or never will. Given for what Prefect handed out as due."""
+
+    @property
+    def polled(self) -> bool:
+        """Prefect handed it out as due: a first start, or a person pressed Retry."""
+        return self.entered is not None
 
 
 CARRIED: ContextVar[Carried | None] = ContextVar("carried", default=None)
@@ -60,13 +65,24 @@ class Refused:
     state: State[None]
 
 
+class NotTheirsError(Exception):
+    """A flow run that a person started names a run that came in by another door: two flows would carry one run."""
+
+
 async def enter(test: Mapping[str, Any] | None, execution_id: UUID | str | None) -> Run | Refused:
     """Find or make the execution of this flow run. The same flow run comes to the same execution, however often."""
     if (test is None) == (execution_id is None):
         return _refused("give exactly one of `test` and `execution_id`")
-    if execution_id is not None:
-        return await _known(str(execution_id))
-    return await _submitted(test)
+    found = await (_submitted(test) if execution_id is None else _known(str(execution_id)))
+    make_room()
+    return found
+
+
+def make_room() -> None:
+    """Let the worker take another flow run: this one waits in our queue now, or ends. Waiting ones hold up nobody."""
+    carried = CARRIED.get()
+    if carried is not None and carried.entered is not None:
+        carried.entered()
 
 
 async def admitted(run: Run) -> Place | None:
@@ -125,6 +141,8 @@ async def _known(text: str) -> Run | Refused:
     def find(conn: Connection) -> ExecutionId | OverQuota:
         mine = executions.by_flow_run(conn, carried.flow_run_id) if carried else None  # after a Retry it is another one
         known = mine or executions.find(conn, ExecutionId(UUID(text))).execution_id
+        if mine is None and carried and carried.polled:
+            raise NotTheirsError
         return _or_retried(conn, here, known, carried)
 
     try:
@@ -133,6 +151,8 @@ async def _known(text: str) -> Run | Refused:
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     except (ValueError, NotFoundError):
         return _refused(f"execution_id: there is no run {text}")
+    except NotTheirsError:
+        return _refused(f"execution_id: run {text} has its own flow run; `assay logs -f {text}` follows it")
 
 
 async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:

@@ -12,6 +12,7 @@ from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
+from sqlalchemy import Connection
 
 from cluster.artifacts import ArtifactStore
 from cluster.logs import LogStore
@@ -20,7 +21,7 @@ from db import gate
 from db.engine import Database
 from db.gate_write import Admitted, Lessee
 from db.listen import Listener
-from flows.passes import Joined
+from flows.passes import Handed, Joined, carry_out
 from flows.places import Places
 from flows.settings import Settings
 from model.ids import ExecutionId, uuid7
@@ -42,7 +43,8 @@ class House:
     """What a worker's flows share.
 
     `blocking` carries file and process calls, so that the loop never waits for them; `launchers` those that may take
-    minutes, and `building` lets one of them install at a time. `heartbeat` is a connection that is never busy.
+    minutes, and `builders` those that install, one at a time, so that a long one holds up no one but its like.
+    `heartbeat` is a connection that is never busy.
     """
 
     settings: Settings
@@ -62,7 +64,9 @@ class House:
     launchers: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(LAUNCHING_THREADS, thread_name_prefix="assay-launch")
     )
-    building: asyncio.Lock = field(default_factory=asyncio.Lock)
+    builders: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="assay-build")
+    )
     passes: Joined = field(init=False)
     taking: Callable[[Sequence[Admitted]], None] | None = None
     """Who takes up the runs that got a place in a pass of ours while their flows wait here."""
@@ -83,20 +87,20 @@ class House:
         """
         await self.passes.ask(0.0 if freed or not self.full else GATHER_SECONDS)
 
-    async def _pass(self) -> None:
+    async def change(self, work: Callable[[Connection], T]) -> T:
+        """Do idempotent work that frees a place, and give the place on: in one transaction, with others' work."""
+        return await self.passes.change(work)
+
+    async def _pass(self, handed: Sequence[Handed]) -> None:
         settings, taking = self.settings, self.taking
         lessee = None if taking is None else Lessee(worker=settings.worker, ttl=settings.lease)
-        outcome = await self.db.run_patiently(
-            lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
+        outcome = await carry_out(
+            self.db, handed, lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
         )
         if outcome is not None:
             self.full = outcome.full
             if taking is not None:
                 taking([run for run in outcome.admitted if run.leased])
-
-    async def launching(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a blocking call that may take minutes, beside those that must not wait for it."""
-        return await asyncio.get_running_loop().run_in_executor(self.launchers, lambda: work(*args, **kwargs))
 
     def folder(self, execution_id: ExecutionId, attempt: int) -> Path:
         """Return the run folder of an attempt."""
@@ -117,8 +121,8 @@ class House:
     def close(self) -> None:
         """Let go of connections and threads; the tests that run are left alone."""
         self.listener.close()
-        self.blocking.shutdown(wait=False, cancel_futures=True)
-        self.launchers.shutdown(wait=False, cancel_futures=True)
+        for threads in (self.blocking, self.launchers, self.builders):
+            threads.shutdown(wait=False, cancel_futures=True)
         self.db.close()
         self.heartbeat.close()
 

@@ -1,12 +1,15 @@
 """How an attempt's process is prepared and started: content, environment, secrets, then the shim. All of it blocks."""
 
 import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cluster.local import content, environments, processes
+from cluster.local import content, environments, masking, processes
 from cluster.local.environment import Surroundings, environment
+from cluster.local.errand import StoppedError, never
 from db import executions
 from db import secrets as secret_rows
 from executors.pytest_tool import REQUIREMENTS as PYTEST_REQUIREMENTS
@@ -35,6 +38,15 @@ class Started:
     mask: Mask
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Launch:
+    """An attempt to be prepared and started in its folder. `stopped` tells whether it is still wanted."""
+
+    begun: Begun
+    folder: Path
+    stopped: Callable[[], bool] = never
+
+
 class LaunchError(Exception):
     """The attempt cannot be started; its verdict says who must act."""
 
@@ -46,22 +58,29 @@ class LaunchError(Exception):
 def adopt(here: "House", begun: Begun, folder: Path) -> Started | None:
     """Return what a former holder started, None if nothing was.
 
-    Nothing is built or looked up for it: the test may have changed its own files meanwhile.
+    Nothing is built or looked up for it: the test may have changed its own files meanwhile, and a person its secrets.
     """
     handle = processes.adopt(folder)
     if handle is None:
         return None
-    _, mask = _resolved(here, begun)
-    return Started(handle=handle, places=_places(begun.request, folder, None), mask=mask)
+    return Started(handle=handle, places=_places(begun.request, folder, None), mask=_mask(here, begun, folder))
 
 
-def prepare_content(here: "House", begun: Begun, folder: Path) -> Path | None:
-    """Put the content in place. Returns: the requirements file that the test names, None if it names none."""
-    sources = content.Sources(store=here.settings.state / "content", allowed_hosts=here.settings.allowed_hosts)
+def prepare_content(here: "House", launch: Launch) -> Path | None:
+    """Put the content in place. Returns: the requirements file that the test names, None if it names none.
+
+    Raises: LaunchError, StoppedError.
+    """
+    request, work = launch.begun.request, launch.folder / "work"
+    sources = content.Sources(
+        store=here.settings.state / "content",
+        allowed_hosts=here.settings.allowed_hosts,
+        stopped=launch.stopped,
+    )
     try:
-        content.place(begun.request.content, folder / "work", sources)
-        wanted = begun.request.setup.requirements
-        return content.entry(folder / "work", wanted) if wanted else None
+        content.place(request.content, work, sources)
+        wanted = request.setup.requirements
+        return content.entry(work, wanted) if wanted else None
     except content.ContentError as wrong:
         raise LaunchError(Reason.CONTENT, str(wrong)) from wrong
 
@@ -73,17 +92,11 @@ def environment_ready(here: "House", begun: Begun, requirements: Path | None) ->
     return environments.ready(here.settings.state / "venvs", requirements, PYTEST_REQUIREMENTS)
 
 
-def start(here: "House", begun: Begun, folder: Path, requirements: Path | None) -> Started:
-    """Make the virtual environment where it is missing, and start the process."""
-    env, mask = _resolved(here, begun)
-    try:
-        python = (
-            environments.python_for(here.settings.state / "venvs", requirements, PYTEST_REQUIREMENTS)
-            if _needs_python(begun.request)
-            else None
-        )
-    except environments.BuildError as wrong:
-        raise LaunchError(Reason.CONFIG, str(wrong)) from wrong
+def start(here: "House", launch: Launch, requirements: Path | None) -> Started:
+    """Make the virtual environment where it is missing, and start the process. Raises: LaunchError, StoppedError."""
+    begun, folder = launch.begun, launch.folder
+    values = _values(here, begun)
+    python = _python(here, launch, requirements)
     places = _places(begun.request, folder, python)
     command = tool_for(begun.request.type).command(begun.request, places)
     spec = processes.LaunchSpec(
@@ -92,12 +105,27 @@ def start(here: "House", begun: Begun, folder: Path, requirements: Path | None) 
         attempt=begun.number,
         argv=command.argv,
         cwd=command.cwd,
-        env=environment(_around(begun, places), command.env, env),
+        env=environment(_around(begun, places), command.env, _filled(begun.request, values)),
         time_limit_seconds=begun.request.config.timeout,
         grace_seconds=GRACE_SECONDS,
         memory_limit_bytes=begun.request.resources.memory_limit_bytes(),
+        cgroup=here.settings.cgroup,
+        log_limit_bytes=processes.log_left(here.logs.size(begun.place.execution_id)),
     )
-    return Started(handle=processes.launch(spec), places=places, mask=mask)
+    if launch.stopped():
+        raise StoppedError
+    masking.keep(folder, values)
+    return Started(handle=processes.launch(spec), places=places, mask=_mask(here, begun, folder))
+
+
+def _python(here: "House", launch: Launch, requirements: Path | None) -> Path | None:
+    if not _needs_python(launch.begun.request):
+        return None
+    site = environments.Site(venvs=here.settings.state / "venvs", stopped=launch.stopped)
+    try:
+        return environments.python_for(site, requirements, PYTEST_REQUIREMENTS)
+    except environments.BuildError as wrong:
+        raise LaunchError(Reason.CONFIG, str(wrong)) from wrong
 
 
 def _needs_python(request: TestRequest) -> bool:
@@ -125,14 +153,35 @@ def _around(begun: Begun, places: Places) -> Surroundings:
     )
 
 
-def _resolved(here: "House", begun: Begun) -> tuple[dict[str, str], Mask]:
-    """Return the test's own variables with secrets filled in, and the mask that hides them."""
-    env = {**begun.request.env, **begun.request.config.env}
-    values: dict[str, str] = {}
-    for name in sorted({name for value in env.values() for name in SECRET.findall(value)}):
-        values[name] = _secret(here, begun, name)
-    filled = {key: SECRET.sub(lambda found: values[found[1]], value) for key, value in env.items()}
-    return filled, Mask(tuple(values.values()))
+def _variables(request: TestRequest) -> dict[str, str]:
+    return {**request.env, **request.config.env}
+
+
+def _filled(request: TestRequest, values: Mapping[str, str]) -> dict[str, str]:
+    """Return the test's own variables with secrets filled in."""
+    return {key: SECRET.sub(lambda found: values[found[1]], text) for key, text in _variables(request).items()}
+
+
+def _names(request: TestRequest) -> list[str]:
+    """Return the secrets that a test names."""
+    return sorted({name for value in _variables(request).values() for name in SECRET.findall(value)})
+
+
+def _values(here: "House", begun: Begun) -> dict[str, str]:
+    return {name: _secret(here, begun, name) for name in _names(begun.request)}
+
+
+def _mask(here: "House", begun: Begun, folder: Path) -> Mask:
+    """Return what hides the values that the test was given, whatever has become of its secrets since."""
+    names = _names(begun.request)
+    return Mask(masking.kept(folder, names) or _that_are_there(here, begun, names))
+
+
+def _that_are_there(here: "House", begun: Begun, names: Iterable[str]) -> Iterator[str]:
+    """Yield the values of today: a test that threw away what was kept may still not show them."""
+    for name in names:
+        with suppress(LaunchError):
+            yield _secret(here, begun, name)
 
 
 def _secret(here: "House", begun: Begun, name: str) -> str:

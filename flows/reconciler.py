@@ -31,7 +31,7 @@ from db import executions, suites
 from flows.house import House
 from flows.mirror import Mirror
 from flows.settings import WORK_POOL
-from flows.states import skipped, state_of
+from flows.states import shows, skipped, state_of
 from model.execution import Verdict
 from model.ids import ExecutionId, SuiteRunId
 from orchestrator import cancel, lifecycle
@@ -111,10 +111,10 @@ class Reconciler:
         await self._here.db.run(lambda conn: suites.settle(conn, suite_run_id))
 
     async def _set(self, flow_run_id: UUID, wanted: State[None]) -> None:
-        """Set a flow run's state unless it is of that type already."""
+        """Set a flow run's state unless it shows that already."""
         try:
             flow_run = await self._client.read_flow_run(flow_run_id)
-            if flow_run.state is None or flow_run.state.type is not wanted.type:
+            if not shows(flow_run.state, wanted):
                 await self._client.set_flow_run_state(flow_run_id, wanted, force=True)
         except ObjectNotFound:
             log.info("flow run %s is gone from Prefect", flow_run_id)

@@ -9,12 +9,13 @@ from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Connection
 
 from cluster.local.machine import this_node
-from db import gate, gate_floors, leases, nodes, pools, workers
+from db import gate_floors, leases, nodes, workers
 from flows.carrier import Carrier
 from flows.forecasting import SECONDS as FORECAST_SECONDS
 from flows.forecasting import Forecasting
 from flows.house import House, close_house, open_house
 from flows.mirror import Mirror
+from flows.pulse import Pulse
 from flows.reconciler import Reconciler
 from flows.settings import Settings
 from flows.suites import Orphans
@@ -39,6 +40,7 @@ class Services:
         self.mirror = Mirror(self.here)
         self.carrier = Carrier(self.here, self.mirror)
         self._forecasting = Forecasting(self.here.db, settings.pool, self.here.blocking)
+        self._pulse = Pulse(self.here.db, settings.pool)
         self._orphans = Orphans(self.here, self.carrier)
         self._reconciler = Reconciler(self.here, self.mirror, lambda: self.carrier.carried)
         self._stopping = threading.Event()
@@ -56,7 +58,7 @@ class Services:
         """Work until the process ends."""
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self.carrier.run())
-            loops.create_task(every(0.0, self._pulse))
+            loops.create_task(every(0.0, self._beat_gate))
             loops.create_task(every(NODE_SECONDS, self._note_node))
             loops.create_task(every(FLOOR_SECONDS, self._lift_floors))
             loops.create_task(every(FORECAST_SECONDS, self._forecasting.make_round))
@@ -78,12 +80,10 @@ class Services:
             self.here.heartbeat.call(lambda conn: workers.leave(conn, self._settings.worker))
         close_house()
 
-    async def _pulse(self) -> None:
-        """Try a pass of the gate, then wait as long as the pool says."""
-        pool = self._settings.pool
-        await self.here.db.run(lambda conn: gate.run_pass(conn, pool))
-        settings = await self.here.db.run(lambda conn: pools.read(conn, pool))
-        await asyncio.sleep(settings.scheduling_interval_seconds)
+    async def _beat_gate(self) -> None:
+        """Try a pass of the gate where one is due, then wait for a moment."""
+        pause = await self._pulse.beat(asyncio.get_running_loop().time())
+        await asyncio.sleep(pause.total_seconds())
 
     async def _lift_floors(self) -> None:
         await self.here.db.run(lambda conn: gate_floors.lift(conn, self._settings.pool))

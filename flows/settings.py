@@ -18,10 +18,11 @@ class Settings:
     """Settings of one worker.
 
     `lease`: how long a run stays this worker's after its last sign of life; short means quick take-over, long
-    means that a stall is forgiven. `prefect_limit`: Prefect-started runs taken up at once. What the gate
-    admitted is not counted, or runs that wait would keep out runs that may start. `cpu_share`: part of this
-    machine's CPU and memory that tests may use. `api_url`: where people reach our API, for links.
-    `allowed_hosts`: private hosts that git content may come from (decision 19).
+    means that a stall is forgiven. `prefect_limit`: Prefect-started runs on their way into the queue
+    at once. Those that wait in it are not counted, or they would keep out more important ones. `cpu_share`: part of
+    this machine's CPU and memory that tests may use. `api_url`: where people reach our API, for links.
+    `allowed_hosts`: private hosts that git content may come from (decision 19). `cgroup`: a delegated folder of the
+    kernel's control groups, in which each test gets one of its own.
     """
 
     database_url: str
@@ -33,6 +34,7 @@ class Settings:
     cpu_share: float = 1.0
     api_url: str = ""
     allowed_hosts: frozenset[str] = frozenset()
+    cgroup: Path | None = None
 
 
 def from_environment() -> Settings:
@@ -44,7 +46,14 @@ def from_environment() -> Settings:
         worker=WorkerId(env.get("ASSAY_WORKER_NAME") or f"{socket.gethostname()}-{os.getpid()}"),
         pool=PoolName(env.get("ASSAY_POOL", "default")),
         lease=timedelta(seconds=float(env.get("ASSAY_LEASE_SECONDS", "20"))),
+        prefect_limit=int(env.get("ASSAY_PREFECT_LIMIT", "500")),
         cpu_share=float(env.get("ASSAY_MACHINE_SHARE", "1.0")),
         api_url=env.get("ASSAY_URL", ""),
-        allowed_hosts=frozenset(filter(None, env.get("ASSAY_ALLOWED_HOSTS", "").split(","))),
+        cgroup=Path(env["ASSAY_CGROUP"]) if env.get("ASSAY_CGROUP") else None,
+        allowed_hosts=hosts(env.get("ASSAY_ALLOWED_HOSTS", "")),
     )
+
+
+def hosts(text: str) -> frozenset[str]:
+    """Return the names of hosts that stand in a list with commas, as addresses write them: blanks and case are none."""
+    return frozenset(filter(None, (name.strip().lower() for name in text.split(","))))

@@ -1,11 +1,14 @@
 """Our verdicts as Prefect's states, by the one table of decision 6."""
 
-from prefect.client.schemas.objects import State, StateType
+from typing import Any
+
+from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from model.execution import Reason, Status, Verdict, exit_code
 
 _FAILED_NAMES = {Reason.NO_TESTS: "NoTests", Reason.OOM_KILLED: "OutOfMemory"}
+OUR_NAMES = frozenset({"Completed", "Cancelled", "Crashed", "Failed", "Skipped", "TimedOut", *_FAILED_NAMES.values()})
 _OURS_TO_MEND = 3
 """The exit code of what is neither the test's fault nor its verdict: Prefect calls that Crashed."""
 
@@ -30,9 +33,19 @@ def skipped(note: str) -> State[None]:
     return Completed(name="Skipped", message=note)
 
 
-def agrees(state_type: StateType | None, verdict: Verdict) -> bool:
+def agrees(state: State[Any] | None, verdict: Verdict) -> bool:
     """Return whether Prefect already shows this verdict."""
-    return state_type is state_of(verdict).type
+    return shows(state, state_of(verdict))
+
+
+def shows(state: State[Any] | None, wanted: State[Any]) -> bool:
+    """Return whether a state says what is wanted: of one type, and not by the name of another verdict.
+
+    A name that is none of ours was given by a person, and stays.
+    """
+    if state is None or state.type is not wanted.type:
+        return False
+    return state.name == wanted.name or state.name not in OUR_NAMES
 
 
 def _message(verdict: Verdict) -> str:

@@ -11,13 +11,16 @@ from dataclasses import replace
 from pathlib import Path
 
 from prefect.exceptions import Abort
+from sqlalchemy import Connection
 
-from cluster.local import cleanup, processes
+from cluster.local import cleanup, masking, processes
+from cluster.local.errand import StoppedError
 from db import executions
 from executors.registry import tool_for
 from flows import doors, launching, windows
 from flows.house import House, house
 from flows.places import news
+from flows.wanted import Wanted
 from model.execution import Phase, Reason, Status, Verdict
 from model.mask import Mask
 from model.result import Artifact, Result
@@ -31,6 +34,9 @@ PULSE = 1.0
 TELL_EVERY = 5.0
 """Seconds between two progress updates that Prefect is sent."""
 
+QUICKLY_WRITTEN = 500
+"""Results that are written in milliseconds."""
+
 log = logging.getLogger("assay.steps")
 
 
@@ -41,7 +47,6 @@ class Attempt:
         self.begun = begun
         self.folder = folder
         self.started: launching.Started | None = None
-        self.meter = windows.Meter()
         self.verdict: Verdict | None = None
         self.finished: Finished | None = None
 
@@ -71,6 +76,7 @@ async def launch(place: Place) -> Attempt:
     except OSError as failed:
         attempt.verdict = lifecycle.refused_start(f"this machine could not start it: {failed}", Reason.INFRASTRUCTURE)
     if attempt.started is None:
+        await _be_its_holder(here, place)
         await _make_sure_it_is_gone(here, place, begun.number)
     if not await here.db.run_patiently(lambda conn: lifecycle.enter(conn, place, Phase.RUNNING)):
         raise superseded()
@@ -78,25 +84,28 @@ async def launch(place: Place) -> Attempt:
 
 
 async def _started(here: House, attempt: Attempt) -> launching.Started | None:
-    """Adopt what runs, or prepare and start it; None when it was cancelled before it was started."""
+    """Adopt what runs, or prepare and start it; None when it was called off before it was started."""
     begun, folder = attempt.begun, attempt.folder
     if (running := await here.in_thread(launching.adopt, here, begun, folder)) is not None:
         return running
-    requirements = await here.launching(launching.prepare_content, here, begun, folder)
-    if await _cancelled(here, attempt):
+    try:
+        async with Wanted(here, attempt.place) as wanted:
+            order = launching.Launch(begun=begun, folder=folder, stopped=wanted.called_off)
+            requirements = await wanted.run(here.launchers, launching.prepare_content, here, order)
+            ready = await here.in_thread(launching.environment_ready, here, begun, requirements)
+            return await wanted.run(
+                here.launchers if ready else here.builders, launching.start, here, order, requirements
+            )
+    except StoppedError:
+        attempt.verdict = Verdict(status=Status.CANCELLED, detail="called off before it was started")
         return None
-    if await here.in_thread(launching.environment_ready, here, begun, requirements):
-        return await here.launching(launching.start, here, begun, folder, requirements)
-    async with here.building:  # one at a time, so that a long installation holds up no one but its like
-        return await here.launching(launching.start, here, begun, folder, requirements)
 
 
-async def _cancelled(here: House, attempt: Attempt) -> bool:
-    """Look whether it was cancelled while it was being prepared; then it is not started at all."""
-    row = await here.db.run_patiently(lambda conn: executions.find(conn, attempt.place.execution_id))
-    if row.cancel_requested:
-        attempt.verdict = Verdict(status=Status.CANCELLED, detail="cancelled before it was started")
-    return row.cancel_requested
+async def _be_its_holder(here: House, place: Place) -> None:
+    """Go no further where somebody took the run over meanwhile: what is in its folder now may be theirs."""
+    asked = await here.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, place))
+    if isinstance(asked, Superseded):
+        raise superseded()
 
 
 async def abandon(place: Place, why: str) -> None:
@@ -109,9 +118,11 @@ async def abandon(place: Place, why: str) -> None:
     if number is not None:
         await _make_sure_it_is_gone(here, place, number)
     lost = lifecycle.refused_start(why, Reason.INFRASTRUCTURE)
-    step = await here.db.run_patiently(lambda conn: lifecycle.abandon(conn, place, lost, here.now()))
+    step = await here.db.run_patiently(lambda conn: lifecycle.abandon(conn, place, lost))
     if isinstance(step, Superseded):
         raise superseded()
+    if number is not None:
+        await here.in_thread(masking.discard, here.folder(place.execution_id, number))
 
 
 async def _make_sure_it_is_gone(here: House, place: Place, number: int) -> None:
@@ -155,14 +166,26 @@ async def record(attempt: Attempt) -> Attempt:
     if await windows.cancel_asked(attempt.begun.flow_run_id):
         execution_id, now = attempt.place.execution_id, here.now()
         await here.db.run_patiently(lambda conn: cancel.cancel(conn, execution_id, by="prefect", now=now))
-    step = await here.db.run_patiently(lambda conn: lifecycle.finish(conn, attempt.place, finished, here.now()))
+    step = await _finish(here, attempt.place, finished)
     if isinstance(step, Superseded):
         raise superseded()
-    await here.pass_gate()
     doors.say(f"attempt {finished.number}: {verdict_words(finished.verdict)} {finished.verdict.detail}".rstrip())
     await here.in_thread(cleanup.forget, attempt.folder)
     await windows.show(attempt.begun, finished, step)
     return attempt
+
+
+async def _finish(here: House, place: Place, finished: Finished) -> lifecycle.Next | Superseded:
+    """Write the end of an attempt, and give its place on. What takes long to write holds up nobody else's end."""
+
+    def finish(conn: Connection) -> lifecycle.Next | Superseded:
+        return lifecycle.finish(conn, place, finished)
+
+    if len(finished.results) <= QUICKLY_WRITTEN:
+        return await here.change(finish)
+    step = await here.db.run_patiently(finish)
+    await here.pass_gate()
+    return step
 
 
 def _judged(here: House, attempt: Attempt) -> Finished:
@@ -202,6 +225,7 @@ def figures(ended: processes.ExitRecord | None) -> tuple[tuple[str, float], ...]
     return (
         ("cpu_seconds", ended.cpu_seconds),
         ("duration_seconds", ended.ended_at - ended.started_at),
+        ("peak_cpu_milli", ended.peak_cpu_milli),
         ("peak_memory_bytes", ended.peak_memory_bytes),
     )
 
@@ -243,7 +267,7 @@ async def _carry(here: House, attempt: Attempt, started: launching.Started, tell
     await _append_log(here, attempt, started)
     summary = await here.in_thread(tool_for(attempt.begun.request.type).progress, started.places)
     usage = await here.in_thread(processes.usage, attempt.folder)
-    note = windows.progress(summary, usage, attempt.meter.milli(usage))
+    note = windows.progress(summary, usage)
     mine = lifecycle.fence(attempt.place)
     await here.db.run_patiently(lambda conn: executions.set_progress(conn, mine, note))
     await teller.tell(summary)

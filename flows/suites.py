@@ -26,7 +26,7 @@ from sqlalchemy import Connection
 from db import gate, people, suites
 from db.errors import NotFoundError
 from flows.carrier import Carrier
-from flows.doors import CARRIED, LOOK_AGAIN, Carried, say, warn
+from flows.doors import CARRIED, LOOK_AGAIN, Carried, make_room, say, warn
 from flows.house import House, house
 from flows.places import news
 from flows.schedules import BY_SCHEDULE
@@ -75,6 +75,7 @@ async def enter(suite: Mapping[str, Any] | None, suite_run_id: UUID | str | None
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     except NotFoundError as missing:
         return _refused(f"suite_run_id: {missing}")
+    make_room()
     if isinstance(outcome, OverQuota):
         return NotRun(state=Failed(name="OverQuota", message=str(outcome)))
     if isinstance(outcome, SuiteSkipped):
@@ -211,7 +212,8 @@ class Orphans:
     async def take_up(self) -> None:
         """Go on with what no live worker carries."""
         worker, carried = self._here.settings.worker, self._carrier.carried
-        orphans = await self._here.db.run(lambda conn: suites.take_orphans(conn, worker, carried))
+        ttl = self._here.settings.lease
+        orphans = await self._here.db.run(lambda conn: suites.take_orphans(conn, worker, ttl, carried))
         for suite_run_id, flow_run_id in orphans:
             await self._go_on(suite_run_id, flow_run_id)
 

@@ -57,30 +57,17 @@ class Teller:
             await _try(aupdate_progress_artifact(self._artifact, summary.percent))
 
 
-class Meter:
-    """Turns CPU time since the start into CPU in use, by the difference of two looks."""
-
-    def __init__(self) -> None:
-        self._at = 0.0
-        self._cpu_seconds = 0.0
-
-    def milli(self, usage: Usage | None) -> int | None:
-        """Return the milli-cores in use since the last look; None at the first one."""
-        if usage is None:
-            return None
-        now = asyncio.get_running_loop().time()
-        elapsed, used = now - self._at, usage.cpu_seconds - self._cpu_seconds
-        first = self._at == 0.0
-        self._at, self._cpu_seconds = now, usage.cpu_seconds
-        return None if first or elapsed <= 0 else max(0, round(1000 * used / elapsed))
-
-
-def progress(summary: Summary, usage: Usage | None, cpu_milli: int | None) -> dict[str, Any]:
+def progress(summary: Summary, usage: Usage | None) -> dict[str, Any]:
     """Return the progress as the database keeps it and the API shows it."""
+    if usage is None:
+        return {**counts(summary)}
     return {
         **counts(summary),
-        "cpuMilli": cpu_milli,
-        "memoryBytes": usage.memory_bytes if usage else None,
+        "cpuMilli": usage.cpu_milli,
+        "cpuSeconds": usage.cpu_seconds,
+        "memoryBytes": usage.memory_bytes,
+        "peakCpuMilli": usage.peak_cpu_milli,
+        "peakMemoryBytes": usage.peak_memory_bytes,
     }
 
 
@@ -116,7 +103,11 @@ def _links(begun: Begun) -> str:
     if not base:
         return ""
     run = f"{base}/api/v1/tests/{begun.place.execution_id}"
-    return f"\n[log]({run}/logs) · [results]({run}/results) · [JUnit]({run}/results?format=junit)\n"
+    known = short(begun.place.execution_id)
+    return (
+        f"\n[log]({run}/logs) · [results]({run}/results) · [JUnit]({run}/results?format=junit): with the API key, as a "
+        f"browser does not send it. In a shell: `assay logs {known}`, `assay results {known}`\n"
+    )
 
 
 def _next_words(step: Next) -> str:

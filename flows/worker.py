@@ -1,13 +1,14 @@
 """Our worker type: every flow run is a coroutine in one event loop, so that starting one costs milliseconds.
 
 Registered as `assay` with Prefect (`prefect work-pool create --type assay`). Beside the runs that Prefect schedules it
-carries what our own gate admits; only the former count against its limit, else runs that wait would keep out runs that
-may start.
+carries what our own gate admits; only the former count against its limit, and only until they stand in our queue, else
+runs that wait would keep out runs that may start.
 """
 
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -29,6 +30,9 @@ POLL_SECONDS = 2.0
 SYNC_SECONDS = 15.0
 KNOWN_SECONDS = 10.0
 """For so long a deployment is taken to be what it was: each call to the server costs as much as a small run."""
+LEAST_PAUSE = 0.25
+LONGEST_PAUSE = 30.0
+"""Seconds between two tries of what fails."""
 
 log = logging.getLogger("assay.worker")
 
@@ -138,7 +142,8 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
             await self.client.set_flow_run_state(flow_run.id, Failed(name="Refused", message=refusal), force=True)
             return
         if self._services is not None:
-            await self._services.carrier.flow(flow, flow_run, flow_run.parameters or {}, polled=True)
+            entered = partial(self._release_limit_slot, flow_run.id)
+            await self._services.carrier.flow(flow, flow_run, flow_run.parameters or {}, entered=entered)
 
     async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
         if flow_run.deployment_id is None:
@@ -182,7 +187,7 @@ def refuse(deployment: DeploymentResponse) -> str | None:
 
 
 async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
-    """Call `job` for ever, `seconds` apart. A failure is logged and forgiven: it looks again next time."""
+    """Call `job` for ever, `seconds` apart. A failure is logged and forgiven: it looks again, later each time."""
     failures = 0
     while True:
         try:
@@ -191,4 +196,14 @@ async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
         except Exception as failed:  # noqa: BLE001  one bad look must not end the looking
             failures += 1
             log.warning("%s failed (%d in a row): %r", getattr(job, "__qualname__", job), failures, failed)
-        await asyncio.sleep(min(seconds * 2 ** min(failures, 3), 30.0) if failures else seconds)
+        await asyncio.sleep(pause_after(seconds, failures))
+
+
+def pause_after(seconds: float, failures: int) -> float:
+    """Return how long to wait after so many failures in a row. A job that does its own waiting may not have come to it.
+
+    So a pause is never nothing after a failure: else what is away would be asked thousands of times a second.
+    """
+    if not failures:
+        return seconds
+    return min(max(seconds, LEAST_PAUSE) * 2.0 ** min(failures, 3), LONGEST_PAUSE)

@@ -1,6 +1,7 @@
-"""What is asked for against the nodes of its pool, at submit: refused where it can never run, a warning where it may.
+"""What is asked for against its pool, at submit: refused where it can never run, a warning where it may.
 
 Only a pool that says that its nodes are fixed can refuse: elsewhere a larger node, or one with the label, may come.
+What is larger than all that the pool may use at once is as too large as for any node.
 """
 
 from collections.abc import Sequence
@@ -16,12 +17,17 @@ from model.request import TestRequest
 from scheduler.fleet import Fleet
 from scheduler.placement import Ask
 from scheduler.pool import Limits
-from scheduler.possible import group_impossible, group_too_large, impossible, too_large
-from scheduler.reasons import Code
+from scheduler.possible import (
+    beyond_pool,
+    group_beyond_pool,
+    group_impossible,
+    group_too_large,
+    impossible,
+    lasting,
+    too_large,
+)
 from scheduler.run import Apart, Constraints, Labels, Shape, Spread
 
-LASTING = frozenset({Code.NO_MATCH, Code.TOO_LARGE})
-"""What does not pass by itself. A pool without a node, or with none ready, only has to be waited for."""
 _PATHS = {
     "cpu_milli": "resources.cpuRequest",
     "memory_bytes": "resources.memoryRequest",
@@ -58,30 +64,33 @@ def ground(conn: Connection, pool: PoolName) -> Ground:
     settings = pools.read(conn, pool)
     fleet, _ = nodes.fleet(conn, pool)
     selector = tuple(sorted(settings.default_node_selector.items()))
-    limits = Limits(default_selector=selector, spot=settings.enable_spot_instances)
+    limits = Limits(ceiling=settings.ceiling, default_selector=selector, spot=settings.enable_spot_instances)
     return Ground(fleet=fleet, limits=limits, fixed=settings.fixed_nodes)
 
 
 def fitting(here: Ground, request: TestRequest) -> Fitting:
     """Look whether a test could ever run here."""
     ask = _ask(here, request)
-    if here.fixed and (amounts := too_large(here.fleet, ask)):
-        return Fitting(problems=tuple(Problem(path=_PATHS[name], message=str(why)) for name, why in amounts.items()))
-    reason = impossible(here.fleet, ask)
-    if reason is None or reason.code not in LASTING:
-        return Fitting()
-    return Fitting(warnings=(f"it waits until the pool's nodes change: {reason}",))
+    beyond = beyond_pool(here.limits, ask)
+    if here.fixed and (found := [*too_large(here.fleet, ask).items(), *beyond.items()]):
+        return Fitting(problems=tuple(Problem(path=_PATHS[name], message=str(why)) for name, why in found))
+    reason = lasting(here.fleet, ask)
+    nodes_lack = () if reason is None else (f"it waits until the pool's nodes change: {reason}",)
+    limit = (f"it waits until the pool's limit is raised: {why}" for why in beyond.values())
+    return Fitting(warnings=(*nodes_lack, *limit))
 
 
 def fitting_together(here: Ground, members: Sequence[tuple[ExecutionId, TestRequest]]) -> Fitting:
     """Look whether tests that start together or not at all could ever do so here; each fits by itself."""
     asks = [(run, _ask(here, request)) for run, request in members]
     reason = group_too_large(here.fleet, [ask for _, ask in asks])
-    if reason is not None and here.fixed:
-        return Fitting(problems=(Problem(path="tests", message=str(reason)),))
+    beyond = group_beyond_pool(here.limits, [ask for _, ask in asks])
+    if here.fixed and (found := [*([] if reason is None else [reason]), *beyond]):
+        return Fitting(problems=tuple(Problem(path="tests", message=str(why)) for why in found))
     if len(here.fleet) and reason is None and not any(impossible(here.fleet, ask) for _, ask in asks):
         reason = group_impossible(here.fleet, asks)
-    return Fitting() if reason is None else Fitting(warnings=(f"they wait until the pool's nodes change: {reason}",))
+    nodes_lack = () if reason is None else (f"they wait until the pool's nodes change: {reason}",)
+    return Fitting(warnings=(*nodes_lack, *(f"they wait until the pool's limit is raised: {why}" for why in beyond)))
 
 
 def shape(request: TestRequest) -> Shape:

@@ -18,7 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import executions, gate, listen, results
+from db import executions, gate, leases, listen, results
 from db.executions import Fenced
 from db.gate import Requeue
 from model.execution import (
@@ -79,10 +79,10 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """The run waits for another attempt, in its old place of the queue but not before `not_before` (None: at once)."""
+    """The run waits for another attempt, in its old place of the queue but after a `delay` (None: at once)."""
 
     cause: Cause
-    not_before: datetime | None
+    delay: timedelta | None
 
 
 Next: TypeAlias = Verdict | Again
@@ -136,11 +136,17 @@ def asked_to_stop(conn: Connection, place: Place) -> bool | Superseded:
 
 
 def enter(conn: Connection, place: Place, phase: Phase) -> bool:
-    """Note where a running attempt stands; False when the place is not ours any more."""
-    return executions.set_phase(conn, fence(place), phase)
+    """Note where a running attempt stands; False when the place is not ours any more.
+
+    A test that runs, or is found running, may be stopped for a more important run after the pool's minimum time.
+    """
+    mine = executions.set_phase(conn, fence(place), phase)
+    if mine and phase is Phase.RUNNING:
+        leases.began(conn, place.execution_id, place.epoch)
+    return mine
 
 
-def finish(conn: Connection, place: Place, finished: Finished, now: datetime) -> Next | Superseded:
+def finish(conn: Connection, place: Place, finished: Finished) -> Next | Superseded:
     """Close the attempt with its results, then end the run or send it back to wait. All in one transaction."""
     row = executions.lock(conn, place.execution_id, place.epoch)
     if row is None or row.status is not Status.RUNNING:
@@ -159,27 +165,27 @@ def finish(conn: Connection, place: Place, finished: Finished, now: datetime) ->
         cancelled=row.cancel_requested,
         preempted=beneficiary is not None,
     )
-    step = next_step(verdict, history, now)
+    step = next_step(verdict, history)
     if isinstance(step, Again):
         return _wait_again(conn, place, step)
     return _end(conn, place, verdict)
 
 
-def abandon(conn: Connection, place: Place, verdict: Verdict, now: datetime) -> Next | Superseded:
+def abandon(conn: Connection, place: Place, verdict: Verdict) -> Next | Superseded:
     """Close the open attempt with a verdict that is not the test's, keeping what results there are."""
     row = executions.lock(conn, place.execution_id, place.epoch)
     if row is None or row.status is not Status.RUNNING:
         return Superseded()
     attempt = executions.open_attempt(conn, place.execution_id, epoch=place.epoch, node=place.node)
-    return finish(conn, place, Finished(number=attempt.number, verdict=verdict), now)
+    return finish(conn, place, Finished(number=attempt.number, verdict=verdict))
 
 
-def give_back(conn: Connection, place: Place, not_before: datetime) -> bool:
-    """Give the place of a run that has not begun to others; False when it has begun, or is not ours."""
+def give_back(conn: Connection, place: Place) -> bool:
+    """Give the place of a run that has not begun to others, and let it wait; False when it has begun or is not ours."""
     row = executions.lock(conn, place.execution_id, place.epoch)
     if row is None or row.status is not Status.QUEUED:
         return False
-    return gate.requeue(conn, place.execution_id, place.epoch, Requeue(not_before=not_before))
+    return gate.requeue(conn, place.execution_id, place.epoch, Requeue())
 
 
 def open_number(conn: Connection, execution_id: ExecutionId) -> int | None:
@@ -187,18 +193,18 @@ def open_number(conn: Connection, execution_id: ExecutionId) -> int | None:
     return next((found.number for found in executions.attempts(conn, execution_id) if found.ended_at is None), None)
 
 
-def next_step(verdict: Verdict, history: History, now: datetime) -> Next:
+def next_step(verdict: Verdict, history: History) -> Next:
     """Decide whether a run ends with `verdict` or is tried again (decision 5)."""
     if history.preempted and not history.cancelled and verdict.status is Status.CANCELLED:
-        return Again(cause=Cause.PREEMPTED, not_before=None)
+        return Again(cause=Cause.PREEMPTED, delay=None)
     if history.cancelled or verdict.good or verdict.status is Status.CANCELLED:
         return verdict
     if verdict.reason in INFRASTRUCTURE_REASONS:
         if history.infrastructure_failures >= MAX_INFRASTRUCTURE_ATTEMPTS:
             return verdict
-        return Again(cause=Cause.INFRASTRUCTURE, not_before=now + INFRASTRUCTURE_DELAY)
+        return Again(cause=Cause.INFRASTRUCTURE, delay=INFRASTRUCTURE_DELAY)
     if history.policy.should_retry(verdict, history.retries):
-        return Again(cause=Cause.RETRY, not_before=now + history.policy.delay(history.retries + 1))
+        return Again(cause=Cause.RETRY, delay=history.policy.delay(history.retries + 1))
     return verdict
 
 
@@ -224,11 +230,11 @@ def _as_asked(verdict: Verdict, beneficiary: ExecutionId | None, *, cancelled: b
 
 
 def _wait_again(conn: Connection, place: Place, step: Again) -> Next | Superseded:
-    phase = Phase.WAITING if step.not_before is None else Phase.BACKOFF
+    phase = Phase.WAITING if step.delay is None else Phase.BACKOFF
     become = executions.Become(status=Status.QUEUED, phase=phase, cause=step.cause)
     if not executions.transition(conn, fence(place), Status.RUNNING, become):
         return Superseded()
-    gate.requeue(conn, place.execution_id, place.epoch, Requeue(not_before=step.not_before, cause=step.cause))
+    gate.requeue(conn, place.execution_id, place.epoch, Requeue(delay=step.delay, cause=step.cause))
     return step
 
 

@@ -17,9 +17,12 @@ from db.page import Page
 from model.execution import Attempt, Status
 from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId
 from model.request import TestType
+from model.resources import Resources
 from model.result import Outcome, Result, Summary
 from reports.run import RunReport, Tried
 from scheduler.node import Node
+from scheduler.pool import NOTHING
+from scheduler.shares import dominant
 
 COUNTED = 200
 """Positions that the answer to a submit knows, as many as a pass writes down."""
@@ -128,15 +131,12 @@ def list_shown(conn: Connection, wanted: Wanted, page: Page) -> tuple[list[Shown
 
 
 def _noted(conn: Connection, execution_ids: list[ExecutionId]) -> dict[ExecutionId, Standing]:
-    """Return what the last passes wrote about these runs: to count for each anew costs its queue each time."""
     if not execution_ids:
         return {}
-    columns = (QueueRow.execution_id, QueueRow.position, QueueRow.reason)
-    waiting = select(*columns).where(QueueRow.execution_id.in_(execution_ids), QueueRow.state == "waiting")
     told = forecasts.read(conn, execution_ids)
     return {
-        run: Standing(position=position, reason=reason, estimate=told.get(ExecutionId(run)))
-        for run, position, reason in conn.execute(waiting)
+        run: Standing(position=found.position, reason=found.reason, estimate=told.get(run))
+        for run, found in gate_standing.noted(conn, execution_ids).items()
     }
 
 
@@ -210,18 +210,24 @@ def queue(conn: Connection, pool: PoolName, page: Page) -> tuple[list[InLine], i
 class Held:
     """What the runs that hold a place have of one node."""
 
-    cpu_milli: int = 0
-    memory_bytes: int = 0
+    resources: Resources = NOTHING
     runs: int = 0
+
+    def of(self, node: Node) -> float:
+        """Return the largest part that is held of any one amount of a node; above 1 where the node has shrunk."""
+        r, has = self.resources, node.capacity
+        held = (r.cpu_milli, r.memory_bytes, r.ephemeral_bytes, r.gpu, self.runs)
+        return dominant(held, (has.cpu_milli, has.memory_bytes, has.ephemeral_bytes, has.gpu, node.pods))
 
 
 def nodes(conn: Connection, pool: PoolName) -> list[tuple[Node, Held]]:
     """Return the nodes of a pool with what is held of them. Raises: NotFoundError."""
     pools.read(conn, pool)
-    sums = (func.sum(QueueRow.cpu_milli), func.sum(QueueRow.memory_bytes), func.count())
-    admitted = select(QueueRow.node, *sums).where(QueueRow.pool == pool, QueueRow.state == "admitted")
+    amounts = ("cpu_milli", "memory_bytes", "ephemeral_bytes", "gpu")
+    sums = (func.sum(getattr(QueueRow, name)) for name in amounts)
+    admitted = select(QueueRow.node, func.count(), *sums).where(QueueRow.pool == pool, QueueRow.state == "admitted")
     held = {
-        name: Held(cpu_milli=int(cpu), memory_bytes=int(memory), runs=count)
-        for name, cpu, memory, count in conn.execute(admitted.group_by(QueueRow.node))
+        name: Held(resources=Resources(**dict(zip(amounts, map(int, used), strict=True))), runs=count)
+        for name, count, *used in conn.execute(admitted.group_by(QueueRow.node))
     }
     return [(node, held.get(node.name, Held())) for node in node_rows.read(conn, pool)]

@@ -12,7 +12,7 @@ from db.pools import YEAR, Pool, PoolChange
 from model.fields import FORBID, LabelKey, LabelValue, ResourceName
 from model.ids import PoolName
 from model.reading import Reader
-from orchestrator.ceilings import NULLABLE, CeilingForm, Change, Unknown, read_change
+from orchestrator.ceilings import LARGEST, NULLABLE, CeilingForm, Change, Unknown, read_change
 from scheduler.pool import Strategy
 from scheduler.profile import CANDIDATES, PROFILES, named
 
@@ -33,6 +33,9 @@ class PoolForm(CeilingForm):
     __pydantic_config__ = FORBID
 
     max_concurrent_tests: Annotated[int | None, Field(ge=0, le=MOST_RUNS, description="Runs at once")] = None
+    max_daily_tests: Annotated[
+        int | None, Field(ge=0, le=LARGEST, description="Runs that may be submitted a day (UTC); null: no limit")
+    ] = None
     strategy: Annotated[Strategy | None, Field(description="Who goes first, and who may overtake")] = None
     profile: Annotated[str | None, AfterValidator(_profile), Field(description="How nodes are scored")] = None
     candidates: Annotated[
@@ -54,7 +57,12 @@ class PoolForm(CeilingForm):
     enable_spot_instances: Annotated[bool | None, Field(description="May runs go to spot nodes")] = None
     target_node_utilization: Annotated[float | None, Field(gt=0, le=1, description="Share of a node to aim at")] = None
     scheduling_interval_seconds: Annotated[
-        float | None, Field(ge=0.1, le=3600, description="Between two passes of a worker")
+        float | None,
+        Field(
+            ge=0.1,
+            le=3600,
+            description="Between two passes while nothing happens",
+        ),
     ] = None
     default_node_selector: Annotated[
         dict[LabelKey, LabelValue] | None, Field(max_length=50, description="Labels that nodes must have")
@@ -74,6 +82,7 @@ class NewPoolForm(PoolForm):
 
 
 FORM = Reader(PoolForm)
+_NULLABLE = NULLABLE | {"maxDailyTests"}
 NEW_FORM = Reader(NewPoolForm)
 _OWN = tuple(f.name for f in fields(PoolForm) if f.name not in {g.name for g in fields(CeilingForm)})
 
@@ -94,12 +103,12 @@ def change(conn: Connection, name: PoolName, raw: object) -> Pool:
     Raises: InvalidError with all problems; NotFoundError where the only one is that there is no such pool.
     """
     unknown = () if _exists(conn, name) else (Unknown(path="name", kind="pool", name=name),)
-    return pools.update_pool(conn, name, _change(read_change(FORM, raw, nullable=NULLABLE, unknown=unknown)))
+    return pools.update_pool(conn, name, _change(read_change(FORM, raw, nullable=_NULLABLE, unknown=unknown)))
 
 
 def create(conn: Connection, raw: object) -> Pool:
     """Add a pool. Raises: InvalidError with all problems; ConflictError if there is one of that name."""
-    wanted = read_change(NEW_FORM, raw, nullable=NULLABLE)
+    wanted = read_change(NEW_FORM, raw, nullable=_NULLABLE)
     values = _change(wanted).values()
     return pools.create(conn, replace(Pool(name=PoolName(wanted.form.name)), **values))  # type: ignore[arg-type]  # by name
 
@@ -115,5 +124,7 @@ def _exists(conn: Connection, name: PoolName) -> bool:
 def _change(wanted: Change[PoolForm] | Change[NewPoolForm]) -> PoolChange:
     own = {name: getattr(wanted.form, name) for name in _OWN}
     sums = wanted.ceilings()
-    unlimited = frozenset(name for name, most in sums.items() if most is None)
-    return PoolChange(**own, **sums, unlimited=unlimited)  # type: ignore[arg-type]  # by name
+    unlimited = {name for name, most in sums.items() if most is None}
+    if "maxDailyTests" in wanted.given and wanted.form.max_daily_tests is None:
+        unlimited.add("max_daily_tests")
+    return PoolChange(**own, **sums, unlimited=frozenset(unlimited))  # type: ignore[arg-type]  # by name

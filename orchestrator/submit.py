@@ -1,8 +1,8 @@
 """Submit a test: definition, execution and queue row in one transaction, or nothing.
 
-What needs no lock comes first. The rows of user and team are locked last (decision 8) and until the commit, so that
-submits of one user pass each other in the time of four statements. Definitions are always written before those locks,
-and in one order: no two submits can wait for each other.
+What needs no lock comes first. The rows of user, team and a pool with a daily quota are locked last, in this order
+(decision 8), and until the commit, so that submits of one user pass each other in the time of four statements.
+Definitions are always written before those locks, and in one order: no two submits can wait for each other.
 """
 
 from collections.abc import Sequence
@@ -111,11 +111,11 @@ def unknown(
 
 
 def take(conn: Connection, orders: Sequence[Order], user_id: UserId, now: datetime) -> list[Taken] | OverQuota:
-    """Write the definitions of `orders` and take the quota for them; over quota nothing of that stays."""
+    """Write the definitions of `orders`, all for one pool, and take the quota for them; over quota nothing stays."""
     attempt = conn.begin_nested()
     definition_ids = _save_all(conn, [_definition(order) for order in orders])
     expected = durations.expected(conn, set(definition_ids))
-    over = people.take_daily(conn, user_id, len(orders), now)
+    over = people.take_daily(conn, user_id, orders[0].pool, len(orders), now)
     if over is not None:
         attempt.rollback()
         return over

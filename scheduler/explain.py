@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 from model.ids import ExecutionId, short
 from scheduler.holds import Hold
-from scheduler.limits import exceeded, kept_of
+from scheduler.limits import exceeded, kept_of, never
 from scheduler.lines import Line
 from scheduler.order import rank_number
 from scheduler.placement import choose, place
+from scheduler.possible import lasting
 from scheduler.reasons import Code, Reason
-from scheduler.run import Queued
+from scheduler.run import Queued, Shape
 from scheduler.trial import Trial
 
 FOR_AGED = "for runs that waited too long"
@@ -23,6 +24,7 @@ class Explanation:
     def __init__(self, trial: Trial) -> None:
         self.trial = trial
         self._known: dict[Line, Reason] = {}
+        self._lasting: dict[Shape, Reason | None] = {}
 
     def reason(self, run: Queued, line: Line) -> Reason:
         """Return why a run waits that was not in backoff."""
@@ -50,7 +52,7 @@ class Explanation:
         return tuple(hold.run.execution_id for hold in self._binding(run))
 
     def _work_out(self, line: Line, run: Queued) -> Reason:
-        own = self._of_group(run) or self._own(line, run)
+        own = self._of_group(run) or self.lasting(line) or self._own(line, run)
         if own is not None:
             return own
         full = exceeded(self.trial.memory.pool, line.need, self.trial.used)
@@ -58,6 +60,17 @@ class Explanation:
             amounts = exceeded(self.trial.memory.pool, (0, *line.need[1:]), self.trial.used)
             return amounts or self._kept(line, run) or full or _TURN
         return (None if full is None else self._share(line, run, full)) or self._kept(line, run) or _TURN
+
+    def lasting(self, line: Line) -> Reason | None:
+        """Return what keeps a run waiting whatever ends, until somebody changes something; equal shapes once."""
+        trial, shape = self.trial, line.ask.shape
+        if trial.memory.hopeless(line):
+            if shape not in self._lasting:
+                self._lasting[shape] = lasting(trial.state.fleet, line.ask)
+            if (reason := self._lasting[shape]) is not None:
+                return reason
+        reasons = (never(bound, line.need, trial.used) for bound in line.bounds)
+        return next((reason for reason in reasons if reason is not None), None)
 
     def _was_passed(self, line: Line, run: Queued) -> bool:
         """Return whether one later in the order has started; then the pool was not full when it was this one's turn."""

@@ -77,6 +77,14 @@ class Fleet:
         if labels:
             self.guests.count(labels, column, times)
 
+    def emptied(self) -> "Fleet":
+        """Return a fleet with the same nodes and nothing on them."""
+        twin = object.__new__(Fleet)
+        twin.roster, twin.stamps = self.roster, np.zeros_like(self.stamps)
+        twin.free, twin.load = self.roster.capacity.copy(), np.zeros_like(self.load)
+        twin.guests = Guests()
+        return twin
+
     def copy(self) -> "Fleet":
         """Return a fleet with the same nodes whose use can be changed without changing this one's."""
         twin = object.__new__(Fleet)

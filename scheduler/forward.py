@@ -4,7 +4,8 @@
 made; besides, one is made whenever time alone can change a decision. Nothing happens between two events, so the time
 between them costs nothing.
 
-A preempted run stops at once, goes back to wait with its old place in the order, and later starts from the beginning.
+A preempted run stops at once, goes back to wait with its old place in the order, and later starts from the beginning;
+alone, if it had a group, and with no node kept for it: as `gate.requeue` has it.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -82,7 +83,6 @@ class _Course:
         self.ends: list[tuple[datetime, int, ExecutionId]] = []
         self.places = 0
         self.place_of: dict[ExecutionId, int] = {}
-        self.origin: dict[ExecutionId, Queued] = {}
 
     def begin(self, now: datetime) -> None:
         """Let those that run already end in time."""
@@ -107,7 +107,6 @@ class _Course:
         started = [(self.state.queued[run_id], placed[0].node) for run_id, placed in outcome.admitted.items()]
         self.state = carry_out(self.state, outcome, at)
         for run, node in started:
-            self.origin[run.execution_id] = run
             self._ends_at(at + self.duration(run), run.execution_id)
             yield Started(at=at, run=run, node=node)
         for victims in outcome.preempted.values():
@@ -134,25 +133,24 @@ class _Course:
     def _free(self, run_id: ExecutionId, at: datetime) -> Ended:
         """Take a run off its node; a preempted one waits again."""
         running = self.state.running[run_id]
-        origin = self.origin.pop(run_id, None)
         del self.place_of[run_id]
         if running.preempted_for is None:
             self.state = apply(self.state, Left(run=run_id))
         else:
-            self.state = apply(self.state, Arrived(run=origin or _again(running, at)))
+            self.state = apply(self.state, Arrived(run=again(running)))
         return Ended(at=at, run=run_id, preempted_for=running.preempted_for)
 
 
-def _again(run: Running, now: datetime) -> Queued:
-    """Return a run that held a place from the beginning as one that waits: before all others, since it came earlier."""
+def again(run: Running) -> Queued:
+    """Return a run that held a place as one that waits."""
     return Queued(
         execution_id=run.execution_id,
-        seq=0,
+        seq=run.seq,
         priority=run.priority,
-        enqueued_at=run.started_at or now,
+        enqueued_at=run.enqueued_at,
         user_id=run.user_id,
         team_id=run.team_id,
-        shape=Shape(run.resources),
+        shape=Shape(run.resources, run.constraints),
         labels=run.labels,
         exclusive=run.exclusive,
         limit=run.limit,

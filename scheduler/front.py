@@ -20,7 +20,8 @@ from scheduler.rows import NEVER
 from scheduler.run import Queued
 
 MOST_KEPT = 20
-"""Runs that nodes are kept free for in one pass, the oldest; the others have theirs when it is their turn."""
+"""Runs, or groups, that nodes are kept free for in one pass, the oldest; the others have theirs when it is their turn.
+A group counts as one: it is kept whole or not at all."""
 
 
 class Front:
@@ -33,7 +34,9 @@ class Front:
         """True until the first run that is blocked was found."""
         self.pool_closed = False
         """True when only runs may start that use what is kept, and are gone in time."""
-        self._pending = [] if self.all else sorted(memory.kept.values(), reverse=True)
+        kept = [] if self.all else sorted(memory.kept.values())
+        self._pending = {one.run: one for one in kept}
+        """What the last pass kept, as far as it was not the turn of those yet, in order."""
         self._grown = set(memory.grown)
         self._key = self.rows.key[: self.rows.size].copy()
         self._full = self.rows.owners.full.copy()
@@ -47,10 +50,10 @@ class Front:
     def next(self) -> tuple[Line, Queued] | None:
         """Return the first run of the order that is left; what was kept for one before it, and is not now, is free."""
         while True:
-            row = self._first()
-            if not self._pending or (row is not None and not self._passed(self._pending[-1], row)):
+            row, kept = self._first(), next(iter(self._pending.values()), None)
+            if kept is None or (row is not None and not self._passed(kept, row)):
                 return None if row is None else (self._line(row), self._run(row))
-            self._give_up(self._pending.pop())
+            self._give_up(self._pending.pop(kept.run))
 
     def go_on(self, line: Line) -> None:
         """Look at the next run of a line when it is its turn."""
@@ -67,7 +70,7 @@ class Front:
     def less(self, column: int) -> None:
         """Look anew at who may fit a node that has less room now, where that matters to anybody."""
         self._hits.pop(column, None)
-        if column in self._grown or self.pool_closed or len(self.holds.all) == MOST_KEPT:
+        if column in self._grown or self.pool_closed:
             self._candidates = None
 
     def anew(self) -> None:
@@ -76,7 +79,7 @@ class Front:
 
     def occupied(self, column: int) -> None:
         """Note that a run starts on a node: where the last pass kept that free, shorter runs may have more time now."""
-        if any(kept.column == column for kept in self._pending):
+        if any(kept.column == column for kept in self._pending.values()):
             self._grown.add(column)
         self.less(column)
 
@@ -87,12 +90,9 @@ class Front:
 
     def confirm(self, now: Kept) -> None:
         """Keep on what the last pass kept for a run; if it is another node now, the old one is free."""
-        for kept in reversed(self._pending):
-            if kept.run == now.run:
-                self._pending.remove(kept)
-                if (kept.column, kept.firm) != (now.column, now.firm):
-                    self._give_up(kept)
-                return
+        kept = self._pending.pop(now.run, None)
+        if kept is not None and (kept.column, kept.firm) != (now.column, now.firm):
+            self._give_up(kept)
 
     def fits_nowhere(self, line: Line, run: Queued) -> bool:
         """Return whether it is known that no node has room for a run besides what is kept."""
@@ -119,7 +119,7 @@ class Front:
                 unsure |= before & self.rows.hits(column, self.holds.fleet)
         unsure[list(self._found)] = False
         self.rows.settled[:size] &= ~unsure
-        self.memory.kept = {old.run: old for old in self._pending} | kept
+        self.memory.kept = self._pending | kept
         self.memory.grown.clear()
         self.memory.expected = taken
 
@@ -149,7 +149,7 @@ class Front:
             wanted[:] = True
         elif self.seeking:
             wanted |= ~rows.hopeless[:size]
-        elif len(self.holds.all) < MOST_KEPT:
+        elif self.holds.turns < MOST_KEPT:
             wanted |= rows.aged[:size] & ~rows.hopeless[:size]
         wanted &= self._key != NEVER
         wanted &= ~(self._full[rows.user[:size]] | self._full[rows.team[:size]])

@@ -121,11 +121,15 @@ def _twin(state: State) -> State:
         usage_at=state.usage_at,
     )
     for place in state.running.values():
-        twin.start(place)
+        twin.start(replace(place, enqueued_at=_whole_tick(place.enqueued_at)))
     twin.fleet = state.fleet.copy()  # which has the places taken already
     for run in state.queued.values():
-        twin.enqueue(replace(run, enqueued_at=run.enqueued_at - (run.enqueued_at - _EPOCH) % TICK))
+        twin.enqueue(replace(run, enqueued_at=_whole_tick(run.enqueued_at)))
     return twin
+
+
+def _whole_tick(moment: datetime) -> datetime:
+    return moment - (moment - _EPOCH) % TICK
 
 
 class _Course:

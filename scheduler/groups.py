@@ -2,18 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
-from scheduler.limits import over
-from scheduler.lines import Line
+from scheduler import seats
+from scheduler.limits import beyond
 from scheduler.order import rank
-from scheduler.placement import Placed, choose
+from scheduler.placement import Placed
 from scheduler.reasons import Code
 from scheduler.run import Queued
+from scheduler.seats import Members, Seats
 from scheduler.sums import Sums
 from scheduler.trial import Trial
-
-Members: TypeAlias = Sequence[tuple[Line, Queued]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,16 +33,37 @@ def members(trial: Trial, run: Queued) -> Members:
 
 
 def attempt(trial: Trial, of_group: Members) -> Tried:
-    """Try to start all members, on a copy."""
-    copy = trial.fork()
-    placed: list[Placed] = []
-    for line, run in of_group:
-        places, code = copy.attempt(line, run)
-        if not places:
-            return Tried(number=len(placed), code=code)
-        copy.admit(line, run, places)
-        placed.append(places)
-    return Tried(placed=tuple(placed))
+    """Try to start all members: each on the best node for it; else on the nodes that are kept for them; else tightly.
+
+    The nodes that were kept have room for all once they are drained, though one member's best may be another's only.
+    """
+    tried = _try(trial, of_group, [None] * len(of_group))
+    if tried.placed or tried.code is not Code.BUSY:
+        return tried
+    room = trial.holds.room
+    kept = nominated(trial, of_group)
+    columns = kept if kept is not None and seats.fit(room, of_group, kept) else seats.seats(room, of_group)
+    again = tried if columns is None else _try(trial, of_group, columns)
+    return again if again.placed else tried
+
+
+def nominated(trial: Trial, of_group: Members) -> Seats | None:
+    """Return the nodes that are kept for all members, None where one has none."""
+    place = trial.state.fleet.place
+    columns = [-1 if run.nominated is None else place.get(run.nominated, -1) for _, run in of_group]
+    return None if -1 in columns else columns
+
+
+def nominate(trial: Trial, of_group: Members) -> Seats | None:
+    """Return a node to keep free for each member, besides all that is kept; None where not all would have one.
+
+    Those that they have stay as long as all members could be there at once.
+    """
+    left = trial.holds.left or trial.state.fleet.emptied()
+    present = nominated(trial, of_group)
+    if present is not None and seats.fit(left, of_group, present):
+        return present
+    return seats.seats(left, of_group, near=trial.holds.room)
 
 
 def possible(trial: Trial, of_group: Members) -> bool:
@@ -55,17 +74,26 @@ def possible(trial: Trial, of_group: Members) -> bool:
     return known[key]
 
 
+def _try(trial: Trial, of_group: Members, columns: Sequence[int | None]) -> Tried:
+    """Try to start all members on a copy, each on its column, if it has one."""
+    copy = trial.fork()
+    placed: list[Placed] = []
+    for (line, run), column in zip(of_group, columns, strict=True):
+        places, code = copy.attempt(line, run, column)
+        if not places:
+            return Tried(number=len(placed), code=code)
+        copy.admit(line, run, places)
+        placed.append(places)
+    return Tried(placed=tuple(placed))
+
+
 def _possible(trial: Trial, of_group: Members) -> bool:
-    names = [name for _, run in of_group for name in run.exclusive]
-    if len(names) != len(set(names)):
+    names, sums = [name for _, run in of_group for name in run.exclusive], Sums()
+    for line, _ in of_group:
+        sums.add(line.owners, line.need)
+    if len(names) != len(set(names)) or any(
+        beyond(bound, sums.of(bound.owner)) for line, _ in of_group for bound in line.bounds
+    ):
         return False
-    fleet, used = trial.state.fleet.copy(), Sums()
-    for going in trial.state.running.values():
-        fleet.take(going.node, going.resources, -1, going.labels)
-    for line, run in of_group:
-        placed = choose(fleet, line.ask, run.execution_id)
-        if not placed or any(over(bound, line.need, used.of(bound.owner)) is not None for bound in line.bounds):
-            return False
-        fleet.take(placed[0].node, run.shape.resources, 1, run.labels)
-        used.add(line.owners, line.need)
-    return True
+    empty, kept = trial.state.fleet.emptied(), nominated(trial, of_group)
+    return (kept is not None and seats.fit(empty, of_group, kept)) or seats.seats(empty, of_group) is not None

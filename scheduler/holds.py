@@ -24,7 +24,6 @@ class Hold:
     """What is kept for `run`: a node (column -1: none), its part of the sums of `owners`, its exclusive names.
 
     `gives_way` is how long others may use it from now on. `firm`: for an aged run, which gives way to nobody.
-    `pooled`: it waits for the pool's limit, not only for its node.
     """
 
     run: Queued
@@ -32,7 +31,6 @@ class Hold:
     owners: tuple[UUID, ...]
     need: Need
     firm: bool
-    pooled: bool = False
     gives_way: timedelta = NO_TIME
 
     def binds(self, run: Queued) -> bool:
@@ -48,8 +46,13 @@ class Holds:
         self.sums = Sums()
         self.fleet = fleet
         self.room = fleet
+        self.left: Fleet | None = None
+        """What nodes that nothing runs on would have besides what is kept; None: all of it."""
+        self.turns = 0
+        """Runs and groups for which a node was sought to be kept free, whether one was found or not."""
         self.names: dict[str, ExecutionId] = {}
         self.pooled = False
+        """Whether any of those waits for the pool's limit, not only for its node."""
         self._longest = {True: NO_TIME, False: NO_TIME}
         """For how long anything kept gives way at most; by firmness of the holds."""
 
@@ -59,6 +62,9 @@ class Holds:
             if self.room is self.fleet:
                 self.room = self.fleet.copy()
             self._take(self.room, hold, 1)
+            if self.left is None:
+                self.left = self.fleet.emptied()
+            self._take(self.left, hold, 1)
         self.all.append(hold)
         self.sums.add(hold.owners, hold.need)
         for name in hold.run.exclusive:
@@ -85,6 +91,7 @@ class Holds:
         twin.room = twin.fleet if self.room is self.fleet else self.room.copy()
         twin.all, twin.sums, twin.names = list(self.all), Sums(self.sums), dict(self.names)
         twin._longest, twin.pooled = dict(self._longest), self.pooled
+        twin.left, twin.turns = self.left, self.turns
         return twin
 
     def seen_by(self, run: Queued) -> tuple[Sums, Fleet]:

@@ -14,9 +14,12 @@ __all__ = [
     "bound_of",
     "code_of",
     "exceeded",
+    "excess",
     "is_full",
     "kept_of",
+    "never",
     "over",
+    "oversize",
     "owners_of",
     "pool_bound",
 ]
@@ -69,7 +72,30 @@ def over(bound: Bound, asked: Need, used: Need, held: Need = NOTHING) -> int | N
 
 def beyond(bound: Bound, asked: Need) -> bool:
     """Return whether so much is never allowed, even if nothing else is in use anywhere."""
-    return any(limit is not None and need > limit for limit, need in zip(bound.most, asked, strict=True) if need)
+    return bool(excess(bound, asked))
+
+
+def excess(bound: Bound, asked: Need) -> list[int]:
+    """Return the kinds of which more is asked for than may ever be in use."""
+    return [kind for kind, limit in enumerate(bound.most) if limit is not None and asked[kind] > limit]
+
+
+def never(bound: Bound, asked: Need, used: Sums) -> Reason | None:
+    """Return the limit that a run is beyond whatever ends: it has to be raised, or less be asked for."""
+    kinds = excess(bound, asked)
+    if not kinds:
+        return None
+    kind = kinds[0]
+    if kind == 0:
+        return Reason(code=bound.runs, text=_text(bound, kind, asked, used.of(bound.owner)))
+    code = Code.TOO_LARGE if bound.owner == POOL else bound.resources
+    return Reason(code=code, text=oversize(bound, kind, asked))
+
+
+def oversize(bound: Bound, kind: int, asked: Need) -> str:
+    """Return that a run asks for more than may ever be in use: 'needs 8000m CPU; the pool may use 4000m CPU'."""
+    name = KINDS[kind - 1]
+    return f"needs {amount(name, asked[kind])}; {bound.what} may use {amount(name, bound.most[kind] or 0)}"
 
 
 def is_full(bound: Bound | None, sums: Sums) -> bool:

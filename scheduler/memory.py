@@ -7,12 +7,14 @@ from uuid import UUID
 
 from model.ids import ExecutionId, TeamId, UserId
 from scheduler.fleet import Fleet, vector
+from scheduler.holds import Holds
 from scheduler.limits import Bound, bound_of, is_full, over, pool_bound
 from scheduler.lines import Line
 from scheduler.placement import Ask, fits, matching, nominate
 from scheduler.pool import NO_CEILING, Limits, Owner
 from scheduler.rows import Rows
 from scheduler.run import Queued, Running, Shape
+from scheduler.seats import Seats
 from scheduler.sums import NOTHING, Need, Sums, most
 
 MANY = 64
@@ -119,18 +121,21 @@ class Memory:
             known = self._hopeless[shape] = not able.any() or over(self.pool, line.need, NOTHING) is not None
         return known
 
-    def nominate(self, room: Fleet, ask: Ask, run: Queued) -> int:
-        """Return the column of the node to keep free for a run, -1 if there is none."""
+    def nominate(self, holds: Holds, ask: Ask, run: Queued) -> Seats | None:
+        """Return the column of the node to keep free for a run besides all that is kept, None if there is none."""
+        room, left = holds.room, holds.left
         column = -1 if run.nominated is None else room.place.get(run.nominated, -1)
-        if self._able.get((ask.shape, column)):
-            return column
-        node = nominate(room, ask, run.execution_id, run.nominated)
+        if self._able.get((ask.shape, column)) and (
+            left is None or fits(left.free[:, [column]], vector(ask.shape.resources))[0]
+        ):
+            return (column,)
+        node = nominate(room, ask, run.execution_id, run.nominated, left)
         if node is None:
-            return -1
+            return None
         column = room.place[node]
         if ask.seeker.free:
             self._able[(ask.shape, column)] = True
-        return column
+        return (column,)
 
     def _column(self, run: Running) -> int:
         return -1 if run.node is None else self.fleet.place.get(run.node, -1)

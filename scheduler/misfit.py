@@ -9,7 +9,7 @@ from scheduler.neighbours import Seeker, closed, left_by_others
 from scheduler.node import Node
 from scheduler.reasons import Code, Reason, amount
 from scheduler.run import Shape
-from scheduler.selectors import any_term, has_labels, intolerable
+from scheduler.selectors import any_term, has_labels, intolerable, keys_of
 
 
 def misfit(fleet: Fleet, matching: Mask, shape: Shape, selector: Mapping[str, str], seeker: Seeker) -> Reason:
@@ -42,11 +42,12 @@ def _room(amounts: Amounts, request: Amounts) -> Mask:
 
 
 def _mismatch(fleet: Fleet, shape: Shape, selector: Mapping[str, str]) -> str:
-    """Count the nodes by the first rule that each of them breaks."""
+    """Count the nodes by the first rule that each of them breaks; of those that are alike one is looked at."""
+    groups = fleet.roster.groups(keys_of(shape.constraints.affinity.required) | frozenset(selector))
     counts: dict[str, int] = {}
-    for node in fleet.nodes:
-        rule = _broken_rule(node, shape, selector)
-        counts[rule] = counts.get(rule, 0) + 1
+    for column, number in sorted(zip(groups.first.tolist(), np.bincount(groups.of).tolist(), strict=True)):
+        rule = _broken_rule(fleet.nodes[column], shape, selector)
+        counts[rule] = counts.get(rule, 0) + number
     return f"no node matches: of {len(fleet)}, " + ", ".join(f"{number} {rule}" for rule, number in counts.items())
 
 

@@ -10,7 +10,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from scheduler.pool import Limits, Strategy
-from scheduler.run import Queued
+from scheduler.run import Queued, Running
 
 Rank: TypeAlias = tuple[bool, int, int, UUID]
 YOUNG = 1 << 61
@@ -19,7 +19,7 @@ _SEQS = 54
 """Bits of a place in the order of arrival."""
 
 
-def aged(run: Queued, limits: Limits, now: datetime) -> bool:
+def aged(run: Queued | Running, limits: Limits, now: datetime) -> bool:
     """Return whether a run has waited for so long that none submitted later may delay it (decision 4)."""
     return now - run.enqueued_at >= limits.ageing_limit
 
@@ -29,8 +29,11 @@ def due(run: Queued, now: datetime) -> bool:
     return run.not_before is None or run.not_before <= now
 
 
-def rank(run: Queued, limits: Limits, now: datetime) -> Rank:
-    """Return the place of a run in the order, lowest first; no two runs share one."""
+def rank(run: Queued | Running, limits: Limits, now: datetime) -> Rank:
+    """Return the place of a run in the order, lowest first; no two runs share one.
+
+    Of one that has a place: where it would stand if it waited.
+    """
     if aged(run, limits, now):
         return (False, 0, run.seq, run.execution_id)
     return (True, _priority(run, limits), run.seq, run.execution_id)
@@ -47,5 +50,5 @@ def rank_number(run: Queued, limits: Limits, *, is_aged: bool) -> int:
     return (CHOSEN if chosen else YOUNG) + (_priority(run, limits) << _SEQS) + run.seq
 
 
-def _priority(run: Queued, limits: Limits) -> int:
+def _priority(run: Queued | Running, limits: Limits) -> int:
     return 0 if limits.strategy is Strategy.FIFO else run.priority

@@ -19,13 +19,15 @@ from scheduler.trial import Trial
 class Outcome:
     """Who starts, for whom which node is kept free, who is asked to stop, by the run that needs the place.
 
-    `stop` is the reason of everybody, where nobody at all may start. Ask for reasons before the state changes.
+    `stop` is the reason of everybody, where nobody at all may start; `full` that of all whose own will not last longer.
+    Ask for reasons before the state changes.
     """
 
     admitted: dict[ExecutionId, Placed] = field(default_factory=dict)
     kept: dict[ExecutionId, NodeName] = field(default_factory=dict)
     preempted: dict[ExecutionId, tuple[Running, ...]] = field(default_factory=dict)
     stop: Reason | None = None
+    full: Reason | None = None
     now: datetime
     trial: Trial | None = None
 
@@ -61,7 +63,10 @@ class Outcome:
             return backoff(run.not_before)
         if self.stop is not None or self._explanation is None or self.trial is None:
             return self.stop or NO_WORKER
-        return self._explanation.reason(run, self.trial.state.waiting.of[run.execution_id])
+        line = self.trial.state.waiting.of[run.execution_id]
+        if self.full is not None:
+            return self._explanation.lasting(line) or self.full
+        return self._explanation.reason(run, line)
 
     def blocked_by(self, run: Queued, reason: Reason) -> tuple[ExecutionId, ...]:
         """Return which runs have, or are kept, what a run would need."""

@@ -17,7 +17,7 @@ from scheduler.neighbours import Seeker, left_by_others
 from scheduler.node import Node
 from scheduler.pool import Limits
 from scheduler.reasons import Reason
-from scheduler.roster import Board, Numbers
+from scheduler.roster import Board, Columns, Numbers
 from scheduler.run import Constraints, Labels, Shape
 from scheduler.score import Score, Weighing, fresh, renewed, scores
 from scheduler.selectors import any_term, has_labels, intolerable, keys_of
@@ -56,42 +56,65 @@ def place(fleet: Fleet, ask: Ask, run: ExecutionId) -> Placed | Reason:
     return placed or misfit(fleet, matching(fleet, ask), ask.shape, ask.selector, ask.seeker)
 
 
-def choose(fleet: Fleet, ask: Ask, run: ExecutionId) -> Placed:
-    """Return the best nodes for a run, best first; none where none will do."""
+def choose(fleet: Fleet, ask: Ask, run: ExecutionId, only: int | None = None) -> Placed:
+    """Return the best nodes for a run, best first; none where none will do. `only`: look at the node of that column."""
     board = _board(fleet, ask)
-    points, seeker = board.points, ask.seeker
-    if not seeker.free:
-        points = np.where(left_by_others(fleet, seeker, matching(fleet, ask)), points, -np.inf)
+    points = board.points
+    if not ask.seeker.free:
+        points = np.where(undisturbed(fleet, ask), points, -np.inf)
+    if only is not None:
+        points = np.where(np.arange(len(fleet)) == only, points, -np.inf)
     best = _best(fleet, points, ask.limits, run)
     return scores(fleet, board, best, ask.shape.constraints) if best else ()
 
 
-def nominate(fleet: Fleet, ask: Ask, run: ExecutionId, present: NodeName | None) -> NodeName | None:
+def nominate(
+    fleet: Fleet, ask: Ask, run: ExecutionId, present: NodeName | None, left: Fleet | None = None
+) -> NodeName | None:
     """Return the node to keep free for a run that fits nowhere now; None if it would not even fit an empty one.
 
-    The one it has stays: a choice that moved about would let no node drain. Else the one that lacks least. Nodes that
-    other runs close to it by anti-affinity or spread are left out: their draining would not help.
+    The one it has stays: a choice that moved about would let no node drain. Else the one that lacks least. `left` is
+    what is kept for nobody yet, whatever runs there (None: all): a node that is kept twice drains for one of the two.
+    Nodes that other runs close to it by anti-affinity or spread are left out: their draining would not help.
     """
     request = vector(ask.shape.resources)
-    able = _able(fleet, ask, request)
-    if not ask.seeker.free:
-        able &= left_by_others(fleet, ask.seeker, matching(fleet, ask))
+    open_to = _able(fleet, ask, request) & undisturbed(fleet, ask)
+    if left is not None:
+        open_to &= fits(left.free, request)
     column = fleet.place.get(present) if present is not None else None
-    if column is not None and able[column]:
+    if column is not None and open_to[column]:
         return present
-    columns = np.flatnonzero(able)
+    columns = np.flatnonzero(open_to)
     if not len(columns):
         return None
-    lacking = np.clip(request[:, None] - fleet.free[:, columns], 0, None) / np.maximum(fleet.capacity[:, columns], 1)
     points = np.full(len(fleet), -np.inf)
-    points[columns] = np.round(-lacking.max(axis=0), 6)
+    points[columns] = -lacking(fleet, ask, columns)
     return fleet.nodes[_best(fleet, points, ask.limits, run)[0]].name
+
+
+def lacking(fleet: Fleet, ask: Ask, columns: Columns) -> Numbers:
+    """Return what part of each of these nodes would have to be given back before it has room; 0 where it has."""
+    request = vector(ask.shape.resources)[:, None]
+    short = np.clip(request - fleet.free[:, columns], 0, None) / np.maximum(fleet.capacity[:, columns], 1)
+    return np.asarray(short.max(axis=0).round(6))
+
+
+def undisturbed(fleet: Fleet, ask: Ask) -> Mask:
+    """Return which nodes other runs leave to one by its rules about them."""
+    if ask.seeker.free:
+        return np.ones(len(fleet), dtype=np.bool_)
+    return left_by_others(fleet, ask.seeker, matching(fleet, ask))
 
 
 def fits(free: Amounts, request: Amounts) -> Mask:
     """Return which nodes have room. What is not asked for is not looked at: a node may be overdrawn in it."""
     needed = request > 0
     return np.asarray((free[needed] >= request[needed, None]).all(axis=0), dtype=np.bool_)
+
+
+def able(fleet: Fleet, ask: Ask) -> Mask:
+    """Return which nodes a run would be placed on if they were empty, other runs aside."""
+    return _able(fleet, ask, vector(ask.shape.resources))
 
 
 def matching(fleet: Fleet, ask: Ask) -> Mask:
@@ -123,9 +146,9 @@ def _accepts(node: Node, ask: Ask, wanted: tuple[tuple[str, str], ...]) -> bool:
 
 def _able(fleet: Fleet, ask: Ask, request: Amounts) -> Mask:
     """Return which nodes could hold a run if they were empty, without those to avoid where another one is left."""
-    able = matching(fleet, ask) & fits(fleet.capacity, request)
-    preferred = able & ~_avoided(fleet, ask.shape.constraints)
-    return preferred if preferred.any() else able
+    large_enough = matching(fleet, ask) & fits(fleet.capacity, request)
+    preferred = large_enough & ~_avoided(fleet, ask.shape.constraints)
+    return preferred if preferred.any() else large_enough
 
 
 def _avoided(fleet: Fleet, constraints: Constraints) -> Mask:
@@ -142,8 +165,8 @@ def _board(fleet: Fleet, ask: Ask) -> Board:
     how = Weighing(profile=limits.profile, target=limits.target_utilisation, constraints=shape.constraints)
     known = fleet.roster.boards.get(key)
     if known is None:
-        able = _able(fleet, ask, request) if shape.constraints.avoid else matching(fleet, ask)
-        return fleet.roster.remember(key, fresh(fleet, request, how, able))
+        open_to = _able(fleet, ask, request) if shape.constraints.avoid else matching(fleet, ask)
+        return fleet.roster.remember(key, fresh(fleet, request, how, open_to))
     board = renewed(fleet, request, how, known)
     return board if board is known else fleet.roster.boards.keep(key, board)
 

@@ -7,20 +7,27 @@ The rules, in the order in which they are looked at; the code cites them by numb
    arrival; FAIR_SHARE: by the share of their owner first, with what started earlier in the same pass).
 3. A run starts if pool, team and user have room for it, its exclusive names are free and a node has room; what started
    before in the same pass counts. It gets all of its names or none.
+   Why it waits is told by what lasts longest: first what will not pass by itself (no node matches, it is larger than
+   any node, or than the pool's or its owner's limit); then, where the pool is full, that; then all else.
 4. A run that must wait makes those behind it in its line (same owner, priority, shape, names) wait too; runs of other
    lines may pass it. So equal shapes are looked at once, and a team at its limit is skipped whole.
-5. Runs of one group that are not in backoff start together or not at all.
+5. Runs of one group that are not in backoff start together or not at all: each on the best node for it; where that
+   leaves none for another, on the nodes kept for them, or packed tightly.
 6. An aged run that waits for what others hold has it kept free: a node with a place in pool, team and user; what it
    lacks of its team's or user's own limit; its exclusive names. It keeps its node from pass to pass, so that it drains.
    Runs later in the order start only if they need none of it: what runs now may end at any moment. One that waits for
-   its own team or user keeps nothing of other owners.
+   its own team or user keeps nothing of other owners, and nothing at all while an aged one before it waits for the same
+   owner or name. A node is kept for so many as it could hold if nothing else ran, the first in order; the others have
+   theirs when it is their turn. A group has nodes kept for all of its members or for none, and counts as one run.
 7. All but RESOURCE_AWARE: so does the first run that is blocked, not aged, after `backfill_after`; here others may use
    what is kept if they are expected to be gone before it could start. A run that only its own team, user or names block
    is not the first, but skipped. FAIR_SHARE, where the order changes with each run that starts, chooses it in one pass
    and keeps its node from the next one on: then it is looked at right after the aged ones, until it has started.
 8. A run, or group, that would not fit even if nothing ran, or that its team or user may never start, keeps nothing.
 9. With preemption, a run that no node or the pool has room for asks less important ones to stop
-   (`scheduler.preemption`). Their node is kept for it; while they stop nobody else is asked on its behalf.
+   (`scheduler.preemption`): of those whose test has run for the minimum time, and that come after it in the order once
+   they wait again; the fewest. Their node is kept for it; while they stop nobody else is asked on its behalf. Groups,
+   and runs with rules about their neighbours, ask nobody.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -106,7 +113,7 @@ def decide(state: State, now: datetime) -> Outcome:
     kept = {run: nodes[kept.column].name for run, kept in walk.trial.kept.items() if kept.column >= 0}
     kept |= {run: nodes[column].name for run, column in walk.trial.chosen.items()}
     return Outcome(
-        now=now, admitted=walk.trial.admitted, kept=kept, preempted=walk.preempted, stop=full, trial=walk.trial
+        now=now, admitted=walk.trial.admitted, kept=kept, preempted=walk.preempted, full=full, trial=walk.trial
     )
 
 
@@ -151,7 +158,7 @@ def wake(state: State, now: datetime) -> datetime | None:
     if state.memory.blocked_since is not None:
         moments.append(state.memory.blocked_since + state.limits.backfill_after)
     if state.limits.preemption:
-        moments.append(next_stoppable(list(state.running.values()), state.limits, now))
+        moments.append(next_stoppable(state.running.values(), state.limits, now))
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
@@ -220,12 +227,16 @@ def _running(decision: Admit) -> Running:
     run = decision.run
     return Running(
         execution_id=run.execution_id,
+        seq=run.seq,
+        enqueued_at=run.enqueued_at,
         user_id=run.user_id,
         team_id=run.team_id,
         resources=run.shape.resources,
+        constraints=run.shape.constraints,
         node=decision.node,
         priority=run.priority,
         started_at=decision.at,
+        began_at=decision.at,
         labels=run.labels,
         exclusive=run.exclusive,
         limit=run.limit,

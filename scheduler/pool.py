@@ -57,8 +57,8 @@ class Limits:
 
     `ceiling.runs` is maxConcurrentTests. `backfill_after` (all but RESOURCE_AWARE): once the first that is blocked has
     waited for so long, a later run may start only where it does not delay that one. `half_life` is that of usage
-    (FAIR_SHARE), `interval` that between passes, by which the entry penalty is measured. With `preemption` a more
-    important run may stop restartable ones that have run for `min_runtime`.
+    (FAIR_SHARE), `interval` the longest between two passes while something happens, by which the entry penalty is
+    measured. With `preemption` a more important run may stop restartable ones whose test has run for `min_runtime`.
     """
 
     ceiling: Ceiling = Ceiling(runs=100)

@@ -11,10 +11,22 @@ import numpy as np
 from model.ids import ExecutionId
 from model.resources import Resources
 from scheduler.fleet import KINDS, Fleet, vector
+from scheduler.limits import excess, oversize, pool_bound
 from scheduler.misfit import misfit
 from scheduler.placement import Ask, choose, fits, matching
+from scheduler.pool import Limits
 from scheduler.reasons import Code, Reason, amount
 from scheduler.run import Shape
+from scheduler.sums import most, need
+
+LASTING = frozenset({Code.NO_MATCH, Code.TOO_LARGE})
+"""What does not pass by itself. A pool without a node, or with none ready, only has to be waited for."""
+
+
+def lasting(fleet: Fleet, ask: Ask) -> Reason | None:
+    """Return why no node will ever take a run, as the nodes are; None if one would, or there is none yet."""
+    reason = impossible(fleet, ask)
+    return reason if reason is not None and reason.code in LASTING else None
 
 
 def impossible(fleet: Fleet, ask: Ask) -> Reason | None:
@@ -40,14 +52,33 @@ def too_large(fleet: Fleet, ask: Ask) -> dict[str, Reason]:
     return alone or ({"": whole} if whole else {})
 
 
+def beyond_pool(limits: Limits, ask: Ask) -> dict[str, Reason]:
+    """Return in which amounts (fields of `Resources`) a run is larger than all that the pool may ever use at once."""
+    pool, asked = pool_bound(most(limits.ceiling)), need(ask.shape.resources)
+    names = ("runs", *(f.name for f in fields(Resources)))
+    too_much = [kind for kind in excess(pool, asked) if kind]  # a pool that runs none is only shut for now
+    return {names[kind]: Reason(code=Code.TOO_LARGE, text=oversize(pool, kind, asked)) for kind in too_much}
+
+
+def group_beyond_pool(limits: Limits, asks: Sequence[Ask]) -> list[Reason]:
+    """Return in which amounts runs that shall start together are beyond what the pool may ever have at once."""
+    pool = pool_bound(most(limits.ceiling))
+    wanted = tuple(sum(amounts) for amounts in zip(*(need(ask.shape.resources) for ask in asks), strict=True))
+    found = []
+    for kind in excess(pool, wanted):
+        told = oversize(pool, kind, wanted) if kind else f"start together; the pool runs {pool.most[0]} at once"
+        found.append(Reason(code=Code.TOO_LARGE, text=f"the {len(asks)} tests {told.replace('needs', 'need')}"))
+    return found
+
+
 def group_too_large(fleet: Fleet, asks: Sequence[Ask]) -> Reason | None:
     """Return in which amount runs that shall start together exceed all nodes of the pool together; None if in none."""
     if not len(fleet):
         return None
     wanted = sum((vector(ask.shape.resources) for ask in asks), np.zeros(len(KINDS), dtype=np.int64))
-    for kind, need, have in zip(KINDS, wanted.tolist(), fleet.capacity.sum(axis=1).tolist(), strict=True):
-        if need > have:
-            text = f"the {len(asks)} tests need {amount(kind, need)} together; all nodes have {amount(kind, have)}"
+    for kind, asked, have in zip(KINDS, wanted.tolist(), fleet.capacity.sum(axis=1).tolist(), strict=True):
+        if asked > have:
+            text = f"the {len(asks)} tests need {amount(kind, asked)} together; all nodes have {amount(kind, have)}"
             return Reason(code=Code.TOO_LARGE, text=text)
     return None
 

@@ -1,137 +1,182 @@
-"""Which runs to stop for a more important one: the fewest, the least important, those that began last.
+"""Which runs to stop for a more important one, and where: the fewest, the least important, the youngest.
 
-Only runs that can be started again, that nothing guards (an experiment between injection and revert), and that have run
-for the pool's minimum time. All of them are on one node. Source of the reverse pass: Kueue's minimal set of victims.
+Only runs that can be started again, that nothing guards (an experiment between injection and revert), and whose test
+has run for the pool's minimum time. And only those behind the other in the order, as they will wait: one that came
+before it would take its place back as soon as it has stopped, to be stopped again, and neither would ever end. So
+whoever is aged is stopped for nobody but aged runs that came before it, and under FIFO nobody for one that came later.
+
+All of them are on one node (`scheduler.victims`). Those that stop already, for whomever, make room too: whose turn is
+first has it.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from functools import cached_property, partial
 from typing import TypeAlias
 
-import numpy as np
-
-from model.ids import NodeName
+from model.ids import ExecutionId
 from scheduler.fleet import vector
 from scheduler.front import MOST_KEPT
-from scheduler.limits import over
 from scheduler.lines import Line
-from scheduler.placement import fits, matching
+from scheduler.order import Rank, rank
+from scheduler.placement import able
 from scheduler.pool import Limits
-from scheduler.roster import Amounts
 from scheduler.run import Queued, Running
 from scheduler.sums import POOL, Need, need
 from scheduler.trial import Trial
+from scheduler.victims import EXACT, Victims, cost
 
-Cost: TypeAlias = tuple[int, tuple[int, ...], NodeName]
+STOPPING = timedelta(seconds=15)
+"""So long a run may take to stop: a worker kills what has not ended 10 s after it was asked. Who would be aged by then
+counts as aged."""
+
+_Choice: TypeAlias = Callable[[Victims], tuple[Running, ...] | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """The node on which a run will have room, once those have gone that stop there or are asked to."""
+    """The node on which a run will have room, once those have gone that stop already or are asked to."""
 
     column: int
     stopping: tuple[Running, ...] = ()
     asked: tuple[Running, ...] = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Site:
+    """A node on which there would be room if some stopped."""
+
+    column: int
+    stopping: tuple[Running, ...]
+    victims: Victims
+
+
 def stoppable(run: Running, limits: Limits, now: datetime) -> bool:
-    """Return whether a run may be stopped for a more important one."""
-    if not run.restartable or run.guarded or run.preempted_for is not None or run.started_at is None:
-        return False
-    return now - run.started_at >= limits.min_runtime
+    """Return whether a run may be stopped for some more important one."""
+    return _able(run) and run.began_at is not None and now - run.began_at >= limits.min_runtime
 
 
-def next_stoppable(runs: Sequence[Running], limits: Limits, now: datetime) -> datetime | None:
+def next_stoppable(runs: Iterable[Running], limits: Limits, now: datetime) -> datetime | None:
     """Return when the next run will have run for long enough to be stopped."""
-    able = [run for run in runs if run.restartable and not run.guarded and run.preempted_for is None]
-    moments = [run.started_at + limits.min_runtime for run in able if run.started_at is not None]
+    moments = [run.began_at + limits.min_runtime for run in runs if _able(run) and run.began_at is not None]
     return min((moment for moment in moments if moment > now), default=None)
 
 
-def room_for(trial: Trial, line: Line, run: Queued) -> Room | None:
-    """Return the node on which room is made for a run, None where none can be made."""
-    going = trial.state.stopping.get(run.execution_id)
-    if going:
-        node = next(iter(going.values())).node
-        column = trial.state.fleet.place.get(node, -1) if node is not None else -1
-        return None if column < 0 else Room(column=column, stopping=_by_id(going.values()))
-    if len(trial.holds.all) >= MOST_KEPT or not line.ask.seeker.free:
-        return None
-    choices = [(_cost(trial, room), room) for room in _rooms(trial, line, run)]
-    return min(choices, key=lambda choice: choice[0])[1] if choices else None
+class Preemption:
+    """Who may be stopped in one pass, and for whom."""
 
+    def __init__(self, trial: Trial) -> None:
+        self.trial = trial
 
-def _rooms(trial: Trial, line: Line, run: Queued) -> Iterator[Room]:
-    fleet, request = trial.holds.room, vector(run.shape.resources)
-    able = matching(fleet, line.ask) & fits(fleet.capacity, request)
-    taken = {other.execution_id for others in trial.preempting.values() for other in others}
-    for column in np.flatnonzero(able).tolist():
-        here = trial.state.on_node.get(fleet.nodes[column].name, {}).values()
-        stopping = _by_id(r for r in here if r.preempted_for is not None or r.execution_id in taken)
-        victims = [
-            r
-            for r in here
-            if r.priority > run.priority and r.execution_id not in taken and stoppable(r, trial.limits, trial.now)
-        ]
-        asked = _fewest(_Gap(trial, line, column, stopping), victims) if victims else None
-        if asked is not None:
-            yield Room(column=column, stopping=stopping, asked=asked)
+    def room_for(self, line: Line, run: Queued) -> Room | None:
+        """Return the node on which room is made for a run, None where none can be made."""
+        trial = self.trial
+        going = trial.state.stopping.get(run.execution_id)
+        if going:
+            node = next(iter(going.values())).node
+            column = trial.state.fleet.place.get(node, -1) if node is not None else -1
+            return None if column < 0 else Room(column=column, stopping=_by_id(going.values()))
+        if trial.holds.turns >= MOST_KEPT or not line.ask.seeker.free:
+            return None
+        leaving = self._leaving()
+        room = _cheapest(list(self._sites(line, run, leaving)))
+        if room is None or room.asked or room.stopping:
+            return room
+        return replace(room, stopping=_by_id(leaving.values()))  # it waits for the pool, and they leave that too
 
+    @cached_property
+    def _stoppable(self) -> dict[int, list[tuple[Rank, Running]]]:
+        """Who may be stopped by its own state, by column, the cheapest first, with its place in the order after that.
 
-def _fewest(gap: "_Gap", victims: list[Running]) -> tuple[Running, ...] | None:
-    """Return the fewest victims whose places are enough, the least important and youngest; None if all are not."""
-    victims.sort(key=lambda run: (-run.priority, -_begun(run), run.execution_id))
-    asked: list[Running] = []
-    for run in victims:
-        if gap.filled_by(asked):
-            break
-        asked.append(run)
-    if not gap.filled_by(asked):
-        return None
-    for run in reversed(asked[:]):
-        without = [other for other in asked if other is not run]
-        if gap.filled_by(without):
-            asked = without
-    return tuple(asked)
+        Worked out once a pass: many look for room in it.
+        """
+        trial, then = self.trial, self.trial.now + STOPPING
+        place = trial.state.fleet.place
+        found: dict[int, list[tuple[Rank, Running]]] = {}
+        for node, runs in trial.state.on_node.items():
+            there = [run for run in runs.values() if stoppable(run, trial.limits, trial.now)]
+            if there and node in place:
+                there.sort(key=lambda run: cost([run]))
+                found[place[node]] = [(rank(run, trial.limits, then), run) for run in there]
+        return found
+
+    def _sites(self, line: Line, run: Queued, leaving: Mapping[ExecutionId, Running]) -> Iterator[_Site]:
+        trial, own = self.trial, rank(run, self.trial.limits, self.trial.now)
+        gap = _Gap(trial, line, leaving.values())
+        suitable = able(trial.holds.room, line.ask)
+        for column, there in self._stoppable.items():
+            if not suitable[column] or there[0][1].priority <= run.priority:
+                continue  # the first is the least important of them
+            victims = [
+                other
+                for place, other in there
+                if other.priority > run.priority and place > own and other.execution_id not in leaving
+            ]
+            if not victims:
+                continue
+            node = trial.state.fleet.nodes[column].name
+            here = [other for other in leaving.values() if other.node == node]
+            of_node = Victims(gap.on(column, here), victims)
+            if of_node.suffice():
+                yield _Site(column=column, stopping=_by_id(here), victims=of_node)
+
+    def _leaving(self) -> dict[ExecutionId, Running]:
+        """Return those that stop already, or have been asked to in this pass."""
+        trial = self.trial
+        asked = [*(others.values() for others in trial.state.stopping.values()), *trial.preempting.values()]
+        return {run.execution_id: run for others in asked for run in others}
 
 
 class _Gap:
-    """What a run lacks on one node, and in the pool."""
+    """What a run lacks, besides what those leave that stop already."""
 
-    def __init__(self, trial: Trial, line: Line, column: int, stopping: Sequence[Running]) -> None:
-        room = trial.holds.room
-        self.bound, self.asked = trial.memory.pool, line.need
-        self.request = vector(line.ask.shape.resources)
-        self.free: Amounts = room.capacity[:, column] - room.used[:, column]
-        self.held = trial.holds.sums.of(POOL)
-        self.used = trial.used.of(POOL)
-        self.stopping = stopping
+    def __init__(self, trial: Trial, line: Line, leaving: Iterable[Running]) -> None:
+        self._room = trial.holds.room
+        self._asked = vector(line.ask.shape.resources).tolist()
+        bound, used, held = trial.memory.pool, trial.used.of(POOL), trial.holds.sums.of(POOL)
+        short = [
+            0 if limit is None or not asked else in_use + kept + asked - limit
+            for limit, asked, in_use, kept in zip(bound.most, line.need, used, held, strict=True)
+        ]
+        self._short = _less(short, leaving)
 
-    def filled_by(self, gone: Sequence[Running]) -> bool:
-        """Return whether there is room once these have gone, besides those that stop already."""
-        free, used = self.free.copy(), self.used
-        for run in (*self.stopping, *gone):
-            free += vector(run.resources)
-            used = _less(used, need(run.resources))
-        wanted = self.request > 0
-        room = bool((free >= self.request)[wanted].all())
-        return room and over(self.bound, self.asked, used, self.held) is None
+    def on(self, column: int, leaving: Iterable[Running]) -> Need:
+        """Return what is lacking on one node or in the pool, whichever is more: who stops there leaves both."""
+        free = self._room.free[:, column].tolist()
+        *amounts, places = [asked - left if asked else 0 for asked, left in zip(self._asked, free, strict=True)]
+        here = _less((places, *amounts), leaving)
+        return tuple([max(one, other, 0) for one, other in zip(here, self._short, strict=True)])
+
+
+def _cheapest(sites: Sequence[_Site]) -> Room | None:
+    """Return where the fewest have to stop, and who."""
+    for size in range(EXACT + 1):
+        room = _best(sites, partial(Victims.best, size=size))
+        if room is not None:
+            return room
+    return _best(sites, Victims.many)
+
+
+def _best(sites: Iterable[_Site], choice: _Choice) -> Room | None:
+    found = [(site, asked) for site in sites if (asked := choice(site.victims)) is not None]
+    if not found:
+        return None
+    site, asked = min(found, key=lambda one: (cost(one[1]), one[0].column))
+    return Room(column=site.column, stopping=site.stopping, asked=asked)
+
+
+def _able(run: Running) -> bool:
+    return run.restartable and not run.guarded and run.preempted_for is None
 
 
 def _by_id(runs: Iterable[Running]) -> tuple[Running, ...]:
     return tuple(sorted(runs, key=lambda run: run.execution_id))
 
 
-def _less(one: Need, other: Need) -> Need:
-    return tuple([a - b for a, b in zip(one, other, strict=True)])
-
-
-def _cost(trial: Trial, room: Room) -> Cost:
-    """Return what it costs to make room: how many runs, how important the most important are, then the name."""
-    priorities = tuple(-priority for priority in sorted(run.priority for run in room.asked))
-    return (len(room.asked), priorities, trial.state.fleet.nodes[room.column].name)
-
-
-def _begun(run: Running) -> float:
-    return 0.0 if run.started_at is None else run.started_at.timestamp()
+def _less(amounts: Iterable[int], leaving: Iterable[Running]) -> Need:
+    """Return amounts without what runs leave when they go."""
+    left = tuple(amounts)
+    for run in leaving:
+        left = tuple([amount - more for amount, more in zip(left, need(run.resources), strict=True)])
+    return left

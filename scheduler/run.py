@@ -90,17 +90,23 @@ class Queued:
 class Running:
     """A run that holds a place, from its admission until its process or pod is known to be gone.
 
-    `guarded`: it must not be stopped now (an experiment between injection and revert). `preempted_for`: it has been
-    asked to stop for that run, and still holds its place until it has.
+    `seq`, `enqueued_at` and `constraints` are those by which it waited, and waits again if it is stopped. `started_at`
+    is when it got its place, `began_at` when its test began to run there; None while it is being launched. `guarded`:
+    it must not be stopped now (an experiment between injection and revert). `preempted_for`: it has been asked to stop
+    for that run, and still holds its place until it has.
     """
 
     execution_id: ExecutionId
+    seq: int
+    enqueued_at: datetime
     user_id: UserId
     team_id: TeamId | None = None
     resources: Resources
+    constraints: Constraints = NO_CONSTRAINTS
     node: NodeName | None = None
     priority: int = 5
     started_at: datetime | None = None
+    began_at: datetime | None = None
     labels: Labels = ()
     exclusive: tuple[str, ...] = ()
     limit: timedelta = HOUR

@@ -7,7 +7,7 @@ import numpy as np
 
 from model.ids import ExecutionId, GroupId, short
 from scheduler.fairness import Fairness
-from scheduler.fleet import Fleet, vector
+from scheduler.fleet import Amounts, Fleet, vector
 from scheduler.front import Front
 from scheduler.holds import NO_TIME, Hold, Holds, length, remaining, shadow
 from scheduler.limits import code_of, is_full, over
@@ -17,6 +17,7 @@ from scheduler.placement import Placed, choose
 from scheduler.pool import Strategy
 from scheduler.reasons import Code
 from scheduler.run import Queued, Running, Shape
+from scheduler.seats import Members, Seats
 from scheduler.state import State
 from scheduler.sums import POOL, Sums, need
 
@@ -65,8 +66,8 @@ class Trial:
         twin._nowhere = set(self._nowhere)
         return twin
 
-    def attempt(self, line: Line, run: Queued) -> tuple[Placed, Code]:
-        """Return where a run may start; or nothing, and what keeps it waiting."""
+    def attempt(self, line: Line, run: Queued, only: int | None = None) -> tuple[Placed, Code]:
+        """Return where a run may start; or nothing, and what keeps it waiting. `only`: on the node of that column."""
         if self.memory.hopeless(line):
             return (), Code.TOO_LARGE
         code = self.limited(line, run)
@@ -75,6 +76,8 @@ class Trial:
         held, room = self.holds.seen_by(run)
         if self.held_back(line, held):
             return (), Code.RESERVED
+        if only is not None:
+            return choose(room, line.ask, run.execution_id, only), Code.BUSY
         return self._find(line, run, room), Code.BUSY
 
     def limited(self, line: Line, run: Queued) -> Code | None:
@@ -115,23 +118,16 @@ class Trial:
         if self.front is not None:
             self._tell(self.front, line, run, column)
 
-    def keep(self, line: Line, run: Queued, *, firm: bool, pooled: bool = False, column: int | None = None) -> bool:
-        """Keep a node, and a place in pool, team and user, for a run that others delay; False where that cannot be."""
-        if column is None:
-            column = self.memory.nominate(self.holds.room, line.ask, run)
-        if column < 0:
-            return False
-        hold = self.keep_sums(line, run, line.owners, column=column, firm=firm)
-        hold.pooled = pooled
+    def keep(self, members: Members, columns: Seats, *, firm: bool, pooled: bool = False) -> None:
+        """Keep a node, and a place in pool, team and user, for each of those that others delay."""
+        holds = [
+            self.keep_sums(line, run, line.owners, column=column, firm=firm)
+            for (line, run), column in zip(members, columns, strict=True)
+        ]
         self.holds.pooled = self.holds.pooled or pooled
-        self.holds.give_way(hold, self._gives_way(hold))
-        return True
-
-    def choose_node(self, line: Line, run: Queued) -> None:
-        """Note which node to keep for a run from the next pass on."""
-        column = self.memory.nominate(self.holds.room, line.ask, run)
-        if column >= 0:
-            self.chosen[run.execution_id] = column
+        time = NO_TIME if firm else self._gives_way(holds, pooled=pooled)
+        for hold in holds:
+            self.holds.give_way(hold, time)
 
     def keep_sums(
         self, line: Line, run: Queued, owners: tuple[UUID, ...], *, column: int = -1, firm: bool = True
@@ -165,34 +161,36 @@ class Trial:
         front.confirm(Kept(0, run.execution_id, -1, firm=False))
         front.occupied(column)
 
-    def _gives_way(self, hold: Hold) -> timedelta:
-        """Return for how long others may use what is kept: until its run could start, as the others end."""
-        if hold.firm:
-            return NO_TIME  # those that run may end at any moment, long before their limits
-        after = self._node_free(hold)
-        if hold.pooled and after is not None:
-            there = self._pool_free(hold)
-            after = None if there is None else max(after, there)
-        return after or NO_TIME
+    def _gives_way(self, holds: list[Hold], *, pooled: bool) -> timedelta:
+        """Return for how long others may use what is kept: until its runs could start together, as the others end.
 
-    def _node_free(self, hold: Hold) -> timedelta | None:
-        room, column = self.holds.room, hold.column
-        asked = vector(hold.run.shape.resources)
+        What is kept for an aged run gives no way: those that run may end at any moment, long before their limits.
+        """
+        asked: dict[int, Amounts] = {}
+        for hold in holds:
+            asked[hold.column] = asked.get(hold.column, 0) + vector(hold.run.shape.resources)
+        times = [self._node_free(column, amounts) for column, amounts in asked.items()]
+        if pooled:
+            times.append(self._pool_free(np.sum([hold.need for hold in holds], axis=0, dtype=np.int64)))
+        known = [time for time in times if time is not None]
+        return max(known) if len(known) == len(times) else NO_TIME
+
+    def _node_free(self, column: int, asked: Amounts) -> timedelta | None:
+        room = self.holds.room
         free = room.capacity[:, column] - room.used[:, column] + asked
         here = self.state.on_node.get(room.nodes[column].name, {}).values()
-        going = [(remaining(run, self.now, firm=hold.firm), vector(run.resources)) for run in here]
+        going = [(remaining(run, self.now, firm=False), vector(run.resources)) for run in here]
         new = self.started.get(column, ())
-        going += [(length(run, firm=hold.firm), vector(run.shape.resources)) for run in new]
+        going += [(length(run, firm=False), vector(run.shape.resources)) for run in new]
         return shadow(free, asked, going)
 
-    def _pool_free(self, hold: Hold) -> timedelta | None:
+    def _pool_free(self, asked: Amounts) -> timedelta | None:
         limited = np.array([limit is not None for limit in self.memory.pool.most])
         most = np.array([limit or 0 for limit in self.memory.pool.most], dtype=np.int64)
-        asked = np.array(hold.need, dtype=np.int64)
         free = most - np.array(self.used.of(POOL)) - np.array(self.holds.sums.of(POOL)) + asked
         runs, new = self.state.running.values(), [run for started in self.started.values() for run in started]
-        going = [(remaining(run, self.now, firm=hold.firm), np.array(need(run.resources))) for run in runs]
-        going += [(length(run, firm=hold.firm), np.array(need(run.shape.resources))) for run in new]
+        going = [(remaining(run, self.now, firm=False), np.array(need(run.resources))) for run in runs]
+        going += [(length(run, firm=False), np.array(need(run.shape.resources))) for run in new]
         return shadow(free, asked * limited, going)
 
 

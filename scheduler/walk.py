@@ -3,15 +3,17 @@
 from datetime import datetime
 
 from model.ids import ExecutionId, GroupId
-from scheduler import groups, preemption
+from scheduler import groups
 from scheduler.front import MOST_KEPT, Front
 from scheduler.limits import beyond, is_full, over
 from scheduler.lines import Line
 from scheduler.pool import Strategy
+from scheduler.preemption import Preemption
 from scheduler.reasons import Code
 from scheduler.run import Queued, Running
+from scheduler.seats import Members
 from scheduler.state import State
-from scheduler.sums import ONE_RUN, POOL
+from scheduler.sums import NOTHING, ONE_RUN, POOL
 from scheduler.trial import POOL_CODES, Trial
 
 TEAM_CODES = frozenset({Code.TEAM_LIMIT, Code.TEAM_RESOURCES})
@@ -28,6 +30,7 @@ class Walk:
         seeking = state.limits.strategy is not Strategy.RESOURCE_AWARE
         self.front = Front(self.trial.memory, self.trial.holds, self.trial.fairness, seeking=seeking)
         self.trial.front = self.front
+        self.preemption = Preemption(self.trial)
         self.preempted: dict[ExecutionId, tuple[Running, ...]] = {}
 
     def run(self) -> None:
@@ -73,14 +76,8 @@ class Walk:
         if self.trial.limits.preemption and self._preempt(line, run, code):
             return True
         if line.aged:
-            return self._keep_aged(line, run, code)
-        return self._is_head(run, code) and self._keep_head(line, run, code)
-
-    def _keep_head(self, line: Line, run: Queued, code: Code) -> bool:
-        if self._must_choose(line, run):
-            self.trial.choose_node(line, run)
-            return False
-        return self.trial.keep(line, run, firm=False, pooled=code in POOL_CODES)
+            return self._keep_aged([(line, run)], 0, code)
+        return self._is_head(run, code) and self._keep_nodes([(line, run)], code)
 
     def _must_choose(self, line: Line, run: Queued) -> bool:
         """Return whether the first that is blocked is only chosen now, and has its node kept from the next pass on.
@@ -106,33 +103,71 @@ class Walk:
             self.front.seeking = False
             self.front.anew()
 
-    def _keep_aged(self, line: Line, run: Queued, code: Code) -> bool:
-        """Keep free for an aged run what it waits for: a node, a part of its owners' limits, or exclusive names."""
+    def _keep_aged(self, members: Members, blocked: int, code: Code) -> bool:
+        """Keep free for an aged run, or group, what it waits for; `blocked` is the member that cannot start.
+
+        That is nodes, parts of their owners' limits, or exclusive names.
+        """
         if code in DELAYED:
             self._found_head()
-        trial = self.trial
-        if len(trial.holds.all) >= MOST_KEPT or code in (Code.RESERVED, Code.TOO_LARGE):
+        if self.trial.holds.turns >= MOST_KEPT or code in (Code.RESERVED, Code.TOO_LARGE):
             return False
-        if any(beyond(bound, line.need) for bound in line.bounds):
+        if any(beyond(bound, line.need) for line, _ in members for bound in line.bounds):
             return False  # its owner's limit was lowered: what it had kept, nobody of that owner could ever use
         if code is Code.BUSY or code in POOL_CODES:
-            return trial.keep(line, run, firm=True, pooled=code in POOL_CODES)
+            return self._keep_nodes(members, code)
+        return self._keep_own(members, blocked, code)
+
+    def _keep_own(self, members: Members, blocked: int, code: Code) -> bool:
+        """Keep parts of their owners' limits, and names, for aged runs, unless an aged one before them waits for these.
+
+        So many runs that wait for one owner or name cost no more than one, and take no turn from others.
+        """
+        holds, (line, run) = self.trial.holds, members[blocked]
         user, *team = line.owners[1:]
-        owners = (user, *team) if code in TEAM_CODES else (user,) if code in USER_CODES else ()
-        trial.keep_sums(line, run, owners)
+        owner = user if code in USER_CODES else team[0] if code in TEAM_CODES else None
+        if owner is None and any(holds.keeps(name, run) for name in run.exclusive):
+            return False
+        if owner is not None and holds.sums.of(owner) != NOTHING:
+            return False
+        for own, mate in members:
+            user, *team = own.owners[1:]
+            owners = (user, *team) if code in TEAM_CODES else (user,) if code in USER_CODES else ()
+            self.trial.keep_sums(own, mate, owners)
         return True
+
+    def _keep_nodes(self, members: Members, code: Code) -> bool:
+        """Keep a node for each of these, or none at all; False where there are none that nobody before them needs."""
+        trial, (line, run) = self.trial, members[0]
+        self._take_turn()
+        columns = groups.nominate(trial, members) if run.group else trial.memory.nominate(trial.holds, line.ask, run)
+        if columns is None:
+            return False
+        if self._must_choose(line, run):
+            trial.chosen.update(zip((mate.execution_id for _, mate in members), columns, strict=True))
+            return False
+        trial.keep(members, columns, firm=line.aged, pooled=code in POOL_CODES)
+        return True
+
+    def _take_turn(self) -> None:
+        """Count one for which a node is sought; after the last the other aged ones need not be looked at."""
+        self.trial.holds.turns += 1
+        if self.trial.holds.turns == MOST_KEPT:
+            self.front.anew()
 
     def _preempt(self, line: Line, run: Queued, code: Code) -> bool:
         if code is not Code.BUSY and code not in POOL_CODES:
             return False
-        room = preemption.room_for(self.trial, line, run)
+        room = self.preemption.room_for(line, run)
         if room is None:
             return False
         if room.asked:
             self.preempted[run.execution_id] = room.asked
         self.trial.preempting[run.execution_id] = (*room.stopping, *room.asked)
         self._found_head()
-        return self.trial.keep(line, run, firm=True, column=room.column)
+        self._take_turn()
+        self.trial.keep([(line, run)], [room.column], firm=True)
+        return True
 
     def _visit_group(self, line: Line, run: Queued, group: GroupId) -> None:
         """Start all members of a run's group, or none; keep nodes for all, or none."""
@@ -145,16 +180,9 @@ class Walk:
         if tried.placed:
             for (own, mate), placed in zip(members, tried.placed, strict=True):
                 trial.admit(own, mate, placed)
+        elif not groups.possible(trial, members):
             return
-        if (line.aged or self._is_head(run, tried.code)) and groups.possible(trial, members):
-            self._keep_group(line, run, members, tried.code)
-
-    def _keep_group(self, line: Line, run: Queued, members: groups.Members, code: Code) -> None:
-        if self._must_choose(line, run):
-            self.trial.choose_node(line, run)
-            return
-        for own, mate in members:
-            if line.aged:
-                self._keep_aged(own, mate, code)
-            else:
-                self.trial.keep(own, mate, firm=False, pooled=code in POOL_CODES)
+        elif line.aged:
+            self._keep_aged(members, tried.number, tried.code)
+        elif self._is_head(run, tried.code):
+            self._keep_nodes(members, tried.code)

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from cli.failure import CommandError
 from cli.stack import prefect_server, programs
-from cli.stack.parts import MARK, Part, Program, answers, inherited
+from cli.stack.parts import Part, Program, answers, inherited
 from cli.stack.ports import listen, port_of
 from cli.stack.postgres import PreparationError
 from cli.stack.samples import run_samples
 from cli.stack.state import PROJECT, StateFolder
-from cli.stack.supervisor import Supervisor
+from cli.stack.supervisor import EndingError, Supervisor
+from cluster.local.errand import MARK
 from db import migrate, seeds, workers
 from db.engine import Database
 from db.errors import ClusterError, UnavailableError
@@ -75,6 +76,8 @@ class Boot:
             self._wait_for(api)
             self._wait_for(worker)
             self._finish(deployed)
+        except EndingError:
+            return
         except (BootError, PreparationError, ClusterError, UnavailableError) as error:
             if not self.stack.stopping.is_set():
                 self.say(str(error))
@@ -107,7 +110,8 @@ class Boot:
     def _start_postgres(self) -> None:
         postgres = self.stack.postgres
         self.say(f"{postgres.title}: starting")
-        postgres.start()
+        with self.stack.starting():
+            postgres.start()
         self.stack.guard_postgres()
         self.say(f"{postgres.title}: ready")
 
@@ -140,7 +144,12 @@ class Boot:
 
     def _environment(self) -> dict[str, str]:
         path = str(self.stack.folder.path)
-        own = {"ASSAY_STATE": path, MARK: path, "DATABASE_URL": self.stack.postgres.own_url}
+        own = {
+            "ASSAY_STATE": path,
+            "ASSAY_URL": programs.api_url(self.port_api),
+            "DATABASE_URL": self.stack.postgres.own_url,
+            MARK: path,
+        }
         return {**inherited(os.environ), **own}
 
     def _prefect_environment(self) -> dict[str, str]:
@@ -154,13 +163,13 @@ class Boot:
     def _deploy(self) -> None:
         """Let a process of its own do it: importing Prefect would stay in the supervisor's memory."""
         log = self.stack.folder.log / "deploy.log"
-        with log.open("wb") as out:
-            done = subprocess.run(
+        with log.open("wb") as out, self.stack.starting():
+            deploying = subprocess.Popen(
                 [sys.executable, "-m", "flows.deploying"],
                 cwd=PROJECT, env=self._prefect_environment(), stdin=subprocess.DEVNULL,
-                stdout=out, stderr=subprocess.STDOUT, check=False,
+                stdout=out, stderr=subprocess.STDOUT,
             )  # fmt: skip
-        if done.returncode != 0 and not self.stack.stopping.is_set():
+        if deploying.wait() != 0 and not self.stack.stopping.is_set():
             raise BootError(f"the deployments of prefect.yaml could not be made:\n{log.read_text(errors='replace')}")
         self.say("prefect.yaml: deployed")
 

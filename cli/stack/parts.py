@@ -20,8 +20,6 @@ LONGEST_PAUSE = 30.0
 SETTLED = 60.0
 """Seconds of life after which a death counts as the first one again."""
 HEALTH_TIMEOUT = 2.0
-MARK = "ASSAY_STACK"
-"""In the environment of every process of the stack, so that none is overlooked at the end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,10 +119,18 @@ def ended_how(code: int) -> str:
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what the stack's processes take over from the caller's environment.
 
-    Not the settings of another Prefect that the caller may use, and not the wish to write no bytecode, which makes
-    every start compile everything again.
+    Not the settings of another Prefect or another stack that the caller may use, and not the wish to write no bytecode,
+    which makes every start compile everything again.
     """
-    dropped = ("PREFECT_", "PYTHONDONTWRITEBYTECODE", "PYTHONHOME", "PYTHONSTARTUP", "VIRTUAL_ENV")
+    dropped = (
+        "PREFECT_",
+        "ASSAY_URL",
+        "ASSAY_API_KEY",
+        "PYTHONDONTWRITEBYTECODE",
+        "PYTHONHOME",
+        "PYTHONSTARTUP",
+        "VIRTUAL_ENV",
+    )
     kept = {name: value for name, value in environment.items() if not name.startswith(dropped)}
     return {**kept, "PYTHONUNBUFFERED": "1"}
 

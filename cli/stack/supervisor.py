@@ -7,7 +7,8 @@ runs beside it and says which parts are wanted; so the first start of a part and
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from types import FrameType
 
@@ -20,6 +21,10 @@ from cli.stack.state import PartRecord, StackRecord, StateFolder, this_process, 
 
 TICK = 0.1
 LOOK_AT_POSTGRES = 1.0
+
+
+class EndingError(Exception):
+    """The stack ends, so nothing is started any more."""
 
 
 class Supervisor:
@@ -35,6 +40,7 @@ class Supervisor:
         self.parts: dict[str, Part] = {}
         self._wanted: dict[str, Part] = {}
         self._changed = threading.Lock()
+        self._not_ending = threading.Lock()
         self._guard_postgres = threading.Event()
         self._postgres_pause, self._look_at = FIRST_PAUSE, 0.0
         self._hurry = False
@@ -62,6 +68,17 @@ class Supervisor:
         """Watch over PostgreSQL from now on."""
         self._guard_postgres.set()
         self.note(PartRecord(name="postgres", identity=_identity(self.postgres.pid)))
+
+    @contextmanager
+    def starting(self) -> Iterator[None]:
+        """Start something that would outlive us; the end of the stack waits until that can be found. From any thread.
+
+        Raises: EndingError once the stack ends.
+        """
+        with self._not_ending:
+            if self.stopping.is_set():
+                raise EndingError
+            yield
 
     def tell(self, change: Callable[[StackRecord], StackRecord]) -> None:
         """Change what `stack.json` says; from any thread."""
@@ -122,17 +139,18 @@ class Supervisor:
     def _end(self) -> None:
         """End everything: the worker first, so that it can sign off, PostgreSQL last."""
         started = time.monotonic()
+        self.stopping.set()
         self.console.say("ending the stack")
         self.tell(lambda record: replace(record, phase="stopping"))
-        self._end_parts("worker")
+        with self._not_ending:  # what is being started is found below, and nothing more is
+            self._end_parts("worker")
         self._end_parts("api", "prefect")
         runs = leftovers.end_runs(self.folder)
         if runs:
             what = "running test was" if runs == 1 else "running tests were"
             self.console.say(f"{runs} {what} ended; the next start tries again")
         leftovers.end_marked(self.folder)
-        if self._guard_postgres.is_set():
-            self.postgres.stop()
+        self.postgres.stop()
         self.tell(lambda record: replace(record, phase="stopped", parts=()))
         self.console.say(f"ended in {time.monotonic() - started:.1f} s; nothing of the stack runs any more")
 

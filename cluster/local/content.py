@@ -7,11 +7,13 @@ import io
 import shutil
 import tarfile
 import zlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from cluster import drafts
 from cluster.local import git
+from cluster.local.errand import never
 from model.content import ArtifactContent, GitContent, InlineContent, TestContent
 
 LARGEST_PACKED = 50 * 2**20
@@ -31,12 +33,13 @@ class Sources:
     """Where content may come from.
 
     `store` holds what was sent by `PUT /api/v1/content/{sha256}`. `allowed_hosts`: private hosts that git may clone
-    from; `ca_file`: who vouches for them, if not who vouches for all.
+    from; `ca_file`: who vouches for them, if not who vouches for all; `stopped`: whether a clone is to be broken off.
     """
 
     store: Path
     allowed_hosts: frozenset[str] = frozenset()
     ca_file: Path | None = None
+    stopped: Callable[[], bool] = never
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,7 +53,7 @@ class Placed:
 def place(content: TestContent, work: Path, sources: Sources) -> Placed:
     """Fill `work`, unless an earlier call has, and return what is to be run in it.
 
-    Raises: ContentError with one sentence for the author of the request.
+    Raises: ContentError with one sentence for the author of the request; errand.StoppedError.
     """
     if not work.exists():
         with drafts.draft(work) as draft:
@@ -87,11 +90,19 @@ def _fill(content: TestContent, folder: Path, sources: Sources) -> None:
         case ArtifactContent():
             _unpack(sources.store / content.sha256, content.sha256, folder)
         case GitContent():
-            policy = git.Policy(allowed_hosts=sources.allowed_hosts, ca_file=sources.ca_file, largest=LARGEST_UNPACKED)
             try:
-                git.clone(content.repository, content.branch, folder, policy)
+                git.clone(content.repository, content.branch, folder, _policy(sources))
             except git.GitError as error:
                 raise ContentError(str(error)) from error
+
+
+def _policy(sources: Sources) -> git.Policy:
+    return git.Policy(
+        allowed_hosts=sources.allowed_hosts,
+        ca_file=sources.ca_file,
+        largest=LARGEST_UNPACKED,
+        stopped=sources.stopped,
+    )
 
 
 def _relative(path: str, what: str) -> PurePosixPath:

@@ -1,7 +1,8 @@
 """Virtual environments for tests, made once for each set of requirements and shared by all runs that have it.
 
 A folder is used only when it holds `.complete`, which is written last; a lock makes one builder of many. It is built
-in its final place and not renamed into it: programs in a virtual environment know their own path.
+in its final place and not renamed into it: programs in a virtual environment know their own path. The installer holds
+the lock too: when its builder is killed, the next one waits until nothing writes into the folder any more.
 """
 
 import fcntl
@@ -9,14 +10,18 @@ import hashlib
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from uv import find_uv_bin
+
+from cluster.local import errand
+from cluster.local.errand import Errand, StoppedError, never
 
 BUILD_PATIENCE = 900.0
 COMPLETE = ".complete"
@@ -25,24 +30,34 @@ _PASSED_ON = re.compile(
 )
 """What the installer sees of our environment: where packages come from, and no more. It may run a package's code."""
 _LARGEST_TREE = 10_000
+_LAST_WORDS = 2000
 
 
 class BuildError(ValueError):
     """The environment of a test cannot be made, mostly since its requirements cannot be met. Its author must act."""
 
 
-def python_for(venvs: Path, requirements: Path | None, base: Path, patience: float = BUILD_PATIENCE) -> Path:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Site:
+    """Where environments are built, how long one call of the installer may take, and who may break it off."""
+
+    venvs: Path
+    patience: float = BUILD_PATIENCE
+    stopped: Callable[[], bool] = never
+
+
+def python_for(site: Site, requirements: Path | None, base: Path) -> Path:
     """Return the interpreter of an environment with what the file `requirements` asks for, and pytest.
 
     `base` is a hashed requirements file for pytest itself: all there is without `requirements`, and what is added where
     those bring no pytest of their own. The second call with the same files needs no network.
-    Raises: BuildError with the installer's own words.
+    Raises: BuildError with the installer's own words; StoppedError, also while another one builds the same.
     """
-    folder = venvs / _key(requirements, base)
+    folder = site.venvs / _key(requirements, base)
     if not (folder / COMPLETE).exists():
-        with _only_builder(folder):
+        with _only_builder(folder, site.stopped) as lock:
             if not (folder / COMPLETE).exists():
-                _build(folder, requirements, base, patience)
+                _Build(site=site, folder=folder, lock=lock).make(requirements, base)
     return folder / "bin" / "python"
 
 
@@ -54,15 +69,48 @@ def ready(venvs: Path, requirements: Path | None, base: Path) -> bool:
         return False
 
 
-def _build(folder: Path, requirements: Path | None, base: Path, patience: float) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    _uv(["venv", "--quiet", "--no-project", "--python", _interpreter(), str(folder)], folder.parent, patience)
-    install = ["pip", "install", "--quiet", "--no-editable", "--compile-bytecode", "--python", str(folder)]
-    if requirements is not None:
-        _uv([*install, "-r", str(requirements.resolve())], requirements.resolve().parent, patience)
-    if not any(folder.glob("lib/python*/site-packages/pytest/__init__.py")):
-        _uv([*install, "--require-hashes", "-r", str(base.resolve())], folder.parent, patience)
-    (folder / COMPLETE).touch()
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Build:
+    """One environment under construction."""
+
+    site: Site
+    folder: Path
+    lock: int
+
+    def make(self, requirements: Path | None, base: Path) -> None:
+        shutil.rmtree(self.folder, ignore_errors=True)
+        here, where = self.folder.parent, str(self.folder)
+        self._uv(["venv", "--quiet", "--no-project", "--python", _interpreter(), where], here)
+        install = ["pip", "install", "--quiet", "--no-editable", "--compile-bytecode", "--python", where]
+        if requirements is not None:
+            self._uv([*install, "-r", str(requirements.resolve())], requirements.resolve().parent)
+        if not any(self.folder.glob("lib/python*/site-packages/pytest/__init__.py")):
+            self._uv([*install, "--require-hashes", "-r", str(base.resolve())], here)
+        (self.folder / COMPLETE).touch()
+
+    def _uv(self, arguments: Sequence[str], where: Path) -> None:
+        """Run the installer in `where`, to which relative paths in requirements refer."""
+        env = {name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}
+        command = (find_uv_bin(), "--system-certs", *arguments)
+        with tempfile.TemporaryFile() as words:
+            wanted = Errand(command=command, cwd=where, env=env, words=words, locks=(self.lock,))
+            code = errand.run(wanted, self._look())
+            words.seek(-min(_LAST_WORDS, words.seek(0, os.SEEK_END)), os.SEEK_END)
+            said = words.read().decode(errors="replace").strip()
+        if code:
+            raise BuildError(f"setup.requirements cannot be installed: {said}")
+
+    def _look(self) -> Callable[[], None]:
+        """Return what breaks the installer off, when it is time."""
+        deadline = time.monotonic() + self.site.patience
+
+        def look() -> None:
+            if self.site.stopped():
+                raise StoppedError
+            if time.monotonic() > deadline:
+                raise BuildError(f"setup.requirements: installing took more than {self.site.patience:g} s")
+
+        return look
 
 
 def _interpreter() -> str:
@@ -70,36 +118,24 @@ def _interpreter() -> str:
     return str(getattr(sys, "_base_executable", "") or sys.executable)
 
 
-def _uv(arguments: Sequence[str], where: Path, patience: float) -> None:
-    """Run the installer in `where`, to which relative paths in requirements refer."""
-    process = subprocess.Popen(
-        [find_uv_bin(), "--system-certs", *arguments],
-        cwd=where,
-        env={name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        start_new_session=True,
-    )
-    try:
-        said, _ = process.communicate(timeout=patience)
-    except subprocess.TimeoutExpired as error:
-        raise BuildError(f"setup.requirements: installing took more than {patience:g} s") from error
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.communicate()
-    if process.returncode:
-        raise BuildError(f"setup.requirements cannot be installed: {said.decode(errors='replace').strip()[-2000:]}")
-
-
 @contextmanager
-def _only_builder(folder: Path) -> Iterator[None]:
-    """Wait until no other process builds in `folder`."""
+def _only_builder(folder: Path, stopped: Callable[[], bool]) -> Iterator[int]:
+    """Wait until no other process builds in `folder`, nor any installer that one has left. Raises: StoppedError."""
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+        while not _locked(lock.fileno()):
+            if stopped():
+                raise StoppedError
+            time.sleep(errand.LOOK_SECONDS)
+        yield lock.fileno()
+
+
+def _locked(lock: int) -> bool:
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _key(requirements: Path | None, base: Path) -> str:

@@ -3,21 +3,22 @@
 import os
 import re
 import shutil
-import signal
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from cluster import addresses
+from cluster.local import errand
+from cluster.local.errand import Errand, StoppedError, never
 
 _BRANCH = re.compile(r"[A-Za-z0-9][\w./-]*", re.ASCII)
 _OLDEST = (2, 37)
 """The first git that connects to given addresses instead of asking for them again (http.curloptResolve)."""
-_LOOK_SECONDS = 0.5
 
 
 class GitError(ValueError):
@@ -26,18 +27,23 @@ class GitError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What may be cloned. `allowed_hosts`: private hosts opened by name; `ca_file`: who vouches for them."""
+    """What may be cloned. `allowed_hosts`: private hosts opened by name; `ca_file`: who vouches for them.
+
+    `stopped` is asked now and then whether the clone is still wanted.
+    """
 
     allowed_hosts: frozenset[str] = frozenset()
     ca_file: Path | None = None
     timeout_seconds: float = 300.0
     largest: int = 500 * 2**20
+    stopped: Callable[[], bool] = never
 
 
 def clone(repository: str, branch: str, folder: Path, policy: Policy) -> None:
     """Fill the empty `folder` with the head of `branch`, history left out.
 
-    Raises: GitError if the address or branch is refused, or the clone fails, takes too long, or grows too large.
+    Raises: GitError if the address or branch is refused, or the clone fails, takes too long, or grows too large;
+    StoppedError.
     """
     url = _checked(repository)
     if not _BRANCH.fullmatch(branch) or ".." in branch:
@@ -118,38 +124,22 @@ def _environment(home: Path, policy: Policy) -> dict[str, str]:
 
 
 def _watch(command: list[str], env: dict[str, str], folder: Path, policy: Policy) -> None:
-    """Run the clone; end it when it takes too long or grows too large."""
+    """Run the clone; end it when it takes too long, grows too large or is not wanted any more."""
     words = Path(env["HOME"]) / "words"
-    with words.open("wb") as said:
-        process = subprocess.Popen(
-            command, env=env, stdin=subprocess.DEVNULL, stdout=said, stderr=said, start_new_session=True
-        )
     deadline = time.monotonic() + policy.timeout_seconds
-    try:
-        while not _ended(process):
-            if time.monotonic() > deadline:
-                raise GitError(f"repository: cloning took more than {policy.timeout_seconds:g} s")
-            _bounded(folder, policy.largest)
-    finally:
-        _kill(process)
-    if process.returncode:
+
+    def look() -> None:
+        if policy.stopped():
+            raise StoppedError
+        if time.monotonic() > deadline:
+            raise GitError(f"repository: cloning took more than {policy.timeout_seconds:g} s")
+        _bounded(folder, policy.largest)
+
+    with words.open("wb") as said:
+        code = errand.run(Errand(command=tuple(command), cwd=Path(env["HOME"]), env=env, words=said), look)
+    if code:
         raise GitError(f"repository: git could not clone it: {_last_line(words)}")
     _bounded(folder, policy.largest)
-
-
-def _ended(process: subprocess.Popen[bytes]) -> bool:
-    try:
-        process.wait(_LOOK_SECONDS)
-    except subprocess.TimeoutExpired:
-        return False
-    return True
-
-
-def _kill(process: subprocess.Popen[bytes]) -> None:
-    """End git and its helpers, which share its session."""
-    if process.poll() is None:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.wait()
 
 
 def _bounded(folder: Path, largest: int) -> None:

@@ -77,6 +77,13 @@ def carriers(run_id: str, attempt: int) -> list[int]:
     return [pid for pid in processes() if marks <= set(_read(f"/proc/{pid}/environ").split(b"\0"))]
 
 
+def members(group: str) -> list[int]:
+    """Return the pids of all processes in the control group of that name, or in one inside of it."""
+    return [
+        pid for pid in processes() if group.encode() in _read(f"/proc/{pid}/cgroup").replace(b"\n", b"/").split(b"/")
+    ]
+
+
 def called(program: str, last: str) -> list[int]:
     """Return the pids of all processes whose command line names `program` somewhere, and `last` as its last word."""
     ending = b"\0" + os.fsencode(last) + b"\0"

@@ -20,6 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.local import machine, proc
+from cluster.local.capture import NOTE_ROOM
+from cluster.local.cgroup import name_of
 from cluster.local.shim import write_atomically
 from model.ids import ExecutionId
 from scheduler.node import Node
@@ -29,6 +31,7 @@ SWEEP_PATIENCE = 30.0
 LOCK_PATIENCE = 5.0
 LARGEST_RECORD = 65_536
 LOG_LIMIT = 100_000_000
+"""Of a run, over all its attempts."""
 LINE_LIMIT = 65_536
 VOID: dict[str, object] = {"void": True}
 """What `start.json` says of an attempt that was given up before it started: it never starts."""
@@ -53,7 +56,8 @@ class SweepError(RuntimeError):
 class LaunchSpec:
     """What to run, where, and its limits. `env` is all that the test sees (`environment.environment`).
 
-    After the time limit, or when asked to stop, the tree gets SIGTERM, and SIGKILL `grace_seconds` later.
+    After the time limit, or when asked to stop, the tree gets SIGTERM, and SIGKILL `grace_seconds` later. `cgroup`: a
+    folder of the kernel in which the attempt may have a control group (see cgroup.py).
     """
 
     folder: Path
@@ -65,6 +69,7 @@ class LaunchSpec:
     time_limit_seconds: float
     grace_seconds: float = 10.0
     memory_limit_bytes: int | None = None
+    cgroup: Path | None = None
     log_limit_bytes: int = LOG_LIMIT
     line_limit_bytes: int = LINE_LIMIT
 
@@ -94,21 +99,29 @@ class ExitRecord:
     peak_memory_bytes: int
     cpu_seconds: float
     truncated: bool
+    peak_cpu_milli: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a running tree uses now, its peak, and its CPU time since it began."""
+    """What a running tree uses now, its peaks, and its CPU time since it began. CPU: over the last two seconds."""
 
     memory_bytes: int
     peak_memory_bytes: int
     cpu_seconds: float
     processes: int
+    cpu_milli: int = 0
+    peak_cpu_milli: int = 0
 
 
 def this_node(share: float) -> Node:
     """Return this machine as a node with `share` (0 to 1) of its CPU and memory."""
     return machine.this_node(share)
+
+
+def log_left(taken: int) -> int:
+    """Return how much an attempt may print when those before it took so much; what the shim says fits in any case."""
+    return max(NOTE_ROOM, LOG_LIMIT - taken)
 
 
 def launch(spec: LaunchSpec) -> Handle:
@@ -202,8 +215,8 @@ def stop(handle: Handle) -> None:
 def sweep(execution_id: ExecutionId, attempt: int, folder: Path | None = None) -> int:
     """Kill all that is left of an attempt whose shim is dead, and return how many there were once none is seen.
 
-    Found by the marks in their environment, by a working directory inside `folder`, by being a shim of `folder`, and by
-    descent from those.
+    Found by the marks in their environment, by their control group, by a working directory inside `folder`, by being a
+    shim of `folder`, and by descent from those.
     Raises: SweepError if some outlive SIGKILL.
     """
     killed: set[int] = set()
@@ -231,6 +244,7 @@ def exit_record(folder: Path) -> ExitRecord | None:
             peak_memory_bytes=int(record["peak_memory_bytes"]),
             cpu_seconds=float(record["cpu_seconds"]),
             truncated=bool(record["truncated"]),
+            peak_cpu_milli=int(record.get("peak_cpu_milli", 0)),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -245,6 +259,8 @@ def usage(folder: Path) -> Usage | None:
             peak_memory_bytes=int(record["peak_memory_bytes"]),
             cpu_seconds=float(record["cpu_seconds"]),
             processes=int(record["processes"]),
+            cpu_milli=int(record.get("cpu_milli", 0)),
+            peak_cpu_milli=int(record.get("peak_cpu_milli", 0)),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -270,6 +286,7 @@ def _message(spec: LaunchSpec) -> dict[str, object]:
         "time_limit_seconds": spec.time_limit_seconds,
         "grace_seconds": spec.grace_seconds,
         "memory_limit_bytes": spec.memory_limit_bytes,
+        "cgroup": str(spec.cgroup) if spec.cgroup else None,
         "log_limit_bytes": spec.log_limit_bytes,
         "line_limit_bytes": spec.line_limit_bytes,
     }
@@ -342,7 +359,7 @@ def _last_words(folder: Path) -> str:
 
 
 def _left_of(execution_id: ExecutionId, attempt: int, folder: Path | None) -> list[int]:
-    found = set(proc.carriers(str(execution_id), attempt))
+    found = {*proc.carriers(str(execution_id), attempt), *proc.members(name_of(str(execution_id), attempt))}
     if folder is not None:
         found.update(pid for pid in proc.processes() if _stands_in(pid, folder))
         found.update(_shims(folder))

@@ -21,6 +21,7 @@ import time
 
 from cluster.local import proc
 from cluster.local.capture import Log
+from cluster.local.cgroup import Group
 
 SAMPLE_SECONDS = 0.25
 USAGE_SECONDS = 2.0
@@ -39,6 +40,22 @@ def write_atomically(path: str, record: dict[str, object]) -> None:
     os.replace(draft, path)
 
 
+class CpuMeter:
+    """Turns CPU time since the start into CPU in use, by the difference of two looks."""
+
+    def __init__(self, now: float) -> None:
+        self._at = now
+        self._seconds = 0.0
+        self.peak = 0
+
+    def look(self, now: float, seconds: float) -> int:
+        """Return the milli-cores in use since the last look; one that was a moment ago counts as SAMPLE_SECONDS."""
+        milli = max(0, round(1000 * (seconds - self._seconds) / max(now - self._at, SAMPLE_SECONDS)))
+        self._at, self._seconds = now, seconds
+        self.peak = max(self.peak, milli)
+        return milli
+
+
 class Shim:
     """One test under way."""
 
@@ -53,11 +70,14 @@ class Shim:
         self._grace = float(str(spec["grace_seconds"]))
         memory = spec.get("memory_limit_bytes")
         self._memory_limit = int(str(memory)) if memory else 0
+        parent = spec.get("cgroup")
+        self._group = Group(str(parent), self._run_id, self._attempt) if parent else None
         limits = (int(str(spec["log_limit_bytes"])), int(str(spec["line_limit_bytes"])))
         self._log = Log(f"{folder}/output.log", *limits)
         self._reason = "exited"
         self._status: int | None = None
         self._peak = 0
+        self._cpu = CpuMeter(time.monotonic())
         self._kill_at = float("inf")
         self._usage_at = 0.0
         self._stop = False
@@ -77,6 +97,9 @@ class Shim:
         finally:
             self._end_tree()
         self._drain()
+        self._leave_group()
+        cpu_seconds = sum(os.times()[2:4])
+        self._cpu.look(time.monotonic(), cpu_seconds)
         code = None if self._status is None else os.waitstatus_to_exitcode(self._status)
         record: dict[str, object] = {
             "exit_code": code if code is not None and code >= 0 else None,
@@ -85,12 +108,15 @@ class Shim:
             "started_at": started_at,
             "ended_at": time.time(),  # noqa: TID251  see above
             "peak_memory_bytes": self._peak,
-            "cpu_seconds": round(sum(os.times()[2:4]), 3),
+            "cpu_seconds": round(cpu_seconds, 3),
+            "peak_cpu_milli": self._cpu.peak,
             "truncated": self._log.truncated,
         }
         write_atomically(f"{self._folder}/exit.json", record)
 
     def _start(self) -> None:
+        if self._group and self._memory_limit:
+            self._group.limit_memory(self._memory_limit)
         self._output, theirs = os.pipe()
         os.set_blocking(self._output, False)
         failure, failed = os.pipe()
@@ -112,6 +138,8 @@ class Shim:
             if os.getppid() != shim:  # killed meanwhile: nobody would keep the limits
                 os._exit(127)
             os.setsid()
+            if self._group:
+                self._group.enter()
             signal.set_wakeup_fd(-1)
             for number in (signal.SIGINT, signal.SIGHUP, signal.SIGTERM, signal.SIGPIPE, signal.SIGXFSZ):
                 signal.signal(number, signal.SIG_DFL)
@@ -202,13 +230,16 @@ class Shim:
         self._peak = max(self._peak, memory)
         if now >= self._usage_at:
             self._usage_at = now + USAGE_SECONDS
-            self._tell(memory, stats)
+            self._tell(now, memory, stats)
 
-    def _tell(self, memory: int, stats: list[proc.Stat]) -> None:
+    def _tell(self, now: float, memory: int, stats: list[proc.Stat]) -> None:
+        cpu_seconds = sum(stat.cpu for stat in stats) + sum(os.times()[2:4])
         usage: dict[str, object] = {
             "memory_bytes": memory,
             "peak_memory_bytes": self._peak,
-            "cpu_seconds": round(sum(stat.cpu for stat in stats) + sum(os.times()[2:4]), 3),
+            "cpu_seconds": round(cpu_seconds, 3),
+            "cpu_milli": self._cpu.look(now, cpu_seconds),
+            "peak_cpu_milli": self._cpu.peak,
             "processes": len(stats),
         }
         try:
@@ -218,6 +249,8 @@ class Shim:
 
     def _end_tree(self) -> None:
         """Kill whatever is left. Frozen first: nothing that is killed can start another in the meantime."""
+        if self._group:
+            self._group.kill()
         pause = 0.001
         while not self._childless():
             for number in (signal.SIGSTOP, signal.SIGKILL):
@@ -227,6 +260,16 @@ class Shim:
         while strays := proc.carriers(self._run_id, self._attempt):
             proc.send(signal.SIGKILL, strays)
             time.sleep(0.005)
+
+    def _leave_group(self) -> None:
+        """Learn whether the kernel ended the test for its memory, and remove the group."""
+        if self._group is None:
+            return
+        killed = self._status == signal.SIGKILL  # the whole group is, when the kernel does it
+        if self._reason == "exited" and killed and self._group.ran_out_of_memory():
+            self._reason = "oom"
+            self._log.note(f"memory limit of {self._memory_limit} bytes exceeded, ended by the kernel")
+        self._group.remove()
 
     def _childless(self) -> bool:
         self._reap()

@@ -4,13 +4,11 @@ from alembic import context
 from sqlalchemy import text
 
 from db import gate_tables  # noqa: F401  its tables are part of the metadata
+from db.locks import MIGRATION
 from db.tables import Base
-
-MIGRATION_LOCK = 7_113_001
-"""Advisory lock: of two processes that migrate at the same time the second finds everything done."""
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Base.metadata, transaction_per_migration=False)
 with context.begin_transaction():
-    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+    connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION})
     context.run_migrations()

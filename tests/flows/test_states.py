@@ -1,9 +1,10 @@
 """The one table of verdicts, Prefect states and exit codes (decision 6)."""
 
 import pytest
-from prefect.client.schemas.objects import StateType
+from prefect.client.schemas.objects import State, StateType
+from prefect.states import Completed, Failed
 
-from flows.states import agrees, state_of
+from flows.states import agrees, shows, skipped, state_of
 from model.execution import Reason, Status, Verdict, exit_code
 
 TABLE = [
@@ -35,7 +36,27 @@ def test_a_verdict_has_one_state_and_one_exit_code(
 
     assert (state.type, state.name, exit_code(status, reason)) == (kind, name, code)
     assert "why" in (state.message or "")
-    assert agrees(kind, verdict)
+    assert agrees(state, verdict)
+
+
+@pytest.mark.parametrize(
+    "shown",
+    [None, Failed(), Failed(name="NoTests"), Completed(), Completed(name="TimedOut"), Completed(name="Skipped")],
+)
+def test_a_state_of_another_type_or_with_the_name_of_another_verdict_does_not_show_a_timeout(
+    shown: State[None] | None,
+) -> None:
+    assert not agrees(shown, Verdict(status=Status.TIMEOUT))
+
+
+@pytest.mark.parametrize("name", ["TimedOut", "KnownBug"])
+def test_a_state_shows_a_verdict_by_our_name_and_by_one_that_a_person_gave(name: str) -> None:
+    assert agrees(Failed(name=name), Verdict(status=Status.TIMEOUT))
+
+
+def test_a_suite_that_was_skipped_is_not_shown_by_completed() -> None:
+    assert not shows(Completed(), skipped("why"))
+    assert shows(skipped("why"), skipped("other words"))
 
 
 def test_the_table_is_whole() -> None:

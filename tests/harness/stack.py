@@ -85,10 +85,10 @@ class Stack:
                 os.kill(shim, signal.SIGKILL)
         self.cluster.stop()
 
-    def start_worker(self, name: str, *, wait: bool = True) -> None:
+    def start_worker(self, name: str, *, wait: bool = True, **more: str) -> None:
         command = [sys.executable, str(ROOT / "tests/harness/faulty_worker.py")]
         self.faults.mkdir(exist_ok=True)
-        extra = {"ASSAY_WORKER_NAME": name, "ASSAY_FAULTS": str(self.faults), "PYTHONPATH": str(ROOT)}
+        extra = {"ASSAY_WORKER_NAME": name, "ASSAY_FAULTS": str(self.faults), "PYTHONPATH": str(ROOT)} | more
         self._start(name, command, extra)
         if wait:
             until(f"{name} alive", lambda: self.sql("SELECT 1 FROM workers WHERE worker_id = %s", name), START_SECONDS)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from properties.starvation import Most, Place, Seen, room
+from properties.starvation import Most, Party, Place, Seen, room, seatable
 
 from scheduler.decisions import Admit, Decision, Wait
 from scheduler.order import aged
@@ -30,9 +30,10 @@ def look(state: State, waiting: Mapping[Any, Queued], decisions: Sequence[Decisi
     return Seen(
         candidates=candidates,
         delayed={
-            run.run
-            for run in candidates
-            if room(holding.values(), run, owners_only) and taken.isdisjoint(state.queued[run.run].exclusive)
+            place.run
+            for party in candidates
+            for place in party
+            if room(holding.values(), party, owners_only) and taken.isdisjoint(_names(state, party))
         },
         holding=holding,
         started={run.execution_id for run in started},
@@ -55,39 +56,71 @@ def _holding(state: State, waiting: Mapping[Any, Queued]) -> dict[Any, Place]:
     }
 
 
-def _candidates(state: State, old: Sequence[Wait], helped: set[Any]) -> Iterator[Place]:
-    """Yield aged runs in order, up to the first that may have something kept that is not looked at here.
+def _candidates(state: State, old: Sequence[Wait], helped: set[Any]) -> Iterator[Party]:
+    """Yield aged runs and groups in order, up to the first that may have something kept that is not looked at here.
 
-    That is one for which others stop, one of a group or with rules about its neighbours, and one that an aged run
-    before it has a claim on: of the same owner, or name. What could never start keeps nothing.
+    That is one for which others stop, one with rules about its neighbours, one that an aged run before it has a claim
+    on: of the same owner, or name; and a group that waits for its own limits. What could never start keeps nothing.
     """
     claimed: set[Any] = set()
-    most = _limits(state, elsewhere=False)
+    most, seen = _limits(state, elsewhere=False), set[Any]()
     for wait in sorted(old, key=lambda wait: (wait.run.seq, wait.run.execution_id)):
-        run, owners = wait.run, (POOL, *owners_of(wait.run))
-        place = Place(
-            run=run.execution_id,
-            seq=run.seq,
-            cpu=run.shape.resources.cpu_milli,
-            owners=owners,
-            node=wait.nominated,
-        )
-        constraints, claims = run.shape.constraints, {*owners[1:], *run.exclusive}
-        if run.group or constraints.apart or constraints.spread or run.execution_id in helped:
-            return
-        if not (_fits_a_node(state, run) and room((), place, most)):
+        if wait.run.execution_id in seen:
             continue
-        if claims & claimed:
+        waits = _together(wait, old)
+        seen |= {one.run.execution_id for one in waits}
+        party = tuple(_place(one) for one in waits)
+        constraints = [one.run.shape.constraints for one in waits]
+        if any(one.apart or one.spread for one in constraints) or seen & helped:
             return
-        yield place
+        if not (_seatable(state, waits, party) and room((), party, most) and _distinct(state, party)):
+            continue
+        claims = {*(owner for place in party for owner in place.owners[1:]), *_names(state, party)}
+        if claims & claimed or (len(party) > 1 and not _own(state, party)):
+            return
+        yield party
         claimed |= claims
 
 
-def _fits_a_node(state: State, run: Queued) -> bool:
-    """Return whether some node could hold a run if nothing else ran."""
-    cpu, wanted = run.shape.resources.cpu_milli, dict(run.shape.constraints.node_selector).items()
-    nodes = [node for node in state.fleet.nodes if node.ready and wanted <= node.labels.items()]
-    return any(node.capacity.cpu_milli >= cpu for node in nodes)
+def _together(wait: Wait, old: Sequence[Wait]) -> list[Wait]:
+    """Return those of its group that wait too, in order; a run without one waits alone."""
+    if wait.run.group is None:
+        return [wait]
+    mates = [one for one in old if one.run.group == wait.run.group]
+    return sorted(mates, key=lambda one: (one.run.seq, one.run.execution_id))
+
+
+def _place(wait: Wait) -> Place:
+    run = wait.run
+    cpu, owners = run.shape.resources.cpu_milli, (POOL, *owners_of(run))
+    return Place(run=run.execution_id, seq=run.seq, cpu=cpu, owners=owners, node=wait.nominated)
+
+
+def _own(state: State, party: Party) -> bool:
+    """Return whether its owners' limits and its names would let a group start now."""
+    limits = {owner: most for owner, most in _limits(state).items() if owner != POOL}
+    taken = state.names.keys() | state.exclusive_elsewhere
+    return room(_holding(state, {}).values(), party, limits) and taken.isdisjoint(_names(state, party))
+
+
+def _names(state: State, party: Party) -> list[str]:
+    return [name for place in party for name in state.queued[place.run].exclusive]
+
+
+def _distinct(state: State, party: Party) -> bool:
+    return len(_names(state, party)) == len(set(_names(state, party)))
+
+
+def _seatable(state: State, waits: Sequence[Wait], party: Party) -> bool:
+    """Return whether the nodes could hold all of a party if nothing else ran."""
+    ready = [node for node in state.fleet.nodes if node.ready]
+    open_to = {
+        wait.run.execution_id: [
+            node.name for node in ready if dict(wait.run.shape.constraints.node_selector).items() <= node.labels.items()
+        ]
+        for wait in waits
+    }
+    return seatable(party, {node.name: node.capacity.cpu_milli for node in ready}, open_to)
 
 
 def _limits(state: State, *, elsewhere: bool = True) -> dict[Any, Most]:

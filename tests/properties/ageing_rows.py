@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
-from properties.starvation import Most, Place, Seen, room
+from properties.starvation import Most, Party, Place, Seen, room, seatable
 
 LimitsBeside: TypeAlias = Callable[[list[Place]], dict[Any, Most]]
 """Limits by owner, less what these use elsewhere."""
@@ -24,27 +24,41 @@ def look(house: Any, pool: str, started: set[Any], limits_beside: LimitsBeside) 
     limits = limits_beside([_place(row) for row in held if row.pool != pool])
     holding = {row.execution_id: _place(row) for row in held if row.pool == pool}
     capacity = {row.name: row.cpu_milli for row in house.sql(NODES, pool=pool)}
+    own = {owner: most for owner, most in limits.items() if owner != pool}
     names = {name for row in held for name in row.exclusive}
-    candidates, claimed = list[Place](), set[Any]()
-    for row in (row for row in rows if row.pool == pool and row.state == "waiting" and row.aged and row.due):
-        place, claims = _place(row), {row.user_id, row.team_id, *row.exclusive}
-        if place.cpu > max(capacity.values(), default=0) or not room((), place, limits_beside([])):
+    candidates, claimed = list[Party](), set[Any]()
+    for mates in _in_order(rows, pool):
+        party = tuple(_place(row) for row in mates)
+        claims = {claim for row in mates for claim in (row.user_id, row.team_id, *row.exclusive)}
+        open_to = {row.execution_id: list(capacity) for row in mates}
+        if not (seatable(party, capacity, open_to) and room((), party, limits_beside([]))):
             continue  # it could never start, and keeps nothing
-        if row.group_id or row.helped or claims & claimed:
+        if any(row.helped or not row.aged for row in mates) or claims & claimed:
             break
-        own = {owner: most for owner, most in limits.items() if owner != pool}
-        if room(holding.values(), place, own) and names.isdisjoint(row.exclusive):
-            candidates.append(place)
+        taken = not names.isdisjoint(name for row in mates for name in row.exclusive)
+        if room(holding.values(), party, own) and not taken:
+            candidates.append(party)
+        elif len(mates) > 1:
+            break  # what it keeps depends on which of them its owner's limit stops
         claimed |= claims
     return Seen(
         candidates=candidates,
-        delayed={place.run for place in candidates},
+        delayed={place.run for party in candidates for place in party},
         holding=holding,
         started=started,
         aged={row.execution_id for row in held if row.aged and row.execution_id in started},
         capacity=capacity,
         limits=limits,
     )
+
+
+def _in_order(rows: list[Any], pool: str) -> list[list[Any]]:
+    """Return the aged runs that wait, by arrival, each with the other members of its group that do."""
+    waiting = [row for row in rows if row.pool == pool and row.state == "waiting" and row.due]
+    parties: dict[Any, list[Any]] = {}
+    for row in waiting:
+        parties.setdefault(row.group_id or row.execution_id, []).append(row)
+    return [mates for mates in parties.values() if mates[0].aged]
 
 
 def _place(row: Any) -> Place:

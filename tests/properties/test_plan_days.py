@@ -12,15 +12,18 @@ from random import Random
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from properties.ageing import look
+from properties.preempting import check_preemption
 from properties.starvation import Ghost
 
 from model.ids import GroupId
 from model.resources import Resources
-from scheduler.decisions import Admit, Arrived, Configured, Decision, Left, Owned, Preempt, Seen, Wait
+from scheduler.decisions import Admit, Arrived, Configured, Decision, Left, Owned, Seen, Wait
+from scheduler.forward import again
 from scheduler.order import due
 from scheduler.plan import apply, apply_all, plan
 from scheduler.pool import Ceiling, Limits, Owner, Strategy
@@ -60,8 +63,9 @@ LIMITS = st.builds(
     backfill_after=st.sampled_from([timedelta(), timedelta(minutes=2)]),
     ageing_limit=st.sampled_from([timedelta(minutes=30), timedelta(minutes=5)]),
     preemption=st.booleans(),
-    min_runtime=st.just(timedelta(minutes=3)),
+    min_runtime=st.sampled_from([timedelta(), timedelta(minutes=3)]),
 )
+PLAIN: dict[str, Any] = {"constraints": Constraints(), "labels": ()}
 EXTRAS = ("groups", "names", "constraints", "quotas")
 
 
@@ -69,6 +73,7 @@ class Pool(RuleBasedStateMachine):
     """A pool, a clock, and whoever does something to it."""
 
     make: SimpleNamespace
+    sizes: tuple[int, ...] = (2000, 1000, 4000, 1500)
 
     @initialize(
         limits=LIMITS,
@@ -80,6 +85,8 @@ class Pool(RuleBasedStateMachine):
         """Each pool has some of the things that runs can ask for, so that none of them drowns the others."""
         make, self.extras = self.make, extras
         self.now, self.count, self.ghost = make.NOON, 0, Ghost()
+        self.told = 0
+        """Passes of which it could be told who had to be stopped."""
         owners = {make.team(1): Owner(name="t1", weight=2.0), make.user(3): Owner(name="u3", usage=0.5)}
         if "quotas" in extras:
             owners[make.team(0)] = Owner(name="t0", ceiling=ceilings[0])
@@ -90,9 +97,8 @@ class Pool(RuleBasedStateMachine):
         )
 
     def nodes(self, number: int, ready: int = 9) -> tuple[Any, ...]:
-        sizes = (2000, 1000, 4000, 1500)
         return tuple(
-            self.make.node(n, cpu=sizes[n], labels={ZONE: f"z{n % 2}"}, ready=n != ready) for n in range(number)
+            self.make.node(n, cpu=self.sizes[n], labels={ZONE: f"z{n % 2}"}, ready=n != ready) for n in range(number)
         )
 
     def run_of(self, given: dict[str, Any], **more: Any) -> Queued:
@@ -139,6 +145,7 @@ class Pool(RuleBasedStateMachine):
         assert decisions == anew
         assert decisions == plan(self.state, self.now)
         check(self.state, decisions, self.now)
+        self.told += check_preemption(self.state, decisions, self.now)
         if carry_out == "all":
             self.carry_out(decisions)
         elif carry_out == "some":
@@ -173,11 +180,34 @@ class Pool(RuleBasedStateMachine):
         for step in range(30):
             large = {"cpu": random.choice([1000, 2000]), "priority": 3, "constraints": Constraints(), "labels": ()}
             small = {"cpu": random.choice([100, 300, 500]), "priority": random.randrange(3)}
-            for change in [large] * (step % 10 == 0) + [small] * random.randrange(4):
-                apply(self.state, Arrived(run=self.run_of(any_run(random) | change)))
+            if step % 10 == 0:
+                self._submit_large(large, random)
+            for _ in range(random.randrange(4)):
+                apply(self.state, Arrived(run=self.run_of(any_run(random) | small)))
             for _ in range(min(random.choice([0, 0, 0, 1, 2]), len(self.state.running))):
                 apply(self.state, Left(run=random.choice(list(self.state.running))))
             self.now += timedelta(seconds=random.choice([10, 60, 400]))
+            self.decide("all")
+
+    def _submit_large(self, large: dict[str, Any], random: Random) -> None:
+        """One, or two or three that start together."""
+        number = random.choice([1, 2, 3]) if "groups" in self.extras else 1
+        group = GroupId(self.make.run_id(10_000 + self.count)) if number > 1 else None
+        for _ in range(number):
+            apply(self.state, Arrived(run=self.run_of(any_run(random) | large, group=group)))
+
+    @rule(random=st.randoms(use_true_random=False))
+    def hurry(self, random: Random) -> None:
+        """Runs that may be stopped fill the pool, and more important ones come."""
+        for step in range(12):
+            plain = {"cpu": random.choice([100, 500, 1000]), "priority": 3, "restartable": True}
+            urgent = {"cpu": random.choice([500, 1000, 2000]), "priority": random.randrange(2)}
+            for change in [plain] * random.randrange(6) + [urgent] * (step % 3 == 2):
+                apply(self.state, Arrived(run=self.run_of(any_run(random) | change)))
+            for run in [run for run in self.state.running.values() if run.preempted_for is not None]:
+                apply(self.state, random.choice([Left(run=run.execution_id), Arrived(run=again(run))]))
+            self.end(random.randrange(50), random.choice([0, 0, 1, 3]))
+            self.now += timedelta(seconds=random.choice([0, 60, 200]))
             self.decide("all")
 
     @rule(pick=st.integers(0, 50))
@@ -279,7 +309,6 @@ def check(state: State, decisions: list[Decision], now: Any) -> None:
     check_groups(state, admits, now)
     check_work(state, admits, waits)
     check_order(state, decisions)
-    check_preemption(state, [d for d in decisions if isinstance(d, Preempt)], now)
     assert all(d.run.shape.constraints.spread or "next pass" not in d.reason.text for d in waits)
 
 
@@ -355,24 +384,52 @@ def check_order(state: State, decisions: list[Decision]) -> None:
             assert all(wait.reason.code is not Code.POOL_LIMIT for wait in passed)
 
 
-def check_preemption(state: State, preempts: list[Preempt], now: Any) -> None:
-    for preempt in preempts:
-        victim = preempt.run
-        assert state.limits.preemption
-        assert victim.restartable
-        assert not victim.guarded
-        assert victim.preempted_for is None
-        assert victim.priority > preempt.beneficiary.priority
-        assert victim.started_at is not None
-        assert now - victim.started_at >= state.limits.min_runtime
-        assert not state.stopping.get(preempt.beneficiary.execution_id)
-    assert len({preempt.run.execution_id for preempt in preempts}) == len(preempts)
-    nodes: dict[Any, set[Any]] = {}
-    for preempt in preempts:
-        nodes.setdefault(preempt.beneficiary.execution_id, set()).add(preempt.run.node)
-    assert all(len(where) == 1 for where in nodes.values())
-
-
 def test_a_pool_through_its_days(make: SimpleNamespace) -> None:
     machine = type("Days", (Pool,), {"make": make})
     run_state_machine_as_test(machine, settings=settings(max_examples=12, stateful_step_count=15, deadline=None))
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_nobody_who_came_later_delays_an_aged_group(make: SimpleNamespace, strategy: Strategy) -> None:
+    """Nodes are alike, so that many are as near to having room for a member as another."""
+    limits = Limits(strategy=strategy, ceiling=Ceiling(runs=None), ageing_limit=timedelta(minutes=5))
+    ghosts = []
+    for seed in range(6):
+        random = Random(seed)
+        machine = type("Days", (Pool,), {"make": make, "sizes": (1000,) * 4})()
+        machine.open(limits, (Ceiling(), Ceiling()), 4, {"groups"})
+        for step in range(60):
+            if step % 20 == 0:
+                machine.submit_group([any_run(random) | PLAIN | {"cpu": 1000}] * random.choice([2, 3, 4]))
+            if random.random() < 0.7:
+                small = any_run(random) | PLAIN | {"cpu": random.choice([500, 1000]), "priority": 0}
+                apply(machine.state, Arrived(run=machine.run_of(small)))
+            for run in [run for run in machine.state.running if random.random() < 0.2]:
+                apply(machine.state, Left(run=run))
+            machine.now += timedelta(minutes=1)
+            machine.decide("all")
+        ghosts.append(machine.ghost)
+
+    assert sum(ghost.passed for ghost in ghosts) > 0
+    assert sum(ghost.groups for ghost in ghosts) > 0
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_in_a_hurry_no_more_are_stopped_than_have_to_be(make: SimpleNamespace, strategy: Strategy) -> None:
+    told = 0
+    for seed in range(20):
+        random = Random(seed)
+        limits = Limits(
+            strategy=strategy,
+            preemption=True,
+            min_runtime=timedelta(minutes=random.choice([0, 3])),
+            ageing_limit=timedelta(minutes=random.choice([10, 60])),
+            backfill_after=timedelta(minutes=random.choice([0, 10])),
+            ceiling=Ceiling(runs=random.choice([None, 8])),
+        )
+        pool = type("Days", (Pool,), {"make": make})()
+        pool.open(limits, (Ceiling(), Ceiling()), random.randrange(1, 5), set())
+        pool.hurry(random)
+        told += pool.told
+
+    assert told > 0

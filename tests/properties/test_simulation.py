@@ -251,6 +251,16 @@ def test_a_preempted_run_waits_until_its_last_start_and_its_lost_time_was_held()
     assert queue == pytest.approx(10, abs=0.01)
 
 
+@pytest.mark.parametrize("strategy", Strategy)
+def test_an_aged_run_that_holds_the_only_node_is_not_stopped_for_ever(strategy: Strategy) -> None:
+    """Under FIFO not at all, under the others only while it is not aged."""
+    late, early = ([run(0, 10_000, priority=9), run(at, 100, priority=0)] for at in (4000, 10))
+
+    report = simulated(late, strategy=strategy, preemption=True)
+    assert (report.preemptions, report.makespan) == (0, timedelta(seconds=10_100))
+    assert simulated(early, strategy=strategy, preemption=True).preemptions == (strategy is not Strategy.FIFO)
+
+
 def test_the_end_that_a_preempted_run_would_have_had_ends_nothing() -> None:
     """Two run until 100. The younger is stopped at 70 for a run that also ends at 100; then it begins anew."""
     trace = [run(0, 100, cpu=500, priority=9), run(1, 99, cpu=500, priority=9), run(70, 30, cpu=500, priority=0)]
@@ -294,15 +304,22 @@ def busy(seed: int, runs: int = 80) -> list[TraceRun]:
     ("strategy", "profile"),
     [*((each, DEFAULT) for each in Strategy), *((Strategy.PRIORITY, each) for each in PROFILES.values())],
 )
-def test_under_all_strategies_and_profiles_all_runs_end(strategy: Strategy, profile: Profile) -> None:
+@pytest.mark.parametrize("preemption", [False, True])
+def test_under_all_strategies_and_profiles_all_runs_end(
+    strategy: Strategy, profile: Profile, *, preemption: bool
+) -> None:
+    """With preemption some are aged before they start, and what is stopped holds nodes in vain."""
     trace = busy(1)
+    ageing = timedelta(minutes=5) if preemption else timedelta(hours=1)
 
-    report = simulated(trace, nodes(2), strategy=strategy, profile=profile)
+    report = simulated(trace, nodes(2), strategy=strategy, profile=profile, preemption=preemption, ageing_limit=ageing)
 
     assert (report.waits.runs, report.unplaced) == (80, ())
     assert report.makespan >= report.bound.makespan
     held = sum(each.resources.cpu_milli * each.duration.total_seconds() for each in trace)
-    assert report.utilisation.cpu == pytest.approx(held / (2000 * report.makespan.total_seconds()))
+    lost = report.utilisation.cpu * 2000 * report.makespan.total_seconds() - held
+    assert lost > 0 if report.preemptions else lost == pytest.approx(0, abs=1e-3)
+    assert report.preemptions == 0 or preemption
     assert sum(waits.runs for _, waits in report.by_team) == sum(waits.runs for _, waits in report.by_priority) == 80
 
 

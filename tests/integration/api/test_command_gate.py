@@ -65,9 +65,10 @@ def test_everything_wrong_with_a_quota_is_told_at_once(assay: Assay) -> None:
 def test_pool_set_changes_every_setting(assay: Assay) -> None:
     code, out, _ = assay(
         "pool", "set", "default", "--strategy", "FAIR_SHARE", "--max-concurrent", "8", "--max-cpu", "64",
-        "--max-memory", "1Ti", "--max-ephemeral-storage", "2Ti", "--max-gpu", "4", "--profile", "best-fit",
-        "--candidates", "3", "--ageing-limit", "600", "--backfill-after", "5", "--half-life", "90",
-        "--preemption", "on", "--min-runtime", "30", "--spot", "on", "--target-utilisation", "0.9",
+        "--max-daily", "900", "--max-memory", "1Ti", "--max-ephemeral-storage", "2Ti", "--max-gpu", "4",
+        "--profile", "best-fit", "--candidates", "3", "--ageing-limit", "600", "--backfill-after", "5",
+        "--half-life", "90", "--preemption", "on", "--min-runtime", "30", "--spot", "on",
+        "--target-utilisation", "0.9",
         "--interval", "2", "--default-selector", "disk=ssd", "--default-selector", "zone=a", "--fixed-nodes", "on",
         "--json",
     )  # fmt: skip
@@ -85,8 +86,29 @@ def test_pool_set_changes_every_setting(assay: Assay) -> None:
     assert (answer["preemption"], answer["minRuntimeSeconds"], answer["enableSpotInstances"]) == (True, 30, True)
     assert (answer["targetNodeUtilization"], answer["schedulingIntervalSeconds"]) == (0.9, 2)
     assert (answer["defaultNodeSelector"], answer["fixedNodes"]) == ({"disk": "ssd", "zone": "a"}, True)
+    assert answer["maxDailyTests"] == 900
+    assert json.loads(assay("pool", "set", "--max-daily", "none", "--json")[1])["maxDailyTests"] is None
     assert "node labels      disk=ssd, zone=a" in assay("pool")[1]
     assert json.loads(assay("pool", "set", "--default-selector", "none", "--json")[1])["defaultNodeSelector"] == {}
+
+
+def test_nodes_show_all_that_is_held_of_them_and_how_much_they_are_used(
+    api: Api, client: httpx.Client, assay: Assay, run_pass: Callable[[], None]
+) -> None:
+    run_pass()
+    capacity = Resources(cpu_milli=4000, memory_bytes=2**33, ephemeral_bytes=2**35, gpu=2)
+    api.db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, [Node(name=NodeName("n0"), capacity=capacity)]))
+    asked = {"cpuRequest": "1", "memoryRequest": "1Gi", "ephemeralStorage": "8Gi", "gpuRequest": 1}
+    submitted(client, resources=asked)
+    api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True))
+
+    (shown,) = client.get("/nodes").json()["nodes"]
+
+    held = ("cpuMilliHeld", "memoryBytesHeld", "ephemeralBytesHeld", "gpuHeld", "runs", "utilization")
+    assert [shown[key] for key in held] == [1000, 2**30, 2**33, 1, 1, 0.5]
+    assert assay("nodes")[1].split("\t") == [
+        "n0", "yes", "1000m of 4000m", "1.0 GiB of 8.0 GiB", "1", "8.0 GiB of 32.0 GiB", "1 of 2", "50%\n",
+    ]  # fmt: skip
 
 
 def test_everything_wrong_with_a_pool_is_told_at_once_and_nothing_is_changed(assay: Assay) -> None:

@@ -119,6 +119,7 @@ def test_all_settings_of_a_pool_are_set_and_shown(client: httpx.Client) -> None:
     settings: dict[str, Any] = {
         "strategy": "FAIR_SHARE",
         "maxConcurrentTests": 8,
+        "maxDailyTests": 500,
         "maxCpu": "64",
         "maxMemory": "512Gi",
         "maxEphemeralStorage": "1Ti",
@@ -138,10 +139,11 @@ def test_all_settings_of_a_pool_are_set_and_shown(client: httpx.Client) -> None:
     }
 
     changed = client.patch("/pools/default", json=settings).json()
-    lifted = client.put("/pools/default", json={"maxCpu": None, "defaultNodeSelector": {}}).json()
+    none = {"maxCpu": None, "maxDailyTests": None, "defaultNodeSelector": {}}
+    lifted = client.put("/pools/default", json=none).json()
 
     assert changed == {"name": "default"} | settings
-    assert lifted == changed | {"maxCpu": None, "defaultNodeSelector": {}}
+    assert lifted == changed | none
     assert client.get("/pools/default").json() == lifted
 
 
@@ -194,6 +196,21 @@ def test_a_pool_is_added_once_and_takes_runs(client: httpx.Client) -> None:
     assert run.status_code == 202
     assert [e["executionId"] for e in client.get("/queue?pool=gpu").json()["entries"]] == [run.json()["executionId"]]
     assert client.get("/queue").json()["total"] == 0
+
+
+def test_beyond_the_daily_quota_of_its_pool_a_suite_is_refused_whole(client: httpx.Client) -> None:
+    client.put("/pools/default", json={"maxDailyTests": 2})
+    test = {"type": "custom", "command": ["true"], "content": {"type": "inline", "files": {"a": "b"}}}
+    whole = {"name": "all", "tests": [test | {"name": name} for name in "abc"]}
+
+    refused = client.post("/suites/runs", json=whole)
+    single = [client.post("/tests", json=test | {"name": "one"}).status_code for _ in range(3)]
+
+    assert refused.status_code == 429
+    assert refused.json()["detail"].startswith("the daily quota of pool default is 2 runs; 0 are used and 3 more were")
+    assert int(refused.headers["retry-after"]) > 0
+    assert single == [202, 202, 429]
+    assert client.get("/queue").json()["total"] == 2
 
 
 def test_a_submit_into_an_unknown_pool_is_not_found(client: httpx.Client, api: Api) -> None:

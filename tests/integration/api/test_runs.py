@@ -27,6 +27,7 @@ def test_a_run_is_shown_as_the_contract_says(client: httpx.Client, api: Api) -> 
         "totalTests": 250, "completed": 150, "passed": 145, "failed": 5, "skipped": 0, "percentComplete": 60,
     }  # fmt: skip
     expected = {"podName": None, "nodeName": "here", "cpuUsage": "750m", "memoryUsage": "800Mi"}
+    expected |= {"peakCpuUsage": "900m", "peakMemoryUsage": "801Mi"}
     assert running["resources"] == expected
     assert (running["queuePosition"], running["waitReason"]) == (None, "")
     assert (ended["status"], ended["failureReason"], ended["exitCode"]) == ("failed", "tests_failed", 1)
@@ -42,7 +43,8 @@ def note_progress(conn: Connection, run: ExecutionId) -> None:
         Fenced(execution_id=run, epoch=None),
         {
             "totalTests": 250, "completed": 150, "passed": 145, "failed": 5, "skipped": 0, "percentComplete": 60,
-            "cpuMilli": 750, "memoryBytes": 800 * 2**20 - 5,
+            "cpuMilli": 750, "memoryBytes": 800 * 2**20 - 5, "peakCpuMilli": 900, "peakMemoryBytes": 801 * 2**20,
+            "cpuSeconds": 2.5,
         },
     )  # fmt: skip
 
@@ -192,10 +194,16 @@ def test_metrics_say_what_was_measured(client: httpx.Client, api: Api) -> None:
     run = submitted(client)
     before = client.get(f"/tests/{run}/metrics").json()
     begin(api.db, run)
-    api.db.call(lambda conn: executions.set_metrics(conn, run, {"cpu_seconds": 1.5, "peak_memory_bytes": 1024}))
+    api.db.call(lambda conn: note_progress(conn, run))
+    running = client.get(f"/tests/{run}/metrics").json()
+    used = {"cpu_seconds": 1.5, "peak_memory_bytes": 1024, "peak_cpu_milli": 700}
+    api.db.call(lambda conn: executions.set_metrics(conn, run, used))
     end(api.db, run, Status.COMPLETED, (Result(name="a", outcome=Outcome.PASSED),))
     after = client.get(f"/tests/{run}/metrics").json()
 
     assert (before["cpuSeconds"], before["waitSeconds"], before["attempts"]) == (None, None, 0)
+    assert (running["cpuMilli"], running["peakCpuMilli"], running["cpuSeconds"]) == (750, 900, 2.5)
+    assert (running["memoryBytes"], running["peakMemoryBytes"]) == (800 * 2**20 - 5, 801 * 2**20)
+    assert (after["cpuMilli"], after["memoryBytes"], after["peakCpuMilli"]) == (None, None, 700)
     assert (after["cpuSeconds"], after["peakMemoryBytes"], after["attempts"]) == (1.5, 1024, 1)
     assert after["waitSeconds"] >= 0

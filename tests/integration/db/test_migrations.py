@@ -1,6 +1,7 @@
 """Migrations: up, down, and from the first schema with data."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,12 +15,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import text
+from sqlalchemy.exc import IntegrityError
 
 from db import (
     executions,
     gate_tables,  # noqa: F401  its tables are part of the metadata
     migrate,
     people,
+    pools,
     results,
     statistics,
 )
@@ -29,8 +32,10 @@ from db.seeds import DEFAULT_TEAM, LOCAL_USER
 from db.tables import Base
 from model.execution import Phase, Reason, Status
 from model.ids import ExecutionId
+from scheduler.pool import Strategy
+from scheduler.profile import PROFILES
 
-NEWEST = "0006"
+NEWEST = "0008"
 ROOT = Path(__file__).parents[3]
 USER = UUID("10000000-0000-4000-8000-000000000001")
 FAILED = ExecutionId(UUID("10000000-0000-4000-8000-0000000000f1"))
@@ -113,7 +118,7 @@ def test_the_models_are_what_the_migrations_make(db: Database) -> None:
     assert db.call(compare) == []
 
 
-@pytest.mark.parametrize("revision", ["0004", "0003", "0002", "0001", "base"])
+@pytest.mark.parametrize("revision", ["0006", "0004", "0003", "0002", "0001", "base"])
 def test_down_and_up_again_is_the_same(empty: str, revision: str) -> None:
     below = None if revision == "base" else revision
     if below:
@@ -129,6 +134,28 @@ def test_down_and_up_again_is_the_same(empty: str, revision: str) -> None:
         assert shape(empty) == before
     migrate.upgrade(empty)
     assert shape(empty) == newest
+
+
+def test_a_pool_whose_names_nobody_knows_gets_the_usual_ones_and_no_other_can_be_written(empty: str) -> None:
+    migrate.upgrade(empty, "0006")
+    with Database(empty) as db:
+        broken = "UPDATE pools SET strategy = 'RANDOM', profile = 'worst-fit'"
+        db.call(lambda conn: conn.execute(text(broken)))
+        migrate.upgrade(empty)
+
+        [pool] = db.call(pools.every)
+        assert (pool.strategy, pool.profile) == (Strategy.PRIORITY, "default")
+        for column, violated in (("strategy", "valid_strategy"), ("profile", "valid_profile")):
+            with pytest.raises(IntegrityError, match=violated):
+                db.call(lambda conn, c=column: conn.execute(text(f"UPDATE pools SET {c} = 'BEST'")))
+
+
+def test_the_database_knows_the_names_that_the_scheduler_knows(db: Database) -> None:
+    query = "SELECT conname, pg_get_constraintdef(oid) AS rule FROM pg_constraint WHERE conrelid = 'pools'::regclass"
+    rules = {row.conname: row.rule for row in db.call(lambda conn: conn.execute(text(query)).all())}
+
+    assert set(re.findall(r"'([\w-]+)'", rules["valid_strategy"])) == set(Strategy)
+    assert set(re.findall(r"'([\w-]+)'", rules["valid_profile"])) == set(PROFILES)
 
 
 def test_two_processes_may_migrate_at_once(empty: str) -> None:

@@ -11,11 +11,12 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import func, insert, select, update
 
-from db import gate_tables, people, tables
+from db import gate_tables, people, pools, tables
 from db.engine import Database
 from db.errors import NotFoundError
 from db.people import OverQuota, Quota
-from db.seeds import DEFAULT_TEAM, LOCAL_USER, PREFECT_USER
+from db.pools import PoolChange
+from db.seeds import DEFAULT_POOL, DEFAULT_TEAM, LOCAL_USER, PREFECT_USER
 
 SUBMITS = 50
 LEFT = 10
@@ -34,7 +35,7 @@ def rows(db: Database) -> int:
 
 def submit(make: Any, wanted: Any) -> Any:
     def work(conn: Any) -> OverQuota | None:
-        over = people.take_daily(conn, wanted.owner, 1, wanted.at)
+        over = people.take_daily(conn, wanted.owner, DEFAULT_POOL, 1, wanted.at)
         if over is None:
             make.execution(conn, wanted)
         return over
@@ -86,11 +87,32 @@ def test_the_team_s_quota_holds_for_its_users_together(db: Database, many: Datab
     assert Counter(over.scope for over in outcomes if over) == {"team": SUBMITS - LEFT}
 
 
+def test_the_pool_s_quota_holds_for_everybody_together(db: Database, many: Database, make: Any, wanted: Any) -> None:
+    """Fifty at once, of users of different teams: ten are taken, by the pool's row."""
+    db.call(lambda conn: pools.update_pool(conn, DEFAULT_POOL, PoolChange(max_daily_tests=LEFT)))
+    alone = update(tables.User).where(tables.User.user_id == PREFECT_USER).values(team_id=None)
+    db.call(lambda conn: conn.execute(alone))
+    owners = [LOCAL_USER, PREFECT_USER] * (SUBMITS // 2)
+
+    outcomes = at_once(many, [submit(make, wanted(owner=owner)) for owner in owners])
+
+    assert outcomes.count(None) == rows(db) == LEFT
+    assert {(over.scope, over.name, over.used) for over in outcomes if over} == {("pool", "default", LEFT)}
+
+
+def test_a_suite_is_taken_whole_by_its_pool_or_not_at_all(db: Database, noon: datetime) -> None:
+    db.call(lambda conn: pools.update_pool(conn, DEFAULT_POOL, PoolChange(max_daily_tests=LEFT)))
+
+    assert db.call(lambda conn: people.take_daily(conn, LOCAL_USER, DEFAULT_POOL, LEFT, noon)) is None
+    over = db.call(lambda conn: people.take_daily(conn, LOCAL_USER, DEFAULT_POOL, LEFT + 1, noon))
+    assert str(over).startswith("the daily quota of pool default is 10 runs; 0 are used and 11 more were asked for.")
+
+
 def test_a_suite_is_taken_whole_or_not_at_all(db: Database, noon: datetime) -> None:
     db.call(lambda conn: people.set_quota(conn, "user", "local", Quota(max_concurrent_tests=1, max_daily_tests=LEFT)))
 
-    assert db.call(lambda conn: people.take_daily(conn, LOCAL_USER, LEFT, noon)) is None
-    over = db.call(lambda conn: people.take_daily(conn, LOCAL_USER, LEFT + 1, noon))
+    assert db.call(lambda conn: people.take_daily(conn, LOCAL_USER, DEFAULT_POOL, LEFT, noon)) is None
+    over = db.call(lambda conn: people.take_daily(conn, LOCAL_USER, DEFAULT_POOL, LEFT + 1, noon))
     assert over == OverQuota(
         scope="user",
         name="local",
@@ -115,7 +137,7 @@ def test_the_day_begins_at_midnight_utc(db: Database, make: Any, wanted: Any, no
 def test_a_user_without_a_team_has_only_his_own_quota(db: Database, noon: datetime) -> None:
     db.call(lambda conn: conn.execute(update(tables.User).values(team_id=None)))
 
-    assert db.call(lambda conn: people.take_daily(conn, LOCAL_USER, 1, noon)) is None
+    assert db.call(lambda conn: people.take_daily(conn, LOCAL_USER, DEFAULT_POOL, 1, noon)) is None
     (usage,) = db.call(lambda conn: people.quota_usage(conn, LOCAL_USER, noon))
     assert usage.scope == "user"
 
@@ -123,7 +145,7 @@ def test_a_user_without_a_team_has_only_his_own_quota(db: Database, noon: dateti
 def test_what_a_quota_does_not_say_is_the_original_design_s(db: Database, noon: datetime) -> None:
     db.call(lambda conn: conn.execute(update(tables.User).values(quota={})))
 
-    over = db.call(lambda conn: people.take_daily(conn, LOCAL_USER, 101, noon))
+    over = db.call(lambda conn: people.take_daily(conn, LOCAL_USER, DEFAULT_POOL, 101, noon))
 
     assert over is not None
     assert over.limit == 100
@@ -148,7 +170,7 @@ def test_a_quota_of_nobody_is_not_found(db: Database) -> None:
         with pytest.raises(NotFoundError):
             db.call(lambda conn, s=scope: people.set_quota(conn, s, "nobody", quota))
     with pytest.raises(NotFoundError):
-        db.call(lambda conn: people.take_daily(conn, uuid4(), 1, datetime(2026, 1, 1, tzinfo=UTC)))  # type: ignore[arg-type]
+        db.call(lambda conn: people.take_daily(conn, uuid4(), DEFAULT_POOL, 1, datetime(2026, 1, 1, tzinfo=UTC)))  # type: ignore[arg-type]
 
 
 def test_runs_of_a_deployment_count_for_the_bound_user(db: Database) -> None:

@@ -20,6 +20,7 @@ from model.execution import Reason, Status, Verdict
 from model.ids import SuiteRunId
 
 RUN = SuiteRunId(UUID("01900000-0000-7000-8000-0000000000aa"))
+TTL = timedelta(0)
 FLOW_RUN = UUID("00000000-0000-4000-8000-00000000000f")
 
 
@@ -129,15 +130,26 @@ def test_an_ended_one_is_unsettled_until_prefect_shows_it(db: Database, saved: S
     assert saved.note == ""
 
 
+def test_no_host_counts_as_lost_for_one_ttl_after_a_restart_of_the_server(db: Database, saved: SuiteRow) -> None:
+    """It could not say that it lives; this server was started a moment ago."""
+    add = text("INSERT INTO workers (worker_id, pool, expires_at) VALUES ('old', 'default', now() - interval '1 min')")
+    db.call(lambda conn: conn.execute(add))
+    db.call(lambda conn: suites.link_flow_run(conn, saved.suite_run_id, FLOW_RUN))
+    db.call(lambda conn: suites.host(conn, RUN, "old"))
+
+    assert db.call(lambda conn: suites.take_orphans(conn, "new", timedelta(days=1))) == []
+    assert db.call(lambda conn: suites.take_orphans(conn, "new", timedelta(0))) == [(RUN, FLOW_RUN)]
+
+
 def test_the_suites_of_a_lost_worker_are_taken_over_once(db: Database, saved: SuiteRow) -> None:
     add = text("INSERT INTO workers (worker_id, pool, expires_at) VALUES ('new', 'default', now() + interval '1 min')")
     db.call(lambda conn: conn.execute(add))
     db.call(lambda conn: suites.link_flow_run(conn, RUN, FLOW_RUN))
-    assert db.call(lambda conn: suites.take_orphans(conn, "new")) == []  # nobody has carried it yet
+    assert db.call(lambda conn: suites.take_orphans(conn, "new", TTL)) == []  # nobody has carried it yet
     db.call(lambda conn: suites.host(conn, RUN, "gone"))
 
-    assert db.call(lambda conn: suites.take_orphans(conn, "new")) == [(RUN, FLOW_RUN)]
-    assert db.call(lambda conn: suites.take_orphans(conn, "other")) == []
+    assert db.call(lambda conn: suites.take_orphans(conn, "new", TTL)) == [(RUN, FLOW_RUN)]
+    assert db.call(lambda conn: suites.take_orphans(conn, "other", TTL)) == []
     assert saved.host is None
 
 
@@ -148,8 +160,8 @@ def test_a_worker_takes_its_own_suites_that_it_does_not_carry(db: Database, save
     db.call(lambda conn: suites.link_flow_run(conn, saved.suite_run_id, FLOW_RUN))
     db.call(lambda conn: suites.host(conn, RUN, "me"))
 
-    assert db.call(lambda conn: suites.take_orphans(conn, "me", [FLOW_RUN])) == []
-    assert db.call(lambda conn: suites.take_orphans(conn, "me", [])) == [(RUN, FLOW_RUN)]
+    assert db.call(lambda conn: suites.take_orphans(conn, "me", TTL, [FLOW_RUN])) == []
+    assert db.call(lambda conn: suites.take_orphans(conn, "me", TTL, [])) == [(RUN, FLOW_RUN)]
 
 
 def test_an_ended_one_gives_its_flow_run_to_another(db: Database, saved: SuiteRow, noon: datetime) -> None:

@@ -147,9 +147,15 @@ class House:
 
     def begin(self, execution_id: ExecutionId, epoch: int) -> bool:
         """Let a run run."""
-        become = Become(status=Status.RUNNING, phase=Phase.LAUNCHING)
-        fence = Fenced(execution_id=execution_id, epoch=epoch)
-        return self.do(lambda conn: executions.transition(conn, fence, Status.QUEUED, become))
+
+        def work(conn: Connection) -> bool:
+            fence = Fenced(execution_id=execution_id, epoch=epoch)
+            become = Become(status=Status.RUNNING, phase=Phase.RUNNING)
+            begun = executions.transition(conn, fence, Status.QUEUED, become)
+            leases.began(conn, execution_id, epoch)
+            return begun
+
+        return self.do(work)
 
     def row(self, execution_id: ExecutionId) -> Any:
         """Return the queue row with what the execution says, None if it has left the queue."""

@@ -1,16 +1,20 @@
 """Who passes, who waits, and that nobody's change is overlooked."""
 
+import re
 import threading
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
 
-from db import gate, gate_locks, nodes, pools
+from db import forecasts, gate, gate_locks, locks, nodes, pools
 from db.errors import UnavailableError
 from db.pools import Pool
-from db.seeds import DEFAULT_POOL
+from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.ids import PoolName
+from model.resources import Resources
 
 SECOND = PoolName("second")
 
@@ -117,6 +121,34 @@ class TestLocks:
 
         assert house.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []
 
+    def test_no_number_of_a_lock_has_two_meanings(self) -> None:
+        """`unique` sees to it in the one module where they stand; so none may stand elsewhere."""
+        numbers = re.compile(r"\b(0x[0-9a-fA-F]{5,}|\d[\d_]{6,})\b")
+        locking = [path for path in Path(locks.__file__).parent.rglob("*.py") if "advisory" in path.read_text()]
+        elsewhere = [path.name for path in locking if path.name != "locks.py" and numbers.search(path.read_text())]
+
+        assert len({lock.value for lock in locks.Lock}) == len(locks.Lock.__members__)
+        assert elsewhere == []
+        assert len(locking) > 3
+
+    def test_who_submits_does_not_wait_for_a_round_of_forecasts(self, house: Any) -> None:
+        run = _no_row_yet(house)
+
+        def enqueue(conn: Connection) -> bool:
+            conn.execute(text("SET LOCAL lock_timeout = '500ms'"))
+            return gate.enqueue(conn, run)
+
+        with house.db._engine.begin() as forecasting:
+            assert forecasts.claim(forecasting, DEFAULT_POOL, timedelta(), 0)
+
+            assert house.do(enqueue)
+
+    def test_a_round_of_forecasts_is_claimed_while_somebody_submits(self, house: Any) -> None:
+        with house.db._engine.begin() as submitting:
+            gate.enqueue(submitting, _no_row_yet(house))
+
+            assert house.do(lambda conn: forecasts.claim(conn, DEFAULT_POOL, timedelta(), 0))
+
     def test_a_waiter_that_gives_up_leaves_no_lock(self, house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(gate_locks, "PATIENCE", "50ms")
         with house.db._engine.begin() as holder:
@@ -129,6 +161,21 @@ class TestLocks:
 def _pass(house: Any, pool: PoolName = DEFAULT_POOL) -> gate.PassOutcome | None:
     outcome: gate.PassOutcome | None = house.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
     return outcome
+
+
+def _no_row_yet(house: Any) -> gate.Waiting:
+    """Return a run that has an execution, and is still to wait."""
+    [run] = house.submit()
+    house.sql("DELETE FROM queue")
+    return gate.Waiting(
+        execution_id=run,
+        pool=DEFAULT_POOL,
+        priority=5,
+        enqueued_at=datetime(2026, 1, 1, tzinfo=UTC),
+        user_id=LOCAL_USER,
+        team_id=None,
+        resources=Resources(cpu_milli=100),
+    )
 
 
 def _one_team_in_two_pools(house: Any) -> tuple[list[Any], list[Any]]:

@@ -86,7 +86,7 @@ class Gate(RuleBasedStateMachine):
         self.most = dict.fromkeys([*POOLS, *map(str, self.teams)], 3)
         for pool in POOLS:
             house.do(lambda conn, pool=pool: pools.update_pool(conn, pool, PoolChange(**DEFAULTS)))
-            house.worker(f"w-{pool}", pool=pool)
+            house.worker(f"w-{pool}", pool=pool, ttl=LONG)
             house.do(
                 lambda conn, pool=pool: nodes.record(conn, pool, [_node(f"{pool}-0", 1000), _node(f"{pool}-1", 500)])
             )
@@ -105,8 +105,9 @@ class Gate(RuleBasedStateMachine):
         self.house.submit(1 + who % 2, who=self.people[who], pool=pool, restartable=restartable, **given)
 
     @rule(who=st.integers(0, 3), pool=st.sampled_from(POOLS), number=st.integers(2, 3))
-    def submit_together(self, who: int, pool: PoolName, number: int) -> None:
-        self.house.submit(number, who=self.people[who], pool=pool, cpu=200, group=GroupId(self.house.new_id()))
+    def submit_together(self, who: int, pool: PoolName, number: int, **given: Any) -> None:
+        values = {"cpu": 200} | given
+        self.house.submit(number, who=self.people[who], pool=pool, group=GroupId(self.house.new_id()), **values)
 
     @rule(which=WHICH)
     def cancel(self, which: int) -> None:
@@ -201,7 +202,7 @@ class Gate(RuleBasedStateMachine):
         """No clock is turned: everything that happened is moved into the past."""
         self.house.sql(
             "UPDATE queue SET enqueued_at = enqueued_at - make_interval(secs => :s),"
-            " admitted_at = admitted_at - make_interval(secs => :s)",
+            " admitted_at = admitted_at - make_interval(secs => :s), began_at = began_at - make_interval(secs => :s)",
             s=seconds,
         )
         self.house.sql("UPDATE pools SET annotated_at = NULL")
@@ -235,7 +236,7 @@ class Gate(RuleBasedStateMachine):
 
     @rule(seed=st.integers(0, 2**32), pool=st.sampled_from(POOLS), strategy=st.sampled_from(list(Strategy)))
     def grow_old(self, seed: int, pool: PoolName, strategy: Strategy) -> None:
-        """A large run waits among small ones that come without end, until it is aged and after that."""
+        """A large run, or group, waits among small ones that come without end, until it is aged and after that."""
         dice = Random(seed)
         for team in (0, 1):
             self.set_quota(team, 9, None)
@@ -245,7 +246,10 @@ class Gate(RuleBasedStateMachine):
             if step % 6 == 0:
                 self.work(pool, 9)
                 self.time_passes(4000)
-                self.submit(3, pool, priority=9, cpu=dice.choice([300, 900]))
+                if dice.random() < 0.5:
+                    self.submit(3, pool, priority=9, cpu=dice.choice([300, 900]))
+                else:
+                    self.submit_together(3, pool, dice.choice([2, 3]), priority=9, cpu=dice.choice([300, 450]))
                 self.time_passes(dice.choice([90, 4000]))
             small = {"priority": dice.randrange(9), "limit": dice.choice([LONG, LONG / 12])}
             self.submit(dice.randrange(4), pool, cpu=dice.choice([100, 300]), **small)
@@ -369,3 +373,4 @@ def test_nobody_who_came_later_delays_an_aged_run(bare: Any, strategy: Strategy)
         machine.grow_old(seed, DEFAULT_POOL, strategy)
 
     assert machine.ghosts[DEFAULT_POOL].passed > 0
+    assert machine.ghosts[DEFAULT_POOL].groups > 0

@@ -7,9 +7,9 @@ import psycopg2
 import pytest
 from sqlalchemy import Connection
 
-from db import gate, gate_read, gate_standing, workers
+from db import gate, gate_read, gate_standing, people, workers
 from db.errors import NotFoundError
-from db.seeds import DEFAULT_POOL
+from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.ids import PoolName, WorkerId
 from scheduler.pool import Strategy
 
@@ -40,6 +40,24 @@ def test_without_a_worker_nothing_starts_and_it_is_said(bare: Any) -> None:
 
     assert bare.admitted() == []
     assert str(bare.position(run)) == "position 1 of 1; no live worker"
+
+
+def test_after_the_last_worker_has_died_everybody_hears_of_that_and_of_nothing_older(house: Any) -> None:
+    house.pool(max_concurrent_tests=1)
+    [holder] = house.submit()
+    house.run_pass()
+    [waiting, resting] = house.submit(2)
+    house.run_pass()
+    house.sql("UPDATE queue SET not_before = clock_timestamp() + interval '1 h', reason = 'in backoff until noon'"
+              " WHERE execution_id = :id", id=resting)  # fmt: skip
+
+    house.sql("UPDATE workers SET expires_at = clock_timestamp() - interval '1 s'")
+
+    listed, _ = house.do(lambda conn: gate_standing.queue(conn, DEFAULT_POOL))
+    noted = house.do(lambda conn: gate_standing.noted(conn, [holder, waiting, resting]))
+    told = [house.do(lambda conn, run=run: gate_standing.reason(conn, run)) for run in (waiting, resting)]
+    expected = ["no live worker", "in backoff until noon"]
+    assert [entry.reason for entry in listed] == [noted[run].reason for run in (waiting, resting)] == told == expected
 
 
 def test_a_draining_worker_is_none(house: Any) -> None:
@@ -79,6 +97,22 @@ def test_limits_of_user_and_team_are_named(house: Any) -> None:
 
     assert house.admitted() == runs[:1]
     assert house.row(runs[1]).reason == "team payments runs 1 of 1"
+
+
+@pytest.mark.parametrize(("table", "most"), [("users", 10), ("teams", 50)])
+def test_the_limit_that_is_shown_where_a_quota_says_nothing_is_the_one_that_holds(
+    house: Any, table: str, most: int
+) -> None:
+    house.node(cpu=64_000, pods=1000)
+    unlimited = '{"max_concurrent_tests": null}'
+    house.sql(f"UPDATE users SET quota = '{unlimited}'")
+    house.sql(f"UPDATE teams SET quota = '{unlimited}'")
+    house.sql(f"UPDATE {table} SET quota = '{{}}'")
+    usage = house.do(lambda conn: people.quota_usage(conn, LOCAL_USER, datetime(2026, 1, 1, tzinfo=UTC)))
+    shown = {"users": usage[0], "teams": usage[1]}[table]
+    house.submit(60)
+
+    assert len(house.admitted()) == most == shown.quota.max_concurrent_tests
 
 
 def test_a_new_limit_counts_from_the_next_pass_and_stops_nobody(house: Any) -> None:

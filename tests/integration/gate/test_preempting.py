@@ -1,5 +1,6 @@
 """A run is asked to stop for a more important one, keeps its place until it has, and then waits where it was."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
@@ -10,9 +11,14 @@ from db import gate, gate_read, gate_write, leases
 from db.gate import Requeue
 from db.gate_records import Stopped
 from db.seeds import DEFAULT_POOL
-from model.execution import Cause
+from model.execution import Cause, Phase, Status, Verdict
 from model.ids import WorkerId
+from orchestrator import lifecycle
+from orchestrator.lifecycle import Again, Finished, Place
 from scheduler.decisions import Preempt
+
+NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
+AGO = "- interval '10 minutes'"
 
 
 def crowded(house: Any, **given: Any) -> tuple[Any, Any]:
@@ -22,7 +28,7 @@ def crowded(house: Any, **given: Any) -> tuple[Any, Any]:
     house.run_pass()
     house.claim(WorkerId("w0"))
     house.begin(holder, 1)
-    house.sql("UPDATE queue SET admitted_at = admitted_at - interval '10 minutes'")
+    house.sql(f"UPDATE queue SET admitted_at = admitted_at {AGO}, began_at = began_at {AGO}")
     [urgent] = house.submit(priority=0)
     return holder, urgent
 
@@ -138,6 +144,84 @@ def test_a_holder_that_was_taken_over_has_still_to_stop(house: Any) -> None:
     assert taken.epoch == 2
     assert house.do(lambda conn: gate.preempted_for(conn, holder, 2)) == urgent
     assert house.do(lambda conn: gate.preempted_for(conn, holder, 1)) is None
+
+
+class TestPasses:
+    """Whom a real pass asks."""
+
+    def test_a_pass_stops_a_less_important_run(self, house: Any) -> None:
+        holder, urgent = crowded(house)
+        house.pool(preemption=True)
+
+        assert house.run_pass().preempted == (holder,)
+        assert house.row(urgent).reason.startswith("waits until a less important run has stopped")
+
+    def test_nobody_is_stopped_that_would_come_first_again(self, house: Any) -> None:
+        """Aged, and before the other one in the order of arrival."""
+        holder, _ = crowded(house)
+        house.pool(preemption=True)
+        house.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '61 min' WHERE execution_id = :id", id=holder)
+
+        assert house.run_pass().preempted == ()
+
+    def test_the_minimum_time_counts_from_when_the_test_began(self, house: Any) -> None:
+        """It had its place for ten minutes, while it was prepared."""
+        holder, _ = crowded(house)
+        house.pool(preemption=True, min_runtime_seconds=60)
+        house.sql("UPDATE queue SET began_at = NULL WHERE execution_id = :id", id=holder)
+        assert house.run_pass().preempted == ()
+
+        assert house.do(lambda conn: lifecycle.enter(conn, place(holder, 1), Phase.RUNNING))
+        assert house.run_pass().preempted == ()
+        house.sql("UPDATE queue SET began_at = began_at - interval '61 s' WHERE execution_id = :id", id=holder)
+
+        assert house.run_pass().preempted == (holder,)
+
+    def test_who_takes_a_run_over_has_to_say_that_it_runs(self, house: Any) -> None:
+        """Its process may be gone, and be launched anew."""
+        holder, _ = crowded(house)
+        house.pool(preemption=True)
+        other = house.worker("w1")
+        house.sql("UPDATE leases SET expires_at = to_timestamp(0)")
+        house.do(lambda conn: leases.claim(conn, other, gate_read.UNCLAIMED))
+
+        assert house.row(holder).began_at is None
+        assert house.run_pass().preempted == ()
+
+    def test_each_admission_begins_anew(self, house: Any) -> None:
+        holder, urgent = crowded(house)
+        house.do(lambda conn: gate.requeue(conn, holder, 1, Requeue(cause=Cause.RETRY)))
+        assert house.row(holder).began_at is None
+        house.sql("UPDATE test_executions SET status = 'queued', phase = 'waiting' WHERE execution_id = :id", id=holder)
+        house.sql("UPDATE queue SET began_at = now() WHERE execution_id = :id", id=holder)
+        house.do(lambda conn: gate.withdraw(conn, urgent))
+
+        assert house.admitted() == [holder]
+        assert house.row(holder).began_at is None
+
+    def test_what_may_not_be_stopped_has_no_row_rewritten(self, house: Any) -> None:
+        holder, _ = crowded(house, restartable=False)
+
+        assert house.row(holder).began_at is None
+
+
+def test_who_was_asked_to_stop_and_is_launched_anew_waits_instead(house: Any) -> None:
+    """Its worker and its process died before it had stopped."""
+    holder, urgent = crowded(house)
+    ask(house, holder, urgent)
+    mine = place(holder, 1)
+    begun = house.do(lambda conn: lifecycle.begin(conn, mine))
+    assert house.do(lambda conn: lifecycle.asked_to_stop(conn, mine))
+    called_off = Finished(number=begun.number, verdict=Verdict(status=Status.CANCELLED, detail="called off"))
+
+    step = house.do(lambda conn: lifecycle.finish(conn, mine, called_off, NOW))
+
+    assert step == Again(cause=Cause.PREEMPTED, not_before=None)
+    assert house.row(holder).state == "waiting"
+
+
+def place(run: Any, epoch: int) -> Place:
+    return Place(execution_id=run, epoch=epoch, node="n0")
 
 
 def test_many_places_are_released_at_once_each_under_its_epoch(house: Any) -> None:

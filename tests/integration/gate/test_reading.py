@@ -66,15 +66,21 @@ def test_all_that_was_submitted_comes_back(house: Any) -> None:
 
 
 def test_a_place_is_read_with_all_that_decides_over_it(house: Any) -> None:
-    [run] = house.submit(labels={"a": "1"}, exclusive=("bus",), expected=timedelta(seconds=9), restartable=True)
+    asked = {"labels": {"a": "1"}, "exclusive": ("bus",), "expected": timedelta(seconds=9)}
+    [run] = house.submit(**asked, restartable=True, apart=(Apart(topology="zone", labels=(("a", "1"),)),))
+    waited = house.row(run)
     house.run_pass()
+    assert facts(house).holding[0].began_at is None
+    house.begin(run, 1)
     house.do(lambda conn: gate.guard(conn, run, 1, on=True))
     [place] = facts(house).holding
 
     assert (place.labels, place.exclusive, place.priority) == ((("a", "1"),), ("bus",), 5)
     assert (place.expected, place.limit) == (timedelta(seconds=9), timedelta(hours=1))
     assert (place.restartable, place.guarded, place.preempted_for) == (True, True, None)
-    assert abs(place.started_at - facts(house).now) < timedelta(minutes=1)
+    assert (place.seq, place.enqueued_at) == (waited.seq, waited.enqueued_at)
+    assert place.constraints.apart == (Apart(topology="zone", labels=(("a", "1"),)),)
+    assert facts(house).now - timedelta(minutes=1) < place.started_at <= place.began_at
 
 
 def test_the_settings_of_the_pool_are_those_of_the_plan(house: Any) -> None:

@@ -1,11 +1,12 @@
 """What was said to a run outlives its row of the queue: one record for each thing that changed."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection
 
-from db import gate, gate_records
+from db import decisions, gate, gate_read, gate_records
 from db.gate import Requeue
 from db.gate_records import Pass, Returned, Started, Waited, Withdrawn
 from db.seeds import DEFAULT_POOL
@@ -98,9 +99,8 @@ def test_another_rule_makes_another_record_and_the_first_one_stays(house: Any) -
 def test_the_way_back_is_recorded_with_its_cause(house: Any) -> None:
     [run] = house.submit()
     house.run_pass()
-    later = datetime.now(UTC) + timedelta(hours=1)  # noqa: TID251  a test is its own wiring
 
-    house.do(lambda conn: gate.requeue(conn, run, 1, Requeue(not_before=later, cause=Cause.RETRY)))
+    house.do(lambda conn: gate.requeue(conn, run, 1, Requeue(delay=timedelta(hours=1), cause=Cause.RETRY)))
     back = house.said(run)[-1]
 
     assert isinstance(back, Returned)
@@ -167,3 +167,59 @@ def test_a_pass_with_nothing_new_to_say_writes_no_row(house: Any) -> None:
 
     assert house.sql("SELECT xmin, ctid FROM queue WHERE execution_id = :id", id=run) == before
     assert house.sql("SELECT 1 FROM pools WHERE name = :pool AND annotated_at IS NOT NULL", pool=DEFAULT_POOL)
+
+
+def test_a_full_pool_hides_no_reason_that_lasts_from_pass_to_pass(house: Any) -> None:
+    house.pool(max_concurrent_tests=1)
+    house.submit()
+    house.run_pass()
+    [nowhere], [large], [plain] = house.submit(node_selector={"disk": "nvme"}), house.submit(cpu=9000), house.submit()
+    for number in range(4):
+        if number % 2:
+            annotate_again(house)
+        house.run_pass()
+
+    told = {run: [(record.code, record.text) for record in house.said(run)] for run in (nowhere, large, plain)}
+    assert told == {
+        nowhere: [(Code.NO_MATCH, "no node matches: of 1, 1 without label disk=nvme")],
+        large: [(Code.TOO_LARGE, "needs 9000m CPU; the largest node has 4000m CPU")],
+        plain: [(Code.POOL_LIMIT, "the pool runs 1 of 1")],
+    }
+
+
+def test_a_pass_of_a_full_pool_looks_at_the_nodes_only_for_whom_it_tells_something(house: Any) -> None:
+    house.pool(max_concurrent_tests=1)
+    house.submit(2)
+    house.run_pass()
+    house.run_pass()
+
+    def looked_at() -> bool:
+        def read(conn: Connection) -> bool:
+            known = gate_read.facts(conn, DEFAULT_POOL)
+            found = gate_read.waiting(conn, known)
+            return len(gate_read.state(conn, known, found).fleet) > 0
+
+        looked: bool = house.do(read)
+        return looked
+
+    house.sql("UPDATE pools SET annotated_at = clock_timestamp()")
+    assert not looked_at()
+    house.submit()
+    assert looked_at()
+
+
+def test_the_share_that_is_shown_is_the_one_that_orders(house: Any) -> None:
+    """What a team has now counts, not only what it had lately."""
+    house.pool(strategy=Strategy.FAIR_SHARE, max_concurrent_tests=2)
+    red, blue = (house.person(name, most=9, team=house.team(name, most=9)) for name in ("red", "blue"))
+    house.sql("UPDATE teams SET weight = 2 WHERE team_name = 'blue'")
+    house.submit(who=red, cpu=2000)
+    house.submit(who=blue, cpu=1000)
+    house.run_pass()
+    waiting = [*house.submit(who=red), *house.submit(who=blue)]
+    annotate_again(house)
+    house.run_pass()
+
+    shown = house.do(lambda conn: decisions.owned(conn, waiting))
+    assert [shown[run].share for run in waiting] == pytest.approx([0.5, 0.25], rel=0.01)
+    assert [shown[run].share for run in waiting] == pytest.approx([house.said(r)[-1].share for r in waiting], rel=0.01)

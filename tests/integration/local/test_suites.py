@@ -13,6 +13,7 @@ from harness.attempts import Bench, limited, output, places_of
 
 from cluster.local import content, environments
 from cluster.local.environment import Surroundings, environment
+from cluster.local.environments import Site
 from cluster.local.processes import ExitRecord
 from executors.pytest_tool import REQUIREMENTS
 from executors.registry import tool_for
@@ -67,9 +68,8 @@ def carried_out(bench: Bench, wanted: TestRequest, venvs: Path) -> tuple[ExitRec
     spec.cwd.rmdir()
     placed = content.place(wanted.content, spec.cwd, content.Sources(store=venvs))
     requirements = content.entry(spec.cwd, wanted.setup.requirements) if wanted.setup.requirements else None
-    places = replace(
-        places_of(spec), entry=placed.entry, python=environments.python_for(venvs, requirements, REQUIREMENTS)
-    )
+    python = environments.python_for(Site(venvs=venvs), requirements, REQUIREMENTS)
+    places = replace(places_of(spec), entry=placed.entry, python=python)
     tool = tool_for(wanted.type)
     command = tool.command(wanted, places)
     around = Surroundings(
@@ -119,7 +119,7 @@ def test_a_suite_with_packages_named_like_ours_gets_its_own(bench: Bench, venvs:
 
 
 def test_the_second_run_needs_no_network(bench: Bench, venvs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    environments.python_for(venvs, None, REQUIREMENTS)
+    environments.python_for(Site(venvs=venvs), None, REQUIREMENTS)
     monkeypatch.setattr(environments, "find_uv_bin", lambda: pytest.fail("asked the installer again"))
 
     record, _ = carried_out(bench, request({"test_it.py": "def test_a(): pass\n"}), venvs)
@@ -161,7 +161,7 @@ def test_a_project_that_installs_itself_as_editable_outlives_the_run_that_built_
         "[build-system]\nrequires = []\nbuild-backend = 'backend'\nbackend-path = ['.']\n"
         "[project]\nname = 'rare-library'\nversion = '1.0'\n"
     )
-    python = environments.python_for(venvs / "editable", tmp_path / "suite" / "r.txt", _no_pytest(tmp_path))
+    python = environments.python_for(Site(venvs=venvs / "editable"), tmp_path / "suite" / "r.txt", _no_pytest(tmp_path))
 
     links = list(python.parents[1].glob("lib/python*/site-packages/*.pth"))
     assert [link.name for link in links if str(tmp_path / "suite") in link.read_text()] == []
@@ -175,11 +175,11 @@ def test_the_same_words_about_another_wheel_make_another_environment(
     requirements.write_text("--no-index\n--find-links wheels\nrare-library\n")
     base = _no_pytest(tmp_path)
     wheel(tmp_path / "wheels", "1.0")
-    first = environments.python_for(venvs / "wheels", requirements, base)
-    again = environments.python_for(venvs / "wheels", requirements, base)
+    first = environments.python_for(Site(venvs=venvs / "wheels"), requirements, base)
+    again = environments.python_for(Site(venvs=venvs / "wheels"), requirements, base)
     wheel(tmp_path / "wheels", "2.0")
 
-    second = environments.python_for(venvs / "wheels", requirements, base)
+    second = environments.python_for(Site(venvs=venvs / "wheels"), requirements, base)
 
     assert first == again
     assert first != second
@@ -193,12 +193,12 @@ def test_requirements_that_cannot_be_met_are_told_in_the_installers_words(
     requirements.write_text("no-such-library-at-all==1.2.3\n")
 
     with pytest.raises(environments.BuildError, match="no-such-library-at-all"):
-        environments.python_for(venvs, requirements, REQUIREMENTS)
+        environments.python_for(Site(venvs=venvs), requirements, REQUIREMENTS)
 
 
 def test_requirements_that_are_not_there_are_told(tmp_path: Path, venvs: Path) -> None:
     with pytest.raises(environments.BuildError, match=r"no file requirements.txt"):
-        environments.python_for(venvs, tmp_path / "requirements.txt", REQUIREMENTS)
+        environments.python_for(Site(venvs=venvs), tmp_path / "requirements.txt", REQUIREMENTS)
 
 
 def test_an_installer_that_takes_too_long_is_ended_with_its_children(
@@ -214,23 +214,23 @@ def test_an_installer_that_takes_too_long_is_ended_with_its_children(
     (tmp_path / "requirements.txt").write_text("./project\n")
 
     with pytest.raises(environments.BuildError, match="more than 3 s"):
-        environments.python_for(venvs, tmp_path / "requirements.txt", REQUIREMENTS, patience=3)
+        environments.python_for(Site(venvs=venvs, patience=3), tmp_path / "requirements.txt", REQUIREMENTS)
 
 
 def test_a_half_built_environment_is_built_anew(tmp_path: Path, venvs: Path, no_network: None) -> None:
     base = _no_pytest(tmp_path)
-    python = environments.python_for(tmp_path / "venvs", None, base)
+    python = environments.python_for(Site(venvs=tmp_path / "venvs"), None, base)
     (python.parents[1] / environments.COMPLETE).unlink()
     python.unlink()
 
-    assert environments.python_for(tmp_path / "venvs", None, base).exists()
+    assert environments.python_for(Site(venvs=tmp_path / "venvs"), None, base).exists()
 
 
 def test_many_who_want_the_same_environment_build_it_once(tmp_path: Path, no_network: None) -> None:
-    base = _no_pytest(tmp_path)
+    base, site = _no_pytest(tmp_path), Site(venvs=tmp_path / "venvs")
 
     with ThreadPoolExecutor(4) as threads:
-        pythons = set(threads.map(lambda _: environments.python_for(tmp_path / "venvs", None, base), range(4)))
+        pythons = set(threads.map(lambda _: environments.python_for(site, None, base), range(4)))
 
     assert len(pythons) == 1
     assert len([folder for folder in (tmp_path / "venvs").iterdir() if folder.is_dir()]) == 1
@@ -248,7 +248,7 @@ def test_ready_says_whether_an_environment_is_there_and_makes_none(tmp_path: Pat
 
     before = environments.ready(tmp_path / "venvs", None, base)
     made = (tmp_path / "venvs").exists()
-    python = environments.python_for(tmp_path / "venvs", None, base)
+    python = environments.python_for(Site(venvs=tmp_path / "venvs"), None, base)
 
     assert (before, made) == (False, False)
     assert environments.ready(tmp_path / "venvs", None, base)

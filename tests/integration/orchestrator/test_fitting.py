@@ -107,6 +107,41 @@ def test_what_is_too_large_waits_with_a_warning_where_a_larger_node_may_come(db:
     assert len(queued(db)) == 1
 
 
+def bound(db: Database, **ceiling: int) -> None:
+    db.call(lambda conn: pools.update_pool(conn, DEFAULT_POOL, PoolChange(**ceiling)))
+
+
+def test_more_than_the_pool_may_ever_use_is_told_as_for_too_small_nodes(db: Database) -> None:
+    add(db, "large")
+    bound(db, max_cpu_milli=2000, max_memory_bytes=GI)
+    asked = {"cpuRequest": "3", "memoryRequest": "2Gi"}
+
+    assert submitted(db, resources=asked).warnings == (
+        "it waits until the pool's limit is raised: needs 3000m CPU; the pool may use 2000m CPU",
+        "it waits until the pool's limit is raised: needs 2Gi memory; the pool may use 1Gi memory",
+    )
+    fix(db)
+    assert problems(lambda: submitted(db, resources=asked)) == [
+        ("resources.cpuRequest", "needs 3000m CPU; the pool may use 2000m CPU"),
+        ("resources.memoryRequest", "needs 2Gi memory; the pool may use 1Gi memory"),
+    ]
+    assert len(queued(db)) == 1
+
+
+def test_a_group_that_the_pool_may_never_have_at_once_is_told(db: Database) -> None:
+    add(db, "a", "b", "c")
+    bound(db, max_cpu_milli=2000, max_concurrent_tests=2)
+    tests = [{"resources": {"cpuRequest": "1"}}] * 3
+
+    assert suite(db, *tests).warnings == (
+        "they wait until the pool's limit is raised: the 3 tests start together; the pool runs 2 at once",
+        "they wait until the pool's limit is raised: the 3 tests need 3000m CPU; the pool may use 2000m CPU",
+    )
+    assert suite(db, *tests, start="one-by-one").warnings == ()
+    fix(db)
+    assert [path for path, _ in problems(lambda: suite(db, *tests))] == ["tests", "tests"]
+
+
 def test_a_selector_that_matches_no_node_waits_with_a_warning_even_where_nodes_are_fixed(db: Database) -> None:
     add(db, "large")
     fix(db)

@@ -47,8 +47,18 @@ def queued(number: int, **given: Any) -> Queued:
 
 
 def running(number: int, **given: Any) -> Running:
-    values = {"user_id": user(0), "team_id": team(0), "node": NodeName("n0")}
-    return Running(execution_id=run_id(number), resources=amounts(given.pop("cpu", 100)), **(values | given))
+    """A run that got its place, and began, as soon as it arrived: at `started_at`, else nobody knows when."""
+    started = given.get("started_at")
+    values: dict[str, Any] = {
+        "seq": number,
+        "enqueued_at": started or NOON,
+        "began_at": started,
+        "user_id": user(0),
+        "team_id": team(0),
+    }
+    values["node"] = NodeName("n0")
+    values["resources"] = amounts(given.pop("cpu", 100), given.pop("memory", 0))
+    return Running(execution_id=run_id(number), **(values | given))
 
 
 def node(number: int, *, cpu: int = 4000, memory: int = 8 * GI, gpu: int = 0, **given: Any) -> Node:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from scheduler.forward import Ended, Event, Passed, Started, forward
 from scheduler.pool import Ceiling, Strategy
-from scheduler.run import Queued, Running
+from scheduler.run import Constraints, Queued, Running
 from scheduler.state import State
 
 Minutes = Mapping[int, float]
@@ -119,7 +119,7 @@ def test_a_run_that_takes_no_time_ends_when_it_starts(make: SimpleNamespace) -> 
 
 def test_a_run_that_is_stopped_for_another_waits_again_with_its_old_age_and_begins_anew(make: SimpleNamespace) -> None:
     """It was asked to stop before; its place goes to the more important run, and it comes before those after it."""
-    stopping = make.running(9, preempted_for=make.run_id(1), started_at=make.NOON - timedelta(minutes=30))
+    stopping = make.running(9, seq=0, preempted_for=make.run_id(1), started_at=make.NOON - timedelta(minutes=30))
     waiting = [make.queued(1, priority=0), make.queued(2, priority=5)]
     state = one_at_a_time(make, waiting, holding=[stopping], strategy=Strategy.PRIORITY)
 
@@ -128,6 +128,25 @@ def test_a_run_that_is_stopped_for_another_waits_again_with_its_old_age_and_begi
     ends = [(event.run.int - 1, event.preempted_for) for event in events if isinstance(event, Ended)]
     assert ends == [(9, make.run_id(1)), (1, None), (9, None), (2, None)]
     assert [start.run.execution_id.int - 1 for start in events if isinstance(start, Started)] == [1, 9, 2]
+
+
+def test_a_run_that_had_a_place_from_the_beginning_waits_as_it_did(make: SimpleNamespace) -> None:
+    """It goes back to its own age and place in the order, and asks for what it asked for; the node it may not use is
+    still none for it."""
+    elsewhere = Constraints(node_selector=(("disk", "ssd"),))
+    nodes = [make.node(0, cpu=1000, labels={"disk": "ssd"}), make.node(1, cpu=1000)]
+    there = make.running(
+        9, seq=3, cpu=1000, constraints=elsewhere, restartable=True, started_at=make.NOON - timedelta(minutes=10)
+    )
+    waiting = [
+        make.queued(1, cpu=1000, priority=0, constraints=elsewhere),
+        make.queued(4, cpu=1000, constraints=elsewhere, enqueued_at=make.NOON - timedelta(minutes=5)),
+    ]
+    state = make.state(waiting, nodes=nodes, holding=[there], preemption=True)
+
+    events = told(forward(state, make.NOON, lasting({1: 5, 4: 5, 9: 20})), make.NOON)
+
+    assert [event for event in events if event[0] == "start"] == [("start", 1, 0), ("start", 3, 5), ("start", 4, 25)]
 
 
 def test_whoever_asks_for_no_more_events_pays_for_no_more(make: SimpleNamespace) -> None:

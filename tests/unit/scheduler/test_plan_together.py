@@ -1,4 +1,4 @@
-"""Runs that need each other, or must not meet: groups, exclusive names, preemption."""
+"""Runs that need each other, or must not meet: groups, exclusive names."""
 
 from datetime import timedelta
 from types import SimpleNamespace
@@ -7,11 +7,10 @@ from typing import Any
 import pytest
 
 from model.ids import GroupId
-from scheduler.decisions import Admit, Arrived, Decision, Left, Preempt, Wait
-from scheduler.plan import apply, apply_all, plan, wake
+from scheduler.decisions import Admit, Decision, Left, Wait
+from scheduler.plan import apply, plan
 from scheduler.pool import Ceiling, Owner
 from scheduler.reasons import Code
-from scheduler.state import State
 
 HOUR = timedelta(hours=1)
 
@@ -22,10 +21,6 @@ def admitted(decisions: list[Decision]) -> list[int]:
 
 def waits(decisions: list[Decision]) -> dict[int, Wait]:
     return {d.run.seq: d for d in decisions if isinstance(d, Wait)}
-
-
-def stopped(decisions: list[Decision]) -> list[int]:
-    return [d.run.execution_id.int - 1 for d in decisions if isinstance(d, Preempt)]
 
 
 def group(make: SimpleNamespace, numbers: range, **given: Any) -> list[Any]:
@@ -115,95 +110,3 @@ def test_an_aged_group_that_the_nodes_could_never_hold_keeps_nothing(make: Simpl
     state = make.state([*group(make, range(2), cpu=4000, minutes=61), make.queued(5)])
 
     assert admitted(plan(state, make.NOON)) == [5]
-
-
-def busy(make: SimpleNamespace, *holding: Any, **limits: Any) -> State:
-    """A full node, and a run of priority 1 that needs 1,000m."""
-    given = {"preemption": True} | limits
-    return make.state([make.queued(1, cpu=1000, priority=1)], holding=holding, **given)  # type: ignore[no-any-return]
-
-
-def holder(make: SimpleNamespace, number: int, **given: Any) -> Any:
-    values = {"cpu": 2000, "priority": 5, "restartable": True, "started_at": make.NOON - HOUR}
-    return make.running(number, **(values | given))
-
-
-def test_a_more_important_run_has_the_least_important_one_stopped(make: SimpleNamespace) -> None:
-    state = busy(make, holder(make, 8, priority=4), holder(make, 9, priority=6))
-
-    decisions = plan(state, make.NOON)
-
-    assert stopped(decisions) == [9]
-    assert waits(decisions)[1].reason.code is Code.PREEMPTING
-    assert waits(decisions)[1].nominated == "n0"
-    assert waits(decisions)[1].blocked_by == (make.run_id(9),)
-
-
-def test_of_equals_the_youngest_is_stopped(make: SimpleNamespace) -> None:
-    young = holder(make, 8, started_at=make.NOON - HOUR / 2)
-
-    assert stopped(plan(busy(make, young, holder(make, 9)), make.NOON)) == [8]
-
-
-@pytest.mark.parametrize(
-    "given",
-    [{"restartable": False}, {"guarded": True}, {"priority": 1}, {"started_at": None}, {"preempted_for": "other"}],
-)
-def test_nobody_is_stopped_that_must_not_be(make: SimpleNamespace, given: dict[str, Any]) -> None:
-    if "preempted_for" in given:
-        given = {"preempted_for": make.run_id(77)}
-
-    assert stopped(plan(busy(make, holder(make, 9, cpu=4000, **given)), make.NOON)) == []
-
-
-def test_nobody_is_stopped_unless_the_pool_says_so(make: SimpleNamespace) -> None:
-    assert stopped(plan(busy(make, holder(make, 9, cpu=4000), preemption=False), make.NOON)) == []
-
-
-def test_nobody_is_stopped_before_its_minimum_time(make: SimpleNamespace) -> None:
-    state = busy(make, holder(make, 9, cpu=4000, started_at=make.NOON), min_runtime=timedelta(minutes=2))
-    later = make.NOON + timedelta(minutes=2)
-
-    assert stopped(plan(state, make.NOON)) == []
-    assert wake(state, make.NOON) == later
-    assert stopped(plan(state, later)) == [9]
-
-
-def test_no_more_are_stopped_than_needed_and_all_on_one_node(make: SimpleNamespace) -> None:
-    nodes = [make.node(0, cpu=2000), make.node(1, cpu=1000)]
-    small = [holder(make, n, cpu=500, priority=9) for n in (5, 6)]
-    large = [holder(make, 7, cpu=1000, priority=8), holder(make, 8, cpu=1000, priority=8, node="n1")]
-
-    decisions = plan(busy(make, *small, *large, nodes=nodes), make.NOON)
-
-    assert len(stopped(decisions)) == 1
-    assert stopped(decisions)[0] in (7, 8)
-
-
-def test_while_one_stops_no_other_is_asked_and_nobody_takes_the_room(make: SimpleNamespace) -> None:
-    state = busy(make, holder(make, 8), holder(make, 9))
-    state = apply_all(state, plan(state, make.NOON))
-
-    decisions = plan(state, make.NOON)
-    assert stopped(decisions) == []
-    assert waits(decisions)[1].reason.code is Code.PREEMPTING
-
-    victim = next(run for run in state.running.values() if run.preempted_for is not None)
-    again = make.queued(20, cpu=2000, priority=5)
-    state = apply_all(state, [Left(run=victim.execution_id), Arrived(run=again)])
-    decisions = plan(state, make.NOON)
-    assert admitted(decisions) == [1]
-    assert waits(decisions)[20].reason.code in (Code.BUSY, Code.RESERVED)
-
-
-def test_a_full_pool_makes_room_too(make: SimpleNamespace) -> None:
-    state = busy(make, holder(make, 9, cpu=100), ceiling=Ceiling(runs=1))
-
-    assert stopped(plan(state, make.NOON)) == [9]
-
-
-def test_a_run_at_its_own_limit_stops_nobody(make: SimpleNamespace) -> None:
-    owners = {make.user(0): Owner(name="ann", ceiling=Ceiling(runs=1))}
-    state = busy(make, holder(make, 9, cpu=4000, user_id=make.user(0)), owners=owners)
-
-    assert stopped(plan(state, make.NOON)) == []

@@ -1,0 +1,83 @@
+"""Programs that a worker runs while it prepares a test: git, the installer. None outlives the worker (keeper.py)."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+ROOT = Path(__file__).resolve().parents[2]
+KEEPER = "import sys; sys.path.append(sys.argv[1]); from cluster.local.keeper import main; main(sys.argv[2:])"
+MARK = "ASSAY_STACK"
+"""In the environment of every process of a stack, so that none is overlooked at its end. Tests do not carry it."""
+LOOK_SECONDS = 0.25
+LAST_PATIENCE = 10.0
+
+
+class StoppedError(Exception):
+    """It was asked to stop, and nothing of it runs any more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Errand:
+    """What to run. `words` takes all that it prints; `locks` are files whose locks are held as long as it lives."""
+
+    command: tuple[str, ...]
+    cwd: Path
+    env: Mapping[str, str]
+    words: IO[bytes]
+    locks: tuple[int, ...] = ()
+
+
+def never() -> bool:
+    """Nobody asks to stop."""
+    return False
+
+
+def run(errand: Errand, look: Callable[[], None]) -> int:
+    """Run a program to its end and return its exit code, 128 and more for a signal.
+
+    `look` is called now and then; what it raises ends the program first, with all that it started.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-I", "-S", "-c", KEEPER, str(ROOT), *errand.command],
+        cwd=errand.cwd,
+        env={**errand.env, **_mark()},
+        stdin=subprocess.PIPE,
+        stdout=errand.words,
+        stderr=errand.words,
+        start_new_session=True,
+        pass_fds=errand.locks,
+    )
+    try:
+        while not _ended(process, LOOK_SECONDS):
+            look()
+    finally:
+        _end(process)
+    return process.returncode
+
+
+def _mark() -> dict[str, str]:
+    return {MARK: os.environ[MARK]} if MARK in os.environ else {}
+
+
+def _ended(process: "subprocess.Popen[bytes]", patience: float) -> bool:
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        return False
+    return True
+
+
+def _end(process: "subprocess.Popen[bytes]") -> None:
+    """Let the keeper end all; one that does not is killed, and its program with it."""
+    if process.stdin is not None:
+        process.stdin.close()
+    if not _ended(process, LAST_PATIENCE):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()

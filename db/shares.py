@@ -1,0 +1,32 @@
+"""By what a pool with FAIR_SHARE orders owners now: worked out by the plan's own code, from what a pass would read."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from db import gate_owners, gate_read, nodes
+from model.ids import PoolName, TeamId, UserId
+from scheduler.standing import shares
+from scheduler.state import State
+from scheduler.sums import payer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payer:
+    """Who runs are for: a user, in a team or alone."""
+
+    user_id: UserId
+    team_id: TeamId | None
+
+
+def read(conn: Connection, pool: PoolName, asked: Collection[Payer]) -> dict[UUID, float]:
+    """Return the share of each of these, by team, or by user where there is none. Raises: NotFoundError."""
+    known = gate_read.facts(conn, pool)
+    fleet, _ = nodes.fleet(conn, pool, known.nodes_version)
+    owners = gate_owners.owners(conn, pool, [*asked, *known.holding], several=False)
+    state = State(limits=known.limits, fleet=fleet, owners=owners, usage_at=known.usage_at)
+    for place in known.holding:
+        state.start(place)
+    return shares(state, known.now, {payer(one.user_id, one.team_id) for one in asked})

@@ -1,0 +1,46 @@
+"""The gate's pulse in a worker: a pass as often as the pool says, and within a second whenever one is due.
+
+`schedulingIntervalSeconds` is how seldom a pass may be made while nothing has happened. It holds up nobody.
+"""
+
+from datetime import timedelta
+
+from sqlalchemy import Connection
+
+from db import gate, gate_due
+from db.engine import Database
+from db.gate_due import Marks
+from model.ids import PoolName
+
+LONGEST = timedelta(seconds=1)
+"""Between two looks at whether a pass is due."""
+
+
+class Pulse:
+    """Makes the passes of one worker that nobody asks for."""
+
+    def __init__(self, db: Database, pool: PoolName) -> None:
+        self._db = db
+        self._pool = pool
+        self._seen: Marks | None = None
+        self._passed_at = 0.0
+
+    async def beat(self, now: float) -> timedelta:
+        """Make a pass if one is due at `now`, in seconds of a clock that never goes back; return until the next look.
+
+        Another's pass that is under way may have begun before what is due happened: then it stays due.
+        """
+        marks = await self._db.run(self._read)
+        if self._due(marks, now) and await self._db.run(self._pass):
+            self._seen, self._passed_at = marks, now
+        return min(marks.interval, LONGEST)
+
+    def _due(self, marks: Marks, now: float) -> bool:
+        rested = now - self._passed_at >= marks.interval.total_seconds()
+        return rested or marks.restless or self._seen is None or marks != self._seen
+
+    def _read(self, conn: Connection) -> Marks:
+        return gate_due.read(conn, self._pool)
+
+    def _pass(self, conn: Connection) -> bool:
+        return gate.run_pass(conn, self._pool) is not None

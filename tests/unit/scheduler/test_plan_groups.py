@@ -1,0 +1,164 @@
+"""An aged group has nodes kept for all of its members, whatever their number, and starts once these are drained."""
+
+from datetime import timedelta
+from itertools import count
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from model.ids import GroupId
+from scheduler.decisions import Admit, Arrived, Decision, Left, Seen, Wait
+from scheduler.plan import apply, apply_all, plan
+from scheduler.pool import Ceiling, Owner, Strategy
+from scheduler.state import State
+
+MINUTE = timedelta(minutes=1)
+
+
+def admitted(decisions: list[Decision]) -> list[int]:
+    return sorted(d.run.seq for d in decisions if isinstance(d, Admit))
+
+
+def kept(decisions: list[Decision]) -> dict[int, str | None]:
+    return {d.run.seq: d.nominated for d in decisions if isinstance(d, Wait) and d.nominated}
+
+
+def group(make: SimpleNamespace, *sizes: int, first: int = 1, **given: Any) -> list[Any]:
+    """Runs that start together, aged unless `minutes` says otherwise."""
+    values = {"minutes": 61, "group": GroupId(make.run_id(9_000 + first))} | given
+    return [make.queued(first + n, cpu=cpu, **values) for n, cpu in enumerate(sizes)]
+
+
+def full(make: SimpleNamespace, waiting: list[Any], *sizes: int, **given: Any) -> State:
+    """Nodes of these sizes, each taken by one run: that on `n0` has number 900."""
+    nodes = [make.node(n, cpu=cpu) for n, cpu in enumerate(sizes)]
+    others = {"team_id": make.team(1), "user_id": make.user(1)}
+    holding = [make.running(900 + n, cpu=cpu, node=f"n{n}", **others) for n, cpu in enumerate(sizes)]
+    values = {"holding": holding, "nodes": nodes, "ceiling": Ceiling(runs=None)} | given
+    made: State = make.state(waiting, **values)
+    return made
+
+
+@pytest.mark.parametrize("salt", range(12))
+def test_no_two_members_have_the_same_place_kept(make: SimpleNamespace, salt: int) -> None:
+    """Two nodes are free, two are busy: a free one that is kept lacks as much as a busy one."""
+    state = full(make, group(make, 1000, 1000, 1000, 1000, first=50 * salt), 1000, 1000, 1000, 1000)
+    state = apply_all(state, [Left(run=make.run_id(900)), Left(run=make.run_id(901))])
+
+    decisions = plan(state, make.NOON)
+
+    assert sorted(kept(decisions).values()) == ["n0", "n1", "n2", "n3"]
+
+
+@pytest.mark.parametrize("number", [21, 60])
+def test_a_group_is_kept_whole_however_many_they_are(make: SimpleNamespace, number: int) -> None:
+    state = full(make, group(make, *[1000] * number), *[1000] * number)
+
+    assert len(set(kept(plan(state, make.NOON)).values())) == number
+
+
+def test_a_group_counts_as_one_of_those_that_nodes_are_kept_for(make: SimpleNamespace) -> None:
+    groups = [group(make, *[100] * 3, first=10 * n) for n in range(1, 9)]
+    state = full(make, [run for mates in groups for run in mates], 4000)
+
+    assert len(kept(plan(state, make.NOON))) == 24
+
+
+def test_a_group_has_nothing_kept_while_one_before_it_needs_a_part_of_that(make: SimpleNamespace) -> None:
+    waiting = [make.queued(0, cpu=1000, minutes=70), *group(make, 1000, 1000)]
+
+    assert len(kept(plan(full(make, waiting, 1000, 1000), make.NOON))) == 1
+
+
+def test_nodes_that_cannot_serve_all_any_more_are_given_up(make: SimpleNamespace) -> None:
+    """One of them is gone; and before that, what was written down had one node twice."""
+    twice = [make.queued(n, cpu=1000, minutes=61, group=GroupId(make.run_id(99)), nominated="n0") for n in (1, 2)]
+    state = full(make, twice, 1000, 1000, 1000)
+    decisions = plan(state, make.NOON)
+    assert len(set(kept(decisions).values())) == 2
+
+    state = apply_all(state, decisions)
+    gone = kept(decisions)[1]
+    state = apply(state, Seen(nodes=tuple(node for node in state.fleet.nodes if node.name != gone)))
+    again = kept(plan(state, make.NOON))
+    assert len(set(again.values())) == 2
+    assert gone not in again.values()
+
+
+def test_the_nodes_of_a_group_stay_the_same_though_others_are_free_first(make: SimpleNamespace) -> None:
+    state = full(make, group(make, 1000, 1000), 1000, 1000, 1000)
+    first = plan(state, make.NOON)
+    other = ({"n0", "n1", "n2"} - set(kept(first).values())).pop()
+    state = apply(apply_all(state, first), Left(run=make.run_id(900 + int(other[1:]))))
+
+    assert kept(plan(state, make.NOON)) == kept(first)
+
+
+def test_a_member_does_not_take_the_only_node_of_another(make: SimpleNamespace) -> None:
+    """The best node for the small one is the large one's only."""
+    state = make.state(group(make, 500, 4000, minutes=0), nodes=[make.node(0, cpu=500), make.node(1, cpu=4000)])
+
+    assert admitted(plan(state, make.NOON)) == [1, 2]
+
+
+def test_a_group_that_could_never_start_is_not_the_first_that_is_blocked(make: SimpleNamespace) -> None:
+    never = group(make, 3000, 3000, minutes=2)
+    state = make.state(
+        [*never, make.queued(5, cpu=4000, minutes=1), make.queued(6)], holding=[make.running(900)], nodes=[make.node(0)]
+    )
+
+    decisions = plan(state, make.NOON)
+
+    assert kept(decisions) == {5: "n0"}
+    assert admitted(decisions) == []
+
+
+def test_a_group_that_its_team_may_start_only_when_other_pools_are_done_keeps_its_part(make: SimpleNamespace) -> None:
+    owners = {make.team(0): Owner(name="t", ceiling=Ceiling(runs=3), elsewhere_runs=2)}
+    state = full(make, [*group(make, 100, 100), make.queued(5)], 1000, owners=owners)
+
+    assert admitted(plan(apply(state, Left(run=make.run_id(900))), make.NOON)) == []
+
+
+def test_those_that_wait_for_a_name_take_no_turn_from_one_that_waits_for_a_node(make: SimpleNamespace) -> None:
+    """However many they are, they wait for one thing, and one of them can have it next."""
+    named = [make.queued(n, exclusive=("db",), minutes=90, priority=n % 10) for n in range(1, 40)]
+    state = full(make, [*named, make.queued(50, cpu=1000, minutes=61)], 1000, 1000)
+    state = apply(state, Left(run=make.run_id(901)))
+    state.start(make.running(800, cpu=500, node="n1", exclusive=("db",)))
+
+    assert kept(plan(state, make.NOON)) == {50: "n1"}
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("seed", range(6))
+def test_a_group_starts_once_those_have_ended_that_ran_when_it_was_aged(
+    make: SimpleNamespace, strategy: Strategy, seed: int
+) -> None:
+    """Small urgent runs come without end; each takes 2 to 10 minutes. Ageing is 30."""
+    dice, numbers = Random(seed), count(1000)
+    number = dice.choice([2, 4, 7, 24])
+    sizes = [dice.choice([500, 1000]) for _ in range(number)]
+    mates = group(make, *sizes, enqueued_at=make.NOON, priority=9, first=dice.randrange(500))
+    nodes = [make.node(n, cpu=1000) for n in range(number)]
+    state = make.state(
+        mates, nodes=nodes, ageing_limit=30 * MINUTE, ceiling=Ceiling(runs=None), strategy=strategy, seed=seed
+    )
+    ends = {minute: [make.run_id(900 + n) for n in range(number) if n % 10 == minute] for minute in range(10)}
+    for n in range(number):
+        state.start(make.running(900 + n, cpu=300, node=f"n{n}", team_id=make.team(1)))
+    for minute in range(42):
+        now = make.NOON + minute * MINUTE
+        state = apply_all(state, [Left(run=run) for run in ends.pop(minute, [])])
+        for _ in range(number):
+            run = make.queued(next(numbers), cpu=300, priority=0, enqueued_at=now, team_id=make.team(dice.randrange(2)))
+            state = apply(state, Arrived(run=run))
+        decisions = plan(state, now)
+        state = apply_all(state, decisions)
+        for decision in decisions:
+            if isinstance(decision, Admit):
+                ends.setdefault(minute + dice.randrange(2, 11), []).append(decision.run.execution_id)
+
+    assert not any(run.group for run in state.queued.values())
