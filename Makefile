@@ -50,8 +50,10 @@ format: setup-dev ## Bring the code into the one format
 	@$(PY) -m ruff check --fix --exit-zero
 	@$(PY) -m ruff format
 
-bench: setup-dev ## Run the benchmarks, peers in the same run
-	@set -e; for file in benchmarks/bench_*.py; do echo "== $$file"; PYTHONPATH=.:tests $(PY) "$$file" $(ARGS); done
+bench: setup-dev ## Run the benchmarks, peers in the same run; BENCH=bloat ARGS="--runs 200000" runs one of them
+	@[ -n "$(BENCH)" ] || [ -z "$(ARGS)" ] || { echo 'ARGS are of one benchmark: name it too, as BENCH=bloat' >&2; exit 2; }
+	@set -e; for file in $(if $(BENCH),benchmarks/bench_$(BENCH).py,benchmarks/bench_*.py); do \
+	echo "== $$file"; PYTHONPATH=.:tests $(PY) "$$file" $(ARGS); done
 
 pins: setup-dev ## Pin the requirements anew, with hashes for all Pythons and no address
 	@sh deploy/pins

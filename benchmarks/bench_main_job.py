@@ -12,8 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import goals
 from bench_workers import rss_mib
 from harness.stack import Stack, shell, until
+
+MOST_CONNECTIONS, MOST_THREADS = 5, 20
 
 
 def throughput(stack: Stack, runs: int) -> float:
@@ -38,8 +41,8 @@ def latencies(stack: Stack, runs: int, folder: Path) -> list[float]:
     return found
 
 
-def waiting(stack: Stack, count: int) -> str:
-    """Return what the worker holds while `count` Prefect-started flows wait in the gate."""
+def waiting(stack: Stack, count: int) -> None:
+    """Print what the worker holds while `count` Prefect-started flows wait in the gate."""
     pid = stack.processes["worker-1"].pid
     cpu = stack.sql("SELECT max(cpu_milli) AS n FROM nodes")[0]["n"]
     blocker = stack.submit(shell("sleep 600", name="blocker", resources={"cpuRequest": f"{cpu}m"}))
@@ -52,13 +55,14 @@ def waiting(stack: Stack, count: int) -> str:
     time.sleep(5)
     threads = len(list(Path(f"/proc/{pid}/task").iterdir()))
     connections = stack.sql(
-        "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = 'assay' AND application_name LIKE 'assay%%' "
+        "SELECT count(*) AS n FROM pg_stat_activity WHERE datname = 'assay' AND application_name = 'assay worker-1'"
     )[0]["n"]
-    return (
-        f"{before:.0f} MiB before, {rss_mib(pid):.0f} MiB with {count} waiting flows "
-        f"({(rss_mib(pid) - before) / count:.2f} MiB each), {threads} threads, "
-        f"{connections} connections of worker and API together"
+    print(
+        f"waiting: {before:.0f} MiB before, {rss_mib(pid):.0f} MiB with {count} waiting flows "
+        f"({(rss_mib(pid) - before) / count:.2f} MiB each)"
     )
+    print(goals.at_most(f"connections of the worker with {count} waiting flows", connections, MOST_CONNECTIONS))
+    print(goals.at_most(f"threads of the worker with {count} waiting flows", threads, MOST_THREADS))
 
 
 def main() -> None:
@@ -79,7 +83,7 @@ def main() -> None:
         seconds = sorted(latencies(stack, wanted.idle, folder))
         p95 = statistics.quantiles(seconds, n=20)[-1]
         print(f"submit to first instruction, idle: p50 {statistics.median(seconds):.2f} s, p95 {p95:.2f} s")
-        print(f"waiting: {waiting(stack, wanted.waiting)}")
+        waiting(stack, wanted.waiting)
     finally:
         stack.stop()
 

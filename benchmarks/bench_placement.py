@@ -24,6 +24,8 @@ from itertools import count, cycle
 from random import Random
 from uuid import UUID
 
+import goals
+
 from model.config import (
     Affinity,
     Effect,
@@ -43,6 +45,7 @@ from scheduler.reasons import Reason
 from scheduler.run import Apart, Constraints, Labels, Shape, Spread
 from scheduler.snapshot import pack, unpack
 
+GOAL, GOAL_NODES = 5000, 5000
 GI = 2**30
 ZONE, DISK, KIND = "topology.kubernetes.io/zone", "example.org/disk", "node.kubernetes.io/instance-type"
 WEB: Labels = (("app", "web"),)
@@ -60,11 +63,16 @@ class Costs:
     seconds: Sequence[float]
     cpu: float
 
+    @property
+    def of_cpu(self) -> float:
+        """Decisions a second of one core."""
+        return len(self.seconds) / self.cpu
+
     def __str__(self) -> str:
         ordered = sorted(1e6 * cost for cost in self.seconds)
-        rate, of_cpu = len(ordered) / sum(self.seconds), len(ordered) / self.cpu
+        rate = len(ordered) / sum(self.seconds)
         p50, p99 = statistics.median(ordered), ordered[int(0.99 * len(ordered))]
-        return f"{self.path:<15}{rate:>12,.0f}{of_cpu:>12,.0f}{p50:>10.0f}{p99:>10.0f}"
+        return f"{self.path:<15}{rate:>12,.0f}{self.of_cpu:>12,.0f}{p50:>10.0f}{p99:>10.0f}"
 
 
 def nodes(number: int, random: Random) -> list[Node]:
@@ -202,15 +210,21 @@ def measure(number: int, decisions: int) -> None:
         spread=(Spread(topology=ZONE, labels=WEB, max_skew=2),),
     )
     print(f"\n{f'{number:,} nodes':<15}{'a second':>12}{'a CPU s':>12}{'p50 µs':>10}{'p99 µs':>10}")
-    print(decide("all different", base, different(random), decisions))
-    print(decide("new rules", base, new_rules(random), min(1000, decisions)))
-    print(decide("one shape", base, one(), decisions))
-    print(decide("50 shapes", base, fifty(), decisions))
-    print(decide("kept apart", base, one(close), min(number // 2, decisions), WEB))
+    placing = (
+        decide("all different", base, different(random), decisions),
+        decide("new rules", base, new_rules(random), min(1000, decisions)),
+        decide("one shape", base, one(), decisions),
+        decide("50 shapes", base, fifty(), decisions),
+        decide("kept apart", base, one(close), min(number // 2, decisions), WEB),
+    )
+    print(*placing, sep="\n")
     print(decide("no room", base, one(cpu=31_900), min(1000, decisions)))
     print(plain_loop(base, different(random), max(20, 100_000 // number)))
     print(memory(number))
     print(snapshot(number))
+    if number == GOAL_NODES:
+        for costs in placing:
+            print(goals.at_least(f"decisions a second of one core, {costs.path}", costs.of_cpu, GOAL))
 
 
 def _node(number: int, random: Random) -> Node:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 
+import goals
 from ground import SHAPES, Costs, Ground, furnished, load, timed
 from sqlalchemy import Connection, text
 
@@ -133,7 +134,8 @@ def main() -> None:
             readers(ground, given.rounds)
             estimating(ground)
             if queued == GOAL_QUEUED:
-                print(f"  goal: a pass under {GOAL_MS:.0f} ms: {one.at(0.5):.1f} ms at p50, {one.at(0.95):.1f} at p95")
+                print(f"  a pass with one place free: {one.at(0.5):.1f} ms at p50, {one.at(0.95):.1f} at p95")
+                print(goals.at_most(f"a pass with {queued:,} queued, p50", one.at(0.5), GOAL_MS, " ms"), flush=True)
 
 
 if __name__ == "__main__":

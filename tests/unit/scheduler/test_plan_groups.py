@@ -1,17 +1,15 @@
 """An aged group has nodes kept for all of its members, whatever their number, and starts once these are drained."""
 
 from datetime import timedelta
-from itertools import count
-from random import Random
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from model.ids import GroupId
-from scheduler.decisions import Admit, Arrived, Decision, Left, Seen, Wait
+from scheduler.decisions import Admit, Decision, Left, Seen, Wait
 from scheduler.plan import apply, apply_all, plan
-from scheduler.pool import Ceiling, Owner, Strategy
+from scheduler.pool import Ceiling, Owner
 from scheduler.state import State
 
 MINUTE = timedelta(minutes=1)
@@ -130,35 +128,3 @@ def test_those_that_wait_for_a_name_take_no_turn_from_one_that_waits_for_a_node(
     state.start(make.running(800, cpu=500, node="n1", exclusive=("db",)))
 
     assert kept(plan(state, make.NOON)) == {50: "n1"}
-
-
-@pytest.mark.parametrize("strategy", Strategy)
-@pytest.mark.parametrize("seed", range(6))
-def test_a_group_starts_once_those_have_ended_that_ran_when_it_was_aged(
-    make: SimpleNamespace, strategy: Strategy, seed: int
-) -> None:
-    """Small urgent runs come without end; each takes 2 to 10 minutes. Ageing is 30."""
-    dice, numbers = Random(seed), count(1000)
-    number = dice.choice([2, 4, 7, 24])
-    sizes = [dice.choice([500, 1000]) for _ in range(number)]
-    mates = group(make, *sizes, enqueued_at=make.NOON, priority=9, first=dice.randrange(500))
-    nodes = [make.node(n, cpu=1000) for n in range(number)]
-    state = make.state(
-        mates, nodes=nodes, ageing_limit=30 * MINUTE, ceiling=Ceiling(runs=None), strategy=strategy, seed=seed
-    )
-    ends = {minute: [make.run_id(900 + n) for n in range(number) if n % 10 == minute] for minute in range(10)}
-    for n in range(number):
-        state.start(make.running(900 + n, cpu=300, node=f"n{n}", team_id=make.team(1)))
-    for minute in range(42):
-        now = make.NOON + minute * MINUTE
-        state = apply_all(state, [Left(run=run) for run in ends.pop(minute, [])])
-        for _ in range(number):
-            run = make.queued(next(numbers), cpu=300, priority=0, enqueued_at=now, team_id=make.team(dice.randrange(2)))
-            state = apply(state, Arrived(run=run))
-        decisions = plan(state, now)
-        state = apply_all(state, decisions)
-        for decision in decisions:
-            if isinstance(decision, Admit):
-                ends.setdefault(minute + dice.randrange(2, 11), []).append(decision.run.execution_id)
-
-    assert not any(run.group for run in state.queued.values())

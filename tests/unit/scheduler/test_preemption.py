@@ -6,15 +6,13 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from scheduler.decisions import Admit, Arrived, Decision, Left, Preempt, Wait
 from scheduler.forward import Ended, Event, Started, forward
 from scheduler.plan import apply_all, plan, wake
 from scheduler.pool import Ceiling, Owner, Strategy
 from scheduler.reasons import Code
-from scheduler.run import Constraints, Queued, Running
+from scheduler.run import Constraints
 from scheduler.state import State
 
 HALF_AN_HOUR = timedelta(minutes=30)
@@ -266,32 +264,6 @@ def test_what_others_leave_is_enough_without_anybody_more(make: SimpleNamespace)
     assert [waits(decisions)[n].reason.code for n in (1, 2)] == [Code.PREEMPTING, Code.PREEMPTING]
 
 
-@pytest.mark.parametrize("strategy", Strategy)
-@given(random=st.randoms(use_true_random=False), minimum=st.sampled_from([0, 3]))
-def test_with_preemption_every_run_ends_and_nobody_is_stopped_for_ever(
-    make: SimpleNamespace, strategy: Strategy, random: Any, minimum: int
-) -> None:
-    """Runs that come, are stopped, become aged, and avoid a node: whatever they are, after a while all have ended."""
-    arrivals = [any_run(make, n, random) for n in range(25)]
-    arrivals.sort(key=lambda run: run.enqueued_at)
-    minutes = [random.randrange(1, 40) for _ in arrivals]
-    state = make.state(
-        [],
-        nodes=[make.node(0, cpu=2000), make.node(1, cpu=1000)],
-        strategy=strategy,
-        preemption=True,
-        ageing_limit=timedelta(minutes=20),
-        min_runtime=timedelta(minutes=minimum),
-    )
-
-    def duration(run: Queued | Running) -> timedelta:
-        return timedelta(minutes=minutes[run.execution_id.int - 1])
-
-    ended = [line[1] for line in told(make, forward(state, make.NOON, duration, arrivals), 5_000) if line[0] == "end"]
-
-    assert sorted(ended) == list(range(25))
-
-
 def story(make: SimpleNamespace, strategy: Strategy, comes: int) -> list[tuple[str, int, float]]:
     """One run has the only node for five hours; a more important one comes some minutes after it, for 20 minutes."""
     minutes = {1: 300, 2: 20}
@@ -315,18 +287,3 @@ def told(make: SimpleNamespace, events: Iterable[Event], most: int) -> list[tupl
         elif isinstance(event, Ended):
             lines.append(("end" if event.preempted_for is None else "stop", event.run.int - 1, at))
     return lines
-
-
-def any_run(make: SimpleNamespace, number: int, random: Any) -> Queued:
-    avoid = Constraints(avoid=frozenset({"n0"} if random.random() < 0.2 else ()))
-    run: Queued = make.queued(
-        number,
-        cpu=random.choice([200, 500, 1000]),
-        priority=random.randrange(4),
-        restartable=random.random() < 0.8,
-        enqueued_at=make.NOON + random.randrange(60) * MINUTE,
-        constraints=avoid,
-        user_id=make.user(random.randrange(3)),
-        team_id=None,
-    )
-    return run
