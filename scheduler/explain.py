@@ -6,7 +6,7 @@ from model.ids import ExecutionId, short
 from scheduler.holds import Hold
 from scheduler.limits import exceeded, kept_of, never
 from scheduler.lines import Line
-from scheduler.order import rank_number
+from scheduler.order import YOUNG, rank_number
 from scheduler.placement import choose, place
 from scheduler.possible import lasting
 from scheduler.reasons import Code, Reason
@@ -41,15 +41,16 @@ class Explanation:
         trial = self.trial
         if reason.code is Code.PREEMPTING:
             return tuple(other.execution_id for other in trial.preempting.get(run.execution_id, ()))
+        if reason.code is not Code.EXCLUSIVE and reason.code not in BY_HOLDS:
+            return ()
+        line = trial.state.waiting.of[run.execution_id]
         if reason.code is Code.EXCLUSIVE:
             held = (
-                trial.state.names.get(name) or trial.names.get(name) or trial.holds.names.get(name)
+                trial.state.names.get(name) or trial.names.get(name) or self._kept_for(name, line, run)
                 for name in run.exclusive
             )
-            return tuple(dict.fromkeys(holder for holder in held if holder is not None and holder != run.execution_id))
-        if reason.code not in BY_HOLDS:
-            return ()
-        return tuple(hold.run.execution_id for hold in self._binding(run))
+            return tuple(dict.fromkeys(holder for holder in held if holder is not None))
+        return tuple(hold.run.execution_id for hold in self._binding(line, run))
 
     def _work_out(self, line: Line, run: Queued) -> Reason:
         own = self._of_group(run) or self.lasting(line) or self._own(line, run)
@@ -80,7 +81,7 @@ class Explanation:
         """Return what keeps a run waiting whatever else starts in the pool, and whatever is kept free for others."""
         trial = self.trial
         reasons = (exceeded(bound, line.need, trial.used) for bound in line.bounds if bound is not trial.memory.pool)
-        own = next((reason for reason in reasons if reason is not None), None) or self._exclusive(run)
+        own = next((reason for reason in reasons if reason is not None), None) or self._exclusive(line, run)
         if own is not None:
             return own
         placeless = self._placeless(line, run, trial)
@@ -90,19 +91,37 @@ class Explanation:
         found = place(trial.holds.fleet, line.ask, run.execution_id)
         return found if isinstance(found, Reason) else None
 
-    def _exclusive(self, run: Queued) -> Reason | None:
+    def _exclusive(self, line: Line, run: Queued) -> Reason | None:
         for name in run.exclusive:
             holder = self.trial.holder(name)
             if holder is not None:
                 return Reason(code=Code.EXCLUSIVE, text=f"{name} is held by {holder}")
-            if self.trial.holds.keeps(name, run):
-                kept_for = short(self.trial.holds.names[name])
-                return Reason(code=Code.EXCLUSIVE, text=f"{name} is kept for run {kept_for}, which waited too long")
+            keeper = self._kept_for(name, line, run)
+            if keeper is not None:
+                text = f"{name} is kept for run {short(keeper)}, which waited too long"
+                return Reason(code=Code.EXCLUSIVE, text=text)
         return None
+
+    def _kept_for(self, name: str, line: Line, run: Queued) -> ExecutionId | None:
+        """Return for which run, before this one in the order, a name is kept."""
+        keeper = self.trial.holds.names.get(name)
+        return keeper if keeper is not None and self._comes_after(keeper, line, run) else None
+
+    def _comes_after(self, keeper: ExecutionId, line: Line, run: Queued) -> bool:
+        """Return whether what is kept for a run binds another one: nothing that is kept binds those before it.
+
+        Under FAIR_SHARE the order among those that are not aged has moved since.
+        """
+        rank = rank_number(run, self.trial.limits, is_aged=line.aged)
+        if keeper == run.execution_id:
+            return False
+        if self.trial.fairness is not None and rank >= YOUNG:
+            return True
+        return (self.trial.kept[keeper].rank, keeper) < (rank, run.execution_id)
 
     def _kept(self, line: Line, run: Queued) -> Reason | None:
         """Return what of the things kept free for others a run would need."""
-        binding = self._binding(run)
+        binding = self._binding(line, run)
         if not binding:
             return None
         code, for_whom = _for(binding)
@@ -115,8 +134,12 @@ class Explanation:
         text = next((text for text in kept if text is not None), None)
         return None if text is None else Reason(code=code, text=f"{text} {for_whom}")
 
-    def _binding(self, run: Queued) -> list[Hold]:
-        return [hold for hold in self.trial.holds.all if hold.run.execution_id != run.execution_id and hold.binds(run)]
+    def _binding(self, line: Line, run: Queued) -> list[Hold]:
+        return [
+            hold
+            for hold in self.trial.holds.all
+            if hold.binds(run) and self._comes_after(hold.run.execution_id, line, run)
+        ]
 
     def _of_group(self, run: Queued) -> Reason | None:
         found = None if run.group is None else self.trial.found.get(run.group)
@@ -128,13 +151,13 @@ class Explanation:
     def _share(self, line: Line, run: Queued, reason: Reason) -> Reason:
         """Return that others with less share were first, where it would have started but for them."""
         trial, fairness = self.trial, self.trial.fairness
-        if fairness is None or fairness.last is None or reason.code in _NOT_BY_SHARE:
+        if fairness is None or fairness.last is None or line.aged or reason.code in _NOT_BY_SHARE:
             return reason
         last, had = fairness.last
         share = fairness.of(line.payer, trial.used)
         before = trial.state
         free = all(exceeded(bound, line.need, before.sums) is None for bound in line.bounds)
-        if last == line.payer or not free or not choose(before.fleet, line.ask, run.execution_id):
+        if last == line.payer or had > share or not free or not choose(before.fleet, line.ask, run.execution_id):
             return reason
         facts = before.owners.get(last)
         name = "another owner" if facts is None else facts.name

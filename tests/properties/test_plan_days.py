@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from properties.ageing import look
 from properties.preempting import check_preemption
+from properties.referee import Referee
+from properties.scenes import ruling, scene
 from properties.starvation import Ghost
 
 from model.ids import GroupId
@@ -27,7 +29,6 @@ from scheduler.forward import again
 from scheduler.order import due
 from scheduler.plan import apply, apply_all, plan
 from scheduler.pool import Ceiling, Limits, Owner, Strategy
-from scheduler.reasons import Code
 from scheduler.run import Apart, Constraints, Queued, Running, Spread
 from scheduler.state import State
 
@@ -140,12 +141,14 @@ class Pool(RuleBasedStateMachine):
 
     @rule(carry_out=st.sampled_from(["all", "all", "all", "some", "none"]))
     def decide(self, carry_out: str) -> None:
+        before = scene(self.state, self.now)
         anew = plan(rebuilt(self.state), self.now)
         decisions = plan(self.state, self.now)
         assert decisions == anew
         assert decisions == plan(self.state, self.now)
         check(self.state, decisions, self.now)
         self.told += check_preemption(self.state, decisions, self.now)
+        Referee(before, ruling(self.state, decisions)).judge()
         if carry_out == "all":
             self.carry_out(decisions)
         elif carry_out == "some":
@@ -307,8 +310,6 @@ def check(state: State, decisions: list[Decision], now: Any) -> None:
     check_sums(state, admits)
     check_names(state, admits)
     check_groups(state, admits, now)
-    check_work(state, admits, waits)
-    check_order(state, decisions)
     assert all(d.run.shape.constraints.spread or "next pass" not in d.reason.text for d in waits)
 
 
@@ -354,34 +355,6 @@ def check_groups(state: State, admits: list[Admit], now: Any) -> None:
     for run in state.queued.values():
         if run.group in started and due(run, now):
             assert run.execution_id in ids
-
-
-def check_work(state: State, admits: list[Admit], waits: list[Wait]) -> None:
-    """No run waits for a node that has room for it, by what runs and by what starts."""
-    free = {node.name: node.capacity.cpu_milli for node in state.fleet.nodes if node.ready}
-    for name, cpu in [(run.node, run.resources.cpu_milli) for run in state.running.values()]:
-        if name in free:
-            free[name] -= cpu
-    for admit in admits:
-        free[admit.node] -= admit.run.shape.resources.cpu_milli
-    zones = {node.name: node.labels[ZONE] for node in state.fleet.nodes}
-    for wait in (wait for wait in waits if wait.reason.code is Code.BUSY):
-        wanted = dict(wait.run.shape.constraints.node_selector).get(ZONE)
-        open_to_it = [left for name, left in free.items() if wanted in (None, zones[name])]
-        if not wait.run.shape.constraints.apart and not wait.run.shape.constraints.spread:
-            assert max(open_to_it) < wait.run.shape.resources.cpu_milli
-
-
-def check_order(state: State, decisions: list[Decision]) -> None:
-    """Whoever is passed has a reason of its own; that the pool is full is none."""
-    if state.limits.strategy is Strategy.FAIR_SHARE or state.limits.preemption:
-        return
-    passed: list[Wait] = []
-    for decision in decisions:
-        if isinstance(decision, Wait):
-            passed.append(decision)
-        elif isinstance(decision, Admit) and decision.run.group is None:
-            assert all(wait.reason.code is not Code.POOL_LIMIT for wait in passed)
 
 
 def test_a_pool_through_its_days(make: SimpleNamespace) -> None:

@@ -1,0 +1,126 @@
+"""What the referee sees of a state and of the decisions of the pure plan."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from properties.referee import Ruling, Told
+from properties.sight import Amounts, Asked, Held, Most, Scene, Shares
+
+from model.resources import Resources
+from scheduler.decisions import Admit, Decision, Preempt, Wait
+from scheduler.pool import Ceiling, Owner, Strategy
+from scheduler.run import Queued, Running
+from scheduler.state import State
+
+HERE = "the pool"
+
+
+def scene(state: State, now: datetime) -> Scene:
+    """Return a pool as it is before a pass. Nothing is taken from what the scheduler has counted or remembers."""
+    return Scene(
+        nodes=_nodes(state),
+        holding=[_held(run) for run in state.running.values()],
+        limits=_limits(state),
+        waiting={
+            run.execution_id: _asked(run, state, now)
+            for run in state.queued.values()
+            if run.not_before is None or run.not_before <= now
+        },
+        taken=state.exclusive_elsewhere,
+        shares=_shares(state, now) if state.limits.strategy is Strategy.FAIR_SHARE else None,
+    )
+
+
+def ruling(state: State, decisions: Sequence[Decision]) -> Ruling:
+    """Return what a pass decided."""
+    return Ruling(
+        admitted=[(d.run.execution_id, d.node) for d in decisions if isinstance(d, Admit)],
+        told={
+            d.run.execution_id: Told(code=d.reason.code, node=d.nominated)
+            for d in decisions
+            if isinstance(d, Wait) and d.position is not None
+        },
+        stops=bool(state.stopping) or any(isinstance(d, Preempt) for d in decisions),
+    )
+
+
+def _nodes(state: State) -> dict[str, Amounts]:
+    ready = [node for node in state.fleet.nodes if node.ready]
+    return {node.name: (node.capacity.cpu_milli, node.capacity.gpu, node.pods) for node in ready}
+
+
+def _amounts(resources: Resources) -> Amounts:
+    return (resources.cpu_milli, resources.gpu, 1)
+
+
+def _owners(run: Queued | Running) -> tuple[Any, ...]:
+    return (HERE, run.user_id) if run.team_id is None else (HERE, run.user_id, run.team_id)
+
+
+def _held(run: Running) -> Held:
+    return Held(amounts=_amounts(run.resources), owners=_owners(run), node=run.node, names=frozenset(run.exclusive))
+
+
+def _asked(run: Queued, state: State, now: datetime) -> Asked:
+    wanted = run.shape.constraints
+    ready = [node for node in state.fleet.nodes if node.ready]
+    return Asked(
+        run=run.execution_id,
+        amounts=_amounts(run.shape.resources),
+        owners=_owners(run),
+        nodes=frozenset(n.name for n in ready if dict(wanted.node_selector).items() <= n.labels.items()),
+        aged=now - run.enqueued_at >= state.limits.ageing_limit,
+        priority=0 if state.limits.strategy is Strategy.FIFO else run.priority,
+        seq=run.seq,
+        chosen=run.nominated is not None,
+        names=frozenset(run.exclusive),
+        group=run.group,
+        ruled=bool(wanted.apart or wanted.spread),
+    )
+
+
+def _limits(state: State) -> dict[Any, Most]:
+    owners: Mapping[Any, Owner] = state.owners
+    less = {owner: _most(facts.ceiling, facts) for owner, facts in owners.items()}
+    return {HERE: _most(state.limits.ceiling, Owner(name="")), **less}
+
+
+def _most(ceiling: Ceiling, used: Owner) -> Most:
+    runs, cpu = ceiling.runs, ceiling.cpu_milli
+    return (
+        None if runs is None else runs - used.elsewhere_runs,
+        None if cpu is None else cpu - used.elsewhere.cpu_milli,
+    )
+
+
+def _shares(state: State, now: datetime) -> Shares:
+    limits, ceiling = state.limits, state.limits.ceiling
+    have = [(node.pods, node.capacity.cpu_milli, node.capacity.gpu) for node in state.fleet.nodes]
+    runs, cpu, gpu = (sum(node[kind] for node in have) for kind in range(3))
+    totals = (_least(runs, ceiling.runs), _least(cpu, ceiling.cpu_milli), gpu)
+    shares = Shares(
+        usage={},
+        weights={owner: facts.weight for owner, facts in state.owners.items()},
+        penalty=1 - 0.5 ** (limits.interval / limits.half_life),
+        totals=totals,
+    )
+    payers = {_owners(run)[-1] for run in (*state.queued.values(), *state.running.values())}
+    usage = {payer: _usage(state, payer, shares, now) for payer in payers}
+    return Shares(usage=usage, weights=shares.weights, penalty=shares.penalty, totals=totals)
+
+
+def _usage(state: State, payer: Any, shares: Shares, now: datetime) -> float:
+    """Return the average of what an owner has had until now, from what was stored of it."""
+    held = [_held(run) for run in state.running.values() if _owners(run)[-1] == payer]
+    known, facts = state.usage.get(payer), state.owners.get(payer)
+    if known is None:
+        before, share, since = 0.0 if facts is None else facts.usage, shares.dominant(held), state.usage_at or now
+    else:
+        before, share, since = known.average, known.share, known.at
+    left = 0.5 ** (max((now - since).total_seconds(), 0.0) / state.limits.half_life.total_seconds())
+    return share + (before - share) * left
+
+
+def _least(have: int, most: int | None) -> int:
+    return have if most is None else min(have, most)

@@ -1,0 +1,53 @@
+"""A reason is true: what it names came before the run, and is what keeps it waiting."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from scheduler.decisions import Decision, Wait
+from scheduler.plan import plan
+from scheduler.pool import Ceiling, Strategy
+from scheduler.reasons import Code
+
+
+def waits(decisions: list[Decision]) -> dict[int, Wait]:
+    return {d.run.seq: d for d in decisions if isinstance(d, Wait)}
+
+
+def fair(make: SimpleNamespace, *waiting: Any) -> dict[int, Wait]:
+    """What is told to those that wait for a node of 4,000m."""
+    return waits(plan(make.state(waiting, strategy=Strategy.FAIR_SHARE, ceiling=Ceiling(runs=None)), make.NOON))
+
+
+def test_a_name_that_is_kept_for_a_later_run_is_not_the_reason(make: SimpleNamespace) -> None:
+    """The second has no node left that is not kept; the third has one kept, and the name that the second needs."""
+    nodes = [make.node(0, cpu=2000), make.node(1, cpu=1000)]
+    holding = [make.running(90, cpu=2000, node="n0"), make.running(91, cpu=1000, node="n1")]
+    waiting = [
+        make.queued(1, cpu=2000, minutes=90),
+        make.queued(2, cpu=2000, minutes=80, exclusive=("db",)),
+        make.queued(3, cpu=500, minutes=70, exclusive=("db",)),
+        make.queued(4, cpu=100, minutes=1, exclusive=("db",)),
+    ]
+
+    told = waits(plan(make.state(waiting, nodes=nodes, holding=holding), make.NOON))
+
+    assert {seq: wait.nominated for seq, wait in told.items()} == {1: "n0", 2: None, 3: "n1", 4: None}
+    assert (told[2].reason.code, told[2].blocked_by) == (Code.BUSY, ())
+    assert (told[4].reason.code, told[4].blocked_by) == (Code.EXCLUSIVE, (make.run_id(3),))
+
+
+def test_share_is_the_reason_only_where_the_other_owner_had_no_more(make: SimpleNamespace) -> None:
+    """Team 1 comes second, and does not fit beside the first; then team 2 starts, which had as little."""
+    teams = {n: {"team_id": make.team(n)} for n in range(4)}
+    large = make.queued(2, cpu=4000, **teams[1])
+
+    told = fair(make, make.queued(1, cpu=3000, **teams[0]), large, make.queued(3, cpu=500, **teams[0]))
+
+    assert told[2].reason.code is Code.BUSY
+
+
+def test_share_is_never_the_reason_of_an_aged_run(make: SimpleNamespace) -> None:
+    aged = make.queued(1, cpu=4000, minutes=61)
+    first = make.queued(0, cpu=1000, minutes=62, team_id=make.team(1))
+
+    assert fair(make, first, aged)[1].reason.code is Code.BUSY
