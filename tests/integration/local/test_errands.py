@@ -164,12 +164,13 @@ def test_a_clone_that_is_not_wanted_any_more_is_broken_off(tmp_path: Path) -> No
     """The server takes the connection and says nothing."""
     stop = threading.Event()
     policy = git.Policy(allowed_hosts=frozenset({"localhost"}), stopped=stop.is_set)
+    before = set(proc.descendants(os.getpid()))
     with socket.create_server(("127.0.0.1", 0)) as server, ThreadPoolExecutor(1) as thread:
         url = f"https://localhost:{server.getsockname()[1]}/suite.git"
         cloning = thread.submit(git.clone, url, "main", tmp_path / "work", policy)
         conn, _ = server.accept()
         with conn:
-            family = proc.descendants(os.getpid())
+            family = set(proc.descendants(os.getpid())) - before
             stop.set()
 
             with pytest.raises(StoppedError):
