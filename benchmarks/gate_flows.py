@@ -3,12 +3,12 @@
 One process is one worker: its flows are coroutines on few connections; its own passes take up for them what got a
 place, and it claims what passes of others admitted, when it is told, as `flows.carrier` does. A pass follows each
 submission and each release: by each flow itself, or `joined`, as in `flows.house`: one for all of the process that ask
-while another one is under way.
+while another one is under way, in one transaction with the releases.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -22,7 +22,7 @@ from db.gate_write import Admitted, Lessee
 from db.listen import LOOK_AGAIN, Listener
 from db.seeds import DEFAULT_POOL
 from flows.house import GATHER_SECONDS
-from flows.passes import Joined
+from flows.passes import Handed, Joined, carry_out
 from model.ids import ExecutionId, WorkerId
 
 LOOK_EVERY = 1.0
@@ -142,10 +142,8 @@ class Worker:
             note.begun = time.monotonic_ns()
             await asyncio.sleep(self.plan.hold)
             note.ended = time.monotonic_ns()
-            await self.ground.db.run(partial(gate.release, execution_id=run, epoch=epoch))
-            note.released = time.monotonic_ns()
+            await self._release(partial(gate.release, execution_id=run, epoch=epoch), note)
             await passing
-            await self._passing(freed=True)
 
     def _submit(self, conn: Connection, run: ExecutionId) -> None:
         """Write an execution that waits, and whose flow is here."""
@@ -159,9 +157,24 @@ class Worker:
         else:
             await self._pass()
 
-    async def _pass(self) -> None:
+    async def _release(self, release: Callable[[Connection], bool], note: Note) -> None:
+        """Give a place up, and have it given on."""
+
+        def released(conn: Connection) -> None:
+            release(conn)
+            note.released = time.monotonic_ns()
+
+        if self.plan.joined:
+            await self.passes.change(released)
+        else:
+            await self.ground.db.run(released)
+            await self._pass()
+
+    async def _pass(self, handed: Sequence[Handed] = ()) -> None:
         lessee = Lessee(worker=self.name, ttl=TTL)
-        outcome = await self.ground.db.run(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True, lessee=lessee))
+        outcome = await carry_out(
+            self.ground.db, handed, lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True, lessee=lessee)
+        )
         if outcome is None:
             return
         self.full = outcome.full

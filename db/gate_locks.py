@@ -30,7 +30,11 @@ _LOCK_NOT_AVAILABLE = "55P03"
 
 _TURN = Prepared("""
 SELECT CASE
-    WHEN pg_current_xact_id_if_assigned() IS NOT NULL THEN 'own'
+    WHEN pg_current_xact_id_if_assigned() IS NOT NULL THEN CASE
+        WHEN (SELECT count(*) > 1 FROM pools) THEN 'own'
+        WHEN pg_try_advisory_xact_lock(:run, :pool) THEN 'run'
+        ELSE 'own'
+    END
     WHEN NOT pg_try_advisory_lock(:next, :pool) THEN 'served'
     WHEN (SELECT count(*) > 1 FROM pools) THEN 'next'
     WHEN NOT pg_try_advisory_xact_lock(:run, :pool) THEN 'next'

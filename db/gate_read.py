@@ -50,8 +50,12 @@ BELIEVED = timedelta(minutes=1)
 UNCLAIMED = timedelta(seconds=60)
 """After this an admitted run that no worker took up gives its place back."""
 
-_POOL = text("""
-SELECT p.*, clock_timestamp() AS now, (SELECT count(*) > 1 FROM pools) AS several,
+_POOL = Prepared("""
+SELECT p.max_concurrent_tests, p.max_cpu_milli, p.max_memory_bytes, p.max_ephemeral_bytes, p.max_gpu, p.strategy,
+    p.ageing_limit_seconds, p.backfill_after_seconds, p.half_life_seconds, p.scheduling_interval_seconds, p.preemption,
+    p.min_runtime_seconds, p.default_node_selector, p.enable_spot_instances, p.target_node_utilization, p.profile,
+    p.candidates, p.usage_at, p.annotated_at,
+    clock_timestamp() AS now, (SELECT count(*) > 1 FROM pools) AS several,
     coalesce((SELECT s.version FROM node_snapshots s WHERE s.pool = p.name), 0) AS nodes_version,
     (SELECT count(*) FROM workers w
      WHERE w.pool = p.name AND NOT w.draining AND w.expires_at > clock_timestamp()) AS workers
@@ -251,7 +255,7 @@ class Waiting:
 
 def facts(conn: Connection, pool: PoolName) -> Facts:
     """Read what a pool has and who holds it. Raises: NotFoundError."""
-    row = conn.execute(_POOL, {"pool": pool}).one_or_none()
+    row = _POOL.execute(conn, {"pool": pool}).one_or_none()
     if row is None:
         raise NotFoundError("pool", pool)
     admitted = _ADMITTED.execute(conn, {"pool": pool, "unclaimed": UNCLAIMED}).all()

@@ -1,4 +1,7 @@
-"""Finding a row by what people type: a whole UUID, or any beginning or end of it that only one row has (decision 7)."""
+"""Finding a row by what people type: a whole UUID, or any beginning or end of it that only one row has (decision 7).
+
+Of the latest rows the beginning of the short form will do too.
+"""
 
 import re
 from typing import Any
@@ -12,6 +15,8 @@ from model.ids import short
 
 HEX = re.compile(r"[0-9a-f]{1,32}")
 LENGTH = 32
+LATEST = 1000
+"""Of so many the short form may be cut off at its end."""
 SHOWN = 10
 
 
@@ -24,7 +29,7 @@ def resolve(conn: Connection, kind: str, column: InstrumentedAttribute[UUID], te
     if not HEX.fullmatch(digits):
         raise NotFoundError(kind, text)
     query = select(column).where(or_(*_matches(column, digits))).order_by(column.desc()).limit(SHOWN + 1)
-    found = list(conn.execute(query).scalars())
+    found = list(conn.execute(query).scalars()) or _shortened(conn, column, digits)
     if not found:
         raise NotFoundError(kind, text)
     if len(found) > 1:
@@ -38,6 +43,12 @@ def _matches(column: InstrumentedAttribute[UUID], digits: str) -> list[ColumnEle
     if len(digits) < LENGTH:
         matches.append(_reversed(column).like(f"{digits[::-1]}%"))
     return matches
+
+
+def _shortened(conn: Connection, column: InstrumentedAttribute[UUID], digits: str) -> list[UUID]:
+    """Return those of the latest whose short form begins so: people cut off the end of what they are shown."""
+    latest = conn.execute(select(column).order_by(column.desc()).limit(LATEST)).scalars()
+    return [identifier for identifier in latest if short(identifier).startswith(digits)][: SHOWN + 1]
 
 
 def _reversed(column: InstrumentedAttribute[UUID]) -> ColumnElement[Any]:

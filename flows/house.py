@@ -11,6 +11,7 @@ from typing import ParamSpec, TypeVar
 from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
+from sqlalchemy import Connection
 
 from cluster.artifacts import ArtifactStore
 from cluster.logs import LogStore
@@ -18,7 +19,7 @@ from db import gate
 from db.engine import Database
 from db.gate_write import Admitted, Lessee
 from db.listen import Listener
-from flows.passes import Joined
+from flows.passes import Handed, Joined, carry_out
 from flows.places import Places
 from flows.settings import Settings
 from model.ids import ExecutionId, uuid7
@@ -79,11 +80,15 @@ class House:
         """
         await self.passes.ask(0.0 if freed or not self.full else GATHER_SECONDS)
 
-    async def _pass(self) -> None:
+    async def change(self, work: Callable[[Connection], T]) -> T:
+        """Do idempotent work that frees a place, and give the place on: in one transaction, with others' work."""
+        return await self.passes.change(work)
+
+    async def _pass(self, handed: Sequence[Handed]) -> None:
         settings, taking = self.settings, self.taking
         lessee = None if taking is None else Lessee(worker=settings.worker, ttl=settings.lease)
-        outcome = await self.db.run_patiently(
-            lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
+        outcome = await carry_out(
+            self.db, handed, lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
         )
         if outcome is not None:
             self.full = outcome.full

@@ -86,10 +86,12 @@ class Mirror:
 
     async def create_suite(self, suite_run_id: SuiteRunId) -> UUID:
         """Make the flow run of a suite run, or find it made; it starts at once, since a suite holds no place."""
+        name = await self._here.db.run(lambda conn: suites.find(conn, suite_run_id).name)
         deployment = await self.deployment(SUITE_DEPLOYMENT)
         flow_run = await self._client.create_flow_run_from_deployment(
             deployment.id,
             parameters={"suite_run_id": str(suite_run_id)},
+            name=f"{name} {short(suite_run_id)}",
             idempotency_key=str(suite_run_id),
         )
         await self._here.db.run(lambda conn: suites.link_flow_run(conn, suite_run_id, flow_run.id))

@@ -11,6 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from prefect.exceptions import Abort
+from sqlalchemy import Connection
 
 from cluster.local import cleanup, processes
 from cluster.secrets import Mask
@@ -30,6 +31,9 @@ PULSE = 1.0
 """Seconds between two looks at a running test: its log, its progress, its sign of life."""
 TELL_EVERY = 5.0
 """Seconds between two progress updates that Prefect is sent."""
+
+QUICKLY_WRITTEN = 500
+"""Results that are written in milliseconds."""
 
 log = logging.getLogger("assay.steps")
 
@@ -155,14 +159,26 @@ async def record(attempt: Attempt) -> Attempt:
     if await windows.cancel_asked(attempt.begun.flow_run_id):
         execution_id, now = attempt.place.execution_id, here.now()
         await here.db.run_patiently(lambda conn: cancel.cancel(conn, execution_id, by="prefect", now=now))
-    step = await here.db.run_patiently(lambda conn: lifecycle.finish(conn, attempt.place, finished, here.now()))
+    step = await _finish(here, attempt.place, finished)
     if isinstance(step, Superseded):
         raise superseded()
-    await here.pass_gate()
     doors.say(f"attempt {finished.number}: {verdict_words(finished.verdict)} {finished.verdict.detail}".rstrip())
     await here.in_thread(cleanup.forget, attempt.folder)
     await windows.show(attempt.begun, finished, step)
     return attempt
+
+
+async def _finish(here: House, place: Place, finished: Finished) -> lifecycle.Next | Superseded:
+    """Write the end of an attempt, and give its place on. What takes long to write holds up nobody else's end."""
+
+    def finish(conn: Connection) -> lifecycle.Next | Superseded:
+        return lifecycle.finish(conn, place, finished, here.now())
+
+    if len(finished.results) <= QUICKLY_WRITTEN:
+        return await here.change(finish)
+    step = await here.db.run_patiently(finish)
+    await here.pass_gate()
+    return step
 
 
 def _judged(here: House, attempt: Attempt) -> Finished:

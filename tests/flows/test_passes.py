@@ -1,10 +1,13 @@
 """Passes of the gate that are asked for at once are made once; none is lost."""
 
 import asyncio
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
+from sqlalchemy import Connection, text
 
-from flows.passes import Joined
+from db.engine import Database
+from flows.passes import Handed, Joined, carry_out
 
 
 class Pass:
@@ -14,7 +17,7 @@ class Pass:
         self.begun = 0
         self.may_end = asyncio.Event()
 
-    async def __call__(self) -> None:
+    async def __call__(self, _handed: Sequence[Handed]) -> None:
         self.begun += 1
         await self.may_end.wait()
 
@@ -93,7 +96,7 @@ async def test_one_that_gives_up_does_not_take_the_pass_from_the_others() -> Non
 async def test_a_pass_that_failed_is_told_to_all_that_shared_it_and_the_next_is_made() -> None:
     answers = iter([ConnectionError("gone"), None])
 
-    async def make() -> None:
+    async def make(_: Sequence[Handed]) -> None:
         if (failed := next(answers)) is not None:
             raise failed
 
@@ -105,3 +108,72 @@ async def test_a_pass_that_failed_is_told_to_all_that_shared_it_and_the_next_is_
     assert [type(found) for found in told] == [ConnectionError, ConnectionError]
     with pytest.raises(StopIteration):
         next(answers)
+
+
+@pytest.fixture
+def db(new_database: Callable[[], str]) -> Iterator[Database]:
+    with Database(new_database()) as db:
+        db.call(lambda conn: conn.execute(text("CREATE TABLE done (number int PRIMARY KEY, by text)")))
+        yield db
+
+
+def _insert(number: int) -> Callable[[Connection], str]:
+    """Return a change that tells which transaction it was made in; the same number twice is an error."""
+
+    def change(conn: Connection) -> str:
+        made = text("INSERT INTO done VALUES (:number, pg_current_xact_id()::text) RETURNING by")
+        return str(conn.execute(made, {"number": number}).scalar_one())
+
+    return change
+
+
+def _count(conn: Connection) -> int:
+    return int(conn.execute(text("SELECT count(*) FROM done")).scalar_one())
+
+
+async def test_changes_that_come_together_share_a_transaction_with_the_pass_that_sees_them(db: Database) -> None:
+    seen: list[int] = []
+
+    async def make(handed: Sequence[Handed]) -> None:
+        seen.append(await carry_out(db, handed, _count))
+
+    joined = Joined(make)
+
+    transactions = await asyncio.gather(*(joined.change(_insert(number)) for number in range(10)))
+
+    assert len(set(transactions)) == 1
+    assert seen == [10]
+
+
+async def test_a_change_that_fails_fails_alone(db: Database) -> None:
+    joined = Joined(lambda handed: carry_out(db, handed, _count))
+    await joined.change(_insert(3))
+
+    told = await asyncio.gather(*(joined.change(_insert(number)) for number in range(5)), return_exceptions=True)
+
+    assert [type(one).__name__ for one in told] == ["str", "str", "str", "IntegrityError", "str"]
+    assert db.call(_count) == 5
+
+
+async def test_a_pass_that_fails_undoes_no_change_and_is_no_matter_of_its_maker(db: Database) -> None:
+    def broken(_: Connection) -> int:
+        raise LookupError("the pass")
+
+    joined = Joined(lambda handed: carry_out(db, handed, broken))
+
+    await asyncio.gather(*(joined.change(_insert(number)) for number in range(5)))
+
+    assert db.call(_count) == 5
+    with pytest.raises(LookupError):
+        await joined.ask()
+
+
+async def test_a_change_whose_maker_has_left_is_made(db: Database) -> None:
+    joined = Joined(lambda handed: carry_out(db, handed, _count))
+    leaving = asyncio.create_task(joined.change(_insert(1)))
+    await _settle()
+
+    leaving.cancel()
+    await joined.ask()
+
+    assert db.call(_count) == 1

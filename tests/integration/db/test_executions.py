@@ -115,6 +115,13 @@ def test_a_run_is_found_by_any_unique_beginning_or_end(db: Database, waiting: Ex
         assert db.call(lambda conn, g=given: executions.resolve(conn, g)) == waiting
 
 
+def test_a_run_is_found_by_the_beginning_of_the_short_id_that_people_are_shown(db: Database, make: Any) -> None:
+    made = db.call(lambda conn: [make.execution(conn) for _ in range(3)])
+    shown = made[1].hex[-8:]
+
+    assert db.call(lambda conn: executions.resolve(conn, shown[:7])) == made[1]
+
+
 def test_an_id_that_several_have_is_a_conflict_with_candidates(db: Database, make: Any) -> None:
     made = db.call(lambda conn: [make.execution(conn) for _ in range(3)])
 
