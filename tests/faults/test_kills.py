@@ -3,40 +3,29 @@
 import json
 import os
 import signal
+import subprocess
+import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
+import yaml
+from harness.diaries import ONCE, counted, diary_request, entries, never_two_at_once, read
 from harness.faulty_points import POINTS
-from harness.stack import Stack, shell, until
+from harness.stack import ROOT, Stack, shell, until
+
+from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS
 
 pytestmark = pytest.mark.faults
 
-DIARY = """
-echo "start $ASSAY_ATTEMPT $(date +%s.%N)" >> {diary}
-sleep {seconds}
-echo "end $ASSAY_ATTEMPT $(date +%s.%N)" >> {diary}
+NEWEST = """
+SELECT e.execution_id FROM test_executions e JOIN test_definitions d ON d.id = e.definition_id
+WHERE d.name = %s ORDER BY e.submitted_at DESC LIMIT 1
 """
-
-
-def diary_request(diary: Path, *, seconds: float = 0.5, **more: Any) -> dict[str, Any]:
-    return shell(DIARY.format(diary=diary, seconds=seconds), name=diary.name, **more)
-
-
-def read(diary: Path) -> list[tuple[str, int, float]]:
-    lines = diary.read_text().splitlines() if diary.exists() else []
-    return [(kind, int(number), float(at)) for kind, number, at in (line.split() for line in lines)]
-
-
-def never_two_at_once(diary: Path) -> bool:
-    """Every start comes after the end of the one before, where that one ended."""
-    alive = 0
-    for kind, _, _ in sorted(read(diary), key=lambda entry: entry[2]):
-        alive += 1 if kind == "start" else -1
-        if alive > 1:
-            return False
-    return True
+LAST_ATTEMPT = 1 + MAX_INFRASTRUCTURE_ATTEMPTS
+MOST_UNTIL_BOTH_HOLD = 30
+"""Which worker takes a run up is nobody's choice; all thirty by one of two is none either."""
 
 
 def restart(stack: Stack, name: str = "worker-1") -> None:
@@ -63,26 +52,31 @@ def test_a_worker_killed_at_any_point_costs_no_attempt(stack: Stack, tmp_path: P
     wanted = [1, 2] if retried else [1]
     assert row["status"] == "completed", row
     assert [a["number"] for a in stack.attempts(run)] == wanted
-    assert [(kind, number) for kind, number, _ in read(diary)] == [
-        entry for number in wanted for entry in (("start", number), ("end", number))
-    ]
+    assert entries(diary) == [entry for number in wanted for entry in (("start", number), ("end", number))]
     assert len(stack.results(run)) == len(wanted)
     assert stack.settled(run)["type"] == "COMPLETED"
 
 
+def twenty_running(stack: Stack, folder: Path) -> dict[str, Path]:
+    """Have 20 tests running until the file `gate` is there; return each run's diary."""
+    diaries = [folder / f"diary-{number}" for number in range(20)]
+    runs = {stack.submit(diary_request(diary, gate=folder / "gate")): diary for diary in diaries}
+    until("20 running", lambda: all(read(diary) for diary in diaries), 90)
+    return runs
+
+
 @pytest.mark.parametrize("victim", ["worker-1", "prefect", "postgres"])
 def test_kill_9_of_a_part_amid_20_running_tests_costs_no_attempt(stack: Stack, tmp_path: Path, victim: str) -> None:
-    diaries = [tmp_path / f"diary-{number}" for number in range(20)]
-    runs = [stack.submit(diary_request(diary, seconds=6)) for diary in diaries]
-    until("20 running", lambda: all(read(diary) for diary in diaries), 90)
+    runs = twenty_running(stack, tmp_path)
     kill_and_restart(stack, victim)
+    (tmp_path / "gate").touch()
+    for run in runs:
+        stack.ended(run, 120)
 
-    rows = [stack.ended(run, 120) for run in runs]
-
-    assert {row["status"] for row in rows} == {"completed"}
-    assert all(len(stack.attempts(run)) == 1 for run in runs)
-    assert all([kind for kind, _, _ in read(diary)] == ["start", "end"] for diary in diaries)
+    assert counted(stack.sql, list(runs)) == dict.fromkeys(runs, ONCE)
+    assert [entries(diary) for diary in runs.values()] == [[("start", 1), ("end", 1)]] * 20
     assert {stack.settled(run, 120)["type"] for run in runs} == {"COMPLETED"}
+    assert counted(stack.sql, list(runs)) == dict.fromkeys(runs, ONCE), "something came later"
 
 
 def kill_and_restart(stack: Stack, victim: str) -> None:
@@ -97,35 +91,77 @@ def kill_and_restart(stack: Stack, victim: str) -> None:
         stack.start_worker(victim)
 
 
-def test_kill_9_of_a_shim_costs_exactly_one_attempt(stack: Stack, tmp_path: Path) -> None:
-    diary = tmp_path / "diary"
-    run = stack.submit(diary_request(diary, seconds=4))
-    until("start", lambda: read(diary))
-    start = json.loads((stack.state / "runs" / run / "1" / "start.json").read_text())
+def kill_shim(stack: Stack, run: str, attempt: int) -> None:
+    start = json.loads((stack.state / "runs" / run / str(attempt) / "start.json").read_text())
     os.kill(int(start["pid"]), signal.SIGKILL)
 
-    row = stack.ended(run)
 
-    assert row["status"] == "completed"
-    attempts = stack.attempts(run)
-    assert [a["failure_reason"] for a in attempts] == ["infrastructure", None]
-    assert [a["cause"] for a in attempts] == ["first", "infrastructure"]
-    assert row["retry_count"] == 0
-    assert [(kind, number) for kind, number, _ in read(diary)] == [("start", 1), ("start", 2), ("end", 2)]
+def test_kill_9_of_a_shim_amid_20_running_tests_costs_its_run_exactly_one_attempt(stack: Stack, tmp_path: Path) -> None:
+    runs = twenty_running(stack, tmp_path)
+    victim, *others = runs
+    kill_shim(stack, victim, 1)
+    until("it is tried again", lambda: ("start", 2) in entries(runs[victim]))
+    (tmp_path / "gate").touch()
+    for run in runs:
+        stack.ended(run, 120)
+
+    again = ONCE | {"attempts": 2, "results": 2, "sets": 2}
+    assert counted(stack.sql, list(runs)) == {victim: again, **dict.fromkeys(others, ONCE)}
+    assert [(a["status"], a["failure_reason"], a["cause"]) for a in stack.attempts(victim)] == [
+        ("failed", "infrastructure", "first"),
+        ("completed", None, "infrastructure"),
+    ]
+    assert entries(runs[victim]) == [("start", 1), ("start", 2), ("end", 2)]
+    assert [entries(runs[run]) for run in others] == [[("start", 1), ("end", 1)]] * 19
+
+
+def test_a_shim_that_dies_again_and_again_ends_the_run_as_infrastructure_and_the_command_with_3(
+    stack: Stack, tmp_path: Path
+) -> None:
+    file = tmp_path / "test.yaml"
+    file.write_text(yaml.safe_dump(shell("sleep 60", name="unlucky")))
+    command = [sys.executable, "-m", "cli.main", "run", str(file), "--json"]
+    with subprocess.Popen(command, cwd=ROOT, env=stack.environment(), stdout=subprocess.PIPE) as watching:
+        run = str(until("its row", lambda: stack.sql(NEWEST, "unlucky"))[0]["execution_id"])
+        for attempt in range(1, MAX_INFRASTRUCTURE_ATTEMPTS + 1):
+            until(f"attempt {attempt}", (stack.state / "runs" / run / str(attempt) / "start.json").exists)
+            kill_shim(stack, run, attempt)
+        code = watching.wait(60)
+
+    row = stack.row(run)
+    assert code == 3
+    assert (row["status"], row["failure_reason"], row["retry_count"]) == ("failed", "infrastructure", 0)
+    assert [a["failure_reason"] for a in stack.attempts(run)] == ["infrastructure"] * LAST_ATTEMPT
+    assert stack.carriers(run) == []
+    assert stack.settled(run)["type"] == "CRASHED"
 
 
 def test_two_workers_share_the_work_and_take_over_from_each_other(stack: Stack, tmp_path: Path) -> None:
     stack.start_worker("worker-2")
-    diaries = [tmp_path / f"diary-{number}" for number in range(8)]
-    runs = [stack.submit(diary_request(diary, seconds=5)) for diary in diaries]
-    until("8 running", lambda: all(read(diary) for diary in diaries), 60)
+    runs = {}
+    while len(runs) < 8 or (holders(stack, runs) != {"worker-1", "worker-2"} and len(runs) < MOST_UNTIL_BOTH_HOLD):
+        diary = tmp_path / f"diary-{len(runs)}"
+        run = stack.submit(diary_request(diary, gate=tmp_path / "gate"))
+        runs[run] = diary
+        until("it runs", diary.exists)
+    shared = holders(stack, runs)
     stack.kill("worker-2")
+    (tmp_path / "gate").touch()
+    for run in runs:
+        stack.ended(run, 90)
 
-    rows = [stack.ended(run, 90) for run in runs]
+    assert shared == {"worker-1", "worker-2"}
+    assert counted(stack.sql, list(runs)) == dict.fromkeys(runs, ONCE)
+    assert all(never_two_at_once(diary) for diary in runs.values())
 
-    assert {row["status"] for row in rows} == {"completed"}
-    assert all(len(stack.attempts(run)) == 1 for run in runs)
-    assert all(never_two_at_once(diary) for diary in diaries)
+
+def holders(stack: Stack, runs: Iterable[str]) -> set[str]:
+    """Return who carries runs that still run."""
+    query = """
+    SELECT DISTINCT l.holder FROM leases l JOIN test_executions e USING (execution_id)
+    WHERE e.completed_at IS NULL AND e.execution_id = ANY(CAST(%s AS uuid[]))
+    """
+    return {row["holder"] for row in stack.sql(query, list(runs))}
 
 
 def test_sigterm_leaves_the_tests_running_and_the_next_worker_goes_on(stack: Stack, tmp_path: Path) -> None:

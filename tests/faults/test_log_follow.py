@@ -2,14 +2,13 @@
 
 import json
 import threading
+from pathlib import Path
 
 import httpx
 import pytest
 from harness.stack import KEY, Stack, shell, until
 
 pytestmark = pytest.mark.faults
-
-LINES = 400
 
 
 def follow(stack: Stack, run: str, heard: list[str]) -> None:
@@ -40,25 +39,40 @@ def follow(stack: Stack, run: str, heard: list[str]) -> None:
             continue
 
 
-def test_a_followed_log_survives_the_worker(stack: Stack) -> None:
-    script = f"i=0; while [ $i -lt {LINES} ]; do i=$((i+1)); echo line $i; sleep 0.02; done"
+def test_a_followed_log_survives_the_worker(stack: Stack, tmp_path: Path) -> None:
+    enough = tmp_path / "enough"
+    script = f"i=0; until [ -e '{enough}' ]; do i=$((i+1)); echo line $i; sleep 0.02; done"
     run = stack.submit(shell(script, name="talks"))
     heard: list[str] = []
     listener = threading.Thread(target=follow, args=(stack, run, heard))
     stack.in_phase(run, "running")
     listener.start()
-    until("some lines", lambda: heard)
+    more(heard)
     for _ in range(2):
+        epoch = stack.row(run)["epoch"]
         stack.kill("worker-1")
         stack.start_worker("worker-1")
+        taken_up_again(stack, run, epoch)
+        more(heard)
+    enough.touch()
     stack.ended(run)
     listener.join(60)
 
     said = "".join(heard)
     whole = stack.rest("GET", f"/tests/{run}/logs").text
+    lines = [line for line in whole.splitlines() if line.startswith("line ")]
 
     assert not listener.is_alive()
-    assert [line for line in whole.splitlines() if line.startswith("line ")] == [
-        f"line {n}" for n in range(1, LINES + 1)
-    ]
+    assert lines == [f"line {number}" for number in range(1, len(lines) + 1)]
     assert said == whole
+    assert len(stack.attempts(run)) == 1
+
+
+def taken_up_again(stack: Stack, run: str, epoch: int) -> None:
+    until("it is taken up again", lambda: stack.row(run)["epoch"] > epoch)
+
+
+def more(heard: list[str]) -> None:
+    """Wait until more is heard than before."""
+    before = len(heard)
+    until("more lines", lambda: len(heard) > before)

@@ -7,20 +7,20 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+import yaml
+from harness.diaries import ONCE, counted, diary_request, entries
+from harness.stack import ROOT, shell, until
+from harness.supervised import Supervised, supervised
 
-from db.embedded import Cluster
+from cli.stack.samples import sample_files
 
 pytestmark = pytest.mark.faults
 
-ROOT = Path(__file__).resolve().parents[2]
 EVIL = {"Origin": "http://evil.example"}
 PREFLIGHT = {**EVIL, "Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "content-type"}
 ASK = """
@@ -29,122 +29,12 @@ key = {"Authorization": "Bearer " + os.environ["ASSAY_API_KEY"]}
 print(httpx.get(os.environ["ASSAY_URL"] + "/api/v1/nodes", headers=key).status_code)
 print(httpx.get(os.environ["PREFECT_API_URL"] + "/health").status_code)
 """
+ROWS_OF = """
+SELECT split_part(r.test_name, '::', 2) AS test, r.status, a.cause
+FROM test_results r JOIN test_attempts a ON a.execution_id = r.execution_id AND a.number = r.attempt
+WHERE r.execution_id = %s ORDER BY r.attempt, r.test_name
+"""
 PARTS = ("postgres", "prefect", "api", "worker")
-
-
-def until(what: str, true: Callable[[], Any], seconds: float = 60.0) -> Any:
-    end_at = time.monotonic() + seconds
-    while time.monotonic() < end_at:
-        try:
-            if found := true():
-                return found
-        except (httpx.HTTPError, OSError, ValueError):
-            pass
-        time.sleep(0.2)
-    raise AssertionError(f"{what}: not after {seconds:.0f} s")
-
-
-class Supervised:
-    """One state folder, and the commands on it, each as a process."""
-
-    def __init__(self, state: Path) -> None:
-        self.state = state
-        self.said = state.with_name("said")
-        self.up_process: subprocess.Popen[bytes] | None = None
-
-    def start(self, *options: str) -> None:
-        with self.said.open("wb") as said:
-            self.up_process = subprocess.Popen(
-                self._command("up", "--no-samples", *options), cwd=ROOT, env=self._environment(), stderr=said
-            )
-        until("the stack is ready", self._ready, 120)
-        assert self.status()["well"]
-
-    def _ready(self) -> bool:
-        assert self.up_process is not None
-        assert self.up_process.poll() is None, self.said.read_text()
-        record = json.loads((self.state / "stack.json").read_text())
-        return bool(record["supervisor"]["pid"] == self.up_process.pid and record["phase"] == "ready")
-
-    def run(self, *arguments: str) -> "subprocess.CompletedProcess[str]":
-        return subprocess.run(
-            self._command(*arguments), cwd=ROOT, env=self._environment(), capture_output=True, text=True, check=False
-        )
-
-    def end(self, number: int) -> int:
-        assert self.up_process is not None
-        self.up_process.send_signal(number)
-        return self.up_process.wait(60)
-
-    def status(self) -> Any:
-        return json.loads(self.run("status", "--json").stdout)
-
-    def pid(self, part: str) -> int:
-        return int(next(p["pid"] for p in self.status()["parts"] if p["name"] == part) or 0)
-
-    def rest(self, method: str, path: str, **rest: Any) -> Any:
-        headers = {"Authorization": f"Bearer {(self.state / 'api-key').read_text().strip()}"}
-        answer = httpx.request(method, f"{self.status()['api_url']}/api/v1{path}", headers=headers, timeout=30, **rest)
-        answer.raise_for_status()
-        return answer.json()
-
-    def submit(self, command: str) -> str:
-        content = {"type": "inline", "files": {"note.txt": "nothing"}}
-        test = {"name": "stack", "type": "custom", "command": ["sh", "-c", command], "content": content}
-        return str(self.rest("POST", "/tests", json=test)["executionId"])
-
-    def in_phase(self, execution_id: str, phase: str) -> None:
-        until(f"{execution_id} {phase}", lambda: self.rest("GET", f"/tests/{execution_id}")["phase"] == phase)
-
-    def ended(self, execution_id: str) -> Any:
-        def over() -> Any:
-            run = self.rest("GET", f"/tests/{execution_id}")
-            return run if run["completedAt"] else None
-
-        return until(f"{execution_id} ended", over, 120)
-
-    def processes(self) -> list[str]:
-        """Return what carries this state folder, or PostgreSQL's data, in its command or environment."""
-        needles = [os.fsencode(self.state)]
-        cluster = self.state / "postgres" / "cluster.json"
-        if cluster.exists():
-            needles.append(json.loads(cluster.read_text())["data"].encode())
-        found = []
-        for folder in Path("/proc").iterdir():
-            if folder.name.isdigit() and int(folder.name) != os.getpid():
-                words = _bytes(folder / "cmdline") + b"\0" + _bytes(folder / "environ")
-                if any(needle in words for needle in needles):
-                    found.append(f"{folder.name} {_bytes(folder / 'cmdline')[:200]!r}")
-        return found
-
-    def clean(self) -> None:
-        if self.up_process is not None and self.up_process.poll() is None:
-            self.end(signal.SIGTERM)
-        self.run("down")
-        Cluster(self.state / "postgres").remove()
-
-    def _command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "cli.main", *arguments]
-
-    def _environment(self) -> dict[str, str]:
-        keep = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "ASSAY_", "DATABASE_URL"))}
-        return {**keep, "ASSAY_STATE": str(self.state)}
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError:
-        return b""
-
-
-@contextmanager
-def supervised(folder: Path) -> Iterator[Supervised]:
-    one = Supervised(folder / "a state folder")
-    try:
-        yield one
-    finally:
-        one.clean()
 
 
 @pytest.fixture(scope="module")
@@ -216,14 +106,14 @@ def test_a_shell_gets_what_it_needs(stack: Supervised) -> None:
     script = f'eval "$({python} -m cli.main env)" && {python} -c "$ASK"'
 
     done = subprocess.run(
-        ["sh", "-c", script], cwd=ROOT, env={**stack._environment(), "ASK": ASK}, capture_output=True, check=False
+        ["sh", "-c", script], cwd=ROOT, env={**stack.environment(), "ASK": ASK}, capture_output=True, check=False
     )
 
     assert done.stdout.split() == [b"200", b"200"], done.stderr
 
 
 def test_a_second_up_follows_the_first_and_lets_go_at_ctrl_c(stack: Supervised) -> None:
-    with subprocess.Popen(stack._command("up"), cwd=ROOT, env=stack._environment(), stderr=subprocess.PIPE) as second:
+    with subprocess.Popen(stack.command("up"), cwd=ROOT, env=stack.environment(), stderr=subprocess.PIPE) as second:
         assert second.stderr is not None
         said = second.stderr.readline() + second.stderr.readline() + second.stderr.readline()
         second.send_signal(signal.SIGINT)
@@ -235,10 +125,43 @@ def test_a_second_up_follows_the_first_and_lets_go_at_ctrl_c(stack: Supervised) 
     assert stack.status()["well"]
 
 
+def test_a_second_up_once_runs_the_samples_on_the_first_and_ends_with_their_0(stack: Supervised) -> None:
+    done = stack.run("up", "--once")
+
+    verdicts = stack.sql("SELECT s.name, e.status FROM test_executions e JOIN suite_runs s USING (suite_run_id)")
+    assert done.returncode == 0, done.stderr
+    assert "a stack runs here already" in done.stderr
+    assert {row["name"] for row in verdicts} == {yaml.safe_load(file.read_text())["name"] for file in sample_files()}
+    assert {row["status"] for row in verdicts} == {"completed"}
+    assert all(row["name"] in done.stdout for row in verdicts), "the verdicts are printed"
+    assert stack.status()["well"]
+
+
+def test_the_failing_sample_ends_with_1_and_its_rows_show_the_retry_the_skip_and_the_flake(stack: Supervised) -> None:
+    """As the README shows it: one test passes, one fails, one is skipped, one passes only when it is tried again."""
+    done = stack.run("run", "examples/suites/flaky-and-failing.yaml", "--json")
+
+    assert done.returncode == 1, done.stderr
+    (told,) = json.loads(done.stdout)["executions"]
+    found = stack.sql(ROWS_OF, told["executionId"])
+    assert (told["status"], told["failureReason"], told["retryCount"]) == ("failed", "tests_failed", 1)
+    assert [row["cause"] for row in found if row["test"] == "test_that_fails"] == ["first", "retry"]
+    assert {
+        test: [row["status"] for row in found if row["test"] == test] for test in {row["test"] for row in found}
+    } == {
+        "test_that_passes": ["passed", "passed"],
+        "test_that_fails": ["failed", "failed"],
+        "test_that_is_skipped": ["skipped", "skipped"],
+        "test_that_is_flaky": ["failed", "passed"],
+    }
+    flaky = [test["testName"] for test in stack.rest("GET", "/flaky")["tests"]]
+    assert [name.rpartition("::")[2] for name in flaky] == ["test_that_is_flaky"]
+
+
 @pytest.mark.parametrize("part", PARTS)
 def test_a_part_that_is_killed_is_started_again_and_the_running_test_goes_on(stack: Supervised, part: str) -> None:
     """The test that runs meanwhile gets one attempt and its verdict."""
-    run = stack.submit("sleep 6")
+    run = stack.submit(shell("sleep 6"))
     stack.in_phase(run, "running")
     old = stack.pid(part)
 
@@ -251,24 +174,29 @@ def test_a_part_that_is_killed_is_started_again_and_the_running_test_goes_on(sta
     assert [attempt["cause"] for attempt in verdict["attempts"]] == ["first"]
 
 
-def test_after_the_supervisor_is_killed_the_next_up_adopts_what_runs(stack: Supervised) -> None:
-    run = stack.submit("sleep 15")
-    stack.in_phase(run, "running")
+def test_the_supervisor_killed_amid_20_running_tests_costs_no_attempt(stack: Supervised, tmp_path: Path) -> None:
+    """The next `up` adopts PostgreSQL and all tests."""
+    diaries = [tmp_path / f"diary-{number}" for number in range(20)]
+    gate = tmp_path / "gate"
+    runs = [stack.submit(diary_request(diary, gate=gate)) for diary in diaries]
+    until("20 running", lambda: all(entries(diary) for diary in diaries))
     postgres = stack.pid("postgres")
 
     stack.end(signal.SIGKILL)
     stack.start()
+    gate.touch()
+    for run in runs:
+        stack.ended(run)
 
     assert stack.pid("postgres") == postgres
-    verdict = stack.ended(run)
-    assert verdict["status"] == "completed"
-    assert [attempt["cause"] for attempt in verdict["attempts"]] == ["first"]
+    assert counted(stack.sql, runs) == dict.fromkeys(runs, ONCE)
+    assert [entries(diary) for diary in diaries] == [[("start", 1), ("end", 1)]] * 20
 
 
 def test_ctrl_c_leaves_no_process_and_the_test_that_ran_is_tried_again(stack: Supervised) -> None:
     """It is recorded as infrastructure: nobody's test has failed."""
     marker = stack.state.with_name("second")
-    run = stack.submit(f'test -e "{marker}" || {{ touch "{marker}"; setsid sleep 300 & sleep 300; }}')
+    run = stack.submit(shell(f'test -e "{marker}" || {{ touch "{marker}"; setsid sleep 300 & sleep 300; }}'))
     stack.in_phase(run, "running")
     until("the test has begun", marker.exists)
 
@@ -297,13 +225,15 @@ def test_down_ends_a_stack_and_what_a_killed_supervisor_left(tmp_path: Path) -> 
         assert one.processes() == []
 
 
-def test_a_taken_port_is_replaced_and_said(tmp_path: Path) -> None:
+def test_up_once_runs_the_samples_beside_a_taken_port_ends_with_0_and_leaves_no_process(tmp_path: Path) -> None:
     with socket.socket() as listener, supervised(tmp_path) as one:
         listener.bind(("127.0.0.1", 0))
         listener.listen()
         port = listener.getsockname()[1]
 
-        one.start("--port-api", str(port))
+        done = one.run("up", "--once", "--port-api", str(port))
 
-        assert f"port {port} is taken: the API gets" in one.said.read_text()
-        assert httpx.get(f"{one.status()['api_url']}/health").status_code == 200
+        assert done.returncode == 0, done.stderr
+        assert f"port {port} is taken: the API gets" in done.stderr
+        assert f"{len(sample_files())} suites" in done.stderr
+        assert one.processes() == []

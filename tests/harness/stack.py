@@ -22,6 +22,7 @@ from db.migrate import upgrade
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "key-of-the-test-stack"
 START_SECONDS = 90.0
+LEASE = 6.0
 
 
 def free_port() -> int:
@@ -38,7 +39,7 @@ def until(what: str, true: Callable[[], Any], seconds: float = 60.0, pause: floa
         try:
             if last := true():
                 return last
-        except (httpx.HTTPError, psycopg2.Error, OSError) as failed:
+        except (httpx.HTTPError, psycopg2.Error, OSError, json.JSONDecodeError) as failed:
             last = failed
         time.sleep(pause)
     raise AssertionError(f"{what}: not after {seconds:.0f} s; last seen: {last!r}")
@@ -47,7 +48,7 @@ def until(what: str, true: Callable[[], Any], seconds: float = 60.0, pause: floa
 class Stack:
     """PostgreSQL, Prefect, the API and any number of workers, in one folder."""
 
-    def __init__(self, folder: Path, *, lease: float = 6.0) -> None:
+    def __init__(self, folder: Path, *, lease: float = LEASE) -> None:
         self.folder = folder
         self.state = folder / "state"
         self.state.mkdir(parents=True)
@@ -89,9 +90,15 @@ class Stack:
         command = [sys.executable, str(ROOT / "tests/harness/faulty_worker.py")]
         self.faults.mkdir(exist_ok=True)
         extra = {"ASSAY_WORKER_NAME": name, "ASSAY_FAULTS": str(self.faults), "PYTHONPATH": str(ROOT)} | more
+        former = self._signed_on(name) if wait else None
         self._start(name, command, extra)
         if wait:
-            until(f"{name} alive", lambda: self.sql("SELECT 1 FROM workers WHERE worker_id = %s", name), START_SECONDS)
+            until(f"{name} alive", lambda: self._signed_on(name) not in {None, former}, START_SECONDS)
+
+    def _signed_on(self, name: str) -> Any:
+        """Return when a worker of this name last began: the row of one that was killed stays."""
+        found = self.sql("SELECT started_at FROM workers WHERE worker_id = %s", name)
+        return found[0]["started_at"] if found else None
 
     def start_api(self) -> None:
         self._start("api", [sys.executable, "-m", "api"], {})

@@ -54,23 +54,53 @@ STATES = {
 }
 
 
+OWN_IDS = {"id", "execution_id", "definition_id", "owner_id", "result_id", "flow_run_id", "submitted_by", "team_id"}
+OWN_TIMES = {"created_at", "updated_at", "submitted_at", "started_at", "completed_at", "ended_at", "executed_at"}
+OWN = OWN_IDS | OWN_TIMES | {"door", "duration_ms", "metrics", "epoch", "idempotency_key", "request_digest"}
+"""What a run has of its own; all else must be equal. Prefect's runs count for a user of their own, and so have a
+definition of their own: its content, configuration and version must be the same."""
+
+
+def shared(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in OWN}
+
+
 def test_one_suite_through_all_doors_gives_equal_rows_and_equal_verdicts(stack: Stack, tmp_path: Path) -> None:
-    request = pytest_request(SOURCE, name="three doors")
+    policy = {"maxRetries": 1, "backoffSeconds": 0, "backoffStrategy": "fixed"}
+    config = {"timeout": 60, "env": {"A": "1"}, "retryPolicy": policy}
+    request = pytest_request(SOURCE, name="three doors", config=config, priority=3, labels={"a": "b"}, tags=["smoke"])
     runs = {door: submit(stack, request, tmp_path) for door, submit in DOORS.items()}
+    for run in runs.values():
+        stack.ended(run)
+    states = {door: stack.settled(run) for door, run in runs.items()}
 
-    rows = {door: stack.ended(run) for door, run in runs.items()}
-    results = {
-        door: [(r["test_name"], r["status"], r["error_message"]) for r in stack.results(run)]
-        for door, run in runs.items()
-    }
-    states = {door: stack.settled(run)["type"] for door, run in runs.items()}
+    rows = {door: shared(stack.row(run)) for door, run in runs.items()}
+    attempts = {door: [shared(row) for row in stack.attempts(run)] for door, run in runs.items()}
+    results = {door: [shared(row) for row in stack.results(run)] for door, run in runs.items()}
+    definitions = {door: definition(stack, run) for door, run in runs.items()}
 
-    assert {(r["status"], r["failure_reason"], r["retry_count"]) for r in rows.values()} == {
-        ("failed", "tests_failed", 0)
-    }
+    assert definitions["rest"] == definitions["command"] == definitions["prefect"]
+    assert rows["rest"] == rows["command"] == rows["prefect"]
+    assert attempts["rest"] == attempts["command"] == attempts["prefect"]
     assert results["rest"] == results["command"] == results["prefect"]
-    assert [status for _, status, _ in results["rest"]] == ["failed", "skipped", "passed"] or len(results["rest"]) == 3
-    assert set(states.values()) == {"FAILED"}
+    assert len({(state["type"], state["name"], state["message"]) for state in states.values()}) == 1
+    assert (rows["rest"]["status"], rows["rest"]["failure_reason"]) == ("failed", "tests_failed")
+    assert (rows["rest"]["priority"], rows["rest"]["retry_count"]) == (3, 1)
+    assert rows["rest"]["progress"] == {
+        "totalTests": 3, "completed": 3, "passed": 1, "failed": 1, "skipped": 1, "percentComplete": 100,
+    }  # fmt: skip
+    assert [(row["number"], row["cause"], row["exit_code"]) for row in attempts["rest"]] == [
+        (1, "first", 1),
+        (2, "retry", 1),
+    ]
+    assert [row["status"] for row in results["rest"]] == ["failed", "skipped", "passed"] * 2
+    assert definitions["rest"]["config"]["timeout"] == 60
+    assert states["rest"]["type"] == "FAILED"
+
+
+def definition(stack: Stack, run: str) -> dict[str, Any]:
+    (found,) = stack.sql("SELECT * FROM test_definitions WHERE id = %s", stack.row(run)["definition_id"])
+    return shared(found)
 
 
 @pytest.mark.parametrize("door", DOORS)
