@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from cluster.local import cleanup, masking, processes
 from cluster.local.errand import StoppedError
 from db import executions
+from executors.last_words import last_words
 from executors.registry import tool_for
 from flows import doors, launching, windows
 from flows.house import House, house
@@ -199,7 +200,7 @@ def _judged(here: House, attempt: Attempt) -> Finished:
         processes.sweep(place.execution_id, begun.number, attempt.folder)
     ending = ending_of(ended)
     report = tool_for(begun.request.type).read(begun.request, started.places)
-    verdict = judge(begun.request.type, report, ending)
+    verdict = _masked_verdict(judge(begun.request.type, report, _with_last_words(attempt, ending)), started.mask)
     results = report.results if has_report(report) else (_whole(begun, verdict, ended),)
     return Finished(
         number=begun.number,
@@ -209,6 +210,17 @@ def _judged(here: House, attempt: Attempt) -> Finished:
         artifacts=_kept(here, attempt, started),
         metrics=figures(ended),
     )
+
+
+def _with_last_words(attempt: Attempt, ending: Ending) -> Ending:
+    """Add what a tool that gave up said last."""
+    if ending.how is not How.EXITED or not ending.exit_code:
+        return ending
+    return replace(ending, detail=last_words(attempt.folder / "output.log"))
+
+
+def _masked_verdict(verdict: Verdict, mask: Mask) -> Verdict:
+    return replace(verdict, detail=mask.text(verdict.detail)) if mask else verdict
 
 
 def ending_of(ended: processes.ExitRecord | None) -> Ending:

@@ -62,7 +62,7 @@ def dotted(location: Location) -> str:
     for part in location:
         if isinstance(part, int):
             path += f"[{part}]"
-        elif _PLAIN_KEY.fullmatch(part):
+        elif len(part) <= _LONGEST_KEY and _PLAIN_KEY.fullmatch(part):
             path += f".{part}" if path else part
         else:
             path += f"[{json.dumps(_cut(part))}]"

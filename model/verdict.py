@@ -28,7 +28,7 @@ class How(StrEnum):
 class Ending:
     """The end of an attempt's process: one that exited has an exit code or a signal.
 
-    `detail` is what is known besides, for example why it did not start.
+    `detail` is what is known besides, for example why it did not start, or what it said last.
     """
 
     how: How
@@ -63,8 +63,8 @@ def judge(type: TestType, report: Report, ending: Ending) -> Verdict:  # noqa: A
     if ending.exit_code is None:
         return _failed(Reason.INFRASTRUCTURE, "nobody knows how it ended")
     if type is TestType.PYTEST:
-        return _judge_pytest(report, ending.exit_code)
-    return _judge_report(report, ending.exit_code) if has_report(report) else _by_exit_code(ending.exit_code)
+        return _judge_pytest(report, ending.exit_code, ending.detail)
+    return _judge_report(report, ending.exit_code, ending.detail)
 
 
 def whole_result(name: str, verdict: Verdict, duration_ms: int) -> Result:
@@ -96,15 +96,15 @@ def _ended_from_outside(report: Report, ending: Ending) -> Verdict:
             return _failed(Reason.INFRASTRUCTURE, f"was lost while it ran{note}")
 
 
-def _judge_pytest(report: Report, code: int) -> Verdict:
+def _judge_pytest(report: Report, code: int, said: str) -> Verdict:
     counts = summarise(report.results, report.planned)
     match code:
         case PytestExit.OK:
             return _passed(report, counts)
         case PytestExit.USAGE_ERROR:
-            return _failed(Reason.CONFIG, "pytest could not start its session (exit code 4): see the log")
+            return _failed(Reason.CONFIG, f"pytest could not start its session (exit code 4): {said or 'see the log'}")
         case PytestExit.INTERNAL_ERROR:
-            return _mismatch("pytest itself failed (exit code 3): see the log")
+            return _mismatch(f"pytest itself failed (exit code 3): {said or 'see the log'}")
         case PytestExit.NO_TESTS:
             return _no_tests_by_exit_code(counts)
         case _:
@@ -127,7 +127,9 @@ def _no_tests_by_exit_code(counts: Summary) -> Verdict:
     return _no_tests(counts)
 
 
-def _judge_report(report: Report, code: int) -> Verdict:
+def _judge_report(report: Report, code: int, said: str) -> Verdict:
+    if not has_report(report):
+        return _by_exit_code(code, said)
     counts = summarise(report.results, report.planned)
     if code == 0:
         return _passed(report, counts)
@@ -136,10 +138,11 @@ def _judge_report(report: Report, code: int) -> Verdict:
     return _mismatch(f"exit code {code}, but no test failed")
 
 
-def _by_exit_code(code: int) -> Verdict:
+def _by_exit_code(code: int, said: str) -> Verdict:
     if code == 0:
         return Verdict(status=Status.COMPLETED)
-    return _failed(Reason.TESTS_FAILED, f"ended with exit code {code}{_CODE_NOTES.get(code, '')}")
+    note = _CODE_NOTES.get(code, "") + (f": {said}" if said else "")
+    return _failed(Reason.TESTS_FAILED, f"ended with exit code {code}{note}")
 
 
 _CODE_NOTES = {126: ", not executable", 127: ", command not found"}

@@ -1,5 +1,6 @@
 """The commands of the stack: up, down, status, env. Their imports are inside: `assay list` does not pay for them."""
 
+import os
 import shlex
 from dataclasses import asdict
 from typing import Annotated
@@ -82,6 +83,7 @@ def status(*, json: Json = False) -> None:
 @app.command(epilog='Example: eval "$(assay env)"')
 def env(*, json: Json = False) -> None:
     """Print what a shell needs to use the stack, for `eval`."""
+    from cli.stack.proxies import past_proxies  # noqa: PLC0415
     from cli.stack.state import StateFolder  # noqa: PLC0415
 
     folder = StateFolder.find()
@@ -92,6 +94,7 @@ def env(*, json: Json = False) -> None:
         "PREFECT_API_URL": f"{record.prefect_url}/api",
         "ASSAY_URL": record.api_url,
         "ASSAY_API_KEY": folder.api_key(),
+        **past_proxies(os.environ),
     }
     if json:
         output.as_json(values)

@@ -12,6 +12,7 @@ import httpx
 
 from cli.stack.console import Console
 from cli.stack.identity import Identity, identify
+from cli.stack.proxies import past_proxies
 from cli.stack.state import PROJECT, rotate
 
 LEASH = Path(__file__).with_name("leash.py")
@@ -120,7 +121,7 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     """Return what the stack's processes take over from the caller's environment.
 
     Not the settings of another Prefect or another stack that the caller may use, and not the wish to write no bytecode,
-    which makes every start compile everything again.
+    which makes every start compile everything again. A proxy is for the world outside, never for the stack's servers.
     """
     dropped = (
         "PREFECT_",
@@ -132,7 +133,7 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
         "VIRTUAL_ENV",
     )
     kept = {name: value for name, value in environment.items() if not name.startswith(dropped)}
-    return {**kept, "PYTHONUNBUFFERED": "1"}
+    return {**kept, **past_proxies(environment), "PYTHONUNBUFFERED": "1"}
 
 
 def answers(address: str) -> bool:

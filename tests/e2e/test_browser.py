@@ -1,5 +1,6 @@
 """The Prefect UI in a real browser: the form of `test-run`, filled in by hand, ends in a verdict."""
 
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,6 +30,7 @@ FILES = '{"test_by_hand.py": "def test_by_hand(): pass"}'
 def page() -> Iterator[Page]:
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
+        assert not os.environ.get("CI"), "CI must have Chromium: apt-get install chromium"
         pytest.skip("no Chromium on this machine: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)

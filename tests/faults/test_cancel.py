@@ -102,6 +102,23 @@ def test_cancel_while_the_worker_stands_still(stack: Stack, phase: str, point: s
     assert stack.sql("SELECT 1 FROM queue WHERE execution_id = %s", run) == []
 
 
+def test_a_run_that_shall_stop_for_another_is_not_started_first(stack: Stack) -> None:
+    """It was asked while it ran, then its worker and its process died; this is the next worker, about to launch it."""
+    stack.fault("before-content", "stop")
+    run = stack.submit(shell("true", name="called off", config={"restartable": True}))
+    stack.struck("before-content")
+    stack.sql("UPDATE queue SET preempted_for = execution_id WHERE execution_id = %s", run)
+    stack.signal("worker-1", signal.SIGCONT)
+
+    row = stack.ended(run, 60)
+    first, second = stack.attempts(run)
+
+    assert (row["status"], row["retry_count"], row["infrastructure_count"]) == ("completed", 0, 0)
+    assert (first["status"], first["exit_code"]) == ("cancelled", None)
+    assert first["detail"].startswith("stopped for the more important run")
+    assert (second["cause"], second["status"]) == ("preempted", "completed")
+
+
 def _listed(stack: Stack) -> list[dict[str, str]]:
     listed: list[dict[str, str]] = stack.rest("GET", "/tests?status=cancelled&limit=200").json()["executions"]
     return listed

@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 import yaml
+from harness.bad_requests import REQUESTS, SUITES, Cases
 from harness.rest import KEY, REQUEST, Api, begin, end, submitted
 
 from api.settings import Settings
@@ -28,7 +29,6 @@ from model.ids import ExecutionId
 from model.result import Outcome, Result
 
 ROOT = Path(__file__).resolve().parents[3]
-DATA = yaml.load((ROOT / "tests" / "data" / "bad_requests.yaml").read_text(), yaml.CSafeLoader)
 
 
 @pytest.fixture(autouse=True)
@@ -129,16 +129,13 @@ def test_refused_is_4_with_every_problem_and_nothing_is_sent(
     assert api.rows() == before
 
 
-def test_every_bad_request_is_told_exactly_its_problems_by_the_command_too(
-    assay: Callable[..., Any], api: Api, tmp_path: Path
+@pytest.mark.parametrize("bad", [REQUESTS, SUITES], ids=["tests", "suites"])
+def test_all_that_is_wrong_is_told_exactly_by_the_command_too(
+    assay: Callable[..., Any], api: Api, tmp_path: Path, bad: Cases
 ) -> None:
     before, wrong = api.rows(), {}
-    for case in DATA["cases"]:
-        if not case.get("plain", True) or case["change"] == {
-            "content": {"type": "local", "path": "tests", "files": None}
-        }:
-            continue
-        code, _, err = assay("run", file(tmp_path, _changed(DATA["valid"], case["change"])))
+    for case in bad.by("command"):
+        code, _, err = assay("run", file(tmp_path, bad.wrong(case)))
         told = [line[2:] for line in err.splitlines() if line.startswith("  ")]
         expected = [f"{problem['path'] or '(whole)'}: {problem['message']}" for problem in case["problems"]]
         if (code, told) != (4, expected):
@@ -146,18 +143,6 @@ def test_every_bad_request_is_told_exactly_its_problems_by_the_command_too(
 
     assert wrong == {}
     assert api.rows() == before
-
-
-def _changed(base: Any, change: Any) -> Any:
-    if not isinstance(change, dict):
-        return change
-    result = dict(base) if isinstance(base, dict) else {}
-    for key, value in change.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = _changed(result.get(key), value)
-    return result
 
 
 def test_over_quota_is_6(assay: Callable[..., Any], tmp_path: Path) -> None:

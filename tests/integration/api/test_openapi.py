@@ -1,8 +1,10 @@
-"""The served document against the excerpt of the original design (lld.md, section 6.1), field by field.
+"""The served document against the original design (lld.md), field by field: section 6.1 and the bodies of 1.2.
 
 What differs on purpose is listed here, each with its reason; anything else that differs fails.
 """
 
+import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,8 +13,11 @@ import httpx
 import pytest
 import yaml
 from harness.rest import Api
+from jsonschema import Draft202012Validator
+from jsonschema.exceptions import ValidationError
 
-EXCERPT = yaml.safe_load((Path(__file__).parents[2] / "data" / "openapi_excerpt.yaml").read_text())
+DATA = Path(__file__).parents[2] / "data"
+EXCERPT = yaml.safe_load((DATA / "openapi_excerpt.yaml").read_text())
 PREFIX = "/api/v1"
 
 WIDENED = {
@@ -150,3 +155,88 @@ def test_the_comparison_sees_damage(served: dict[str, Any], damage: Callable[[An
     damage(served)
 
     assert len(list(differences(EXCERPT, served, served, ""))) == 1
+
+
+# -- the bodies of section 1.2 ----------------------------------------------------------------------------------------
+
+BODIES: list[Any] = [
+    json.loads(block)
+    for block in re.findall(r"```json\n(.*?)```", (DATA / "lld_api_examples.md").read_text(), re.DOTALL)
+]
+SCHEMAS = ("TestRequest", "TestResponse", "TestExecution")
+EXAMPLES = [(body, f"#/components/schemas/{name}") for body, name in zip(BODIES, SCHEMAS, strict=True)]
+OTHERWISE = {"executionId: 'exec-a1b2c3d4' is not a 'uuid'"}  # section 6.1 says uuid, and it is the later one
+
+
+@pytest.mark.parametrize(("body", "reference"), EXAMPLES, ids=SCHEMAS)
+def test_every_field_of_the_examples_is_in_the_served_schema(
+    served: dict[str, Any], body: dict[str, Any], reference: str
+) -> None:
+    assert set(unlike(served, body, reference)) == (OTHERWISE if "executionId" in body else set())
+
+
+@pytest.mark.parametrize(("body", "reference"), EXAMPLES, ids=SCHEMAS)
+def test_the_look_at_the_examples_sees_what_the_schema_lacks(
+    served: dict[str, Any], body: dict[str, Any], reference: str
+) -> None:
+    """Each field in turn, under another name: it must be missed."""
+    for place in list(fields(body)):
+        other = json.loads(json.dumps(body))
+        *above, name = place
+        owner = other
+        for step in above:
+            owner = owner[step]
+        owner[f"{name}X"] = owner.pop(name)
+
+        assert set(unlike(served, other, reference)) - OTHERWISE or open_map(above), place
+
+
+def test_the_example_of_a_request_lacks_only_an_executor(shared_api: Api) -> None:
+    """What the original design shows is understood whole; this version runs no postman."""
+    with shared_api.client() as client:
+        told = client.post("/validate", json=BODIES[0]).json()["problems"]
+
+    assert [problem["path"] for problem in told] == ["type"]
+
+
+def unlike(served: dict[str, Any], body: Any, reference: str) -> Iterator[str]:
+    """Yield what of a body the schema does not know, or knows as something else; that it may have more is no fault."""
+    schema = {**closed(served), "$ref": reference}
+    validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+    for error in validator.iter_errors(body):
+        yield from (said for one in innermost(error) if (said := in_words(one)))
+
+
+def innermost(error: ValidationError) -> Iterator[ValidationError]:
+    if not error.context:
+        yield error
+    for inner in error.context or ():
+        yield from innermost(inner)
+
+
+def in_words(error: ValidationError) -> str:
+    return "" if error.validator == "required" else f"{'.'.join(map(str, error.absolute_path))}: {error.message}"
+
+
+def closed(node: Any) -> Any:
+    """Return a schema in which an object has the named properties and no others."""
+    if isinstance(node, list):
+        return [closed(item) for item in node]
+    if not isinstance(node, dict):
+        return node
+    inner = {key: closed(value) for key, value in node.items()}
+    if isinstance(node.get("properties"), dict) and node.get("type") == "object":
+        inner.setdefault("additionalProperties", False)
+    return inner
+
+
+def fields(body: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for name, value in body.items():
+        yield (*place, name)
+        if isinstance(value, dict):
+            yield from fields(value, (*place, name))
+
+
+def open_map(place: list[str]) -> bool:
+    """Say whether the keys there are the sender's own."""
+    return place in (["labels"], ["config", "env"])

@@ -3,31 +3,15 @@ import hashlib
 import itertools
 import json
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import httpx
 import pytest
-import yaml
+from harness.bad_requests import REQUESTS, SUITES, Cases
 from harness.rest import REQUEST, Api, begin, submitted
 
 from model.ids import ExecutionId
-
-DATA = yaml.load((Path(__file__).parents[2] / "data" / "bad_requests.yaml").read_text(), yaml.CSafeLoader)
-
-
-def changed(base: Any, change: Any) -> Any:
-    """Merge `change` into `base`; None removes (RFC 7396)."""
-    if not isinstance(change, dict):
-        return change
-    result = dict(base) if isinstance(base, dict) else {}
-    for key, value in change.items():
-        if value is None:
-            result.pop(key, None)
-        else:
-            result[key] = changed(result.get(key), value)
-    return result
 
 
 def refused(answer: httpx.Response, status: int) -> Any:
@@ -67,11 +51,14 @@ def test_the_same_request_again_reuses_its_definition(client: httpx.Client, api:
     assert api.rows()["test_definitions"] == 2
 
 
-def test_every_bad_request_is_told_exactly_its_problems_and_leaves_no_row(client: httpx.Client, api: Api) -> None:
+@pytest.mark.parametrize(("path", "bad"), [("/tests", REQUESTS), ("/suites/runs", SUITES)], ids=["tests", "suites"])
+def test_all_that_is_wrong_is_told_exactly_and_leaves_no_row(
+    client: httpx.Client, api: Api, path: str, bad: Cases
+) -> None:
     before = api.rows()
     wrong = {}
-    for case in DATA["cases"]:
-        answer = client.post("/tests", content=json.dumps(changed(DATA["valid"], case["change"])))
+    for case in bad.by("rest"):
+        answer = client.post(path, content=json.dumps(bad.wrong(case)))
         found = refused(answer, 400)["problems"]
         if found != case["problems"]:
             wrong[case["name"]] = found

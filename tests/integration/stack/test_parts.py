@@ -10,6 +10,7 @@ import pytest
 from cli.stack.console import Console
 from cli.stack.identity import gone, identify
 from cli.stack.parts import LEASH, Part, Program, ended_how, inherited
+from cli.stack.proxies import past_proxies
 
 PARENT = """
 import os, subprocess, sys
@@ -102,3 +103,23 @@ def test_the_settings_of_another_prefect_are_not_taken_over() -> None:
     environment = {"PREFECT_API_URL": "x", "PREFECT_API_KEY": "y", "PYTHONDONTWRITEBYTECODE": "1", "TOKEN": "z"}
 
     assert inherited(environment) == {"TOKEN": "z", "PYTHONUNBUFFERED": "1"}
+
+
+@pytest.mark.parametrize(
+    ("environment", "direct"),
+    [
+        ({}, None),
+        ({"NO_PROXY": "intern"}, None),
+        ({"https_proxy": ""}, None),
+        ({"http_proxy": "http://proxy:3128"}, "127.0.0.1,localhost"),
+        ({"HTTPS_PROXY": "http://proxy:3128", "NO_PROXY": ".intern"}, ".intern,127.0.0.1,localhost"),
+        ({"all_proxy": "socks5://proxy", "no_proxy": "a,b"}, "a,b,127.0.0.1,localhost"),
+    ],
+)
+def test_behind_a_proxy_the_stacks_own_servers_are_asked_directly(
+    environment: dict[str, str], direct: str | None
+) -> None:
+    expected = {} if direct is None else {"no_proxy": direct, "NO_PROXY": direct}
+
+    assert past_proxies(environment) == expected
+    assert inherited(environment) == {**environment, **expected, "PYTHONUNBUFFERED": "1"}

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from harness.bad_requests import SUITES
 
 from model.content import ArtifactContent, LocalContent
 from model.problems import InvalidError
@@ -17,29 +18,6 @@ TEST: dict[str, Any] = {
 LOCAL: dict[str, Any] = {**TEST, "content": {"type": "local", "path": "../shop", "entry": "tests"}}
 SUITE: dict[str, Any] = {"name": "shop", "tests": [TEST, {**TEST, "name": "payments"}]}
 DIGEST = "0" * 64
-
-WRONG: list[tuple[object, str]] = [
-    (5, ""),
-    ({"name": "shop"}, "tests"),
-    ({**SUITE, "tests": []}, "tests"),
-    ({**SUITE, "tests": {}}, "tests"),
-    ({**SUITE, "tests": ["orders"]}, "tests[0]"),
-    ({**SUITE, "tests": [{**TEST, "name": f"t{i}"} for i in range(501)]}, "tests"),
-    ({**SUITE, "tests": [TEST, TEST]}, "tests[1].name"),
-    ({**SUITE, "name": ""}, "name"),
-    ({**SUITE, "description": "d" * 2001}, "description"),
-    ({**SUITE, "overlap": "queue"}, "overlap"),
-    ({**SUITE, "start": "at-once"}, "start"),
-    ({**SUITE, "start": True}, "start"),
-    ({**SUITE, "defaults": []}, "defaults"),
-    ({**SUITE, "tests": [LOCAL]}, "tests[0].content.type"),
-    ({**SUITE, "schedules": [{"cron": "0 6 * * *", "interval": 60}]}, "schedules[0]"),
-    ({**SUITE, "schedules": [{"interval": 0}]}, "schedules[0].interval"),
-    ({**SUITE, "schedules": [{"cron": "0 6 * *"}]}, "schedules[0].cron"),
-    ({**SUITE, "schedules": [{"interval": 5, "timezone": "Mars/Olympus"}]}, "schedules[0].timezone"),
-    ({**SUITE, "schedules": [{"interval": 5, "timezone": "Europe"}]}, "schedules[0].timezone"),
-    ({**SUITE, "schedules": [{"interval": 5, "timezone": "../etc/passwd"}]}, "schedules[0].timezone"),
-]
 
 
 def told(raw: object, *, allow_local: bool = False) -> list[tuple[str, str]]:
@@ -81,9 +59,15 @@ def test_the_problems_of_a_suite_and_of_its_tests_come_together() -> None:
     assert paths(wrong) == ["nam", "overlap", "schedules[0]", "tests[0].priority"]
 
 
-@pytest.mark.parametrize(("raw", "path"), WRONG, ids=[f"{number}-{path}" for number, (_, path) in enumerate(WRONG)])
-def test_each_rule_of_a_suite_tells_its_place(raw: object, path: str) -> None:
-    assert paths(raw) == [path]
+@pytest.mark.parametrize("case", SUITES.cases, ids=lambda case: case["name"])
+def test_each_rule_of_a_suite_tells_exactly_its_problem(case: dict[str, Any]) -> None:
+    assert told(SUITES.wrong(case)) == [(problem["path"], problem["message"]) for problem in case["problems"]]
+
+
+def test_what_is_no_suite_and_what_stands_only_in_files_are_told() -> None:
+    assert paths(5) == [""]
+    assert paths({**SUITE, "start": True}) == ["start"]
+    assert paths({**SUITE, "tests": [LOCAL]}) == ["tests[0].content.type"]
 
 
 def test_a_test_wins_over_the_defaults_key_by_key() -> None:

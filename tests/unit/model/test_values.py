@@ -228,7 +228,12 @@ def test_what_is_no_yaml_is_a_problem_not_a_crash(text: str, message: str) -> No
 
 def test_paths_quote_keys_that_are_no_words() -> None:
     assert dotted(("content", "files", "a/b.py")) == 'content.files["a/b.py"]'
-    assert dotted((0, "env", "A-B", "k" * 99)) == f"[0].env.A-B.{'k' * 99}"
+    assert dotted((0, "env", "A-B")) == "[0].env.A-B"
+
+
+def test_paths_cut_keys_that_are_too_long_to_read() -> None:
+    assert dotted(("env", "k" * 80)) == f"env.{'k' * 80}"
+    assert dotted(("env", "k" * 99)) == f'env["{"k" * 80}..."]'
     assert len(dotted(("/" * 999,))) < 100
 
 

@@ -1,6 +1,7 @@
 """The verdict table: exit code and report must agree, and unknown is never passed."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TypeAlias
 
 import pytest
@@ -145,3 +146,10 @@ def test_a_run_without_a_report_has_one_result_of_its_own_name() -> None:
 
     assert (result.name, result.outcome, result.duration_ms) == ("smoke", Outcome.FAILED, 1200)
     assert "exit code 3" in result.message
+
+
+@pytest.mark.parametrize(("type", "code"), [(PYTEST, 4), (PYTEST, 3), (CUSTOM, 1), (CUSTOM, 127)])
+def test_a_tool_that_gave_up_is_quoted(type: TestType, code: int) -> None:  # noqa: A002  the field's word
+    ending = replace(exited(code), detail="error: unrecognized arguments: --cov")
+
+    assert "error: unrecognized arguments: --cov" in judge(type, NOTHING, ending).detail

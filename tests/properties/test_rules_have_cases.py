@@ -1,0 +1,152 @@
+"""Each rule in the code has a case in the data of wrong input, so that every door is tried with each of them."""
+
+import ast
+import re
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType, ModuleType
+from typing import Any, TypeAlias
+
+import pytest
+from harness.bad_requests import REQUESTS, SUITES, Cases
+
+from model import cron, forms, placement_rules, plain, quantity, rules, secret, suite_rules
+from model.check import check
+from model.examine import REQUEST
+from model.fields import PATTERNS_IN_WORDS
+from model.problems import InvalidError
+from model.suite import FORM, check_suite
+
+Schema: TypeAlias = dict[str, Any]
+Bound: TypeAlias = tuple[str, str]
+
+CHECKS: list[tuple[Callable[[Any], object], Cases]] = [(check, REQUESTS), (check_suite, SUITES)]
+MAPS = ("propertyNames", "additionalProperties")
+RULES: tuple[ModuleType, ...] = (rules, placement_rules, suite_rules, plain, forms, quantity, cron, secret)
+"""Where problems are found that no bound of a single field says."""
+TOLD = [problem for _, cases in CHECKS for case in cases.cases for problem in case["problems"]]
+BOUNDS: dict[str, Callable[[Any], str]] = {
+    "minimum": lambda bound: f"must be {bound} or more",
+    "maximum": lambda bound: f"must be {bound} or less",
+    "minLength": lambda _: "must not be empty",
+    "maxLength": lambda bound: f"must have at most {bound} characters",
+    "minItems": lambda _: "must not be empty",
+    "maxItems": lambda bound: f"must have at most {bound} entries",
+    "minProperties": lambda _: "must not be empty",
+    "maxProperties": lambda bound: f"must have at most {bound} entries",
+    "pattern": lambda bound: PATTERNS_IN_WORDS[bound],
+    "enum": lambda bound: f"must be one of {', '.join(bound)}",
+    "const": lambda bound: f"must be one of {bound}",
+}
+"""The words of a schema that forbid something, and how the sender is told."""
+
+
+@pytest.fixture(scope="module")
+def reached() -> dict[str, set[int]]:
+    """The lines of each module of rules that are run when all cases are looked at."""
+    lines: dict[str, set[int]] = {str(module.__file__): set() for module in RULES}
+
+    def inside(frame: FrameType, event: str, _: object) -> Any:
+        if event == "line":
+            lines[frame.f_code.co_filename].add(frame.f_lineno)
+        return inside
+
+    def entered(frame: FrameType, _event: str, _: object) -> Any:
+        return inside if frame.f_code.co_filename in lines else None
+
+    former = sys.gettrace()
+    sys.settrace(entered)
+    try:
+        for look, cases in CHECKS:
+            for case in cases.cases:
+                with pytest.raises(InvalidError):
+                    look(cases.wrong(case))
+    finally:
+        sys.settrace(former)
+    return lines
+
+
+@pytest.mark.parametrize("module", RULES, ids=lambda module: module.__name__)
+def test_each_line_that_finds_a_problem_has_a_case(reached: dict[str, set[int]], module: ModuleType) -> None:
+    tree = ast.parse(Path(str(module.__file__)).read_text())
+    finding = {node.lineno: ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.stmt) and finds(node)}
+
+    assert finding
+    assert {text for line, text in finding.items() if line not in reached[str(module.__file__)]} == set()
+
+
+@pytest.mark.parametrize("module", RULES, ids=lambda module: module.__name__)
+def test_each_message_of_a_rule_has_a_case(module: ModuleType) -> None:
+    """Also of those that share a line: every piece of a message in the code is a piece of what some case is told."""
+    pieces = set(messages(ast.parse(Path(str(module.__file__)).read_text())))
+
+    assert pieces
+    assert {piece for piece in pieces if not any(piece in problem["message"] for problem in TOLD)} == set()
+
+
+@pytest.mark.parametrize(("schema", "cases"), [(REQUEST.schema, REQUESTS), (FORM.schema, SUITES)])
+def test_each_bound_of_a_field_has_a_case(schema: Schema, cases: Cases) -> None:
+    """At that field: the same bound elsewhere does not count."""
+    wanted = set(bounds(schema, schema, ""))
+    maps = {path.removesuffix(".*") for path, _ in wanted if path.endswith(".*")}
+
+    told = {(field(problem["path"], maps), problem["message"]) for case in cases.cases for problem in case["problems"]}
+
+    assert len(wanted) > 10
+    assert wanted - told == set()
+
+
+def field(path: str, maps: set[str]) -> str:
+    """Return a problem's path as `bounds` writes it."""
+    path = re.sub(r"\[\d+\]", "[*]", path)
+    owner = next((one for one in maps if path.startswith((f"{one}.", f'{one}["'))), None)
+    return f"{owner}.*" if owner else path
+
+
+def finds(node: ast.stmt) -> bool:
+    """Say whether a statement tells a problem: it yields one, notes one, raises, or returns its words."""
+    match node:
+        case ast.Raise() | ast.Expr(value=ast.Yield(value=ast.Call(func=ast.Name(id="Finding")))):
+            return True
+        case ast.Expr(value=ast.Call(func=ast.Attribute(attr="refuse" | "append"))):
+            return True
+        case ast.Return(value=ast.Constant() | ast.JoinedStr()):
+            return bool(list(words_in(node)))
+    return False
+
+
+def messages(tree: ast.AST) -> Iterator[str]:
+    """Yield what is written in functions and reads as words, without the documentation."""
+    for function in ast.walk(tree):
+        if isinstance(function, ast.FunctionDef):
+            body = function.body[1:] if ast.get_docstring(function) else function.body
+            for statement in body:
+                yield from words_in(statement)
+
+
+def words_in(node: ast.AST) -> Iterator[str]:
+    for inner in ast.walk(node):
+        if isinstance(inner, ast.Constant) and isinstance(inner.value, str) and re.search("[a-z] [a-z]", inner.value):
+            yield inner.value
+
+
+def bounds(root: Schema, node: Schema, path: str) -> Iterator[Bound]:
+    """Yield every bound below `node` with the field it stands at; `[*]` is any entry, `.*` any key or its value."""
+    if "$ref" in node:
+        node = {**root["$defs"][node["$ref"].rsplit("/", 1)[-1]], **node}
+    yield from ((path, words(node[word])) for word, words in BOUNDS.items() if word in node)
+    yield from ((f"{path}.{name}".lstrip("."), "is required") for name in node.get("required", []))
+    for place, inner in below(node, path):
+        yield from bounds(root, inner, place)
+
+
+def below(node: Schema, path: str) -> Iterator[tuple[str, Schema]]:
+    """Yield what stands in `node`. The constant that tells one kind of content from another binds nobody."""
+    for name, inner in node.get("properties", {}).items():
+        if "const" not in inner or path != "content":
+            yield f"{path}.{name}".lstrip("."), inner
+    yield from ((path, one) for word in ("anyOf", "oneOf") for one in node.get(word, []))
+    yield from ((f"{path}.*", node[word]) for word in MAPS if isinstance(node.get(word), dict))
+    if "items" in node:
+        yield f"{path}[*]", node["items"]
