@@ -50,6 +50,11 @@ def as_json(value: object) -> None:
     data(json.dumps(value, indent=2, ensure_ascii=False))
 
 
+def json_line(value: object) -> None:
+    """Write `value` as one of many in JSON, a line each."""
+    data(json.dumps(value, ensure_ascii=False))
+
+
 def table(headings: Sequence[str], rows: Sequence[Row], spare: Sequence[str] = ()) -> None:
     """Write rows: a table on a terminal, else one line a row with tabs between, no heading.
 

@@ -2,6 +2,7 @@
 
 import os
 import socket
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -22,7 +23,7 @@ class Settings:
     at once. Those that wait in it are not counted, or they would keep out more important ones. `cpu_share`: part of
     this machine's CPU and memory that tests may use. `api_url`: where people reach our API, for links.
     `allowed_hosts`: private hosts that git content may come from (decision 19). `cgroup`: a delegated folder of the
-    kernel's control groups, in which each test gets one of its own.
+    kernel's control groups, in which each test gets one of its own. `log_level`: of the worker's own log.
     """
 
     database_url: str
@@ -35,11 +36,11 @@ class Settings:
     api_url: str = ""
     allowed_hosts: frozenset[str] = frozenset()
     cgroup: Path | None = None
+    log_level: str = "INFO"
 
 
-def from_environment() -> Settings:
-    """Read the settings. Raises: KeyError naming the variable that is missing."""
-    env = os.environ
+def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
+    """Read the settings (docs/settings.md). Raises: KeyError naming the variable that is missing."""
     return Settings(
         database_url=env["DATABASE_URL"],
         state=Path(env["ASSAY_STATE"]),
@@ -51,6 +52,7 @@ def from_environment() -> Settings:
         api_url=env.get("ASSAY_URL", ""),
         cgroup=Path(env["ASSAY_CGROUP"]) if env.get("ASSAY_CGROUP") else None,
         allowed_hosts=hosts(env.get("ASSAY_ALLOWED_HOSTS", "")),
+        log_level=env.get("ASSAY_LOG_LEVEL", "INFO"),
     )
 
 

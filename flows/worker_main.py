@@ -17,7 +17,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from flows.settings import WORK_POOL, from_environment
+from flows.settings import WORK_POOL, Settings, from_environment
 from flows.worker import AssayWorker
 
 SETTINGS = {
@@ -30,11 +30,12 @@ log = logging.getLogger("assay.worker")
 
 def main() -> int:
     """Work until SIGTERM or SIGINT. Returns: 0 after a signal, 3 when the loop ended by itself."""
-    logging.basicConfig(level=os.environ.get("ASSAY_LOG_LEVEL", "INFO"), format="%(asctime)s %(name)s %(message)s")
+    settings = from_environment()
+    logging.basicConfig(level=settings.log_level, format="%(asctime)s %(name)s %(message)s")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    work = Work()
+    work = Work(settings)
     loop = threading.Thread(target=work.run, args=(stop,), name="assay-loop", daemon=True)
     loop.start()
     stop.wait()
@@ -46,8 +47,9 @@ def main() -> int:
 class Work:
     """The worker's loop, in its own thread."""
 
-    def __init__(self) -> None:
+    def __init__(self, settings: Settings) -> None:
         self.status = 0
+        self._settings = settings
         self._worker: AssayWorker | None = None
 
     def run(self, stop: threading.Event) -> None:
@@ -68,7 +70,7 @@ class Work:
             self._worker.leave()
 
     async def _main(self) -> None:
-        settings = from_environment()
+        settings = self._settings
         self._worker = AssayWorker(
             work_pool_name=WORK_POOL,
             name=settings.worker,

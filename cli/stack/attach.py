@@ -19,13 +19,13 @@ class HeldByOtherError(CommandError):
     """The state folder is in use, but not by a stack that can be joined; end that process, or use another folder."""
 
 
-def attach(folder: StateFolder, held: str, *, once: bool) -> int:
+def attach(folder: StateFolder, held: str, *, once: bool, json: bool = False) -> int:
     """Follow the running stack until Ctrl-C; with `once` run the samples on it and return their exit code."""
     record = _joinable(folder, held)
     say(f"a stack runs here already: {described(record.supervisor.pid)}")
     position = _size(_log(folder))
     if once:
-        return _run_samples(folder)
+        return _run_samples(folder, json=json)
     try:
         say(f"Prefect UI {record.prefect_url or 'starts'}   API {record.api_url or 'starts'}")
         say("following it; Ctrl-C ends only the following, `assay down` the stack")
@@ -47,7 +47,7 @@ def _joinable(folder: StateFolder, held: str) -> StackRecord:
     raise HeldByOtherError(f"{held}; it is no stack that can be joined: end it, or set ASSAY_STATE to another folder")
 
 
-def _run_samples(folder: StateFolder) -> int:
+def _run_samples(folder: StateFolder, *, json: bool) -> int:
     from cli.stack.samples import run_samples  # noqa: PLC0415  loads the model's checks
 
     end_at = time.monotonic() + START_PATIENCE
@@ -55,7 +55,7 @@ def _run_samples(folder: StateFolder) -> int:
         if record is None or not record.running or time.monotonic() > end_at:
             raise HeldByOtherError("the stack that runs here did not get ready; `assay status` shows its parts")
         time.sleep(LOOK)
-    return run_samples(folder, record.api_url, threading.Event())
+    return run_samples(folder, record.api_url, threading.Event(), json=json)
 
 
 def _follow(folder: StateFolder, record: StackRecord, position: int) -> None:

@@ -45,6 +45,7 @@ class Wishes:
     samples: bool = True
     port_api: int = programs.PREFERRED_API_PORT
     port_prefect: int = prefect_server.PREFERRED_PORT
+    json: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -211,7 +212,8 @@ class Boot:
 
     def _run_samples(self) -> int:
         try:
-            return run_samples(self.stack.folder, programs.api_url(self.port_api), self.stack.stopping)
+            url = programs.api_url(self.port_api)
+            return run_samples(self.stack.folder, url, self.stack.stopping, json=self.wishes.json)
         except CommandError as error:
             self.say(f"the samples could not be run: {error}")
             return error.exit_code

@@ -12,6 +12,8 @@ from cli.failure import CommandError
 
 app = typer.Typer()
 
+Json = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
+
 PREFERRED_API_PORT, PREFERRED_PREFECT_PORT = 4300, 4200
 
 
@@ -26,6 +28,7 @@ def up(
     samples: Annotated[bool, typer.Option(help="Submit the sample suites after the start.")] = True,
     port_api: Annotated[int, typer.Option(help="Preferred port of the API.")] = PREFERRED_API_PORT,
     port_prefect: Annotated[int, typer.Option(help="Preferred port of Prefect.")] = PREFERRED_PREFECT_PORT,
+    json: Annotated[bool, typer.Option("--json", help="Write the samples' verdicts as JSON, a line each.")] = False,
 ) -> None:
     """Start everything on this machine, run the samples, and stay until Ctrl-C."""
     from cli.stack.attach import attach  # noqa: PLC0415
@@ -35,25 +38,30 @@ def up(
 
     folder = StateFolder.find()
     folder.prepare()
-    wishes = Wishes(once=once, samples=samples, port_api=port_api, port_prefect=port_prefect)
+    wishes = Wishes(once=once, samples=samples, port_api=port_api, port_prefect=port_prefect, json=json)
     try:
         code = start(folder, booting(wishes))
     except HeldError as error:
-        code = attach(folder, str(error), once=once)
+        code = attach(folder, str(error), once=once, json=json)
     raise typer.Exit(code)
 
 
 @app.command(epilog="Example: assay down")
-def down() -> None:
+def down(*, json: Json = False) -> None:
     """End the stack, whether its supervisor still lives or was killed; no process of it is left."""
     from cli.stack.starting import stop  # noqa: PLC0415
     from cli.stack.state import StateFolder  # noqa: PLC0415
 
-    output.say(stop(StateFolder.find()))
+    folder = StateFolder.find()
+    stopped = stop(folder)
+    if json:
+        output.as_json({"state_folder": str(folder.path), **asdict(stopped)})
+    else:
+        output.say(stopped.message)
 
 
 @app.command(epilog="Example: assay status --json")
-def status(*, json: Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")] = False) -> None:
+def status(*, json: Json = False) -> None:
     """Show the parts of the stack; end with 0 only if all of them are well."""
     from cli.stack.report import look  # noqa: PLC0415
     from cli.stack.state import StateFolder  # noqa: PLC0415
@@ -73,7 +81,7 @@ def status(*, json: Annotated[bool, typer.Option("--json", help="Write JSON inst
 
 
 @app.command(epilog='Example: eval "$(assay env)"')
-def env() -> None:
+def env(*, json: Json = False) -> None:
     """Print what a shell needs to use the stack, for `eval`."""
     from cli.stack.proxies import past_proxies  # noqa: PLC0415
     from cli.stack.state import StateFolder  # noqa: PLC0415
@@ -88,6 +96,9 @@ def env() -> None:
         "ASSAY_API_KEY": folder.api_key(),
         **past_proxies(os.environ),
     }
+    if json:
+        output.as_json(values)
+        return
     for name, value in values.items():
         output.data(f"export {name}={shlex.quote(value)}")
 

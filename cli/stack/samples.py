@@ -28,14 +28,14 @@ def sample_files(folder: Path = SUITES) -> list[Path]:
     return sorted(file for file in folder.glob("*.yaml") if LEFT_OUT not in file.stem)
 
 
-def run_samples(folder: StateFolder, url: str, stopping: threading.Event) -> int:
+def run_samples(folder: StateFolder, url: str, stopping: threading.Event, *, json: bool = False) -> int:
     """Submit all samples, show them until the last has ended, print the verdicts; return the worst exit code."""
     with Client(Server(url=url, key=folder.api_key())) as client:
         submitted = [_submit(client, file) for file in sample_files()]
         ended = _watch(client, submitted, stopping)
     if ended is None:
         return 3
-    _print_verdicts(ended)
+    _print_verdicts(ended, json=json)
     return worst([suite["exitCode"] for suite in ended])
 
 
@@ -73,9 +73,12 @@ def _ended(answer: Any) -> bool:
     return answer is not None and answer["status"] in TERMINAL
 
 
-def _print_verdicts(suites: Sequence[Any]) -> None:
+def _print_verdicts(suites: Sequence[Any], *, json: bool = False) -> None:
     runs = [(suite, run) for suite in suites for run in suite["executions"]]
-    if not drawn():
+    if json:
+        for suite, run in runs:
+            output.json_line({"suite": suite["name"], **run})
+    elif not drawn():
         output.table(
             ("run", "suite", "test", "status", "verdict"),
             [(run["shortId"], suite["name"], run["name"], run["status"], describe(run)) for suite, run in runs],

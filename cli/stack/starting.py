@@ -4,7 +4,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from cli.failure import CommandError
 from cli.stack import leftovers
@@ -33,10 +33,18 @@ def start(folder: StateFolder, boot: Callable[[Supervisor], None]) -> int:
         return Supervisor(folder, choose(os.environ, folder.path / "postgres"), console).run(boot)
 
 
-def stop(folder: StateFolder) -> str:
-    """End the stack of `folder`, and say in a sentence what was done."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stopped:
+    """What `stop` found. `ended`: there was something to end; `message` says it in a sentence."""
+
+    ended: bool
+    message: str
+
+
+def stop(folder: StateFolder) -> Stopped:
+    """End the stack of `folder`, and tell what was done."""
     if not folder.path.exists():
-        return "no stack was ever started here"
+        return Stopped(ended=False, message="no stack was ever started here")
     end_at = time.monotonic() + END_PATIENCE
     asked = False
     while True:
@@ -61,15 +69,15 @@ def _ask(folder: StateFolder) -> bool:
     return True
 
 
-def _ended(folder: StateFolder) -> str:
+def _ended(folder: StateFolder) -> Stopped:
     """Wait until the process of the supervisor is gone too, which let the folder go a moment before."""
     record = folder.read()
     if record is not None:
         gone([record.supervisor], END_PATIENCE)
-    return "the stack has ended; nothing of it runs any more"
+    return Stopped(ended=True, message="the stack has ended; nothing of it runs any more")
 
 
-def _clear(folder: StateFolder) -> str:
+def _clear(folder: StateFolder) -> Stopped:
     """End what a killed supervisor left: its parts, running tests, PostgreSQL."""
     console = Console()
     parts = leftovers.end_processes(folder, console)
@@ -79,8 +87,9 @@ def _clear(folder: StateFolder) -> str:
     if record is not None:
         folder.write(replace(record, phase="stopped", parts=()))
     if not (parts or runs or postgres):
-        return "no stack runs here"
-    return f"ended what a killed stack had left: {parts} parts, {runs} tests{', PostgreSQL' if postgres else ''}"
+        return Stopped(ended=False, message="no stack runs here")
+    left = f"{parts} parts, {runs} tests{', PostgreSQL' if postgres else ''}"
+    return Stopped(ended=True, message=f"ended what a killed stack had left: {left}")
 
 
 def _end_postgres(folder: StateFolder) -> bool:

@@ -33,6 +33,13 @@ def test_down_without_a_stack_says_so(capsys: pytest.CaptureFixture[str]) -> Non
     assert "no stack runs here" in capsys.readouterr().err
 
 
+def test_down_tells_programs_whether_there_was_a_stack(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["down", "--json"]) == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert told == {"state_folder": str(folder.path), "ended": False, "message": "no stack runs here"}
+
+
 @pytest.mark.usefixtures("folder")
 def test_env_without_a_stack_exports_nothing(capsys: pytest.CaptureFixture[str]) -> None:
     code = run(["env"])
@@ -54,6 +61,19 @@ def test_env_gives_a_shell_what_it_needs(folder: StateFolder, capsys: pytest.Cap
     script = f'eval "{capsys.readouterr().out.replace(chr(34), "")}"; echo "$PREFECT_API_URL $ASSAY_URL $ASSAY_API_KEY"'
     shell = subprocess.run(["sh", "-c", script], capture_output=True, text=True, check=True)
     assert shell.stdout.split() == ["http://127.0.0.1:4200/api", "http://127.0.0.1:4300", folder.api_key()]
+
+
+def test_env_gives_programs_the_same(folder: StateFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    folder.write(
+        StackRecord(supervisor=this_process(), api_url="http://127.0.0.1:4300", prefect_url="http://127.0.0.1:4200")
+    )
+
+    assert run(["env", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {
+        "PREFECT_API_URL": "http://127.0.0.1:4200/api",
+        "ASSAY_URL": "http://127.0.0.1:4300",
+        "ASSAY_API_KEY": folder.api_key(),
+    }
 
 
 def test_env_of_a_stack_that_has_ended_exports_nothing(folder: StateFolder) -> None:

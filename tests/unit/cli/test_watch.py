@@ -1,5 +1,6 @@
 """What a person sees who watches a run: each verdict once, and how to come back after letting go."""
 
+import json
 import sys
 from typing import Any
 
@@ -77,6 +78,17 @@ def test_verdicts_go_to_a_file_also_when_the_screen_showed_them(
     runs._verdicts([PASSED])
 
     assert capsys.readouterr().out == "15a34c47\tcompleted\tcheckout\t5/5 tests in 1.5s\n"
+
+
+def test_verdicts_of_the_samples_are_a_json_object_a_line_also_beside_the_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch, "stdout", "stderr")
+
+    samples._print_verdicts([{"name": "orders", "executions": [PASSED, PASSED]}], json=True)
+
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [{"suite": "orders", **PASSED}] * 2
 
 
 @pytest.mark.parametrize(
