@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from scheduler.limits import over
+from scheduler.limits import beyond
 from scheduler.lines import Line
 from scheduler.order import rank
 from scheduler.placement import Placed, choose
@@ -64,8 +64,8 @@ def _possible(trial: Trial, of_group: Members) -> bool:
         fleet.take(going.node, going.resources, -1, going.labels)
     for line, run in of_group:
         placed = choose(fleet, line.ask, run.execution_id)
-        if not placed or any(over(bound, line.need, used.of(bound.owner)) is not None for bound in line.bounds):
-            return False
-        fleet.take(placed[0].node, run.shape.resources, 1, run.labels)
         used.add(line.owners, line.need)
+        if not placed or any(beyond(bound, used.of(bound.owner)) for bound in line.bounds):
+            return False  # what is in use elsewhere does not count: that ends too
+        fleet.take(placed[0].node, run.shape.resources, 1, run.labels)
     return True
