@@ -30,6 +30,8 @@ CONNECTIONS = 3
 """With the heartbeat and the listener five a worker, however many flows wait."""
 BLOCKING_THREADS = 4
 LAUNCHING_THREADS = 3
+PASSES = 2
+"""Whom another pool's pass was in the way of is looked at again at once; if that is so again, with the next pulse."""
 GATHER_SECONDS = 0.02
 """A run that comes while there is no place is looked at together with others that come, or end, in this time."""
 
@@ -82,13 +84,17 @@ class House:
     async def _pass(self) -> None:
         settings, taking = self.settings, self.taking
         lessee = None if taking is None else Lessee(worker=settings.worker, ttl=settings.lease)
-        outcome = await self.db.run_patiently(
-            lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
-        )
-        if outcome is not None:
+        for _ in range(PASSES):
+            outcome = await self.db.run_patiently(
+                lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
+            )
+            if outcome is None:
+                return
             self.full = outcome.full
             if taking is not None:
                 taking([run for run in outcome.admitted if run.leased])
+            if not outcome.again:
+                return
 
     async def launching(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call that may take minutes, beside those that must not wait for it."""

@@ -79,9 +79,14 @@ class Services:
         close_house()
 
     async def _pulse(self) -> None:
-        """Try a pass of the gate, then wait as long as the pool says."""
+        """Try a pass of the gate, then wait as long as the pool says.
+
+        Whom another pool's pass was in the way of is looked at again at once: now we wait for that one.
+        """
         pool = self._settings.pool
-        await self.here.db.run(lambda conn: gate.run_pass(conn, pool))
+        outcome = await self.here.db.run(lambda conn: gate.run_pass(conn, pool))
+        if outcome is not None and outcome.again:
+            await self.here.pass_gate()
         settings = await self.here.db.run(lambda conn: pools.read(conn, pool))
         await asyncio.sleep(settings.scheduling_interval_seconds)
 

@@ -1,6 +1,7 @@
 """One pass: looks at who is left of the order, one after the other, by the rules of `scheduler.plan`."""
 
 from datetime import datetime
+from uuid import UUID
 
 from model.ids import ExecutionId, GroupId
 from scheduler import groups, preemption
@@ -117,16 +118,14 @@ class Walk:
             return False  # its owner's limit was lowered: what it had kept, nobody of that owner could ever use
         if code is Code.BUSY or code in POOL_CODES:
             return trial.keep(line, run, firm=True, pooled=code in POOL_CODES)
-        user, *team = line.owners[1:]
-        owners = (user, *team) if code in TEAM_CODES else (user,) if code in USER_CODES else ()
-        trial.keep_sums(line, run, owners)
+        trial.keep_sums(line, run, kept_owners(line, code))
         return True
 
     def _preempt(self, line: Line, run: Queued, code: Code) -> bool:
         if code is not Code.BUSY and code not in POOL_CODES:
             return False
         room = preemption.room_for(self.trial, line, run)
-        if room is None:
+        if room is None or (room.asked and run.execution_id in self.trial.state.busy):
             return False
         if room.asked:
             self.preempted[run.execution_id] = room.asked
@@ -158,3 +157,9 @@ class Walk:
                 self._keep_aged(own, mate, code)
             else:
                 self.trial.keep(own, mate, firm=False, pooled=code in POOL_CODES)
+
+
+def kept_owners(line: Line, code: Code | None) -> tuple[UUID, ...]:
+    """Return in whose limits an aged run has room kept that waits for its own."""
+    user, *team = line.owners[1:]
+    return (user, *team) if code in TEAM_CODES else (user,) if code in USER_CODES else ()

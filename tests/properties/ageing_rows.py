@@ -21,13 +21,16 @@ def look(house: Any, pool: str, started: set[Any], limits_beside: LimitsBeside) 
     """Return a pool as the ghost of the starvation bound sees it, from the rows alone."""
     rows = house.sql(PLACES)
     held = [row for row in rows if row.state == "admitted"]
-    limits = limits_beside([_place(row) for row in held if row.pool != pool])
-    holding = {row.execution_id: _place(row) for row in held if row.pool == pool}
+    limits = limits_beside([place_of(row) for row in held if row.pool != pool])
+    holding = {row.execution_id: place_of(row) for row in held if row.pool == pool}
     capacity = {row.name: row.cpu_milli for row in house.sql(NODES, pool=pool)}
     names = {name for row in held for name in row.exclusive}
     candidates, claimed = list[Place](), set[Any]()
-    for row in (row for row in rows if row.pool == pool and row.state == "waiting" and row.aged and row.due):
-        place, claims = _place(row), {row.user_id, row.team_id, *row.exclusive}
+    for row in (row for row in rows if row.state == "waiting" and row.aged and row.due):
+        place, claims = place_of(row), {row.user_id, row.team_id, *row.exclusive}
+        if row.pool != pool:
+            claimed |= claims if row.keeps is not None else set()
+            continue  # it was there before, and what it keeps it keeps in all pools
         if place.cpu > max(capacity.values(), default=0) or not room((), place, limits_beside([])):
             continue  # it could never start, and keeps nothing
         if row.group_id or row.helped or claims & claimed:
@@ -47,7 +50,8 @@ def look(house: Any, pool: str, started: set[Any], limits_beside: LimitsBeside) 
     )
 
 
-def _place(row: Any) -> Place:
+def place_of(row: Any) -> Place:
+    """Return a run as the ghosts see it."""
     return Place(
         run=row.execution_id,
         seq=row.seq,

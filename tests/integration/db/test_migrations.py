@@ -30,7 +30,7 @@ from db.tables import Base
 from model.execution import Phase, Reason, Status
 from model.ids import ExecutionId
 
-NEWEST = "0006"
+NEWEST = "0010"
 ROOT = Path(__file__).parents[3]
 USER = UUID("10000000-0000-4000-8000-000000000001")
 FAILED = ExecutionId(UUID("10000000-0000-4000-8000-0000000000f1"))
