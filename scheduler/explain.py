@@ -1,6 +1,6 @@
 """Why a run waits, after a pass: what it lacks besides all that has started and is kept free."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from model.ids import ExecutionId, short
 from scheduler.holds import Hold
@@ -10,6 +10,7 @@ from scheduler.order import rank_number
 from scheduler.placement import choose, place
 from scheduler.possible import lasting
 from scheduler.reasons import Code, Reason
+from scheduler.reserved import Reservation
 from scheduler.run import Queued, Shape
 from scheduler.trial import Trial
 
@@ -43,13 +44,16 @@ class Explanation:
             return tuple(other.execution_id for other in trial.preempting.get(run.execution_id, ()))
         if reason.code is Code.EXCLUSIVE:
             held = (
-                trial.state.names.get(name) or trial.names.get(name) or trial.holds.names.get(name)
+                trial.state.names.get(name) or trial.names.get(name) or self._kept_name(name, run)
                 for name in run.exclusive
             )
             return tuple(dict.fromkeys(holder for holder in held if holder is not None and holder != run.execution_id))
         if reason.code not in BY_HOLDS:
             return ()
-        return tuple(hold.run.execution_id for hold in self._binding(run))
+        line = trial.state.waiting.of[run.execution_id]
+        there = [one.run for one in self._keepers(line, run)]
+        here = [] if self._reserved(line, run) else [hold.run.execution_id for hold in self._binding(run)]
+        return (*there, *here)
 
     def _work_out(self, line: Line, run: Queued) -> Reason:
         own = self._of_group(run) or self.lasting(line) or self._own(line, run)
@@ -80,7 +84,8 @@ class Explanation:
         """Return what keeps a run waiting whatever else starts in the pool, and whatever is kept free for others."""
         trial = self.trial
         reasons = (exceeded(bound, line.need, trial.used) for bound in line.bounds if bound is not trial.memory.pool)
-        own = next((reason for reason in reasons if reason is not None), None) or self._exclusive(run)
+        own = next((reason for reason in reasons if reason is not None), None)
+        own = own or self._reserved(line, run) or self._exclusive(run)
         if own is not None:
             return own
         placeless = self._placeless(line, run, trial)
@@ -98,7 +103,33 @@ class Explanation:
             if self.trial.holds.keeps(name, run):
                 kept_for = short(self.trial.holds.names[name])
                 return Reason(code=Code.EXCLUSIVE, text=f"{name} is kept for run {kept_for}, which waited too long")
+            if keeper := self.trial.keeper(name, run):
+                return Reason(code=Code.EXCLUSIVE, text=f"{name} is kept {_for_elsewhere([keeper])}")
         return None
+
+    def _kept_name(self, name: str, run: Queued) -> ExecutionId | None:
+        keeper = self.trial.keeper(name, run)
+        return self.trial.holds.names.get(name) or (None if keeper is None else keeper.run)
+
+    def _reserved(self, line: Line, run: Queued) -> Reason | None:
+        """Return what of its team's or user's limit aged runs of other pools keep from a run."""
+        trial, reserved = self.trial, self.trial.reserved(run)
+        bounds = [bound for bound in line.bounds if bound is not trial.memory.pool] if trial.state.reserved else []
+        text = next((text for b in bounds if (text := kept_of(b, line.need, trial.used, reserved))), None)
+        if text is None:
+            return None
+        return Reason(code=Code.RESERVED, text=f"{text} {_for_elsewhere(self._keepers(line, run))}")
+
+    def _keepers(self, line: Line, run: Queued) -> list[Reservation]:
+        """Return the reservations of other pools in what a run would need, with all that is kept from it."""
+        trial = self.trial
+        if not trial.state.reserved:
+            return []
+        sums, _ = trial.holds.seen_by(run)
+        kept = trial.kept_from(line, run, sums)
+        short_of = {b.owner for b in line.bounds if kept_of(b, line.need, trial.used, kept) is not None}
+        before = trial.state.reserved.before(trial.state.waiting.arrival(run))
+        return [one for one in before if not short_of.isdisjoint(one.owners)]
 
     def _kept(self, line: Line, run: Queued) -> Reason | None:
         """Return what of the things kept free for others a run would need."""
@@ -111,6 +142,7 @@ class Explanation:
         if not choose(room, line.ask, run.execution_id):
             found = choose(trial.holds.fleet, line.ask, run.execution_id)
             return Reason(code=code, text=f"node {found[0].node} is kept free {for_whom.replace('runs', 'a run')}")
+        sums = trial.kept_from(line, run, sums)
         kept = (kept_of(bound, line.need, trial.used, sums) for bound in line.bounds)
         text = next((text for text in kept if text is not None), None)
         return None if text is None else Reason(code=code, text=f"{text} {for_whom}")
@@ -147,6 +179,12 @@ _TURN = Reason(code=Code.SPREAD, text="what has just started makes room for it; 
 
 def _for(holds: Iterable[Hold]) -> tuple[Code, str]:
     return (Code.RESERVED, FOR_AGED) if any(hold.firm for hold in holds) else (Code.HEAD, FOR_HEAD)
+
+
+def _for_elsewhere(keepers: Sequence[Reservation]) -> str:
+    if len(keepers) == 1:
+        return f"for run {short(keepers[0].run)} of pool {keepers[0].pool}, which waited too long"
+    return f"for {len(keepers)} runs of other pools, which waited too long"
 
 
 def _preempting(runs: list[ExecutionId]) -> Reason:
