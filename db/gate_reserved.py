@@ -27,6 +27,7 @@ SELECT q.execution_id, q.pool, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q
             AND (g.not_before IS NULL OR g.not_before <= clock_timestamp())) END AS arrival
 FROM queue q JOIN pools p ON p.name = q.pool
 WHERE q.state = 'waiting' AND q.keeps IS NOT NULL AND q.pool <> :pool
+    AND (q.not_before IS NULL OR q.not_before <= clock_timestamp())
     AND (q.keeps && CAST(:owners AS uuid[]) OR q.exclusive && CAST(:names AS text[]))
     AND q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds)
     AND EXISTS (SELECT FROM workers w
