@@ -11,13 +11,11 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from db import gate_locks, gate_read, gate_records, gate_usage, gate_write
-from db.gate_read import Facts
+from db import gate_locks, gate_read, gate_records, gate_round, gate_write
 from db.gate_records import Returned, Withdrawn
 from db.gate_rows import Kind, constraints_text, labels_of, labels_text, shape_digest, shape_of
 from db.gate_write import Admitted, Lessee
@@ -27,11 +25,8 @@ from model.config import Affinity, Toleration
 from model.execution import Cause
 from model.ids import ExecutionId, GroupId, NodeName, PoolName, TeamId, UserId, WorkerId
 from model.resources import Resources
-from scheduler.decisions import Admit, Decision, Preempt
-from scheduler.order import rank
-from scheduler.outcome import Outcome, backoff
-from scheduler.plan import decide, spell_out
-from scheduler.run import HOUR, Apart, Constraints, Queued, Shape, Spread
+from scheduler.outcome import backoff
+from scheduler.run import HOUR, Apart, Constraints, Shape, Spread
 
 ROUNDS = 20
 """A pass that starts very many goes on in rounds; what is left after these is for the next pass."""
@@ -84,12 +79,16 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PassOutcome:
-    """What a pass did. `preempted` were asked to stop for others. `full`: it left no place free."""
+    """What a pass did. `preempted` were asked to stop for others. `full`: it left no place free.
+
+    `again`: some might have started, but another pool decided over their owners or names; it will be done in a moment.
+    """
 
     admitted: tuple[Admitted, ...]
     full: bool = False
     given_back: int = 0
     preempted: tuple[ExecutionId, ...] = ()
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -222,7 +221,7 @@ def run_pass(
     for number in range(ROUNDS):
         if number or known.lost or known.turned_back:
             known = replace(gate_read.facts(conn, pool), now=known.now)  # all rounds are one moment
-        done = _round(conn, known, lessee)
+        done = gate_round.make(conn, known, lessee)
         admitted += done.admitted
         if not done.more:
             break
@@ -231,61 +230,8 @@ def run_pass(
         full=known.workers > 0 and known.room <= len(done.admitted),
         given_back=given_back,
         preempted=done.preempted,
+        again=done.again,
     )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Round:
-    """What one round of a pass did. `more`: there may be others to start that it has not read."""
-
-    admitted: list[Admitted]
-    preempted: tuple[ExecutionId, ...] = ()
-    more: bool = False
-
-
-def _round(conn: Connection, known: Facts, lessee: Lessee | None) -> _Round:
-    """Read, plan and write once. Only the last round says why the others wait, and stops anybody for them."""
-    found = gate_read.waiting(conn, known)
-    if known.several:
-        ours = gate_locks.try_claims(conn, found.claims())
-        found.keep(lambda run: ours.issuperset(gate_read.claims_of(run)))
-    state = gate_read.state(conn, known, found)
-    outcome = decide(state, known.now)
-    tell = partial(_tell, known, found, outcome)
-    decisions = spell_out(state, outcome, known.now, tell)
-    chosen, more = _in_order(decisions, known, found)
-    admitted = gate_write.admit(conn, chosen, known, found, lessee)
-    started = {run.execution_id for run in admitted}
-    dropped = [d.run for d in decisions if isinstance(d, Admit) and d.run.execution_id not in started]
-    gate_usage.write(conn, known, gate_usage.of(outcome, dropped, known.limits), started=bool(admitted))
-    if more and len(admitted) < known.room:
-        return _Round(admitted=admitted, more=True)
-    gate_write.explain(conn, decisions, known, found)
-    asked = gate_write.preempt(conn, [d for d in decisions if isinstance(d, Preempt)], known.now)
-    return _Round(admitted=admitted, preempted=tuple(asked))
-
-
-def _tell(known: Facts, found: gate_read.Waiting, outcome: Outcome, run: Queued, position: int) -> bool:
-    """Return whether a run that waits is told why in this pass: once a second all that were read."""
-    return known.annotate or gate_write.urgent(run, position, outcome, found)
-
-
-def _in_order(decisions: Sequence[Decision], known: Facts, found: gate_read.Waiting) -> tuple[list[Admit], bool]:
-    """Return who may start now, and whether there may be more to start.
-
-    Where all rows that were read of some shape start, and there may be more of it, those come before whoever is next
-    in order: the others wait for the next round, but for those up to which every row was read. No group is torn by
-    that.
-    """
-    admits = [d for d in decisions if isinstance(d, Admit)]
-    end = next((i for i, d in enumerate(admits, start=1) if d.run.execution_id in found.last), None)
-    if end is None:
-        return admits, False
-    if found.whole is not None:
-        sure = sum(rank(d.run, known.limits, known.now) <= found.whole for d in admits)
-        end = max(end, sure)
-    later = {d.run.group for d in admits[end:] if d.run.group is not None}
-    return [d for d in admits[:end] if d.run.group not in later], True
 
 
 def release(conn: Connection, execution_id: ExecutionId, epoch: int) -> bool:

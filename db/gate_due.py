@@ -1,7 +1,8 @@
 """Whether a pass could find anything new, for the price of a few counts: asked once a second, however seldom it passes.
 
 Whoever changes something passes at once. What is left to be noticed: that a backoff has ended, that other pools gave
-back what holds over all of them, what a watcher wrote of the nodes, and changes whose pass waited in vain.
+back, or keep no more, what holds over all of them, what a watcher wrote of the nodes, and changes whose pass waited in
+vain.
 """
 
 from dataclasses import dataclass
@@ -27,6 +28,12 @@ SELECT p.scheduling_interval_seconds AS seconds, waiting.number > 0 AND p.preemp
     (SELECT count(*) FROM queue q WHERE q.pool = p.name AND q.state = 'admitted'
         AND q.admitted_at < clock_timestamp() - CAST(:unclaimed AS interval)
         AND NOT EXISTS (SELECT FROM leases l WHERE l.execution_id = q.execution_id)),
+    (SELECT coalesce(sum(hashtext(CAST(q.execution_id AS text) || CAST(q.keeps AS text))), 0)
+        FROM queue q JOIN pools o ON o.name = q.pool
+        WHERE q.state = 'waiting' AND q.keeps IS NOT NULL AND q.pool <> p.name
+            AND q.enqueued_at <= clock_timestamp() - make_interval(secs => o.ageing_limit_seconds)
+            AND EXISTS (SELECT FROM workers w
+                WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp())),
     (SELECT coalesce(sum(hashtext(CAST(u.quota AS text))), 0) FROM users u),
     (SELECT coalesce(sum(hashtext(CAST(t.quota AS text))), 0) FROM teams t)
 ] AS marks

@@ -1,23 +1,24 @@
 """What a pass reads, under the pool's lock: never the whole queue, however deep it is.
 
 Of each shape the first few rows; the first rows of the order, by arrival and by priority; and all waiting members of
-each group that one was read of. Where there is no place, only the newest, to tell them so. Once a second more of the
-order is read, to write positions. Each part has the first rows of every shape that it has rows of: nobody is passed by
-a later run of the same shape because only that one was read (`Waiting.last`).
+each group that one was read of. Where there is no place, only the newest, to tell them so; with several pools also the
+oldest, for what they keep in the others. Once a second more of the order is read, to write positions. Each part has the
+first rows of every shape that it has rows of: nobody is passed by a later run of the same shape because only that one
+was read (`Waiting.last`).
 
 Shapes are found by a loose scan of idx_queue_shape: at most `SHAPES`, in equal parts for each owner and priority, so
 that no owner hides another. Of more than `SHAPES` pairs of owner and priority those of the lowest priority are left for
 a later pass, as are an owner's shapes beyond its part; they come in as the others start, are cancelled, or grow old.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from db import gate_owners, nodes
+from db import gate_owners, gate_reserved, nodes
 from db.errors import NotFoundError
 from db.gate_floors import HOLDING_FROM, WAITING_FROM
 from db.gate_locks import name_claim, owner_claim
@@ -29,6 +30,7 @@ from scheduler.limits import owners_of
 from scheduler.order import Rank
 from scheduler.pool import Ceiling, Limits, Strategy
 from scheduler.profile import DEFAULT, PROFILES
+from scheduler.reserved import NOTHING_RESERVED
 from scheduler.run import Queued, Running
 from scheduler.state import State
 
@@ -241,11 +243,11 @@ class Waiting:
         """Return the groups that a row was read of."""
         return {run.group for run in self.runs.values() if run.group is not None}
 
-    def keep(self, wanted: Callable[[Queued], bool]) -> None:
-        """Leave out what this pass may not decide, and whole groups with it."""
-        out = {run.group for run in self.runs.values() if not wanted(run)}
-        out.discard(None)
-        self.runs = {key: run for key, run in self.runs.items() if wanted(run) and run.group not in out}
+    def busy(self, ours: Collection[str]) -> frozenset[ExecutionId]:
+        """Return over whom this pass may not decide, as it has not got all their locks; groups are so as a whole."""
+        out = {key: run.group for key, run in self.runs.items() if not all(claim in ours for claim in claims_of(run))}
+        torn = {group for group in out.values() if group is not None}
+        return frozenset(out) | {key for key, run in self.runs.items() if run.group in torn}
 
     def claims(self) -> set[str]:
         """Return the locks that decide over these runs where there are several pools."""
@@ -293,27 +295,34 @@ def waiting(conn: Connection, known: Facts) -> Waiting:
         found.see_how_far(rows, known, oldest)
     else:
         found.front = FRONT if known.annotate else 0
-        found.add(_NEW.execute(conn, {**here, "newest": NEWEST, "front": found.front, "oldest": found.front}))
+        oldest = max(found.front, OLDEST if known.several else 0)  # what the aged keep, they keep in other pools too
+        found.add(_NEW.execute(conn, {**here, "newest": NEWEST, "front": found.front, "oldest": oldest}))
     if groups := found.groups():
         found.add(conn.execute(_GROUPS, {"pool": known.pool, "groups": list(groups)}))
     return found
 
 
-def state(conn: Connection, known: Facts, found: Waiting) -> State:
-    """Build what the plan is made from. Owners are read now: their locks, where needed, are held already."""
+def state(conn: Connection, known: Facts, found: Waiting, busy: Collection[ExecutionId] = frozenset()) -> State:
+    """Build what the plan is made from. Owners are read now: their locks, where needed, are held already.
+
+    But for those who are `busy`: what is read of theirs may be old, and the plan starts none of them.
+    """
     fleet = Fleet()
-    if known.looking or (known.workers and found.runs):  # where there is no room, those read are told why they wait
+    if known.looking or known.several or (known.workers and found.runs):  # without room too: to tell why, what is kept
         fleet, found.snapshot = nodes.fleet(conn, known.pool, known.nodes_version)
     counted: list[Queued | Running] = list(found.runs.values())
     if known.limits.strategy is Strategy.FAIR_SHARE:
         counted += known.holding
+    owners, names = gate_owners.owners(conn, known.pool, counted, several=known.several), found.names()
     made = State(
         limits=known.limits,
         fleet=fleet,
-        owners=gate_owners.owners(conn, known.pool, counted, several=known.several),
+        owners=owners,
         workers=known.workers,
-        exclusive_elsewhere=gate_owners.names_elsewhere(conn, known.pool, found.names() if known.several else ()),
+        exclusive_elsewhere=gate_owners.names_elsewhere(conn, known.pool, names if known.several else ()),
         usage_at=known.usage_at,
+        reserved=gate_reserved.read(conn, known.pool, owners, names) if known.several else NOTHING_RESERVED,
+        busy=busy,
     )
     for place in known.holding:
         made.start(place)

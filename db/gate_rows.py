@@ -18,7 +18,8 @@ from scheduler.run import NO_CONSTRAINTS, Constraints, Labels, Queued, Running, 
 
 COLUMNS = """execution_id, seq, priority, shape, enqueued_at, not_before, user_id, team_id, cpu_milli, memory_bytes,
     ephemeral_bytes, gpu, CAST(constraints AS text) AS constraints, nominated, reason, position, told, group_id,
-    exclusive, CAST(labels AS text) AS labels, limit_seconds, expected_seconds, restartable"""
+    exclusive, CAST(labels AS text) AS labels, limit_seconds, expected_seconds, restartable,
+    CAST(keeps AS text[]) AS keeps"""
 """Of a waiting row: what is decided on, and what was last written about it."""
 
 OWNER_BITS = 16
@@ -32,12 +33,16 @@ _NOTHING = "{}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """What a waiting row says of itself. `told` is the digest of its last record, None where that is none of a wait."""
+    """What a waiting row says of itself. `told` is the digest of its last record, None where that is none of a wait.
+
+    `keeps`: in whose limits it has room kept in all pools, None where it keeps nothing there.
+    """
 
     reason: str
     told: int | None
     position: int | None
     shape: int
+    keeps: frozenset[UUID] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,7 +104,8 @@ def running(row: Row[Any]) -> Running:
 
 def noted(row: Row[Any]) -> Noted:
     """Return what was last written about a waiting run."""
-    return Noted(reason=row.reason, told=row.told, position=row.position, shape=row.shape)
+    keeps = None if row.keeps is None else frozenset(map(UUID, row.keeps))
+    return Noted(reason=row.reason, told=row.told, position=row.position, shape=row.shape, keeps=keeps)
 
 
 @lru_cache(maxsize=4096)

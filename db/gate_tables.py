@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, Uuid, text
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval, String, Text
@@ -69,6 +69,7 @@ class QueueRow(Base):
         Index("idx_queue_back", "pool", "priority", "seq", postgresql_where=text("state = 'waiting' AND epoch > 0")),
         Index("idx_queue_admitted", "pool", "turn", postgresql_where=text("state = 'admitted'")),
         Index("idx_queue_group", "group_id", postgresql_where=text("group_id IS NOT NULL")),
+        Index("idx_queue_keeps", "pool", postgresql_where=text("state = 'waiting' AND keeps IS NOT NULL")),
     )
 
     execution_id: Mapped[UUID] = mapped_column(
@@ -119,6 +120,9 @@ class QueueRow(Base):
     guarded: Mapped[bool] = mapped_column(server_default=text("false"))
     preempted_for: Mapped[UUID | None]
     preempted_at: Mapped[datetime | None]
+    keeps: Mapped[list[UUID] | None] = mapped_column(ARRAY(Uuid))
+    """Only where there are several pools. Of an aged run that waits: in whose limits it has room kept in all of them,
+    its exclusive names besides; NULL if nothing is kept."""
 
 
 class QueueFloor(Base):

@@ -23,6 +23,7 @@ from model.ids import ExecutionId, NodeName, WorkerId
 from scheduler.decisions import Admit, Decision, Preempt, Wait
 from scheduler.outcome import Outcome
 from scheduler.pool import Strategy
+from scheduler.reasons import Code
 from scheduler.run import Queued
 
 IDS_A_MESSAGE = 200
@@ -65,7 +66,7 @@ WITH chosen AS (
 ), placed AS (
     UPDATE queue q SET state = 'admitted', epoch = greatest(q.epoch, mine.epoch) + 1, node = chosen.node,
         turn = nextval('queue_turns'), admitted_at = :now, began_at = NULL, nominated = NULL, not_before = NULL,
-        reason = '', position = NULL, told = NULL, said = q.said + 1
+        reason = '', position = NULL, told = NULL, keeps = NULL, said = q.said + 1
     FROM mine JOIN chosen USING (execution_id)
     WHERE q.execution_id = mine.execution_id AND q.state = 'waiting'
         AND NOT EXISTS (SELECT FROM torn WHERE torn.group_id = chosen.group_id)
@@ -248,8 +249,13 @@ def explain(conn: Connection, decisions: Sequence[Decision], known: Facts, found
 
 
 def urgent(run: Queued, position: int, outcome: Outcome, found: Waiting) -> bool:
-    """Return whether a run must be told now and not within its second, or is named to others as first of the order."""
+    """Return whether a run must be told now and not within its second, or is named to others as first of the order.
+
+    Who is put off counts in the order of those that start, so the pass must hear of it.
+    """
     note = found.notes[run.execution_id]
+    if run.execution_id in outcome.put_off:
+        return True
     return position <= AHEAD or not note.reason or outcome.kept.get(run.execution_id) != run.nominated
 
 
@@ -374,7 +380,8 @@ def _words(decisions: Sequence[Decision], known: Facts, found: Waiting) -> list[
             first.append(Ahead(execution_id=wait.run.execution_id, priority=wait.run.priority, share=wait.share))
         if position is None or position > FRONT or not (sure or (ordered and position <= last)):
             position = None
-        told = gate_records.digest(wait)
-        words.append(_Word(wait=wait, position=position, told=told, note=note, ahead=ahead))
+        if wait.reason.code is not Code.ELSEWHERE or not note.reason:  # else what it was told last still holds
+            told = gate_records.digest(wait)
+            words.append(_Word(wait=wait, position=position, told=told, note=note, ahead=ahead))
         sure = sure and wait.run.execution_id not in found.last
     return words

@@ -34,6 +34,8 @@ CONNECTIONS = 3
 """With the heartbeat and the listener five a worker, however many flows wait."""
 BLOCKING_THREADS = 4
 LAUNCHING_THREADS = 3
+PASSES = 2
+"""Whom another pool's pass was in the way of is looked at again at once; if that is so again, with the next pulse."""
 GATHER_SECONDS = 0.02
 """A run that comes while there is no place is looked at together with others that come, or end, in this time."""
 
@@ -94,13 +96,18 @@ class House:
     async def _pass(self, handed: Sequence[Handed]) -> None:
         settings, taking = self.settings, self.taking
         lessee = None if taking is None else Lessee(worker=settings.worker, ttl=settings.lease)
-        outcome = await carry_out(
-            self.db, handed, lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
-        )
-        if outcome is not None:
+        for _ in range(PASSES):
+            outcome = await carry_out(
+                self.db, handed, lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
+            )
+            handed = ()  # they are done: what is looked at again is looked at in a pass alone
+            if outcome is None:
+                return
             self.full = outcome.full
             if taking is not None:
                 taking([run for run in outcome.admitted if run.leased])
+            if not outcome.again:
+                return
 
     def folder(self, execution_id: ExecutionId, attempt: int) -> Path:
         """Return the run folder of an attempt."""

@@ -3,12 +3,14 @@
 `schedulingIntervalSeconds` is how seldom a pass may be made while nothing has happened. It holds up nobody.
 """
 
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 
 from sqlalchemy import Connection
 
 from db import gate, gate_due
 from db.engine import Database
+from db.gate import PassOutcome
 from db.gate_due import Marks
 from model.ids import PoolName
 
@@ -17,22 +19,27 @@ LONGEST = timedelta(seconds=1)
 
 
 class Pulse:
-    """Makes the passes of one worker that nobody asks for."""
+    """Makes the passes of one worker that nobody asks for. `again` makes one that waits for those of other pools."""
 
-    def __init__(self, db: Database, pool: PoolName) -> None:
+    def __init__(self, db: Database, pool: PoolName, again: Callable[[], Awaitable[None]]) -> None:
         self._db = db
         self._pool = pool
+        self._again = again
         self._seen: Marks | None = None
         self._passed_at = 0.0
 
     async def beat(self, now: float) -> timedelta:
         """Make a pass if one is due at `now`, in seconds of a clock that never goes back; return until the next look.
 
-        Another's pass that is under way may have begun before what is due happened: then it stays due.
+        Another's pass that is under way may have begun before what is due happened: then it stays due. So it does where
+        another pool's pass was in the way of somebody; that one is looked at again at once besides.
         """
         marks = await self._db.run(self._read)
-        if self._due(marks, now) and await self._db.run(self._pass):
-            self._seen, self._passed_at = marks, now
+        outcome = await self._db.run(self._pass) if self._due(marks, now) else None
+        if outcome is not None:
+            self._seen, self._passed_at = None if outcome.again else marks, now
+            if outcome.again:
+                await self._again()
         return min(marks.interval, LONGEST)
 
     def _due(self, marks: Marks, now: float) -> bool:
@@ -42,5 +49,5 @@ class Pulse:
     def _read(self, conn: Connection) -> Marks:
         return gate_due.read(conn, self._pool)
 
-    def _pass(self, conn: Connection) -> bool:
-        return gate.run_pass(conn, self._pool) is not None
+    def _pass(self, conn: Connection) -> PassOutcome | None:
+        return gate.run_pass(conn, self._pool)

@@ -40,7 +40,7 @@ class Services:
         self.mirror = Mirror(self.here)
         self.carrier = Carrier(self.here, self.mirror)
         self._forecasting = Forecasting(self.here.db, settings.pool, self.here.blocking)
-        self._pulse = Pulse(self.here.db, settings.pool)
+        self._pulse = Pulse(self.here.db, settings.pool, self.here.pass_gate)
         self._orphans = Orphans(self.here, self.carrier)
         self._reconciler = Reconciler(self.here, self.mirror, lambda: self.carrier.carried)
         self._stopping = threading.Event()

@@ -1,6 +1,6 @@
 """Why a run waits, after a pass: what it lacks besides all that has started and is kept free."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from model.ids import ExecutionId, short
 from scheduler.holds import Hold
@@ -10,6 +10,7 @@ from scheduler.order import YOUNG, rank_number
 from scheduler.placement import choose, place
 from scheduler.possible import lasting
 from scheduler.reasons import Code, Reason
+from scheduler.reserved import Reservation
 from scheduler.run import Queued, Shape
 from scheduler.trial import Trial
 
@@ -46,11 +47,13 @@ class Explanation:
         line = trial.state.waiting.of[run.execution_id]
         if reason.code is Code.EXCLUSIVE:
             held = (
-                trial.state.names.get(name) or trial.names.get(name) or self._kept_for(name, line, run)
+                trial.state.names.get(name) or trial.names.get(name) or self._kept_name(name, line, run)
                 for name in run.exclusive
             )
-            return tuple(dict.fromkeys(holder for holder in held if holder is not None))
-        return tuple(hold.run.execution_id for hold in self._binding(line, run))
+            return tuple(dict.fromkeys(holder for holder in held if holder is not None and holder != run.execution_id))
+        there = [one.run for one in self._keepers(line, run)]
+        here = [] if self._reserved(line, run) else [hold.run.execution_id for hold in self._binding(line, run)]
+        return (*there, *here)
 
     def _work_out(self, line: Line, run: Queued) -> Reason:
         own = self._of_group(run) or self.lasting(line) or self._own(line, run)
@@ -81,7 +84,8 @@ class Explanation:
         """Return what keeps a run waiting whatever else starts in the pool, and whatever is kept free for others."""
         trial = self.trial
         reasons = (exceeded(bound, line.need, trial.used) for bound in line.bounds if bound is not trial.memory.pool)
-        own = next((reason for reason in reasons if reason is not None), None) or self._exclusive(line, run)
+        own = next((reason for reason in reasons if reason is not None), None)
+        own = own or self._reserved(line, run) or self._exclusive(line, run)
         if own is not None:
             return own
         placeless = self._placeless(line, run, trial)
@@ -100,6 +104,8 @@ class Explanation:
             if keeper is not None:
                 text = f"{name} is kept for run {short(keeper)}, which waited too long"
                 return Reason(code=Code.EXCLUSIVE, text=text)
+            if elsewhere := self.trial.keeper(name, run):
+                return Reason(code=Code.EXCLUSIVE, text=f"{name} is kept {_for_elsewhere([elsewhere])}")
         return None
 
     def _kept_for(self, name: str, line: Line, run: Queued) -> ExecutionId | None:
@@ -119,6 +125,31 @@ class Explanation:
             return True
         return (self.trial.kept[keeper].rank, keeper) < (rank, run.execution_id)
 
+    def _kept_name(self, name: str, line: Line, run: Queued) -> ExecutionId | None:
+        """Return for which run a name is kept, here or in another pool."""
+        elsewhere = self.trial.keeper(name, run)
+        return self._kept_for(name, line, run) or (None if elsewhere is None else elsewhere.run)
+
+    def _reserved(self, line: Line, run: Queued) -> Reason | None:
+        """Return what of its team's or user's limit aged runs of other pools keep from a run."""
+        trial, reserved = self.trial, self.trial.reserved(run)
+        bounds = [bound for bound in line.bounds if bound is not trial.memory.pool] if trial.state.reserved else []
+        text = next((text for b in bounds if (text := kept_of(b, line.need, trial.used, reserved))), None)
+        if text is None:
+            return None
+        return Reason(code=Code.RESERVED, text=f"{text} {_for_elsewhere(self._keepers(line, run))}")
+
+    def _keepers(self, line: Line, run: Queued) -> list[Reservation]:
+        """Return the reservations of other pools in what a run would need, with all that is kept from it."""
+        trial = self.trial
+        if not trial.state.reserved:
+            return []
+        sums, _ = trial.holds.seen_by(run)
+        kept = trial.kept_from(line, run, sums)
+        short_of = {b.owner for b in line.bounds if kept_of(b, line.need, trial.used, kept) is not None}
+        before = trial.state.reserved.before(trial.state.waiting.arrival(run))
+        return [one for one in before if not short_of.isdisjoint(one.owners)]
+
     def _kept(self, line: Line, run: Queued) -> Reason | None:
         """Return what of the things kept free for others a run would need."""
         binding = self._binding(line, run)
@@ -130,6 +161,7 @@ class Explanation:
         if not choose(room, line.ask, run.execution_id):
             found = choose(trial.holds.fleet, line.ask, run.execution_id)
             return Reason(code=code, text=f"node {found[0].node} is kept free {for_whom.replace('runs', 'a run')}")
+        sums = trial.kept_from(line, run, sums)
         kept = (kept_of(bound, line.need, trial.used, sums) for bound in line.bounds)
         text = next((text for text in kept if text is not None), None)
         return None if text is None else Reason(code=code, text=f"{text} {for_whom}")
@@ -170,6 +202,12 @@ _TURN = Reason(code=Code.SPREAD, text="what has just started makes room for it; 
 
 def _for(holds: Iterable[Hold]) -> tuple[Code, str]:
     return (Code.RESERVED, FOR_AGED) if any(hold.firm for hold in holds) else (Code.HEAD, FOR_HEAD)
+
+
+def _for_elsewhere(keepers: Sequence[Reservation]) -> str:
+    if len(keepers) == 1:
+        return f"for run {short(keepers[0].run)} of pool {keepers[0].pool}, which waited too long"
+    return f"for {len(keepers)} runs of other pools, which waited too long"
 
 
 def _preempting(runs: list[ExecutionId]) -> Reason:

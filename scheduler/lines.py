@@ -116,6 +116,11 @@ class Lines:
                 self._line_up(waiting, now)
         return kept
 
+    def arrival(self, run: Queued) -> int:
+        """Return a run's place in the order of arrival over all pools: in a group, that of its first member."""
+        members = {} if run.group is None else self.groups.get(run.group, {})
+        return min((member.seq for member in members.values()), default=run.seq)
+
     def next_moment(self) -> datetime | None:
         """Return when time alone moves a run: its backoff ends, or it becomes aged."""
         while self._coming:

@@ -9,7 +9,7 @@ from model.ids import ExecutionId, NodeName
 from scheduler.explain import Explanation
 from scheduler.order import due
 from scheduler.placement import Placed
-from scheduler.reasons import NO_WORKER, Code, Reason
+from scheduler.reasons import ELSEWHERE, NO_WORKER, Code, Reason
 from scheduler.run import Queued, Running
 from scheduler.sums import payer
 from scheduler.trial import Trial
@@ -19,11 +19,13 @@ from scheduler.trial import Trial
 class Outcome:
     """Who starts, for whom which node is kept free, who is asked to stop, by the run that needs the place.
 
-    `stop` is the reason of everybody, where nobody at all may start; `full` that of all whose own will not last longer.
-    Ask for reasons before the state changes.
+    `put_off`: who would start, were it not that another pool decides over its owners or names at this moment. `stop` is
+    the reason of everybody, where nobody at all may start; `full` that of all whose own will not last longer. Ask for
+    reasons before the state changes.
     """
 
     admitted: dict[ExecutionId, Placed] = field(default_factory=dict)
+    put_off: dict[ExecutionId, Placed] = field(default_factory=dict)
     kept: dict[ExecutionId, NodeName] = field(default_factory=dict)
     preempted: dict[ExecutionId, tuple[Running, ...]] = field(default_factory=dict)
     stop: Reason | None = None
@@ -61,12 +63,18 @@ class Outcome:
         """Return why a run that was not admitted waits."""
         if not due(run, self.now) and run.not_before is not None:
             return backoff(run.not_before)
+        if run.execution_id in self.put_off:
+            return ELSEWHERE
         if self.stop is not None or self._explanation is None or self.trial is None:
             return self.stop or NO_WORKER
         line = self.trial.state.waiting.of[run.execution_id]
         if self.full is not None:
             return self._explanation.lasting(line) or self.full
         return self._explanation.reason(run, line)
+
+    def nominated(self, run: Queued) -> NodeName | None:
+        """Return the node that is kept for a run that waits; who is put off keeps the one it had."""
+        return run.nominated if run.execution_id in self.put_off else self.kept.get(run.execution_id)
 
     def blocked_by(self, run: Queued, reason: Reason) -> tuple[ExecutionId, ...]:
         """Return which runs have, or are kept, what a run would need."""

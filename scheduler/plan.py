@@ -28,6 +28,11 @@ The rules, in the order in which they are looked at; the code cites them by numb
    (`scheduler.preemption`): of those whose test has run for the minimum time, and that come after it in the order once
    they wait again; the fewest. Their node is kept for it; while they stop nobody else is asked on its behalf. Groups,
    and runs with rules about their neighbours, ask nobody.
+10. What an aged run keeps of its team's and user's limits, and its names, it keeps in all pools, from runs that arrived
+   later; a group arrived with its first member. So do, of each pool, the first aged run of each owner and name, and all
+   that have a node kept; what no node of the pool could be kept for does not (`scheduler.across`).
+11. A run over whose owners or names another pool decides at this moment does not start, but counts as if it did: nobody
+   behind it gets its node or its place, and nobody is asked to stop for it. The next pass decides.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -112,8 +117,15 @@ def decide(state: State, now: datetime) -> Outcome:
     nodes = state.fleet.nodes
     kept = {run: nodes[kept.column].name for run, kept in walk.trial.kept.items() if kept.column >= 0}
     kept |= {run: nodes[column].name for run, column in walk.trial.chosen.items()}
+    found = walk.trial.admitted
     return Outcome(
-        now=now, admitted=walk.trial.admitted, kept=kept, preempted=walk.preempted, full=full, trial=walk.trial
+        now=now,
+        admitted={run: placed for run, placed in found.items() if run not in state.busy} if state.busy else found,
+        put_off={run: placed for run, placed in found.items() if run in state.busy} if state.busy else {},
+        kept=kept,
+        preempted=walk.preempted,
+        full=full,
+        trial=walk.trial,
     )
 
 
@@ -167,7 +179,8 @@ def _in_order(state: State, outcome: Outcome, now: datetime) -> list[Queued]:
     ordered = sorted(state.queued.values(), key=lambda run: rank(run, state.limits, now))
     if state.limits.strategy is not Strategy.FAIR_SHARE:
         return ordered
-    first = {run_id: place for place, run_id in enumerate(outcome.admitted)}
+    found = outcome.admitted if outcome.trial is None else outcome.trial.admitted
+    first = {run_id: place for place, run_id in enumerate(found)}
     last = len(first)
     return sorted(ordered, key=lambda run: (first.get(run.execution_id, last), *_fair_place(run, state, outcome)))
 
@@ -201,7 +214,7 @@ def _changes(state: State, outcome: Outcome, now: datetime) -> Iterator[Change]:
     for run_id, node in outcome.kept.items():
         if state.queued[run_id].nominated != node:
             yield Wait(run=state.queued[run_id], reason=_KEPT, nominated=node)
-    for run_id in state.waiting.nominated - outcome.kept.keys() - outcome.admitted.keys():
+    for run_id in state.waiting.nominated - outcome.kept.keys() - outcome.admitted.keys() - outcome.put_off.keys():
         yield Wait(run=state.queued[run_id], reason=_KEPT)
 
 
@@ -218,7 +231,7 @@ def _wait(run: Queued, outcome: Outcome, position: int | None) -> Wait:
         reason=reason,
         position=position,
         blocked_by=outcome.blocked_by(run, reason),
-        nominated=outcome.kept.get(run.execution_id),
+        nominated=outcome.nominated(run),
         share=outcome.share(run),
     )
 

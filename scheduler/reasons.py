@@ -27,6 +27,7 @@ class Code(StrEnum):
     RESERVED = "reserved"
     HEAD = "head"
     PREEMPTING = "preempting"
+    ELSEWHERE = "elsewhere"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,9 @@ class Reason:
 
 
 NO_WORKER = Reason(code=Code.NO_WORKER, text="no live worker")
+ELSEWHERE = Reason(
+    code=Code.ELSEWHERE, text="another pool is deciding over its team, user or names; it is looked at again at once"
+)
 
 _ONE = {"GPUs": "GPU", "places for pods": "place for a pod"}
 _BINARY = ((2**40, "Ti"), (2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki"))

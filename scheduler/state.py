@@ -4,7 +4,7 @@
 that a change costs its own run and node, not the queue. A pass changes nothing but what is remembered to be quicker.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
@@ -15,6 +15,7 @@ from scheduler.lines import Line, Lines
 from scheduler.memory import not_yet
 from scheduler.node import Node
 from scheduler.pool import NO_OWNERS, Limits, Owner
+from scheduler.reserved import NOTHING_RESERVED, Reserved
 from scheduler.run import Queued, Running
 from scheduler.shares import Usage
 from scheduler.sums import POOL, Sums, need, owners_of, payer
@@ -24,7 +25,9 @@ class State:
     """One pool: who waits, in lines; who runs; what nodes there are. `workers` counts the live ones.
 
     `exclusive_elsewhere` are the names held in other pools, `usage_at` the time at which the owners' usage was measured
-    (None: just now). `fleet`, where it is given, is what `nodes` come to, with nothing on them yet.
+    (None: just now). `fleet`, where it is given, is what `nodes` come to, with nothing on them yet. `reserved` is what
+    aged runs of other pools have kept for them; `busy` are the waiting runs over whose owners or names another pool
+    decides at this moment.
     """
 
     def __init__(  # noqa: PLR0913  one value for each part of a pool
@@ -37,12 +40,16 @@ class State:
         fleet: Fleet | None = None,
         exclusive_elsewhere: frozenset[str] = frozenset(),
         usage_at: datetime | None = None,
+        reserved: Reserved = NOTHING_RESERVED,
+        busy: Collection[ExecutionId] = frozenset(),
     ) -> None:
         self.limits = limits or Limits()
         self.owners = owners
         self.workers = workers
         self.exclusive_elsewhere = exclusive_elsewhere
         self.usage_at = usage_at
+        self.reserved = reserved
+        self.busy = busy
         self.fleet = Fleet(nodes) if fleet is None else fleet
         self.waiting = Lines()
         self.running: dict[ExecutionId, Running] = {}

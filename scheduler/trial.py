@@ -16,11 +16,13 @@ from scheduler.memory import Kept, Memory
 from scheduler.placement import Placed, choose
 from scheduler.pool import Strategy
 from scheduler.reasons import Code
+from scheduler.reserved import Reservation
 from scheduler.run import Queued, Running, Shape
 from scheduler.seats import Members, Seats
 from scheduler.state import State
 from scheduler.sums import POOL, Sums, need
 
+_NO_SUMS = Sums()
 POOL_CODES = frozenset({Code.POOL_LIMIT, Code.POOL_RESOURCES})
 
 
@@ -74,20 +76,30 @@ class Trial:
         if code is not None:
             return (), code
         held, room = self.holds.seen_by(run)
-        if self.held_back(line, held):
+        if self.held_back(line, run, held):
             return (), Code.RESERVED
         if only is not None:
             return choose(room, line.ask, run.execution_id, only), Code.BUSY
         return self._find(line, run, room), Code.BUSY
 
     def limited(self, line: Line, run: Queued) -> Code | None:
-        """Return which limit or exclusive name keeps a run waiting, whatever is kept free for others."""
+        """Return which limit or exclusive name keeps a run waiting, whatever this pool keeps free for others."""
+        reserved = self.reserved(run)
         for bound in line.bounds:
-            kind = over(bound, line.need, self.used.of(bound.owner))
+            kind = over(bound, line.need, self.used.of(bound.owner), reserved.of(bound.owner))
             if kind is not None:
                 return code_of(bound, kind)
-        taken = any(self.holder(name) or self.holds.keeps(name, run) for name in run.exclusive)
-        return Code.EXCLUSIVE if taken else None
+        return Code.EXCLUSIVE if any(self._is_taken(name, run) for name in run.exclusive) else None
+
+    def reserved(self, run: Queued) -> Sums:
+        """Return what is kept from a run for aged runs of other pools that arrived before it."""
+        known = self.state.reserved
+        return known.sums(self.state.waiting.arrival(run)) if known else _NO_SUMS
+
+    def keeper(self, name: str, run: Queued) -> Reservation | None:
+        """Return for which run of another pool an exclusive name is kept from this one."""
+        known = self.state.reserved
+        return known.keeper(name, self.state.waiting.arrival(run)) if known else None
 
     def holder(self, name: str) -> str | None:
         """Return who has an exclusive name, for people; None if nobody has."""
@@ -96,13 +108,23 @@ class Trial:
         run = self.state.names.get(name) or self.names.get(name)
         return None if run is None else f"run {short(run)}"
 
-    def held_back(self, line: Line, held: Sums) -> bool:
+    def held_back(self, line: Line, run: Queued, held: Sums) -> bool:
         """Return whether a run would need a part of the limits that is kept for others."""
         if not self.holds.all:
             return False
+        kept = self.kept_from(line, run, held)
         return any(
-            over(bound, line.need, self.used.of(bound.owner), held.of(bound.owner)) is not None for bound in line.bounds
+            over(bound, line.need, self.used.of(bound.owner), kept.of(bound.owner)) is not None for bound in line.bounds
         )
+
+    def kept_from(self, line: Line, run: Queued, held: Sums) -> Sums:
+        """Return what is kept from a run: what this pool holds for others, and what is reserved in other pools."""
+        if not self.state.reserved:
+            return held
+        both, reserved = Sums(held), self.reserved(run)
+        for owner in line.owners[1:]:
+            both.add((owner,), reserved.of(owner))
+        return both
 
     def admit(self, line: Line, run: Queued, placed: Placed) -> None:
         """Let a run start on the first of its candidates."""
@@ -140,6 +162,9 @@ class Trial:
             self.front.confirm(kept)
             self.front.less(column)
         return hold
+
+    def _is_taken(self, name: str, run: Queued) -> bool:
+        return bool(self.holder(name) or self.holds.keeps(name, run) or self.keeper(name, run))
 
     def _find(self, line: Line, run: Queued, room: Fleet) -> Placed:
         """Return the best nodes of a room. What was found to fit nowhere is not looked for again."""

@@ -1,6 +1,7 @@
 """One pass: looks at who is left of the order, one after the other, by the rules of `scheduler.plan`."""
 
 from datetime import datetime
+from uuid import UUID
 
 from model.ids import ExecutionId, GroupId
 from scheduler import groups
@@ -124,16 +125,13 @@ class Walk:
         So many runs that wait for one owner or name cost no more than one, and take no turn from others.
         """
         holds, (line, run) = self.trial.holds, members[blocked]
-        user, *team = line.owners[1:]
-        owner = user if code in USER_CODES else team[0] if code in TEAM_CODES else None
+        *_, owner = (None, *kept_owners(line, code))
         if owner is None and any(holds.keeps(name, run) for name in run.exclusive):
             return False
         if owner is not None and holds.sums.of(owner) != NOTHING:
             return False
         for own, mate in members:
-            user, *team = own.owners[1:]
-            owners = (user, *team) if code in TEAM_CODES else (user,) if code in USER_CODES else ()
-            self.trial.keep_sums(own, mate, owners)
+            self.trial.keep_sums(own, mate, kept_owners(own, code))
         return True
 
     def _keep_nodes(self, members: Members, code: Code) -> bool:
@@ -159,7 +157,7 @@ class Walk:
         if code is not Code.BUSY and code not in POOL_CODES:
             return False
         room = self.preemption.room_for(line, run)
-        if room is None:
+        if room is None or (room.asked and run.execution_id in self.trial.state.busy):
             return False
         if room.asked:
             self.preempted[run.execution_id] = room.asked
@@ -186,3 +184,9 @@ class Walk:
             self._keep_aged(members, tried.number, tried.code)
         elif self._is_head(run, tried.code):
             self._keep_nodes(members, tried.code)
+
+
+def kept_owners(line: Line, code: Code | None) -> tuple[UUID, ...]:
+    """Return in whose limits an aged run has room kept that waits for its own."""
+    user, *team = line.owners[1:]
+    return (user, *team) if code in TEAM_CODES else (user,) if code in USER_CODES else ()

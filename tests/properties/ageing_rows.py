@@ -21,15 +21,18 @@ def look(house: Any, pool: str, started: set[Any], limits_beside: LimitsBeside) 
     """Return a pool as the ghost of the starvation bound sees it, from the rows alone."""
     rows = house.sql(PLACES)
     held = [row for row in rows if row.state == "admitted"]
-    limits = limits_beside([_place(row) for row in held if row.pool != pool])
-    holding = {row.execution_id: _place(row) for row in held if row.pool == pool}
+    limits = limits_beside([place_of(row) for row in held if row.pool != pool])
+    holding = {row.execution_id: place_of(row) for row in held if row.pool == pool}
     capacity = {row.name: row.cpu_milli for row in house.sql(NODES, pool=pool)}
     own = {owner: most for owner, most in limits.items() if owner != pool}
     names = {name for row in held for name in row.exclusive}
     candidates, claimed = list[Party](), set[Any]()
-    for mates in _in_order(rows, pool):
-        party = tuple(_place(row) for row in mates)
+    for mates in _in_order(rows):
+        party = tuple(place_of(row) for row in mates)
         claims = {claim for row in mates for claim in (row.user_id, row.team_id, *row.exclusive)}
+        if mates[0].pool != pool:
+            claimed |= claims if any(row.keeps is not None for row in mates) else set()
+            continue  # it was there before, and what it keeps it keeps in all pools
         open_to = {row.execution_id: list(capacity) for row in mates}
         if not (seatable(party, capacity, open_to) and room((), party, limits_beside([]))):
             continue  # it could never start, and keeps nothing
@@ -52,16 +55,17 @@ def look(house: Any, pool: str, started: set[Any], limits_beside: LimitsBeside) 
     )
 
 
-def _in_order(rows: list[Any], pool: str) -> list[list[Any]]:
-    """Return the aged runs that wait, by arrival, each with the other members of its group that do."""
-    waiting = [row for row in rows if row.pool == pool and row.state == "waiting" and row.due]
+def _in_order(rows: list[Any]) -> list[list[Any]]:
+    """Return the aged runs that wait, of all pools, by arrival, each with the other members of its group that do."""
+    waiting = [row for row in rows if row.state == "waiting" and row.due]
     parties: dict[Any, list[Any]] = {}
     for row in waiting:
         parties.setdefault(row.group_id or row.execution_id, []).append(row)
     return [mates for mates in parties.values() if mates[0].aged]
 
 
-def _place(row: Any) -> Place:
+def place_of(row: Any) -> Place:
+    """Return a run as the ghosts see it."""
     return Place(
         run=row.execution_id,
         seq=row.seq,

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from properties.ageing_rows import look
 from properties.starvation import Ghost, Most, Place, used
+from properties.starvation_across import GhostAcross
 from sqlalchemy import Connection
 
 from db import executions, gate, gate_read, nodes, pools, workers
@@ -72,6 +73,7 @@ class Gate(RuleBasedStateMachine):
         super().__init__()
         self.teams: list[Any] = []
         self.ghosts = {pool: Ghost() for pool in POOLS}
+        self.across = GhostAcross()
         self.most: dict[str, int] = {}
         self.cpu: dict[str, int | None] = {}
 
@@ -257,6 +259,24 @@ class Gate(RuleBasedStateMachine):
             self.work(pool, dice.choice([0, 0, 1]))
             self.nothing_is_broken()
 
+    @rule(seed=st.integers(0, 2**32), pool=st.sampled_from(POOLS), most=st.sampled_from([1, 2, 3]))
+    def grow_old_among_other_pools(self, seed: int, pool: PoolName, most: int) -> None:
+        """Runs wait for their team's limit, or a name, that runs of another pool have, which come without end."""
+        dice = Random(seed)
+        self.set_quota(0, most, dice.choice([None, 900]))
+        for place in POOLS:
+            self.set_pool(place, 9, strategy=dice.choice(list(Strategy)), preemption=False)
+            self.change_node(place, 0, 1000, ready=True)
+        for step in range(24):
+            other = POOLS[pool == POOLS[0]]
+            if step % 8 == 0:
+                self.submit(0, dice.choice(POOLS), **(_run(dice) | {"priority": 9}))
+                self.submit(2, pool, **(_run(dice) | {"priority": 9}))
+                self.time_passes(4000)
+            self.submit(dice.choice([0, 2]), other, **_run(dice))
+            self.work(dice.choice([other, other, pool]), dice.choice([0, 1, 1]))
+            self.nothing_is_broken()
+
     # -- the gate -------------------------------------------------------------------------------------------------
 
     @rule(pool=st.sampled_from(POOLS))
@@ -270,6 +290,7 @@ class Gate(RuleBasedStateMachine):
         self._no_limit_is_broken(before)
         started = {run.execution_id for run in outcome.admitted}
         self.ghosts[pool].after(look(self.house, pool, started, self._limits))
+        self.across.after(self.house, pool, self._limits([]))
         positions = sorted(row.position for row in self.house.sql(POSITIONS, pool=pool))
         assert len(positions) == len(set(positions))
 
@@ -294,6 +315,7 @@ class Gate(RuleBasedStateMachine):
         return found
 
     def _forget(self, *changed: PoolName) -> None:
+        self.across.forget()
         for pool in changed:
             self.ghosts[pool].forget()
 
@@ -374,3 +396,14 @@ def test_nobody_who_came_later_delays_an_aged_run(bare: Any, strategy: Strategy)
 
     assert machine.ghosts[DEFAULT_POOL].passed > 0
     assert machine.ghosts[DEFAULT_POOL].groups > 0
+
+
+@pytest.mark.usefixtures("few_rows")
+def test_nobody_who_came_later_delays_an_aged_run_of_another_pool(bare: Any) -> None:
+    bare.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
+    machine = type("Machine", (Gate,), {"house": bare})()
+    machine.begin()
+    for seed in range(8):
+        machine.grow_old_among_other_pools(seed, POOLS[seed % 2], 1 + seed % 3)
+
+    assert machine.across.passed > 0

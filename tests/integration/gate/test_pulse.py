@@ -21,7 +21,11 @@ SECOND = PoolName("second")
 def pulse(house: Any) -> Pulse:
     """A pulse whose pool wants a pass an hour."""
     house.pool(scheduling_interval_seconds=3600.0)
-    return Pulse(house.db, DEFAULT_POOL)
+
+    async def again() -> None:
+        """Nothing: what is due is seen without it."""
+
+    return Pulse(house.db, DEFAULT_POOL, again)
 
 
 def waiting(house: Any) -> int:
@@ -50,6 +54,21 @@ def one_of_a_team_that_runs_elsewhere(house: Any) -> Any:
     return lambda: house.do(lambda conn: gate.release(conn, there, 1))
 
 
+def one_of_a_team_whose_place_is_kept_for_another_pool(house: Any) -> Any:
+    house.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
+    house.worker("w2", pool=SECOND)
+    house.do(lambda conn: nodes.record(conn, SECOND, nodes.read(conn, DEFAULT_POOL)))
+    ann = house.person("ann", most=9, team=house.team("red", most=1))
+    [holder] = house.submit(who=ann)
+    house.run_pass()
+    [old] = house.submit(who=ann, pool=SECOND)
+    house.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours' WHERE execution_id = :id", id=old)
+    house.do(lambda conn: gate.run_pass(conn, SECOND, blocking=True))
+    house.do(lambda conn: gate.release(conn, holder, 1))
+    house.submit(who=ann)
+    return lambda: house.do(lambda conn: gate.withdraw(conn, old))
+
+
 def one_without_a_worker(house: Any) -> Any:
     house.do(lambda conn: workers.leave(conn, WorkerId("w0")))
     house.submit()
@@ -75,6 +94,7 @@ CASES: tuple[Callable[[Any], Any], ...] = (
     one_in_backoff,
     one_without_a_node,
     one_of_a_team_that_runs_elsewhere,
+    one_of_a_team_whose_place_is_kept_for_another_pool,
     one_without_a_worker,
     one_of_a_user_who_may_run_none,
     one_behind_a_place_that_nobody_took_up,
@@ -130,6 +150,26 @@ async def test_what_another_s_pass_may_have_overlooked_stays_due(house: Any, pul
     await pulse.beat(3)
 
     assert waiting(house) == 0
+
+
+async def test_whom_another_pool_s_pass_is_in_the_way_of_is_looked_at_again_at_once_and_stays_due(house: Any) -> None:
+    house.pool(scheduling_interval_seconds=3600.0)
+    house.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
+    ann = house.person("ann", most=9)
+    again: list[int] = []
+
+    async def look_again() -> None:
+        again.append(waiting(house))
+
+    pulse = Pulse(house.db, DEFAULT_POOL, look_again)
+    house.submit(who=ann)
+    with house.db._engine.begin() as other:
+        assert gate_locks.try_claims(other, [gate_locks.owner_claim(ann.user_id)])
+        await pulse.beat(1)
+    assert again == [1]
+    await pulse.beat(2)
+
+    assert (again, waiting(house)) == ([1], 0)
 
 
 async def test_a_pool_that_wants_them_oftener_gets_them_oftener(house: Any, pulse: Pulse) -> None:

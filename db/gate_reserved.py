@@ -1,0 +1,90 @@
+"""What aged runs have kept for them in all pools: written by the pass of their pool, read by those of the others.
+
+Both hold the locks of the owners and names that it is about, so what is read is what holds. Nothing is read or written
+where there is one pool only. What a pool keeps in which nobody is alive, or that no more counts as aged, binds nobody,
+even if no pass of that pool comes to say so.
+"""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import Connection, Row
+
+from db.gate_rows import Noted
+from db.prepared import Prepared
+from model.ids import ExecutionId, PoolName
+from model.resources import Resources
+from scheduler.limits import beyond, bound_of
+from scheduler.pool import Owner
+from scheduler.reserved import Reservation, Reserved
+from scheduler.sums import need
+
+_RESERVED = Prepared("""
+SELECT q.execution_id, q.pool, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q.gpu, q.exclusive,
+    CAST(q.keeps AS text[]) AS keeps, CASE WHEN q.group_id IS NULL THEN q.seq ELSE (
+        SELECT min(g.seq) FROM queue g WHERE g.group_id = q.group_id AND g.state = 'waiting'
+            AND (g.not_before IS NULL OR g.not_before <= clock_timestamp())) END AS arrival
+FROM queue q JOIN pools p ON p.name = q.pool
+WHERE q.state = 'waiting' AND q.keeps IS NOT NULL AND q.pool <> :pool
+    AND (q.not_before IS NULL OR q.not_before <= clock_timestamp())
+    AND (q.keeps && CAST(:owners AS uuid[]) OR q.exclusive && CAST(:names AS text[]))
+    AND q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds)
+    AND EXISTS (SELECT FROM workers w
+        WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp())
+""")
+_KEEP = Prepared("""
+WITH said AS (
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:keeps AS text[])) AS s (execution_id, keeps)
+), mine AS (
+    SELECT execution_id FROM queue WHERE execution_id = ANY(CAST(:ids AS uuid[])) AND state = 'waiting'
+    FOR NO KEY UPDATE SKIP LOCKED
+)
+UPDATE queue q SET keeps = CAST(said.keeps AS uuid[]) FROM said JOIN mine USING (execution_id)
+WHERE q.execution_id = said.execution_id
+""")
+
+
+def read(conn: Connection, pool: PoolName, owners: Mapping[UUID, Owner], names: Collection[str]) -> Reserved:
+    """Return what aged runs of the other pools keep of these owners' limits, and of these names.
+
+    A limit that was lowered so far that the run could never start keeps nothing from now on, whenever its pool passes.
+    """
+    asked = {"pool": pool, "owners": list(owners), "names": list(names)}
+    found = [_reservation(row) for row in _RESERVED.execute(conn, asked)]
+    return Reserved(one for one in found if not any(_never(one, owner, owners.get(owner)) for owner in one.owners))
+
+
+def write(
+    conn: Connection,
+    runs: Iterable[ExecutionId],
+    kept: Mapping[ExecutionId, Collection[UUID]],
+    notes: Mapping[ExecutionId, Noted],
+) -> None:
+    """Note in whose limits waiting `runs` have room kept, where that has changed. Rows in other hands stay as they are.
+
+    Those are for the next pass, as everywhere in the gate.
+    """
+    wanted = {run: frozenset(kept[run]) if run in kept else None for run in runs}
+    changed = {run: owners for run, owners in wanted.items() if notes[run].keeps != owners}
+    if changed:
+        arrays = [None if owners is None else f"{{{','.join(map(str, owners))}}}" for owners in changed.values()]
+        _KEEP.execute(conn, {"ids": list(changed), "keeps": arrays})
+
+
+def _never(one: Reservation, owner: UUID, facts: Owner | None) -> bool:
+    return facts is not None and beyond(bound_of(owner, facts, team=True), one.need)
+
+
+def _reservation(row: Row[Any]) -> Reservation:
+    amounts = Resources(
+        cpu_milli=row.cpu_milli, memory_bytes=row.memory_bytes, ephemeral_bytes=row.ephemeral_bytes, gpu=row.gpu
+    )
+    return Reservation(
+        run=ExecutionId(row.execution_id),
+        pool=PoolName(row.pool),
+        arrival=row.arrival,
+        owners=tuple(map(UUID, row.keeps)),
+        need=need(amounts),
+        names=tuple(row.exclusive),
+    )

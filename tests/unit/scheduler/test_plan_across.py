@@ -1,0 +1,179 @@
+"""What holds over several pools: reservations of aged runs, and runs over which another pool decides."""
+
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from uuid import UUID
+
+import pytest
+
+from model.ids import GroupId, PoolName
+from scheduler.across import kept_across
+from scheduler.decisions import Admit, Decision, Wait
+from scheduler.plan import decide, plan
+from scheduler.pool import Ceiling, Owner
+from scheduler.reasons import Code
+from scheduler.reserved import Reservation, Reserved
+from scheduler.run import Queued
+from scheduler.sums import need
+
+MINUTE = timedelta(minutes=1)
+
+
+def admitted(decisions: list[Decision]) -> list[int]:
+    return [d.run.seq for d in decisions if isinstance(d, Admit)]
+
+
+def waits(decisions: list[Decision]) -> dict[int, Wait]:
+    return {d.run.seq: d for d in decisions if isinstance(d, Wait)}
+
+
+def reserved(make: SimpleNamespace, arrival: int, **given: object) -> Reserved:
+    """What a run of pool 'far' keeps: a place of team 0, unless `given` says otherwise."""
+    values = {"owners": (make.team(0),), "need": need(make.amounts(100)), "names": ()}
+    run = make.run_id(900 + arrival)
+    return Reserved([Reservation(run=run, pool=PoolName("far"), arrival=arrival, **(values | given))])
+
+
+def of_team(make: SimpleNamespace, runs: int) -> dict[UUID, Owner]:
+    return {make.team(0): Owner(name="red", ceiling=Ceiling(runs=runs))}
+
+
+def test_a_reservation_binds_who_arrived_later_and_nobody_else(make: SimpleNamespace) -> None:
+    state = make.state([make.queued(1), make.queued(3, cpu=200)], owners=of_team(make, 2))
+    state.reserved = reserved(make, 2)
+
+    decisions = plan(state, make.NOON)
+
+    assert admitted(decisions) == [1]
+    assert waits(decisions)[3].reason.code is Code.RESERVED
+    assert str(waits(decisions)[3].reason) == (
+        "team red runs 1 of 2; 1 kept free for run 00000387 of pool far, which waited too long"
+    )
+    assert waits(decisions)[3].blocked_by == (make.run_id(902),)
+
+
+def test_what_is_reserved_and_what_is_kept_here_count_together(make: SimpleNamespace) -> None:
+    """Beside each alone there would be room for the last run; beside both there is not."""
+    old = make.queued(1, cpu=4000, minutes=61)
+    there = [make.running(9, team_id=make.team(1))]
+    state = make.state([old, make.queued(5)], holding=there, owners=of_team(make, 2))
+    state.reserved = reserved(make, 2)
+
+    decisions = plan(state, make.NOON)
+
+    assert admitted(decisions) == []
+    assert set(waits(decisions)[5].blocked_by) == {make.run_id(902), make.run_id(1)}
+
+
+def test_a_name_is_reserved_too(make: SimpleNamespace) -> None:
+    state = make.state([make.queued(n, exclusive=("db",)) for n in (1, 3)])
+    state.reserved = reserved(make, 2, owners=(), names=("db",))
+    assert admitted(plan(state, make.NOON)) == [1]
+
+    state = make.state([make.queued(3, exclusive=("db",))])
+    state.reserved = reserved(make, 2, owners=(), names=("db",))
+    wait = waits(plan(state, make.NOON))[3]
+    assert str(wait.reason) == "db is kept for run 00000387 of pool far, which waited too long"
+    assert wait.blocked_by == (make.run_id(902),)
+
+
+def test_a_group_arrived_with_its_first_member(make: SimpleNamespace) -> None:
+    members = [make.queued(n, group=GroupId(UUID(int=7))) for n in (1, 3)]
+    state = make.state(members, owners=of_team(make, 2))
+    state.reserved = reserved(make, 2)
+
+    assert admitted(plan(state, make.NOON)) == [1, 3]
+
+
+def test_a_team_at_its_limit_is_skipped_and_keeps_for_its_first_aged_run(make: SimpleNamespace) -> None:
+    runs = [make.queued(n, minutes=90 - n) for n in (1, 2)] + [make.queued(3, team_id=make.team(1))]
+    state = make.state(runs, owners=of_team(make, 1), holding=[make.running(9)])
+
+    assert kept_across(decide(state, make.NOON)) == {make.run_id(1): (make.team(0),)}
+
+
+@pytest.mark.parametrize("given", [{"cpu": 9000}, {"minutes": 1}])
+def test_who_is_not_aged_or_fits_nowhere_keeps_nothing(make: SimpleNamespace, given: dict[str, int]) -> None:
+    run = make.queued(1, **({"minutes": 61} | given))
+    state = make.state([run], owners=of_team(make, 1), holding=[make.running(9)])
+
+    assert kept_across(decide(state, make.NOON)) == {}
+
+
+def test_a_group_that_waits_for_its_team_in_another_pool_keeps_its_places(make: SimpleNamespace) -> None:
+    """What the team runs elsewhere ends too: the group could start if nothing else ran."""
+    members = [make.queued(n, minutes=61, group=GroupId(UUID(int=7))) for n in (1, 2)]
+    owners = {make.team(0): Owner(name="red", ceiling=Ceiling(runs=2), elsewhere_runs=1)}
+
+    kept = kept_across(decide(make.state(members, owners=owners), make.NOON))
+
+    assert kept == {make.run_id(n): (make.team(0),) for n in (1, 2)}
+
+
+def test_who_is_decided_elsewhere_does_not_start_and_nobody_behind_it_gets_its_place(make: SimpleNamespace) -> None:
+    first, second = make.queued(1, priority=1, nominated="n0"), make.queued(2, team_id=make.team(1), cpu=4000)
+    state = make.state([first, second])
+    state.busy = {first.execution_id}
+
+    decisions = plan(state, make.NOON)
+
+    assert admitted(decisions) == []
+    assert (waits(decisions)[1].reason.code, waits(decisions)[1].nominated) == (Code.ELSEWHERE, "n0")
+    assert waits(decisions)[2].reason.code is Code.BUSY
+    state.busy = frozenset()
+    assert admitted(plan(state, make.NOON)) == [1]
+
+
+class TwoPools:
+    """A team that may run one at a time waits in two pools; each pass sees of the other pool what the gate stores."""
+
+    def __init__(self, make: SimpleNamespace) -> None:
+        self.make = make
+        self.waiting: dict[str, list[Queued]] = {"a": [], "b": []}
+        self.ends: dict[str, dict[Queued, datetime]] = {"a": {}, "b": {}}
+        self.kept: dict[str, list[Reservation]] = {"a": [], "b": []}
+
+    def run_pass(self, pool: str, now: datetime) -> list[int]:
+        """Make a pass; what starts runs for five minutes."""
+        [other] = {"a", "b"} - {pool}
+        there = len(self.ends[other])
+        limits = {self.make.team(0): Owner(name="t", ceiling=Ceiling(runs=1), elsewhere_runs=there)}
+        holding = [self.make.running(run.seq) for run in self.ends[pool]]
+        state = self.make.state(self.waiting[pool], holding=holding, owners=limits)
+        state.reserved = Reserved(self.kept[other])
+        outcome = decide(state, now)
+        kept = kept_across(outcome)
+        started = [run for run in self.waiting[pool] if run.execution_id in outcome.admitted]
+        self.waiting[pool] = [run for run in self.waiting[pool] if run not in started]
+        self.ends[pool] |= dict.fromkeys(started, now + 5 * MINUTE)
+        places = need(self.make.amounts(100))
+        self.kept[pool] = [
+            Reservation(run=run.execution_id, pool=PoolName(pool), arrival=run.seq, owners=owners, need=places)
+            for run in self.waiting[pool]
+            if (owners := kept.get(run.execution_id)) is not None
+        ]
+        return [run.seq for run in started]
+
+    def a_minute(self, now: datetime) -> list[int]:
+        """End who is done; whoever ends passes first, and in its own pool."""
+        started = []
+        for pool in ("a", "b"):
+            for run in [run for run, end in self.ends[pool].items() if end <= now]:
+                del self.ends[pool][run]
+                started += self.run_pass(pool, now)
+        return started + self.run_pass("a", now) + self.run_pass("b", now)
+
+
+def test_no_stream_of_later_runs_in_another_pool_starves_an_aged_run(make: SimpleNamespace) -> None:
+    """It starts within the ageing limit and what one run takes, though they are more important and never end."""
+    pools = TwoPools(make)
+    pools.waiting["b"] = [make.queued(1, priority=0)]
+    started = pools.a_minute(make.NOON)
+    pools.waiting["a"] = [make.queued(2, priority=9, enqueued_at=make.NOON)]
+    for minute in range(1, 67):
+        now = make.NOON + minute * MINUTE
+        pools.waiting["b"].append(make.queued(minute + 2, priority=0, enqueued_at=now))
+        started += pools.a_minute(now)
+
+    assert started[:3] == [1, 3, 4]
+    assert 2 in started
