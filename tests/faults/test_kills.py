@@ -119,14 +119,14 @@ def test_a_shim_that_dies_again_and_again_ends_the_run_as_infrastructure_and_the
     stack: Stack, tmp_path: Path
 ) -> None:
     file = tmp_path / "test.yaml"
-    file.write_text(yaml.safe_dump(shell("sleep 60", name="unlucky")))
+    file.write_text(yaml.safe_dump(shell("sleep 600", name="unlucky")))
     command = [sys.executable, "-m", "cli.main", "run", str(file), "--json"]
     with subprocess.Popen(command, cwd=ROOT, env=stack.environment(), stdout=subprocess.PIPE) as watching:
         run = str(until("its row", lambda: stack.sql(NEWEST, "unlucky"))[0]["execution_id"])
-        for attempt in range(1, MAX_INFRASTRUCTURE_ATTEMPTS + 1):
+        for attempt in range(1, LAST_ATTEMPT + 1):
             until(f"attempt {attempt}", (stack.state / "runs" / run / str(attempt) / "start.json").exists)
             kill_shim(stack, run, attempt)
-        code = watching.wait(60)
+        code = watching.wait(90)
 
     row = stack.row(run)
     assert code == 3
