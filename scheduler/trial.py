@@ -81,13 +81,20 @@ class Trial:
         return self._find(line, run, room), Code.BUSY
 
     def limited(self, line: Line, run: Queued) -> Code | None:
-        """Return which limit or exclusive name keeps a run waiting, whatever is kept free for others."""
+        """Return which limit or exclusive name keeps a run waiting, whatever is kept free for others.
+
+        The pool's limit comes last: whoever its own owners or names stop does not wait for others.
+        """
         for bound in line.bounds:
+            if bound is self.memory.pool:
+                continue
             kind = over(bound, line.need, self.used.of(bound.owner))
             if kind is not None:
                 return code_of(bound, kind)
-        taken = any(self.holder(name) or self.holds.keeps(name, run) for name in run.exclusive)
-        return Code.EXCLUSIVE if taken else None
+        if any(self.holder(name) or self.holds.keeps(name, run) for name in run.exclusive):
+            return Code.EXCLUSIVE
+        kind = over(self.memory.pool, line.need, self.used.of(POOL))
+        return None if kind is None else code_of(self.memory.pool, kind)
 
     def holder(self, name: str) -> str | None:
         """Return who has an exclusive name, for people; None if nobody has."""

@@ -21,14 +21,14 @@ def look(house: Any, pool: str, started: set[Any], limits_beside: LimitsBeside) 
     """Return a pool as the ghost of the starvation bound sees it, from the rows alone."""
     rows = house.sql(PLACES)
     held = [row for row in rows if row.state == "admitted"]
-    limits = limits_beside([_place(row) for row in held if row.pool != pool])
-    holding = {row.execution_id: _place(row) for row in held if row.pool == pool}
+    limits = limits_beside([place(row) for row in held if row.pool != pool])
+    holding = {row.execution_id: place(row) for row in held if row.pool == pool}
     capacity = {row.name: row.cpu_milli for row in house.sql(NODES, pool=pool)}
     own = {owner: most for owner, most in limits.items() if owner != pool}
     names = {name for row in held for name in row.exclusive}
     candidates, claimed = list[Party](), set[Any]()
     for mates in _in_order(rows, pool):
-        party = tuple(_place(row) for row in mates)
+        party = tuple(place(row) for row in mates)
         claims = {claim for row in mates for claim in (row.user_id, row.team_id, *row.exclusive)}
         open_to = {row.execution_id: list(capacity) for row in mates}
         if not (seatable(party, capacity, open_to) and room((), party, limits_beside([]))):
@@ -61,7 +61,8 @@ def _in_order(rows: list[Any], pool: str) -> list[list[Any]]:
     return [mates for mates in parties.values() if mates[0].aged]
 
 
-def _place(row: Any) -> Place:
+def place(row: Any) -> Place:
+    """Return what a row holds or asks for."""
     return Place(
         run=row.execution_id,
         seq=row.seq,
