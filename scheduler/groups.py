@@ -11,7 +11,7 @@ from scheduler.reasons import Code
 from scheduler.run import Queued
 from scheduler.seats import Members, Seats
 from scheduler.sums import Sums
-from scheduler.trial import Trial
+from scheduler.trial import POOL_CODES, Trial
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +37,9 @@ def attempt(trial: Trial, of_group: Members) -> Tried:
 
     The nodes that were kept have room for all once they are drained, though one member's best may be another's only.
     """
+    stopped = _stopped(trial, of_group)
+    if stopped is not None:
+        return stopped
     tried = _try(trial, of_group, [None] * len(of_group))
     if tried.placed or tried.code is not Code.BUSY:
         return tried
@@ -72,6 +75,25 @@ def possible(trial: Trial, of_group: Members) -> bool:
     if key not in known:
         known[key] = _possible(trial, of_group)
     return known[key]
+
+
+def _stopped(trial: Trial, of_group: Members) -> Tried | None:
+    """Return what stops a group whatever nodes there are: its own limits or names first, then the pool's limit.
+
+    Looked at for all members before any node is: what a group waits for must not hang on which of them is tried first.
+    """
+    copy, pool, back = trial.fork(), None, None
+    for number, (line, run) in enumerate(of_group):
+        code = copy.limited(line, run)
+        tried = None if code is None else Tried(number=number, code=code)
+        if tried is not None and code not in POOL_CODES:
+            return tried
+        if tried is None and copy.held_back(line, run, copy.holds.seen_by(run)[0]):
+            back = back or Tried(number=number, code=Code.RESERVED)
+        pool = pool or tried
+        copy.used.add(line.owners, line.need)
+        copy.names.update(dict.fromkeys(run.exclusive, run.execution_id))
+    return pool or back
 
 
 def _try(trial: Trial, of_group: Members, columns: Sequence[int | None]) -> Tried:

@@ -83,13 +83,21 @@ class Trial:
         return self._find(line, run, room), Code.BUSY
 
     def limited(self, line: Line, run: Queued) -> Code | None:
-        """Return which limit or exclusive name keeps a run waiting, whatever this pool keeps free for others."""
+        """Return which limit or exclusive name keeps a run waiting, whatever this pool keeps free for others.
+
+        The pool's limit comes last: whoever its own owners or names stop does not wait for others.
+        """
         reserved = self.reserved(run)
         for bound in line.bounds:
+            if bound is self.memory.pool:
+                continue
             kind = over(bound, line.need, self.used.of(bound.owner), reserved.of(bound.owner))
             if kind is not None:
                 return code_of(bound, kind)
-        return Code.EXCLUSIVE if any(self._is_taken(name, run) for name in run.exclusive) else None
+        if any(self._is_taken(name, run) for name in run.exclusive):
+            return Code.EXCLUSIVE
+        kind = over(self.memory.pool, line.need, self.used.of(POOL))
+        return None if kind is None else code_of(self.memory.pool, kind)
 
     def reserved(self, run: Queued) -> Sums:
         """Return what is kept from a run for aged runs of other pools that arrived before it."""

@@ -65,7 +65,7 @@ def _in_order(rows: list[Any]) -> list[list[Any]]:
 
 
 def place_of(row: Any) -> Place:
-    """Return a run as the ghosts see it."""
+    """Return what a row holds or asks for."""
     return Place(
         run=row.execution_id,
         seq=row.seq,

@@ -14,7 +14,9 @@ from hypothesis import HealthCheck, settings
 from hypothesis import Phase as Stage
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
-from properties.ageing_rows import look
+from properties import scene_rows
+from properties.ageing_rows import look, place_of
+from properties.referee import Referee
 from properties.starvation import Ghost, Most, Place, used
 from properties.starvation_across import GhostAcross
 from sqlalchemy import Connection
@@ -74,6 +76,7 @@ class Gate(RuleBasedStateMachine):
         self.teams: list[Any] = []
         self.ghosts = {pool: Ghost() for pool in POOLS}
         self.across = GhostAcross()
+        self.passes = 0
         self.most: dict[str, int] = {}
         self.cpu: dict[str, int | None] = {}
 
@@ -84,6 +87,7 @@ class Gate(RuleBasedStateMachine):
         house.sql("DELETE FROM users WHERE username LIKE 'm-%'")
         house.sql("DELETE FROM teams WHERE team_name LIKE 'm-%'")
         self.teams = [house.team(f"m-{name}", most=3) for name in ("red", "blue")]
+        house.sql("UPDATE teams SET weight = 2 WHERE team_id = :id", id=self.teams[0])
         self.people = [house.person(f"m-{n}", most=2 + n, team=self.teams[n % 2]) for n in range(4)]
         self.most = dict.fromkeys([*POOLS, *map(str, self.teams)], 3)
         for pool in POOLS:
@@ -281,12 +285,15 @@ class Gate(RuleBasedStateMachine):
 
     @rule(pool=st.sampled_from(POOLS))
     def run_pass(self, pool: PoolName) -> None:
-        before = self._use()
+        before, told = self._use(), self._tell_all(pool)
+        seen = scene_rows.scene(self.house, pool, self._limits(self._elsewhere(pool)))
         expected = self.house.do(lambda conn: _whole_plan(conn, pool))
         outcome = self.house.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
 
         if expected is not None:
             assert {run.execution_id for run in outcome.admitted} == expected
+            if told:
+                Referee(seen, scene_rows.ruling(self.house, pool, seen, outcome.admitted)).judge()
         self._no_limit_is_broken(before)
         started = {run.execution_id for run in outcome.admitted}
         self.ghosts[pool].after(look(self.house, pool, started, self._limits))
@@ -313,6 +320,17 @@ class Gate(RuleBasedStateMachine):
             for name, runs, cpu in self.house.sql(query):
                 found["runs", str(name)], found["cpu", str(name)] = runs, int(cpu)
         return found
+
+    def _tell_all(self, pool: PoolName) -> bool:
+        """Let every second pass write all reasons, as one does each second; return whether it is such a one."""
+        self.passes += 1
+        if self.passes % 2 == 0:
+            self.house.sql("UPDATE pools SET annotated_at = NULL WHERE name = :pool", pool=pool)
+        return self.passes % 2 == 0
+
+    def _elsewhere(self, pool: PoolName) -> list[Place]:
+        rows = self.house.sql("SELECT * FROM queue WHERE state = 'admitted' AND pool <> :pool", pool=pool)
+        return [place_of(row) for row in rows]
 
     def _forget(self, *changed: PoolName) -> None:
         self.across.forget()

@@ -120,6 +120,21 @@ def test_a_group_that_its_team_may_start_only_when_other_pools_are_done_keeps_it
     assert admitted(plan(apply(state, Left(run=make.run_id(900))), make.NOON)) == []
 
 
+def test_a_group_that_its_own_team_stops_has_no_node_kept_though_none_has_room(make: SimpleNamespace) -> None:
+    """The first member lacks a node, the second a place in its team: those of other teams need not wait for that."""
+    owners = {make.team(0): Owner(name="t", ceiling=Ceiling(runs=2))}
+    state = full(make, group(make, 500, 500), 1000, 1000, owners=owners)
+    state.start(make.running(800, cpu=0, node=None))
+    state.enqueue(make.queued(5, cpu=400, team_id=make.team(1), user_id=make.user(1)))
+    state = apply(state, Left(run=make.run_id(900)))
+    state.start(make.running(801, cpu=600, node="n0", team_id=make.team(1), user_id=make.user(1)))
+
+    decisions = plan(state, make.NOON)
+
+    assert kept(decisions) == {}
+    assert admitted(decisions) == [5]
+
+
 def test_those_that_wait_for_a_name_take_no_turn_from_one_that_waits_for_a_node(make: SimpleNamespace) -> None:
     """However many they are, they wait for one thing, and one of them can have it next."""
     named = [make.queued(n, exclusive=("db",), minutes=90, priority=n % 10) for n in range(1, 40)]

@@ -66,6 +66,14 @@ def test_the_names_of_an_aged_run_are_kept_for_it(make: SimpleNamespace) -> None
     assert str(waits(decisions)[2].reason) == "db is kept for run 00000002, which waited too long"
 
 
+def test_who_waits_for_a_name_has_no_node_kept_though_the_pool_is_full_too(make: SimpleNamespace) -> None:
+    waiting = [make.queued(1, exclusive=("lab",), minutes=90), make.queued(2, cpu=4000, minutes=61, priority=0)]
+    state = make.state(waiting, holding=[make.running(9)], ceiling=Ceiling(runs=1), preemption=True)
+    state.exclusive_elsewhere = frozenset({"lab"})
+
+    assert {seq: wait.nominated for seq, wait in waits(plan(state, make.NOON)).items()} == {1: None, 2: "n0"}
+
+
 def test_a_group_starts_as_one_or_not_at_all(make: SimpleNamespace) -> None:
     small, large = make.state(group(make, range(3), cpu=1000)), make.state(group(make, range(5), cpu=1000))
 

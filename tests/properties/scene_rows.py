@@ -1,0 +1,98 @@
+"""What the referee sees of a pool of the gate: rows before a pass, and after it."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from properties.referee import Ruling, Told
+from properties.sight import Asked, Held, Most, Scene, Shares
+
+DRIFT = 0.01
+"""Shares decay while a test runs, by less than this."""
+ROWS = """
+SELECT q.*, q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds) AS aged,
+    q.not_before IS NULL OR q.not_before <= clock_timestamp() AS due, p.strategy,
+    (SELECT d.record ->> 'code' FROM decisions d WHERE d.execution_id = q.execution_id
+     ORDER BY d.number DESC LIMIT 1) AS code
+FROM queue q JOIN pools p ON p.name = q.pool ORDER BY q.seq
+"""
+NODES = "SELECT name, cpu_milli, gpu, pods, ready FROM nodes WHERE pool = :pool"
+POOL = "SELECT * FROM pools WHERE name = :pool"
+USAGE = "SELECT owner_id, usage FROM fair_usage WHERE pool = :pool"
+WEIGHTS = "SELECT team_id AS id, weight FROM teams UNION ALL SELECT user_id, weight FROM users"
+
+
+def scene(house: Any, pool: str, limits: Mapping[Any, Most]) -> Scene:
+    """Return a pool before a pass; `limits` are less what other pools use."""
+    rows, nodes = house.sql(ROWS), house.sql(NODES, pool=pool)
+    ready = {node.name: (node.cpu_milli, node.gpu, node.pods) for node in nodes if node.ready}
+    settings = house.sql(POOL, pool=pool)[0]
+    held = [row for row in rows if row.state == "admitted"]
+    here = [row for row in rows if row.pool == pool and row.state == "waiting" and row.due]
+    return Scene(
+        nodes=ready,
+        holding=[_held(row) for row in held if row.pool == pool],
+        limits=limits,
+        waiting={row.execution_id: _asked(row, frozenset(ready)) for row in here},
+        taken=frozenset(name for row in held if row.pool != pool for name in row.exclusive),
+        shares=_shares(house, pool, settings, nodes) if settings.strategy == "FAIR_SHARE" else None,
+        close=DRIFT,
+    )
+
+
+def ruling(house: Any, pool: str, before: Scene, admitted: Iterable[Any]) -> Ruling:
+    """Return what a pass decided that wrote all reasons.
+
+    It told whoever has a position; and all that are aged, if there was a place at all. What the others were told may be
+    of another pass.
+    """
+    settings, most = house.sql(POOL, pool=pool)[0], before.limits[pool][0]
+    looked = settings.preemption or most is None or len(before.holding) < most
+    rows = [row for row in house.sql(ROWS) if row.pool == pool]
+    waits = [row for row in rows if row.state == "waiting" and row.due]
+    return Ruling(
+        admitted=[(run.execution_id, run.node) for run in admitted],
+        told={row.execution_id: Told(code=_code(row, aged=looked), node=row.nominated) for row in waits},
+        stops=any(row.preempted_for is not None for row in rows),
+    )
+
+
+def _code(row: Any, *, aged: bool) -> str:
+    return str(row.code) if row.position is not None or (row.aged and aged) else ""
+
+
+def _owners(row: Any) -> tuple[Any, ...]:
+    return (row.pool, row.user_id, row.team_id)
+
+
+def _held(row: Any) -> Held:
+    amounts = (row.cpu_milli, row.gpu, 1)
+    return Held(amounts=amounts, owners=_owners(row), node=row.node, names=frozenset(row.exclusive))
+
+
+def _asked(row: Any, ready: frozenset[str]) -> Asked:
+    return Asked(
+        run=row.execution_id,
+        amounts=(row.cpu_milli, row.gpu, 1),
+        owners=_owners(row),
+        nodes=ready,
+        aged=row.aged,
+        priority=0 if row.strategy == "FIFO" else row.priority,
+        seq=row.seq,
+        chosen=row.nominated is not None,
+        names=frozenset(row.exclusive),
+        group=row.group_id,
+    )
+
+
+def _shares(house: Any, pool: str, settings: Any, nodes: Sequence[Any]) -> Shares:
+    most = settings.max_concurrent_tests
+    return Shares(
+        usage={row.owner_id: row.usage for row in house.sql(USAGE, pool=pool)},
+        weights={row.id: row.weight for row in house.sql(WEIGHTS)},
+        penalty=1 - 0.5 ** (settings.scheduling_interval_seconds / settings.half_life_seconds),
+        totals=(
+            min(sum(node.pods for node in nodes), most),
+            sum(node.cpu_milli for node in nodes),
+            sum(node.gpu for node in nodes),
+        ),
+    )
