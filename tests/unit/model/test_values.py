@@ -228,8 +228,8 @@ def test_what_is_no_yaml_is_a_problem_not_a_crash(text: str, message: str) -> No
 
 def test_paths_quote_keys_that_are_no_words() -> None:
     assert dotted(("content", "files", "a/b.py")) == 'content.files["a/b.py"]'
-    assert dotted((0, "env", "A-B", "k" * 99)) == f"[0].env.A-B.{'k' * 99}"
-    assert len(dotted(("/" * 999,))) < 100
+    assert dotted((0, "env", "A-B", "k" * 80)) == f"[0].env.A-B.{'k' * 80}"
+    assert all(len(dotted((key * 999,))) < 100 for key in "/k")
 
 
 def test_an_invalid_error_says_everything_in_order() -> None:
