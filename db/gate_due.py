@@ -31,6 +31,7 @@ SELECT p.scheduling_interval_seconds AS seconds, waiting.number > 0 AND p.preemp
     (SELECT coalesce(sum(hashtext(CAST(q.execution_id AS text) || CAST(q.keeps AS text))), 0)
         FROM queue q JOIN pools o ON o.name = q.pool
         WHERE q.state = 'waiting' AND q.keeps IS NOT NULL AND q.pool <> p.name
+            AND (q.not_before IS NULL OR q.not_before <= clock_timestamp())
             AND q.enqueued_at <= clock_timestamp() - make_interval(secs => o.ageing_limit_seconds)
             AND EXISTS (SELECT FROM workers w
                 WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp())),

@@ -1,6 +1,5 @@
 """A run is asked to stop for a more important one, keeps its place until it has, and then waits where it was."""
 
-from datetime import UTC, datetime
 from typing import Any
 
 import psycopg2
@@ -17,7 +16,6 @@ from orchestrator import lifecycle
 from orchestrator.lifecycle import Again, Finished, Place
 from scheduler.decisions import Preempt
 
-NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 AGO = "- interval '10 minutes'"
 
 
@@ -214,9 +212,9 @@ def test_who_was_asked_to_stop_and_is_launched_anew_waits_instead(house: Any) ->
     assert house.do(lambda conn: lifecycle.asked_to_stop(conn, mine))
     called_off = Finished(number=begun.number, verdict=Verdict(status=Status.CANCELLED, detail="called off"))
 
-    step = house.do(lambda conn: lifecycle.finish(conn, mine, called_off, NOW))
+    step = house.do(lambda conn: lifecycle.finish(conn, mine, called_off))
 
-    assert step == Again(cause=Cause.PREEMPTED, not_before=None)
+    assert step == Again(cause=Cause.PREEMPTED, delay=None)
     assert house.row(holder).state == "waiting"
 
 
