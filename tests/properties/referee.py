@@ -129,7 +129,11 @@ class Referee:
         return last.payer != one.payer and had <= has + self.scene.close and (free or ruled((one,)))
 
     def _kept_before(self, party: Party) -> Iterator[Held]:
-        """Yield what is kept for those before a party; under FAIR_SHARE, where that moves, for all others."""
+        """Yield what is kept for those before a party; under FAIR_SHARE, where that moves, for all others.
+
+        What is kept for runs of other pools goes by arrival, whatever the strategy.
+        """
+        yield from (held for seq, held in self.scene.reserved if seq < min(one.seq for one in party))
         own = self.order(party, {})
         for other in self.waits:
             if other is party or (self.scene.shares is None and self.order(other, {}) > own):
@@ -138,8 +142,15 @@ class Referee:
                 told = self.ruling.told.get(one.run)
                 if told is not None and told.node is not None:
                     yield held_by(one, told.node)
-                elif told is not None and one.aged and told.code not in NODE_ONLY:
-                    yield Held(amounts=one.amounts, owners=_own_part(told.code, one), node=None, names=one.names)
+                    continue
+                reserved = told is not None and told.code == "reserved" and self._bound_by_others(one)
+                if told is not None and one.aged and (told.code not in NODE_ONLY or reserved):
+                    owners = _own_part(told.code, one, reserved=reserved)
+                    yield Held(amounts=one.amounts, owners=owners, node=None, names=one.names)
+
+    def _bound_by_others(self, one: Asked) -> bool:
+        """Return whether something is kept from a run for one of another pool."""
+        return any(seq < one.seq for seq, _ in self.scene.reserved)
 
     def shares(self, so_far: Sequence[Held]) -> dict[Any, float]:
         """Return the share of each owner at a moment: what it has, has had, and is charged, over its weight."""
@@ -179,8 +190,11 @@ def ruled(party: Party) -> bool:
     return any(one.ruled for one in party)
 
 
-def _own_part(code: str, one: Asked) -> tuple[Any, ...]:
-    """Return whose limits are kept for an aged run that one of these stops; in a group nobody knows whose it is."""
-    if code.startswith("team") or one.group is not None:
+def _own_part(code: str, one: Asked, *, reserved: bool) -> tuple[Any, ...]:
+    """Return whose limits are kept for an aged run that one of these stops; in a group nobody knows whose it is.
+
+    Nor where it waits for what is `reserved` in its own limits for a run of another pool.
+    """
+    if code.startswith("team") or one.group is not None or reserved:
         return one.owners[1:]
     return one.owners[1:2] if code.startswith("user") else ()

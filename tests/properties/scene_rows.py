@@ -11,6 +11,8 @@ DRIFT = 0.01
 ROWS = """
 SELECT q.*, q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds) AS aged,
     q.not_before IS NULL OR q.not_before <= clock_timestamp() AS due, p.strategy,
+    EXISTS (SELECT FROM workers w
+        WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp()) AS served,
     (SELECT d.record ->> 'code' FROM decisions d WHERE d.execution_id = q.execution_id
      ORDER BY d.number DESC LIMIT 1) AS code
 FROM queue q JOIN pools p ON p.name = q.pool ORDER BY q.seq
@@ -34,6 +36,7 @@ def scene(house: Any, pool: str, limits: Mapping[Any, Most]) -> Scene:
         limits=limits,
         waiting={row.execution_id: _asked(row, frozenset(ready)) for row in here},
         taken=frozenset(name for row in held if row.pool != pool for name in row.exclusive),
+        reserved=[(_arrival(row, rows), _reserved(row)) for row in rows if row.pool != pool and _keeps(row)],
         shares=_shares(house, pool, settings, nodes) if settings.strategy == "FAIR_SHARE" else None,
         close=DRIFT,
     )
@@ -67,6 +70,22 @@ def _owners(row: Any) -> tuple[Any, ...]:
 def _held(row: Any) -> Held:
     amounts = (row.cpu_milli, row.gpu, 1)
     return Held(amounts=amounts, owners=_owners(row), node=row.node, names=frozenset(row.exclusive))
+
+
+def _keeps(row: Any) -> bool:
+    """Return whether a run of another pool has something kept in all pools: written by its own pool's last pass."""
+    return row.state == "waiting" and row.keeps is not None and bool(row.aged and row.due and row.served)
+
+
+def _arrival(row: Any, rows: Sequence[Any]) -> int:
+    """Return when a run came: a group came with the first of its members that may start."""
+    mates = (one for one in rows if one.group_id == row.group_id and one.state == "waiting" and one.due)
+    return int(row.seq if row.group_id is None else min(one.seq for one in mates))
+
+
+def _reserved(row: Any) -> Held:
+    amounts = (row.cpu_milli, row.gpu, 1)
+    return Held(amounts=amounts, owners=tuple(row.keeps), node=None, names=frozenset(row.exclusive))
 
 
 def _asked(row: Any, ready: frozenset[str]) -> Asked:

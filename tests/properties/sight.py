@@ -75,7 +75,8 @@ class Shares:
 class Scene:
     """A pool before a pass: nodes that are ready, who holds places, who may start.
 
-    `limits` are less what is used elsewhere, `taken` the names that are held elsewhere.
+    `limits` are less what is used elsewhere, `taken` the names that are held elsewhere, `reserved` what is kept in all
+    pools for aged runs of others, by when those arrived.
     """
 
     nodes: Mapping[str, Amounts]
@@ -83,6 +84,7 @@ class Scene:
     limits: Mapping[Any, Most]
     waiting: Mapping[Any, Asked]
     taken: frozenset[str] = frozenset()
+    reserved: Sequence[tuple[int, Held]] = ()
     shares: Shares | None = None
     close: float = SAME
 

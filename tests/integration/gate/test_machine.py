@@ -291,7 +291,7 @@ class Gate(RuleBasedStateMachine):
         outcome = self.house.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
 
         if expected is not None:
-            assert {run.execution_id for run in outcome.admitted} == expected
+            self._as_the_whole_plan(pool, {run.execution_id for run in outcome.admitted}, expected)
             if told:
                 Referee(seen, scene_rows.ruling(self.house, pool, seen, outcome.admitted)).judge()
         self._no_limit_is_broken(before)
@@ -300,6 +300,15 @@ class Gate(RuleBasedStateMachine):
         self.across.after(self.house, pool, self._limits([]))
         positions = sorted(row.position for row in self.house.sql(POSITIONS, pool=pool))
         assert len(positions) == len(set(positions))
+
+    def _as_the_whole_plan(self, pool: PoolName, admitted: set[ExecutionId], expected: set[ExecutionId]) -> None:
+        """The same start; but a pass in rounds lets an aged run keep what one that started in a round before left it.
+
+        Then the plan that reads every row starts nobody either.
+        """
+        assert admitted <= expected
+        if admitted < expected:
+            assert not self.house.do(lambda conn: _whole_plan(conn, pool))
 
     @invariant()
     def nothing_is_broken(self) -> None:
