@@ -9,7 +9,7 @@ first pass of its own pool after it became that:
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from properties.ageing_rows import PLACES, place_of
@@ -27,12 +27,17 @@ class GhostAcross:
     checked: int = 0
     passed: int = 0
 
+    settled: set[str] = field(default_factory=set)
+    """Pools that have passed since somebody changed something: what another one still keeps may be for nobody."""
+
     def forget(self) -> None:
         """Start anew: somebody has changed what the bound relies on."""
         self.eldest = None
+        self.settled.clear()
 
     def after(self, house: Any, pool: str, limits: Mapping[Any, Most]) -> None:
         """Check a pass of a pool. `limits` are those of all pools, users and teams."""
+        self.settled.add(pool)
         rows, nodes = house.sql(PLACES), house.sql(NODES)
         held = [row for row in rows if row.state == "admitted"]
         first = _eldest(rows, nodes, limits)
@@ -44,7 +49,7 @@ class GhostAcross:
                 self.eldest, self.there = now, frozenset(row.execution_id for row in held)
         if first is not None and self.eldest is not None:
             self._check(first, held, limits)
-        if first is not None and first.pool == pool:
+        if first is not None and first.pool == pool and self.settled >= {row.pool for row in rows if row.keeps}:
             assert not _could_start(first, held, nodes, limits), f"{first} waits for nothing"
 
     def _check(self, first: Any, held: Sequence[Any], limits: Mapping[Any, Most]) -> None:
