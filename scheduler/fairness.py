@@ -32,7 +32,7 @@ class Fairness:
         """The share of the owner of each run that starts, before it did."""
         self.charged: dict[UUID, float] = {}
         self.last: tuple[UUID, float] | None = None
-        """Who was the last to start something, and what share it had before."""
+        """Who was the last to start something because of its share, and what share it had before."""
         self._share = np.zeros(len(rows.owners.full))
         for number in set(rows.payer[: rows.size][rows.live[: rows.size]].tolist()):
             owner = rows.owners.all[number]
@@ -49,11 +49,12 @@ class Fairness:
         """Return an owner's decayed usage of now."""
         return usage_of(self.state, owner, self.now).average
 
-    def charge(self, line: Line, run: ExecutionId, used: Sums) -> None:
-        """Count a run that starts."""
+    def charge(self, line: Line, run: ExecutionId, used: Sums, *, by_share: bool) -> None:
+        """Count a run that starts; `by_share`: its owner's share brought it here, not its age or a node kept for it."""
         limits, number = self.state.limits, self.rows.owners.of(line.payer)
         self.before[run] = float(self._share[number])
-        self.last = (line.payer, self.before[run])
+        if by_share:
+            self.last = (line.payer, self.before[run])
         self.charged[line.payer] = self.charged.get(line.payer, 0.0) + entry(line.need, self.totals, limits)
         self._share[number] = self.of(line.payer, used)
 

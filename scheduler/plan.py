@@ -6,7 +6,8 @@ The rules, in the order in which they are looked at; the code cites them by numb
 2. Runs are looked at in order (`scheduler.order`): aged ones first, by arrival; then by priority and arrival (FIFO: by
    arrival; FAIR_SHARE: by the share of their owner first, with what started earlier in the same pass).
 3. A run starts if pool, team and user have room for it, its exclusive names are free and a node has room; what started
-   before in the same pass counts. It gets all of its names or none.
+   before in the same pass counts. It gets all of its names or none. What of its own stops it is looked at first, for
+   all members of a group: then comes the pool's limit, then what is kept for others, then nodes.
    Why it waits is told by what lasts longest: first what will not pass by itself (no node matches, it is larger than
    any node, or than the pool's or its owner's limit); then, where the pool is full, that; then all else.
 4. A run that must wait makes those behind it in its line (same owner, priority, shape, names) wait too; runs of other

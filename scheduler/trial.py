@@ -13,6 +13,7 @@ from scheduler.holds import NO_TIME, Hold, Holds, length, remaining, shadow
 from scheduler.limits import code_of, is_full, over
 from scheduler.lines import Line
 from scheduler.memory import Kept, Memory
+from scheduler.order import YOUNG
 from scheduler.placement import Placed, choose
 from scheduler.pool import Strategy
 from scheduler.reasons import Code
@@ -144,7 +145,7 @@ class Trial:
         self.started.setdefault(column, []).append(run)
         self.names.update(dict.fromkeys(run.exclusive, run.execution_id))
         if self.fairness is not None:
-            self.fairness.charge(line, run.execution_id, self.used)
+            self.fairness.charge(line, run.execution_id, self.used, by_share=self.rank >= YOUNG)
         if self.front is not None:
             self._tell(self.front, line, run, column)
 

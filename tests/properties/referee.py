@@ -15,6 +15,8 @@ from properties.sight import Asked, Held, Party, Scene, Sight, fits, held_by, pa
 
 Order: TypeAlias = tuple[int, float, int, int]
 """Tier (aged, then who has had a node kept under FAIR_SHARE, then all others), share, priority, arrival."""
+BY_SHARE = 2
+"""The tier of those whose share has a say."""
 NODE_ONLY = ("busy", "reserved", "head", "too_large", "no_match", "no_node", "pool_limit", "pool_resources", "apart")
 """Whoever waits for one of these keeps a node, or nothing."""
 
@@ -122,8 +124,15 @@ class Referee:
 
     def _was_first(self, one: Asked) -> bool:
         """Return whether the last to start was another owner's that had no more, and there was room for this before."""
-        last, before = self.starts[-1].party[0], [held for start in self.starts[:-1] for held in start.held]
-        had, has = self.shares(before)[last.payer], self.shares([h for s in self.starts for h in s.held])[one.payer]
+        flat, by_share = list[tuple[Asked, Held]](), list[int]()
+        for start in self.starts:
+            if self.order(start.party, {})[0] == BY_SHARE:
+                by_share.append(len(flat) + len(start.party) - 1)
+            flat += zip(start.party, start.held, strict=True)
+        if not by_share:
+            return False
+        last, all_held = flat[by_share[-1]][0], [held for _, held in flat]
+        had, has = self.shares(all_held[: by_share[-1]])[last.payer], self.shares(all_held)[one.payer]
         began = Sight(scene=self.scene, holding=list(self.scene.holding))
         free = began.limited((one,)) is None and began.seats((one,))
         return last.payer != one.payer and had <= has + self.scene.close and (free or ruled((one,)))
@@ -172,8 +181,9 @@ class Referee:
     def _order(self, one: Asked, shares: Mapping[Any, float]) -> Order:
         if one.aged:
             return (0, 0.0, 0, one.seq)
-        tier = 1 if one.chosen and self.scene.shares is not None else 2
-        return (tier, shares.get(one.payer, 0.0) if tier > 1 else 0.0, one.priority, one.seq)
+        if one.chosen and self.scene.shares is not None:
+            return (1, 0.0, one.priority, one.seq)
+        return (BY_SHARE, shares.get(one.payer, 0.0), one.priority, one.seq)
 
     def _is_before(self, one: Order, other: Order) -> bool:
         """Return whether one is surely before another: shares that are as good as equal decide nothing."""

@@ -51,3 +51,9 @@ def test_share_is_never_the_reason_of_an_aged_run(make: SimpleNamespace) -> None
     first = make.queued(0, cpu=1000, minutes=62, team_id=make.team(1))
 
     assert fair(make, first, aged)[1].reason.code is Code.BUSY
+
+
+def test_share_is_not_the_reason_where_an_aged_run_came_first(make: SimpleNamespace) -> None:
+    aged = make.queued(0, cpu=4000, minutes=61, team_id=make.team(1))
+
+    assert fair(make, aged, make.queued(1, cpu=4000))[1].reason.code is Code.BUSY
