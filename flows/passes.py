@@ -23,9 +23,6 @@ T = TypeVar("T")
 Change: TypeAlias = Callable[[Connection], object]
 """Idempotent work in one transaction."""
 
-TOGETHER_SECONDS = 0.0015
-"""Tests that started in one pass tend to end together. Who is alone loses this much; a pass of its own takes longer."""
-
 log = logging.getLogger("assay.passes")
 
 
@@ -76,7 +73,7 @@ class Joined:
         handed = Handed(work)
         self._handed.append(handed)
         with suppress(Exception):  # of the pass; or, when it never came to the work, of both
-            await self.ask(TOGETHER_SECONDS)
+            await self.ask()
         return cast("T", await handed.outcome)
 
     async def _begin(self) -> None:
