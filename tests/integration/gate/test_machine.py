@@ -19,9 +19,10 @@ from properties.ageing_rows import look, place_of
 from properties.referee import Referee
 from properties.starvation import Ghost, Most, Place, used
 from properties.starvation_across import GhostAcross
+from properties.whole_rows import BROKEN, BY_NODE, BY_TEAM, HELD, POSITIONS, whole_plan
 from sqlalchemy import Connection
 
-from db import executions, gate, gate_read, nodes, pools, workers
+from db import executions, gate, nodes, pools, workers
 from db.executions import Become, Fenced
 from db.gate import Requeue
 from db.pools import Pool, PoolChange
@@ -29,9 +30,7 @@ from db.seeds import DEFAULT_POOL
 from model.execution import Cause, Phase, Status
 from model.ids import ExecutionId, GroupId, NodeName, PoolName, WorkerId
 from model.resources import Resources
-from scheduler.decisions import Admit
 from scheduler.node import Node
-from scheduler.plan import plan
 from scheduler.pool import Strategy
 
 SECOND = PoolName("second")
@@ -39,31 +38,6 @@ POOLS = (DEFAULT_POOL, SECOND)
 LONG = timedelta(hours=1)
 WHICH = st.integers(0, 99)
 EVERYTHING = ("fair_usage", "nodes", "node_snapshots", "workers")
-
-HELD = """
-SELECT pool, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY pool
-"""
-BY_TEAM = """
-SELECT team_id, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY team_id
-"""
-BY_NODE = """
-SELECT node, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY node
-"""
-BROKEN = """
-SELECT 'torn group' FROM queue WHERE group_id IS NOT NULL GROUP BY group_id HAVING count(DISTINCT state) > 1
-UNION ALL
-SELECT 'a name twice' FROM queue, unnest(exclusive) AS name WHERE state = 'admitted' GROUP BY name HAVING count(*) > 1
-UNION ALL
-SELECT 'no record' FROM queue q WHERE q.state = 'admitted' AND 'admitted' IS DISTINCT FROM (
-    SELECT d.record ->> 'kind' FROM decisions d WHERE d.execution_id = q.execution_id AND d.epoch <= q.epoch
-        AND d.record ->> 'kind' <> 'preempted' ORDER BY d.number DESC LIMIT 1)  -- taking a run over raises its epoch
-UNION ALL
-SELECT 'records miscounted' FROM queue q LEFT JOIN decisions d USING (execution_id)
-GROUP BY q.execution_id HAVING q.said <> count(d) OR q.said <> coalesce(max(d.number), 0)
-UNION ALL
-SELECT 'half a place' FROM queue WHERE (state = 'admitted') <> (node IS NOT NULL) OR state = 'admitted' AND position > 0
-"""
-POSITIONS = "SELECT position FROM queue WHERE pool = :pool AND state = 'waiting' AND position IS NOT NULL"
 
 
 class Gate(RuleBasedStateMachine):
@@ -287,11 +261,11 @@ class Gate(RuleBasedStateMachine):
     def run_pass(self, pool: PoolName) -> None:
         before, told = self._use(), self._tell_all(pool)
         seen = scene_rows.scene(self.house, pool, self._limits(self._elsewhere(pool)))
-        expected = self.house.do(lambda conn: _whole_plan(conn, pool))
+        expected = self.house.do(lambda conn: whole_plan(conn, pool))
         outcome = self.house.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
 
         if expected is not None:
-            self._as_the_whole_plan(pool, {run.execution_id for run in outcome.admitted}, expected)
+            self._as_thewhole_plan(pool, {run.execution_id for run in outcome.admitted}, expected)
             if told:
                 Referee(seen, scene_rows.ruling(self.house, pool, seen, outcome.admitted)).judge()
         self._no_limit_is_broken(before)
@@ -301,14 +275,14 @@ class Gate(RuleBasedStateMachine):
         positions = sorted(row.position for row in self.house.sql(POSITIONS, pool=pool))
         assert len(positions) == len(set(positions))
 
-    def _as_the_whole_plan(self, pool: PoolName, admitted: set[ExecutionId], expected: set[ExecutionId]) -> None:
+    def _as_thewhole_plan(self, pool: PoolName, admitted: set[ExecutionId], expected: set[ExecutionId]) -> None:
         """The same start; but a pass in rounds lets an aged run keep what one that started in a round before left it.
 
         Then the plan that reads every row starts nobody either.
         """
         assert admitted <= expected
         if admitted < expected:
-            assert not self.house.do(lambda conn: _whole_plan(conn, pool))
+            assert not self.house.do(lambda conn: whole_plan(conn, pool))
 
     @invariant()
     def nothing_is_broken(self) -> None:
@@ -384,18 +358,6 @@ def _run(dice: Random) -> dict[str, Any]:
 
 def _node(name: str, cpu: int, **facts: Any) -> Node:
     return Node(name=NodeName(name), capacity=Resources(cpu_milli=cpu, memory_bytes=2**40), **facts)
-
-
-def _whole_plan(conn: Connection, pool: PoolName) -> set[ExecutionId] | None:
-    """Return whom the plan admits that reads every row; None where places are about to be given back first."""
-    known = gate_read.facts(conn, pool)
-    if known.lost:
-        return None
-    found = gate_read.Waiting()
-    query = gate_read._GROUPS.text.split("AND group_id")[0] + "AND (not_before IS NULL OR not_before <= now())"
-    found.add(conn.exec_driver_sql(query.replace(":pool", f"'{pool}'")))
-    state = gate_read.state(conn, known, found)
-    return {d.run.execution_id for d in plan(state, known.now) if isinstance(d, Admit)}
 
 
 @pytest.mark.usefixtures("few_rows")

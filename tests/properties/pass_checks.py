@@ -1,0 +1,65 @@
+"""What holds of every pass of a pool: limits, nodes, names and groups, counted anew from plain values."""
+
+from collections import Counter
+from itertools import chain
+from typing import Any
+
+from scheduler.decisions import Admit, Decision, Wait
+from scheduler.order import due
+from scheduler.pool import Ceiling
+from scheduler.run import Queued, Running
+from scheduler.state import State
+
+
+def check(state: State, decisions: list[Decision], now: Any) -> None:
+    admits = [d for d in decisions if isinstance(d, Admit)]
+    waits = [d for d in decisions if isinstance(d, Wait)]
+    assert Counter(d.run.execution_id for d in chain(admits, waits)) == Counter(list(state.queued))
+    check_sums(state, admits)
+    check_names(state, admits)
+    check_groups(state, admits, now)
+    assert all(d.run.shape.constraints.spread or "next pass" not in d.reason.text for d in waits)
+
+
+def amounts(runs: list[Queued | Running]) -> tuple[int, int]:
+    asked = [run.shape.resources if isinstance(run, Queued) else run.resources for run in runs]
+    return len(runs), sum(one.cpu_milli for one in asked)
+
+
+def check_sums(state: State, admits: list[Admit]) -> None:
+    """No limit is passed by what starts, and no node overbooked, counted anew."""
+    for admit in admits:
+        group = (*state.running.values(), *(d.run for d in admits))
+        assert within(state.limits.ceiling, amounts(list(group)), (0, 0))
+        for owner, field in ((admit.run.team_id, "team_id"), (admit.run.user_id, "user_id")):
+            facts = None if owner is None else state.owners.get(owner)
+            if facts is not None:
+                own = amounts([run for run in group if getattr(run, field) == owner])
+                assert within(facts.ceiling, own, (facts.elsewhere_runs, facts.elsewhere.cpu_milli))
+        node = next(node for node in state.fleet.nodes if node.name == admit.node)
+        here = [run for run in state.running.values() if run.node == admit.node]
+        there = [d.run for d in admits if d.node == admit.node]
+        assert node.ready
+        assert amounts([*here, *there])[1] <= node.capacity.cpu_milli
+
+
+def within(ceiling: Ceiling, used: tuple[int, int], elsewhere: tuple[int, int]) -> bool:
+    limits = (ceiling.runs, ceiling.cpu_milli)
+    return all(limit is None or a + b <= limit for limit, a, b in zip(limits, used, elsewhere, strict=True))
+
+
+def check_names(state: State, admits: list[Admit]) -> None:
+    """An exclusive name has one holder, here or in another pool."""
+    for name in {name for admit in admits for name in admit.run.exclusive}:
+        runs = [*state.running.values(), *(admit.run for admit in admits)]
+        assert sum(name in run.exclusive for run in runs) == 1
+        assert name not in state.exclusive_elsewhere
+
+
+def check_groups(state: State, admits: list[Admit], now: Any) -> None:
+    """The members of a group that are not in backoff start together, or not at all."""
+    started = {admit.run.group for admit in admits} - {None}
+    ids = {admit.run.execution_id for admit in admits}
+    for run in state.queued.values():
+        if run.group in started and due(run, now):
+            assert run.execution_id in ids

@@ -1,0 +1,45 @@
+"""All rows of the gate at once: what must hold of them, and whom a plan admits that reads every one."""
+
+from sqlalchemy import Connection
+
+from db import gate_read
+from model.ids import ExecutionId, PoolName
+from scheduler.decisions import Admit
+from scheduler.plan import plan
+
+HELD = """
+SELECT pool, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY pool
+"""
+BY_TEAM = """
+SELECT team_id, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY team_id
+"""
+BY_NODE = """
+SELECT node, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY node
+"""
+BROKEN = """
+SELECT 'torn group' FROM queue WHERE group_id IS NOT NULL GROUP BY group_id HAVING count(DISTINCT state) > 1
+UNION ALL
+SELECT 'a name twice' FROM queue, unnest(exclusive) AS name WHERE state = 'admitted' GROUP BY name HAVING count(*) > 1
+UNION ALL
+SELECT 'no record' FROM queue q WHERE q.state = 'admitted' AND 'admitted' IS DISTINCT FROM (
+    SELECT d.record ->> 'kind' FROM decisions d WHERE d.execution_id = q.execution_id AND d.epoch <= q.epoch
+        AND d.record ->> 'kind' <> 'preempted' ORDER BY d.number DESC LIMIT 1)  -- taking a run over raises its epoch
+UNION ALL
+SELECT 'records miscounted' FROM queue q LEFT JOIN decisions d USING (execution_id)
+GROUP BY q.execution_id HAVING q.said <> count(d) OR q.said <> coalesce(max(d.number), 0)
+UNION ALL
+SELECT 'half a place' FROM queue WHERE (state = 'admitted') <> (node IS NOT NULL) OR state = 'admitted' AND position > 0
+"""
+POSITIONS = "SELECT position FROM queue WHERE pool = :pool AND state = 'waiting' AND position IS NOT NULL"
+
+
+def whole_plan(conn: Connection, pool: PoolName) -> set[ExecutionId] | None:
+    """Return whom the plan admits that reads every row; None where places are about to be given back first."""
+    known = gate_read.facts(conn, pool)
+    if known.lost:
+        return None
+    found = gate_read.Waiting()
+    query = gate_read._GROUPS.text.split("AND group_id")[0] + "AND (not_before IS NULL OR not_before <= now())"
+    found.add(conn.exec_driver_sql(query.replace(":pool", f"'{pool}'")))
+    state = gate_read.state(conn, known, found)
+    return {d.run.execution_id for d in plan(state, known.now) if isinstance(d, Admit)}
