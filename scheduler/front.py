@@ -152,7 +152,8 @@ class Front:
         elif self.holds.turns < MOST_KEPT:
             wanted |= rows.aged[:size] & ~rows.hopeless[:size]
         wanted &= self._key != NEVER
-        wanted &= ~(self._full[rows.user[:size]] | self._full[rows.team[:size]])
+        full = self._full[rows.user[:size]] | self._full[rows.team[:size]]
+        wanted &= ~full | (rows.aged[:size] & rows.named[:size])  # their names are kept for them all the same
         return wanted & (self._short() | self._moved) if self.pool_closed else wanted
 
     def _of(self, column: int) -> Mask:

@@ -11,7 +11,8 @@ The rules, in the order in which they are looked at; the code cites them by numb
    Why it waits is told by what lasts longest: first what will not pass by itself (no node matches, it is larger than
    any node, or than the pool's or its owner's limit); then, where the pool is full, that; then all else.
 4. A run that must wait makes those behind it in its line (same owner, priority, shape, names) wait too; runs of other
-   lines may pass it. So equal shapes are looked at once, and a team at its limit is skipped whole.
+   lines may pass it. So equal shapes are looked at once, and a team at its limit is skipped whole, but for aged runs
+   with exclusive names.
 5. Runs of one group that are not in backoff start together or not at all: each on the best node for it; where that
    leaves none for another, on the nodes kept for them, or packed tightly.
 6. An aged run that waits for what others hold has it kept free: a node with a place in pool, team and user; what it

@@ -73,6 +73,8 @@ class Rows:
         self.hopeless: Mask = np.zeros(room, dtype=np.bool_)
         self.aged: Mask = np.zeros(room, dtype=np.bool_)
         self.plain: Mask = np.zeros(room, dtype=np.bool_)
+        self.named: Mask = np.zeros(room, dtype=np.bool_)
+        """Whose runs ask for exclusive names."""
 
     def update(self, line: Line) -> None:
         """Take note of a line that is new, has another first run, or is empty."""
@@ -107,6 +109,7 @@ class Rows:
         self.payer[row] = self.owners.of(line.payer)
         self.live[row], self.aged[row] = True, line.aged
         self.plain[row], self.hopeless[row] = line.plain, False
+        self.named[row] = bool(line.first.exclusive)
 
     def _drop(self, line: Line) -> None:
         row = line.row
@@ -159,4 +162,5 @@ _ARRAYS = (
     "hopeless",
     "aged",
     "plain",
+    "named",
 )

@@ -66,6 +66,21 @@ def test_the_names_of_an_aged_run_are_kept_for_it(make: SimpleNamespace) -> None
     assert str(waits(decisions)[2].reason) == "db is kept for run 00000002, which waited too long"
 
 
+def test_the_names_of_an_aged_run_are_kept_for_it_though_its_team_may_start_nothing(make: SimpleNamespace) -> None:
+    red, blue = make.team(1), make.team(2)
+    owners = {red: Owner(name="red", ceiling=Ceiling(runs=1))}
+    old, new = (
+        make.queued(1, exclusive=("db",), minutes=61, team_id=red),
+        make.queued(2, exclusive=("db",), team_id=blue),
+    )
+    state = make.state([old, new], holding=[make.running(9, team_id=red)], owners=owners)
+
+    decisions = plan(state, make.NOON)
+
+    assert admitted(decisions) == []
+    assert str(waits(decisions)[2].reason) == "db is kept for run 00000002, which waited too long"
+
+
 def test_who_waits_for_a_name_has_no_node_kept_though_the_pool_is_full_too(make: SimpleNamespace) -> None:
     waiting = [make.queued(1, exclusive=("lab",), minutes=90), make.queued(2, cpu=4000, minutes=61, priority=0)]
     state = make.state(waiting, holding=[make.running(9)], ceiling=Ceiling(runs=1), preemption=True)
