@@ -94,6 +94,7 @@ async def _started(here: House, attempt: Attempt) -> launching.Started | None:
             order = launching.Launch(begun=begun, folder=folder, stopped=wanted.called_off)
             requirements = await wanted.run(here.launchers, launching.prepare_content, here, order)
             ready = await here.in_thread(launching.environment_ready, here, begun, requirements)
+            await wanted.look_again()
             return await wanted.run(
                 here.launchers if ready else here.builders, launching.start, here, order, requirements
             )

@@ -57,13 +57,16 @@ class Wanted:
             raise StoppedError
         return await done
 
+    async def look_again(self) -> None:
+        """Look now: what was lost with a notification must not be started first."""
+        asked = await self._here.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, self._place))
+        if asked or isinstance(asked, Superseded):
+            self._called_off.set()
+
     async def _look(self) -> None:
         """Return once it is not wanted any more."""
-        execution_id = self._place.execution_id
-        with self._here.places.listening(str(execution_id)) as event:
-            while True:
-                asked = await self._here.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, self._place))
-                if asked or isinstance(asked, Superseded):
-                    self._called_off.set()
-                    return
-                await news(event, LOOK_AGAIN)
+        with self._here.places.listening(str(self._place.execution_id)) as event:
+            while not self.called_off():
+                await self.look_again()
+                if not self.called_off():
+                    await news(event, LOOK_AGAIN)

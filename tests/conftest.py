@@ -21,8 +21,15 @@ from db.embedded import Cluster
 from db.engine import Database
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with Ctrl-C ignored
-settings.register_profile("assay", max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-settings.load_profile("assay")  # no clock decides here: machines are shared and noisy
+settings.register_profile(
+    "assay",
+    max_examples=30,
+    deadline=None,  # no clock decides here: machines are shared and noisy
+    derandomize="CI"
+    in os.environ,  # a change is judged by examples that are the same each time; a person looks further
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("assay")
 
 TEMPLATE = "assay_template"
 WATCH = 'while kill -0 $1 2>/dev/null; do sleep 2; done; kill -INT $2; sleep 2; rm -rf "$3"'

@@ -24,7 +24,8 @@ def watch(event: str, arguments: tuple[Any, ...]) -> None:
     """Raise in the test that does what a pure one does not."""
     if not under_test or threading.current_thread() is not threading.main_thread():
         return
-    impure = bool(arguments[2] & WRITING) if event == "open" else event in REFUSED
+    seen = bool(arguments) and isinstance(arguments[0], int)  # a file that was opened before, and looked at then
+    impure = bool(arguments[2] & WRITING) and not seen if event == "open" else event in REFUSED
     if impure and not any(part in str(arguments[0]) for part in KEPT):
         raise AssertionError(f"{under_test[0]} is a unit test, and not pure: {event} {arguments[0]}")
 
