@@ -8,7 +8,7 @@
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 from properties.sight import Asked, Held, Party, Scene, Sight, fits, held_by, parties
@@ -87,7 +87,7 @@ class Referee:
         shares = self.shares(so_far)
         own = self.order(start.party, shares)
         for party in others:
-            if self._is_before(self.order(party, shares), own):
+            if self._is_before(self.order(party, shares), own) and not _elder_twin(start.party, party):
                 could = Sight(scene=self.scene, holding=[*self.scene.holding, *so_far, *self._kept_before(party)])
                 assert ruled(party) or not could.admits(party), f"{start.party} passed {self._told(party)}"
 
@@ -193,6 +193,12 @@ class Referee:
 
     def _told(self, party: Party) -> list[tuple[Asked, Told | None]]:
         return [(one, self.ruling.told.get(one.run)) for one in party]
+
+
+def _elder_twin(party: Party, other: Party) -> bool:
+    """Return whether one is the same as another and came before it: a node kept for one will do for the other."""
+    one, two = ([replace(asked, run=None, seq=0, chosen=False) for asked in each] for each in (party, other))
+    return one == two and party[0].seq < other[0].seq
 
 
 def ruled(party: Party) -> bool:
