@@ -43,7 +43,7 @@ def closed(fleet: Fleet, seeker: Seeker, matching: Mask, column: int) -> Reason:
     for rule in seeker.constraints.apart:
         if _shared(fleet, rule)[column]:
             domains = fleet.roster.domains(rule.topology)
-            number = int(_counts(fleet, domains, rule.labels)[domains.of[column]])
+            number = int(_counts(fleet, rule.topology, domains, rule.labels)[domains.of[column]])
             where = f"{rule.topology} {domains.names[domains.of[column]]}"
             text = f"node {node} has room, but {where} has {_runs(number, rule.labels)} to keep apart from"
             return Reason(code=Code.APART, text=text)
@@ -58,15 +58,15 @@ class _Balance:
     def __init__(self, fleet: Fleet, spread: Spread, labels: Labels | None, matching: Mask) -> None:
         self.spread = spread
         self.domains = domains = fleet.roster.domains(spread.topology)
-        self.counts = _counts(fleet, domains, spread.labels)
-        has_label = domains.of >= 0
-        usable = np.unique(domains.of[matching & has_label])
+        self.counts = _counts(fleet, spread.topology, domains, spread.labels)
+        reached = np.zeros(len(domains.names) + 1, dtype=np.bool_)
+        reached[domains.of[matching]] = True  # nodes without the label: the last
+        usable = reached[:-1].nonzero()[0]
         self.least = int(usable[self.counts[usable].argmin()]) if len(usable) else None
         self.lowest = 0 if self.least is None else int(self.counts[self.least])
         itself = labels is None or set(spread.labels).issubset(labels)
         fair = self.counts + itself - self.lowest <= spread.max_skew
-        self.open: Mask = has_label.copy()
-        self.open[has_label] = fair[domains.of[has_label]]
+        self.open: Mask = _nodes_of(domains, fair)
 
     def why(self, column: int) -> str:
         """Return why a node may not have one more."""
@@ -82,20 +82,17 @@ class _Balance:
 def _shared(fleet: Fleet, rule: Apart) -> Mask:
     """Return which nodes are in a domain with a run to keep apart from; without the label a node is in none."""
     domains = fleet.roster.domains(rule.topology)
-    there = _counts(fleet, domains, rule.labels) > 0
-    shared = domains.of >= 0
-    shared[shared] = there[domains.of[shared]]
-    return np.asarray(shared, dtype=np.bool_)
+    return _nodes_of(domains, _counts(fleet, rule.topology, domains, rule.labels) > 0)
 
 
-def _counts(fleet: Fleet, domains: Domains, labels: Labels) -> Amounts:
+def _nodes_of(domains: Domains, chosen: Mask) -> Mask:
+    """Return which nodes are in one of the chosen domains; what has no label is in none."""
+    return np.append(chosen, np.False_)[domains.of]  # no label is -1, which is the last
+
+
+def _counts(fleet: Fleet, topology: str, domains: Domains, labels: Labels) -> Amounts:
     """Return how many runs with these labels each domain has."""
-    numbers = fleet.guests.carrying(labels)
-    where = domains.of[np.fromiter(numbers.keys(), dtype=np.intp, count=len(numbers))]
-    how_many = np.fromiter(numbers.values(), dtype=np.int64, count=len(numbers))
-    counts = np.zeros(len(domains.names), dtype=np.int64)
-    np.add.at(counts, where[where >= 0], how_many[where >= 0])
-    return counts
+    return fleet.guests.by_domain(topology, domains, labels)
 
 
 def _runs(number: int, labels: Labels) -> str:

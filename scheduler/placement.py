@@ -23,6 +23,8 @@ from scheduler.score import Score, Weighing, fresh, renewed, scores
 from scheduler.selectors import any_term, has_labels, intolerable, keys_of
 
 Placed: TypeAlias = tuple[Score, ...]
+MANY = 64
+"""Where more nodes than these are equal, as in an empty pool, the best few are picked before they are sorted."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S27, _S30, _S31 = np.uint64(27), np.uint64(30), np.uint64(31)
@@ -176,8 +178,14 @@ def _best(fleet: Fleet, points: Numbers, limits: Limits, run: ExecutionId) -> li
     worst = _threshold(points, limits.candidates)
     if worst == -np.inf:
         return []
-    near = np.flatnonzero(points >= worst)
+    near = (points >= worst).nonzero()[0]
+    if len(near) == 1:
+        return [int(near[0])]
     ties = _ties(fleet.hashes[near], run, limits.seed)
+    if len(near) > MANY:
+        lowest = np.partition(ties, limits.candidates - 1)[limits.candidates - 1]
+        among = (points[near] > worst) | (ties <= lowest)
+        near, ties = near[among], ties[among]
     order = np.lexsort((near, ties, -points[near]))[: limits.candidates]
     return [int(column) for column in near[order]]
 

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -21,6 +22,7 @@ from model.config import (
 )
 from model.ids import ExecutionId, NodeName
 from model.resources import Resources
+from scheduler import placement
 from scheduler.fleet import Fleet
 from scheduler.node import Node, Taint
 from scheduler.placement import Ask, place
@@ -263,6 +265,22 @@ def test_remembered_scores_hold_in_every_copy(make: SimpleNamespace, size: int, 
         for twin, single in zip(twins, alone, strict=True):
             assert place(twin, ask, run) == place(single, ask, run)
     assert not base.used.any()
+
+
+@given(st.lists(st.integers(0, 2), min_size=placement.MANY + 1, max_size=200), st.integers(2, 5), st.integers(0, 9))
+def test_of_many_equal_nodes_the_same_few_are_picked_as_by_sorting_all(
+    make: SimpleNamespace, used: list[int], candidates: int, number: int
+) -> None:
+    fleet = Fleet([make.node(i) for i in range(len(used))])
+    for i, times in enumerate(used):
+        fleet.take(NodeName(f"n{i}"), Resources(cpu_milli=500 * times))
+    ask = Ask(shape=Shape(Resources(cpu_milli=100)), limits=Limits(candidates=candidates))
+
+    placed = place(fleet, ask, make.run_id(number))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(placement, "MANY", len(used))
+        assert place(fleet, ask, make.run_id(number)) == placed
 
 
 def test_as_many_changes_are_not_the_same_changes(make: SimpleNamespace) -> None:

@@ -16,6 +16,7 @@ from model.resources import Resources
 from scheduler.fleet import Fleet
 from scheduler.node import Node, Taint
 from scheduler.pool import Strategy
+from scheduler.roster import HOSTNAME
 
 
 def test_settings_change_one_by_one_and_count_versions(bare: Any) -> None:
@@ -131,7 +132,9 @@ def test_each_pass_has_a_fleet_of_its_own_on_the_same_ground(bare: Any) -> None:
     assert same == version
     assert second.roster is first.roster
     assert not second.used.any()
-    assert not second.guests.carrying((("app", "web"),))
+    hosts = second.roster.domains(HOSTNAME)
+    assert not second.guests.by_domain(HOSTNAME, hosts, (("app", "web"),)).any()
+    assert first.guests.by_domain(HOSTNAME, hosts, (("app", "web"),)).tolist() == [1]
 
     bare.node("n1")
     third, later = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
