@@ -2,10 +2,10 @@
 
 In: one by one, a transaction each, and in bulk. Out: until nothing is left; the job itself does nothing.
 
-assay          Admits in passes; beside them claims, ends and releases in batches, on two connections. Each run has its
-               execution, an epoch, a lease, a place on a node, and a record of why it started there; each pass looks at
-               priorities, shapes, resources, the limits of user, team and pool, and the order is exact. In bulk: many
-               in one transaction, row by row.
+assay          Claims, ends and releases in batches, each end in one transaction with the pass that gives the places on,
+               as the worker does (`flows.passes`). Each run has its execution, an epoch, a lease, a place on a node,
+               and a record of why it started there; each pass looks at priorities, shapes, resources, the limits of
+               user, team and pool, and the order is exact. In bulk: many in one transaction.
 pgqueuer       Dequeues in batches (SKIP LOCKED), logs the ends in batches, over asyncpg. Priorities, a limit for a kind
                of job. No resources, quotas, reasons.
 procrastinate  One job a call, in coroutines, over psycopg. Priorities, exclusive locks. No resources, quotas, reasons.
@@ -25,6 +25,7 @@ from datetime import timedelta
 from functools import partial
 
 import asyncpg  # type: ignore[import-untyped]
+import goals
 from ground import Ground, cpu_of, load, server
 from pgqueuer import AsyncpgDriver, Job, Queries, QueueManager
 from pgqueuer.types import QueueExecutionMode
@@ -38,8 +39,6 @@ PLACES = 500
 BATCH = 500
 """Of ours: runs that are claimed and released at once. Of pgqueuer: jobs that are dequeued at once, besides its 10."""
 COROUTINES = 20
-LOOK_AGAIN = 0.002
-"""Seconds after which ours looks again where there was nothing to do; it asks, where in earnest it would be told."""
 GOAL = 2.0
 
 _ENDED = text("""
@@ -81,22 +80,17 @@ class Ours:
         self.ground.fill(number)
 
     async def drain(self, number: int) -> None:
-        """Pass, and beside it claim, end and release, as a worker does, until none is left."""
-        passing, ended = asyncio.create_task(self._pass()), 0
+        """End what was claimed and pass, in one transaction, and claim what got a place, as a worker does."""
+        claimed: list[leases.Claimed] = []
+        ended = 0
         while ended < number:
+            await self.ground.db.run(partial(self._give_on, claimed=claimed))
+            ended += len(claimed)
             claimed = await self.ground.db.run(partial(self.ground.claim, limit=BATCH))
-            if claimed:
-                await self.ground.db.run(partial(_end, claimed=claimed))
-                ended += len(claimed)
-            else:
-                await asyncio.sleep(LOOK_AGAIN)
-        passing.cancel()
 
-    async def _pass(self) -> None:
-        while True:
-            started = await self.ground.db.run(self.ground.run_pass)
-            if not started:
-                await asyncio.sleep(LOOK_AGAIN)
+    def _give_on(self, conn: Connection, claimed: list[leases.Claimed]) -> None:
+        _end(conn, claimed)
+        self.ground.run_pass(conn)
 
     async def close(self) -> None:
         """Close the connections."""
@@ -110,6 +104,8 @@ def _end(conn: Connection, claimed: list[leases.Claimed]) -> None:
 
 class Pgqueuer:
     """The peer that our goal is set by: with the batches of its own default, and with ours."""
+
+    default = "pgqueuer 10"
 
     def __init__(self, cluster: Cluster, batch: int) -> None:
         self.name, self.batch = f"pgqueuer {batch}", batch
@@ -249,9 +245,10 @@ async def compare(given: argparse.Namespace) -> None:
             await side.close()
     ours = drains.pop(Ours.name)
     for name, theirs in drains.items():
-        ratios = [peer / mine for peer, mine in zip(theirs, ours, strict=True)]
-        print(f"drain of {name:14}: {statistics.median(ratios):.2f}x ours")
-    print(f"goal: pgqueuer {GOAL:.0f}x at most")
+        ratio = statistics.median(peer / mine for peer, mine in zip(theirs, ours, strict=True))
+        print(f"drain of {name:14}: {ratio:.2f}x ours")
+        if name == Pgqueuer.default:
+            print(goals.at_most(f"drain of {name}, times ours", ratio, GOAL))
 
 
 def main() -> None:

@@ -8,8 +8,11 @@ import asyncio
 import select
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from typing import Any, Self, TypeVar
+from uuid import UUID
 
+from psycopg2.extensions import new_type, register_type  # type: ignore[import-untyped]
 from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
@@ -31,6 +34,8 @@ SESSION = (
 Our statements are short: compiling one, as PostgreSQL does where its statistics are poor, takes longer than running it.
 Those that are prepared (db/prepared.py) are planned once, for whatever values.
 """
+_UUID_OID = 2950
+"""Of PostgreSQL's type, in every installation."""
 _GONE = ("08", "57P", "53300", "25P03")
 _COLLISION = ("40001", "40P01", "55P03")
 
@@ -132,7 +137,17 @@ def passing(exc: UnavailableError | DBAPIError) -> bool:
     return (getattr(exc.orig, "pgcode", None) or "").startswith(_COLLISION)
 
 
+@lru_cache(maxsize=16_384)
+def _identifier(value: str) -> UUID:
+    """Return an identifier, the same object each time: a run is read again and again on its way through the gate."""
+    return UUID(value)
+
+
+_UUIDS = new_type((_UUID_OID,), "UUID", lambda value, _: None if value is None else _identifier(value))
+
+
 def _prepare(dbapi_connection: Any, _record: object) -> None:
+    register_type(_UUIDS, dbapi_connection)
     dbapi_connection.autocommit = True
     with dbapi_connection.cursor() as cursor:
         cursor.execute(SESSION)
