@@ -20,6 +20,7 @@ from db import definitions, gate, leases, migrate, nodes, pools, workers
 from db.embedded import Cluster
 from db.engine import Database
 from db.pools import PoolChange
+from db.prepared import Prepared
 from db.seeds import DEFAULT_POOL, DEFAULT_TEAM, LOCAL_USER
 from model.content import InlineContent
 from model.definition import define
@@ -38,9 +39,10 @@ TICKS = 100.0
 """Clock ticks a second in /proc, on every Linux we know of."""
 
 _DEFINITION = text("SELECT id FROM test_definitions WHERE name = 'bench' ORDER BY id LIMIT 1")
-_EXECUTIONS = text("""
+_EXECUTIONS = Prepared("""
 INSERT INTO test_executions (execution_id, definition_id, status, phase, door, pool, submitted_by, team_id)
-SELECT id, :definition, 'queued', 'waiting', 'rest', :pool, :user, :team FROM unnest(CAST(:ids AS uuid[])) AS id
+SELECT id, CAST(:definition AS uuid), 'queued', 'waiting', 'rest', :pool, CAST(:user AS uuid), CAST(:team AS uuid)
+FROM unnest(CAST(:ids AS uuid[])) AS id
 """)
 _UNBOUND = 'UPDATE {table} SET quota = quota || \'{{"max_concurrent_tests": 10000000, "max_daily_tests": 10000000}}\''
 
@@ -75,7 +77,7 @@ class Ground:
     def execute(self, conn: Connection, ids: Sequence[ExecutionId]) -> None:
         """Write the executions that the rows of the queue refer to."""
         owner = {"definition": self.definition, "pool": DEFAULT_POOL, "user": LOCAL_USER, "team": DEFAULT_TEAM}
-        conn.execute(_EXECUTIONS, {**owner, "ids": list(ids)})
+        _EXECUTIONS.execute(conn, {**owner, "ids": list(ids)})
 
     def fill(self, number: int) -> None:
         """Let so many more wait."""
