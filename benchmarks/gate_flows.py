@@ -24,6 +24,7 @@ from db.seeds import DEFAULT_POOL
 from flows.house import GATHER_SECONDS
 from flows.passes import Handed, Joined, carry_out
 from model.ids import ExecutionId, WorkerId
+from orchestrator.ends import Ends
 
 LOOK_EVERY = 1.0
 """Seconds after which a worker looks by itself, as in earnest: a place that waits for this was forgotten."""
@@ -142,7 +143,7 @@ class Worker:
             note.begun = time.monotonic_ns()
             await asyncio.sleep(self.plan.hold)
             note.ended = time.monotonic_ns()
-            await self._release(partial(gate.release, execution_id=run, epoch=epoch), note)
+            await self._release(run, epoch, note)
             await passing
 
     def _submit(self, conn: Connection, run: ExecutionId) -> None:
@@ -157,17 +158,18 @@ class Worker:
         else:
             await self._pass()
 
-    async def _release(self, release: Callable[[Connection], bool], note: Note) -> None:
+    async def _release(self, run: ExecutionId, epoch: int, note: Note) -> None:
         """Give a place up, and have it given on."""
 
-        def released(conn: Connection) -> None:
-            release(conn)
+        def released(_: Connection, ends: Ends) -> None:
+            ends.add(run, epoch)
             note.released = time.monotonic_ns()
 
         if self.plan.joined:
             await self.passes.change(released)
         else:
-            await self.ground.db.run(released)
+            await self.ground.db.run(partial(gate.release, execution_id=run, epoch=epoch))
+            note.released = time.monotonic_ns()
             await self._pass()
 
     async def _pass(self, handed: Sequence[Handed] = ()) -> None:

@@ -194,7 +194,7 @@ def enqueue_many(conn: Connection, runs: Sequence[Waiting]) -> set[ExecutionId]:
     """Let runs wait, in this order of arrival; return those that did not wait yet, nor had a place."""
     keys = sorted({lock_key(run.pool) for run in runs})
     values = {"enter": Lock.ENTER, "keys": keys, "runs": json.dumps([_waiting_row(run) for run in runs])}
-    return {ExecutionId(run) for run in _ENQUEUE.execute(conn, values).scalars()}
+    return {ExecutionId(row.execution_id) for row in _ENQUEUE.execute(conn, values)}
 
 
 def run_pass(
@@ -242,7 +242,7 @@ def release(conn: Connection, execution_id: ExecutionId, epoch: int) -> bool:
 def release_many(conn: Connection, places: Sequence[tuple[ExecutionId, int]]) -> set[ExecutionId]:
     """Free the places of runs that have ended, each under its epoch; return those that were held so."""
     values = {"ids": [run for run, _ in places], "epochs": [epoch for _, epoch in places]}
-    return {ExecutionId(run) for run in _RELEASE.execute(conn, values).scalars()}
+    return {ExecutionId(row.execution_id) for row in _RELEASE.execute(conn, values)}
 
 
 def requeue(conn: Connection, execution_id: ExecutionId, epoch: int, back: Requeue) -> bool:

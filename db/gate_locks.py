@@ -38,7 +38,7 @@ SELECT CASE
     WHEN (SELECT count(*) > 1 FROM pools) THEN 'next'
     WHEN NOT pg_try_advisory_xact_lock(:run, :pool) THEN 'next'
     WHEN pg_advisory_unlock(:next, :pool) THEN 'run'
-END
+END AS turn
 """)
 _TRY_RUN = text("SELECT pg_try_advisory_xact_lock(:run, :pool)")
 _WAIT_RUN = text("SELECT set_config('lock_timeout', :patience, true), pg_advisory_xact_lock(:run, :pool)")
@@ -76,7 +76,7 @@ def wait_pass(conn: Connection, pool: PoolName, claims: Claims) -> bool:
     `claims` tells whose limits and which names matter; it is asked only where there are several pools.
     """
     ids = {"run": Lock.RUN, "next": Lock.NEXT, "pool": lock_key(pool)}
-    turn = _TURN.execute(conn, ids).scalar_one()
+    turn = _TURN.execute(conn, ids)[0].turn
     if turn in {"run", "served"}:
         return bool(turn == "run")
     if turn == "own":

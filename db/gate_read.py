@@ -260,10 +260,10 @@ class Waiting:
 
 def facts(conn: Connection, pool: PoolName) -> Facts:
     """Read what a pool has and who holds it. Raises: NotFoundError."""
-    row = _POOL.execute(conn, {"pool": pool}).one_or_none()
+    row = next(iter(_POOL.execute(conn, {"pool": pool})), None)
     if row is None:
         raise NotFoundError("pool", pool)
-    admitted = _ADMITTED.execute(conn, {"pool": pool, "unclaimed": UNCLAIMED}).all()
+    admitted = _ADMITTED.execute(conn, {"pool": pool, "unclaimed": UNCLAIMED})
     return Facts(
         pool=pool,
         now=row.now,
@@ -290,7 +290,7 @@ def waiting(conn: Connection, known: Facts) -> Waiting:
         found.front = max(min(room, MOST_IN_ORDER), FRONT if known.annotate else 0)
         oldest = max(found.front, OLDEST)
         sizes = {"shapes": SHAPES, "room": room, "rows": ROWS, "front": found.front, "oldest": oldest}
-        rows = _ROWS.execute(conn, {**here, **sizes}).all()
+        rows = _ROWS.execute(conn, {**here, **sizes})
         found.add_heads(rows)
         found.see_how_far(rows, known, oldest)
     else:

@@ -108,7 +108,7 @@ WITH said AS (
 INSERT INTO decisions (execution_id, number, at, epoch, record)
 SELECT execution_id, said, :now, epoch, CAST(record AS jsonb) FROM noted WHERE record IS NOT NULL
 """)
-_ANNOTATED = text(f"""
+_ANNOTATED = Prepared(f"""
 WITH levels AS MATERIALIZED ({WAITING_FROM}), passed AS (
     UPDATE queue SET position = NULL WHERE execution_id IN (
         SELECT told.execution_id FROM levels AS l CROSS JOIN LATERAL (
@@ -245,7 +245,7 @@ def explain(conn: Connection, decisions: Sequence[Decision], known: Facts, found
             },
         )
     if known.annotate:
-        conn.execute(_ANNOTATED, {"pool": known.pool, "now": known.now, "read": list(found.runs)})
+        _ANNOTATED.execute(conn, {"pool": known.pool, "now": known.now, "read": list(found.runs)})
 
 
 def urgent(run: Queued, position: int, outcome: Outcome, found: Waiting) -> bool:

@@ -111,7 +111,7 @@ def claim(
     carries: with it, what it holds without knowing (the answer to an earlier claim was lost) is returned once more.
     """
     own = {"resume": known is not None, "worker": worker, "ttl": ttl}
-    found = _FREE.execute(conn, {**own, "known": list(known or ()), "limit": limit}).all()
+    found = _FREE.execute(conn, {**own, "known": list(known or ()), "limit": limit})
     if not found:
         return []
     wanted = {"ids": [row.execution_id for row in found], "epochs": [row.epoch for row in found]}

@@ -7,14 +7,15 @@ listener also looks by itself now and then, and gets `LOOK_AGAIN` whenever somet
 import logging
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Self
 
 import psycopg2  # type: ignore[import-untyped]
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection
 
 from db.engine import CONNECT_SECONDS, address, readable
+from db.prepared import Prepared
 
 CHANNEL = "assay"
 LOOK_AGAIN = "*"
@@ -27,14 +28,22 @@ LONGEST_PAYLOAD = 7900
 
 Callback = Callable[[str], None]
 
+_NOTIFY = Prepared(
+    "SELECT pg_notify(CAST(:channel AS text), payload) FROM unnest(CAST(:payloads AS text[])) AS payload"
+)
+
 log = logging.getLogger(__name__)
 
 
 def notify(conn: Connection, payload: str) -> None:
     """Tell all listeners when this transaction commits. Not for single rows: it makes commits wait for each other."""
-    if len(payload.encode()) > LONGEST_PAYLOAD:
-        payload = LOOK_AGAIN
-    conn.execute(select(func.pg_notify(CHANNEL, payload)))
+    notify_all(conn, [payload])
+
+
+def notify_all(conn: Connection, payloads: Sequence[str]) -> None:
+    """Tell all listeners several things, in order, when this transaction commits."""
+    short = [LOOK_AGAIN if len(payload.encode()) > LONGEST_PAYLOAD else payload for payload in payloads]
+    _NOTIFY.execute(conn, {"channel": CHANNEL, "payloads": short})
 
 
 class Listener:

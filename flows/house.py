@@ -26,6 +26,7 @@ from flows.places import Places
 from flows.settings import Settings
 from model.ids import ExecutionId, uuid7
 from model.ports import Artifacts, Logs, Secrets
+from orchestrator.ends import Ends
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -89,7 +90,7 @@ class House:
         """
         await self.passes.ask(0.0 if freed or not self.full else GATHER_SECONDS)
 
-    async def change(self, work: Callable[[Connection], T]) -> T:
+    async def change(self, work: Callable[[Connection, Ends], T]) -> T:
         """Do idempotent work that frees a place, and give the place on: in one transaction, with others' work."""
         return await self.passes.change(work)
 

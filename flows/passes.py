@@ -4,7 +4,8 @@ Who asks while a pass waits to begin shares it. One that has begun may have read
 committed, so the next asker gets the next one.
 
 A change that frees a place is best handed in: it is carried out in the pass's own transaction, just before the pass, so
-that one commit frees the place and gives it on, and changes that come together share it.
+that one commit frees the place and gives it on, and changes that come together share it. The runs that end by them are
+told by the changes, and their places are freed by one statement for all.
 """
 
 import asyncio
@@ -18,10 +19,11 @@ from typing import TypeAlias, TypeVar, cast
 from sqlalchemy import Connection
 
 from db.engine import Database
+from orchestrator.ends import Ends
 
 T = TypeVar("T")
-Change: TypeAlias = Callable[[Connection], object]
-"""Idempotent work in one transaction."""
+Change: TypeAlias = Callable[[Connection, Ends], object]
+"""Idempotent work in one transaction, and who ends by it."""
 
 log = logging.getLogger("assay.passes")
 
@@ -65,7 +67,7 @@ class Joined:
             self._next = asyncio.create_task(self._begin())
         await asyncio.shield(self._next)  # others wait for it too: one that is cancelled must not end it
 
-    async def change(self, work: Callable[[Connection], T]) -> T:
+    async def change(self, work: Callable[[Connection, Ends], T]) -> T:
         """Return what idempotent `work` returns, once a pass has seen it. Raises: what it raised.
 
         Cancelling the caller undoes nothing. A pass that failed is no matter of the work's.
@@ -103,7 +105,7 @@ async def carry_out(db: Database, handed: Sequence[Handed], run_pass: Callable[[
     """
 
     def together(conn: Connection) -> tuple[list[object], T]:
-        return [one.change(conn) for one in handed], run_pass(conn)
+        return _change(conn, [one.change for one in handed]), run_pass(conn)
 
     try:
         outcomes, found = await db.run_patiently(together)
@@ -121,9 +123,17 @@ async def carry_out(db: Database, handed: Sequence[Handed], run_pass: Callable[[
 
 async def _alone(db: Database, change: Change) -> object:
     try:
-        return await db.run_patiently(change)
+        [outcome] = await db.run_patiently(lambda conn: _change(conn, [change]))
     except Exception as failed:  # noqa: BLE001  told to whoever handed it in
         return failed
+    return outcome
+
+
+def _change(conn: Connection, changes: Sequence[Change]) -> list[object]:
+    ends = Ends()
+    outcomes = [change(conn, ends) for change in changes]
+    ends.carry_out(conn)
+    return outcomes
 
 
 def _tell(handed: Sequence[Handed], outcomes: Sequence[object]) -> None:

@@ -11,7 +11,6 @@ from dataclasses import replace
 from pathlib import Path
 
 from prefect.exceptions import Abort
-from sqlalchemy import Connection
 
 from cluster.local import cleanup, masking, processes
 from cluster.local.errand import StoppedError
@@ -179,13 +178,9 @@ async def record(attempt: Attempt) -> Attempt:
 
 async def _finish(here: House, place: Place, finished: Finished) -> lifecycle.Next | Superseded:
     """Write the end of an attempt, and give its place on. What takes long to write holds up nobody else's end."""
-
-    def finish(conn: Connection) -> lifecycle.Next | Superseded:
-        return lifecycle.finish(conn, place, finished)
-
     if len(finished.results) <= QUICKLY_WRITTEN:
-        return await here.change(finish)
-    step = await here.db.run_patiently(finish)
+        return await here.change(lambda conn, ends: lifecycle.finish_among(conn, place, finished, ends))
+    step = await here.db.run_patiently(lambda conn: lifecycle.finish(conn, place, finished))
     await here.pass_gate()
     return step
 

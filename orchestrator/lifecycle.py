@@ -18,7 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import executions, gate, leases, listen, results
+from db import executions, gate, leases, results
 from db.executions import Fenced
 from db.gate import Requeue
 from model.execution import (
@@ -34,6 +34,7 @@ from model.ids import ExecutionId, short
 from model.request import TestRequest
 from model.result import Artifact, Result, Summary, summarise
 from model.retry import RetryPolicy
+from orchestrator.ends import Ends
 
 INFRASTRUCTURE_DELAY = timedelta(seconds=1)
 """Long enough for a passing fault to pass, short enough not to be noticed."""
@@ -148,6 +149,14 @@ def enter(conn: Connection, place: Place, phase: Phase) -> bool:
 
 def finish(conn: Connection, place: Place, finished: Finished) -> Next | Superseded:
     """Close the attempt with its results, then end the run or send it back to wait. All in one transaction."""
+    ends = Ends()
+    step = finish_among(conn, place, finished, ends)
+    ends.carry_out(conn)
+    return step
+
+
+def finish_among(conn: Connection, place: Place, finished: Finished, ends: Ends) -> Next | Superseded:
+    """Do the same where others end in the same transaction: if the run ends, it is one of the `ends`."""
     row = executions.lock(conn, place.execution_id, place.epoch)
     if row is None or row.status is not Status.RUNNING:
         return Superseded()
@@ -168,7 +177,7 @@ def finish(conn: Connection, place: Place, finished: Finished) -> Next | Superse
     step = next_step(verdict, history)
     if isinstance(step, Again):
         return _wait_again(conn, place, step)
-    return _end(conn, place, verdict)
+    return _end(conn, place, verdict, ends)
 
 
 def abandon(conn: Connection, place: Place, verdict: Verdict) -> Next | Superseded:
@@ -238,12 +247,11 @@ def _wait_again(conn: Connection, place: Place, step: Again) -> Next | Supersede
     return step
 
 
-def _end(conn: Connection, place: Place, verdict: Verdict) -> Next | Superseded:
+def _end(conn: Connection, place: Place, verdict: Verdict, ends: Ends) -> Next | Superseded:
     become = executions.Become(status=verdict.status, phase=Phase.ENDED, reason=verdict.reason, detail=verdict.detail)
     if not executions.transition(conn, fence(place), Status.RUNNING, become):
         return Superseded()
-    gate.release(conn, place.execution_id, place.epoch)
-    listen.notify(conn, f"ended:{place.execution_id}")
+    ends.add(place.execution_id, place.epoch)
     return verdict
 
 

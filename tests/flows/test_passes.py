@@ -8,6 +8,7 @@ from sqlalchemy import Connection, text
 
 from db.engine import Database
 from flows.passes import Handed, Joined, carry_out
+from orchestrator.ends import Ends
 
 
 class Pass:
@@ -117,10 +118,10 @@ def db(new_database: Callable[[], str]) -> Iterator[Database]:
         yield db
 
 
-def _insert(number: int) -> Callable[[Connection], str]:
+def _insert(number: int) -> Callable[[Connection, Ends], str]:
     """Return a change that tells which transaction it was made in; the same number twice is an error."""
 
-    def change(conn: Connection) -> str:
+    def change(conn: Connection, _: Ends) -> str:
         made = text("INSERT INTO done VALUES (:number, pg_current_xact_id()::text) RETURNING by")
         return str(conn.execute(made, {"number": number}).scalar_one())
 

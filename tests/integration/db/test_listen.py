@@ -65,6 +65,14 @@ def test_a_message_arrives_when_its_transaction_commits(db: Database, heard: "qu
     assert heard.get(timeout=SOON) == "admitted:1"
 
 
+def test_several_messages_arrive_in_order_and_one_that_is_too_long_as_a_hint(
+    db: Database, heard: "queue.Queue[str]"
+) -> None:
+    db.call(lambda conn: listen.notify_all(conn, ["ended:1", "x" * 8000, "ended:2"]))
+
+    assert [heard.get(timeout=SOON) for _ in range(3)] == ["ended:1", LOOK_AGAIN, "ended:2"]
+
+
 def test_a_message_that_is_too_long_becomes_a_hint_to_look(db: Database, heard: "queue.Queue[str]") -> None:
     db.call(lambda conn: listen.notify(conn, "x" * 9000))
 

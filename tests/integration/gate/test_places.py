@@ -7,6 +7,7 @@ from sqlalchemy import text
 
 from db import gate
 from db.gate import Requeue
+from orchestrator.ends import Ends
 
 
 def test_a_release_under_an_old_epoch_frees_nothing(house: Any) -> None:
@@ -17,6 +18,18 @@ def test_a_release_under_an_old_epoch_frees_nothing(house: Any) -> None:
     assert house.row(run).state == "admitted"
     assert house.do(lambda conn: gate.release(conn, run, 1))
     assert house.row(run) is None
+
+
+def test_runs_that_end_in_one_transaction_are_freed_together_each_under_its_epoch(house: Any) -> None:
+    first, second, third = house.submit(3)
+    house.run_pass()
+    ends = Ends()
+    for run, epoch in ((first, 1), (second, 0), (third, 1)):
+        ends.add(run, epoch)
+
+    house.do(ends.carry_out)
+
+    assert [house.row(run) is None for run in (first, second, third)] == [True, False, True]
 
 
 def test_a_run_goes_back_to_its_old_place_but_not_before_its_time(house: Any) -> None:
