@@ -40,6 +40,8 @@ class Prepared:
         if self.name not in ready:
             conn.exec_driver_sql(self._prepare)
             ready.add(self.name)
+        if not conn.in_transaction():
+            conn.begin()  # as any other statement does by itself: what the driver does alone would not be committed
         try:
             with closing(conn.connection.cursor(cursor_factory=NamedTupleCursor)) as cursor:
                 cursor.execute(self._execute, values)
