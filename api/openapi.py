@@ -8,7 +8,7 @@ from fastapi.openapi.utils import get_openapi
 
 from api.problems import MEDIA_TYPE, ProblemDetails
 from model.check import describe_schema
-from model.schema import friendly
+from model.schema import friendly, not_null
 from model.suite import describe_suite_schema
 from orchestrator import pools, quota
 
@@ -22,6 +22,9 @@ REFUSALS = {
     503: "The database cannot be reached",
 }
 EVERYWHERE = (400, 401, 503)
+SHORTENED = ("{executionId}", "{suiteRunId}")
+"""Parameters of a path that may be a part of an id."""
+SEVERAL = "The id was cut so short that several begin or end so"
 OPEN_PATHS = frozenset({"/health"})
 METHODS = frozenset({"get", "put", "patch", "post", "delete"})
 
@@ -65,14 +68,22 @@ def document(app: FastAPI) -> dict[str, Any]:
     schemas.update(_component_schemas())
     for path, item in made["paths"].items():
         for method in METHODS & item.keys():
-            _mend(item[method]["responses"], everywhere=() if path in OPEN_PATHS else EVERYWHERE)
+            _mend(item[method]["responses"], _everywhere(path))
     return made
 
 
-def _mend(responses: dict[str, Any], everywhere: tuple[int, ...]) -> None:
+def _everywhere(path: str) -> dict[int, str]:
+    """Return the refusals that every route of such a path has."""
+    if path in OPEN_PATHS:
+        return {}
+    statuses = {status: REFUSALS[status] for status in EVERYWHERE}
+    return {**statuses, 409: SEVERAL} if any(name in path for name in SHORTENED) else statuses
+
+
+def _mend(responses: dict[str, Any], everywhere: dict[int, str]) -> None:
     responses.pop("422", None)
-    for status in everywhere:
-        responses.setdefault(str(status), _refusal(REFUSALS[status]))
+    for status, words in everywhere.items():
+        responses.setdefault(str(status), _refusal(words))
 
 
 def _component_schemas() -> dict[str, Any]:
@@ -86,9 +97,9 @@ def _component_schemas() -> dict[str, Any]:
         **parts,
         "TestRequest": request,
         "Suite": deepcopy(describe_suite_schema()),
-        "QuotaChange": friendly(quota.FORM.schema, {}),
-        "PoolChange": friendly(pools.FORM.schema, {}),
-        "NewPool": friendly(pools.NEW_FORM.schema, {}),
+        "QuotaChange": not_null(friendly(quota.FORM.schema, {}), quota.MAY_BE_NULL),
+        "PoolChange": not_null(friendly(pools.FORM.schema, {}), pools.MAY_BE_NULL),
+        "NewPool": not_null(friendly(pools.NEW_FORM.schema, {}), pools.MAY_BE_NULL),
     }
 
 

@@ -2,13 +2,14 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from http import HTTPStatus
+from http import HTTPMethod, HTTPStatus
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import Field
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
 
 from api.schemas import Out
 from db.errors import ConflictError, NotFoundError, UnavailableError
@@ -17,6 +18,7 @@ from model.problems import InvalidError, Problem, dotted
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_OUTAGE = "5"
+_NOT_ALLOWED = 405
 _log = logging.getLogger(__name__)
 
 
@@ -94,10 +96,19 @@ def _unavailable(_: Request, error: Exception) -> JSONResponse:
     return problem(503, str(error), headers={"Retry-After": RETRY_AFTER_OUTAGE})
 
 
-def _http(_: Request, error: Exception) -> JSONResponse:
+def _http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
-    return problem(error.status_code, error.detail, headers=error.headers)
+    headers = {**(error.headers or {}), **_allow(request)} if error.status_code == _NOT_ALLOWED else error.headers
+    return problem(error.status_code, error.detail, headers=headers)
+
+
+def _allow(request: Request) -> dict[str, str]:
+    """Return all methods that a path has: by itself a router names those of the first route that has the path."""
+    routes: list[BaseRoute] = request.app.routes
+    asked = {method.value: {**request.scope, "method": method.value} for method in HTTPMethod}
+    methods = [name for name, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    return {"Allow": ", ".join(sorted(methods))} if methods else {}
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:

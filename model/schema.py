@@ -1,7 +1,7 @@
 """JSON schemas for people and forms: whole in one piece, with every default written out."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 _KEPT_ON_TOP = ("name", "type", "content")
@@ -16,6 +16,22 @@ def friendly(schema: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str
     whole["description"] = whole["description"].splitlines()[0]
     whole["properties"] = {key: _with_default(properties[key], key, whole, defaults) for key in order}
     return whole
+
+
+def not_null(schema: Mapping[str, Any], nullable: Collection[str]) -> dict[str, Any]:
+    """Return the schema of a change: what is left out stays, and null is a value for the `nullable` ones only."""
+    properties = {
+        name: node if name in nullable else _not_null(node) for name, node in schema.get("properties", {}).items()
+    }
+    return {**schema, "properties": properties}
+
+
+def _not_null(node: Mapping[str, Any]) -> dict[str, Any]:
+    kinds = [kind for kind in node.get("anyOf", ()) if kind != {"type": "null"}]
+    rest = {key: value for key, value in node.items() if key != "default" or value is not None}
+    if len(kinds) == 1:
+        return {**{key: value for key, value in rest.items() if key != "anyOf"}, **kinds[0]}
+    return {**rest, "anyOf": kinds} if kinds else rest
 
 
 def _inlined(node: Any, root: Mapping[str, Any]) -> Any:

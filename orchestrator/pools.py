@@ -82,7 +82,7 @@ class NewPoolForm(PoolForm):
 
 
 FORM = Reader(PoolForm)
-_NULLABLE = NULLABLE | {"maxDailyTests"}
+MAY_BE_NULL = NULLABLE | {"maxDailyTests"}
 NEW_FORM = Reader(NewPoolForm)
 _OWN = tuple(f.name for f in fields(PoolForm) if f.name not in {g.name for g in fields(CeilingForm)})
 
@@ -103,12 +103,12 @@ def change(conn: Connection, name: PoolName, raw: object) -> Pool:
     Raises: InvalidError with all problems; NotFoundError where the only one is that there is no such pool.
     """
     unknown = () if _exists(conn, name) else (Unknown(path="name", kind="pool", name=name),)
-    return pools.update_pool(conn, name, _change(read_change(FORM, raw, nullable=_NULLABLE, unknown=unknown)))
+    return pools.update_pool(conn, name, _change(read_change(FORM, raw, nullable=MAY_BE_NULL, unknown=unknown)))
 
 
 def create(conn: Connection, raw: object) -> Pool:
     """Add a pool. Raises: InvalidError with all problems; ConflictError if there is one of that name."""
-    wanted = read_change(NEW_FORM, raw, nullable=_NULLABLE)
+    wanted = read_change(NEW_FORM, raw, nullable=MAY_BE_NULL)
     values = _change(wanted).values()
     return pools.create(conn, replace(Pool(name=PoolName(wanted.form.name)), **values))  # type: ignore[arg-type]  # by name
 

@@ -20,7 +20,7 @@ from orchestrator.ceilings import LARGEST, NULLABLE, CeilingForm, Change, Unknow
 
 T = TypeVar("T")
 LIGHTEST, HEAVIEST = 0.001, 1000.0
-_NULLABLE = NULLABLE | {"user", "team", "maxConcurrentTests", "maxDailyTests"}
+MAY_BE_NULL = NULLABLE | {"user", "team", "maxConcurrentTests", "maxDailyTests"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def change(conn: Connection, caller: UserId, raw: object) -> User | Team:
     asked = mapping(raw)
     user, no_user = _named(asked.get("user"), lambda name: people.user(conn, name), "user")
     team, no_team = _named(asked.get("team"), lambda name: people.team(conn, name), "team")
-    wanted = read_change(FORM, raw, nullable=_NULLABLE, unknown=(*no_user, *no_team), rules=(_one_owner,))
+    wanted = read_change(FORM, raw, nullable=MAY_BE_NULL, unknown=(*no_user, *no_team), rules=(_one_owner,))
     if team is not None:
         people.set_quota(conn, "team", team.team_name, _changed(team.quota, wanted))
         return team

@@ -107,3 +107,9 @@ def test_unknown_paths_and_methods_are_problems_too(shared_client: httpx.Client)
     for answer, status in ((shared_client.get("/nowhere"), 404), (shared_client.delete("/tests"), 405)):
         assert answer.status_code == status
         assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_a_method_that_is_not_there_is_answered_with_all_that_are(shared_client: httpx.Client) -> None:
+    answer = shared_client.delete("/quota")
+
+    assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PATCH, PUT")

@@ -96,6 +96,9 @@ def resolved(found: Any, wanted: Any, root: dict[str, Any]) -> Any:
     return found
 
 
+CEILINGS = {"maxCpu", "maxMemory", "maxEphemeralStorage", "maxGpu"}
+
+
 def test_every_reference_leads_somewhere_and_422_is_nowhere(served: dict[str, Any]) -> None:
     lost = [reference for reference in references(served) if not leads_somewhere(served, reference)]
     statuses = {status for item in served["paths"].values() for op in item.values() for status in op["responses"]}
@@ -134,6 +137,23 @@ def test_every_operation_says_how_it_refuses(served: dict[str, Any]) -> None:
     ]
 
     assert without == []
+
+
+def test_only_what_may_be_null_is_described_so(served: dict[str, Any]) -> None:
+    """Beside those that may be left out: a change with null where it means nothing is refused."""
+    schemas = served["components"]["schemas"]
+    nullable = {
+        schema: {
+            name for name, field in schemas[schema]["properties"].items() if {"type": "null"} in field.get("anyOf", ())
+        }
+        for schema in ("QuotaChange", "NewPool")
+    }
+
+    assert "weight" in schemas["QuotaChange"]["properties"]
+    assert nullable == {
+        "QuotaChange": {"user", "team", "maxConcurrentTests", "maxDailyTests", *CEILINGS},
+        "NewPool": {"maxDailyTests", *CEILINGS},
+    }
 
 
 def parameter(document: Any, name: str) -> Any:

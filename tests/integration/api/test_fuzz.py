@@ -1,0 +1,29 @@
+"""What a machine can think of from the OpenAPI document alone: no answer is an error of ours, or one that it hides."""
+
+import os
+import subprocess
+import sys
+
+from harness.rest import KEY, Api
+
+CHECKS = (
+    "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
+    "response_headers_conformance", "unsupported_method", "allow_header_conformance", "ignored_auth",
+)  # fmt: skip
+NOT_ASKED = "logs|content"
+"""A stream has no end, and a packed folder is no JSON: both have tests of their own."""
+
+
+def test_no_request_that_the_document_allows_or_forbids_is_answered_otherwise_than_it_says(api: Api) -> None:
+    command = [
+        sys.executable, "-m", "schemathesis.cli", "run", f"{api.url}/openapi.json",
+        "--header", f"Authorization: Bearer {KEY}", "--checks", ",".join(CHECKS), "--exclude-path-regex", NOT_ASKED,
+        "--phases", "coverage,fuzzing", "--max-examples", "5", "--generation-deterministic", "--no-color",
+    ]  # fmt: skip
+
+    found = subprocess.run(
+        command, env={**os.environ, "NO_PROXY": "*"}, capture_output=True, text=True, check=False, timeout=300
+    )
+
+    assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]
+    assert " passed" in found.stdout
