@@ -29,8 +29,8 @@ SEAMS: dict[str, tuple[Any, str]] = {
     "content": (content, "place"),
     "launch": (processes, "launch"),
     "exit_record": (processes, "exit_record"),
-    "finish": (lifecycle, "finish"),
-    "release": (gate, "release"),
+    "finish": (lifecycle, "finish_among"),
+    "release": (gate, "release_many"),
     "requeue": (gate, "requeue"),
     "show": (windows, "show"),
 }
