@@ -28,6 +28,7 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 
+import goals
 from gate_flows import CONNECTIONS, Note, Plan, Worker
 from ground import Costs, Ground, cpu_of, load, pss_mib, server
 from harness.stack import Stack
@@ -39,7 +40,9 @@ PLACES = 16
 FLOWS = 32
 WARM = 2.0
 NANO = 1e9
-HOLDS = (0.005, 0.2)
+HOLDS = QUICK, SLOW = 0.005, 0.2
+TIMES, BUSY = 20, 95
+"""The goals: how many times the peer's admissions under quick holds, how much of the places in use under slow ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -270,14 +273,27 @@ def main() -> None:
     parser.add_argument("--alone", action="store_true", help="without Prefect")
     given = parser.parse_args()
     with both() as match:
-        ratios = {hold: [_round(match, hold, given) for _ in range(given.rounds)] for hold in given.hold}
-    for hold, found in ratios.items():
-        each = ", ".join(f"{ratio:.1f}x" for ratio in found)
-        print(f"ratio at {1000 * hold:.0f} ms: {statistics.median(found):.1f}x ({each})")
+        played = {hold: [_round(match, hold, given) for _ in range(given.rounds)] for hold in given.hold}
+    for hold, rounds in played.items():
+        tell(hold, rounds)
 
 
-def _round(match: Match, hold: float, given: argparse.Namespace) -> float:
-    """Let both play, print it, and return the ratio of their rates."""
+def tell(hold: float, rounds: Sequence[tuple[Round, Round | None]]) -> None:
+    """Print how the rounds of one hold stand to the goals."""
+    ms = f"{1000 * hold:.0f} ms"
+    ratios = [mine.rate / max(peer.rate, 0.001) for mine, peer in rounds if peer is not None]
+    if ratios:
+        each = ", ".join(f"{ratio:.1f}x" for ratio in ratios)
+        print(f"ratio at {ms}: {statistics.median(ratios):.1f}x ({each})")
+    if ratios and hold == QUICK:
+        print(goals.at_least(f"admissions at {ms}, times the peer's", statistics.median(ratios), TIMES))
+    if hold == SLOW:
+        busy = statistics.median(100 * mine.utilisation for mine, _ in rounds)
+        print(goals.at_least(f"utilisation at {ms}", busy, BUSY, " %"))
+
+
+def _round(match: Match, hold: float, given: argparse.Namespace) -> tuple[Round, Round | None]:
+    """Let both play, and print it."""
     plan = Plan(
         number=0,
         processes=given.processes,
@@ -292,10 +308,10 @@ def _round(match: Match, hold: float, given: argparse.Namespace) -> float:
     show("assay", hold, mine)
     show_gaps(mine)
     if given.alone:
-        return 0.0
+        return mine, None
     peer = match.peers(plan)
     show("prefect", hold, peer)
-    return mine.rate / max(peer.rate, 0.001)
+    return mine, peer
 
 
 if __name__ == "__main__":
