@@ -7,6 +7,7 @@ from uuid import UUID
 
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import JSONResponse
+from pydantic import JsonValue
 from sqlalchemy import Connection
 
 from api import bodies, openapi, schemas, shapes
@@ -25,6 +26,7 @@ from orchestrator.submit import DEFAULT_POOL, Once, Order, OverQuota, Submitted
 
 router = APIRouter(tags=["tests"])
 ACCEPTED = "Test accepted for execution"
+MOMENT: dict[str, JsonValue] = {"format": "date-time"}
 Key = Annotated[
     str | None,
     Header(
@@ -113,21 +115,24 @@ async def list_tests(  # noqa: PLR0913  the filters of one query
     tag: Annotated[str | None, Query(max_length=100, description="Only runs with this tag")] = None,
     suite_run: Annotated[UUID | None, Query(alias="suiteRun", description="Only tests of this suite run")] = None,
     definition: Annotated[UUID | None, Query(description="Only runs of this definition")] = None,
-    since: Annotated[datetime | None, Query(description="Submitted then or later")] = None,
-    until: Annotated[datetime | None, Query(description="Submitted before then")] = None,
+    since: Annotated[str | None, Query(description="Submitted then or later", json_schema_extra=MOMENT)] = None,
+    until: Annotated[str | None, Query(description="Submitted before then", json_schema_extra=MOMENT)] = None,
 ) -> schemas.ExecutionList:
     """List runs, newest first."""
+    problems: list[Problem] = []
     wanted = listing.Wanted(
         status=status,
         type=type,
         user=user,
-        label=_label(label),
+        label=_label(label, problems),
         tag=tag,
         suite_run=SuiteRunId(suite_run) if suite_run else None,
         definition=DefinitionId(definition) if definition else None,
-        since=_aware(since, "since"),
-        until=_aware(until, "until"),
+        since=_moment(since, "since", problems),
+        until=_moment(until, "until", problems),
     )
+    if problems:
+        raise InvalidError(problems)
     found, total = await services.database.run(lambda conn: listing.list_shown(conn, wanted, page.part))
     return schemas.ExecutionList(
         executions=[shapes.execution(shown) for shown in found],
@@ -138,20 +143,29 @@ async def list_tests(  # noqa: PLR0913  the filters of one query
     )
 
 
-def _label(text: str | None) -> tuple[str, str] | None:
+def _label(text: str | None, problems: list[Problem]) -> tuple[str, str] | None:
     if text is None:
         return None
     key, separator, value = text.partition("=")
-    if not separator or not key:
-        raise InvalidError([Problem(path="query.label", message="must be key=value")])
-    return key, value
+    if separator and key:
+        return key, value
+    problems.append(Problem(path="query.label", message="must be key=value"))
+    return None
 
 
-def _aware(moment: datetime | None, name: str) -> datetime | None:
-    if moment is not None and moment.tzinfo is None:
+def _moment(text: str | None, name: str, problems: list[Problem]) -> datetime | None:
+    if text is None:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        message = "must be a moment, for example 2025-01-01T10:30:00Z"
+    else:
+        if moment.tzinfo is not None:
+            return moment
         message = "must name its zone, for example 2025-01-01T10:30:00Z"
-        raise InvalidError([Problem(path=f"query.{name}", message=message)])
-    return moment
+    problems.append(Problem(path=f"query.{name}", message=message))
+    return None
 
 
 @router.get(

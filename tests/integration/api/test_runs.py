@@ -114,6 +114,8 @@ def test_lists_are_filtered_paged_and_newest_first(client: httpx.Client, api: Ap
         ("type=junit", "query.type"),
         ("label=nothing", "query.label"),
         ("since=2025-01-01T00:00:00", "query.since"),
+        ("since=yesterday", "query.since"),
+        ("until=0", "query.until"),
         ("suiteRun=abc", "query.suiteRun"),
     ],
 )
@@ -122,6 +124,13 @@ def test_a_wrong_query_is_400_at_its_parameter(shared_client: httpx.Client, quer
 
     assert answer.status_code == 400
     assert [problem["path"] for problem in answer.json()["problems"]] == [path]
+
+
+def test_all_that_is_wrong_in_a_query_is_told_at_once(shared_client: httpx.Client) -> None:
+    answer = shared_client.get("/tests?label=nothing&since=2025-01-01T00:00:00&until=0")
+
+    assert answer.status_code == 400
+    assert [problem["path"] for problem in answer.json()["problems"]] == ["query.label", "query.since", "query.until"]
 
 
 def test_a_waiting_run_is_cancelled_at_once_and_the_second_cancel_changes_nothing(
