@@ -12,14 +12,16 @@ from api import (
     executions,
     explanation,
     forecasts,
-    house,
     limits,
     logs,
+    nodes,
     openapi,
     outcomes,
     pages,
     problems,
+    queue,
     secrets,
+    statistics,
     suites,
     system,
 )
@@ -32,7 +34,21 @@ from cluster.logs import LogStore
 from db.engine import Database
 
 PREFIX = "/api/v1"
-ROUTERS = (executions, explanation, logs, outcomes, suites, house, forecasts, limits, secrets, content, deployments)
+ROUTERS = (
+    executions,
+    explanation,
+    logs,
+    outcomes,
+    suites,
+    queue,
+    nodes,
+    statistics,
+    forecasts,
+    limits,
+    secrets,
+    content,
+    deployments,
+)
 
 
 def create_app(settings: Settings) -> FastAPI:

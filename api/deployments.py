@@ -28,7 +28,7 @@ class UserIn(BaseModel):
 @router.put(
     "/deployments/{name:path}/user",
     summary="Bind a deployment to a user",
-    tags=["house"],
+    tags=["deployments"],
     responses=openapi.refusals(status_404="No such user"),
 )
 async def bind(

@@ -13,7 +13,7 @@ from db import forecasts
 from db.forecasts import Calibration
 from orchestrator.forecasts import foreseen
 
-router = APIRouter(tags=["house"])
+router = APIRouter(tags=["queue"])
 
 
 class ArrivalsOut(Out):

@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from api import bodies, house_schemas, openapi, shapes
+from api import bodies, openapi, operations_schemas, shapes
 from api.auth import Caller
 from api.quota_answers import next_midnight
 from api.services import Here, Services
@@ -15,7 +15,7 @@ from model.ids import PoolName
 from model.problems import InvalidError, Problem
 from orchestrator import pools, quota
 
-router = APIRouter(tags=["house"])
+router = APIRouter(tags=["limits"])
 PoolPath = Annotated[str, Path(max_length=100, description="The pool; its name may have a /")]
 NO_POOL = "No such pool"
 
@@ -26,7 +26,7 @@ async def show_quota(
     caller: Caller,
     user: Annotated[str | None, Query(max_length=100, description="Of this user; else the caller")] = None,
     team: Annotated[str | None, Query(max_length=100, description="Of this team alone")] = None,
-) -> house_schemas.Quota:
+) -> operations_schemas.Quota:
     """Say what a user and the user's team may use, and what they use now."""
     if user is not None and team is not None:
         raise InvalidError([Problem(path="query.team", message="stands beside user: name one of both")])
@@ -51,7 +51,7 @@ async def show_quota(
     responses=openapi.refusals(status_404="No such user or team"),
     openapi_extra=openapi.body("QuotaChange"),
 )
-async def set_quota(request: Request, services: Here, caller: Caller) -> house_schemas.Quota:
+async def set_quota(request: Request, services: Here, caller: Caller) -> operations_schemas.Quota:
     """Change limits of a user or team, and return them. What is not given stays; null takes a limit away."""
     raw = await bodies.read(request)
 
@@ -71,8 +71,8 @@ def _shown(conn: Connection, services: Services, changed: User | Team) -> tuple[
     return quota.show(conn, changed.user_id, services.now())
 
 
-def _quota(services: Services, user: Usage | None, team: Usage | None) -> house_schemas.Quota:
-    return house_schemas.Quota(
+def _quota(services: Services, user: Usage | None, team: Usage | None) -> operations_schemas.Quota:
+    return operations_schemas.Quota(
         user=None if user is None else shapes.quota_use(user),
         team=None if team is None else shapes.quota_use(team),
         resets_at=next_midnight(services.now()),
@@ -80,10 +80,10 @@ def _quota(services: Services, user: Usage | None, team: Usage | None) -> house_
 
 
 @router.get("/pools", summary="All pools")
-async def list_pools(services: Here) -> house_schemas.PoolList:
+async def list_pools(services: Here) -> operations_schemas.PoolList:
     """List the pools with their settings, by name."""
     found = await services.database.run(pools.every)
-    return house_schemas.PoolList(pools=[shapes.pool(pool) for pool in found])
+    return operations_schemas.PoolList(pools=[shapes.pool(pool) for pool in found])
 
 
 @router.post(
@@ -93,7 +93,7 @@ async def list_pools(services: Here) -> house_schemas.PoolList:
     responses=openapi.refusals(409),
     openapi_extra=openapi.body("NewPool"),
 )
-async def create_pool(request: Request, response: Response, services: Here) -> house_schemas.PoolOut:
+async def create_pool(request: Request, response: Response, services: Here) -> operations_schemas.PoolOut:
     """Add a pool. Nothing runs in it before a worker serves it and there are nodes in it."""
     raw = await bodies.read(request)
     made = shapes.pool(await services.database.run(lambda conn: pools.create(conn, raw)))
@@ -102,7 +102,7 @@ async def create_pool(request: Request, response: Response, services: Here) -> h
 
 
 @router.get("/pools/{name:path}", summary="The settings of a pool", responses=openapi.refusals(status_404=NO_POOL))
-async def show_pool(name: PoolPath, services: Here) -> house_schemas.PoolOut:
+async def show_pool(name: PoolPath, services: Here) -> operations_schemas.PoolOut:
     """Return how a pool is scheduled."""
     return shapes.pool(await services.database.run(lambda conn: pools.show(conn, PoolName(name))))
 
@@ -119,7 +119,7 @@ async def show_pool(name: PoolPath, services: Here) -> house_schemas.PoolOut:
     responses=openapi.refusals(status_404=NO_POOL),
     openapi_extra=openapi.body("PoolChange"),
 )
-async def set_pool(name: PoolPath, request: Request, services: Here) -> house_schemas.PoolOut:
+async def set_pool(name: PoolPath, request: Request, services: Here) -> operations_schemas.PoolOut:
     """Change how a pool is scheduled, from its next pass on. What is not given stays; null takes a limit away."""
     raw = await bodies.read(request)
     changed = await services.database.run(lambda conn: pools.change(conn, PoolName(name), raw))

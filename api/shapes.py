@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from api import house_schemas, schemas
+from api import operations_schemas, schemas
 from db.executions import Execution
 from db.people import Quota, Usage
 from db.pools import Pool
@@ -203,9 +203,9 @@ def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteR
     )
 
 
-def node(found: Node, held: Held) -> house_schemas.NodeOut:
+def node(found: Node, held: Held) -> operations_schemas.NodeOut:
     """Return a node as the API shows it."""
-    return house_schemas.NodeOut(
+    return operations_schemas.NodeOut(
         name=found.name,
         ready=found.ready,
         cpu_milli=found.capacity.cpu_milli,
@@ -223,22 +223,22 @@ def node(found: Node, held: Held) -> house_schemas.NodeOut:
     )
 
 
-def pool(found: Pool) -> house_schemas.PoolOut:
+def pool(found: Pool) -> operations_schemas.PoolOut:
     """Return the settings of a pool as the API shows them."""
-    own = {name: getattr(found, name) for name in house_schemas.PoolOut.model_fields if hasattr(found, name)}
-    return house_schemas.PoolOut(**own | _ceilings(found))
+    own = {name: getattr(found, name) for name in operations_schemas.PoolOut.model_fields if hasattr(found, name)}
+    return operations_schemas.PoolOut(**own | _ceilings(found))
 
 
-def quota_use(usage: Usage) -> house_schemas.QuotaUse:
+def quota_use(usage: Usage) -> operations_schemas.QuotaUse:
     """Return limits and use of a user or team as the API shows them."""
     quota, held = usage.quota, usage.held
-    return house_schemas.QuotaUse(
+    return operations_schemas.QuotaUse(
         name=usage.name,
         max_concurrent_tests=quota.max_concurrent_tests,
         max_daily_tests=quota.max_daily_tests,
         weight=quota.weight,
         concurrent=usage.concurrent,
-        held=house_schemas.HeldAmounts(
+        held=operations_schemas.HeldAmounts(
             cpu=cpu_text(held.cpu_milli),
             memory=bytes_text(held.memory_bytes),
             ephemeral_storage=bytes_text(held.ephemeral_bytes),

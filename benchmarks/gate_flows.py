@@ -1,9 +1,9 @@
 """Flows at our gate as they stand in a worker, each turn noted: asked, admitted, told, claimed, begun, ended, released.
 
 One process is one worker: its flows are coroutines on few connections; its own passes take up for them what got a
-place, and it claims what passes of others admitted, when it is told, as `flows.carrier` does. A pass follows each
-submission and each release: by each flow itself, or `joined`, as in `flows.house`: one for all of the process that ask
-while another one is under way, in one transaction with the releases.
+place, and it claims what passes of others admitted, when it is told, as `flows.dispatcher` does. A pass follows each
+submission and each release: by each flow itself, or `joined`, as in `flows.worker_context`: one for all of the process
+that ask while another one is under way, in one transaction with the releases.
 """
 
 import asyncio
@@ -21,10 +21,10 @@ from db import gate, leases, workers
 from db.gate_write import Admitted, Lessee
 from db.listen import LOOK_AGAIN, Listener
 from db.seeds import DEFAULT_POOL
-from flows.house import GATHER_SECONDS
-from flows.passes import Handed, Joined, carry_out
+from flows.pass_batcher import PassBatcher, PendingChange, carry_out
+from flows.worker_context import GATHER_SECONDS
 from model.ids import ExecutionId, WorkerId
-from orchestrator.ends import Ends
+from orchestrator.place_releases import PlaceReleases
 
 LOOK_EVERY = 1.0
 """Seconds after which a worker looks by itself, as in earnest: a place that waits for this was forgotten."""
@@ -75,12 +75,12 @@ class Worker:
     notes: list[Note] = field(default_factory=list)
     turns: dict[UUID, Turn] = field(default_factory=dict)
     news: asyncio.Event = field(default_factory=asyncio.Event)
-    passes: Joined = field(init=False)
+    passes: PassBatcher = field(init=False)
     full: bool = False
     end: float = 0.0
 
     def __post_init__(self) -> None:
-        self.passes = Joined(self._pass)
+        self.passes = PassBatcher(self._pass)
 
     @property
     def name(self) -> WorkerId:
@@ -161,7 +161,7 @@ class Worker:
     async def _release(self, run: ExecutionId, epoch: int, note: Note) -> None:
         """Give a place up, and have it given on."""
 
-        def released(_: Connection, ends: Ends) -> None:
+        def released(_: Connection, ends: PlaceReleases) -> None:
             ends.add(run, epoch)
             note.released = time.monotonic_ns()
 
@@ -172,7 +172,7 @@ class Worker:
             note.released = time.monotonic_ns()
             await self._pass()
 
-    async def _pass(self, handed: Sequence[Handed] = ()) -> None:
+    async def _pass(self, handed: Sequence[PendingChange] = ()) -> None:
         lessee = Lessee(worker=self.name, ttl=TTL)
         outcome = await carry_out(
             self.ground.db, handed, lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True, lessee=lessee)

@@ -1,4 +1,4 @@
-"""The commands about the house: nodes, statistics, secret, deploy, validate."""
+"""The commands for administration: nodes, statistics, secret, deploy, validate."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,8 +7,8 @@ from urllib.parse import quote
 import typer
 
 from cli import output
-from cli.place import connect
 from cli.runs import Json
+from cli.server_discovery import connect
 
 Pool = Annotated[str, typer.Option(help="The pool.")]
 File = Annotated[Path, typer.Argument(help="A test or a suite in YAML or JSON.", show_default=False)]

@@ -9,7 +9,7 @@ from typing import Any, Self
 import httpx
 
 from cli.failure import RefusedError, UnreachableError
-from cli.place import Server
+from cli.server_discovery import Server
 from model.problems import Problem
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cli.failure import RefusedError, UnreachableError, UsageError
-from cli.place import connect, find_prefect
+from cli.server_discovery import connect, find_prefect
 from cli.suite_file import load, send_content
 from model.suite import Suite, suite_to_raw
 

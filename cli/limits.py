@@ -14,8 +14,8 @@ import typer
 
 from cli import output
 from cli.failure import RefusedError, UsageError
-from cli.place import connect
 from cli.runs import Json
+from cli.server_discovery import connect
 
 Number: TypeAlias = str | None
 Switch: TypeAlias = str | None

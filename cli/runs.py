@@ -9,7 +9,7 @@ import typer
 
 from cli import output
 from cli.failure import UsageError
-from cli.place import connect
+from cli.server_discovery import connect
 from cli.watch import counts, describe, detachable, drawn, starts, watch_execution, watch_suite
 
 

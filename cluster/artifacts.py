@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from cluster import drafts
+from cluster import atomic_folder
 from model.ids import ExecutionId
 from model.mask import NOTHING_SECRET, Mask
 from model.ports import ArtifactError
@@ -55,7 +55,7 @@ class ArtifactStore:
         Only regular files, within the limits. What is left out is told in one more artifact, `left-out.txt`.
         """
         target = self._folder / str(execution_id) / str(attempt)
-        with drafts.draft(target) as draft:
+        with atomic_folder.draft(target) as draft:
             files = draft / "files"
             files.mkdir(mode=0o700)
             left_out = self._copy_all(results, files, mask)
@@ -64,7 +64,7 @@ class ArtifactStore:
             kept = sorted(file.relative_to(files).as_posix() for file in files.rglob("*") if file.is_file())
             artifacts = [self._artifact(files, target, name) for name in kept]
             _show(draft, target)
-        drafts.remove_left(target)
+        atomic_folder.remove_left(target)
         return artifacts
 
     def path(self, uri: str) -> Path:

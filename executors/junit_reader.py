@@ -8,7 +8,7 @@ import math
 from typing import BinaryIO
 from xml.parsers import expat
 
-from executors.hostile import LONGEST_MESSAGE, LONGEST_TRACE, clean, clean_name
+from executors.untrusted import LONGEST_MESSAGE, LONGEST_TRACE, clean, clean_name
 from model.result import Outcome, Report, Result
 
 LARGEST = 20 * 2**20

@@ -3,7 +3,7 @@
 import re
 from pathlib import Path
 
-from executors.hostile import UnreadableError, clean, open_file
+from executors.untrusted import UnreadableError, clean, open_file
 
 TAIL = 8192
 """Bytes at the end of the output that are looked at."""

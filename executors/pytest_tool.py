@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from executors.hostile import LONGEST_MESSAGE, LONGEST_TRACE, UnreadableError, clean, clean_name, open_file
-from executors.tool import Command, Places
+from executors.tool import Command, RunFolders
+from executors.untrusted import LONGEST_MESSAGE, LONGEST_TRACE, UnreadableError, clean, clean_name, open_file
 from model.request import TestRequest
 from model.result import Outcome, Report, Result, Summary
 
@@ -43,37 +43,37 @@ class BrokenError(ValueError):
 class PytestTool:
     """The tool `pytest`."""
 
-    def command(self, request: TestRequest, places: Places) -> Command:
+    def command(self, request: TestRequest, folders: RunFolders) -> Command:
         """Run the interpreter of the test's own environment on what `content.path` names.
 
         In the folder whose settings apply, else at the top of the content. Where the content has no settings, pytest is
         told so: it would look for them above the content, and find those of whoever keeps our state folder.
         """
-        if places.python is None:
+        if folders.python is None:
             msg = "pytest needs a virtual environment: give Places.python"
             raise ValueError(msg)
-        entry = places.work / places.entry
-        settings = _settings_folder(places.work, entry)
-        where = settings or places.work
+        entry = folders.work / folders.entry
+        settings = _settings_folder(folders.work, entry)
+        where = settings or folders.work
         closed = () if settings else ("-c", "/dev/null", f"--rootdir={where}", f"--confcutdir={where}")
-        argv = (str(places.python), "-u", str(PLUGIN), *closed, *request.arguments, str(entry))
+        argv = (str(folders.python), "-u", str(PLUGIN), *closed, *request.arguments, str(entry))
         return Command(argv=argv, cwd=where)
 
-    def read(self, request: TestRequest, places: Places) -> Report:  # noqa: ARG002  one shape for all tools
+    def read(self, request: TestRequest, folders: RunFolders) -> Report:  # noqa: ARG002  one shape for all tools
         """Return the plugin's lines as a report; one that cannot be trusted says why."""
         reading = _Reading()
         try:
-            with open_file(places.results / FILE, LARGEST_REPORT) as file:
+            with open_file(folders.results / FILE, LARGEST_REPORT) as file:
                 for line in _lines(file):
                     reading.take(line)
         except (UnreadableError, BrokenError) as error:
             return replace(reading.report(), finished=False, broken=str(error))
         return reading.report()
 
-    def progress(self, places: Places) -> Summary:
+    def progress(self, folders: RunFolders) -> Summary:
         """Return the counts of the last line that has some, and the number of tests from the first line."""
         try:
-            with open_file(places.results / FILE, LARGEST_REPORT) as file:
+            with open_file(folders.results / FILE, LARGEST_REPORT) as file:
                 planned = _planned(file.read(LARGEST_TAIL))
                 size = file.seek(0, 2)
                 file.seek(max(0, size - LARGEST_TAIL))

@@ -10,7 +10,7 @@ from model.result import Report, Summary
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Places:
+class RunFolders:
     """The folders of one attempt.
 
     `entry` is the file or folder inside `work` that `content.path` names; `python` the interpreter of the test's own
@@ -36,14 +36,14 @@ class Command:
 class Tool(Protocol):
     """One kind of test tool. What it reads was written by a test: it may be huge, broken, hostile or missing."""
 
-    def command(self, request: TestRequest, places: Places) -> Command:
+    def command(self, request: TestRequest, folders: RunFolders) -> Command:
         """Return how to run `request`; the content is in place."""
         ...
 
-    def read(self, request: TestRequest, places: Places) -> Report:
+    def read(self, request: TestRequest, folders: RunFolders) -> Report:
         """Return what the tool left. Never raises for what it finds: `Report.broken` says it."""
         ...
 
-    def progress(self, places: Places) -> Summary:
+    def progress(self, folders: RunFolders) -> Summary:
         """Return the counts so far, all 0 while unknown. Cheap: reads a bounded piece of a file."""
         ...

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from cluster.local import content, environments, masking, processes
 from cluster.local.environment import Surroundings, environment
-from cluster.local.errand import StoppedError, never
+from cluster.local.guarded_command import StoppedError, never
 from db import executions
 from db import secrets as secret_rows
 from executors.pytest_tool import REQUIREMENTS as PYTEST_REQUIREMENTS
 from executors.registry import tool_for
-from executors.tool import Places
+from executors.tool import RunFolders
 from model.execution import Reason, Status, Verdict
 from model.mask import Mask
 from model.ports import SecretError
@@ -22,7 +22,7 @@ from model.request import TestRequest, TestType
 from orchestrator.lifecycle import Begun
 
 if TYPE_CHECKING:
-    from flows.house import House
+    from flows.worker_context import WorkerContext
 
 GRACE_SECONDS = 10.0
 """Between TERM and KILL, when a test's time is up or it is cancelled."""
@@ -34,7 +34,7 @@ class Started:
     """A process that runs or has run, where its files are, and what must not appear in its log."""
 
     handle: processes.Handle
-    places: Places
+    folders: RunFolders
     mask: Mask
 
 
@@ -55,7 +55,7 @@ class LaunchError(Exception):
         self.verdict = Verdict(status=Status.FAILED, reason=reason, detail=detail)
 
 
-def adopt(here: "House", begun: Begun, folder: Path) -> Started | None:
+def adopt(context: "WorkerContext", begun: Begun, folder: Path) -> Started | None:
     """Return what a former holder started, None if nothing was.
 
     Nothing is built or looked up for it: the test may have changed its own files meanwhile, and a person its secrets.
@@ -63,18 +63,18 @@ def adopt(here: "House", begun: Begun, folder: Path) -> Started | None:
     handle = processes.adopt(folder)
     if handle is None:
         return None
-    return Started(handle=handle, places=_places(begun.request, folder, None), mask=_mask(here, begun, folder))
+    return Started(handle=handle, folders=_folders(begun.request, folder, None), mask=_mask(context, begun, folder))
 
 
-def prepare_content(here: "House", launch: Launch) -> Path | None:
+def prepare_content(context: "WorkerContext", launch: Launch) -> Path | None:
     """Put the content in place. Returns: the requirements file that the test names, None if it names none.
 
     Raises: LaunchError, StoppedError.
     """
     request, work = launch.begun.request, launch.folder / "work"
     sources = content.Sources(
-        store=here.settings.state / "content",
-        allowed_hosts=here.settings.allowed_hosts,
+        store=context.settings.state / "content",
+        allowed_hosts=context.settings.allowed_hosts,
         stopped=launch.stopped,
     )
     try:
@@ -85,43 +85,43 @@ def prepare_content(here: "House", launch: Launch) -> Path | None:
         raise LaunchError(Reason.CONTENT, str(wrong)) from wrong
 
 
-def environment_ready(here: "House", begun: Begun, requirements: Path | None) -> bool:
+def environment_ready(context: "WorkerContext", begun: Begun, requirements: Path | None) -> bool:
     """Return whether the test's virtual environment is there, or none is needed."""
     if not _needs_python(begun.request):
         return True
-    return environments.ready(here.settings.state / "venvs", requirements, PYTEST_REQUIREMENTS)
+    return environments.ready(context.settings.state / "venvs", requirements, PYTEST_REQUIREMENTS)
 
 
-def start(here: "House", launch: Launch, requirements: Path | None) -> Started:
+def start(context: "WorkerContext", launch: Launch, requirements: Path | None) -> Started:
     """Make the virtual environment where it is missing, and start the process. Raises: LaunchError, StoppedError."""
     begun, folder = launch.begun, launch.folder
-    values = _values(here, begun)
-    python = _python(here, launch, requirements)
-    places = _places(begun.request, folder, python)
-    command = tool_for(begun.request.type).command(begun.request, places)
+    values = _values(context, begun)
+    python = _python(context, launch, requirements)
+    folders = _folders(begun.request, folder, python)
+    command = tool_for(begun.request.type).command(begun.request, folders)
     spec = processes.LaunchSpec(
         folder=folder,
-        execution_id=begun.place.execution_id,
+        execution_id=begun.grant.execution_id,
         attempt=begun.number,
         argv=command.argv,
         cwd=command.cwd,
-        env=environment(_around(begun, places), command.env, _filled(begun.request, values)),
+        env=environment(_around(begun, folders), command.env, _filled(begun.request, values)),
         time_limit_seconds=begun.request.config.timeout,
         grace_seconds=GRACE_SECONDS,
         memory_limit_bytes=begun.request.resources.memory_limit_bytes(),
-        cgroup=here.settings.cgroup,
-        log_limit_bytes=processes.log_left(here.logs.size(begun.place.execution_id)),
+        cgroup=context.settings.cgroup,
+        log_limit_bytes=processes.log_left(context.logs.size(begun.grant.execution_id)),
     )
     if launch.stopped():
         raise StoppedError
     masking.keep(folder, values)
-    return Started(handle=processes.launch(spec), places=places, mask=_mask(here, begun, folder))
+    return Started(handle=processes.launch(spec), folders=folders, mask=_mask(context, begun, folder))
 
 
-def _python(here: "House", launch: Launch, requirements: Path | None) -> Path | None:
+def _python(context: "WorkerContext", launch: Launch, requirements: Path | None) -> Path | None:
     if not _needs_python(launch.begun.request):
         return None
-    site = environments.Site(venvs=here.settings.state / "venvs", stopped=launch.stopped)
+    site = environments.Site(venvs=context.settings.state / "venvs", stopped=launch.stopped)
     try:
         return environments.python_for(site, requirements, PYTEST_REQUIREMENTS)
     except environments.BuildError as wrong:
@@ -132,9 +132,9 @@ def _needs_python(request: TestRequest) -> bool:
     return request.type is TestType.PYTEST or request.setup.requirements is not None
 
 
-def _places(request: TestRequest, folder: Path, python: Path | None) -> Places:
+def _folders(request: TestRequest, folder: Path, python: Path | None) -> RunFolders:
     work = folder / "work"
-    return Places(
+    return RunFolders(
         work=work,
         entry=work / request.content.path,
         results=folder / "results",
@@ -143,13 +143,13 @@ def _places(request: TestRequest, folder: Path, python: Path | None) -> Places:
     )
 
 
-def _around(begun: Begun, places: Places) -> Surroundings:
+def _around(begun: Begun, folders: RunFolders) -> Surroundings:
     return Surroundings(
-        execution_id=begun.place.execution_id,
+        execution_id=begun.grant.execution_id,
         attempt=begun.number,
-        home=places.home,
-        results=places.results,
-        python=places.python,
+        home=folders.home,
+        results=folders.results,
+        python=folders.python,
     )
 
 
@@ -167,31 +167,31 @@ def _names(request: TestRequest) -> list[str]:
     return sorted({name for value in _variables(request).values() for name in SECRET.findall(value)})
 
 
-def _values(here: "House", begun: Begun) -> dict[str, str]:
-    return {name: _secret(here, begun, name) for name in _names(begun.request)}
+def _values(context: "WorkerContext", begun: Begun) -> dict[str, str]:
+    return {name: _secret(context, begun, name) for name in _names(begun.request)}
 
 
-def _mask(here: "House", begun: Begun, folder: Path) -> Mask:
+def _mask(context: "WorkerContext", begun: Begun, folder: Path) -> Mask:
     """Return what hides the values that the test was given, whatever has become of its secrets since."""
     names = _names(begun.request)
-    return Mask(masking.kept(folder, names) or _that_are_there(here, begun, names))
+    return Mask(masking.kept(folder, names) or _that_are_there(context, begun, names))
 
 
-def _that_are_there(here: "House", begun: Begun, names: Iterable[str]) -> Iterator[str]:
+def _that_are_there(context: "WorkerContext", begun: Begun, names: Iterable[str]) -> Iterator[str]:
     """Yield the values of today: a test that threw away what was kept may still not show them."""
     for name in names:
         with suppress(LaunchError):
-            yield _secret(here, begun, name)
+            yield _secret(context, begun, name)
 
 
-def _secret(here: "House", begun: Begun, name: str) -> str:
+def _secret(context: "WorkerContext", begun: Begun, name: str) -> str:
     """Resolve one secret of the run's team."""
-    reference = here.db.call(
-        lambda conn: secret_rows.reference(conn, name, executions.team_of(conn, begun.place.execution_id))
+    reference = context.db.call(
+        lambda conn: secret_rows.reference(conn, name, executions.team_of(conn, begun.grant.execution_id))
     )
     if reference is None:
         raise LaunchError(Reason.CONFIG, f"secret {name} is gone; set it again with `assay secret set {name} ...`")
     try:
-        return here.secrets.resolve(reference)
+        return context.secrets.resolve(reference)
     except SecretError as wrong:
         raise LaunchError(Reason.CONFIG, f"secret {name}: {wrong}") from wrong

@@ -15,7 +15,7 @@ from prefect.exceptions import ObjectNotFound
 from sqlalchemy import Connection
 
 from db import executions, suites
-from flows.house import House
+from flows.worker_context import WorkerContext
 from model.ids import ExecutionId, SuiteRunId, short
 
 HEAD = 500
@@ -32,17 +32,17 @@ log = logging.getLogger("assay.mirror")
 class Mirror:
     """Makes flow runs for executions and suite runs that came in by REST."""
 
-    def __init__(self, here: House) -> None:
-        self._here = here
-        self._client = here.client
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+        self._client = context.client
         self._deployments: dict[str, DeploymentResponse] = {}
         self._names: dict[UUID, str] = {}
 
     async def show_head(self) -> None:
         """Mirror a batch of what is not in Prefect yet: waiting tests and suite runs."""
-        for suite_run_id in await self._here.db.run(lambda conn: suites.unmirrored(conn, BATCH)):
+        for suite_run_id in await self._context.db.run(lambda conn: suites.unmirrored(conn, BATCH)):
             await self._show_suite(suite_run_id)
-        for execution_id in await self._here.db.run(lambda conn: executions.unmirrored(conn, HEAD, BATCH)):
+        for execution_id in await self._context.db.run(lambda conn: executions.unmirrored(conn, HEAD, BATCH)):
             await self._create(execution_id, self.queued())
 
     async def _show_suite(self, suite_run_id: SuiteRunId) -> None:
@@ -59,7 +59,7 @@ class Mirror:
             type=StateType.SCHEDULED,
             name="Queued",
             message="waits in Assay's queue; `assay show` tells its position and why",
-            state_details={"scheduled_time": self._here.now() + FAR},
+            state_details={"scheduled_time": self._context.now() + FAR},
         )
 
     async def create(self, execution_id: ExecutionId, *, state: State[None]) -> FlowRun:
@@ -72,7 +72,7 @@ class Mirror:
 
     async def _create(self, execution_id: ExecutionId, state: State[None]) -> FlowRun:
         """Make the flow run and write it into our row. One that was made before keeps its state: it may be running."""
-        name = await self._here.db.run(lambda conn: _title(conn, execution_id))
+        name = await self._context.db.run(lambda conn: _title(conn, execution_id))
         deployment = await self.deployment(TEST_DEPLOYMENT)
         flow_run = await self._client.create_flow_run_from_deployment(
             deployment.id,
@@ -81,12 +81,12 @@ class Mirror:
             name=name,
             idempotency_key=str(execution_id),
         )
-        await self._here.db.run(lambda conn: executions.link_flow_run(conn, execution_id, flow_run.id))
+        await self._context.db.run(lambda conn: executions.link_flow_run(conn, execution_id, flow_run.id))
         return flow_run
 
     async def create_suite(self, suite_run_id: SuiteRunId) -> UUID:
         """Make the flow run of a suite run, or find it made; it starts at once, since a suite holds no place."""
-        name = await self._here.db.run(lambda conn: suites.find(conn, suite_run_id).name)
+        name = await self._context.db.run(lambda conn: suites.find(conn, suite_run_id).name)
         deployment = await self.deployment(SUITE_DEPLOYMENT)
         flow_run = await self._client.create_flow_run_from_deployment(
             deployment.id,
@@ -94,7 +94,7 @@ class Mirror:
             name=f"{name} {short(suite_run_id)}",
             idempotency_key=str(suite_run_id),
         )
-        await self._here.db.run(lambda conn: suites.link_flow_run(conn, suite_run_id, flow_run.id))
+        await self._context.db.run(lambda conn: suites.link_flow_run(conn, suite_run_id, flow_run.id))
         return flow_run.id
 
     async def deployment(self, name: str) -> DeploymentResponse:

@@ -28,10 +28,10 @@ from prefect.states import Scheduled
 from sqlalchemy import Connection
 
 from db import executions, suites
-from flows.house import House
 from flows.mirror import Mirror
 from flows.settings import WORK_POOL
 from flows.states import shows, skipped, state_of
+from flows.worker_context import WorkerContext
 from model.execution import Verdict
 from model.ids import ExecutionId, SuiteRunId
 from orchestrator import cancel, lifecycle
@@ -53,23 +53,23 @@ log = logging.getLogger("assay.reconciler")
 class Reconciler:
     """Looks at both sides and closes what stands open between them."""
 
-    def __init__(self, here: House, mirror: Mirror, carried: Callable[[], frozenset[UUID]]) -> None:
-        self._here = here
-        self._client = here.client
+    def __init__(self, context: WorkerContext, mirror: Mirror, running: Callable[[], frozenset[UUID]]) -> None:
+        self._context = context
+        self._client = context.client
         self._mirror = mirror
-        self._carried = carried
+        self._running = running
 
     async def observe(self) -> None:
         """Carry cancellations over from Prefect."""
-        alive = await self._here.db.run(executions.alive_flow_runs)
+        alive = await self._context.db.run(executions.alive_flow_runs)
         for start in range(0, len(alive), PAGE):
             for flow_run in await self._stopped(alive[start : start + PAGE]):
-                await self._here.db.run(partial(self._cancel, flow_run.id))
-                await self._here.pass_gate()
+                await self._context.db.run(partial(self._cancel, flow_run.id))
+                await self._context.pass_gate()
 
     async def settle(self) -> None:
         """Set the state of flow runs whose verdict Prefect does not show."""
-        db, before = self._here.db, self._here.now() - GRACE
+        db, before = self._context.db, self._context.now() - GRACE
         ended = await db.run(lambda conn: executions.unsettled(conn, before, PAGE))
         await _each(ended, self._settle)
         await _each(await db.run(lambda conn: suites.open_with_ended_tests(conn, PAGE)), self._close_suite)
@@ -79,36 +79,36 @@ class Reconciler:
         """Make flow runs due again that nobody carries and that have no row: their worker died before it wrote one."""
         for page in range(PAGES):
             found = await self._taken(page)
-            for flow_run in [run for run in found if self._old(run) and run.id not in self._carried()]:
-                if not await self._here.db.run(partial(_has_row, flow_run.id)):
+            for flow_run in [run for run in found if self._old(run) and run.id not in self._running()]:
+                if not await self._context.db.run(partial(_has_row, flow_run.id)):
                     log.warning("flow run %s was taken and never submitted; it is due again", flow_run.id)
                     await self._client.set_flow_run_state(flow_run.id, Scheduled(), force=True)
             if len(found) < PAGE:
                 return
 
     async def _settle(self, execution_id: ExecutionId) -> None:
-        verdict, flow_run_id = await self._here.db.run(lambda conn: _ended(conn, execution_id))
-        if flow_run_id in self._carried():
+        verdict, flow_run_id = await self._context.db.run(lambda conn: _ended(conn, execution_id))
+        if flow_run_id in self._running():
             return  # its flow is about to end there by itself
         if flow_run_id is None:
             flow_run_id = (await self._mirror.create(execution_id, state=self._mirror.queued())).id
         await self._set(flow_run_id, state_of(verdict))
-        await self._here.db.run(lambda conn: executions.settle(conn, execution_id))
+        await self._context.db.run(lambda conn: executions.settle(conn, execution_id))
 
     async def _close_suite(self, suite_run_id: SuiteRunId) -> None:
-        now = self._here.now()
-        await self._here.db.run(lambda conn: suite_cases.close(conn, suite_run_id, now))
+        now = self._context.now()
+        await self._context.db.run(lambda conn: suite_cases.close(conn, suite_run_id, now))
 
     async def _settle_suite(self, suite_run_id: SuiteRunId) -> None:
-        now = self._here.now()
-        run = await self._here.db.run(lambda conn: suites.find(conn, suite_run_id))
-        verdict = await self._here.db.run(lambda conn: suite_cases.close(conn, suite_run_id, now))
-        if run.flow_run_id in self._carried():
+        now = self._context.now()
+        run = await self._context.db.run(lambda conn: suites.find(conn, suite_run_id))
+        verdict = await self._context.db.run(lambda conn: suite_cases.close(conn, suite_run_id, now))
+        if run.flow_run_id in self._running():
             return
         if verdict is not None:
             flow_run_id = run.flow_run_id or await self._mirror.create_suite(suite_run_id)
             await self._set(flow_run_id, skipped(run.note) if run.status == suites.SKIPPED else state_of(verdict))
-        await self._here.db.run(lambda conn: suites.settle(conn, suite_run_id))
+        await self._context.db.run(lambda conn: suites.settle(conn, suite_run_id))
 
     async def _set(self, flow_run_id: UUID, wanted: State[None]) -> None:
         """Set a flow run's state unless it shows that already."""
@@ -122,10 +122,10 @@ class Reconciler:
     def _cancel(self, flow_run_id: UUID, conn: Connection) -> None:
         execution_id = executions.by_flow_run(conn, flow_run_id)
         if execution_id is not None:
-            cancel.cancel(conn, execution_id, by="prefect", now=self._here.now())
+            cancel.cancel(conn, execution_id, by="prefect", now=self._context.now())
         suite_run_id = suites.by_flow_run(conn, flow_run_id)
         if suite_run_id is not None:
-            suite_cases.cancel_suite(conn, suite_run_id, by="prefect", now=self._here.now())
+            suite_cases.cancel_suite(conn, suite_run_id, by="prefect", now=self._context.now())
 
     async def _stopped(self, flow_run_ids: list[UUID]) -> list[FlowRun]:
         """Return those that are to end, or that Prefect has ended at once as it believed them not to have begun."""
@@ -145,7 +145,7 @@ class Reconciler:
         )
 
     def _old(self, flow_run: FlowRun) -> bool:
-        return flow_run.state is not None and flow_run.state.timestamp < self._here.now() - STRANDED_AFTER
+        return flow_run.state is not None and flow_run.state.timestamp < self._context.now() - STRANDED_AFTER
 
 
 async def _each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:

@@ -10,16 +10,16 @@ from sqlalchemy import Connection
 
 from cluster.local.machine import this_node
 from db import gate_floors, leases, nodes, workers
-from flows.carrier import Carrier
+from flows.dispatcher import Dispatcher
 from flows.forecasting import SECONDS as FORECAST_SECONDS
 from flows.forecasting import Forecasting
-from flows.house import House, close_house, open_house
+from flows.gate_poller import GatePoller
 from flows.mirror import Mirror
-from flows.pulse import Pulse
 from flows.reconciler import Reconciler
 from flows.settings import Settings
 from flows.suites import Orphans
 from flows.worker import every
+from flows.worker_context import WorkerContext, close_context, open_context
 
 MIRROR_SECONDS = 2.0
 OBSERVE_SECONDS = 2.0
@@ -36,19 +36,19 @@ class Services:
 
     def __init__(self, settings: Settings, client: PrefectClient) -> None:
         self._settings = settings
-        self.here: House = open_house(settings, client)
-        self.mirror = Mirror(self.here)
-        self.carrier = Carrier(self.here, self.mirror)
-        self._forecasting = Forecasting(self.here.db, settings.pool, self.here.blocking)
-        self._pulse = Pulse(self.here.db, settings.pool, self.here.pass_gate)
-        self._orphans = Orphans(self.here, self.carrier)
-        self._reconciler = Reconciler(self.here, self.mirror, lambda: self.carrier.carried)
+        self.context: WorkerContext = open_context(settings, client)
+        self.mirror = Mirror(self.context)
+        self.dispatcher = Dispatcher(self.context, self.mirror)
+        self._forecasting = Forecasting(self.context.db, settings.pool, self.context.blocking)
+        self._poller = GatePoller(self.context.db, settings.pool, self.context.pass_gate)
+        self._orphans = Orphans(self.context, self.dispatcher)
+        self._reconciler = Reconciler(self.context, self.mirror, lambda: self.dispatcher.running)
         self._stopping = threading.Event()
         self.draining = False
 
     async def open(self) -> None:
         """Make this worker and its machine known, before anything is admitted to them."""
-        await self.here.db.run_patiently(
+        await self.context.db.run_patiently(
             lambda conn: workers.register(conn, self._settings.worker, self._settings.pool, self._settings.lease)
         )
         await self._note_node()
@@ -57,7 +57,7 @@ class Services:
     async def run(self) -> None:
         """Work until the process ends."""
         async with asyncio.TaskGroup() as loops:
-            loops.create_task(self.carrier.run())
+            loops.create_task(self.dispatcher.run())
             loops.create_task(every(0.0, self._beat_gate))
             loops.create_task(every(NODE_SECONDS, self._note_node))
             loops.create_task(every(FLOOR_SECONDS, self._lift_floors))
@@ -71,32 +71,32 @@ class Services:
     def drain(self) -> None:
         """Take nothing more, and let another worker go on with what this one holds."""
         self.draining = True
-        self.carrier.drain()
+        self.dispatcher.drain()
 
     def leave(self) -> None:
         """Give all leases up and sign off; from any thread. The tests go on, and the next worker takes them up."""
         self._stopping.set()
         with contextlib.suppress(Exception):  # a database that is away learns it from the leases' end
-            self.here.heartbeat.call(lambda conn: workers.leave(conn, self._settings.worker))
-        close_house()
+            self.context.heartbeat.call(lambda conn: workers.leave(conn, self._settings.worker))
+        close_context()
 
     async def _beat_gate(self) -> None:
         """Try a pass of the gate where one is due, then wait for a moment."""
-        pause = await self._pulse.beat(asyncio.get_running_loop().time())
+        pause = await self._poller.beat(asyncio.get_running_loop().time())
         await asyncio.sleep(pause.total_seconds())
 
     async def _lift_floors(self) -> None:
-        await self.here.db.run(lambda conn: gate_floors.lift(conn, self._settings.pool))
+        await self.context.db.run(lambda conn: gate_floors.lift(conn, self._settings.pool))
 
     async def _note_node(self) -> None:
-        facts = await self.here.in_thread(this_node, self._settings.cpu_share, self._settings.state)
-        await self.here.db.run(lambda conn: nodes.record(conn, self._settings.pool, [facts]))
+        facts = await self.context.in_thread(this_node, self._settings.cpu_share, self._settings.state)
+        await self.context.db.run(lambda conn: nodes.record(conn, self._settings.pool, [facts]))
 
     def _keep_leases(self) -> None:
         """Renew in a thread and on a connection of its own: a loop or a pool that is busy must not lose its runs."""
         while not self._stopping.wait(self._settings.lease.total_seconds() / 3):
             try:
-                self.here.heartbeat.call(self._beat)
+                self.context.heartbeat.call(self._beat)
             except Exception as failed:  # noqa: BLE001  tried again in a moment; the fence guards meanwhile
                 log.warning("leases were not renewed: %r", failed)
 

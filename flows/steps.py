@@ -13,20 +13,20 @@ from pathlib import Path
 from prefect.exceptions import Abort
 
 from cluster.local import cleanup, masking, processes
-from cluster.local.errand import StoppedError
+from cluster.local.guarded_command import StoppedError
 from db import executions
 from executors.last_words import last_words
 from executors.registry import tool_for
-from flows import doors, launching, windows
-from flows.house import House, house
-from flows.places import news
-from flows.wanted import Wanted
+from flows import entry, launching, prefect_artifacts
+from flows.cancellation_watch import CancellationWatch
+from flows.wakeups import news
+from flows.worker_context import WorkerContext, current_context
 from model.execution import Phase, Reason, Status, Verdict
 from model.mask import Mask
 from model.result import Artifact, Result
 from model.verdict import Ending, How, has_report, judge, whole_result
 from orchestrator import cancel, lifecycle
-from orchestrator.lifecycle import Begun, Finished, Place, Superseded
+from orchestrator.lifecycle import Begun, Finished, Grant, Superseded
 from reports.markdown import verdict_words
 
 PULSE = 1.0
@@ -51,9 +51,9 @@ class Attempt:
         self.finished: Finished | None = None
 
     @property
-    def place(self) -> Place:
+    def grant(self) -> Grant:
         """The place that this attempt holds."""
-        return self.begun.place
+        return self.begun.grant
 
 
 def superseded() -> Abort:
@@ -61,74 +61,74 @@ def superseded() -> Abort:
     return Abort("this worker does not hold the run any more")
 
 
-async def launch(place: Place) -> Attempt:
+async def launch(grant: Grant) -> Attempt:
     """Start the test's process, or find it started. Not retried by Prefect: a second call adopts by itself."""
-    here = house()
-    begun = await here.db.run_patiently(lambda conn: lifecycle.begin(conn, place))
+    context = current_context()
+    begun = await context.db.run_patiently(lambda conn: lifecycle.begin(conn, grant))
     if isinstance(begun, Superseded):
         raise superseded()
-    doors.say(f"attempt {begun.number} of {begun.name!r} on {place.node}")
-    attempt = Attempt(begun, here.folder(place.execution_id, begun.number))
+    entry.say(f"attempt {begun.number} of {begun.name!r} on {grant.node}")
+    attempt = Attempt(begun, context.folder(grant.execution_id, begun.number))
     try:
-        attempt.started = await _started(here, attempt)
+        attempt.started = await _started(context, attempt)
     except launching.LaunchError as failed:
         attempt.verdict = failed.verdict
     except OSError as failed:
         attempt.verdict = lifecycle.refused_start(f"this machine could not start it: {failed}", Reason.INFRASTRUCTURE)
     if attempt.started is None:
-        await _be_its_holder(here, place)
-        await _make_sure_it_is_gone(here, place, begun.number)
-    if not await here.db.run_patiently(lambda conn: lifecycle.enter(conn, place, Phase.RUNNING)):
+        await _be_its_holder(context, grant)
+        await _make_sure_it_is_gone(context, grant, begun.number)
+    if not await context.db.run_patiently(lambda conn: lifecycle.enter(conn, grant, Phase.RUNNING)):
         raise superseded()
     return attempt
 
 
-async def _started(here: House, attempt: Attempt) -> launching.Started | None:
+async def _started(context: WorkerContext, attempt: Attempt) -> launching.Started | None:
     """Adopt what runs, or prepare and start it; None when it was called off before it was started."""
     begun, folder = attempt.begun, attempt.folder
-    if (running := await here.in_thread(launching.adopt, here, begun, folder)) is not None:
+    if (running := await context.in_thread(launching.adopt, context, begun, folder)) is not None:
         return running
     try:
-        async with Wanted(here, attempt.place) as wanted:
-            order = launching.Launch(begun=begun, folder=folder, stopped=wanted.called_off)
-            requirements = await wanted.run(here.launchers, launching.prepare_content, here, order)
-            ready = await here.in_thread(launching.environment_ready, here, begun, requirements)
-            await wanted.look_again()
-            return await wanted.run(
-                here.launchers if ready else here.builders, launching.start, here, order, requirements
+        async with CancellationWatch(context, attempt.grant) as watch_for_cancel:
+            order = launching.Launch(begun=begun, folder=folder, stopped=watch_for_cancel.called_off)
+            requirements = await watch_for_cancel.run(context.launchers, launching.prepare_content, context, order)
+            ready = await context.in_thread(launching.environment_ready, context, begun, requirements)
+            await watch_for_cancel.look_again()
+            return await watch_for_cancel.run(
+                context.launchers if ready else context.builders, launching.start, context, order, requirements
             )
     except StoppedError:
         attempt.verdict = Verdict(status=Status.CANCELLED, detail="called off before it was started")
         return None
 
 
-async def _be_its_holder(here: House, place: Place) -> None:
+async def _be_its_holder(context: WorkerContext, grant: Grant) -> None:
     """Go no further where somebody took the run over meanwhile: what is in its folder now may be theirs."""
-    asked = await here.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, place))
+    asked = await context.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, grant))
     if isinstance(asked, Superseded):
         raise superseded()
 
 
-async def abandon(place: Place, why: str) -> None:
+async def abandon(grant: Grant, why: str) -> None:
     """End an attempt that this worker could not carry. Its process is gone before another one may start.
 
     Raises: SweepError when it cannot be ended; then the place is kept, and this is tried again by whoever holds it.
     """
-    here = house()
-    number = await here.db.run_patiently(lambda conn: lifecycle.open_number(conn, place.execution_id))
+    context = current_context()
+    number = await context.db.run_patiently(lambda conn: lifecycle.open_number(conn, grant.execution_id))
     if number is not None:
-        await _make_sure_it_is_gone(here, place, number)
+        await _make_sure_it_is_gone(context, grant, number)
     lost = lifecycle.refused_start(why, Reason.INFRASTRUCTURE)
-    step = await here.db.run_patiently(lambda conn: lifecycle.abandon(conn, place, lost))
+    step = await context.db.run_patiently(lambda conn: lifecycle.abandon(conn, grant, lost))
     if isinstance(step, Superseded):
         raise superseded()
     if number is not None:
-        await here.in_thread(masking.discard, here.folder(place.execution_id, number))
+        await context.in_thread(masking.discard, context.folder(grant.execution_id, number))
 
 
-async def _make_sure_it_is_gone(here: House, place: Place, number: int) -> None:
-    folder = here.folder(place.execution_id, number)
-    await here.in_thread(processes.end, folder, place.execution_id, number)
+async def _make_sure_it_is_gone(context: WorkerContext, grant: Grant, number: int) -> None:
+    folder = context.folder(grant.execution_id, number)
+    await context.in_thread(processes.end, folder, grant.execution_id, number)
 
 
 async def watch(attempt: Attempt) -> Attempt:
@@ -136,66 +136,66 @@ async def watch(attempt: Attempt) -> Attempt:
     started = attempt.started
     if started is None:
         return attempt
-    here = house()
-    teller = windows.Teller(TELL_EVERY)
-    with here.places.listening(str(attempt.place.execution_id)) as event, _exit_of(started.handle, event):
-        while await here.in_thread(processes.alive, started.handle):
-            await _stop_if_asked(here, attempt.place, started)
-            await _carry(here, attempt, started, teller)
+    context = current_context()
+    reporter = prefect_artifacts.ProgressReporter(TELL_EVERY)
+    with context.wakeups.listening(str(attempt.grant.execution_id)) as event, _exit_of(started.handle, event):
+        while await context.in_thread(processes.alive, started.handle):
+            await _stop_if_asked(context, attempt.grant, started)
+            await _report(context, attempt, started, reporter)
             await news(event, PULSE)
     return attempt
 
 
 async def collect(attempt: Attempt) -> Attempt:
     """Read what the test left, and judge it."""
-    here = house()
-    if not await here.db.run_patiently(lambda conn: lifecycle.enter(conn, attempt.place, Phase.COLLECTING)):
+    context = current_context()
+    if not await context.db.run_patiently(lambda conn: lifecycle.enter(conn, attempt.grant, Phase.COLLECTING)):
         raise superseded()
     if attempt.started is not None:
-        await _append_log(here, attempt, attempt.started, final=True)
-    attempt.finished = await here.in_thread(_judged, here, attempt)
+        await _append_log(context, attempt, attempt.started, final=True)
+    attempt.finished = await context.in_thread(_judged, context, attempt)
     return attempt
 
 
 async def record(attempt: Attempt) -> Attempt:
     """Write the results and end the run, or send it back to wait; then show it in Prefect."""
-    here = house()
+    context = current_context()
     finished = attempt.finished
     if finished is None:
         msg = "an attempt is collected before it is recorded"
         raise RuntimeError(msg)
-    if await windows.cancel_asked(attempt.begun.flow_run_id):
-        execution_id, now = attempt.place.execution_id, here.now()
-        await here.db.run_patiently(lambda conn: cancel.cancel(conn, execution_id, by="prefect", now=now))
-    step = await _finish(here, attempt.place, finished)
+    if await prefect_artifacts.cancel_asked(attempt.begun.flow_run_id):
+        execution_id, now = attempt.grant.execution_id, context.now()
+        await context.db.run_patiently(lambda conn: cancel.cancel(conn, execution_id, by="prefect", now=now))
+    step = await _finish(context, attempt.grant, finished)
     if isinstance(step, Superseded):
         raise superseded()
-    doors.say(f"attempt {finished.number}: {verdict_words(finished.verdict)} {finished.verdict.detail}".rstrip())
-    await here.in_thread(cleanup.forget, attempt.folder)
-    await windows.show(attempt.begun, finished, step)
+    entry.say(f"attempt {finished.number}: {verdict_words(finished.verdict)} {finished.verdict.detail}".rstrip())
+    await context.in_thread(cleanup.forget, attempt.folder)
+    await prefect_artifacts.show(attempt.begun, finished, step)
     return attempt
 
 
-async def _finish(here: House, place: Place, finished: Finished) -> lifecycle.Next | Superseded:
+async def _finish(context: WorkerContext, grant: Grant, finished: Finished) -> lifecycle.Next | Superseded:
     """Write the end of an attempt, and give its place on. What takes long to write holds up nobody else's end."""
     if len(finished.results) <= QUICKLY_WRITTEN:
-        return await here.change(lambda conn, ends: lifecycle.finish_among(conn, place, finished, ends))
-    step = await here.db.run_patiently(lambda conn: lifecycle.finish(conn, place, finished))
-    await here.pass_gate()
+        return await context.change(lambda conn, releases: lifecycle.finish_among(conn, grant, finished, releases))
+    step = await context.db.run_patiently(lambda conn: lifecycle.finish(conn, grant, finished))
+    await context.pass_gate()
     return step
 
 
-def _judged(here: House, attempt: Attempt) -> Finished:
+def _judged(context: WorkerContext, attempt: Attempt) -> Finished:
     """Read and judge, in a thread: everything here is files."""
-    place, begun, started = attempt.place, attempt.begun, attempt.started
+    grant, begun, started = attempt.grant, attempt.begun, attempt.started
     if started is None:
         verdict = attempt.verdict or lifecycle.refused_start("it was never started")
         return Finished(number=begun.number, verdict=verdict)
     ended = processes.exit_record(attempt.folder)
     if ended is None:  # the shim itself was killed: what it left running has to go before anything is tried again
-        processes.sweep(place.execution_id, begun.number, attempt.folder)
+        processes.sweep(grant.execution_id, begun.number, attempt.folder)
     ending = ending_of(ended)
-    report = tool_for(begun.request.type).read(begun.request, started.places)
+    report = tool_for(begun.request.type).read(begun.request, started.folders)
     verdict = _masked_verdict(judge(begun.request.type, report, _with_last_words(attempt, ending)), started.mask)
     results = report.results if has_report(report) else (_whole(begun, verdict, ended),)
     return Finished(
@@ -203,7 +203,7 @@ def _judged(here: House, attempt: Attempt) -> Finished:
         verdict=verdict,
         exit_code=ending.exit_code,
         results=tuple(_masked(result, started.mask) for result in results),
-        artifacts=_kept(here, attempt, started),
+        artifacts=_kept(context, attempt, started),
         metrics=figures(ended),
     )
 
@@ -247,13 +247,13 @@ def _masked(result: Result, mask: Mask) -> Result:
     )
 
 
-def _kept(here: House, attempt: Attempt, started: launching.Started) -> tuple[Artifact, ...]:
+def _kept(context: WorkerContext, attempt: Attempt, started: launching.Started) -> tuple[Artifact, ...]:
     """Keep what the run left; a disk that is full costs the artifacts, not the verdict."""
-    place, number = attempt.place, attempt.begun.number
+    grant, number = attempt.grant, attempt.begun.number
     try:
-        return tuple(here.artifacts.keep(place.execution_id, number, started.places.results, started.mask))
+        return tuple(context.artifacts.keep(grant.execution_id, number, started.folders.results, started.mask))
     except OSError as failed:
-        log.warning("run %s: its artifacts could not be kept: %s", place.execution_id, failed)
+        log.warning("run %s: its artifacts could not be kept: %s", grant.execution_id, failed)
         return ()
 
 
@@ -262,31 +262,35 @@ def _whole(begun: Begun, verdict: Verdict, ended: processes.ExitRecord | None) -
     return whole_result(begun.name, verdict, round(1000 * seconds))
 
 
-async def _stop_if_asked(here: House, place: Place, started: launching.Started) -> None:
-    asked = await here.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, place))
+async def _stop_if_asked(context: WorkerContext, grant: Grant, started: launching.Started) -> None:
+    asked = await context.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, grant))
     if isinstance(asked, Superseded):
         raise superseded()
     if asked:
-        await here.in_thread(processes.stop, started.handle)
+        await context.in_thread(processes.stop, started.handle)
 
 
-async def _carry(here: House, attempt: Attempt, started: launching.Started, teller: windows.Teller) -> None:
+async def _report(
+    context: WorkerContext, attempt: Attempt, started: launching.Started, reporter: prefect_artifacts.ProgressReporter
+) -> None:
     """Append the new part of the log, and note the progress."""
-    await _append_log(here, attempt, started)
-    summary = await here.in_thread(tool_for(attempt.begun.request.type).progress, started.places)
-    usage = await here.in_thread(processes.usage, attempt.folder)
-    note = windows.progress(summary, usage)
-    mine = lifecycle.fence(attempt.place)
-    await here.db.run_patiently(lambda conn: executions.set_progress(conn, mine, note))
-    await teller.tell(summary)
+    await _append_log(context, attempt, started)
+    summary = await context.in_thread(tool_for(attempt.begun.request.type).progress, started.folders)
+    usage = await context.in_thread(processes.usage, attempt.folder)
+    note = prefect_artifacts.progress(summary, usage)
+    mine = lifecycle.fence(attempt.grant)
+    await context.db.run_patiently(lambda conn: executions.set_progress(conn, mine, note))
+    await reporter.tell(summary)
 
 
-async def _append_log(here: House, attempt: Attempt, started: launching.Started, *, final: bool = False) -> None:
+async def _append_log(
+    context: WorkerContext, attempt: Attempt, started: launching.Started, *, final: bool = False
+) -> None:
     """Carry the log on. What cannot be written now is written the next time: nothing is lost by a disk that is full."""
     source, number = attempt.folder / "output.log", attempt.begun.number
-    execution_id = attempt.place.execution_id
+    execution_id = attempt.grant.execution_id
     try:
-        await here.in_thread(here.logs.append_from, source, execution_id, number, started.mask, final=final)
+        await context.in_thread(context.logs.append_from, source, execution_id, number, started.mask, final=final)
     except OSError as failed:
         log.warning("run %s: its log could not be carried on: %s", execution_id, failed)
 

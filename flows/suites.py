@@ -25,12 +25,12 @@ from sqlalchemy import Connection
 
 from db import gate, people, suites
 from db.errors import NotFoundError
-from flows.carrier import Carrier
-from flows.doors import CARRIED, LOOK_AGAIN, Carried, make_room, say, warn
-from flows.house import House, house
-from flows.places import news
+from flows.dispatcher import Dispatcher
+from flows.entry import CURRENT_FLOW_RUN, LOOK_AGAIN, CurrentFlowRun, make_room, say, warn
 from flows.schedules import BY_SCHEDULE
 from flows.states import skipped
+from flows.wakeups import news
+from flows.worker_context import WorkerContext, current_context
 from model.execution import Door, Verdict
 from model.ids import SuiteRunId, short
 from model.problems import InvalidError
@@ -66,11 +66,11 @@ async def enter(suite: Mapping[str, Any] | None, suite_run_id: UUID | str | None
     """Find or make the suite run of this flow run. The same flow run comes to the same suite run, however often."""
     if (suite is None) == (suite_run_id is None):
         return _refused("give exactly one of `suite` and `suite_run_id`")
-    here, carried = house(), CARRIED.get()
+    context, running = current_context(), CURRENT_FLOW_RUN.get()
     try:
-        outcome = await _found(here, carried, suite_run_id)
+        outcome = await _found(context, running, suite_run_id)
         if outcome is None:
-            outcome = await _submitted(here, carried, suite)
+            outcome = await _submitted(context, running, suite)
     except InvalidError as wrong:
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     except NotFoundError as missing:
@@ -81,23 +81,25 @@ async def enter(suite: Mapping[str, Any] | None, suite_run_id: UUID | str | None
     if isinstance(outcome, SuiteSkipped):
         return _skipped(outcome.note)
     warn(outcome.warnings)
-    await here.db.run_patiently(lambda conn: gate.run_pass(conn, here.settings.pool))
+    await context.db.run_patiently(lambda conn: gate.run_pass(conn, context.settings.pool))
     return SuiteRun(suite_run_id=outcome.suite_run_id)
 
 
 async def all_ended(run: SuiteRun) -> None:
     """Wait until every test of the suite has its verdict; its row in the database is then closed too."""
-    here = house()
-    await here.db.run_patiently(lambda conn: suites.host(conn, run.suite_run_id, here.settings.worker))
-    with here.places.listening(str(run.suite_run_id), "ended") as event:
-        while await here.db.run_patiently(lambda conn: cases.close(conn, run.suite_run_id, here.now())) is None:
+    context = current_context()
+    await context.db.run_patiently(lambda conn: suites.host(conn, run.suite_run_id, context.settings.worker))
+    with context.wakeups.listening(str(run.suite_run_id), "ended") as event:
+        while await context.db.run_patiently(lambda conn: cases.close(conn, run.suite_run_id, context.now())) is None:
             await asyncio.sleep(LOOK_APART)
             await news(event, LOOK_AGAIN)
 
 
 async def worst(run: SuiteRun) -> Verdict:
     """Return the worst verdict of the suite's tests."""
-    found = await house().db.run_patiently(lambda conn: cases.close(conn, run.suite_run_id, house().now()))
+    found = await current_context().db.run_patiently(
+        lambda conn: cases.close(conn, run.suite_run_id, current_context().now())
+    )
     if found is None:
         msg = f"suite run {run.suite_run_id} has no verdict yet"
         raise RuntimeError(msg)
@@ -106,49 +108,53 @@ async def worst(run: SuiteRun) -> Verdict:
 
 async def show(run: SuiteRun) -> None:
     """Leave the table of the suite's tests as an artifact of the flow run."""
-    standing = await house().db.run_patiently(lambda conn: cases.standing(conn, run.suite_run_id))
+    standing = await current_context().db.run_patiently(lambda conn: cases.standing(conn, run.suite_run_id))
     try:
         await acreate_markdown_artifact(suite_summary(standing), key=f"suite-{short(run.suite_run_id)}")
     except Exception as failed:  # noqa: BLE001  a window, never a load-bearing wall
         log.warning("Prefect did not take an artifact: %s", failed)
 
 
-async def _found(here: House, carried: Carried | None, named: UUID | str | None) -> Outcome | None:
+async def _found(context: WorkerContext, running: CurrentFlowRun | None, named: UUID | str | None) -> Outcome | None:
     """Return what came of this flow run before; a new suite run when a person pressed Retry on an ended one."""
     wanted = None if named is None else _id(str(named))
-    again = carried is not None and carried.polled and _has_run_before()
-    new_id = SuiteRunId(here.new_id())
+    again = running is not None and running.polled and _has_run_before()
+    new_id = SuiteRunId(context.new_id())
 
     def find(conn: Connection) -> Outcome | None:
-        mine = suites.by_flow_run(conn, carried.flow_run_id) if carried else None  # after a Retry it is another one
+        mine = suites.by_flow_run(conn, running.flow_run_id) if running else None  # after a Retry it is another one
         known = mine or wanted
         if known is None:
             return None
-        if again and carried and suites.is_settled(conn, known, carried.flow_run_id):
-            order = SuiteAgain(now=here.now(), new_id=new_id, flow_run_id=carried.flow_run_id, pool=here.settings.pool)
-            return _hosted(conn, here, cases.retry_suite(conn, known, order, here.has_content))
+        if again and running and suites.is_settled(conn, known, running.flow_run_id):
+            order = SuiteAgain(
+                now=context.now(), new_id=new_id, flow_run_id=running.flow_run_id, pool=context.settings.pool
+            )
+            return _hosted(conn, context, cases.retry_suite(conn, known, order, context.has_content))
         return cases.outcome_of(conn, known)
 
-    return await here.db.run_patiently(find)
+    return await context.db.run_patiently(find)
 
 
-async def _submitted(here: House, carried: Carried | None, suite: Mapping[str, Any] | None) -> Outcome:
+async def _submitted(
+    context: WorkerContext, running: CurrentFlowRun | None, suite: Mapping[str, Any] | None
+) -> Outcome:
     order = SuiteOrder(
-        suite=await here.in_thread(check_suite, suite),
-        suite_run_id=SuiteRunId(here.new_id()),
-        user_id=await here.db.run_patiently(
-            lambda conn: people.deployment_user(conn, carried.deployment if carried else "")
+        suite=await context.in_thread(check_suite, suite),
+        suite_run_id=SuiteRunId(context.new_id()),
+        user_id=await context.db.run_patiently(
+            lambda conn: people.deployment_user(conn, running.deployment if running else "")
         ),
         door=Door.PREFECT,
-        now=here.now(),
-        pool=here.settings.pool,
-        flow_run_id=carried.flow_run_id if carried else None,
-        scheduled=carried is not None and carried.scheduled and not _has_run_before(),
+        now=context.now(),
+        pool=context.settings.pool,
+        flow_run_id=running.flow_run_id if running else None,
+        scheduled=running is not None and running.scheduled and not _has_run_before(),
     )
-    if order.scheduled and carried and (note := await _later_one_is_due(here, carried)):
-        return await here.db.run_patiently(lambda conn: cases.skip(conn, order, note))
-    return await here.db.run_patiently(
-        lambda conn: _hosted(conn, here, cases.submit_suite(conn, order, here.has_content))
+    if order.scheduled and running and (note := await _later_one_is_due(context, running)):
+        return await context.db.run_patiently(lambda conn: cases.skip(conn, order, note))
+    return await context.db.run_patiently(
+        lambda conn: _hosted(conn, context, cases.submit_suite(conn, order, context.has_content))
     )
 
 
@@ -159,10 +165,10 @@ def _id(text: str) -> SuiteRunId:
         raise NotFoundError("suite run", text) from None
 
 
-def _hosted(conn: Connection, here: House, outcome: Outcome) -> Outcome:
+def _hosted(conn: Connection, context: WorkerContext, outcome: Outcome) -> Outcome:
     """Note that the flow waits here, in the transaction that makes it wait: so it is never nobody's."""
     if isinstance(outcome, SuiteSubmitted):
-        suites.host(conn, outcome.suite_run_id, here.settings.worker)
+        suites.host(conn, outcome.suite_run_id, context.settings.worker)
     return outcome
 
 
@@ -172,24 +178,24 @@ def _has_run_before() -> bool:
     return context is not None and context.flow_run is not None and context.flow_run.run_count > 1
 
 
-async def _later_one_is_due(here: House, carried: Carried) -> str | None:
+async def _later_one_is_due(context: WorkerContext, running: CurrentFlowRun) -> str | None:
     """After a downtime only the latest of the missed scheduled runs is run. Where Prefect cannot tell, it is run."""
-    if carried.due is None or carried.deployment_id is None:
+    if running.due is None or running.deployment_id is None:
         return None
     later = FlowRunFilter(
-        deployment_id=FlowRunFilterDeploymentId(any_=[carried.deployment_id]),
+        deployment_id=FlowRunFilterDeploymentId(any_=[running.deployment_id]),
         tags=FlowRunFilterTags(all_=[BY_SCHEDULE]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(not_any_=[StateType.CANCELLED])),
         expected_start_time=FlowRunFilterExpectedStartTime(
-            after_=carried.due + timedelta(microseconds=1), before_=here.now()
+            after_=running.due + timedelta(microseconds=1), before_=context.now()
         ),
     )
     try:
-        found = await here.client.read_flow_runs(flow_run_filter=later, limit=1)
+        found = await context.client.read_flow_runs(flow_run_filter=later, limit=1)
     except Exception as failed:  # noqa: BLE001  the client raises many kinds; one run too many harms less than none
         log.warning("Prefect did not tell whether a later run is due: %r", failed)
         return None
-    when = f"{carried.due:%Y-%m-%d %H:%M:%S} UTC"
+    when = f"{running.due:%Y-%m-%d %H:%M:%S} UTC"
     return f"skipped: missed at {when}, and a later run of the schedule is due" if found else None
 
 
@@ -205,15 +211,15 @@ def _refused(*lines: str) -> NotRun:
 class Orphans:
     """Suite flows whose worker is gone: Prefect says that they run, and nobody carries them."""
 
-    def __init__(self, here: House, carrier: Carrier) -> None:
-        self._here = here
-        self._carrier = carrier
+    def __init__(self, context: WorkerContext, dispatcher: Dispatcher) -> None:
+        self._context = context
+        self._dispatcher = dispatcher
 
     async def take_up(self) -> None:
         """Go on with what no live worker carries."""
-        worker, carried = self._here.settings.worker, self._carrier.carried
-        ttl = self._here.settings.lease
-        orphans = await self._here.db.run(lambda conn: suites.take_orphans(conn, worker, ttl, carried))
+        worker, running = self._context.settings.worker, self._dispatcher.running
+        ttl = self._context.settings.lease
+        orphans = await self._context.db.run(lambda conn: suites.take_orphans(conn, worker, ttl, running))
         for suite_run_id, flow_run_id in orphans:
             await self._go_on(suite_run_id, flow_run_id)
 
@@ -221,7 +227,7 @@ class Orphans:
         """Run the flow from its top. Where a person pressed Cancel, the reconciler ends the suite, and the flow run."""
         from flows.suite_run import suite_run  # noqa: PLC0415  the flow imports this module
 
-        client = self._here.client
+        client = self._context.client
         try:
             flow_run = await client.read_flow_run(flow_run_id)
         except ObjectNotFound:
@@ -230,4 +236,4 @@ class Orphans:
         if flow_run.state is not None and (flow_run.state.is_cancelling() or flow_run.state.is_cancelled()):
             return
         await client.set_flow_run_state(flow_run_id, Pending(), force=True)
-        self._carrier.start(suite_run, await client.read_flow_run(flow_run_id), {"suite_run_id": str(suite_run_id)})
+        self._dispatcher.start(suite_run, await client.read_flow_run(flow_run_id), {"suite_run_id": str(suite_run_id)})

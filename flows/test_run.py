@@ -7,7 +7,7 @@ from prefect import flow, task
 from prefect.client.schemas.objects import State
 from pydantic import WithJsonSchema
 
-from flows import doors, steps
+from flows import entry, steps
 from flows.form import arranged
 from flows.states import state_of
 from model.check import describe_schema
@@ -30,17 +30,17 @@ async def test_run(test: TestParameter = None, execution_id: UUID | None = None)
         execution_id: A run that was submitted by REST or the command; Assay fills it in by itself.
 
     """
-    run = await doors.enter(test, execution_id)
-    if isinstance(run, doors.Refused):
+    run = await entry.enter(test, execution_id)
+    if isinstance(run, entry.Refused):
         return run.state
 
-    while (place := await doors.admitted(run)) is not None:
-        attempt = await launch(place)
+    while (grant := await entry.admitted(run)) is not None:
+        attempt = await launch(grant)
         await watch(attempt)
         await collect(attempt)
         await record(attempt)
 
-    return state_of(await doors.verdict(run))
+    return state_of(await entry.verdict(run))
 
 
 test_run.__test__ = False  # type: ignore[attr-defined]  # not a test, whatever pytest thinks of the name

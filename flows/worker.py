@@ -128,14 +128,14 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
             if refusal := refuse(deployment):
                 await self.client.set_flow_run_state(flow_run.id, Failed(name="Refused", message=refusal), force=True)
                 return
-            await self._carry(deployment, flow_run)
+            await self._dispatch(deployment, flow_run)
         except Exception:
             log.exception("flow run %s could not be carried", flow_run.id)
         finally:
             self._submitting_flow_run_ids.discard(flow_run.id)
             self._release_limit_slot(flow_run.id)
 
-    async def _carry(self, deployment: DeploymentResponse, flow_run: FlowRun) -> None:
+    async def _dispatch(self, deployment: DeploymentResponse, flow_run: FlowRun) -> None:
         flow = await self._flow(str(deployment.entrypoint))
         if not flow.isasync:
             refusal = f"{flow.name} is not an async flow; in this worker it would hold up all others"
@@ -143,7 +143,7 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
             return
         if self._services is not None:
             entered = partial(self._release_limit_slot, flow_run.id)
-            await self._services.carrier.flow(flow, flow_run, flow_run.parameters or {}, entered=entered)
+            await self._services.dispatcher.flow(flow, flow_run, flow_run.parameters or {}, entered=entered)
 
     async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
         if flow_run.deployment_id is None:

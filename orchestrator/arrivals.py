@@ -7,7 +7,7 @@ from db.arrivals import Asked, Came
 from model.config import ExecutionConfig
 from model.reading import Reader
 from model.resources import ResourceRequirements
-from orchestrator.fitting import apart, spread
+from orchestrator.submit_feasibility import apart, spread
 from scheduler.arrivals import Newcomer
 from scheduler.history import History
 from scheduler.run import Constraints, Labels, Queued, Shape

@@ -34,14 +34,14 @@ from model.ids import ExecutionId, short
 from model.request import TestRequest
 from model.result import Artifact, Result, Summary, summarise
 from model.retry import RetryPolicy
-from orchestrator.ends import Ends
+from orchestrator.place_releases import PlaceReleases
 
 INFRASTRUCTURE_DELAY = timedelta(seconds=1)
 """Long enough for a passing fault to pass, short enough not to be noticed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Grant:
     """The right to run one execution on one node; void as soon as the database knows a newer epoch."""
 
     execution_id: ExecutionId
@@ -58,7 +58,7 @@ class Superseded:
 class Begun:
     """An attempt that may be launched now."""
 
-    place: Place
+    grant: Grant
     number: int
     request: TestRequest
     name: str
@@ -100,75 +100,75 @@ class History:
     preempted: bool = False
 
 
-def fence(place: Place) -> Fenced:
+def fence(grant: Grant) -> Fenced:
     """Return by what right a place changes its row."""
-    return Fenced(execution_id=place.execution_id, epoch=place.epoch)
+    return Fenced(execution_id=grant.execution_id, epoch=grant.epoch)
 
 
-def begin(conn: Connection, place: Place) -> Begun | Superseded:
+def begin(conn: Connection, grant: Grant) -> Begun | Superseded:
     """Open the run's next attempt, or find the one that a former holder left open."""
-    row = executions.lock(conn, place.execution_id, place.epoch)
+    row = executions.lock(conn, grant.execution_id, grant.epoch)
     if row is None or row.status.terminal:
         return Superseded()
     if row.status is Status.QUEUED and not executions.transition(
         conn,
-        fence(place),
+        fence(grant),
         Status.QUEUED,
-        executions.Become(status=Status.RUNNING, phase=Phase.LAUNCHING, node=place.node),
+        executions.Become(status=Status.RUNNING, phase=Phase.LAUNCHING, node=grant.node),
     ):
         return Superseded()
-    attempt = executions.open_attempt(conn, place.execution_id, epoch=place.epoch, node=place.node)
+    attempt = executions.open_attempt(conn, grant.execution_id, epoch=grant.epoch, node=grant.node)
     return Begun(
-        place=place,
+        grant=grant,
         number=attempt.number,
-        request=executions.request_of(conn, place.execution_id),
+        request=executions.request_of(conn, grant.execution_id),
         name=row.name,
         flow_run_id=row.flow_run_id,
         started_at=attempt.started_at,
     )
 
 
-def asked_to_stop(conn: Connection, place: Place) -> bool | Superseded:
+def asked_to_stop(conn: Connection, grant: Grant) -> bool | Superseded:
     """Return whether a running test shall be stopped now, for a cancel or for a more important run."""
-    row = executions.find(conn, place.execution_id)
-    if row.status is not Status.RUNNING or row.epoch != place.epoch:
+    row = executions.find(conn, grant.execution_id)
+    if row.status is not Status.RUNNING or row.epoch != grant.epoch:
         return Superseded()
-    return row.cancel_requested or gate.preempted_for(conn, place.execution_id, place.epoch) is not None
+    return row.cancel_requested or gate.preempted_for(conn, grant.execution_id, grant.epoch) is not None
 
 
-def enter(conn: Connection, place: Place, phase: Phase) -> bool:
+def enter(conn: Connection, grant: Grant, phase: Phase) -> bool:
     """Note where a running attempt stands; False when the place is not ours any more.
 
     A test that runs, or is found running, may be stopped for a more important run after the pool's minimum time.
     """
-    mine = executions.set_phase(conn, fence(place), phase)
+    mine = executions.set_phase(conn, fence(grant), phase)
     if mine and phase is Phase.RUNNING:
-        leases.began(conn, place.execution_id, place.epoch)
+        leases.began(conn, grant.execution_id, grant.epoch)
     return mine
 
 
-def finish(conn: Connection, place: Place, finished: Finished) -> Next | Superseded:
+def finish(conn: Connection, grant: Grant, finished: Finished) -> Next | Superseded:
     """Close the attempt with its results, then end the run or send it back to wait. All in one transaction."""
-    ends = Ends()
-    step = finish_among(conn, place, finished, ends)
-    ends.carry_out(conn)
+    releases = PlaceReleases()
+    step = finish_among(conn, grant, finished, releases)
+    releases.carry_out(conn)
     return step
 
 
-def finish_among(conn: Connection, place: Place, finished: Finished, ends: Ends) -> Next | Superseded:
+def finish_among(conn: Connection, grant: Grant, finished: Finished, releases: PlaceReleases) -> Next | Superseded:
     """Do the same where others end in the same transaction: if the run ends, it is one of the `ends`."""
-    row = executions.lock(conn, place.execution_id, place.epoch)
+    row = executions.lock(conn, grant.execution_id, grant.epoch)
     if row is None or row.status is not Status.RUNNING:
         return Superseded()
-    results.replace(conn, place.execution_id, finished.number, finished.results)
-    results.save_artifacts(conn, place.execution_id, finished.number, finished.artifacts)
-    beneficiary = gate.preempted_for(conn, place.execution_id, place.epoch)
+    results.replace(conn, grant.execution_id, finished.number, finished.results)
+    results.save_artifacts(conn, grant.execution_id, finished.number, finished.artifacts)
+    beneficiary = gate.preempted_for(conn, grant.execution_id, grant.epoch)
     verdict = _as_asked(finished.verdict, beneficiary, cancelled=row.cancel_requested)
-    executions.close_attempt(conn, place.execution_id, finished.number, verdict, finished.exit_code)
-    executions.set_metrics(conn, place.execution_id, dict(finished.metrics))
-    executions.set_progress(conn, fence(place), counts(summarise(finished.results)))
+    executions.close_attempt(conn, grant.execution_id, finished.number, verdict, finished.exit_code)
+    executions.set_metrics(conn, grant.execution_id, dict(finished.metrics))
+    executions.set_progress(conn, fence(grant), counts(summarise(finished.results)))
     history = History(
-        policy=executions.request_of(conn, place.execution_id).config.retry_policy,
+        policy=executions.request_of(conn, grant.execution_id).config.retry_policy,
         retries=row.retry_count,
         infrastructure_failures=row.infrastructure_count,
         cancelled=row.cancel_requested,
@@ -176,25 +176,25 @@ def finish_among(conn: Connection, place: Place, finished: Finished, ends: Ends)
     )
     step = next_step(verdict, history)
     if isinstance(step, Again):
-        return _wait_again(conn, place, step)
-    return _end(conn, place, verdict, ends)
+        return _wait_again(conn, grant, step)
+    return _end(conn, grant, verdict, releases)
 
 
-def abandon(conn: Connection, place: Place, verdict: Verdict) -> Next | Superseded:
+def abandon(conn: Connection, grant: Grant, verdict: Verdict) -> Next | Superseded:
     """Close the open attempt with a verdict that is not the test's, keeping what results there are."""
-    row = executions.lock(conn, place.execution_id, place.epoch)
+    row = executions.lock(conn, grant.execution_id, grant.epoch)
     if row is None or row.status is not Status.RUNNING:
         return Superseded()
-    attempt = executions.open_attempt(conn, place.execution_id, epoch=place.epoch, node=place.node)
-    return finish(conn, place, Finished(number=attempt.number, verdict=verdict))
+    attempt = executions.open_attempt(conn, grant.execution_id, epoch=grant.epoch, node=grant.node)
+    return finish(conn, grant, Finished(number=attempt.number, verdict=verdict))
 
 
-def give_back(conn: Connection, place: Place) -> bool:
+def give_back(conn: Connection, grant: Grant) -> bool:
     """Give the place of a run that has not begun to others, and let it wait; False when it has begun or is not ours."""
-    row = executions.lock(conn, place.execution_id, place.epoch)
+    row = executions.lock(conn, grant.execution_id, grant.epoch)
     if row is None or row.status is not Status.QUEUED:
         return False
-    return gate.requeue(conn, place.execution_id, place.epoch, Requeue())
+    return gate.requeue(conn, grant.execution_id, grant.epoch, Requeue())
 
 
 def open_number(conn: Connection, execution_id: ExecutionId) -> int | None:
@@ -238,20 +238,20 @@ def _as_asked(verdict: Verdict, beneficiary: ExecutionId | None, *, cancelled: b
     return Verdict(status=Status.CANCELLED, detail=f"stopped for the more important run {short(beneficiary)}")
 
 
-def _wait_again(conn: Connection, place: Place, step: Again) -> Next | Superseded:
+def _wait_again(conn: Connection, grant: Grant, step: Again) -> Next | Superseded:
     phase = Phase.WAITING if step.delay is None else Phase.BACKOFF
     become = executions.Become(status=Status.QUEUED, phase=phase, cause=step.cause)
-    if not executions.transition(conn, fence(place), Status.RUNNING, become):
+    if not executions.transition(conn, fence(grant), Status.RUNNING, become):
         return Superseded()
-    gate.requeue(conn, place.execution_id, place.epoch, Requeue(delay=step.delay, cause=step.cause))
+    gate.requeue(conn, grant.execution_id, grant.epoch, Requeue(delay=step.delay, cause=step.cause))
     return step
 
 
-def _end(conn: Connection, place: Place, verdict: Verdict, ends: Ends) -> Next | Superseded:
+def _end(conn: Connection, grant: Grant, verdict: Verdict, releases: PlaceReleases) -> Next | Superseded:
     become = executions.Become(status=verdict.status, phase=Phase.ENDED, reason=verdict.reason, detail=verdict.detail)
-    if not executions.transition(conn, fence(place), Status.RUNNING, become):
+    if not executions.transition(conn, fence(grant), Status.RUNNING, become):
         return Superseded()
-    ends.add(place.execution_id, place.epoch)
+    releases.add(grant.execution_id, grant.epoch)
     return verdict
 
 

@@ -24,7 +24,7 @@ from model.execution import Door
 from model.ids import DefinitionId, ExecutionId, GroupId, PoolName, SuiteRunId, UserId, WorkerId, short, uuid7
 from model.problems import InvalidError, Problem
 from model.request import TestRequest
-from orchestrator import fitting
+from orchestrator import submit_feasibility
 from orchestrator.content import KnownContent, unknown_content
 from orchestrator.secrets import unknown_secrets
 
@@ -91,7 +91,7 @@ def submit(conn: Connection, order: Order, known_content: KnownContent | None = 
     if (known := _known(conn, order)) is not None:
         return known
     user = people.user(conn, order.user_id)
-    fits = fitting.fitting(fitting.ground(conn, order.pool), order.request)
+    fits = submit_feasibility.feasibility(submit_feasibility.empty_pool(conn, order.pool), order.request)
     problems = [*unknown(conn, order.request, user, known_content), *fits.problems]
     if problems:
         raise InvalidError(problems)
@@ -161,8 +161,8 @@ def _waiting(order: Order, user: User, expected: timedelta | None) -> Waiting:
         node_selector=config.node_selector,
         tolerations=config.tolerations,
         affinity=config.affinity,
-        apart=fitting.apart(config.apart),
-        spread=fitting.spread(config.spread),
+        apart=submit_feasibility.apart(config.apart),
+        spread=submit_feasibility.spread(config.spread),
         labels=order.request.labels,
         exclusive=tuple(sorted(config.exclusive)),
         group=order.group,

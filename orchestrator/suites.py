@@ -16,11 +16,11 @@ from model.execution import Door, Status, Verdict, exit_code, worst
 from model.ids import ExecutionId, GroupId, PoolName, SuiteRunId, UserId, short, uuid7
 from model.problems import InvalidError, Problem
 from model.suite import MOST_TESTS, Start, Suite, check_suite, suite_to_raw
-from orchestrator import cancel, fitting, submit
+from orchestrator import cancel, submit, submit_feasibility
 from orchestrator.content import KnownContent
-from orchestrator.fitting import Fitting
 from orchestrator.listing import Shown, Wanted, list_shown
 from orchestrator.submit import DEFAULT_POOL, Order, OverQuota
+from orchestrator.submit_feasibility import Feasibility
 
 EXIT_SKIPPED = 2
 """Like a cancelled one: nothing was tested, by decision."""
@@ -193,16 +193,16 @@ def _in_test(number: int, problems: Sequence[Problem]) -> Sequence[Problem]:
     return InvalidError(problems).under(f"tests[{number}]").problems
 
 
-def _fitting(conn: Connection, order: SuiteOrder, orders: Sequence[Order]) -> Fitting:
+def _fitting(conn: Connection, order: SuiteOrder, orders: Sequence[Order]) -> Feasibility:
     """Look at the nodes for each test, and for all of them where they start together."""
-    here = fitting.ground(conn, order.pool)
-    each = [fitting.fitting(here, one.request) for one in orders]
+    here = submit_feasibility.empty_pool(conn, order.pool)
+    each = [submit_feasibility.feasibility(here, one.request) for one in orders]
     problems = [problem for number, own in enumerate(each) for problem in _in_test(number, own.problems)]
     warnings = [f"{one.request.name}: {text}" for one, own in zip(orders, each, strict=True) for text in own.warnings]
     if order.suite.start is Start.TOGETHER:
-        group = fitting.fitting_together(here, [(one.execution_id, one.request) for one in orders])
+        group = submit_feasibility.feasibility_together(here, [(one.execution_id, one.request) for one in orders])
         problems, warnings = [*problems, *group.problems], [*warnings, *group.warnings]
-    return Fitting(problems=tuple(problems), warnings=tuple(warnings))
+    return Feasibility(problems=tuple(problems), warnings=tuple(warnings))
 
 
 def _orders(order: SuiteOrder) -> list[Order]:

@@ -18,7 +18,7 @@ from cli.stack.postgres import PreparationError
 from cli.stack.samples import run_samples
 from cli.stack.state import PROJECT, StateFolder
 from cli.stack.supervisor import EndingError, Supervisor
-from cluster.local.errand import MARK
+from cluster.local.guarded_command import MARK
 from db import migrate, seeds, workers
 from db.engine import Database
 from db.errors import ClusterError, UnavailableError

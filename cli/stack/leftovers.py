@@ -9,7 +9,7 @@ from cli.stack.console import Console
 from cli.stack.identity import alive, end, marked
 from cli.stack.state import StateFolder
 from cluster.local import processes
-from cluster.local.errand import MARK
+from cluster.local.guarded_command import MARK
 from model.ids import ExecutionId
 
 PATIENCE = 10.0

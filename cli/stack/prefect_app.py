@@ -4,7 +4,7 @@ from prefect.server.api.server import create_app as create_prefect_app
 from prefect.settings import get_current_settings
 from starlette.types import ASGIApp
 
-from cli.stack.door import closed
+from cli.stack.origin_guard import closed
 
 
 def create_app() -> ASGIApp:

@@ -10,7 +10,7 @@ from typing import Any
 from cli import output
 from cli.client import Client
 from cli.failure import UnreachableError, UsageError
-from cli.place import Server
+from cli.server_discovery import Server
 from cli.stack.state import PROJECT, StateFolder
 from cli.suite_file import load, send_content
 from cli.watch import INTERVAL, TERMINAL, Lines, Screen, describe, drawn

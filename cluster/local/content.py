@@ -11,9 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from cluster import drafts
+from cluster import atomic_folder
 from cluster.local import git
-from cluster.local.errand import never
+from cluster.local.guarded_command import never
 from model.content import ArtifactContent, GitContent, InlineContent, TestContent
 
 LARGEST_PACKED = 50 * 2**20
@@ -53,10 +53,10 @@ class Placed:
 def place(content: TestContent, work: Path, sources: Sources) -> Placed:
     """Fill `work`, unless an earlier call has, and return what is to be run in it.
 
-    Raises: ContentError with one sentence for the author of the request; errand.StoppedError.
+    Raises: ContentError with one sentence for the author of the request; guarded_command.StoppedError.
     """
     if not work.exists():
-        with drafts.draft(work) as draft:
+        with atomic_folder.draft(work) as draft:
             _fill(content, draft, sources)
             _put(draft, work)
     commit = git.commit_of(work) if isinstance(content, GitContent) else None

@@ -20,8 +20,8 @@ from pathlib import Path
 
 from uv import find_uv_bin
 
-from cluster.local import errand
-from cluster.local.errand import Errand, StoppedError, never
+from cluster.local import guarded_command
+from cluster.local.guarded_command import GuardedCommand, StoppedError, never
 
 BUILD_PATIENCE = 900.0
 COMPLETE = ".complete"
@@ -93,8 +93,8 @@ class _Build:
         env = {name: value for name, value in os.environ.items() if _PASSED_ON.fullmatch(name)}
         command = (find_uv_bin(), "--system-certs", *arguments)
         with tempfile.TemporaryFile() as words:
-            wanted = Errand(command=command, cwd=where, env=env, words=words, locks=(self.lock,))
-            code = errand.run(wanted, self._look())
+            wanted = GuardedCommand(command=command, cwd=where, env=env, words=words, locks=(self.lock,))
+            code = guarded_command.run(wanted, self._look())
             words.seek(-min(_LAST_WORDS, words.seek(0, os.SEEK_END)), os.SEEK_END)
             said = words.read().decode(errors="replace").strip()
         if code:
@@ -126,7 +126,7 @@ def _only_builder(folder: Path, stopped: Callable[[], bool]) -> Iterator[int]:
         while not _locked(lock.fileno()):
             if stopped():
                 raise StoppedError
-            time.sleep(errand.LOOK_SECONDS)
+            time.sleep(guarded_command.LOOK_SECONDS)
         yield lock.fileno()
 
 

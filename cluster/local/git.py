@@ -13,8 +13,8 @@ from pathlib import Path
 from urllib.parse import SplitResult, urlsplit
 
 from cluster import addresses
-from cluster.local import errand
-from cluster.local.errand import Errand, StoppedError, never
+from cluster.local import guarded_command
+from cluster.local.guarded_command import GuardedCommand, StoppedError, never
 
 _BRANCH = re.compile(r"[A-Za-z0-9][\w./-]*", re.ASCII)
 _OLDEST = (2, 37)
@@ -136,7 +136,9 @@ def _watch(command: list[str], env: dict[str, str], folder: Path, policy: Policy
         _bounded(folder, policy.largest)
 
     with words.open("wb") as said:
-        code = errand.run(Errand(command=tuple(command), cwd=Path(env["HOME"]), env=env, words=said), look)
+        code = guarded_command.run(
+            GuardedCommand(command=tuple(command), cwd=Path(env["HOME"]), env=env, words=said), look
+        )
     if code:
         raise GitError(f"repository: git could not clone it: {_last_line(words)}")
     _bounded(folder, policy.largest)

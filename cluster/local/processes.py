@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.local import machine, proc
-from cluster.local.capture import NOTE_ROOM
 from cluster.local.cgroup import name_of
+from cluster.local.log_writer import NOTE_ROOM
 from cluster.local.shim import write_atomically
 from model.ids import ExecutionId
 from scheduler.node import Node

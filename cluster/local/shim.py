@@ -20,8 +20,8 @@ import sys
 import time
 
 from cluster.local import proc
-from cluster.local.capture import Log
 from cluster.local.cgroup import Group
+from cluster.local.log_writer import Log
 
 SAMPLE_SECONDS = 0.25
 USAGE_SECONDS = 2.0

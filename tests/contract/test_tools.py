@@ -10,7 +10,7 @@ import pytest
 
 from executors import pytest_tool
 from executors.registry import TOOLS
-from executors.tool import Places, Tool
+from executors.tool import RunFolders, Tool
 from model.content import InlineContent
 from model.request import RUNNABLE, TestRequest, TestType
 from model.result import Outcome, Report, Summary
@@ -71,7 +71,7 @@ def sample(kind: TestType) -> Sample:
 
 
 @pytest.fixture
-def places(sample: Sample, tmp_path: Path) -> Places:
+def folders(sample: Sample, tmp_path: Path) -> RunFolders:
     """The folders of an attempt, the content in place."""
     work, results, home = (tmp_path / name for name in ("work", "results", "home"))
     for folder in (work, results, home):
@@ -79,13 +79,13 @@ def places(sample: Sample, tmp_path: Path) -> Places:
     assert isinstance(sample.request.content, InlineContent)
     for name, text in sample.request.content.files.items():
         (work / name).write_text(text)
-    return Places(work=work, results=results, home=home, entry=work, python=Path(sys.executable))
+    return RunFolders(work=work, results=results, home=home, entry=work, python=Path(sys.executable))
 
 
-def run(tool: Tool, sample: Sample, places: Places) -> int:
+def run(tool: Tool, sample: Sample, folders: RunFolders) -> int:
     """Run the command as the shim does: in its folder, with the variables of a test."""
-    command = tool.command(sample.request, places)
-    surroundings = {"PATH": os.defpath, "HOME": str(places.home), "ASSAY_RESULTS_DIR": str(places.results)}
+    command = tool.command(sample.request, folders)
+    surroundings = {"PATH": os.defpath, "HOME": str(folders.home), "ASSAY_RESULTS_DIR": str(folders.results)}
     done = subprocess.run(
         command.argv, cwd=command.cwd, env={**surroundings, **command.env}, capture_output=True, check=False
     )
@@ -101,49 +101,51 @@ def test_every_type_that_may_be_submitted_has_a_tool_and_a_sample() -> None:
 
 
 def test_the_command_runs_inside_of_the_content_and_is_the_same_each_time(
-    tool: Tool, sample: Sample, places: Places
+    tool: Tool, sample: Sample, folders: RunFolders
 ) -> None:
     """Another worker that takes the run over must not think of another command."""
-    command = tool.command(sample.request, places)
+    command = tool.command(sample.request, folders)
 
     assert command.argv
-    assert command.cwd.is_relative_to(places.work)
-    assert tool.command(sample.request, places) == command
+    assert command.cwd.is_relative_to(folders.work)
+    assert tool.command(sample.request, folders) == command
 
 
-def test_what_the_command_leaves_is_told_test_by_test(tool: Tool, sample: Sample, places: Places) -> None:
-    assert run(tool, sample, places) == 1
+def test_what_the_command_leaves_is_told_test_by_test(tool: Tool, sample: Sample, folders: RunFolders) -> None:
+    assert run(tool, sample, folders) == 1
 
-    report = tool.read(sample.request, places)
+    report = tool.read(sample.request, folders)
 
     assert (report.broken, report.finished) == ("", True)
     assert [result.name.rpartition("::")[2] for result in report.results] == ["test_good", "test_bad"]
     assert outcomes(report) == [Outcome.PASSED, Outcome.FAILED]
 
 
-def test_reading_changes_nothing(tool: Tool, sample: Sample, places: Places) -> None:
-    run(tool, sample, places)
-    first = tool.read(sample.request, places)
+def test_reading_changes_nothing(tool: Tool, sample: Sample, folders: RunFolders) -> None:
+    run(tool, sample, folders)
+    first = tool.read(sample.request, folders)
 
-    assert tool.read(sample.request, places) == first
+    assert tool.read(sample.request, folders) == first
 
 
-def test_a_report_that_was_cut_is_not_taken_for_a_whole_one(tool: Tool, sample: Sample, places: Places) -> None:
-    run(tool, sample, places)
-    file = places.results / sample.report
+def test_a_report_that_was_cut_is_not_taken_for_a_whole_one(tool: Tool, sample: Sample, folders: RunFolders) -> None:
+    run(tool, sample, folders)
+    file = folders.results / sample.report
     whole = file.read_bytes()
 
     for length in range(1, len(whole) - 2):
         file.write_bytes(whole[:length])
-        report = tool.read(sample.request, places)
+        report = tool.read(sample.request, folders)
         assert report.broken or not report.finished, whole[:length]
 
 
 @pytest.mark.parametrize("left", [b"", b"\xff\x00\xfe", b"{}\n" * 1000, b"<a>" * 1000, b"null", b"[" * 10_000])
-def test_nothing_that_stands_in_its_place_is_a_pass(tool: Tool, sample: Sample, places: Places, left: bytes) -> None:
-    (places.results / sample.report).write_bytes(left)
+def test_nothing_that_stands_in_its_place_is_a_pass(
+    tool: Tool, sample: Sample, folders: RunFolders, left: bytes
+) -> None:
+    (folders.results / sample.report).write_bytes(left)
 
-    report = tool.read(sample.request, places)
+    report = tool.read(sample.request, folders)
 
     assert report.broken or not report.finished or not report.results
     assert Outcome.PASSED not in outcomes(report)
@@ -151,24 +153,24 @@ def test_nothing_that_stands_in_its_place_is_a_pass(tool: Tool, sample: Sample, 
 
 @pytest.mark.parametrize("what", ["nothing", "folder", "link", "pipe", "no results folder"])
 def test_what_is_no_report_is_no_crash_and_holds_nobody_up(
-    tool: Tool, sample: Sample, places: Places, what: str
+    tool: Tool, sample: Sample, folders: RunFolders, what: str
 ) -> None:
-    file = places.results / sample.report
+    file = folders.results / sample.report
     {
         "nothing": lambda: None,
         "folder": file.mkdir,
         "link": lambda: file.symlink_to("/etc/passwd"),
         "pipe": lambda: os.mkfifo(file),
-        "no results folder": places.results.rmdir,
+        "no results folder": folders.results.rmdir,
     }[what]()
 
-    assert outcomes(tool.read(sample.request, places)) == []
-    assert tool.progress(places) == NOTHING
+    assert outcomes(tool.read(sample.request, folders)) == []
+    assert tool.progress(folders) == NOTHING
 
 
-def test_progress_never_exceeds_what_there_is(tool: Tool, sample: Sample, places: Places) -> None:
-    run(tool, sample, places)
+def test_progress_never_exceeds_what_there_is(tool: Tool, sample: Sample, folders: RunFolders) -> None:
+    run(tool, sample, folders)
 
-    progress = tool.progress(places)
+    progress = tool.progress(folders)
 
     assert progress in (NOTHING, Summary(total=2, passed=1, failed=1, skipped=0))

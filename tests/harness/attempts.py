@@ -11,7 +11,7 @@ from uuid import uuid4
 from cluster.local import proc, processes
 from cluster.local.environment import Surroundings, environment
 from cluster.local.processes import ExitRecord, Handle, LaunchSpec
-from executors.tool import Places
+from executors.tool import RunFolders
 from model.ids import ExecutionId
 
 PATIENCE = 30.0
@@ -55,10 +55,10 @@ class Bench:
         return record
 
 
-def places_of(spec: LaunchSpec, python: Path | None = None, entry: str = ".") -> Places:
+def places_of(spec: LaunchSpec, python: Path | None = None, entry: str = ".") -> RunFolders:
     """Return the folders of an attempt as a tool sees them."""
     work = spec.folder / "work"
-    return Places(
+    return RunFolders(
         work=work, results=spec.folder / "results", home=spec.folder / "home", entry=work / entry, python=python
     )
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from cluster.local import content, processes
 from db import gate, leases
-from flows import windows
+from flows import prefect_artifacts
 from flows.worker_main import main
 from orchestrator import lifecycle, submit
 
@@ -32,7 +32,7 @@ SEAMS: dict[str, tuple[Any, str]] = {
     "finish": (lifecycle, "finish_among"),
     "release": (gate, "release_many"),
     "requeue": (gate, "requeue"),
-    "show": (windows, "show"),
+    "show": (prefect_artifacts, "show"),
 }
 
 

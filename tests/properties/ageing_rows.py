@@ -17,13 +17,13 @@ FROM queue q JOIN pools p ON p.name = q.pool ORDER BY q.seq
 NODES = "SELECT name, cpu_milli FROM nodes WHERE pool = :pool AND ready"
 
 
-def look(house: Any, pool: str, started: set[Any], limits_beside: LimitsBeside) -> Seen:
+def look(gate_db: Any, pool: str, started: set[Any], limits_beside: LimitsBeside) -> Seen:
     """Return a pool as the ghost of the starvation bound sees it, from the rows alone."""
-    rows = house.sql(PLACES)
+    rows = gate_db.sql(PLACES)
     held = [row for row in rows if row.state == "admitted"]
     limits = limits_beside([place_of(row) for row in held if row.pool != pool])
     holding = {row.execution_id: place_of(row) for row in held if row.pool == pool}
-    capacity = {row.name: row.cpu_milli for row in house.sql(NODES, pool=pool)}
+    capacity = {row.name: row.cpu_milli for row in gate_db.sql(NODES, pool=pool)}
     own = {owner: most for owner, most in limits.items() if owner != pool}
     names = {name for row in held for name in row.exclusive}
     candidates, claimed = list[Party](), set[Any]()

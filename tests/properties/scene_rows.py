@@ -23,11 +23,11 @@ USAGE = "SELECT owner_id, usage FROM fair_usage WHERE pool = :pool"
 WEIGHTS = "SELECT team_id AS id, weight FROM teams UNION ALL SELECT user_id, weight FROM users"
 
 
-def scene(house: Any, pool: str, limits: Mapping[Any, Most]) -> Scene:
+def scene(gate_db: Any, pool: str, limits: Mapping[Any, Most]) -> Scene:
     """Return a pool before a pass; `limits` are less what other pools use."""
-    rows, nodes = house.sql(ROWS), house.sql(NODES, pool=pool)
+    rows, nodes = gate_db.sql(ROWS), gate_db.sql(NODES, pool=pool)
     ready = {node.name: (node.cpu_milli, node.gpu, node.pods) for node in nodes if node.ready}
-    settings = house.sql(POOL, pool=pool)[0]
+    settings = gate_db.sql(POOL, pool=pool)[0]
     held = [row for row in rows if row.state == "admitted"]
     here = [row for row in rows if row.pool == pool and row.state == "waiting" and row.due]
     return Scene(
@@ -37,20 +37,20 @@ def scene(house: Any, pool: str, limits: Mapping[Any, Most]) -> Scene:
         waiting={row.execution_id: _asked(row, frozenset(ready)) for row in here},
         taken=frozenset(name for row in held if row.pool != pool for name in row.exclusive),
         reserved=[(_arrival(row, rows), _reserved(row)) for row in rows if row.pool != pool and _keeps(row)],
-        shares=_shares(house, pool, settings, nodes) if settings.strategy == "FAIR_SHARE" else None,
+        shares=_shares(gate_db, pool, settings, nodes) if settings.strategy == "FAIR_SHARE" else None,
         close=DRIFT,
     )
 
 
-def ruling(house: Any, pool: str, before: Scene, admitted: Iterable[Any]) -> Ruling:
+def ruling(gate_db: Any, pool: str, before: Scene, admitted: Iterable[Any]) -> Ruling:
     """Return what a pass decided that wrote all reasons.
 
     It told whoever has a position; and all that are aged, if there was a place at all. What the others were told may be
     of another pass.
     """
-    settings, most = house.sql(POOL, pool=pool)[0], before.limits[pool][0]
+    settings, most = gate_db.sql(POOL, pool=pool)[0], before.limits[pool][0]
     looked = settings.preemption or most is None or len(before.holding) < most
-    rows = [row for row in house.sql(ROWS) if row.pool == pool]
+    rows = [row for row in gate_db.sql(ROWS) if row.pool == pool]
     waits = [row for row in rows if row.state == "waiting" and row.due]
     return Ruling(
         admitted=[(run.execution_id, run.node) for run in admitted],
@@ -103,11 +103,11 @@ def _asked(row: Any, ready: frozenset[str]) -> Asked:
     )
 
 
-def _shares(house: Any, pool: str, settings: Any, nodes: Sequence[Any]) -> Shares:
+def _shares(gate_db: Any, pool: str, settings: Any, nodes: Sequence[Any]) -> Shares:
     most = settings.max_concurrent_tests
     return Shares(
-        usage={row.owner_id: row.usage for row in house.sql(USAGE, pool=pool)},
-        weights={row.id: row.weight for row in house.sql(WEIGHTS)},
+        usage={row.owner_id: row.usage for row in gate_db.sql(USAGE, pool=pool)},
+        weights={row.id: row.weight for row in gate_db.sql(WEIGHTS)},
         penalty=1 - 0.5 ** (settings.scheduling_interval_seconds / settings.half_life_seconds),
         totals=(
             min(sum(node.pods for node in nodes), most),

@@ -35,10 +35,10 @@ class GhostAcross:
         self.eldest = None
         self.settled.clear()
 
-    def after(self, house: Any, pool: str, limits: Mapping[Any, Most]) -> None:
+    def after(self, gate_db: Any, pool: str, limits: Mapping[Any, Most]) -> None:
         """Check a pass of a pool. `limits` are those of all pools, users and teams."""
         self.settled.add(pool)
-        rows, nodes = house.sql(PLACES), house.sql(NODES)
+        rows, nodes = gate_db.sql(PLACES), gate_db.sql(NODES)
         held = [row for row in rows if row.state == "admitted"]
         first = _eldest(rows, nodes, limits)
         if first is None or self.eldest is None or self.eldest.run != first.execution_id:

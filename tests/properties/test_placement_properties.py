@@ -137,7 +137,7 @@ tenants = st.lists(
 )
 
 
-def house(nodes: list[Node], runs: list[Tenant]) -> Fleet:
+def fleet_of(nodes: list[Node], runs: list[Tenant]) -> Fleet:
     fleet = Fleet(nodes)
     for run in runs:
         fleet.take(NodeName(run.node), run.resources, 1, run.labels)
@@ -213,7 +213,7 @@ def test_candidates_fit_and_match_and_nobody_waits_who_could_start(
         if accepts(node, ask) and roomy(node, runs, request) and left_by_others(node, nodes, runs, ask)
     }
 
-    placed = place(house(nodes, runs), ask, ExecutionId(UUID(int=5)))
+    placed = place(fleet_of(nodes, runs), ask, ExecutionId(UUID(int=5)))
 
     elsewhere = [n for n in nodes if n.name not in wants.avoid and accepts(n, ask) and roomy(n, [], request)]
     if isinstance(placed, Reason):
@@ -232,7 +232,7 @@ def test_remembered_scores_decide_as_fresh_ones(
     nodes: list[Node], runs: list[Tenant], requests: list[Resources], wants: Constraints, data: st.DataObject
 ) -> None:
     """Placing, leaving and copies in any order; a fleet built anew for each decision has nothing to remember."""
-    fleet, here = house(nodes, runs), list(runs)
+    fleet, here = fleet_of(nodes, runs), list(runs)
     chosen_limits = data.draw(limits)
     for number in range(data.draw(st.integers(1, 12))):
         if data.draw(st.booleans()):
@@ -245,7 +245,7 @@ def test_remembered_scores_decide_as_fresh_ones(
 
         placed = place(fleet, ask, ExecutionId(UUID(int=number)))
 
-        assert placed == place(house(nodes, here), ask, ExecutionId(UUID(int=number)))
+        assert placed == place(fleet_of(nodes, here), ask, ExecutionId(UUID(int=number)))
         if not isinstance(placed, Reason):
             here.append(Tenant(node=placed[0].node, resources=request, labels=RUN_LABELS[2]))
             fleet.take(placed[0].node, request, 1, RUN_LABELS[2])
@@ -308,7 +308,7 @@ def test_the_same_question_has_the_same_answer(
     ask = Ask(shape=Shape(request), limits=given_limits)
     run = ExecutionId(UUID(int=3))
 
-    assert place(house(nodes, runs), ask, run) == place(house(nodes[::-1], runs), ask, run)
+    assert place(fleet_of(nodes, runs), ask, run) == place(fleet_of(nodes[::-1], runs), ask, run)
 
 
 def test_the_seed_decides_between_equal_nodes(make: SimpleNamespace) -> None:

@@ -21,7 +21,7 @@ from api.settings import Settings
 from cli import watch
 from cli.client import Client
 from cli.failure import UnreachableError
-from cli.place import connect
+from cli.server_discovery import connect
 from cluster.logs import LogStore
 from db import executions
 from model.execution import Status

@@ -7,7 +7,7 @@ import pytest
 
 from executors.custom_tool import CustomTool
 from executors.registry import TOOLS, tool_for
-from executors.tool import Places
+from executors.tool import RunFolders
 from model.content import InlineContent
 from model.request import RUNNABLE, TestRequest, TestType
 from model.result import Outcome, Report, Summary
@@ -20,66 +20,68 @@ REQUEST = TestRequest(
 
 
 @pytest.fixture
-def places(tmp_path: Path) -> Places:
+def folders(tmp_path: Path) -> RunFolders:
     for name in ("work/folder", "results/out", "home"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "work" / "run.sh").write_text("")
-    return Places(work=tmp_path / "work", results=tmp_path / "results", home=tmp_path / "home", entry=tmp_path / "work")
+    return RunFolders(
+        work=tmp_path / "work", results=tmp_path / "results", home=tmp_path / "home", entry=tmp_path / "work"
+    )
 
 
-def test_the_command_is_the_requests_own_with_its_arguments(places: Places) -> None:
-    assert TOOL.command(REQUEST, places).argv == ("sh", "run.sh", "-x")
+def test_the_command_is_the_requests_own_with_its_arguments(folders: RunFolders) -> None:
+    assert TOOL.command(REQUEST, folders).argv == ("sh", "run.sh", "-x")
 
 
 @pytest.mark.parametrize(("entry", "cwd"), [(".", "."), ("folder", "folder"), ("run.sh", ".")])
-def test_it_runs_in_the_folder_of_its_entry(places: Places, entry: str, cwd: str) -> None:
-    command = TOOL.command(REQUEST, replace(places, entry=places.work / entry))
+def test_it_runs_in_the_folder_of_its_entry(folders: RunFolders, entry: str, cwd: str) -> None:
+    command = TOOL.command(REQUEST, replace(folders, entry=folders.work / entry))
 
-    assert command.cwd == places.work / cwd
+    assert command.cwd == folders.work / cwd
 
 
-def test_a_request_without_a_command_is_a_mistake_of_ours(places: Places) -> None:
+def test_a_request_without_a_command_is_a_mistake_of_ours(folders: RunFolders) -> None:
     with pytest.raises(ValueError, match="needs a command"):
-        TOOL.command(replace(REQUEST, command=None), places)
+        TOOL.command(replace(REQUEST, command=None), folders)
 
 
-def test_without_a_junit_file_nothing_is_reported(places: Places) -> None:
-    assert TOOL.read(replace(REQUEST, junit=None), places) == Report(finished=True)
+def test_without_a_junit_file_nothing_is_reported(folders: RunFolders) -> None:
+    assert TOOL.read(replace(REQUEST, junit=None), folders) == Report(finished=True)
 
 
-def test_a_junit_file_in_the_results_folder_is_read(places: Places) -> None:
-    (places.results / "out" / "junit.xml").write_text('<testsuite><testcase name="a"/></testsuite>')
+def test_a_junit_file_in_the_results_folder_is_read(folders: RunFolders) -> None:
+    (folders.results / "out" / "junit.xml").write_text('<testsuite><testcase name="a"/></testsuite>')
 
-    report = TOOL.read(REQUEST, places)
+    report = TOOL.read(REQUEST, folders)
 
     assert [(r.name, r.outcome) for r in report.results] == [("a", Outcome.PASSED)]
     assert report.finished
 
 
-def test_a_junit_file_that_came_with_the_content_is_not_taken_for_a_report(places: Places) -> None:
-    (places.work / "out").mkdir()
-    (places.work / "out" / "junit.xml").write_text('<testsuite><testcase name="a"/></testsuite>')
+def test_a_junit_file_that_came_with_the_content_is_not_taken_for_a_report(folders: RunFolders) -> None:
+    (folders.work / "out").mkdir()
+    (folders.work / "out" / "junit.xml").write_text('<testsuite><testcase name="a"/></testsuite>')
 
-    report = TOOL.read(REQUEST, places)
+    report = TOOL.read(REQUEST, folders)
 
     assert report.broken.endswith("write the JUnit file to $ASSAY_RESULTS_DIR/out/junit.xml")
 
 
 @pytest.mark.parametrize("path", ["../work/junit.xml", "/etc/passwd", "out/../../x"])
-def test_a_junit_path_that_leads_out_is_not_read(places: Places, path: str) -> None:
-    assert "leads out" in TOOL.read(replace(REQUEST, junit=path), places).broken
+def test_a_junit_path_that_leads_out_is_not_read(folders: RunFolders, path: str) -> None:
+    assert "leads out" in TOOL.read(replace(REQUEST, junit=path), folders).broken
 
 
-def test_a_linked_folder_does_not_lead_out_either(places: Places) -> None:
-    (places.results / "out").rmdir()
-    (places.results / "out").symlink_to(places.work)
-    (places.work / "junit.xml").write_text("<testsuite/>")
+def test_a_linked_folder_does_not_lead_out_either(folders: RunFolders) -> None:
+    (folders.results / "out").rmdir()
+    (folders.results / "out").symlink_to(folders.work)
+    (folders.work / "junit.xml").write_text("<testsuite/>")
 
-    assert "leads out" in TOOL.read(REQUEST, places).broken
+    assert "leads out" in TOOL.read(REQUEST, folders).broken
 
 
-def test_progress_is_unknown(places: Places) -> None:
-    assert TOOL.progress(places) == Summary(total=0, passed=0, failed=0, skipped=0)
+def test_progress_is_unknown(folders: RunFolders) -> None:
+    assert TOOL.progress(folders) == Summary(total=0, passed=0, failed=0, skipped=0)
 
 
 def test_each_type_that_may_be_submitted_has_a_tool() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from executors import pytest_tool
 from executors.pytest_tool import FILE, PytestTool
-from executors.tool import Places
+from executors.tool import RunFolders
 from model.content import InlineContent
 from model.request import TestRequest, TestType
 from model.result import Outcome, Report, Summary
@@ -19,10 +19,10 @@ TOOL = PytestTool()
 REQUEST = TestRequest(name="suite", type=TestType.PYTEST, content=InlineContent(files={"test_it.py": ""}))
 
 
-def places(tmp_path: Path, python: Path | None = Path("/v/bin/python"), entry: str = ".") -> Places:
+def folders(tmp_path: Path, python: Path | None = Path("/v/bin/python"), entry: str = ".") -> RunFolders:
     for name in ("work", "results", "home"):
         (tmp_path / name).mkdir(exist_ok=True)
-    return Places(
+    return RunFolders(
         work=tmp_path / "work", results=tmp_path / "results", home=tmp_path / "home", python=python,
         entry=tmp_path / "work" / entry,
     )  # fmt: skip
@@ -30,8 +30,8 @@ def places(tmp_path: Path, python: Path | None = Path("/v/bin/python"), entry: s
 
 def read(tmp_path: Path, *lines: object, end: str = "\n") -> Report:
     text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
-    (places(tmp_path).results / FILE).write_text(text.removesuffix("\n") + end if text else "")
-    return TOOL.read(REQUEST, places(tmp_path))
+    (folders(tmp_path).results / FILE).write_text(text.removesuffix("\n") + end if text else "")
+    return TOOL.read(REQUEST, folders(tmp_path))
 
 
 def result(name: str, outcome: str = "passed", **more: object) -> dict[str, object]:
@@ -81,7 +81,7 @@ def test_a_line_that_is_not_the_plugins_breaks_the_report(tmp_path: Path, line: 
 
 @given(st.binary(max_size=300))
 def test_any_bytes_are_a_report_of_some_kind(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
-    here = places(Path(tmp_path_factory.mktemp("any")))
+    here = folders(Path(tmp_path_factory.mktemp("any")))
     (here.results / FILE).write_bytes(data)
 
     report = TOOL.read(REQUEST, here)
@@ -92,15 +92,15 @@ def test_any_bytes_are_a_report_of_some_kind(tmp_path_factory: pytest.TempPathFa
 
 
 def test_a_missing_report_is_broken_and_progress_unknown(tmp_path: Path) -> None:
-    assert "cannot be read" in TOOL.read(REQUEST, places(tmp_path)).broken
-    assert TOOL.progress(places(tmp_path)) == Summary(total=0, passed=0, failed=0, skipped=0)
+    assert "cannot be read" in TOOL.read(REQUEST, folders(tmp_path)).broken
+    assert TOOL.progress(folders(tmp_path)) == Summary(total=0, passed=0, failed=0, skipped=0)
 
 
 def test_a_link_a_folder_or_a_pipe_in_its_place_is_broken(tmp_path: Path) -> None:
-    path = places(tmp_path).results / FILE
+    path = folders(tmp_path).results / FILE
     for make in (lambda: path.symlink_to("/etc/passwd"), lambda: os.mkfifo(path), path.mkdir):
         make()
-        assert TOOL.read(REQUEST, places(tmp_path)).broken
+        assert TOOL.read(REQUEST, folders(tmp_path)).broken
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
@@ -166,16 +166,16 @@ def test_progress_needs_the_ends_of_the_file_only(tmp_path: Path, monkeypatch: p
         end="",
     )
 
-    assert TOOL.progress(places(tmp_path)) == Summary(total=90, passed=59, failed=1, skipped=2)
+    assert TOOL.progress(folders(tmp_path)) == Summary(total=90, passed=59, failed=1, skipped=2)
 
 
 def test_pytest_without_an_environment_of_its_own_is_a_mistake_of_ours(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="virtual environment"):
-        TOOL.command(REQUEST, places(tmp_path, python=None))
+        TOOL.command(REQUEST, folders(tmp_path, python=None))
 
 
 def test_the_command_closes_the_search_for_settings_where_the_content_has_none(tmp_path: Path) -> None:
-    here = places(tmp_path)
+    here = folders(tmp_path)
 
     command = TOOL.command(REQUEST, here)
 
@@ -191,7 +191,7 @@ def test_the_command_closes_the_search_for_settings_where_the_content_has_none(t
 
 
 def test_the_command_runs_where_the_settings_of_the_content_are(tmp_path: Path) -> None:
-    here = places(tmp_path, entry="service/tests")
+    here = folders(tmp_path, entry="service/tests")
     here.entry.mkdir(parents=True)
     (here.work / "service" / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
 

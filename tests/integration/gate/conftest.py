@@ -41,7 +41,7 @@ class Person:
 LOCAL = Person()
 
 
-class House:
+class GateDatabase:
     """One database; each call is a transaction of its own."""
 
     def __init__(self, db: Database) -> None:
@@ -183,13 +183,13 @@ class House:
 
 
 @pytest.fixture
-def bare(db: Database) -> House:
+def bare(db: Database) -> GateDatabase:
     """A pool without nodes and workers."""
-    return House(db)
+    return GateDatabase(db)
 
 
 @pytest.fixture
-def house(bare: House) -> House:
+def gate_db(bare: GateDatabase) -> GateDatabase:
     """A pool with one node and one live worker."""
     bare.node()
     bare.worker()

@@ -22,29 +22,29 @@ SECOND = PoolName("second")
 class TwoPools:
     """Both have a worker, and two nodes with room for all. Team red may run one at a time."""
 
-    def __init__(self, house: Any, *, most: int = 1) -> None:
-        self.house = house
-        house.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
-        house.worker("w2", pool=SECOND)
-        house.node()
-        house.do(lambda conn: nodes.record(conn, SECOND, [node("m0"), node("m1")]))
-        self.team = house.team("red", most=most)
-        self.ann, self.bob = (house.person(name, most=9, team=self.team) for name in ("ann", "bob"))
-        self.other = house.person("other", most=9, team=house.team("blue", most=9))
+    def __init__(self, gate_db: Any, *, most: int = 1) -> None:
+        self.gate_db = gate_db
+        gate_db.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
+        gate_db.worker("w2", pool=SECOND)
+        gate_db.node()
+        gate_db.do(lambda conn: nodes.record(conn, SECOND, [node("m0"), node("m1")]))
+        self.team = gate_db.team("red", most=most)
+        self.ann, self.bob = (gate_db.person(name, most=9, team=self.team) for name in ("ann", "bob"))
+        self.other = gate_db.person("other", most=9, team=gate_db.team("blue", most=9))
 
     def wait(self, pool: PoolName, *, who: Any = None, old: bool = False, **given: Any) -> ExecutionId:
         """Let a run of the red team wait; an old one is aged."""
-        [run] = self.house.submit(who=who or self.ann, pool=pool, **given)
+        [run] = self.gate_db.submit(who=who or self.ann, pool=pool, **given)
         if old:
             self.age(run)
         return run  # type: ignore[no-any-return]
 
     def age(self, *runs: ExecutionId) -> None:
         query = "UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours' WHERE execution_id = ANY(:runs)"
-        self.house.sql(query, runs=list(runs))
+        self.gate_db.sql(query, runs=list(runs))
 
     def outcome(self, pool: PoolName) -> PassOutcome:
-        outcome = self.house.do(lambda conn: gate.run_pass(conn, pool))
+        outcome = self.gate_db.do(lambda conn: gate.run_pass(conn, pool))
         assert outcome is not None
         return outcome  # type: ignore[no-any-return]
 
@@ -52,21 +52,21 @@ class TwoPools:
         return [run.execution_id for run in self.outcome(pool).admitted]
 
     def end(self, run: ExecutionId) -> None:
-        assert self.house.do(lambda conn: gate.release(conn, run, 1))
+        assert self.gate_db.do(lambda conn: gate.release(conn, run, 1))
 
     def keepers(self) -> list[ExecutionId]:
         query = "SELECT execution_id FROM queue WHERE state = 'waiting' AND keeps IS NOT NULL ORDER BY seq"
-        return [row.execution_id for row in self.house.sql(query)]
+        return [row.execution_id for row in self.gate_db.sql(query)]
 
     def quota(self, **limits: int) -> None:
         query = "UPDATE teams SET quota = quota || jsonb_build_object(CAST(:key AS text), CAST(:most AS int))"
         for key, most in limits.items():
-            self.house.sql(query + " WHERE team_id = :team", key=key, most=most, team=self.team)
+            self.gate_db.sql(query + " WHERE team_id = :team", key=key, most=most, team=self.team)
 
     @contextmanager
     def decided_elsewhere(self, who: Any) -> Iterator[None]:
         """Another pool's pass has the lock of a team, and does not end."""
-        with self.house.db._engine.begin() as conn:
+        with self.gate_db.db._engine.begin() as conn:
             assert gate_locks.try_claims(conn, [gate_locks.owner_claim(who.team_id)])
             yield
 
@@ -76,8 +76,8 @@ def node(name: str, cpu: int = 4000) -> Node:
 
 
 @pytest.fixture
-def two(house: Any) -> TwoPools:
-    return TwoPools(house)
+def two(gate_db: Any) -> TwoPools:
+    return TwoPools(gate_db)
 
 
 class TestAgeing:
@@ -109,8 +109,8 @@ class TestAgeing:
         two.started(SECOND)
 
         told = f"team red runs 0 of 1; 1 kept free for run {old.hex[-8:]} of pool default, which waited too long"
-        assert two.house.row(later).reason == told
-        assert two.house.said(later)[-1].blocked_by == (old,)
+        assert two.gate_db.row(later).reason == told
+        assert two.gate_db.said(later)[-1].blocked_by == (old,)
 
     def test_also_a_name_and_an_amount(self, two: TwoPools) -> None:
         two.quota(max_concurrent_tests=9, max_cpu_milli=1000)
@@ -120,16 +120,18 @@ class TestAgeing:
         wants = two.wait(DEFAULT_POOL, who=two.other, exclusive=("db",), old=True)
         assert two.started(DEFAULT_POOL) == []
         small, fits = two.wait(SECOND, cpu=500), two.wait(SECOND, cpu=400)
-        wants_too = two.wait(SECOND, who=two.house.person("cy", most=9), exclusive=("db",))
+        wants_too = two.wait(SECOND, who=two.gate_db.person("cy", most=9), exclusive=("db",))
         two.end(holder)
         two.end(named)
 
         assert two.started(SECOND) == [fits]
-        assert two.house.row(small).reason.startswith("team red uses 400m of 1000m CPU; needs 500m CPU; 600m CPU kept")
-        assert two.house.row(wants_too).reason == (
+        assert two.gate_db.row(small).reason.startswith(
+            "team red uses 400m of 1000m CPU; needs 500m CPU; 600m CPU kept"
+        )
+        assert two.gate_db.row(wants_too).reason == (
             f"db is kept for run {wants.hex[-8:]} of pool default, which waited too long"
         )
-        assert two.house.said(wants_too)[-1].blocked_by == (wants,)
+        assert two.gate_db.said(wants_too)[-1].blocked_by == (wants,)
         assert two.started(DEFAULT_POOL) == [large, wants]
 
     @pytest.mark.parametrize("first", [DEFAULT_POOL, SECOND])
@@ -152,7 +154,7 @@ class TestAgeing:
 
     def test_who_arrived_before_an_aged_run_is_not_bound_by_it(self, two: TwoPools) -> None:
         """It is not aged by its own pool's limit, which is longer."""
-        two.house.do(lambda conn: pools.update_pool(conn, SECOND, PoolChange(ageing_limit_seconds=1e6)))
+        two.gate_db.do(lambda conn: pools.update_pool(conn, SECOND, PoolChange(ageing_limit_seconds=1e6)))
         holder = two.wait(SECOND)
         two.started(SECOND)
         before, old = two.wait(SECOND), two.wait(DEFAULT_POOL, old=True)
@@ -165,7 +167,7 @@ class TestAgeing:
     def test_a_full_pool_keeps_it_for_its_first_aged_run(self, two: TwoPools) -> None:
         """Of each team one: a pool that can start one at a time must not stop all others of the team."""
         two.quota(max_concurrent_tests=4)
-        two.house.pool(max_concurrent_tests=1)
+        two.gate_db.pool(max_concurrent_tests=1)
         holder = two.wait(DEFAULT_POOL, who=two.other)
         assert two.started(DEFAULT_POOL) == [holder]
         first, *_ = [two.wait(DEFAULT_POOL, old=True) for _ in range(5)]
@@ -197,7 +199,7 @@ class TestAgeing:
         two.quota(max_concurrent_tests=2)
         holder = two.wait(SECOND)
         two.started(SECOND)
-        here, there = (GroupId(two.house.new_id()) for _ in range(2))
+        here, there = (GroupId(two.gate_db.new_id()) for _ in range(2))
         turns = [(DEFAULT_POOL, here), (SECOND, there)] * 2
         members = [two.wait(pool, group=group, old=True) for pool, group in turns]
         two.started(SECOND)
@@ -246,7 +248,7 @@ class TestAgeing:
         two.end(holder)
         assert two.started(SECOND) == []
 
-        two.house.sql("UPDATE workers SET expires_at = clock_timestamp() WHERE pool = 'default'")
+        two.gate_db.sql("UPDATE workers SET expires_at = clock_timestamp() WHERE pool = 'default'")
 
         assert two.started(SECOND) == [later]
 
@@ -257,7 +259,7 @@ class TestAgeing:
         two.started(DEFAULT_POOL)
         later = two.wait(SECOND)
         two.end(holder)
-        assert two.house.do(lambda conn: gate.withdraw(conn, old))
+        assert two.gate_db.do(lambda conn: gate.withdraw(conn, old))
 
         assert two.started(SECOND) == [later]
 
@@ -269,38 +271,38 @@ class TestAgeing:
         two.end(holder)
         assert two.started(DEFAULT_POOL) == [old]
         soon = "now() + interval '1 hour'"
-        assert two.house.do(lambda conn: gate.requeue(conn, old, 1, gate.Requeue()))
-        two.house.sql(f"UPDATE queue SET not_before = {soon} WHERE execution_id = :id", id=old)
+        assert two.gate_db.do(lambda conn: gate.requeue(conn, old, 1, gate.Requeue()))
+        two.gate_db.sql(f"UPDATE queue SET not_before = {soon} WHERE execution_id = :id", id=old)
 
         assert two.keepers() == []
         later = two.wait(SECOND)
         assert two.started(SECOND) == [later]
 
-    def test_a_pool_of_its_own_asks_nothing_more(self, house: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_pool_of_its_own_asks_nothing_more(self, gate_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         """With one pool neither is anything read of others, nor anything kept for them."""
-        house.pool(max_concurrent_tests=1)
-        house.submit(3)
-        house.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours'")
+        gate_db.pool(max_concurrent_tests=1)
+        gate_db.submit(3)
+        gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours'")
         for name in ("gate_reserved.read", "gate_reserved.write", "gate_locks.try_claims"):
             monkeypatch.setattr(f"db.{name}", None)
 
-        assert len(house.admitted()) == 1
-        assert house.admitted() == []
-        assert house.sql("SELECT 1 FROM queue WHERE keeps IS NOT NULL") == []
+        assert len(gate_db.admitted()) == 1
+        assert gate_db.admitted() == []
+        assert gate_db.sql("SELECT 1 FROM queue WHERE keeps IS NOT NULL") == []
 
 
 class TestBusyOwners:
     """Over whom another pool decides at this moment is not decided here; but the order holds."""
 
     def test_nobody_behind_it_gets_its_place(self, two: TwoPools) -> None:
-        two.house.pool(max_concurrent_tests=1)
+        two.gate_db.pool(max_concurrent_tests=1)
         first, behind = two.wait(DEFAULT_POOL, priority=1), two.wait(DEFAULT_POOL, who=two.other, priority=9)
         with two.decided_elsewhere(two.ann):
             outcome = two.outcome(DEFAULT_POOL)
 
         assert (outcome.admitted, outcome.again) == ((), True)
-        assert two.house.row(first).reason.startswith("another pool is deciding over its team, user or names")
-        assert "1 of 1" in two.house.row(behind).reason
+        assert two.gate_db.row(first).reason.startswith("another pool is deciding over its team, user or names")
+        assert "1 of 1" in two.gate_db.row(behind).reason
         assert two.outcome(DEFAULT_POOL).admitted[0].execution_id == first
 
     def test_others_that_have_room_beside_it_start(self, two: TwoPools) -> None:
@@ -315,7 +317,7 @@ class TestBusyOwners:
         assert two.started(DEFAULT_POOL) == small
         old = two.wait(DEFAULT_POOL, cpu=4000, priority=9, old=True)
         two.started(DEFAULT_POOL)
-        kept = two.house.row(old)
+        kept = two.gate_db.row(old)
         assert kept.nominated == "n0"
         two.end(small[0])
         behind = two.wait(DEFAULT_POOL, who=two.other, cpu=2000, priority=0)
@@ -324,30 +326,30 @@ class TestBusyOwners:
             assert two.started(DEFAULT_POOL) == []
             two.end(small[1])
             assert two.started(DEFAULT_POOL) == []
-        now = two.house.row(old)
+        now = two.gate_db.row(old)
         assert (now.nominated, now.reason, now.keeps) == (kept.nominated, kept.reason, kept.keeps)
         assert two.started(DEFAULT_POOL) == [old]
-        assert two.house.row(behind).reason != ""
+        assert two.gate_db.row(behind).reason != ""
 
     def test_what_it_was_told_stays(self, two: TwoPools) -> None:
-        two.house.pool(max_concurrent_tests=1)
+        two.gate_db.pool(max_concurrent_tests=1)
         holder = two.wait(DEFAULT_POOL, who=two.other)
         two.started(DEFAULT_POOL)
         run = two.wait(DEFAULT_POOL)
         two.started(DEFAULT_POOL)
-        told = two.house.row(run).reason
+        told = two.gate_db.row(run).reason
         assert told == "the pool runs 1 of 1"
         two.end(holder)
 
         with two.decided_elsewhere(two.ann):
-            two.house.sql("UPDATE pools SET annotated_at = NULL")
+            two.gate_db.sql("UPDATE pools SET annotated_at = NULL")
             assert two.outcome(DEFAULT_POOL).again
-        assert two.house.row(run).reason == told
-        assert len(two.house.said(run)) == 1
+        assert two.gate_db.row(run).reason == told
+        assert len(two.gate_db.said(run)) == 1
 
     def test_a_group_is_put_off_whole(self, two: TwoPools) -> None:
-        two.house.pool(max_concurrent_tests=2)
-        group = GroupId(two.house.new_id())
+        two.gate_db.pool(max_concurrent_tests=2)
+        group = GroupId(two.gate_db.new_id())
         members = [two.wait(DEFAULT_POOL, who=who, group=group, priority=1) for who in (two.ann, two.other)]
         two.wait(DEFAULT_POOL, who=two.other, priority=9)
         with two.decided_elsewhere(two.ann):
@@ -357,7 +359,7 @@ class TestBusyOwners:
     @pytest.mark.usefixtures("few_rows")
     def test_where_not_all_of_its_shape_were_read_nobody_behind_them_starts(self, two: TwoPools) -> None:
         two.quota(max_concurrent_tests=9)
-        two.house.pool(max_concurrent_tests=6)
+        two.gate_db.pool(max_concurrent_tests=6)
         shape = [two.wait(DEFAULT_POOL, priority=1) for _ in range(6)]
         two.wait(DEFAULT_POOL, who=two.other, priority=9)
         with two.decided_elsewhere(two.ann):
@@ -365,21 +367,21 @@ class TestBusyOwners:
         assert two.started(DEFAULT_POOL) == shape
 
     def test_it_pays_nothing_for_what_it_did_not_get(self, two: TwoPools) -> None:
-        two.house.pool(strategy=Strategy.FAIR_SHARE, max_concurrent_tests=1)
+        two.gate_db.pool(strategy=Strategy.FAIR_SHARE, max_concurrent_tests=1)
         run = two.wait(DEFAULT_POOL)
         with two.decided_elsewhere(two.ann):
             assert two.started(DEFAULT_POOL) == []
-        usage = dict(two.house.sql("SELECT owner_id, usage FROM fair_usage"))
+        usage = dict(two.gate_db.sql("SELECT owner_id, usage FROM fair_usage"))
 
         assert usage.get(two.team, 0) == 0
         assert two.started(DEFAULT_POOL) == [run]
 
     def test_nobody_is_stopped_for_it(self, two: TwoPools) -> None:
-        two.house.pool(preemption=True, min_runtime_seconds=0.0, max_concurrent_tests=1)
+        two.gate_db.pool(preemption=True, min_runtime_seconds=0.0, max_concurrent_tests=1)
         holder = two.wait(DEFAULT_POOL, who=two.other, priority=9, restartable=True)
         two.started(DEFAULT_POOL)
-        two.house.claim(WorkerId("w0"))
-        assert two.house.begin(holder, 1)
+        two.gate_db.claim(WorkerId("w0"))
+        assert two.gate_db.begin(holder, 1)
         two.wait(DEFAULT_POOL, priority=1)
 
         with two.decided_elsewhere(two.ann):
@@ -393,4 +395,4 @@ class TestBusyOwners:
             found = gate_read.waiting(conn, gate_read.facts(conn, DEFAULT_POOL))
             return found.busy(found.claims()), found.busy(found.claims() - {gate_locks.name_claim("db")})
 
-        assert two.house.do(busy) == (frozenset(), {run})
+        assert two.gate_db.do(busy) == (frozenset(), {run})

@@ -38,9 +38,9 @@ FROM e WHERE started_at IS NOT NULL
 class Door:
     """Lets runs come and go, some minutes ago."""
 
-    def __init__(self, house: Any) -> None:
-        self.house = house
-        at: datetime = house.sql("SELECT clock_timestamp() AS at")[0].at
+    def __init__(self, gate_db: Any) -> None:
+        self.gate_db = gate_db
+        at: datetime = gate_db.sql("SELECT clock_timestamp() AS at")[0].at
         self.now = at
 
     def came(self, *minutes: float, **given: Any) -> list[ExecutionId]:
@@ -57,15 +57,15 @@ class Door:
             config=ExecutionConfig(**config),
             labels={"app": "shop"},
         )
-        made = define(request, DefinitionId(self.house.new_id()), LOCAL_USER, self.now)
-        found: DefinitionId = self.house.do(lambda conn: definitions.save(conn, made))
+        made = define(request, DefinitionId(self.gate_db.new_id()), LOCAL_USER, self.now)
+        found: DefinitionId = self.gate_db.do(lambda conn: definitions.save(conn, made))
         return found
 
     def _came(self, at: datetime, given: dict[str, Any]) -> ExecutionId:
-        made = ExecutionId(self.house.new_id())
+        made = ExecutionId(self.gate_db.new_id())
         values = {
             "id": made,
-            "definition": self.house.definition,
+            "definition": self.gate_db.definition,
             "status": "completed",
             "pool": DEFAULT_POOL,
             "priority": 0,
@@ -75,19 +75,19 @@ class Door:
             "started": at,
             "seconds": 60,
         }
-        self.house.sql(CAME, **(values | given))
+        self.gate_db.sql(CAME, **(values | given))
         return made
 
 
 @pytest.fixture
-def door(house: Any) -> Door:
-    return Door(house)
+def door(gate_db: Any) -> Door:
+    return Door(gate_db)
 
 
-def learned(house: Any) -> list[Newcomer]:
+def learned(gate_db: Any) -> list[Newcomer]:
     """Who came, the newest piece first, as the next round of forecasts has it."""
-    house.sql("DELETE FROM forecast_rounds")
-    question = house.do(lambda conn: begin(conn, DEFAULT_POOL, Memory()))
+    gate_db.sql("DELETE FROM forecast_rounds")
+    question = gate_db.do(lambda conn: begin(conn, DEFAULT_POOL, Memory()))
     return list(question.arrivals.all())
 
 
@@ -97,10 +97,10 @@ def test_who_came_to_the_pool_in_the_last_hour_is_read(door: Door) -> None:
     [stopped] = door.came(5, status="cancelled")
     door.came(61)
     door.came(4, status="cancelled", started=None)
-    door.house.sql("INSERT INTO pools (name) VALUES ('other')")
+    door.gate_db.sql("INSERT INTO pools (name) VALUES ('other')")
     door.came(3, pool="other")
 
-    lately = door.house.do(lambda conn: arrivals.read(conn, DEFAULT_POOL, door.now))
+    lately = door.gate_db.do(lambda conn: arrivals.read(conn, DEFAULT_POOL, door.now))
 
     assert [run.execution_id for run in lately.came] == [first, second, stopped]
     assert [run.priority for run in lately.came] == [3, 3, 0]
@@ -114,7 +114,7 @@ def test_of_many_the_newest_are_read_and_tell_of_a_shorter_time(door: Door) -> N
     door.came(*range(1, 9))
 
     def read(most: int) -> arrivals.Lately:
-        found: arrivals.Lately = door.house.do(lambda conn: arrivals.read(conn, DEFAULT_POOL, door.now, most=most))
+        found: arrivals.Lately = door.gate_db.do(lambda conn: arrivals.read(conn, DEFAULT_POOL, door.now, most=most))
         return found
 
     assert (len(read(7).came), read(7).window) == (7, timedelta(minutes=7))
@@ -125,21 +125,21 @@ def test_of_many_that_count_each_stands_for_some(door: Door, monkeypatch: pytest
     monkeypatch.setattr(arrivals, "SAMPLE", 4)
     door.came(*range(1, 11), priority=2)
     door.came(*range(1, 31), priority=5)
-    door.house.submit()
+    door.gate_db.submit()
 
-    lately = door.house.do(lambda conn: arrivals.read(conn, DEFAULT_POOL, door.now, last=4))
+    lately = door.gate_db.do(lambda conn: arrivals.read(conn, DEFAULT_POOL, door.now, last=4))
 
     assert [run.times for run in lately.came] == [3, 3, 3]
     assert {run.priority for run in lately.came} == {2}
-    assert len(learned(door.house)) == 9
+    assert len(learned(door.gate_db)) == 9
 
 
 def test_a_newcomer_asks_for_what_its_definition_asks_for(door: Door) -> None:
     urgent = door.define(timeout=77, exclusive=("staging",), node_selector={"zone": "a"}, restartable=True)
     door.came(*range(1, 7), definition=urgent, seconds=42)
-    door.house.submit()
+    door.gate_db.submit()
 
-    found = learned(door.house)
+    found = learned(door.gate_db)
     run, history = found[0].run, found[0].history
 
     assert len(found) == 6
@@ -165,22 +165,22 @@ def test_a_newcomer_asks_for_what_its_definition_asks_for(door: Door) -> None:
 def test_only_who_would_start_before_one_that_waits_is_learned(
     door: Door, strategy: Strategy, priorities: set[int]
 ) -> None:
-    door.house.pool(strategy=strategy)
+    door.gate_db.pool(strategy=strategy)
     for priority in (0, 4, 5, 9):
         door.came(7, priority=priority)
-    door.house.submit(priority=5)
+    door.gate_db.submit(priority=5)
 
-    assert {newcomer.run.priority for newcomer in learned(door.house)} == priorities
+    assert {newcomer.run.priority for newcomer in learned(door.gate_db)} == priorities
 
 
 def test_the_limits_of_those_who_come_hold_in_the_forecast_too(door: Door) -> None:
-    guest = door.house.person("guest", most=1, team=None)
+    guest = door.gate_db.person("guest", most=1, team=None)
     door.came(7, user=guest.user_id, team=None)
-    door.house.submit()
+    door.gate_db.submit()
 
-    found = door.house.do(lambda conn: outlook.read(conn, DEFAULT_POOL))
+    found = door.gate_db.do(lambda conn: outlook.read(conn, DEFAULT_POOL))
     assert guest.user_id not in found.state.owners
-    door.house.do(lambda conn: coming(conn, found, Memory()))
+    door.gate_db.do(lambda conn: coming(conn, found, Memory()))
 
     assert found.state.owners[guest.user_id].ceiling.runs == 1
     assert LOCAL_USER in found.state.owners
@@ -188,15 +188,15 @@ def test_the_limits_of_those_who_come_hold_in_the_forecast_too(door: Door) -> No
 
 async def test_a_forecast_counts_on_those_who_come_and_says_so(door: Door) -> None:
     """One place, a minute each: with a more important one every two minutes the tenth starts twice as late."""
-    door.house.pool(max_concurrent_tests=1)
+    door.gate_db.pool(max_concurrent_tests=1)
     door.came(*[61 + place for place in range(20)])
-    runs = door.house.submit(10)
+    runs = door.gate_db.submit(10)
 
     async def told() -> forecasts.Forecast:
-        door.house.sql("DELETE FROM forecast_rounds")
+        door.gate_db.sql("DELETE FROM forecast_rounds")
         with ThreadPoolExecutor(1) as threads:
-            await Forecasting(door.house.db, DEFAULT_POOL, threads).make_round()
-        found: dict[ExecutionId, forecasts.Forecast] = door.house.do(lambda conn: forecasts.read(conn, runs[-1:]))
+            await Forecasting(door.gate_db.db, DEFAULT_POOL, threads).make_round()
+        found: dict[ExecutionId, forecasts.Forecast] = door.gate_db.do(lambda conn: forecasts.read(conn, runs[-1:]))
         return found[runs[-1]]
 
     alone = await told()
@@ -213,10 +213,10 @@ def test_what_was_read_of_definitions_is_remembered_for_a_minute(door: Door) -> 
     memory = Memory()
     asked = {door.define()}
 
-    first = door.house.do(lambda conn: memory.asked(conn, asked, door.now))
-    door.house.sql("DELETE FROM test_definitions WHERE name = 'urgent'")
-    again = door.house.do(lambda conn: memory.asked(conn, asked, door.now + timedelta(seconds=59)))
-    late = door.house.do(lambda conn: memory.asked(conn, asked, door.now + timedelta(seconds=60)))
+    first = door.gate_db.do(lambda conn: memory.asked(conn, asked, door.now))
+    door.gate_db.sql("DELETE FROM test_definitions WHERE name = 'urgent'")
+    again = door.gate_db.do(lambda conn: memory.asked(conn, asked, door.now + timedelta(seconds=59)))
+    late = door.gate_db.do(lambda conn: memory.asked(conn, asked, door.now + timedelta(seconds=60)))
 
     assert first == again != {}
     assert late == {}
@@ -230,4 +230,4 @@ def test_the_read_goes_by_the_index_of_submits_however_many_there_were(door: Doo
         conn.execute(text("SET LOCAL enable_seqscan = off"))
         return "\n".join(row[0] for row in conn.execute(text(f"EXPLAIN {arrivals._LATELY.text}"), values))
 
-    assert "idx_test_executions_submitted_at" in door.house.do(plan)
+    assert "idx_test_executions_submitted_at" in door.gate_db.do(plan)

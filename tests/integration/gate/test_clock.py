@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from integration.gate.conftest import House
+from integration.gate.conftest import GateDatabase
 
 from db import forecasts, gate, leases, workers
 from db.engine import Database
@@ -37,7 +37,7 @@ END $$;
 """
 
 
-class Clocked(House):
+class Clocked(GateDatabase):
     """A pool with one node and one worker, on a database whose clock can be set."""
 
     def leap(self, by: timedelta) -> None:

@@ -41,18 +41,18 @@ VALUES (gen_random_uuid(), :name, '{}', 'completed', :user) RETURNING suite_run_
 class Past:
     """Writes definitions and attempts that have ended."""
 
-    def __init__(self, house: Any) -> None:
-        self.house = house
+    def __init__(self, gate_db: Any) -> None:
+        self.gate_db = gate_db
         self.minute = 0
 
     def definition(self, name: str = "checkout", version: str = "1") -> DefinitionId:
         self.minute += 1
         at = NOON + timedelta(minutes=self.minute)
-        rows = self.house.sql(DEFINITION, name=name, owner=LOCAL_USER, version=version, at=at)
+        rows = self.gate_db.sql(DEFINITION, name=name, owner=LOCAL_USER, version=version, at=at)
         return DefinitionId(rows[0].id)
 
     def suite_run(self, name: str) -> UUID:
-        return UUID(str(self.house.sql(SUITE_RUN, name=name, user=LOCAL_USER)[0].suite_run_id))
+        return UUID(str(self.gate_db.sql(SUITE_RUN, name=name, user=LOCAL_USER)[0].suite_run_id))
 
     def ran(self, definition: DefinitionId, *seconds: float, **given: Any) -> None:
         """Write attempts, each a minute after the last."""
@@ -60,10 +60,10 @@ class Past:
         for second in seconds:
             self.minute += 1
             at = NOON + timedelta(minutes=self.minute)
-            self.house.sql(RUN, definition=definition, seconds=second, at=at, **(values | given))
+            self.gate_db.sql(RUN, definition=definition, seconds=second, at=at, **(values | given))
 
     def team(self, name: str) -> TeamId:
-        made: TeamId = self.house.team(name, most=5)
+        made: TeamId = self.gate_db.team(name, most=5)
         return made
 
 
@@ -75,7 +75,7 @@ def past(bare: Any) -> Past:
 @pytest.fixture
 def told(past: Past) -> Callable[[Kind], Any]:
     """The history that a kind is given."""
-    return lambda kind: past.house.do(lambda conn: Memory().histories(conn, [kind], NOON)).get(kind)
+    return lambda kind: past.gate_db.do(lambda conn: Memory().histories(conn, [kind], NOON)).get(kind)
 
 
 def kind(definition: DefinitionId, *, suite: str | None = None, team: TeamId | None = DEFAULT_TEAM) -> Kind:
@@ -92,7 +92,7 @@ def test_only_attempts_that_ran_and_gave_a_verdict_count(past: Past) -> None:
         past.ran(test, 99, status="failed", reason=reason)
     past.ran(test, 99, status="cancelled")
 
-    found = past.house.do(lambda conn: durations.of_tests(conn, [test]))
+    found = past.gate_db.do(lambda conn: durations.of_tests(conn, [test]))
 
     assert {test: [1, 2, 3, 4]} == {key: sorted(value) for key, value in found.items()}
 
@@ -101,7 +101,7 @@ def test_only_the_last_durations_of_a_test_count(past: Past) -> None:
     test = past.definition()
     past.ran(test, *range(1, durations.MOST + 11))
 
-    found = past.house.do(lambda conn: durations.of_tests(conn, [test]))
+    found = past.gate_db.do(lambda conn: durations.of_tests(conn, [test]))
 
     assert sorted(found[test]) == list(range(11, durations.MOST + 11))
 
@@ -111,7 +111,7 @@ def test_the_same_version_answers_alone_where_it_has_run_often_enough(past: Past
     past.ran(old, *[100] * 20)
     past.ran(new, *[1] * LEAST)
 
-    assert past.house.do(lambda conn: durations.of_tests(conn, [new])) == {new: [1] * LEAST}
+    assert past.gate_db.do(lambda conn: durations.of_tests(conn, [new])) == {new: [1] * LEAST}
 
 
 def test_other_versions_of_the_same_test_and_owner_help_a_new_one(past: Past) -> None:
@@ -121,7 +121,7 @@ def test_other_versions_of_the_same_test_and_owner_help_a_new_one(past: Past) ->
     past.ran(stranger, *[100] * LEAST)
     past.ran(new, 5)
 
-    assert past.house.do(lambda conn: durations.of_tests(conn, [new])) == {new: [5, *[7] * LEAST]}
+    assert past.gate_db.do(lambda conn: durations.of_tests(conn, [new])) == {new: [5, *[7] * LEAST]}
 
 
 def test_a_test_without_a_past_takes_what_its_suite_takes_then_its_team_then_all(
@@ -150,7 +150,7 @@ def test_what_was_read_is_remembered_for_a_minute(past: Past) -> None:
     test, memory = past.definition(), Memory()
 
     def look(at: datetime) -> Any:
-        return past.house.do(lambda conn: memory.histories(conn, [kind(test)], at)).get(kind(test))
+        return past.gate_db.do(lambda conn: memory.histories(conn, [kind(test)], at)).get(kind(test))
 
     past.ran(test, *[1] * LEAST)
     first = look(NOON)
@@ -165,7 +165,7 @@ def test_the_expected_duration_is_the_p90_of_the_test_itself_and_of_nothing_else
     past.ran(often, *range(1, 11))
     past.ran(seldom, *[1] * (LEAST - 1))
 
-    found = past.house.do(lambda conn: durations.expected(conn, [often, seldom]))
+    found = past.gate_db.do(lambda conn: durations.expected(conn, [often, seldom]))
 
     assert found == {often: timedelta(seconds=9)}
 
@@ -186,4 +186,4 @@ def test_each_read_goes_by_its_index_however_many_runs_there_were(past: Past, st
         conn.execute(text("SET LOCAL enable_seqscan = off; SET LOCAL enable_sort = off"))
         return "\n".join(row[0] for row in conn.execute(text(f"EXPLAIN {statement.text}"), values))
 
-    assert index in past.house.do(plan)
+    assert index in past.gate_db.do(plan)

@@ -31,17 +31,17 @@ VALUES (:id, :number, 1, 'first', :at)
 """
 
 
-def clock(house: Any) -> datetime:
-    at: datetime = house.sql("SELECT clock_timestamp() AS at")[0].at
+def clock(gate_db: Any) -> datetime:
+    at: datetime = gate_db.sql("SELECT clock_timestamp() AS at")[0].at
     return at.astimezone(UTC)
 
 
-def told(house: Any, run: ExecutionId) -> forecasts.Forecast | None:
-    found: dict[ExecutionId, forecasts.Forecast] = house.do(lambda conn: forecasts.read(conn, [run]))
+def told(gate_db: Any, run: ExecutionId) -> forecasts.Forecast | None:
+    found: dict[ExecutionId, forecasts.Forecast] = gate_db.do(lambda conn: forecasts.read(conn, [run]))
     return found.get(run)
 
 
-def tell(house: Any, run: ExecutionId, now: datetime, seconds: float = 60) -> None:
+def tell(gate_db: Any, run: ExecutionId, now: datetime, seconds: float = 60) -> None:
     """Tell a run that it starts so many seconds after `now`, twice as many at the latest."""
     made = Estimate(
         execution_id=run,
@@ -49,33 +49,33 @@ def tell(house: Any, run: ExecutionId, now: datetime, seconds: float = 60) -> No
         p90=now + timedelta(seconds=2 * seconds),
         basis=Basis.HISTORY,
     )
-    house.do(lambda conn: forecasts.write(conn, [made], now))
+    gate_db.do(lambda conn: forecasts.write(conn, [made], now))
 
 
-def started(house: Any, run: ExecutionId, at: datetime, number: int = 1) -> None:
-    house.sql(ATTEMPT, id=run, at=at, number=number)
-    house.do(forecasts.settle)
+def started(gate_db: Any, run: ExecutionId, at: datetime, number: int = 1) -> None:
+    gate_db.sql(ATTEMPT, id=run, at=at, number=number)
+    gate_db.do(forecasts.settle)
 
 
-def history(house: Any, *seconds: float) -> None:
+def history(gate_db: Any, *seconds: float) -> None:
     for second in seconds:
-        house.sql(PAST, definition=house.definition, seconds=second)
+        gate_db.sql(PAST, definition=gate_db.definition, seconds=second)
 
 
 @pytest.fixture
-def busy(house: Any) -> Any:
+def busy(gate_db: Any) -> Any:
     """One place, which a run has had for a minute; runs take two minutes, or a little more or less."""
-    house.pool(max_concurrent_tests=1)
-    history(house, *range(110, 131, 2))
-    [holder] = house.submit()
-    house.run_pass()
-    house.sql("UPDATE queue SET admitted_at = admitted_at - interval '1 min' WHERE state = 'admitted'")
-    house.sql(ATTEMPT, id=holder, at=clock(house) - timedelta(minutes=1), number=1)
-    return house
+    gate_db.pool(max_concurrent_tests=1)
+    history(gate_db, *range(110, 131, 2))
+    [holder] = gate_db.submit()
+    gate_db.run_pass()
+    gate_db.sql("UPDATE queue SET admitted_at = admitted_at - interval '1 min' WHERE state = 'admitted'")
+    gate_db.sql(ATTEMPT, id=holder, at=clock(gate_db) - timedelta(minutes=1), number=1)
+    return gate_db
 
 
-def service(house: Any, threads: ThreadPoolExecutor) -> Forecasting:
-    return Forecasting(house.db, DEFAULT_POOL, threads)
+def service(gate_db: Any, threads: ThreadPoolExecutor) -> Forecasting:
+    return Forecasting(gate_db.db, DEFAULT_POOL, threads)
 
 
 async def test_a_round_tells_each_waiting_run_when_it_will_start(busy: Any) -> None:
@@ -111,18 +111,18 @@ async def test_who_makes_a_round_makes_others_go_their_way(busy: Any) -> None:
         assert await service(busy, threads).make_round() == 0
 
 
-def test_a_round_that_cost_much_is_followed_by_a_longer_rest(house: Any) -> None:
+def test_a_round_that_cost_much_is_followed_by_a_longer_rest(gate_db: Any) -> None:
     def claim() -> bool:
-        due: bool = house.do(lambda conn: forecasts.claim(conn, DEFAULT_POOL, timedelta(), rest=10))
+        due: bool = gate_db.do(lambda conn: forecasts.claim(conn, DEFAULT_POOL, timedelta(), rest=10))
         return due
 
     assert claim()
-    house.do(lambda conn: forecasts.close_round(conn, DEFAULT_POOL, seconds=0.0, trials=1, told=1))
+    gate_db.do(lambda conn: forecasts.close_round(conn, DEFAULT_POOL, seconds=0.0, trials=1, told=1))
     assert claim()
 
-    house.do(lambda conn: forecasts.close_round(conn, DEFAULT_POOL, seconds=60.0, trials=1, told=1))
+    gate_db.do(lambda conn: forecasts.close_round(conn, DEFAULT_POOL, seconds=60.0, trials=1, told=1))
     assert not claim()
-    house.sql("UPDATE forecast_rounds SET claimed_at = claimed_at - interval '601 s'")
+    gate_db.sql("UPDATE forecast_rounds SET claimed_at = claimed_at - interval '601 s'")
     assert claim()
 
 
@@ -138,15 +138,15 @@ def test_nothing_is_computed_where_nobody_waits_or_nobody_lives(bare: Any) -> No
     assert bare.do(lambda conn: outlook.read(conn, DEFAULT_POOL)) is None
 
 
-async def test_without_any_history_the_answer_is_wide_and_says_so(house: Any) -> None:
-    house.pool(max_concurrent_tests=1)
-    house.submit()
-    house.run_pass()
-    [run] = house.submit()
+async def test_without_any_history_the_answer_is_wide_and_says_so(gate_db: Any) -> None:
+    gate_db.pool(max_concurrent_tests=1)
+    gate_db.submit()
+    gate_db.run_pass()
+    [run] = gate_db.submit()
     with ThreadPoolExecutor(1) as threads:
-        await service(house, threads).make_round()
+        await service(gate_db, threads).make_round()
 
-    found = told(house, run)
+    found = told(gate_db, run)
 
     assert found is not None
     assert found.basis is Basis.LIMITS
@@ -205,57 +205,57 @@ def test_the_time_between_an_admission_and_its_start_is_part_of_the_wait(busy: A
     assert timedelta(seconds=3) <= found.lag < timedelta(seconds=4)
 
 
-def test_a_forecast_that_nobody_renews_is_told_no_more(house: Any) -> None:
-    [run] = house.submit()
-    tell(house, run, clock(house))
-    assert told(house, run) is not None
+def test_a_forecast_that_nobody_renews_is_told_no_more(gate_db: Any) -> None:
+    [run] = gate_db.submit()
+    tell(gate_db, run, clock(gate_db))
+    assert told(gate_db, run) is not None
 
-    house.sql("UPDATE forecasts SET made_at = made_at - CAST(:stale AS interval)", stale=forecasts.STALE)
-    assert told(house, run) is None
+    gate_db.sql("UPDATE forecasts SET made_at = made_at - CAST(:stale AS interval)", stale=forecasts.STALE)
+    assert told(gate_db, run) is None
 
 
-def test_the_first_forecast_stays_what_was_first_told(house: Any) -> None:
-    [run] = house.submit()
-    now = clock(house)
-    tell(house, run, now, 60)
-    tell(house, run, now + timedelta(seconds=10), 600)
+def test_the_first_forecast_stays_what_was_first_told(gate_db: Any) -> None:
+    [run] = gate_db.submit()
+    now = clock(gate_db)
+    tell(gate_db, run, now, 60)
+    tell(gate_db, run, now + timedelta(seconds=10), 600)
 
-    found = told(house, run)
+    found = told(gate_db, run)
 
     assert found is not None
     assert (found.first_at, found.first_p50) == (now, now + timedelta(seconds=60))
     assert found.p50 == now + timedelta(seconds=610)
 
 
-def test_a_run_that_has_started_meanwhile_is_told_nothing(house: Any) -> None:
-    [run] = house.submit()
-    house.run_pass()
-    tell(house, run, clock(house))
+def test_a_run_that_has_started_meanwhile_is_told_nothing(gate_db: Any) -> None:
+    [run] = gate_db.submit()
+    gate_db.run_pass()
+    tell(gate_db, run, clock(gate_db))
 
-    assert house.sql("SELECT count(*) AS n FROM forecasts")[0].n == 0
+    assert gate_db.sql("SELECT count(*) AS n FROM forecasts")[0].n == 0
 
 
-def test_a_forecast_that_did_not_move_is_not_written_again(house: Any) -> None:
-    [run] = house.submit()
-    now = clock(house)
+def test_a_forecast_that_did_not_move_is_not_written_again(gate_db: Any) -> None:
+    [run] = gate_db.submit()
+    now = clock(gate_db)
     made = Estimate(execution_id=run, p50=now, p90=now, basis=Basis.HISTORY)
 
-    assert house.do(lambda conn: forecasts.write(conn, [made], now)) == 1
-    assert house.do(lambda conn: forecasts.write(conn, [made], now)) == 0
-    house.sql("UPDATE forecasts SET made_at = made_at - CAST(:renew AS interval)", renew=forecasts.RENEW_AFTER)
-    assert house.do(lambda conn: forecasts.write(conn, [made], now)) == 1
+    assert gate_db.do(lambda conn: forecasts.write(conn, [made], now)) == 1
+    assert gate_db.do(lambda conn: forecasts.write(conn, [made], now)) == 0
+    gate_db.sql("UPDATE forecasts SET made_at = made_at - CAST(:renew AS interval)", renew=forecasts.RENEW_AFTER)
+    assert gate_db.do(lambda conn: forecasts.write(conn, [made], now)) == 1
 
 
-def test_calibration_counts_how_often_a_start_came_before_what_was_first_told(house: Any) -> None:
+def test_calibration_counts_how_often_a_start_came_before_what_was_first_told(gate_db: Any) -> None:
     """Told 60 and 120 seconds: one start before both, two between, one after both."""
-    runs = house.submit(4)
-    now = clock(house)
+    runs = gate_db.submit(4)
+    now = clock(gate_db)
     for run, seconds in zip(runs, (30, 80, 100, 160), strict=True):
-        tell(house, run, now)
-        tell(house, run, now, 5000)  # told later, and never asked for
-        started(house, run, now + timedelta(seconds=seconds))
+        tell(gate_db, run, now)
+        tell(gate_db, run, now, 5000)  # told later, and never asked for
+        started(gate_db, run, now + timedelta(seconds=seconds))
 
-    [found] = house.do(lambda conn: forecasts.calibration(conn, now))
+    [found] = gate_db.do(lambda conn: forecasts.calibration(conn, now))
 
     assert (found.pool, found.number) == (DEFAULT_POOL, 4)
     assert (found.before_p50, found.before_p90) == (0.25, 0.75)
@@ -264,37 +264,37 @@ def test_calibration_counts_how_often_a_start_came_before_what_was_first_told(ho
     assert found.median_error == pytest.approx(35)
 
 
-def test_calibration_looks_back_only_so_far(house: Any) -> None:
-    [run] = house.submit()
-    now = clock(house)
-    tell(house, run, now)
-    started(house, run, now + timedelta(seconds=1))
+def test_calibration_looks_back_only_so_far(gate_db: Any) -> None:
+    [run] = gate_db.submit()
+    now = clock(gate_db)
+    tell(gate_db, run, now)
+    started(gate_db, run, now + timedelta(seconds=1))
 
-    assert house.do(lambda conn: forecasts.calibration(conn, now + timedelta(days=6), days=7))
-    assert not house.do(lambda conn: forecasts.calibration(conn, now + timedelta(days=8), days=7))
+    assert gate_db.do(lambda conn: forecasts.calibration(conn, now + timedelta(days=6), days=7))
+    assert not gate_db.do(lambda conn: forecasts.calibration(conn, now + timedelta(days=8), days=7))
 
 
-def test_the_start_that_counts_is_the_first_after_the_first_forecast(house: Any) -> None:
+def test_the_start_that_counts_is_the_first_after_the_first_forecast(gate_db: Any) -> None:
     """A run that waits for its second attempt is told when that one starts; its first start was not foretold."""
-    [run] = house.submit()
-    now = clock(house)
-    house.sql(ATTEMPT, id=run, at=now - timedelta(minutes=5), number=1)
-    tell(house, run, now)
-    house.do(forecasts.settle)
-    assert house.sql("SELECT started_at FROM forecasts")[0].started_at is None
+    [run] = gate_db.submit()
+    now = clock(gate_db)
+    gate_db.sql(ATTEMPT, id=run, at=now - timedelta(minutes=5), number=1)
+    tell(gate_db, run, now)
+    gate_db.do(forecasts.settle)
+    assert gate_db.sql("SELECT started_at FROM forecasts")[0].started_at is None
 
-    started(house, run, now + timedelta(seconds=9), number=2)
-    started(house, run, now + timedelta(seconds=99), number=3)
-    assert house.sql("SELECT started_at FROM forecasts")[0].started_at == now + timedelta(seconds=9)
+    started(gate_db, run, now + timedelta(seconds=9), number=2)
+    started(gate_db, run, now + timedelta(seconds=99), number=3)
+    assert gate_db.sql("SELECT started_at FROM forecasts")[0].started_at == now + timedelta(seconds=9)
 
 
-def test_a_run_cancelled_while_it_waited_counts_for_nothing(house: Any) -> None:
-    [run] = house.submit()
-    tell(house, run, clock(house))
-    house.sql("UPDATE test_executions SET status = 'cancelled', phase = 'ended', completed_at = now()")
-    house.do(forecasts.settle)
+def test_a_run_cancelled_while_it_waited_counts_for_nothing(gate_db: Any) -> None:
+    [run] = gate_db.submit()
+    tell(gate_db, run, clock(gate_db))
+    gate_db.sql("UPDATE test_executions SET status = 'cancelled', phase = 'ended', completed_at = now()")
+    gate_db.do(forecasts.settle)
 
-    assert house.sql("SELECT count(*) AS n FROM forecasts")[0].n == 0
+    assert gate_db.sql("SELECT count(*) AS n FROM forecasts")[0].n == 0
 
 
 def test_the_same_state_gives_the_same_forecast(busy: Any) -> None:

@@ -15,180 +15,180 @@ SHORT = timedelta(milliseconds=50)
 LONG = timedelta(days=1)
 
 
-def admitted(house: Any, number: int = 1) -> list[Any]:
-    runs = house.submit(number)
-    assert house.admitted() == runs
+def admitted(gate_db: Any, number: int = 1) -> list[Any]:
+    runs = gate_db.submit(number)
+    assert gate_db.admitted() == runs
     return runs
 
 
-def expire(house: Any) -> None:
+def expire(gate_db: Any) -> None:
     """Let all leases be over, as by a holder that was gone for long."""
-    house.sql("UPDATE leases SET expires_at = clock_timestamp() - interval '1 s'")
+    gate_db.sql("UPDATE leases SET expires_at = clock_timestamp() - interval '1 s'")
 
 
-def server_up_for(house: Any, ttl: timedelta) -> None:
-    house.sql(
+def server_up_for(gate_db: Any, ttl: timedelta) -> None:
+    gate_db.sql(
         "SELECT pg_sleep(greatest(0, :s - extract(epoch FROM now() - pg_postmaster_start_time())))", s=ttl.seconds + 1
     )
 
 
-def test_a_run_is_claimed_once(house: Any) -> None:
-    [run] = admitted(house)
-    other = house.worker("w1")
+def test_a_run_is_claimed_once(gate_db: Any) -> None:
+    [run] = admitted(gate_db)
+    other = gate_db.worker("w1")
 
-    [claimed] = house.claim(WorkerId("w0"))
+    [claimed] = gate_db.claim(WorkerId("w0"))
 
     assert (claimed.execution_id, claimed.epoch, claimed.node, claimed.taken_over) == (run, 1, "n0", False)
-    assert house.claim(other) == []
-    assert house.claim(WorkerId("w0")) == []
-    assert house.do(lambda conn: leases.hold(conn, run, 1, WorkerId("w0")))
-    assert not house.do(lambda conn: leases.hold(conn, run, 1, other))
+    assert gate_db.claim(other) == []
+    assert gate_db.claim(WorkerId("w0")) == []
+    assert gate_db.do(lambda conn: leases.hold(conn, run, 1, WorkerId("w0")))
+    assert not gate_db.do(lambda conn: leases.hold(conn, run, 1, other))
 
 
-def test_the_most_important_are_claimed_first_and_no_more_than_wanted(house: Any) -> None:
-    plain, urgent = house.submit(2, priority=5), house.submit(1, priority=0)
-    house.run_pass()
+def test_the_most_important_are_claimed_first_and_no_more_than_wanted(gate_db: Any) -> None:
+    plain, urgent = gate_db.submit(2, priority=5), gate_db.submit(1, priority=0)
+    gate_db.run_pass()
 
-    claimed = house.do(lambda conn: leases.claim(conn, WorkerId("w0"), LONG, limit=2))
+    claimed = gate_db.do(lambda conn: leases.claim(conn, WorkerId("w0"), LONG, limit=2))
 
     assert [run.execution_id for run in claimed] == [*urgent, plain[0]]
 
 
 @pytest.mark.parametrize("state", ["unknown", "draining", "dead"])
-def test_who_is_no_live_worker_gets_nothing(house: Any, state: str) -> None:
-    admitted(house)
+def test_who_is_no_live_worker_gets_nothing(gate_db: Any, state: str) -> None:
+    admitted(gate_db)
     worker = WorkerId("w1")
     if state != "unknown":
-        house.worker("w1", ttl=timedelta(seconds=-1) if state == "dead" else LONG)
+        gate_db.worker("w1", ttl=timedelta(seconds=-1) if state == "dead" else LONG)
     if state == "draining":
-        house.do(lambda conn: workers.drain(conn, worker))
+        gate_db.do(lambda conn: workers.drain(conn, worker))
 
-    assert house.claim(worker) == []
+    assert gate_db.claim(worker) == []
 
 
-def test_an_expired_lease_keeps_the_place_and_lets_another_take_over(house: Any) -> None:
-    [run] = admitted(house)
-    house.claim(WorkerId("w0"))
-    house.begin(run, 1)
-    other = house.worker("w1")
-    server_up_for(house, timedelta(seconds=1))
-    expire(house)
+def test_an_expired_lease_keeps_the_place_and_lets_another_take_over(gate_db: Any) -> None:
+    [run] = admitted(gate_db)
+    gate_db.claim(WorkerId("w0"))
+    gate_db.begin(run, 1)
+    other = gate_db.worker("w1")
+    server_up_for(gate_db, timedelta(seconds=1))
+    expire(gate_db)
 
-    house.run_pass()
-    assert house.row(run).state == "admitted"
-    [taken] = house.claim(other, timedelta(seconds=1))
+    gate_db.run_pass()
+    assert gate_db.row(run).state == "admitted"
+    [taken] = gate_db.claim(other, timedelta(seconds=1))
 
     assert (taken.execution_id, taken.epoch, taken.taken_over) == (run, 2, True)
-    assert (house.row(run).epoch, house.row(run).fence) == (2, 2)
+    assert (gate_db.row(run).epoch, gate_db.row(run).fence) == (2, 2)
 
 
-def test_who_lost_a_lease_changes_nothing_more(house: Any) -> None:
-    [run] = admitted(house)
-    house.claim(WorkerId("w0"))
-    other = house.worker("w1")
-    server_up_for(house, timedelta(seconds=1))
-    expire(house)
-    house.claim(other, timedelta(seconds=1))
+def test_who_lost_a_lease_changes_nothing_more(gate_db: Any) -> None:
+    [run] = admitted(gate_db)
+    gate_db.claim(WorkerId("w0"))
+    other = gate_db.worker("w1")
+    server_up_for(gate_db, timedelta(seconds=1))
+    expire(gate_db)
+    gate_db.claim(other, timedelta(seconds=1))
 
-    assert not house.begin(run, 1)
-    assert not house.do(lambda conn: leases.hold(conn, run, 1, WorkerId("w0")))
-    assert not house.do(lambda conn: gate.release(conn, run, 1))
-    assert not house.do(lambda conn: gate.requeue(conn, run, 1, Requeue()))
-    assert house.do(lambda conn: leases.renew(conn, WorkerId("w0"), LONG)) == set()
+    assert not gate_db.begin(run, 1)
+    assert not gate_db.do(lambda conn: leases.hold(conn, run, 1, WorkerId("w0")))
+    assert not gate_db.do(lambda conn: gate.release(conn, run, 1))
+    assert not gate_db.do(lambda conn: gate.requeue(conn, run, 1, Requeue()))
+    assert gate_db.do(lambda conn: leases.renew(conn, WorkerId("w0"), LONG)) == set()
 
 
-def test_nothing_expires_before_the_server_was_up_for_one_ttl(house: Any) -> None:
+def test_nothing_expires_before_the_server_was_up_for_one_ttl(gate_db: Any) -> None:
     """After a restart nobody could have renewed."""
-    admitted(house)
-    house.claim(WorkerId("w0"))
-    other = house.worker("w1")
-    expire(house)
+    admitted(gate_db)
+    gate_db.claim(WorkerId("w0"))
+    other = gate_db.worker("w1")
+    expire(gate_db)
 
-    assert house.claim(other, LONG) == []
-
-
-def test_an_expired_lease_that_nobody_took_is_renewed(house: Any) -> None:
-    [run] = admitted(house)
-    house.claim(WorkerId("w0"))
-    expire(house)
-
-    assert house.do(lambda conn: leases.renew(conn, WorkerId("w0"), LONG)) == {(run, 1)}
-    assert house.do(lambda conn: leases.hold(conn, run, 1, WorkerId("w0")))
+    assert gate_db.claim(other, LONG) == []
 
 
-def test_renewing_says_that_the_worker_lives(house: Any) -> None:
-    house.sql("UPDATE workers SET expires_at = clock_timestamp() - interval '1 s'")
-    assert house.do(lambda conn: workers.alive(conn, DEFAULT_POOL)) == []
+def test_an_expired_lease_that_nobody_took_is_renewed(gate_db: Any) -> None:
+    [run] = admitted(gate_db)
+    gate_db.claim(WorkerId("w0"))
+    expire(gate_db)
 
-    house.do(lambda conn: leases.renew(conn, WorkerId("w0"), LONG))
-
-    assert house.do(lambda conn: workers.alive(conn, DEFAULT_POOL)) == ["w0"]
-
-
-def test_what_a_leaving_worker_carried_is_taken_over_at_once(house: Any) -> None:
-    [run] = admitted(house)
-    house.claim(WorkerId("w0"))
-    other = house.worker("w1")
-
-    house.do(lambda conn: workers.leave(conn, WorkerId("w0")))
-
-    assert [(c.execution_id, c.taken_over) for c in house.claim(other, LONG)] == [(run, True)]
+    assert gate_db.do(lambda conn: leases.renew(conn, WorkerId("w0"), LONG)) == {(run, 1)}
+    assert gate_db.do(lambda conn: leases.hold(conn, run, 1, WorkerId("w0")))
 
 
-def test_a_new_life_of_a_worker_takes_up_what_the_old_one_carried(house: Any) -> None:
-    [run] = admitted(house)
-    house.claim(WorkerId("w0"))
+def test_renewing_says_that_the_worker_lives(gate_db: Any) -> None:
+    gate_db.sql("UPDATE workers SET expires_at = clock_timestamp() - interval '1 s'")
+    assert gate_db.do(lambda conn: workers.alive(conn, DEFAULT_POOL)) == []
 
-    again = house.worker("w0")
+    gate_db.do(lambda conn: leases.renew(conn, WorkerId("w0"), LONG))
 
-    assert [(c.execution_id, c.epoch) for c in house.claim(again, LONG)] == [(run, 2)]
-
-
-def test_a_run_whose_flow_waits_in_a_live_worker_is_left_to_it(house: Any) -> None:
-    [run] = house.submit()
-    house.do(lambda conn: gate.host(conn, run, WorkerId("w0")))
-    house.run_pass()
-    other = house.worker("w1")
-
-    assert house.claim(other) == []
-    assert [claimed.execution_id for claimed in house.claim(WorkerId("w0"))] == [run]
+    assert gate_db.do(lambda conn: workers.alive(conn, DEFAULT_POOL)) == ["w0"]
 
 
-def test_a_run_whose_host_is_gone_is_anybodys(house: Any) -> None:
-    [run] = house.submit()
-    house.do(lambda conn: gate.host(conn, run, WorkerId("w0")))
-    house.run_pass()
-    other = house.worker("w1")
+def test_what_a_leaving_worker_carried_is_taken_over_at_once(gate_db: Any) -> None:
+    [run] = admitted(gate_db)
+    gate_db.claim(WorkerId("w0"))
+    other = gate_db.worker("w1")
 
-    house.do(lambda conn: workers.leave(conn, WorkerId("w0")))
+    gate_db.do(lambda conn: workers.leave(conn, WorkerId("w0")))
 
-    assert [claimed.execution_id for claimed in house.claim(other)] == [run]
-
-
-def test_a_run_that_goes_back_has_no_lease(house: Any) -> None:
-    [run] = admitted(house)
-    house.claim(WorkerId("w0"))
-
-    house.do(lambda conn: gate.requeue(conn, run, 1, Requeue()))
-
-    assert house.do(lambda conn: leases.renew(conn, WorkerId("w0"), LONG)) == set()
-    assert house.row(run).phase == "waiting"
+    assert [(c.execution_id, c.taken_over) for c in gate_db.claim(other, LONG)] == [(run, True)]
 
 
-def test_a_claim_whose_answer_was_lost_is_answered_again(house: Any) -> None:
+def test_a_new_life_of_a_worker_takes_up_what_the_old_one_carried(gate_db: Any) -> None:
+    [run] = admitted(gate_db)
+    gate_db.claim(WorkerId("w0"))
+
+    again = gate_db.worker("w0")
+
+    assert [(c.execution_id, c.epoch) for c in gate_db.claim(again, LONG)] == [(run, 2)]
+
+
+def test_a_run_whose_flow_waits_in_a_live_worker_is_left_to_it(gate_db: Any) -> None:
+    [run] = gate_db.submit()
+    gate_db.do(lambda conn: gate.host(conn, run, WorkerId("w0")))
+    gate_db.run_pass()
+    other = gate_db.worker("w1")
+
+    assert gate_db.claim(other) == []
+    assert [claimed.execution_id for claimed in gate_db.claim(WorkerId("w0"))] == [run]
+
+
+def test_a_run_whose_host_is_gone_is_anybodys(gate_db: Any) -> None:
+    [run] = gate_db.submit()
+    gate_db.do(lambda conn: gate.host(conn, run, WorkerId("w0")))
+    gate_db.run_pass()
+    other = gate_db.worker("w1")
+
+    gate_db.do(lambda conn: workers.leave(conn, WorkerId("w0")))
+
+    assert [claimed.execution_id for claimed in gate_db.claim(other)] == [run]
+
+
+def test_a_run_that_goes_back_has_no_lease(gate_db: Any) -> None:
+    [run] = admitted(gate_db)
+    gate_db.claim(WorkerId("w0"))
+
+    gate_db.do(lambda conn: gate.requeue(conn, run, 1, Requeue()))
+
+    assert gate_db.do(lambda conn: leases.renew(conn, WorkerId("w0"), LONG)) == set()
+    assert gate_db.row(run).phase == "waiting"
+
+
+def test_a_claim_whose_answer_was_lost_is_answered_again(gate_db: Any) -> None:
     """The lease was committed, the connection was lost: without this the worker would hold it for ever unawares."""
-    first, second = admitted(house, 2)
-    house.claim(WorkerId("w0"))
+    first, second = admitted(gate_db, 2)
+    gate_db.claim(WorkerId("w0"))
 
-    again = house.do(lambda conn: leases.claim(conn, WorkerId("w0"), LONG, known=[first]))
+    again = gate_db.do(lambda conn: leases.claim(conn, WorkerId("w0"), LONG, known=[first]))
 
     assert [(c.execution_id, c.epoch, c.taken_over) for c in again] == [(second, 1, False)]
-    assert house.do(lambda conn: leases.claim(conn, WorkerId("w0"), LONG, known=[first, second])) == []
+    assert gate_db.do(lambda conn: leases.claim(conn, WorkerId("w0"), LONG, known=[first, second])) == []
 
 
-def test_an_unknown_worker_must_register(house: Any) -> None:
-    assert house.do(lambda conn: workers.beat(conn, WorkerId("w0"), LONG))
-    assert not house.do(lambda conn: workers.beat(conn, WorkerId("w9"), SHORT))
+def test_an_unknown_worker_must_register(gate_db: Any) -> None:
+    assert gate_db.do(lambda conn: workers.beat(conn, WorkerId("w0"), LONG))
+    assert not gate_db.do(lambda conn: workers.beat(conn, WorkerId("w9"), SHORT))
 
 
 class TestAPassTakesUpItsWorkersOwnRuns:
@@ -196,36 +196,36 @@ class TestAPassTakesUpItsWorkersOwnRuns:
 
     LESSEE = Lessee(worker=WorkerId("w0"), ttl=LONG)
 
-    def pass_by(self, house: Any) -> list[tuple[Any, bool]]:
-        outcome = house.do(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True, lessee=self.LESSEE))
+    def pass_by(self, gate_db: Any) -> list[tuple[Any, bool]]:
+        outcome = gate_db.do(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True, lessee=self.LESSEE))
         return [(run.execution_id, run.leased) for run in outcome.admitted]
 
-    def test_those_whose_flows_wait_in_it(self, house: Any) -> None:
-        other = house.worker("w1")
-        mine, theirs, nobodys = house.submit(3)
+    def test_those_whose_flows_wait_in_it(self, gate_db: Any) -> None:
+        other = gate_db.worker("w1")
+        mine, theirs, nobodys = gate_db.submit(3)
         for run, worker in ((mine, "w0"), (theirs, "w1")):
-            house.do(lambda conn, run=run, worker=worker: gate.host(conn, run, WorkerId(worker)))
+            gate_db.do(lambda conn, run=run, worker=worker: gate.host(conn, run, WorkerId(worker)))
 
-        assert self.pass_by(house) == [(mine, True), (theirs, False), (nobodys, False)]
-        assert house.do(lambda conn: leases.hold(conn, mine, 1, WorkerId("w0")))
-        assert [run.execution_id for run in house.claim(other)] == [theirs, nobodys]
+        assert self.pass_by(gate_db) == [(mine, True), (theirs, False), (nobodys, False)]
+        assert gate_db.do(lambda conn: leases.hold(conn, mine, 1, WorkerId("w0")))
+        assert [run.execution_id for run in gate_db.claim(other)] == [theirs, nobodys]
 
     @pytest.mark.parametrize("state", ["draining", "dead"])
-    def test_not_when_it_is_leaving(self, house: Any, state: str) -> None:
-        house.worker("w1")
-        house.submit(host=WorkerId("w0"))
+    def test_not_when_it_is_leaving(self, gate_db: Any, state: str) -> None:
+        gate_db.worker("w1")
+        gate_db.submit(host=WorkerId("w0"))
         change = "draining = true" if state == "draining" else "expires_at = clock_timestamp() - interval '1 s'"
-        house.sql(f"UPDATE workers SET {change} WHERE worker_id = 'w0'")
+        gate_db.sql(f"UPDATE workers SET {change} WHERE worker_id = 'w0'")
 
-        [(_, leased)] = self.pass_by(house)
+        [(_, leased)] = self.pass_by(gate_db)
 
         assert not leased
 
-    def test_nor_twice_after_it_went_back_to_wait(self, house: Any) -> None:
-        [run] = house.submit(host=WorkerId("w0"))
-        self.pass_by(house)
-        house.do(lambda conn: gate.requeue(conn, run, 1, Requeue()))
+    def test_nor_twice_after_it_went_back_to_wait(self, gate_db: Any) -> None:
+        [run] = gate_db.submit(host=WorkerId("w0"))
+        self.pass_by(gate_db)
+        gate_db.do(lambda conn: gate.requeue(conn, run, 1, Requeue()))
 
-        assert self.pass_by(house) == [(run, True)]
-        assert house.do(lambda conn: leases.hold(conn, run, 2, WorkerId("w0")))
-        assert not house.do(lambda conn: leases.hold(conn, run, 1, WorkerId("w0")))
+        assert self.pass_by(gate_db) == [(run, True)]
+        assert gate_db.do(lambda conn: leases.hold(conn, run, 2, WorkerId("w0")))
+        assert not gate_db.do(lambda conn: leases.hold(conn, run, 1, WorkerId("w0")))

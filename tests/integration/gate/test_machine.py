@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from properties import scene_rows
 from properties.ageing_rows import look, place_of
 from properties.referee import Referee
-from properties.starvation import Ghost, Most, Place, used
+from properties.starvation import Ghost, Grant, Most, used
 from properties.starvation_across import GhostAcross
 from properties.whole_rows import BROKEN, BY_NODE, BY_TEAM, HELD, POSITIONS, whole_plan
 from sqlalchemy import Connection
@@ -43,7 +43,7 @@ EVERYTHING = ("fair_usage", "nodes", "node_snapshots", "workers")
 class Gate(RuleBasedStateMachine):
     """Two pools, two teams of two people; runs are known by their rows only."""
 
-    house: Any
+    gate_db: Any
 
     def __init__(self) -> None:
         super().__init__()
@@ -56,18 +56,18 @@ class Gate(RuleBasedStateMachine):
 
     @initialize()
     def begin(self) -> None:
-        house = self.house
-        house.sql("TRUNCATE test_executions, " + ", ".join(EVERYTHING) + " CASCADE")
-        house.sql("DELETE FROM users WHERE username LIKE 'm-%'")
-        house.sql("DELETE FROM teams WHERE team_name LIKE 'm-%'")
-        self.teams = [house.team(f"m-{name}", most=3) for name in ("red", "blue")]
-        house.sql("UPDATE teams SET weight = 2 WHERE team_id = :id", id=self.teams[0])
-        self.people = [house.person(f"m-{n}", most=2 + n, team=self.teams[n % 2]) for n in range(4)]
+        gate_db = self.gate_db
+        gate_db.sql("TRUNCATE test_executions, " + ", ".join(EVERYTHING) + " CASCADE")
+        gate_db.sql("DELETE FROM users WHERE username LIKE 'm-%'")
+        gate_db.sql("DELETE FROM teams WHERE team_name LIKE 'm-%'")
+        self.teams = [gate_db.team(f"m-{name}", most=3) for name in ("red", "blue")]
+        gate_db.sql("UPDATE teams SET weight = 2 WHERE team_id = :id", id=self.teams[0])
+        self.people = [gate_db.person(f"m-{n}", most=2 + n, team=self.teams[n % 2]) for n in range(4)]
         self.most = dict.fromkeys([*POOLS, *map(str, self.teams)], 3)
         for pool in POOLS:
-            house.do(lambda conn, pool=pool: pools.update_pool(conn, pool, PoolChange(**DEFAULTS)))
-            house.worker(f"w-{pool}", pool=pool, ttl=LONG)
-            house.do(
+            gate_db.do(lambda conn, pool=pool: pools.update_pool(conn, pool, PoolChange(**DEFAULTS)))
+            gate_db.worker(f"w-{pool}", pool=pool, ttl=LONG)
+            gate_db.do(
                 lambda conn, pool=pool: nodes.record(conn, pool, [_node(f"{pool}-0", 1000), _node(f"{pool}-1", 500)])
             )
 
@@ -82,12 +82,12 @@ class Gate(RuleBasedStateMachine):
     )
     def submit(self, who: int, pool: PoolName, **given: Any) -> None:
         restartable = given["cpu"] == 300
-        self.house.submit(1 + who % 2, who=self.people[who], pool=pool, restartable=restartable, **given)
+        self.gate_db.submit(1 + who % 2, who=self.people[who], pool=pool, restartable=restartable, **given)
 
     @rule(who=st.integers(0, 3), pool=st.sampled_from(POOLS), number=st.integers(2, 3))
     def submit_together(self, who: int, pool: PoolName, number: int, **given: Any) -> None:
         values = {"cpu": 200} | given
-        self.house.submit(number, who=self.people[who], pool=pool, group=GroupId(self.house.new_id()), **values)
+        self.gate_db.submit(number, who=self.people[who], pool=pool, group=GroupId(self.gate_db.new_id()), **values)
 
     @rule(which=WHICH)
     def cancel(self, which: int) -> None:
@@ -106,14 +106,14 @@ class Gate(RuleBasedStateMachine):
             else:
                 assert gate.release(conn, row.execution_id, row.epoch)
 
-        self.house.do(work)
+        self.gate_db.do(work)
 
     @rule(team=st.integers(0, 1), most=st.sampled_from([0, 2, 3, 9]), cpu=st.sampled_from([None, 400, 900]))
     def set_quota(self, team: int, most: int, cpu: int | None) -> None:
         quota = {"max_concurrent_tests": most, "max_daily_tests": 10} | ({} if cpu is None else {"max_cpu_milli": cpu})
         self.most[str(self.teams[team])], self.cpu[str(self.teams[team])] = most, cpu
         self._forget(*POOLS)
-        self.house.sql(
+        self.gate_db.sql(
             "UPDATE teams SET quota = CAST(:quota AS jsonb) WHERE team_id = :id",
             id=self.teams[team],
             quota=str(quota).replace("'", '"'),
@@ -129,7 +129,7 @@ class Gate(RuleBasedStateMachine):
         change = PoolChange(max_concurrent_tests=most, **given)
         self.most[pool] = most
         self._forget(pool)
-        self.house.do(lambda conn: pools.update_pool(conn, pool, change))
+        self.gate_db.do(lambda conn: pools.update_pool(conn, pool, change))
 
     # -- what machines do -----------------------------------------------------------------------------------------
 
@@ -142,29 +142,29 @@ class Gate(RuleBasedStateMachine):
     def change_node(self, pool: PoolName, number: int, cpu: int, **facts: Any) -> None:
         made = _node(f"{pool}-{number}", cpu, **facts)
         self._forget(pool)
-        self.house.do(lambda conn: nodes.record(conn, pool, [made]))
+        self.gate_db.do(lambda conn: nodes.record(conn, pool, [made]))
 
     @rule(pool=st.sampled_from(POOLS))
     def nobody_is_alive_for_a_moment(self, pool: PoolName) -> None:
         self._forget(pool)
-        self.house.sql(
+        self.gate_db.sql(
             "UPDATE workers SET expires_at = clock_timestamp() - interval '1 s' WHERE pool = :pool", pool=pool
         )
-        outcome = self.house.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
-        self.house.do(lambda conn: workers.register(conn, WorkerId(f"w-{pool}"), pool, LONG))
+        outcome = self.gate_db.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
+        self.gate_db.do(lambda conn: workers.register(conn, WorkerId(f"w-{pool}"), pool, LONG))
 
         assert outcome.admitted == ()
 
     @rule(pool=st.sampled_from(POOLS), number=st.integers(0, 3))
     def work(self, pool: PoolName, number: int) -> None:
         """Begin what was admitted, and end some of what runs."""
-        for claimed in self.house.claim(WorkerId(f"w-{pool}"), LONG):
-            self.house.begin(claimed.execution_id, claimed.epoch)
+        for claimed in self.gate_db.claim(WorkerId(f"w-{pool}"), LONG):
+            self.gate_db.begin(claimed.execution_id, claimed.epoch)
         become = Become(status=Status.COMPLETED, phase=Phase.ENDED)
         for row in self._rows("e.status = 'running' AND q.pool = :pool", pool=pool)[:number]:
             mine = Fenced(execution_id=row.execution_id, epoch=row.epoch)
-            assert self.house.do(lambda conn, mine=mine: executions.transition(conn, mine, Status.RUNNING, become))
-            assert self.house.do(lambda conn, row=row: gate.release_many(conn, [(row.execution_id, row.epoch)]))
+            assert self.gate_db.do(lambda conn, mine=mine: executions.transition(conn, mine, Status.RUNNING, become))
+            assert self.gate_db.do(lambda conn, row=row: gate.release_many(conn, [(row.execution_id, row.epoch)]))
         self.run_pass(pool)
 
     @rule(which=WHICH, where=st.sampled_from(["true", "q.preempted_for IS NOT NULL"]))
@@ -174,18 +174,18 @@ class Gate(RuleBasedStateMachine):
             become = Become(status=Status.QUEUED, phase=Phase.WAITING, cause=Cause.PREEMPTED)
             mine = Fenced(execution_id=row.execution_id, epoch=row.epoch)
             back = Requeue(cause=Cause.PREEMPTED)
-            self.house.do(lambda conn: executions.transition(conn, mine, Status.RUNNING, become))
-            assert self.house.do(lambda conn: gate.requeue(conn, row.execution_id, row.epoch, back))
+            self.gate_db.do(lambda conn: executions.transition(conn, mine, Status.RUNNING, become))
+            assert self.gate_db.do(lambda conn: gate.requeue(conn, row.execution_id, row.epoch, back))
 
     @rule(seconds=st.sampled_from([2, 90, 4000]))
     def time_passes(self, seconds: int) -> None:
         """No clock is turned: everything that happened is moved into the past."""
-        self.house.sql(
+        self.gate_db.sql(
             "UPDATE queue SET enqueued_at = enqueued_at - make_interval(secs => :s),"
             " admitted_at = admitted_at - make_interval(secs => :s), began_at = began_at - make_interval(secs => :s)",
             s=seconds,
         )
-        self.house.sql("UPDATE pools SET annotated_at = NULL")
+        self.gate_db.sql("UPDATE pools SET annotated_at = NULL")
 
     @rule(seed=st.integers(0, 2**32))
     def a_busy_minute(self, seed: int) -> None:
@@ -260,19 +260,19 @@ class Gate(RuleBasedStateMachine):
     @rule(pool=st.sampled_from(POOLS))
     def run_pass(self, pool: PoolName) -> None:
         before, told = self._use(), self._tell_all(pool)
-        seen = scene_rows.scene(self.house, pool, self._limits(self._elsewhere(pool)))
-        expected = self.house.do(lambda conn: whole_plan(conn, pool))
-        outcome = self.house.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
+        seen = scene_rows.scene(self.gate_db, pool, self._limits(self._elsewhere(pool)))
+        expected = self.gate_db.do(lambda conn: whole_plan(conn, pool))
+        outcome = self.gate_db.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
 
         if expected is not None:
             self._as_thewhole_plan(pool, {run.execution_id for run in outcome.admitted}, expected)
             if told:
-                Referee(seen, scene_rows.ruling(self.house, pool, seen, outcome.admitted)).judge()
+                Referee(seen, scene_rows.ruling(self.gate_db, pool, seen, outcome.admitted)).judge()
         self._no_limit_is_broken(before)
         started = {run.execution_id for run in outcome.admitted}
-        self.ghosts[pool].after(look(self.house, pool, started, self._limits))
-        self.across.after(self.house, pool, self._limits([]))
-        positions = sorted(row.position for row in self.house.sql(POSITIONS, pool=pool))
+        self.ghosts[pool].after(look(self.gate_db, pool, started, self._limits))
+        self.across.after(self.gate_db, pool, self._limits([]))
+        positions = sorted(row.position for row in self.gate_db.sql(POSITIONS, pool=pool))
         assert len(positions) == len(set(positions))
 
     def _as_thewhole_plan(self, pool: PoolName, admitted: set[ExecutionId], expected: set[ExecutionId]) -> None:
@@ -282,15 +282,15 @@ class Gate(RuleBasedStateMachine):
         """
         assert admitted <= expected
         if admitted < expected:
-            assert not self.house.do(lambda conn: whole_plan(conn, pool))
+            assert not self.gate_db.do(lambda conn: whole_plan(conn, pool))
 
     @invariant()
     def nothing_is_broken(self) -> None:
-        assert self.house.sql(BROKEN) == []
+        assert self.gate_db.sql(BROKEN) == []
 
     def _no_limit_is_broken(self, before: dict[tuple[str, str], int]) -> None:
         """What is over a limit was there before it was lowered: nobody starts above one."""
-        capacity = {("cpu", row.name): row.cpu_milli for row in self.house.sql("SELECT name, cpu_milli FROM nodes")}
+        capacity = {("cpu", row.name): row.cpu_milli for row in self.gate_db.sql("SELECT name, cpu_milli FROM nodes")}
         runs = {("runs", name): most for name, most in self.most.items()}
         sums = {("cpu", name): most for name, most in self.cpu.items() if most is not None}
         limits = capacity | runs | sums
@@ -300,7 +300,7 @@ class Gate(RuleBasedStateMachine):
     def _use(self) -> dict[tuple[str, str], int]:
         found: dict[tuple[str, str], int] = {}
         for query in (HELD, BY_TEAM, BY_NODE):
-            for name, runs, cpu in self.house.sql(query):
+            for name, runs, cpu in self.gate_db.sql(query):
                 found["runs", str(name)], found["cpu", str(name)] = runs, int(cpu)
         return found
 
@@ -308,11 +308,11 @@ class Gate(RuleBasedStateMachine):
         """Let every second pass write all reasons, as one does each second; return whether it is such a one."""
         self.passes += 1
         if self.passes % 2 == 0:
-            self.house.sql("UPDATE pools SET annotated_at = NULL WHERE name = :pool", pool=pool)
+            self.gate_db.sql("UPDATE pools SET annotated_at = NULL WHERE name = :pool", pool=pool)
         return self.passes % 2 == 0
 
-    def _elsewhere(self, pool: PoolName) -> list[Place]:
-        rows = self.house.sql("SELECT * FROM queue WHERE state = 'admitted' AND pool <> :pool", pool=pool)
+    def _elsewhere(self, pool: PoolName) -> list[Grant]:
+        rows = self.gate_db.sql("SELECT * FROM queue WHERE state = 'admitted' AND pool <> :pool", pool=pool)
         return [place_of(row) for row in rows]
 
     def _forget(self, *changed: PoolName) -> None:
@@ -320,7 +320,7 @@ class Gate(RuleBasedStateMachine):
         for pool in changed:
             self.ghosts[pool].forget()
 
-    def _limits(self, elsewhere: list[Place]) -> dict[Any, Most]:
+    def _limits(self, elsewhere: list[Grant]) -> dict[Any, Most]:
         """Return what a pool may use of each limit, less what others use."""
         most: dict[Any, tuple[int, int | None]] = {name: (self.most[name], None) for name in POOLS}
         most |= {person.user_id: (2 + n, None) for n, person in enumerate(self.people)}
@@ -335,7 +335,7 @@ class Gate(RuleBasedStateMachine):
 
     def _rows(self, where: str, **values: Any) -> list[Any]:
         """Return rows in an order that is the same in each replay of an example."""
-        found: list[Any] = self.house.sql(
+        found: list[Any] = self.gate_db.sql(
             "SELECT q.execution_id, q.epoch, e.status FROM queue q JOIN test_executions e USING (execution_id)"
             f" WHERE {where} ORDER BY q.seq",
             **values,
@@ -363,7 +363,7 @@ def _node(name: str, cpu: int, **facts: Any) -> Node:
 @pytest.mark.usefixtures("few_rows")
 def test_whatever_happens_no_rule_is_broken(bare: Any) -> None:
     bare.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
-    machine = type("Machine", (Gate,), {"house": bare})
+    machine = type("Machine", (Gate,), {"gate_db": bare})
     bounded = settings(
         max_examples=12,
         stateful_step_count=12,
@@ -378,7 +378,7 @@ def test_whatever_happens_no_rule_is_broken(bare: Any) -> None:
 @pytest.mark.usefixtures("few_rows")
 def test_nobody_who_came_later_delays_an_aged_run(bare: Any, strategy: Strategy) -> None:
     bare.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
-    machine = type("Machine", (Gate,), {"house": bare})()
+    machine = type("Machine", (Gate,), {"gate_db": bare})()
     machine.begin()
     for seed in range(6):
         machine.grow_old(seed, DEFAULT_POOL, strategy)
@@ -390,7 +390,7 @@ def test_nobody_who_came_later_delays_an_aged_run(bare: Any, strategy: Strategy)
 @pytest.mark.usefixtures("few_rows")
 def test_nobody_who_came_later_delays_an_aged_run_of_another_pool(bare: Any) -> None:
     bare.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
-    machine = type("Machine", (Gate,), {"house": bare})()
+    machine = type("Machine", (Gate,), {"gate_db": bare})()
     machine.begin()
     for seed in range(8):
         machine.grow_old_among_other_pools(seed, POOLS[seed % 2], 1 + seed % 3)

@@ -202,21 +202,21 @@ def test_the_fleets_that_are_ready_are_bounded() -> None:
     assert ready.get(("url", PoolName("3"))).version == 1
 
 
-def test_the_list_is_in_the_order_of_the_plan(house: Any) -> None:
-    plain = house.submit(2, priority=5)
-    urgent = house.submit(priority=0)
-    aged = house.submit(priority=9)
-    resting = house.submit(priority=0)
-    house.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours' WHERE execution_id = :id", id=aged[0])
-    house.sql("UPDATE queue SET not_before = now() + interval '1 hour' WHERE execution_id = :id", id=resting[0])
+def test_the_list_is_in_the_order_of_the_plan(gate_db: Any) -> None:
+    plain = gate_db.submit(2, priority=5)
+    urgent = gate_db.submit(priority=0)
+    aged = gate_db.submit(priority=9)
+    resting = gate_db.submit(priority=0)
+    gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours' WHERE execution_id = :id", id=aged[0])
+    gate_db.sql("UPDATE queue SET not_before = now() + interval '1 hour' WHERE execution_id = :id", id=resting[0])
 
-    entries, total = house.do(lambda conn: gate_standing.queue(conn, DEFAULT_POOL, 10, 0))
+    entries, total = gate_db.do(lambda conn: gate_standing.queue(conn, DEFAULT_POOL, 10, 0))
 
     assert total == 5
     assert [entry.execution_id for entry in entries] == [*aged, *urgent, *plain, *resting]
     assert [entry.position for entry in entries] == [1, 2, 3, 4, None]
-    assert [house.position(entry.execution_id).position for entry in entries] == [1, 2, 3, 4, None]
-    assert [e.execution_id for e in house.do(lambda conn: gate_standing.queue(conn, DEFAULT_POOL, 2, 1))[0]] == [
+    assert [gate_db.position(entry.execution_id).position for entry in entries] == [1, 2, 3, 4, None]
+    assert [e.execution_id for e in gate_db.do(lambda conn: gate_standing.queue(conn, DEFAULT_POOL, 2, 1))[0]] == [
         *urgent,
         plain[0],
     ]

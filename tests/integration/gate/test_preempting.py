@@ -13,25 +13,25 @@ from db.seeds import DEFAULT_POOL
 from model.execution import Cause, Phase, Status, Verdict
 from model.ids import WorkerId
 from orchestrator import lifecycle
-from orchestrator.lifecycle import Again, Finished, Place
+from orchestrator.lifecycle import Again, Finished, Grant
 from scheduler.decisions import Preempt
 
 AGO = "- interval '10 minutes'"
 
 
-def crowded(house: Any, **given: Any) -> tuple[Any, Any]:
+def crowded(gate_db: Any, **given: Any) -> tuple[Any, Any]:
     """Let one restartable run hold the only place, and an urgent one wait for it."""
-    house.pool(max_concurrent_tests=1)
-    [holder] = house.submit(priority=9, **({"restartable": True} | given))
-    house.run_pass()
-    house.claim(WorkerId("w0"))
-    house.begin(holder, 1)
-    house.sql(f"UPDATE queue SET admitted_at = admitted_at {AGO}, began_at = began_at {AGO}")
-    [urgent] = house.submit(priority=0)
+    gate_db.pool(max_concurrent_tests=1)
+    [holder] = gate_db.submit(priority=9, **({"restartable": True} | given))
+    gate_db.run_pass()
+    gate_db.claim(WorkerId("w0"))
+    gate_db.begin(holder, 1)
+    gate_db.sql(f"UPDATE queue SET admitted_at = admitted_at {AGO}, began_at = began_at {AGO}")
+    [urgent] = gate_db.submit(priority=0)
     return holder, urgent
 
 
-def ask(house: Any, holder: Any, urgent: Any) -> list[Any]:
+def ask(gate_db: Any, holder: Any, urgent: Any) -> list[Any]:
     """Carry out the decision that one run shall stop for the other."""
 
     def work(conn: Any) -> list[Any]:
@@ -43,30 +43,30 @@ def ask(house: Any, holder: Any, urgent: Any) -> list[Any]:
         decision = Preempt(run=victim, beneficiary=found.runs[urgent])
         return gate_write.preempt(conn, [decision], known.now)
 
-    asked: list[Any] = house.do(work)
+    asked: list[Any] = gate_db.do(work)
     return asked
 
 
-def test_who_is_asked_keeps_its_place_and_is_told_for_whom(house: Any) -> None:
-    holder, urgent = crowded(house)
+def test_who_is_asked_keeps_its_place_and_is_told_for_whom(gate_db: Any) -> None:
+    holder, urgent = crowded(gate_db)
 
-    assert ask(house, holder, urgent) == [holder]
-    assert house.row(holder).state == "admitted"
-    assert house.do(lambda conn: gate.preempted_for(conn, holder, 1)) == urgent
-    record = house.said(holder)[-1]
+    assert ask(gate_db, holder, urgent) == [holder]
+    assert gate_db.row(holder).state == "admitted"
+    assert gate_db.do(lambda conn: gate.preempted_for(conn, holder, 1)) == urgent
+    record = gate_db.said(holder)[-1]
     assert isinstance(record, Stopped)
     assert (record.beneficiary, record.priority) == (urgent, 0)
     assert record.held >= 600
-    assert house.admitted() == []
+    assert gate_db.admitted() == []
 
 
-def test_the_workers_hear_of_it_when_the_pass_commits(house: Any) -> None:
-    holder, urgent = crowded(house)
-    listening = psycopg2.connect(house.db.url.replace("+psycopg2", ""))
+def test_the_workers_hear_of_it_when_the_pass_commits(gate_db: Any) -> None:
+    holder, urgent = crowded(gate_db)
+    listening = psycopg2.connect(gate_db.db.url.replace("+psycopg2", ""))
     listening.autocommit = True
     with listening.cursor() as cursor:
         cursor.execute("LISTEN assay")
-        ask(house, holder, urgent)
+        ask(gate_db, holder, urgent)
         cursor.execute("SELECT 1")
     payloads = [message.payload for message in listening.notifies]
     listening.close()
@@ -74,213 +74,217 @@ def test_the_workers_hear_of_it_when_the_pass_commits(house: Any) -> None:
     assert payloads == [f"preempt:{holder}"]
 
 
-def test_nobody_is_asked_twice(house: Any) -> None:
-    holder, urgent = crowded(house)
-    ask(house, holder, urgent)
+def test_nobody_is_asked_twice(gate_db: Any) -> None:
+    holder, urgent = crowded(gate_db)
+    ask(gate_db, holder, urgent)
 
-    assert ask(house, holder, urgent) == []
-    assert [record.kind for record in house.said(holder)] == ["admitted", "preempted"]
+    assert ask(gate_db, holder, urgent) == []
+    assert [record.kind for record in gate_db.said(holder)] == ["admitted", "preempted"]
 
 
 @pytest.mark.parametrize("given", [{"restartable": False}, {}])
-def test_what_must_not_be_stopped_is_not_asked(house: Any, given: dict[str, bool]) -> None:
+def test_what_must_not_be_stopped_is_not_asked(gate_db: Any, given: dict[str, bool]) -> None:
     """Not restartable, or guarded since the plan was made: an experiment between injection and revert."""
-    holder, urgent = crowded(house, **given)
+    holder, urgent = crowded(gate_db, **given)
     if not given:
-        assert house.do(lambda conn: gate.guard(conn, holder, 1, on=True))
+        assert gate_db.do(lambda conn: gate.guard(conn, holder, 1, on=True))
 
-    assert ask(house, holder, urgent) == []
-    assert house.do(lambda conn: gate.preempted_for(conn, holder, 1)) is None
-
-
-def test_a_guard_comes_too_late_for_who_was_asked_already(house: Any) -> None:
-    holder, urgent = crowded(house)
-    ask(house, holder, urgent)
-
-    assert not house.do(lambda conn: gate.guard(conn, holder, 1, on=True))
-    assert house.do(lambda conn: gate.guard(conn, holder, 1, on=False))
+    assert ask(gate_db, holder, urgent) == []
+    assert gate_db.do(lambda conn: gate.preempted_for(conn, holder, 1)) is None
 
 
-def test_a_guard_under_an_old_epoch_changes_nothing(house: Any) -> None:
-    holder, _ = crowded(house)
+def test_a_guard_comes_too_late_for_who_was_asked_already(gate_db: Any) -> None:
+    holder, urgent = crowded(gate_db)
+    ask(gate_db, holder, urgent)
 
-    assert not house.do(lambda conn: gate.guard(conn, holder, 0, on=True))
-    assert not house.row(holder).guarded
-
-
-def test_who_is_being_cancelled_is_left_alone(house: Any) -> None:
-    holder, urgent = crowded(house)
-    house.sql("UPDATE test_executions SET cancel_requested_at = now() WHERE execution_id = :id", id=holder)
-
-    assert ask(house, holder, urgent) == []
+    assert not gate_db.do(lambda conn: gate.guard(conn, holder, 1, on=True))
+    assert gate_db.do(lambda conn: gate.guard(conn, holder, 1, on=False))
 
 
-def test_who_has_stopped_waits_in_its_old_place_and_may_start_again_at_once(house: Any) -> None:
-    holder, urgent = crowded(house)
-    seq = house.row(holder).seq
-    ask(house, holder, urgent)
+def test_a_guard_under_an_old_epoch_changes_nothing(gate_db: Any) -> None:
+    holder, _ = crowded(gate_db)
 
-    house.do(lambda conn: gate.requeue(conn, holder, 1, Requeue(cause=Cause.PREEMPTED)))
-    row = house.row(holder)
+    assert not gate_db.do(lambda conn: gate.guard(conn, holder, 0, on=True))
+    assert not gate_db.row(holder).guarded
+
+
+def test_who_is_being_cancelled_is_left_alone(gate_db: Any) -> None:
+    holder, urgent = crowded(gate_db)
+    gate_db.sql("UPDATE test_executions SET cancel_requested_at = now() WHERE execution_id = :id", id=holder)
+
+    assert ask(gate_db, holder, urgent) == []
+
+
+def test_who_has_stopped_waits_in_its_old_place_and_may_start_again_at_once(gate_db: Any) -> None:
+    holder, urgent = crowded(gate_db)
+    seq = gate_db.row(holder).seq
+    ask(gate_db, holder, urgent)
+
+    gate_db.do(lambda conn: gate.requeue(conn, holder, 1, Requeue(cause=Cause.PREEMPTED)))
+    row = gate_db.row(holder)
 
     assert (row.state, row.seq, row.not_before, row.preempted_for) == ("waiting", seq, None, None)
-    assert house.admitted() == [urgent]
-    house.do(lambda conn: gate.release(conn, urgent, 1))
-    house.sql("UPDATE test_executions SET status = 'queued', phase = 'waiting' WHERE execution_id = :id", id=holder)
-    assert house.admitted() == [holder]
+    assert gate_db.admitted() == [urgent]
+    gate_db.do(lambda conn: gate.release(conn, urgent, 1))
+    gate_db.sql("UPDATE test_executions SET status = 'queued', phase = 'waiting' WHERE execution_id = :id", id=holder)
+    assert gate_db.admitted() == [holder]
 
 
-def test_a_holder_that_was_taken_over_has_still_to_stop(house: Any) -> None:
+def test_a_holder_that_was_taken_over_has_still_to_stop(gate_db: Any) -> None:
     """Whoever takes the run up next reads of it under the new epoch."""
-    holder, urgent = crowded(house)
-    ask(house, holder, urgent)
-    other = house.worker("w1")
-    house.sql("UPDATE leases SET expires_at = to_timestamp(0)")
+    holder, urgent = crowded(gate_db)
+    ask(gate_db, holder, urgent)
+    other = gate_db.worker("w1")
+    gate_db.sql("UPDATE leases SET expires_at = to_timestamp(0)")
 
-    [taken] = house.do(lambda conn: leases.claim(conn, other, gate_read.UNCLAIMED))
+    [taken] = gate_db.do(lambda conn: leases.claim(conn, other, gate_read.UNCLAIMED))
 
     assert taken.epoch == 2
-    assert house.do(lambda conn: gate.preempted_for(conn, holder, 2)) == urgent
-    assert house.do(lambda conn: gate.preempted_for(conn, holder, 1)) is None
+    assert gate_db.do(lambda conn: gate.preempted_for(conn, holder, 2)) == urgent
+    assert gate_db.do(lambda conn: gate.preempted_for(conn, holder, 1)) is None
 
 
 class TestPasses:
     """Whom a real pass asks."""
 
-    def test_a_pass_stops_a_less_important_run(self, house: Any) -> None:
-        holder, urgent = crowded(house)
-        house.pool(preemption=True)
+    def test_a_pass_stops_a_less_important_run(self, gate_db: Any) -> None:
+        holder, urgent = crowded(gate_db)
+        gate_db.pool(preemption=True)
 
-        assert house.run_pass().preempted == (holder,)
-        assert house.row(urgent).reason.startswith("waits until a less important run has stopped")
+        assert gate_db.run_pass().preempted == (holder,)
+        assert gate_db.row(urgent).reason.startswith("waits until a less important run has stopped")
 
-    def test_nobody_is_stopped_that_would_come_first_again(self, house: Any) -> None:
+    def test_nobody_is_stopped_that_would_come_first_again(self, gate_db: Any) -> None:
         """Aged, and before the other one in the order of arrival."""
-        holder, _ = crowded(house)
-        house.pool(preemption=True)
-        house.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '61 min' WHERE execution_id = :id", id=holder)
+        holder, _ = crowded(gate_db)
+        gate_db.pool(preemption=True)
+        gate_db.sql(
+            "UPDATE queue SET enqueued_at = enqueued_at - interval '61 min' WHERE execution_id = :id", id=holder
+        )
 
-        assert house.run_pass().preempted == ()
+        assert gate_db.run_pass().preempted == ()
 
-    def test_the_minimum_time_counts_from_when_the_test_began(self, house: Any) -> None:
+    def test_the_minimum_time_counts_from_when_the_test_began(self, gate_db: Any) -> None:
         """It had its place for ten minutes, while it was prepared."""
-        holder, _ = crowded(house)
-        house.pool(preemption=True, min_runtime_seconds=60)
-        house.sql("UPDATE queue SET began_at = NULL WHERE execution_id = :id", id=holder)
-        assert house.run_pass().preempted == ()
+        holder, _ = crowded(gate_db)
+        gate_db.pool(preemption=True, min_runtime_seconds=60)
+        gate_db.sql("UPDATE queue SET began_at = NULL WHERE execution_id = :id", id=holder)
+        assert gate_db.run_pass().preempted == ()
 
-        assert house.do(lambda conn: lifecycle.enter(conn, place(holder, 1), Phase.RUNNING))
-        assert house.run_pass().preempted == ()
-        house.sql("UPDATE queue SET began_at = began_at - interval '61 s' WHERE execution_id = :id", id=holder)
+        assert gate_db.do(lambda conn: lifecycle.enter(conn, place(holder, 1), Phase.RUNNING))
+        assert gate_db.run_pass().preempted == ()
+        gate_db.sql("UPDATE queue SET began_at = began_at - interval '61 s' WHERE execution_id = :id", id=holder)
 
-        assert house.run_pass().preempted == (holder,)
+        assert gate_db.run_pass().preempted == (holder,)
 
-    def test_who_takes_a_run_over_has_to_say_that_it_runs(self, house: Any) -> None:
+    def test_who_takes_a_run_over_has_to_say_that_it_runs(self, gate_db: Any) -> None:
         """Its process may be gone, and be launched anew."""
-        holder, _ = crowded(house)
-        house.pool(preemption=True)
-        other = house.worker("w1")
-        house.sql("UPDATE leases SET expires_at = to_timestamp(0)")
-        house.do(lambda conn: leases.claim(conn, other, gate_read.UNCLAIMED))
+        holder, _ = crowded(gate_db)
+        gate_db.pool(preemption=True)
+        other = gate_db.worker("w1")
+        gate_db.sql("UPDATE leases SET expires_at = to_timestamp(0)")
+        gate_db.do(lambda conn: leases.claim(conn, other, gate_read.UNCLAIMED))
 
-        assert house.row(holder).began_at is None
-        assert house.run_pass().preempted == ()
+        assert gate_db.row(holder).began_at is None
+        assert gate_db.run_pass().preempted == ()
 
-    def test_each_admission_begins_anew(self, house: Any) -> None:
-        holder, urgent = crowded(house)
-        house.do(lambda conn: gate.requeue(conn, holder, 1, Requeue(cause=Cause.RETRY)))
-        assert house.row(holder).began_at is None
-        house.sql("UPDATE test_executions SET status = 'queued', phase = 'waiting' WHERE execution_id = :id", id=holder)
-        house.sql("UPDATE queue SET began_at = now() WHERE execution_id = :id", id=holder)
-        house.do(lambda conn: gate.withdraw(conn, urgent))
+    def test_each_admission_begins_anew(self, gate_db: Any) -> None:
+        holder, urgent = crowded(gate_db)
+        gate_db.do(lambda conn: gate.requeue(conn, holder, 1, Requeue(cause=Cause.RETRY)))
+        assert gate_db.row(holder).began_at is None
+        gate_db.sql(
+            "UPDATE test_executions SET status = 'queued', phase = 'waiting' WHERE execution_id = :id", id=holder
+        )
+        gate_db.sql("UPDATE queue SET began_at = now() WHERE execution_id = :id", id=holder)
+        gate_db.do(lambda conn: gate.withdraw(conn, urgent))
 
-        assert house.admitted() == [holder]
-        assert house.row(holder).began_at is None
+        assert gate_db.admitted() == [holder]
+        assert gate_db.row(holder).began_at is None
 
-    def test_what_may_not_be_stopped_has_no_row_rewritten(self, house: Any) -> None:
-        holder, _ = crowded(house, restartable=False)
+    def test_what_may_not_be_stopped_has_no_row_rewritten(self, gate_db: Any) -> None:
+        holder, _ = crowded(gate_db, restartable=False)
 
-        assert house.row(holder).began_at is None
+        assert gate_db.row(holder).began_at is None
 
 
-def test_who_was_asked_to_stop_and_is_launched_anew_waits_instead(house: Any) -> None:
+def test_who_was_asked_to_stop_and_is_launched_anew_waits_instead(gate_db: Any) -> None:
     """Its worker and its process died before it had stopped."""
-    holder, urgent = crowded(house)
-    ask(house, holder, urgent)
+    holder, urgent = crowded(gate_db)
+    ask(gate_db, holder, urgent)
     mine = place(holder, 1)
-    begun = house.do(lambda conn: lifecycle.begin(conn, mine))
-    assert house.do(lambda conn: lifecycle.asked_to_stop(conn, mine))
+    begun = gate_db.do(lambda conn: lifecycle.begin(conn, mine))
+    assert gate_db.do(lambda conn: lifecycle.asked_to_stop(conn, mine))
     called_off = Finished(number=begun.number, verdict=Verdict(status=Status.CANCELLED, detail="called off"))
 
-    step = house.do(lambda conn: lifecycle.finish(conn, mine, called_off))
+    step = gate_db.do(lambda conn: lifecycle.finish(conn, mine, called_off))
 
     assert step == Again(cause=Cause.PREEMPTED, delay=None)
-    assert house.row(holder).state == "waiting"
+    assert gate_db.row(holder).state == "waiting"
 
 
-def place(run: Any, epoch: int) -> Place:
-    return Place(execution_id=run, epoch=epoch, node="n0")
+def place(run: Any, epoch: int) -> Grant:
+    return Grant(execution_id=run, epoch=epoch, node="n0")
 
 
-def test_many_places_are_released_at_once_each_under_its_epoch(house: Any) -> None:
-    first, second, third = house.submit(3)
-    house.run_pass()
+def test_many_places_are_released_at_once_each_under_its_epoch(gate_db: Any) -> None:
+    first, second, third = gate_db.submit(3)
+    gate_db.run_pass()
 
-    freed = house.do(lambda conn: gate.release_many(conn, [(first, 1), (second, 0), (third, 1)]))
+    freed = gate_db.do(lambda conn: gate.release_many(conn, [(first, 1), (second, 0), (third, 1)]))
 
     assert freed == {first, third}
-    assert house.row(second).state == "admitted"
+    assert gate_db.row(second).state == "admitted"
 
 
 class TestGroups:
     """Of those that shall start together none starts alone."""
 
-    def group(self, house: Any, number: int = 3) -> list[Any]:
-        runs: list[Any] = house.submit(number, group=house.new_id())
+    def group(self, gate_db: Any, number: int = 3) -> list[Any]:
+        runs: list[Any] = gate_db.submit(number, group=gate_db.new_id())
         return runs
 
-    def test_a_group_starts_together(self, house: Any) -> None:
-        runs = self.group(house)
+    def test_a_group_starts_together(self, gate_db: Any) -> None:
+        runs = self.group(gate_db)
 
-        assert sorted(house.admitted()) == sorted(runs)
+        assert sorted(gate_db.admitted()) == sorted(runs)
 
-    def test_one_member_that_somebody_has_in_hand_keeps_all_waiting(self, house: Any) -> None:
-        runs = self.group(house)
-        with house.db._engine.begin() as other:
+    def test_one_member_that_somebody_has_in_hand_keeps_all_waiting(self, gate_db: Any) -> None:
+        runs = self.group(gate_db)
+        with gate_db.db._engine.begin() as other:
             other.execute(text("SELECT 1 FROM test_executions WHERE execution_id = :id FOR UPDATE"), {"id": runs[1]})
-            [plain] = house.submit()
-            assert house.admitted() == [plain]
+            [plain] = gate_db.submit()
+            assert gate_db.admitted() == [plain]
 
-        assert sorted(house.admitted()) == sorted(runs)
+        assert sorted(gate_db.admitted()) == sorted(runs)
 
-    def test_a_member_that_is_cancelled_in_the_middle_of_a_pass_tears_no_group(self, house: Any) -> None:
-        runs = self.group(house)
-        with house.db._engine.begin() as canceller:
+    def test_a_member_that_is_cancelled_in_the_middle_of_a_pass_tears_no_group(self, gate_db: Any) -> None:
+        runs = self.group(gate_db)
+        with gate_db.db._engine.begin() as canceller:
             canceller.execute(
                 text("UPDATE test_executions SET status = 'cancelled', phase = 'ended' WHERE execution_id = :id"),
                 {"id": runs[0]},
             )
             gate.withdraw(canceller, runs[0])
-            assert house.admitted() == []
+            assert gate_db.admitted() == []
 
-        assert sorted(house.admitted()) == sorted(runs[1:])
+        assert sorted(gate_db.admitted()) == sorted(runs[1:])
 
-    def test_who_is_tried_again_starts_alone(self, house: Any) -> None:
-        runs = self.group(house)
-        house.run_pass()
-        house.do(lambda conn: gate.requeue(conn, runs[0], 1, Requeue(cause=Cause.RETRY)))
+    def test_who_is_tried_again_starts_alone(self, gate_db: Any) -> None:
+        runs = self.group(gate_db)
+        gate_db.run_pass()
+        gate_db.do(lambda conn: gate.requeue(conn, runs[0], 1, Requeue(cause=Cause.RETRY)))
 
-        assert house.row(runs[0]).group_id is None
-        assert house.admitted() == [runs[0]]
+        assert gate_db.row(runs[0]).group_id is None
+        assert gate_db.admitted() == [runs[0]]
 
     def test_all_members_are_read_however_little_a_pass_reads(
-        self, house: Any, monkeypatch: pytest.MonkeyPatch
+        self, gate_db: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name in ("ROWS", "OLDEST", "FRONT"):
             monkeypatch.setattr(gate_read, name, 1)
-        house.submit(3, priority=1)
-        runs = house.submit(4, group=house.new_id(), priority=2)
+        gate_db.submit(3, priority=1)
+        runs = gate_db.submit(4, group=gate_db.new_id(), priority=2)
 
-        found = house.do(lambda conn: gate_read.waiting(conn, gate_read.facts(conn, DEFAULT_POOL)))
+        found = gate_db.do(lambda conn: gate_read.waiting(conn, gate_read.facts(conn, DEFAULT_POOL)))
 
         assert set(runs) <= set(found.runs)

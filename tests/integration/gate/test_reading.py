@@ -19,26 +19,26 @@ from scheduler.run import Apart, Spread
 SECOND = PoolName("second")
 
 
-def facts(house: Any, pool: PoolName = DEFAULT_POOL) -> Facts:
-    found: Facts = house.do(lambda conn: gate_read.facts(conn, pool))
+def facts(gate_db: Any, pool: PoolName = DEFAULT_POOL) -> Facts:
+    found: Facts = gate_db.do(lambda conn: gate_read.facts(conn, pool))
     return found
 
 
-def read(house: Any) -> gate_read.Waiting:
-    found: gate_read.Waiting = house.do(lambda conn: gate_read.waiting(conn, gate_read.facts(conn, DEFAULT_POOL)))
+def read(gate_db: Any) -> gate_read.Waiting:
+    found: gate_read.Waiting = gate_db.do(lambda conn: gate_read.waiting(conn, gate_read.facts(conn, DEFAULT_POOL)))
     return found
 
 
 @pytest.fixture
-def second(house: Any) -> Any:
+def second(gate_db: Any) -> Any:
     """A second pool, as large and as alive as the first one."""
-    house.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
-    house.worker("w2", pool=SECOND)
-    house.do(lambda conn: nodes.record(conn, SECOND, nodes.read(conn, DEFAULT_POOL)))
-    return house
+    gate_db.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
+    gate_db.worker("w2", pool=SECOND)
+    gate_db.do(lambda conn: nodes.record(conn, SECOND, nodes.read(conn, DEFAULT_POOL)))
+    return gate_db
 
 
-def test_all_that_was_submitted_comes_back(house: Any) -> None:
+def test_all_that_was_submitted_comes_back(gate_db: Any) -> None:
     apart, spread = (
         (Apart(topology="zone", labels=(("app", "db"),)),),
         (Spread(topology="zone", labels=(("app", "x"),)),),
@@ -48,14 +48,14 @@ def test_all_that_was_submitted_comes_back(house: Any) -> None:
         "spread": spread,
         "labels": {"b": "2", "a": "1"},
         "exclusive": ("staging", "bus"),
-        "group": house.new_id(),
+        "group": gate_db.new_id(),
         "limit": timedelta(minutes=5),
         "expected": timedelta(seconds=7.5),
         "restartable": True,
         "node_selector": {"disk": "ssd"},
     }
-    [run] = house.submit(**given)
-    found = read(house).runs[run]
+    [run] = gate_db.submit(**given)
+    found = read(gate_db).runs[run]
 
     assert found.shape.constraints.apart == apart
     assert found.shape.constraints.spread == spread
@@ -65,25 +65,25 @@ def test_all_that_was_submitted_comes_back(house: Any) -> None:
     assert found.restartable
 
 
-def test_a_place_is_read_with_all_that_decides_over_it(house: Any) -> None:
+def test_a_place_is_read_with_all_that_decides_over_it(gate_db: Any) -> None:
     asked = {"labels": {"a": "1"}, "exclusive": ("bus",), "expected": timedelta(seconds=9)}
-    [run] = house.submit(**asked, restartable=True, apart=(Apart(topology="zone", labels=(("a", "1"),)),))
-    waited = house.row(run)
-    house.run_pass()
-    assert facts(house).holding[0].began_at is None
-    house.begin(run, 1)
-    house.do(lambda conn: gate.guard(conn, run, 1, on=True))
-    [place] = facts(house).holding
+    [run] = gate_db.submit(**asked, restartable=True, apart=(Apart(topology="zone", labels=(("a", "1"),)),))
+    waited = gate_db.row(run)
+    gate_db.run_pass()
+    assert facts(gate_db).holding[0].began_at is None
+    gate_db.begin(run, 1)
+    gate_db.do(lambda conn: gate.guard(conn, run, 1, on=True))
+    [place] = facts(gate_db).holding
 
     assert (place.labels, place.exclusive, place.priority) == ((("a", "1"),), ("bus",), 5)
     assert (place.expected, place.limit) == (timedelta(seconds=9), timedelta(hours=1))
     assert (place.restartable, place.guarded, place.preempted_for) == (True, True, None)
     assert (place.seq, place.enqueued_at) == (waited.seq, waited.enqueued_at)
     assert place.constraints.apart == (Apart(topology="zone", labels=(("a", "1"),)),)
-    assert facts(house).now - timedelta(minutes=1) < place.started_at <= place.began_at
+    assert facts(gate_db).now - timedelta(minutes=1) < place.started_at <= place.began_at
 
 
-def test_the_settings_of_the_pool_are_those_of_the_plan(house: Any) -> None:
+def test_the_settings_of_the_pool_are_those_of_the_plan(gate_db: Any) -> None:
     change = PoolChange(
         max_concurrent_tests=7,
         max_cpu_milli=900,
@@ -97,8 +97,8 @@ def test_the_settings_of_the_pool_are_those_of_the_plan(house: Any) -> None:
         preemption=True,
         min_runtime_seconds=6.0,
     )
-    house.do(lambda conn: pools.update_pool(conn, DEFAULT_POOL, change))
-    limits = facts(house).limits
+    gate_db.do(lambda conn: pools.update_pool(conn, DEFAULT_POOL, change))
+    limits = facts(gate_db).limits
 
     assert limits.ceiling == Ceiling(runs=7, cpu_milli=900, gpu=0)
     assert (limits.strategy, limits.profile, limits.candidates) == (Strategy.FAIR_SHARE, BEST_FIT, 3)
@@ -136,36 +136,38 @@ class TestManyShapes:
     def few_shapes(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(gate_read, "SHAPES", 8)
 
-    def flood(self, house: Any, who: Any, priority: int) -> list[Any]:
-        return [run for cpu in range(100, 130) for run in house.submit(who=who, cpu=cpu, priority=priority)]
+    def flood(self, gate_db: Any, who: Any, priority: int) -> list[Any]:
+        return [run for cpu in range(100, 130) for run in gate_db.submit(who=who, cpu=cpu, priority=priority)]
 
     @pytest.mark.usefixtures("few_shapes", "few_rows")
-    def test_hides_no_other_team_at_any_priority(self, house: Any) -> None:
-        ann, bob, eve = (house.person(n, most=99, team=house.team(f"team of {n}", most=99)) for n in ("a", "b", "e"))
-        self.flood(house, ann, 0)
-        self.flood(house, bob, 3)
-        [last] = house.submit(who=eve, priority=9)
-        seen = read(house).runs
+    def test_hides_no_other_team_at_any_priority(self, gate_db: Any) -> None:
+        ann, bob, eve = (
+            gate_db.person(n, most=99, team=gate_db.team(f"team of {n}", most=99)) for n in ("a", "b", "e")
+        )
+        self.flood(gate_db, ann, 0)
+        self.flood(gate_db, bob, 3)
+        [last] = gate_db.submit(who=eve, priority=9)
+        seen = read(gate_db).runs
 
         assert last in seen
         assert {run.user_id for run in seen.values()} == {ann.user_id, bob.user_id, eve.user_id}
 
     @pytest.mark.usefixtures("few_shapes", "few_rows")
-    def test_still_start_in_order(self, house: Any) -> None:
-        house.pool(max_concurrent_tests=1)
-        runs = self.flood(house, house.person("a", most=99), 5)
+    def test_still_start_in_order(self, gate_db: Any) -> None:
+        gate_db.pool(max_concurrent_tests=1)
+        runs = self.flood(gate_db, gate_db.person("a", most=99), 5)
         for expected in runs[:10]:
-            assert house.admitted() == [expected]
-            house.do(lambda conn, run=expected: gate.release(conn, run, 1))
+            assert gate_db.admitted() == [expected]
+            gate_db.do(lambda conn, run=expected: gate.release(conn, run, 1))
 
     @pytest.mark.usefixtures("few_rows")
-    def test_and_many_of_one_shape_start_before_who_came_later(self, house: Any) -> None:
+    def test_and_many_of_one_shape_start_before_who_came_later(self, gate_db: Any) -> None:
         """Of each shape only few rows are read at a time; the pass goes on in rounds rather than out of order."""
-        house.pool(max_concurrent_tests=12)
-        first = house.submit(10)
-        second = house.submit(10, cpu=101)
+        gate_db.pool(max_concurrent_tests=12)
+        first = gate_db.submit(10)
+        second = gate_db.submit(10, cpu=101)
 
-        assert house.admitted() == [*first, *second[:2]]
+        assert gate_db.admitted() == [*first, *second[:2]]
 
 
 class TestNames:
@@ -210,51 +212,51 @@ class TestNames:
 class TestUsage:
     """The one stored sum: what each owner had of a pool, fading."""
 
-    def usage(self, house: Any) -> dict[Any, float]:
-        rows = house.sql("SELECT owner_id, usage FROM fair_usage WHERE pool = 'default'")
+    def usage(self, gate_db: Any) -> dict[Any, float]:
+        rows = gate_db.sql("SELECT owner_id, usage FROM fair_usage WHERE pool = 'default'")
         return {row.owner_id: row.usage for row in rows}
 
-    def write(self, house: Any, amounts: dict[Any, float], *, started: bool) -> None:
+    def write(self, gate_db: Any, amounts: dict[Any, float], *, started: bool) -> None:
         def work(conn: Connection) -> None:
             gate_usage.write(conn, gate_read.facts(conn, DEFAULT_POOL), amounts, started=started)
 
-        house.do(work)
+        gate_db.do(work)
 
-    def test_is_written_once_a_second_and_when_somebody_starts(self, house: Any) -> None:
-        owner = house.new_id()
-        self.write(house, {owner: 0.5}, started=False)
-        self.write(house, {owner: 0.6}, started=False)
-        assert self.usage(house) == {owner: 0.5}
+    def test_is_written_once_a_second_and_when_somebody_starts(self, gate_db: Any) -> None:
+        owner = gate_db.new_id()
+        self.write(gate_db, {owner: 0.5}, started=False)
+        self.write(gate_db, {owner: 0.6}, started=False)
+        assert self.usage(gate_db) == {owner: 0.5}
 
-        self.write(house, {owner: 0.7}, started=True)
+        self.write(gate_db, {owner: 0.7}, started=True)
 
-        assert self.usage(house) == {owner: 0.7}
+        assert self.usage(gate_db) == {owner: 0.7}
 
-    def test_of_who_is_away_fades_by_half_in_a_half_life_and_is_forgotten(self, house: Any) -> None:
-        here, away, gone = (house.new_id() for _ in range(3))
-        house.pool(half_life_seconds=3600.0)
-        self.write(house, {away: 0.5, gone: 1.5e-6}, started=True)
-        house.sql("UPDATE pools SET usage_at = usage_at - interval '1 hour'")
+    def test_of_who_is_away_fades_by_half_in_a_half_life_and_is_forgotten(self, gate_db: Any) -> None:
+        here, away, gone = (gate_db.new_id() for _ in range(3))
+        gate_db.pool(half_life_seconds=3600.0)
+        self.write(gate_db, {away: 0.5, gone: 1.5e-6}, started=True)
+        gate_db.sql("UPDATE pools SET usage_at = usage_at - interval '1 hour'")
 
-        self.write(house, {here: 0.2}, started=False)
+        self.write(gate_db, {here: 0.2}, started=False)
 
-        assert set(self.usage(house)) == {here, away}
-        assert self.usage(house)[away] == pytest.approx(0.25, rel=0.01)
+        assert set(self.usage(gate_db)) == {here, away}
+        assert self.usage(gate_db)[away] == pytest.approx(0.25, rel=0.01)
 
-    def test_waits_for_nobody_who_changes_the_pool(self, house: Any) -> None:
-        owner = house.new_id()
-        with house.db._engine.begin() as other:
+    def test_waits_for_nobody_who_changes_the_pool(self, gate_db: Any) -> None:
+        owner = gate_db.new_id()
+        with gate_db.db._engine.begin() as other:
             pools.update_pool(other, DEFAULT_POOL, PoolChange(max_concurrent_tests=3))
-            self.write(house, {owner: 0.5}, started=True)
+            self.write(gate_db, {owner: 0.5}, started=True)
 
-        assert self.usage(house) == {}
+        assert self.usage(gate_db) == {}
 
-    def test_comes_back_with_the_owner(self, house: Any) -> None:
-        [run] = house.submit()
-        runs = [read(house).runs[run]]
+    def test_comes_back_with_the_owner(self, gate_db: Any) -> None:
+        [run] = gate_db.submit()
+        runs = [read(gate_db).runs[run]]
         owner = runs[0].team_id
-        self.write(house, {owner: 0.25}, started=True)
+        self.write(gate_db, {owner: 0.25}, started=True)
 
-        found = house.do(lambda conn: gate_owners.owners(conn, DEFAULT_POOL, runs, several=False))
+        found = gate_db.do(lambda conn: gate_owners.owners(conn, DEFAULT_POOL, runs, several=False))
 
         assert found[owner].usage == 0.25

@@ -59,9 +59,9 @@ class Seen:
 class Watch:
     """Looks all the time who holds places: each look is one snapshot, so that what it sees was so."""
 
-    def __init__(self, house: Any) -> None:
+    def __init__(self, gate_db: Any) -> None:
         self.most: Counter[str] = Counter()
-        self._house = house
+        self._house = gate_db
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._look, daemon=True)
 
@@ -85,13 +85,18 @@ class Watch:
         return now
 
 
-def contend(house: Any, folder: Path, *, patience: float = 150, **plan: Any) -> Seen:
+def contend(gate_db: Any, folder: Path, *, patience: float = 150, **plan: Any) -> Seen:
     """Let processes contend until all runs have ended; tell what was seen."""
-    given = {"journal": str(folder / "journal"), "definition": house.definition.hex, "kill_every": 0.3, "names": NAMES}
+    given = {
+        "journal": str(folder / "journal"),
+        "definition": gate_db.definition.hex,
+        "kill_every": 0.3,
+        "names": NAMES,
+    }
     given |= plan
-    command = [sys.executable, str(PROGRAM), house.db.url, json.dumps(given)]
+    command = [sys.executable, str(PROGRAM), gate_db.db.url, json.dumps(given)]
     env = os.environ | {"PYTHONPATH": str(ROOT)}
-    with Watch(house) as watch:
+    with Watch(gate_db) as watch:
         done = subprocess.run(command, cwd=ROOT, env=env, timeout=patience, check=False, capture_output=True)
     assert done.returncode == 0, done.stderr.decode()[-3000:]
     summary: dict[str, int] = json.loads((folder / "journal.summary").read_text())
@@ -153,16 +158,16 @@ def groups(folder: Path) -> list[set[str]]:
     return list(found.values())
 
 
-def judge(house: Any, folder: Path) -> None:
+def judge(gate_db: Any, folder: Path) -> None:
     """Nothing is left, every run ended exactly once, and who belongs together started at once."""
     found = spans(folder)
-    assert house.sql("SELECT execution_id, state, epoch FROM queue") == []
-    assert house.sql("SELECT 1 FROM leases") == []
-    assert house.sql("SELECT DISTINCT status FROM test_executions") == [("completed",)]
+    assert gate_db.sql("SELECT execution_id, state, epoch FROM queue") == []
+    assert gate_db.sql("SELECT 1 FROM leases") == []
+    assert gate_db.sql("SELECT DISTINCT status FROM test_executions") == [("completed",)]
     assert max(ends_of(folder).values()) == 1
-    [(total,)] = house.sql("SELECT count(*) FROM test_executions")
+    [(total,)] = gate_db.sql("SELECT count(*) FROM test_executions")
     assert total == len(found) > 20
-    starts = dict(house.sql(STARTS))
+    starts = dict(gate_db.sql(STARTS))
     together = [{starts[run] for run in group if run in starts} for group in groups(folder)]
     assert {len(moments) for moments in together} <= {0, 1}, "a group was torn"
     assert {len(members) for members in groups(folder)} == {2}
@@ -185,9 +190,9 @@ def people(bare: Any) -> list[list[str]]:
     return found
 
 
-def within_limits(house: Any, folder: Path, seen: Seen, limits: dict[str, int]) -> None:
+def within_limits(gate_db: Any, folder: Path, seen: Seen, limits: dict[str, int]) -> None:
     """Pools, nodes, users, teams and names never had more than they may: neither places nor runs."""
-    owners = dict(house.sql(PEOPLE))
+    owners = dict(gate_db.sql(PEOPLE))
     ran = most_at_once(spans(folder).values(), lambda s: [s.pool, s.node, s.user, s.team, *s.names])
     for found in (ran, seen.places):
         named = {owners.get(key, key): most for key, most in found.items()}
@@ -196,11 +201,11 @@ def within_limits(house: Any, folder: Path, seen: Seen, limits: dict[str, int]) 
     assert limits.keys() <= {owners.get(key, key) for key in ran}
 
 
-def second_pool(house: Any) -> None:
+def second_pool(gate_db: Any) -> None:
     """Make another pool, with room for all."""
-    house.do(lambda conn: pools.create(conn, Pool(name=PoolName("second"))))
+    gate_db.do(lambda conn: pools.create(conn, Pool(name=PoolName("second"))))
     large = Node(name=NodeName("m0"), capacity=Resources(cpu_milli=100_000, memory_bytes=2**34))
-    house.do(lambda conn: nodes.record(conn, PoolName("second"), [large]))
+    gate_db.do(lambda conn: nodes.record(conn, PoolName("second"), [large]))
 
 
 def test_sixteen_processes_and_kills_break_no_limit(bare: Any, people: list[list[str]], tmp_path: Path) -> None:

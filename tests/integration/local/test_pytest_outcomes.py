@@ -218,10 +218,10 @@ def test_progress_is_told_while_it_runs(bench: Bench) -> None:
     body = "import time\ndef test_a(): pass\ndef test_b(): assert 0\ndef test_c(): time.sleep(30)\n"
     spec = suite(bench, {"test_it.py": body})
     handle = processes.launch(spec)
-    places = places_of(spec)
+    folders = places_of(spec)
 
-    until(lambda: TOOL.progress(places).completed == 2, "two have ended")
-    summary = TOOL.progress(places)
+    until(lambda: TOOL.progress(folders).completed == 2, "two have ended")
+    summary = TOOL.progress(folders)
     processes.stop(handle)
 
     assert (summary.total, summary.passed, summary.failed, summary.skipped) == (3, 1, 1, 0)

@@ -69,16 +69,16 @@ def carried_out(bench: Bench, wanted: TestRequest, venvs: Path) -> tuple[ExitRec
     placed = content.place(wanted.content, spec.cwd, content.Sources(store=venvs))
     requirements = content.entry(spec.cwd, wanted.setup.requirements) if wanted.setup.requirements else None
     python = environments.python_for(Site(venvs=venvs), requirements, REQUIREMENTS)
-    places = replace(places_of(spec), entry=placed.entry, python=python)
+    folders = replace(places_of(spec), entry=placed.entry, python=python)
     tool = tool_for(wanted.type)
-    command = tool.command(wanted, places)
+    command = tool.command(wanted, folders)
     around = Surroundings(
-        execution_id=spec.execution_id, attempt=1, home=places.home, results=places.results, python=places.python
+        execution_id=spec.execution_id, attempt=1, home=folders.home, results=folders.results, python=folders.python
     )
     env = environment(around, command.env, {"GREETING": "hi"}, {"GREETING": "hello"})
     spec = limited(spec, argv=command.argv, cwd=command.cwd, env=env, time_limit_seconds=60)  # type: ignore[arg-type]
     record = bench.run(spec)
-    report = tool.read(wanted, places)
+    report = tool.read(wanted, folders)
     assert report.results or not report.finished or record.exit_code == 0, output(spec)[-2000:].decode()
     return record, report
 

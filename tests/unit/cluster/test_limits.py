@@ -2,7 +2,7 @@
 
 import pytest
 
-from cluster.local.capture import NOTE_ROOM
+from cluster.local.log_writer import NOTE_ROOM
 from cluster.local.processes import LOG_LIMIT, log_left
 from cluster.local.shim import SAMPLE_SECONDS, CpuMeter
 

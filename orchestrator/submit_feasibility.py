@@ -38,7 +38,7 @@ _PATHS = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fitting:
+class Feasibility:
     """What the sender has to change, and what he should know: `warnings` keep nothing from being queued."""
 
     problems: tuple[Problem, ...] = ()
@@ -51,7 +51,7 @@ class Fitting:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ground:
+class EmptyPool:
     """The nodes of a pool as if nothing ran on them, and what the pool asks of them."""
 
     fleet: Fleet
@@ -59,38 +59,40 @@ class Ground:
     fixed: bool
 
 
-def ground(conn: Connection, pool: PoolName) -> Ground:
+def empty_pool(conn: Connection, pool: PoolName) -> EmptyPool:
     """Read the nodes of a pool. Raises: NotFoundError if there is no such pool."""
     settings = pools.read(conn, pool)
     fleet, _ = nodes.fleet(conn, pool)
     selector = tuple(sorted(settings.default_node_selector.items()))
     limits = Limits(ceiling=settings.ceiling, default_selector=selector, spot=settings.enable_spot_instances)
-    return Ground(fleet=fleet, limits=limits, fixed=settings.fixed_nodes)
+    return EmptyPool(fleet=fleet, limits=limits, fixed=settings.fixed_nodes)
 
 
-def fitting(here: Ground, request: TestRequest) -> Fitting:
+def feasibility(pool: EmptyPool, request: TestRequest) -> Feasibility:
     """Look whether a test could ever run here."""
-    ask = _ask(here, request)
-    beyond = beyond_pool(here.limits, ask)
-    if here.fixed and (found := [*too_large(here.fleet, ask).items(), *beyond.items()]):
-        return Fitting(problems=tuple(Problem(path=_PATHS[name], message=str(why)) for name, why in found))
-    reason = lasting(here.fleet, ask)
+    ask = _ask(pool, request)
+    beyond = beyond_pool(pool.limits, ask)
+    if pool.fixed and (found := [*too_large(pool.fleet, ask).items(), *beyond.items()]):
+        return Feasibility(problems=tuple(Problem(path=_PATHS[name], message=str(why)) for name, why in found))
+    reason = lasting(pool.fleet, ask)
     nodes_lack = () if reason is None else (f"it waits until the pool's nodes change: {reason}",)
     limit = (f"it waits until the pool's limit is raised: {why}" for why in beyond.values())
-    return Fitting(warnings=(*nodes_lack, *limit))
+    return Feasibility(warnings=(*nodes_lack, *limit))
 
 
-def fitting_together(here: Ground, members: Sequence[tuple[ExecutionId, TestRequest]]) -> Fitting:
+def feasibility_together(pool: EmptyPool, members: Sequence[tuple[ExecutionId, TestRequest]]) -> Feasibility:
     """Look whether tests that start together or not at all could ever do so here; each fits by itself."""
-    asks = [(run, _ask(here, request)) for run, request in members]
-    reason = group_too_large(here.fleet, [ask for _, ask in asks])
-    beyond = group_beyond_pool(here.limits, [ask for _, ask in asks])
-    if here.fixed and (found := [*([] if reason is None else [reason]), *beyond]):
-        return Fitting(problems=tuple(Problem(path="tests", message=str(why)) for why in found))
-    if len(here.fleet) and reason is None and not any(impossible(here.fleet, ask) for _, ask in asks):
-        reason = group_impossible(here.fleet, asks)
+    asks = [(run, _ask(pool, request)) for run, request in members]
+    reason = group_too_large(pool.fleet, [ask for _, ask in asks])
+    beyond = group_beyond_pool(pool.limits, [ask for _, ask in asks])
+    if pool.fixed and (found := [*([] if reason is None else [reason]), *beyond]):
+        return Feasibility(problems=tuple(Problem(path="tests", message=str(why)) for why in found))
+    if len(pool.fleet) and reason is None and not any(impossible(pool.fleet, ask) for _, ask in asks):
+        reason = group_impossible(pool.fleet, asks)
     nodes_lack = () if reason is None else (f"they wait until the pool's nodes change: {reason}",)
-    return Fitting(warnings=(*nodes_lack, *(f"they wait until the pool's limit is raised: {why}" for why in beyond)))
+    return Feasibility(
+        warnings=(*nodes_lack, *(f"they wait until the pool's limit is raised: {why}" for why in beyond))
+    )
 
 
 def shape(request: TestRequest) -> Shape:
@@ -118,8 +120,8 @@ def spread(rules: Sequence[RunsSpread]) -> tuple[Spread, ...]:
     )
 
 
-def _ask(here: Ground, request: TestRequest) -> Ask:
-    return Ask(shape=shape(request), limits=here.limits, labels=_labels(request.labels))
+def _ask(pool: EmptyPool, request: TestRequest) -> Ask:
+    return Ask(shape=shape(request), limits=pool.limits, labels=_labels(request.labels))
 
 
 def _labels(labels: dict[str, str]) -> Labels:

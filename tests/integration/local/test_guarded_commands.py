@@ -18,9 +18,9 @@ import pytest
 from harness.attempts import ROOT, clean_python, gone, pid_in, until
 
 from cli.stack.identity import marked
-from cluster.local import environments, errand, git, proc
+from cluster.local import environments, git, guarded_command, proc
 from cluster.local.environments import Site
-from cluster.local.errand import MARK, Errand, StoppedError
+from cluster.local.guarded_command import MARK, GuardedCommand, StoppedError
 
 BUILDER = """
 import sys
@@ -102,14 +102,14 @@ def test_a_folder_is_nobodys_while_the_installer_of_a_killed_builder_may_write_i
     """Its keeper is frozen, so that the installer outlives its builder for as long as this test likes."""
     with builder(tmp_path, slow) as worker:
         daemon = pid_in(tmp_path / "daemon")
-        keeper, *others = proc.descendants(worker.pid)
-        os.kill(keeper, signal.SIGSTOP)
+        guard, *others = proc.descendants(worker.pid)
+        os.kill(guard, signal.SIGSTOP)
         worker.kill()
         worker.wait()
         [lock] = (tmp_path / "venvs").glob("*.lock")
         held = _is_locked(lock)
         alive = [pid for pid in others if not gone(pid)]
-        os.kill(keeper, signal.SIGCONT)
+        os.kill(guard, signal.SIGCONT)
 
         until(lambda: not _is_locked(lock), "the lock is free")
 
@@ -121,8 +121,8 @@ def test_a_folder_is_nobodys_while_the_installer_of_a_killed_builder_may_write_i
 def test_a_keeper_that_is_killed_takes_the_installer_with_it(tmp_path: Path, slow: Path) -> None:
     with builder(tmp_path, slow) as worker:
         pid_in(tmp_path / "daemon")
-        keeper, installer, *_ = proc.descendants(worker.pid)
-        os.kill(keeper, signal.SIGKILL)
+        guard, installer, *_ = proc.descendants(worker.pid)
+        os.kill(guard, signal.SIGKILL)
 
         until(lambda: gone(installer), "the installer is gone")
 
@@ -184,14 +184,16 @@ def test_a_clone_that_is_not_wanted_any_more_is_broken_off(tmp_path: Path) -> No
 )
 def test_the_exit_code_of_an_errand_is_that_of_its_program(tmp_path: Path, code: str, wanted: int) -> None:
     with tempfile.TemporaryFile() as words:
-        errand_ = Errand(command=(sys.executable, "-c", code), cwd=tmp_path, env={}, words=words)
+        errand_ = GuardedCommand(command=(sys.executable, "-c", code), cwd=tmp_path, env={}, words=words)
 
-        assert errand.run(errand_, lambda: None) == wanted
+        assert guarded_command.run(errand_, lambda: None) == wanted
 
 
 def test_what_cannot_be_started_is_said_in_its_words(tmp_path: Path) -> None:
     with tempfile.TemporaryFile() as words:
-        code = errand.run(Errand(command=("no-such-program",), cwd=tmp_path, env={}, words=words), lambda: None)
+        code = guarded_command.run(
+            GuardedCommand(command=("no-such-program",), cwd=tmp_path, env={}, words=words), lambda: None
+        )
         words.seek(0)
 
         assert (code, b"could not start 'no-such-program'" in words.read()) == (127, True)
@@ -200,10 +202,10 @@ def test_what_cannot_be_started_is_said_in_its_words(tmp_path: Path) -> None:
 def test_a_program_sees_the_given_environment_and_nothing_on_its_input(tmp_path: Path) -> None:
     code = "import json, os, sys; print(json.dumps([sys.stdin.read(), sorted(os.environ)]))"
     with tempfile.TemporaryFile() as words:
-        wanted = Errand(
+        wanted = GuardedCommand(
             command=(sys.executable, "-I", "-c", code), cwd=tmp_path, env={"LC_ALL": "C.UTF-8", "A": "1"}, words=words
         )
-        errand.run(wanted, lambda: None)
+        guarded_command.run(wanted, lambda: None)
         words.seek(0)
 
         assert json.loads(words.read()) == ["", ["A", "LC_ALL"]]

@@ -1,4 +1,4 @@
-"""Programs that a worker runs while it prepares a test: git, the installer. None outlives the worker (keeper.py)."""
+"""Runs the programs that prepare a test (git, the installer) so that none outlives the worker: subprocess_guard.py."""
 
 import os
 import signal
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 ROOT = Path(__file__).resolve().parents[2]
-KEEPER = "import sys; sys.path.append(sys.argv[1]); from cluster.local.keeper import main; main(sys.argv[2:])"
+GUARD = "import sys; sys.path.append(sys.argv[1]); from cluster.local.subprocess_guard import main; main(sys.argv[2:])"
 MARK = "ASSAY_STACK"
 """In the environment of every process of a stack, so that none is overlooked at its end. Tests do not carry it."""
 LOOK_SECONDS = 0.25
@@ -23,7 +23,7 @@ class StoppedError(Exception):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Errand:
+class GuardedCommand:
     """What to run. `words` takes all that it prints; `locks` are files whose locks are held as long as it lives."""
 
     command: tuple[str, ...]
@@ -38,20 +38,20 @@ def never() -> bool:
     return False
 
 
-def run(errand: Errand, look: Callable[[], None]) -> int:
+def run(wanted: GuardedCommand, look: Callable[[], None]) -> int:
     """Run a program to its end and return its exit code, 128 and more for a signal.
 
     `look` is called now and then; what it raises ends the program first, with all that it started.
     """
     process = subprocess.Popen(
-        [sys.executable, "-I", "-S", "-c", KEEPER, str(ROOT), *errand.command],
-        cwd=errand.cwd,
-        env={**errand.env, **_mark()},
+        [sys.executable, "-I", "-S", "-c", GUARD, str(ROOT), *wanted.command],
+        cwd=wanted.cwd,
+        env={**wanted.env, **_mark()},
         stdin=subprocess.PIPE,
-        stdout=errand.words,
-        stderr=errand.words,
+        stdout=wanted.words,
+        stderr=wanted.words,
         start_new_session=True,
-        pass_fds=errand.locks,
+        pass_fds=wanted.locks,
     )
     try:
         while not _ended(process, LOOK_SECONDS):
@@ -74,7 +74,7 @@ def _ended(process: "subprocess.Popen[bytes]", patience: float) -> bool:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Let the keeper end all; one that does not is killed, and its program with it."""
+    """Let the guard end all; one that does not is killed, and its program with it."""
     if process.stdin is not None:
         process.stdin.close()
     if not _ended(process, LAST_PATIENCE):

@@ -19,17 +19,17 @@ from typing import TypeAlias, TypeVar, cast
 from sqlalchemy import Connection
 
 from db.engine import Database
-from orchestrator.ends import Ends
+from orchestrator.place_releases import PlaceReleases
 
 T = TypeVar("T")
-Change: TypeAlias = Callable[[Connection, Ends], object]
+Change: TypeAlias = Callable[[Connection, PlaceReleases], object]
 """Idempotent work in one transaction, and who ends by it."""
 
 log = logging.getLogger("assay.passes")
 
 
 @dataclass(slots=True, eq=False)
-class Handed:
+class PendingChange:
     """A change that was handed in, and what came of it."""
 
     change: Change
@@ -45,16 +45,16 @@ class Handed:
             self.outcome.set_result(outcome)
 
 
-class Joined:
+class PassBatcher:
     """Makes one pass at a time, and one more for all that asked meanwhile."""
 
-    def __init__(self, make: Callable[[Sequence[Handed]], Awaitable[object]]) -> None:
+    def __init__(self, make: Callable[[Sequence[PendingChange]], Awaitable[object]]) -> None:
         self._make = make
         self._turn = asyncio.Lock()
         self._due = inf
         self._sooner = asyncio.Event()
         self._next: asyncio.Task[None] | None = None
-        self._handed: list[Handed] = []
+        self._pending: list[PendingChange] = []
 
     async def ask(self, patience: float = 0.0) -> None:
         """Return when a pass that began after this call has ended. Raises: what that pass raised.
@@ -67,26 +67,26 @@ class Joined:
             self._next = asyncio.create_task(self._begin())
         await asyncio.shield(self._next)  # others wait for it too: one that is cancelled must not end it
 
-    async def change(self, work: Callable[[Connection, Ends], T]) -> T:
+    async def change(self, work: Callable[[Connection, PlaceReleases], T]) -> T:
         """Return what idempotent `work` returns, once a pass has seen it. Raises: what it raised.
 
         Cancelling the caller undoes nothing. A pass that failed is no matter of the work's.
         """
-        handed = Handed(work)
-        self._handed.append(handed)
+        pending = PendingChange(work)
+        self._pending.append(pending)
         with suppress(Exception):  # of the pass; or, when it never came to the work, of both
             await self.ask()
-        return cast("T", await handed.outcome)
+        return cast("T", await pending.outcome)
 
     async def _begin(self) -> None:
         async with self._turn:
             await self._until_due()
             self._next, self._due = None, inf
-            handed, self._handed = self._handed, []
+            pending, self._pending = self._pending, []
             try:
-                await self._make(handed)
+                await self._make(pending)
             except Exception as failed:
-                for one in handed:
+                for one in pending:
                     one.settle(failed)
                 raise
 
@@ -98,26 +98,26 @@ class Joined:
                 await asyncio.wait_for(self._sooner.wait(), left)
 
 
-async def carry_out(db: Database, handed: Sequence[Handed], run_pass: Callable[[Connection], T]) -> T:
+async def carry_out(db: Database, pending: Sequence[PendingChange], run_pass: Callable[[Connection], T]) -> T:
     """Carry out all that was handed in and make a pass, in one transaction. Returns: what the pass returned.
 
     If that cannot be, each change has a transaction of its own, so that none fails for another one, or for the pass.
     """
 
     def together(conn: Connection) -> tuple[list[object], T]:
-        return _change(conn, [one.change for one in handed]), run_pass(conn)
+        return _change(conn, [one.change for one in pending]), run_pass(conn)
 
     try:
         outcomes, found = await db.run_patiently(together)
     except Exception:
-        if not handed:
+        if not pending:
             raise
-        log.exception("%d changes are made one by one, since together with a pass they failed", len(handed))
-        outcomes = [await _alone(db, one.change) for one in handed]
+        log.exception("%d changes are made one by one, since together with a pass they failed", len(pending))
+        outcomes = [await _alone(db, one.change) for one in pending]
     else:
-        _tell(handed, outcomes)
+        _tell(pending, outcomes)
         return found
-    _tell(handed, outcomes)
+    _tell(pending, outcomes)
     return await db.run_patiently(run_pass)
 
 
@@ -130,12 +130,12 @@ async def _alone(db: Database, change: Change) -> object:
 
 
 def _change(conn: Connection, changes: Sequence[Change]) -> list[object]:
-    ends = Ends()
-    outcomes = [change(conn, ends) for change in changes]
-    ends.carry_out(conn)
+    releases = PlaceReleases()
+    outcomes = [change(conn, releases) for change in changes]
+    releases.carry_out(conn)
     return outcomes
 
 
-def _tell(handed: Sequence[Handed], outcomes: Sequence[object]) -> None:
-    for one, outcome in zip(handed, outcomes, strict=True):
+def _tell(pending: Sequence[PendingChange], outcomes: Sequence[object]) -> None:
+    for one, outcome in zip(pending, outcomes, strict=True):
         one.settle(outcome)

@@ -7,8 +7,8 @@ import pytest
 from sqlalchemy import Connection, text
 
 from db.engine import Database
-from flows.passes import Handed, Joined, carry_out
-from orchestrator.ends import Ends
+from flows.pass_batcher import PassBatcher, PendingChange, carry_out
+from orchestrator.place_releases import PlaceReleases
 
 
 class Pass:
@@ -18,7 +18,7 @@ class Pass:
         self.begun = 0
         self.may_end = asyncio.Event()
 
-    async def __call__(self, _handed: Sequence[Handed]) -> None:
+    async def __call__(self, _handed: Sequence[PendingChange]) -> None:
         self.begun += 1
         await self.may_end.wait()
 
@@ -30,7 +30,7 @@ async def _settle() -> None:
 
 async def test_those_that_ask_while_one_is_under_way_share_the_next() -> None:
     made = Pass()
-    joined = Joined(made)
+    joined = PassBatcher(made)
     first = asyncio.create_task(joined.ask())
     await _settle()
     others = [asyncio.create_task(joined.ask()) for _ in range(20)]
@@ -47,7 +47,7 @@ async def test_those_that_ask_while_one_is_under_way_share_the_next() -> None:
 async def test_one_that_is_patient_waits_for_others_to_share_it() -> None:
     made = Pass()
     made.may_end.set()
-    joined = Joined(made)
+    joined = PassBatcher(made)
     patient = asyncio.create_task(joined.ask(3600.0))
     await _settle()
     assert made.begun == 0
@@ -62,14 +62,14 @@ async def test_one_that_is_patient_alone_has_its_pass_in_the_end() -> None:
     made = Pass()
     made.may_end.set()
 
-    await Joined(made).ask(0.001)
+    await PassBatcher(made).ask(0.001)
 
     assert made.begun == 1
 
 
 async def test_patience_does_not_hold_up_who_asked_while_another_pass_was_under_way() -> None:
     made = Pass()
-    joined = Joined(made)
+    joined = PassBatcher(made)
     first = asyncio.create_task(joined.ask())
     await _settle()
     tasks = [first, *(asyncio.create_task(joined.ask(patience)) for patience in (3600.0, 0.0, 3600.0))]
@@ -83,7 +83,7 @@ async def test_patience_does_not_hold_up_who_asked_while_another_pass_was_under_
 
 async def test_one_that_gives_up_does_not_take_the_pass_from_the_others() -> None:
     made = Pass()
-    joined = Joined(made)
+    joined = PassBatcher(made)
     leaving, staying = asyncio.create_task(joined.ask()), asyncio.create_task(joined.ask())
     await _settle()
 
@@ -97,11 +97,11 @@ async def test_one_that_gives_up_does_not_take_the_pass_from_the_others() -> Non
 async def test_a_pass_that_failed_is_told_to_all_that_shared_it_and_the_next_is_made() -> None:
     answers = iter([ConnectionError("gone"), None])
 
-    async def make(_: Sequence[Handed]) -> None:
+    async def make(_: Sequence[PendingChange]) -> None:
         if (failed := next(answers)) is not None:
             raise failed
 
-    joined = Joined(make)
+    joined = PassBatcher(make)
 
     told = await asyncio.gather(joined.ask(), joined.ask(), return_exceptions=True)
     await joined.ask()
@@ -118,10 +118,10 @@ def db(new_database: Callable[[], str]) -> Iterator[Database]:
         yield db
 
 
-def _insert(number: int) -> Callable[[Connection, Ends], str]:
+def _insert(number: int) -> Callable[[Connection, PlaceReleases], str]:
     """Return a change that tells which transaction it was made in; the same number twice is an error."""
 
-    def change(conn: Connection, _: Ends) -> str:
+    def change(conn: Connection, _: PlaceReleases) -> str:
         made = text("INSERT INTO done VALUES (:number, pg_current_xact_id()::text) RETURNING by")
         return str(conn.execute(made, {"number": number}).scalar_one())
 
@@ -135,10 +135,10 @@ def _count(conn: Connection) -> int:
 async def test_changes_that_come_together_share_a_transaction_with_the_pass_that_sees_them(db: Database) -> None:
     seen: list[int] = []
 
-    async def make(handed: Sequence[Handed]) -> None:
+    async def make(handed: Sequence[PendingChange]) -> None:
         seen.append(await carry_out(db, handed, _count))
 
-    joined = Joined(make)
+    joined = PassBatcher(make)
 
     transactions = await asyncio.gather(*(joined.change(_insert(number)) for number in range(10)))
 
@@ -147,7 +147,7 @@ async def test_changes_that_come_together_share_a_transaction_with_the_pass_that
 
 
 async def test_a_change_that_fails_fails_alone(db: Database) -> None:
-    joined = Joined(lambda handed: carry_out(db, handed, _count))
+    joined = PassBatcher(lambda handed: carry_out(db, handed, _count))
     await joined.change(_insert(3))
 
     told = await asyncio.gather(*(joined.change(_insert(number)) for number in range(5)), return_exceptions=True)
@@ -160,7 +160,7 @@ async def test_a_pass_that_fails_undoes_no_change_and_is_no_matter_of_its_maker(
     def broken(_: Connection) -> int:
         raise LookupError("the pass")
 
-    joined = Joined(lambda handed: carry_out(db, handed, broken))
+    joined = PassBatcher(lambda handed: carry_out(db, handed, broken))
 
     await asyncio.gather(*(joined.change(_insert(number)) for number in range(5)))
 
@@ -170,7 +170,7 @@ async def test_a_pass_that_fails_undoes_no_change_and_is_no_matter_of_its_maker(
 
 
 async def test_a_change_whose_maker_has_left_is_made(db: Database) -> None:
-    joined = Joined(lambda handed: carry_out(db, handed, _count))
+    joined = PassBatcher(lambda handed: carry_out(db, handed, _count))
     leaving = asyncio.create_task(joined.change(_insert(1)))
     await _settle()
 

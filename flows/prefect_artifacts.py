@@ -19,7 +19,7 @@ from prefect.context import get_run_context
 from prefect.exceptions import MissingContextError
 
 from cluster.local.processes import Usage
-from flows.house import house
+from flows.worker_context import current_context
 from model.ids import short
 from model.result import Summary
 from orchestrator.lifecycle import Begun, Finished, Next, counts
@@ -33,7 +33,7 @@ ROWS = 1000
 log = logging.getLogger("assay.windows")
 
 
-class Teller:
+class ProgressReporter:
     """Sends a run's progress to Prefect, not more often than every `interval` seconds."""
 
     def __init__(self, interval: float) -> None:
@@ -75,14 +75,14 @@ async def show(begun: Begun, finished: Finished, step: Next) -> None:
     """Leave the table of results and the summary with links, as artifacts of the flow run."""
     if not _in_flow():
         return
-    suffix = short(begun.place.execution_id)
+    suffix = short(begun.grant.execution_id)
     table = [
         {"test": r.name, "outcome": str(r.outcome), "milliseconds": r.duration_ms, "message": r.message[:300]}
         for r in finished.results[:ROWS]
     ]
     if table:
         await _try(acreate_table_artifact(table, key=f"results-{suffix}", description=f"attempt {finished.number}"))
-    text = summary_text(begun.name, begun.place.execution_id, finished.number, finished.verdict, finished.results)
+    text = summary_text(begun.name, begun.grant.execution_id, finished.number, finished.verdict, finished.results)
     text += _links(begun)
     await _try(acreate_markdown_artifact(text, key=f"summary-{suffix}", description=_next_words(step)))
 
@@ -94,16 +94,16 @@ async def cancel_asked(flow_run_id: UUID | None) -> bool:
     """
     if flow_run_id is None or not _in_flow():
         return False
-    flow_run = await _try(house().client.read_flow_run(flow_run_id))
+    flow_run = await _try(current_context().client.read_flow_run(flow_run_id))
     return flow_run is not None and flow_run.state is not None and flow_run.state.is_cancelling()
 
 
 def _links(begun: Begun) -> str:
-    base = house().settings.api_url
+    base = current_context().settings.api_url
     if not base:
         return ""
-    run = f"{base}/api/v1/tests/{begun.place.execution_id}"
-    known = short(begun.place.execution_id)
+    run = f"{base}/api/v1/tests/{begun.grant.execution_id}"
+    known = short(begun.grant.execution_id)
     return (
         f"\n[log]({run}/logs) · [results]({run}/results) · [JUnit]({run}/results?format=junit): with the API key, as a "
         f"browser does not send it. In a shell: `assay logs {known}`, `assay results {known}`\n"

@@ -35,13 +35,13 @@ def main(command: list[str]) -> None:
 
 
 def _start(command: list[str]) -> int:
-    keeper = os.getpid()
+    guard = os.getpid()
     program = os.fork()
     if program:
         return program
     try:
         prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != keeper:
+        if os.getppid() != guard:
             os._exit(NOT_STARTED)
         signal.set_wakeup_fd(-1)
         for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):

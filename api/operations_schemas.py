@@ -1,4 +1,4 @@
-"""What the API answers about the house: queue, nodes, quotas, pools, statistics."""
+"""What the API answers about the queue, nodes, quotas, pools and statistics."""
 
 from datetime import datetime
 from uuid import UUID

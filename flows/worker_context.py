@@ -21,12 +21,12 @@ from db import gate
 from db.engine import Database
 from db.gate_write import Admitted, Lessee
 from db.listen import Listener
-from flows.passes import Handed, Joined, carry_out
-from flows.places import Places
+from flows.pass_batcher import PassBatcher, PendingChange, carry_out
 from flows.settings import Settings
+from flows.wakeups import Wakeups
 from model.ids import ExecutionId, uuid7
 from model.ports import Artifacts, Logs, Secrets
-from orchestrator.ends import Ends
+from orchestrator.place_releases import PlaceReleases
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -42,7 +42,7 @@ GATHER_SECONDS = 0.02
 
 
 @dataclass(slots=True, kw_only=True)
-class House:
+class WorkerContext:
     """What a worker's flows share.
 
     `blocking` carries file and process calls, so that the loop never waits for them; `launchers` those that may take
@@ -55,7 +55,7 @@ class House:
     db: Database
     heartbeat: Database
     listener: Listener
-    places: Places
+    wakeups: Wakeups
     logs: Logs
     artifacts: Artifacts
     secrets: Secrets
@@ -70,14 +70,14 @@ class House:
     builders: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="assay-build")
     )
-    passes: Joined = field(init=False)
+    pass_batcher: PassBatcher = field(init=False)
     taking: Callable[[Sequence[Admitted]], None] | None = None
     """Who takes up the runs that got a place in a pass of ours while their flows wait here."""
     full: bool = False
     """The last pass left no place free."""
 
     def __post_init__(self) -> None:
-        self.passes = Joined(self._pass)
+        self.pass_batcher = PassBatcher(self._pass)
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
         """Run a blocking call beside the loop."""
@@ -88,20 +88,20 @@ class House:
 
         Where nothing was `freed` and there is no place to give, it is soon enough when the next one gets free.
         """
-        await self.passes.ask(0.0 if freed or not self.full else GATHER_SECONDS)
+        await self.pass_batcher.ask(0.0 if freed or not self.full else GATHER_SECONDS)
 
-    async def change(self, work: Callable[[Connection, Ends], T]) -> T:
+    async def change(self, work: Callable[[Connection, PlaceReleases], T]) -> T:
         """Do idempotent work that frees a place, and give the place on: in one transaction, with others' work."""
-        return await self.passes.change(work)
+        return await self.pass_batcher.change(work)
 
-    async def _pass(self, handed: Sequence[Handed]) -> None:
+    async def _pass(self, pending: Sequence[PendingChange]) -> None:
         settings, taking = self.settings, self.taking
         lessee = None if taking is None else Lessee(worker=settings.worker, ttl=settings.lease)
         for _ in range(PASSES):
             outcome = await carry_out(
-                self.db, handed, lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
+                self.db, pending, lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
             )
-            handed = ()  # they are done: what is looked at again is looked at in a pass alone
+            pending = ()  # they are done: what is looked at again is looked at in a pass alone
             if outcome is None:
                 return
             self.full = outcome.full
@@ -139,22 +139,22 @@ class NotOpenError(RuntimeError):
     """A flow of Assay was started outside its worker. Start it through its deployment: `assay up`, then run it."""
 
 
-_open: list[House] = []
+_open: list[WorkerContext] = []
 
 
-def open_house(settings: Settings, client: PrefectClient) -> House:
-    """Wire the process and make the result the one that `house()` returns."""
+def open_context(settings: Settings, client: PrefectClient) -> WorkerContext:
+    """Wire the process and make the result the one that `current_context()` returns."""
     title = f"assay {settings.worker}"  # what the database's administrator sees
     listener = Listener(settings.database_url, title=title)
-    places = Places(asyncio.get_running_loop())
-    listener.subscribe(places.hear)
-    opened = House(
+    wakeups = Wakeups(asyncio.get_running_loop())
+    listener.subscribe(wakeups.hear)
+    opened = WorkerContext(
         settings=settings,
         client=client,
         db=Database(settings.database_url, size=CONNECTIONS, title=title),
         heartbeat=Database(settings.database_url, size=1, title=title),
         listener=listener,
-        places=places,
+        wakeups=wakeups,
         logs=LogStore(settings.state / "logs"),
         artifacts=ArtifactStore(settings.state / "artifacts"),
         secrets=SecretStore(os.environ),
@@ -163,12 +163,12 @@ def open_house(settings: Settings, client: PrefectClient) -> House:
     return opened
 
 
-def close_house() -> None:
+def close_context() -> None:
     """Undo `open_house`."""
     _open.pop().close()
 
 
-def house() -> House:
+def current_context() -> WorkerContext:
     """Return the wiring of this process. Raises: NotOpenError when there is none."""
     if not _open:
         raise NotOpenError(

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from cluster.local import capture
-from cluster.local.capture import NOTE_ROOM, Log
+from cluster.local import log_writer
+from cluster.local.log_writer import NOTE_ROOM, Log
 
 LINE = 8
 NOTICE = f" [assay: line cut at {LINE} bytes]".encode()
@@ -62,7 +62,7 @@ def test_a_full_disk_costs_the_log_and_nothing_else(monkeypatch: pytest.MonkeyPa
     def full(_file: int, _data: bytes) -> int:
         raise OSError(28, os.strerror(28))
 
-    monkeypatch.setattr(capture.os, "write", full)
+    monkeypatch.setattr(log_writer.os, "write", full)
 
     data, log = kept([b"lost"])
 

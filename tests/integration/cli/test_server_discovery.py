@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cli.failure import UnreachableError
-from cli.place import find_prefect, find_server
+from cli.server_discovery import find_prefect, find_server
 
 
 def stack(project: Path, url: str = "http://127.0.0.1:4300", key: str = "secret-key") -> Path:

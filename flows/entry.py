@@ -16,14 +16,14 @@ from sqlalchemy import Connection
 
 from db import executions, gate, gate_standing, people, seeds
 from db.errors import NotFoundError
-from flows.house import House, house
-from flows.places import news
+from flows.wakeups import news
+from flows.worker_context import WorkerContext, current_context
 from model.check import check
 from model.execution import Door, Verdict
 from model.ids import ExecutionId
 from model.problems import InvalidError
 from orchestrator import lifecycle, retry, submit
-from orchestrator.lifecycle import Place
+from orchestrator.lifecycle import Grant
 from orchestrator.submit import Order, OverQuota, Submitted
 
 LOOK_AGAIN = 10.0
@@ -31,7 +31,7 @@ LOOK_AGAIN = 10.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Carried:
+class CurrentFlowRun:
     """The flow run that is being carried: who started it, and for when."""
 
     flow_run_id: UUID
@@ -48,7 +48,7 @@ class Carried:
         return self.entered is not None
 
 
-CARRIED: ContextVar[Carried | None] = ContextVar("carried", default=None)
+CURRENT_FLOW_RUN: ContextVar[CurrentFlowRun | None] = ContextVar("carried", default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,21 +80,21 @@ async def enter(test: Mapping[str, Any] | None, execution_id: UUID | str | None)
 
 def make_room() -> None:
     """Let the worker take another flow run: this one waits in our queue now, or ends. Waiting ones hold up nobody."""
-    carried = CARRIED.get()
-    if carried is not None and carried.entered is not None:
-        carried.entered()
+    running = CURRENT_FLOW_RUN.get()
+    if running is not None and running.entered is not None:
+        running.entered()
 
 
-async def admitted(run: Run) -> Place | None:
+async def admitted(run: Run) -> Grant | None:
     """Wait until the gate gives this run a place; None when the run has ended meanwhile."""
-    here = house()
-    await here.db.run_patiently(lambda conn: gate.host(conn, run.execution_id, here.settings.worker))
-    with here.places.listening(str(run.execution_id)) as event:
+    context = current_context()
+    await context.db.run_patiently(lambda conn: gate.host(conn, run.execution_id, context.settings.worker))
+    with context.wakeups.listening(str(run.execution_id)) as event:
         told = ""
         while True:
-            if (place := here.places.take(run.execution_id)) is not None:
-                return place
-            waiting = await here.db.run_patiently(lambda conn: _standing(conn, run.execution_id))
+            if (grant := context.wakeups.take(run.execution_id)) is not None:
+                return grant
+            waiting = await context.db.run_patiently(lambda conn: _standing(conn, run.execution_id))
             if waiting is None:
                 return None
             if waiting != told:
@@ -105,7 +105,7 @@ async def admitted(run: Run) -> Place | None:
 
 async def verdict(run: Run) -> Verdict:
     """Read how the run ended."""
-    found = await house().db.run_patiently(lambda conn: lifecycle.verdict_of(conn, run.execution_id))
+    found = await current_context().db.run_patiently(lambda conn: lifecycle.verdict_of(conn, run.execution_id))
     if found is None:
         msg = f"run {run.execution_id} has no verdict yet"
         raise RuntimeError(msg)
@@ -135,18 +135,18 @@ def _standing(conn: Connection, execution_id: ExecutionId) -> str | None:
 
 
 async def _known(text: str) -> Run | Refused:
-    here = house()
-    carried = CARRIED.get()
+    context = current_context()
+    running = CURRENT_FLOW_RUN.get()
 
     def find(conn: Connection) -> ExecutionId | OverQuota:
-        mine = executions.by_flow_run(conn, carried.flow_run_id) if carried else None  # after a Retry it is another one
+        mine = executions.by_flow_run(conn, running.flow_run_id) if running else None  # after a Retry it is another one
         known = mine or executions.find(conn, ExecutionId(UUID(text))).execution_id
-        if mine is None and carried and carried.polled:
+        if mine is None and running and running.polled:
             raise NotTheirsError
-        return _or_retried(conn, here, known, carried)
+        return _or_retried(conn, context, known, running)
 
     try:
-        return _entered(await here.db.run_patiently(find))
+        return _entered(await context.db.run_patiently(find))
     except InvalidError as wrong:  # of a run that is retried: what it needs is not there any more
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     except (ValueError, NotFoundError):
@@ -156,15 +156,15 @@ async def _known(text: str) -> Run | Refused:
 
 
 async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
-    here = house()
-    carried = CARRIED.get()
-    if carried and (known := await here.db.run_patiently(lambda conn: _by_flow_run(conn, here, carried))):
+    context = current_context()
+    running = CURRENT_FLOW_RUN.get()
+    if running and (known := await context.db.run_patiently(lambda conn: _by_flow_run(conn, context, running))):
         return _entered(known)
     try:
         request = check(test)
     except InvalidError as wrong:
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
-    execution_id = ExecutionId(here.new_id())
+    execution_id = ExecutionId(context.new_id())
 
     def order(conn: Connection) -> Submitted | OverQuota:
         return submit.submit(
@@ -172,24 +172,24 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
             Order(
                 request=request,
                 execution_id=execution_id,
-                user_id=people.deployment_user(conn, carried.deployment) if carried else seeds.PREFECT_USER,
+                user_id=people.deployment_user(conn, running.deployment) if running else seeds.PREFECT_USER,
                 door=Door.PREFECT,
-                now=here.now(),
-                pool=here.settings.pool,
-                flow_run_id=carried.flow_run_id if carried else None,
-                host=here.settings.worker,
+                now=context.now(),
+                pool=context.settings.pool,
+                flow_run_id=running.flow_run_id if running else None,
+                host=context.settings.worker,
             ),
-            here.has_content,
+            context.has_content,
         )
 
     try:
-        outcome = await here.db.run_patiently(order)
+        outcome = await context.db.run_patiently(order)
     except InvalidError as wrong:
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     if isinstance(outcome, OverQuota):
         return _entered(outcome)
     warn(outcome.warnings)
-    await here.pass_gate(freed=False)
+    await context.pass_gate(freed=False)
     return Run(execution_id=outcome.execution_id)
 
 
@@ -199,20 +199,22 @@ def _entered(known: ExecutionId | OverQuota) -> Run | Refused:
     return Run(execution_id=known)
 
 
-def _by_flow_run(conn: Connection, here: House, carried: Carried) -> ExecutionId | OverQuota | None:
-    known = executions.by_flow_run(conn, carried.flow_run_id)
-    return _or_retried(conn, here, known, carried) if known else None
+def _by_flow_run(conn: Connection, context: WorkerContext, running: CurrentFlowRun) -> ExecutionId | OverQuota | None:
+    known = executions.by_flow_run(conn, running.flow_run_id)
+    return _or_retried(conn, context, known, running) if known else None
 
 
-def _or_retried(conn: Connection, here: House, known: ExecutionId, carried: Carried | None) -> ExecutionId | OverQuota:
+def _or_retried(
+    conn: Connection, context: WorkerContext, known: ExecutionId, running: CurrentFlowRun | None
+) -> ExecutionId | OverQuota:
     """Return the run itself, or a new run of its definition when a person pressed Retry on a finished one."""
-    if carried is None or not carried.polled or not executions.is_settled(conn, known, carried.flow_run_id):
+    if running is None or not running.polled or not executions.is_settled(conn, known, running.flow_run_id):
         return known
-    again = retry.retry(conn, known, retry.Again(by="prefect", now=here.now(), new_id=ExecutionId(here.new_id())))
+    again = retry.retry(conn, known, retry.Again(by="prefect", now=context.now(), new_id=ExecutionId(context.new_id())))
     if isinstance(again, OverQuota):
         return again
     executions.unlink_flow_run(conn, known)
-    executions.link_flow_run(conn, again.execution_id, carried.flow_run_id)
+    executions.link_flow_run(conn, again.execution_id, running.flow_run_id)
     return again.execution_id
 
 

@@ -12,7 +12,7 @@ from uuid import UUID
 import pytest
 from harness.attempts import ROOT, until
 
-from cluster import drafts
+from cluster import atomic_folder
 from cluster.artifacts import ArtifactStore
 from cluster.local import content
 from cluster.local.content import Sources
@@ -200,7 +200,7 @@ def test_the_last_complete_one_wins(tmp_path: Path) -> None:
 
 
 def test_a_draft_that_is_not_used_goes(tmp_path: Path) -> None:
-    with drafts.draft(tmp_path / "target") as draft:
+    with atomic_folder.draft(tmp_path / "target") as draft:
         (draft / "folder").mkdir()
 
     assert list(tmp_path.iterdir()) == []

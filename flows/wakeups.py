@@ -11,18 +11,18 @@ from contextlib import contextmanager
 from uuid import UUID
 
 from model.ids import ExecutionId
-from orchestrator.lifecycle import Place
+from orchestrator.lifecycle import Grant
 
 EVERYTHING = "*"
 
 
-class Places:
+class Wakeups:
     """Wakes waiters by execution id, and hands over the places that this worker has claimed for them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: dict[str, set[asyncio.Event]] = defaultdict(set)
-        self._granted: dict[ExecutionId, Place] = {}
+        self._granted: dict[ExecutionId, Grant] = {}
 
     def hear(self, payload: str) -> None:
         """Take one notification, from any thread."""
@@ -43,12 +43,12 @@ class Places:
                 if not self._waiting[topic]:
                     del self._waiting[topic]
 
-    def grant(self, place: Place) -> None:
+    def grant(self, grant: Grant) -> None:
         """Put down a claimed place for the flow that waits for it, or that is about to start."""
-        self._granted[place.execution_id] = place
-        self._wake(str(place.execution_id))
+        self._granted[grant.execution_id] = grant
+        self._wake(str(grant.execution_id))
 
-    def take(self, execution_id: ExecutionId) -> Place | None:
+    def take(self, execution_id: ExecutionId) -> Grant | None:
         """Take the place of a run if one has been granted."""
         return self._granted.pop(execution_id, None)
 

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 from starlette.types import Message, Receive, Scope, Send
 
-from cli.stack.door import closed
+from cli.stack.origin_guard import closed
 
 OWN = ("http://127.0.0.1:4200", "http://localhost:4200")
 

@@ -18,7 +18,7 @@ LONGEST = timedelta(seconds=1)
 """Between two looks at whether a pass is due."""
 
 
-class Pulse:
+class GatePoller:
     """Makes the passes of one worker that nobody asks for. `again` makes one that waits for those of other pools."""
 
     def __init__(self, db: Database, pool: PoolName, again: Callable[[], Awaitable[None]]) -> None:

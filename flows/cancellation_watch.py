@@ -9,11 +9,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Any, ParamSpec, Self, TypeVar
 
-from cluster.local.errand import StoppedError
-from flows.house import House
-from flows.places import news
+from cluster.local.guarded_command import StoppedError
+from flows.wakeups import news
+from flows.worker_context import WorkerContext
 from orchestrator import lifecycle
-from orchestrator.lifecycle import Place, Superseded
+from orchestrator.lifecycle import Grant, Superseded
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -22,18 +22,18 @@ LOOK_AGAIN = 2.0
 """Seconds between two looks; a cancel is in the news besides."""
 
 
-class Wanted:
+class CancellationWatch:
     """Looks, as a context, whether a run is asked to stop or in other hands, and breaks its preparation off then.
 
     Who has not begun is not asked to stop for another run; one that was lost with its worker may have been before.
     """
 
-    def __init__(self, here: House, place: Place) -> None:
-        self._here, self._place = here, place
+    def __init__(self, context: WorkerContext, grant: Grant) -> None:
+        self._context, self._grant = context, grant
         self._called_off = threading.Event()
 
     async def __aenter__(self) -> Self:
-        self._looking = asyncio.create_task(self._look(), name=f"wanted {self._place.execution_id}")
+        self._looking = asyncio.create_task(self._look(), name=f"wanted {self._grant.execution_id}")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -59,13 +59,13 @@ class Wanted:
 
     async def look_again(self) -> None:
         """Look now: what was lost with a notification must not be started first."""
-        asked = await self._here.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, self._place))
+        asked = await self._context.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, self._grant))
         if asked or isinstance(asked, Superseded):
             self._called_off.set()
 
     async def _look(self) -> None:
         """Return once it is not wanted any more."""
-        with self._here.places.listening(str(self._place.execution_id)) as event:
+        with self._context.wakeups.listening(str(self._grant.execution_id)) as event:
             while not self.called_off():
                 await self.look_again()
                 if not self.called_off():

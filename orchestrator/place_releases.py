@@ -9,7 +9,7 @@ from model.ids import ExecutionId
 
 
 @dataclass(slots=True)
-class Ends:
+class PlaceReleases:
     """The places that a transaction gives up, each under its epoch."""
 
     places: list[tuple[ExecutionId, int]] = field(default_factory=list)
