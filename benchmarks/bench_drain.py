@@ -4,8 +4,8 @@ In: one by one, a transaction each, and in bulk. Out: until nothing is left; the
 
 assay          Claims, ends and releases in batches, each end in one transaction with the pass that gives the places on,
                as the worker does (`flows.pass_batcher`). Each run has its execution, an epoch, a lease, a place on a
-               node, and a record of why it started there; each pass looks at priorities, shapes, resources, the limits of
-               user, team and pool, and the order is exact. In bulk: many in one transaction.
+               node, and a record of why it started there; each pass looks at priorities, shapes, resources, the limits
+               of user, team and pool, and the order is exact. In bulk: many in one transaction.
 pgqueuer       Dequeues in batches (SKIP LOCKED), logs the ends in batches, over asyncpg. Priorities, a limit for a kind
                of job. No resources, quotas, reasons.
 procrastinate  One job a call, in coroutines, over psycopg. Priorities, exclusive locks. No resources, quotas, reasons.
