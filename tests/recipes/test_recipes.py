@@ -1,0 +1,73 @@
+"""The recipes of docs/architecture.md, each followed by a patch: how many files it touches, and that the result works.
+
+A patch is applied to a copy of the checkout. Then the contract suite of that port runs on the copy, as it stands.
+"""
+
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+PATCHES = Path(__file__).with_name("patches")
+PATIENCE = 300.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recipe:
+    """What a recipe adds, which files of the product it may touch at most, and the tests that must pass after it."""
+
+    patch: str
+    most_files: int
+    suites: tuple[str, ...]
+    packages: int | None = None
+
+
+RECIPES = (
+    Recipe(patch="tool", most_files=2, suites=("tests/contract/test_tools.py",)),
+    Recipe(patch="backend", most_files=99, packages=1, suites=("tests/contract/test_backends.py",)),
+    Recipe(patch="kind", most_files=3, suites=("tests/contract/test_kinds.py",)),
+    Recipe(patch="rule", most_files=2, suites=("tests/unit/scheduler",)),
+    Recipe(patch="column", most_files=3, suites=("tests/integration/db/test_migrations.py", "tests/integration/db/test_runs.py")),
+)
+
+
+def touched(patch: Path) -> list[str]:
+    """Return the files of the product that a patch touches; tests are not counted."""
+    named = re.findall(r"^\+\+\+ b/(\S+)$", patch.read_text(), flags=re.MULTILINE)
+    return [name for name in named if not name.startswith("tests/")]
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    """Return a copy of all files of the checkout that git knows, changed ones as they are."""
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    for name in filter(None, listed.split("\0")):
+        if (ROOT / name).is_file():
+            (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, tmp_path / name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.patch)
+def test_a_recipe_touches_few_files(recipe: Recipe) -> None:
+    files = touched(PATCHES / f"{recipe.patch}.patch")
+
+    assert 0 < len(files) <= recipe.most_files
+    if recipe.packages is not None:
+        assert len({str(Path(name).parent) for name in files}) == recipe.packages
+
+
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.patch)
+def test_what_a_recipe_adds_passes_the_suites_of_its_port(recipe: Recipe, checkout: Path) -> None:
+    patch = PATCHES / f"{recipe.patch}.patch"
+    subprocess.run(["git", "apply", "--verbose", str(patch)], cwd=checkout, check=True)
+
+    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *recipe.suites]
+    done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=PATIENCE, check=False)
+
+    assert done.returncode == 0, done.stdout[-4000:]
