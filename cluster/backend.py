@@ -73,9 +73,9 @@ async def nothing_new() -> None:
 class LaunchOrder:
     """All that a backend needs to know to start one attempt.
 
-    `env` may refer to secrets as `${secrets.name}`; `secrets` has a value for each name. `python` is None where the test
-    needs no virtual environment; `image` is what the tool runs in where a backend uses images. `log_bytes` is the size
-    of the run's log before this attempt: the limit of a log counts over all attempts.
+    `env` may refer to secrets as `${secrets.name}`; `secrets` has a value for each name. `python` is None where the
+    test needs no virtual environment; `image` is what the tool runs in where a backend uses images. `log_bytes` is the
+    size of the run's log before this attempt: the limit of a log counts over all attempts.
 
     `called_off` is asked now and then, from any thread, and breaks the preparation off. `look_again` is awaited once
     before the test is started; `called_off` is up to date after it.
