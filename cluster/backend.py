@@ -22,6 +22,9 @@ from model.ids import BackendName, ExecutionId, NodeName
 from model.resources import ResourceRequirements
 from scheduler.node import Node
 
+LOG_LIMIT = 100_000_000
+"""Bytes of a run's log that are kept, over all its attempts."""
+
 
 class Fault(StrEnum):
     """What has to change before an attempt can be launched."""

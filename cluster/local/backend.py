@@ -66,7 +66,8 @@ class LocalBackend:
 
     async def nodes(self) -> list[Node]:
         """Return this machine."""
-        return [await _run(self._readers, this_node, self._machine.cpu_share, self._machine.state)]
+        with _no_room():
+            return [await _run(self._readers, this_node, self._machine.cpu_share, self._machine.state)]
 
     async def adopt(self, attempt: AttemptId, secrets: Collection[str]) -> Launched | None:
         """Return an attempt that was started before, by what stands in its run folder and by nothing else."""

@@ -19,7 +19,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.backend import EndError, Usage
+from cluster.backend import LOG_LIMIT, EndError, Usage
 from cluster.local import proc
 from cluster.local.cgroup import name_of
 from cluster.local.log_writer import NOTE_ROOM
@@ -30,8 +30,6 @@ START_PATIENCE = 60.0
 SWEEP_PATIENCE = 30.0
 LOCK_PATIENCE = 5.0
 LARGEST_RECORD = 65_536
-LOG_LIMIT = 100_000_000
-"""Of a run, over all its attempts."""
 LINE_LIMIT = 65_536
 VOID: dict[str, object] = {"void": True}
 """What `start.json` says of an attempt that was given up before it started: it never starts."""

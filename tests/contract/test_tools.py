@@ -147,14 +147,13 @@ def test_it_needs_nothing_to_be_right_to_find_its_problems(tool: Tool) -> None:
         assert all(finding.message for finding in tool.problems(raw))
 
 
-@pytest.mark.parametrize("code", range(256))
-def test_no_exit_code_but_0_is_a_pass_and_0_only_with_a_whole_good_report(tool: Tool, code: int) -> None:
+def test_no_exit_code_but_0_is_a_pass_and_0_only_with_a_whole_good_report(tool: Tool) -> None:
     good, bad = Result(name="a", outcome=Outcome.PASSED), Result(name="b", outcome=Outcome.FAILED)
     whole = Report(results=(good,), planned=1, finished=True)
+    doubtful = (replace(whole, results=(good, bad), planned=2), replace(whole, finished=False))
 
-    assert tool.verdict(whole, code, "").good == (code == 0)
-    for report in (replace(whole, results=(good, bad), planned=2), replace(whole, finished=False)):
-        assert not tool.verdict(report, code, "").good
+    assert [code for code in range(256) if tool.verdict(whole, code, "").good] == [0]
+    assert [code for code in range(256) for report in doubtful if tool.verdict(report, code, "").good] == []
 
 
 def test_what_the_command_leaves_is_told_test_by_test(tool: Tool, sample: Sample, folders: RunFolders) -> None:
