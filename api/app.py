@@ -30,6 +30,7 @@ from api.guard import Guard
 from api.services import Passes, Services
 from api.settings import Settings
 from cluster.artifacts import ArtifactStore
+from cluster.contents import ContentStore
 from cluster.logs import LogStore
 from db.engine import Database
 
@@ -91,6 +92,7 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
             database=database,
             logs=LogStore(settings.state / "logs"),
             artifacts=ArtifactStore(settings.state / "artifacts"),
+            contents=ContentStore(settings.state / "content"),
             passes=passes,
         )
         try:

@@ -1,11 +1,7 @@
-"""PUT /content/{sha256}: packed folders, kept under their digest. No path that a client names is ever opened."""
+"""PUT /content/{sha256}: packed folders, kept under their digest."""
 
 import asyncio
-import hashlib
-import os
-import tempfile
 from http import HTTPStatus
-from pathlib import Path as FilePath
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request, Response
@@ -13,9 +9,9 @@ from fastapi import APIRouter, Path, Request, Response
 from api.problems import Refusal
 from api.schemas import ContentOut
 from api.services import Here
+from model.ports import DigestError, Incoming
 
 router = APIRouter(tags=["content"])
-CHUNK = 2**20
 Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of the body, in lower-case hex")]
 
 
@@ -32,39 +28,22 @@ Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of 
     },
 )
 async def keep(sha256: Digest, request: Request, response: Response, services: Here) -> ContentOut:
-    """Stream the body to disk, and give it its name only when its digest is right."""
-    target = services.content(sha256)
-    if await asyncio.to_thread(target.is_file):
+    """Keep the body under its digest, if that is the one in the path."""
+    contents = services.contents
+    if await asyncio.to_thread(contents.has, sha256):
         response.status_code = HTTPStatus.OK
-        return ContentOut(sha256=sha256, size_bytes=target.stat().st_size, created=False)
-    size = await _receive(request, target)
-    return ContentOut(sha256=sha256, size_bytes=size, created=True)
+        size = await asyncio.to_thread(contents.size, sha256)
+        return ContentOut(sha256=sha256, size_bytes=size, created=False)
+    incoming = await asyncio.to_thread(contents.receive, sha256)
+    return ContentOut(sha256=sha256, size_bytes=await _receive(request, incoming), created=True)
 
 
-async def _receive(request: Request, target: FilePath) -> int:
-    await asyncio.to_thread(target.parent.mkdir, mode=0o700, parents=True, exist_ok=True)
-    descriptor, name = await asyncio.to_thread(tempfile.mkstemp, dir=target.parent, prefix="incoming-")
-    digest, size = hashlib.sha256(), 0
+async def _receive(request: Request, incoming: Incoming) -> int:
     try:
-        with os.fdopen(descriptor, "wb") as file:
-            async for chunk in request.stream():
-                digest.update(chunk)
-                size += len(chunk)
-                await asyncio.to_thread(file.write, chunk)
-            file.flush()
-            await asyncio.to_thread(os.fsync, file.fileno())
-        await asyncio.to_thread(_name, name, target, digest.hexdigest())
-    except BaseException:
-        await asyncio.to_thread(_remove, name)
-        raise
-    return size
-
-
-def _name(received: str, target: FilePath, digest: str) -> None:
-    if digest != target.name:
-        raise Refusal(HTTPStatus.BAD_REQUEST, f"the body's SHA-256 is {digest}, not {target.name}")
-    FilePath(received).replace(target)
-
-
-def _remove(received: str) -> None:
-    FilePath(received).unlink(missing_ok=True)
+        async for chunk in request.stream():
+            await asyncio.to_thread(incoming.write, chunk)
+        return await asyncio.to_thread(incoming.keep)
+    except DigestError as wrong:
+        raise Refusal(HTTPStatus.BAD_REQUEST, str(wrong)) from wrong
+    finally:
+        await asyncio.to_thread(incoming.discard)

@@ -10,9 +10,8 @@ from sqlalchemy import Connection
 from api import bodies, openapi, schemas
 from api.services import Here
 from db import people
-from model.check import check
 from model.lenient import mapping
-from model.suite import check_suite
+from orchestrator.checking import check, check_suite
 
 router = APIRouter()
 

@@ -16,12 +16,12 @@ from api.parameters import ExecutionText, IntoPool, Page
 from api.quota_answers import over_quota
 from api.services import Here, Services
 from db import executions
-from model.check import check
 from model.execution import Door, Status
 from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId
 from model.problems import InvalidError, Problem
 from model.request import TestType
 from orchestrator import cancel, listing, retry, submit
+from orchestrator.checking import check
 from orchestrator.submit import DEFAULT_POOL, Once, Order, OverQuota, Submitted
 
 router = APIRouter(tags=["tests"])
@@ -70,7 +70,7 @@ async def submit_test(  # noqa: PLR0913  the parts of one request
     )
 
     def write(conn: Connection) -> Submitted | OverQuota:
-        return submit.submit(conn, order, services.knows_content)
+        return submit.submit(conn, order, services.contents.has)
 
     return await _accepted(await services.database.run(write), services, response)
 
@@ -224,7 +224,7 @@ async def retry_test(execution_id: ExecutionText, response: Response, services: 
     )
 
     def change(conn: Connection) -> Submitted | OverQuota:
-        return retry.retry(conn, executions.resolve(conn, execution_id), again, services.knows_content)
+        return retry.retry(conn, executions.resolve(conn, execution_id), again, services.contents.has)
 
     return await _accepted(await services.database.run(change), services, response)
 

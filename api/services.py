@@ -5,7 +5,6 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random, SystemRandom
 from typing import Annotated
 from uuid import UUID
@@ -16,7 +15,7 @@ from api.settings import Settings
 from db import gate
 from db.engine import Database
 from model.ids import PoolName, uuid7
-from model.ports import Artifacts, Logs
+from model.ports import Artifacts, Contents, Logs
 
 _log = logging.getLogger(__name__)
 
@@ -59,20 +58,13 @@ class Services:
     database: Database
     logs: Logs
     artifacts: Artifacts
+    contents: Contents
     passes: Passes
     random: Random = field(default_factory=SystemRandom)
 
     def now(self) -> datetime:
         """Read the clock."""
         return datetime.now(UTC)  # noqa: TID251  the wiring of this process
-
-    def content(self, sha256: str) -> Path:
-        """Return where a packed folder lies, or would."""
-        return self.settings.state / "content" / sha256
-
-    def knows_content(self, sha256: str) -> bool:
-        """Return whether a packed folder was sent."""
-        return self.content(sha256).is_file()
 
     def new_id(self) -> UUID:
         """Make an identifier."""

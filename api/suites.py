@@ -13,8 +13,8 @@ from api.services import Here
 from db import suites as rows
 from model.execution import Door
 from model.ids import PoolName, SuiteRunId
-from model.suite import check_suite
 from orchestrator import suites
+from orchestrator.checking import check_suite
 from orchestrator.submit import DEFAULT_POOL, OverQuota
 
 router = APIRouter(tags=["suites"])
@@ -46,7 +46,7 @@ async def submit_suite(
     )
 
     def write(conn: Connection) -> tuple[suites.ShownSuite, tuple[str, ...]] | OverQuota:
-        outcome = suites.submit_suite(conn, order, services.knows_content)
+        outcome = suites.submit_suite(conn, order, services.contents.has)
         if isinstance(outcome, OverQuota):
             return outcome
         warnings = outcome.warnings if isinstance(outcome, suites.SuiteSubmitted) else ()

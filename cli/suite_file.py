@@ -14,7 +14,8 @@ from model.document import read_yaml
 from model.lenient import items, mapping
 from model.problems import InvalidError
 from model.request import LocalTest, TestRequest, with_content
-from model.suite import Suite, check_file
+from model.suite import Suite
+from orchestrator.checking import check_file
 
 if TYPE_CHECKING:
     from cli.client import Client  # httpx takes a while to load, and checking a file needs no server

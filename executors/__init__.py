@@ -1,4 +1,4 @@
-"""One module a test tool: how to run it, how to read what it leaves.
+"""Adapters of test tools, one module each: how to run the tool, what its requests need, how to read what it leaves.
 
-Does not: start processes (cluster) or judge (model.verdict).
+Does not: start processes (cluster).
 """

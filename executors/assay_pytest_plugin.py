@@ -1,7 +1,8 @@
 """Run pytest and write down what it does, one JSON line at a time, while it does it.
 
-Run as `python assay_pytest_plugin.py <pytest arguments>` by the interpreter of the tests' own environment: this file
-stands alone, it imports the standard library and pytest. The lines go to `$ASSAY_RESULTS_DIR/results.jsonl`:
+Run as `python assay_pytest_plugin.py CONTENT [arguments of pytest] ENTRY` by the interpreter of the tests' own
+environment. CONTENT is the folder that holds the content, ENTRY the file or folder inside it to be tested. This file
+stands alone: it imports the standard library and pytest. The lines go to `$ASSAY_RESULTS_DIR/results.jsonl`:
 
     {"kind": "collected", "count": 3}
     {"kind": "start", "test": "test_a.py::test_x", "counts": [0, 0, 0]}
@@ -19,15 +20,60 @@ import json
 import os
 import sys
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-if __name__ == "__main__":  # what `python -m pytest` does: the tests' own folder first, and ours not at all
-    sys.path[0] = os.getcwd()  # noqa: PTH109
-
-import pytest
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+SETTINGS = {
+    "pytest.toml": "",
+    ".pytest.toml": "",
+    "pytest.ini": "",
+    ".pytest.ini": "",
+    "pyproject.toml": "[tool.pytest",
+    "tox.ini": "[pytest]",
+    "setup.cfg": "[tool:pytest]",
+}
+"""Files that configure pytest, and what must be in them for that."""
+LARGEST_SETTINGS = 2**20
+
+
+def settings_folder(content: Path, entry: Path) -> Path | None:
+    """Return the nearest folder from `entry` up to `content` that configures pytest, as pytest itself would find it."""
+    folder = entry if entry.is_dir() else entry.parent
+    while folder.is_relative_to(content):
+        if any(configures(folder / name, wanted) for name, wanted in SETTINGS.items()):
+            return folder
+        folder = folder.parent
+    return None
+
+
+def configures(file: Path, wanted: str) -> bool:
+    """Return whether a file is there, is small enough, and holds the section that is wanted."""
+    if not file.is_file() or file.stat().st_size > LARGEST_SETTINGS:
+        return False
+    return wanted in file.read_text(encoding="utf-8", errors="replace")
+
+
+def arranged(content: Path, arguments: list[str]) -> tuple[Path, list[str]]:
+    """Return where pytest is to run, and its arguments. The last of `arguments` is the entry.
+
+    It runs in the folder whose settings apply, else at the top of the content. Where the content has no settings,
+    pytest is told so: it would look for them above the content, and find those of whoever keeps our state folder.
+    """
+    where = settings_folder(content, Path(arguments[-1]))
+    if where is not None:
+        return where, arguments
+    return content, ["-c", "/dev/null", f"--rootdir={content}", f"--confcutdir={content}", *arguments]
+
+
+if __name__ == "__main__":
+    WHERE, ARGUMENTS = arranged(Path(sys.argv[1]), sys.argv[2:])
+    os.chdir(WHERE)
+    sys.path[0] = str(WHERE)  # as `python -m pytest` does: the tests' own folder first, and ours not at all
+
+import pytest  # noqa: E402  found from the folder above
 
 FILE = "results.jsonl"
 LONGEST_MESSAGE = 4_000
@@ -184,4 +230,4 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(ARGUMENTS))

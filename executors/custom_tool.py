@@ -1,29 +1,51 @@
 """custom: any program. Its exit code is the verdict, and a JUnit file the detail where the request names one."""
 
+from collections.abc import Iterator
+from pathlib import Path
+
 from executors import junit_reader
-from executors.tool import Command, RunFolders
+from executors.tool import PYTHON_BASE
 from executors.untrusted import UnreadableError, open_file
+from model.command import Command, PythonEnvironment, Where
+from model.execution import Reason, Status, Verdict
+from model.problems import Finding
 from model.request import TestRequest
-from model.result import Report, Summary
+from model.result import Report, Summary, summarise
+from model.rules import Raw
+from model.verdict import failed, failures, has_report, mismatch, passed
+
+_CODE_NOTES = {126: ", not executable", 127: ", command not found"}
 
 
 class CustomTool:
     """The tool `custom`."""
 
-    def command(self, request: TestRequest, folders: RunFolders) -> Command:
+    image: str | None = None
+
+    def problems(self, raw: Raw) -> Iterator[Finding]:
+        """Yield that the command is missing."""
+        if raw.get("command") is None:
+            yield Finding(location=("command",), message="is required for custom: the program and its arguments")
+
+    def python(self, request: TestRequest) -> PythonEnvironment | None:
+        """Return an environment only for a request that names requirements."""
+        if request.setup.requirements is None:
+            return None
+        return PythonEnvironment(base=PYTHON_BASE, requirements=request.setup.requirements)
+
+    def command(self, request: TestRequest) -> Command:
         """Run the request's own command in the folder that `content.path` names, or in that of the file it names."""
         if request.command is None:
-            msg = "custom needs a command; model.check refuses a request without one"
+            msg = "custom needs a command; the check refuses a request without one"
             raise ValueError(msg)
-        entry = folders.work / folders.entry
-        return Command(argv=(*request.command, *request.arguments), cwd=entry if entry.is_dir() else entry.parent)
+        return Command(argv=(*request.command, *request.arguments), folder=Where.ENTRY)
 
-    def read(self, request: TestRequest, folders: RunFolders) -> Report:
+    def read(self, request: TestRequest, results: Path) -> Report:
         """Return the JUnit file's results. Its path is relative to the results folder: no old file can be there."""
         if request.junit is None:
             return Report(finished=True)
-        path = folders.results / request.junit
-        if ".." in path.parts or not path.resolve().is_relative_to(folders.results.resolve()):
+        path = results / request.junit
+        if ".." in path.parts or not path.resolve().is_relative_to(results.resolve()):
             return Report(broken=f"junit: {request.junit!r} leads out of $ASSAY_RESULTS_DIR", planned=0)
         try:
             with open_file(path, junit_reader.LARGEST) as file:
@@ -31,6 +53,24 @@ class CustomTool:
         except UnreadableError as error:
             return Report(broken=f"{error}; write the JUnit file to $ASSAY_RESULTS_DIR/{request.junit}")
 
-    def progress(self, folders: RunFolders) -> Summary:  # noqa: ARG002  one shape for all tools
-        """Return nothing known: a JUnit file is written at the end."""
+    def progress(self, results: Path) -> Summary:  # noqa: ARG002  one shape for all tools
+        """Return that nothing is known: a JUnit file is written at the end."""
         return Summary(total=0, passed=0, failed=0, skipped=0)
+
+    def verdict(self, report: Report, exit_code: int, said: str) -> Verdict:
+        """Return what an exit code means. Without a JUnit file it decides alone."""
+        if not has_report(report):
+            return _by_exit_code(exit_code, said)
+        counts = summarise(report.results, report.planned)
+        if exit_code == 0:
+            return passed(report, counts)
+        if counts.failed:
+            return failed(Reason.TESTS_FAILED, failures(report, counts))
+        return mismatch(f"exit code {exit_code}, but no test failed")
+
+
+def _by_exit_code(code: int, said: str) -> Verdict:
+    if code == 0:
+        return Verdict(status=Status.COMPLETED)
+    note = _CODE_NOTES.get(code, "") + (f": {said}" if said else "")
+    return failed(Reason.TESTS_FAILED, f"ended with exit code {code}{note}")

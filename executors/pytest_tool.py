@@ -1,20 +1,24 @@
-"""pytest: run with our one-file plugin, which tells of each test as it goes (`assay_pytest_plugin.py`)."""
+"""pytest, run with our one-file plugin, which reports each test while it goes on (`assay_pytest_plugin.py`)."""
 
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
+from enum import IntEnum
 from pathlib import Path
 from typing import BinaryIO
 
-from executors.tool import Command, RunFolders
+from executors.tool import PYTHON_BASE
 from executors.untrusted import LONGEST_MESSAGE, LONGEST_TRACE, UnreadableError, clean, clean_name, open_file
+from model import verdict
+from model.command import Command, PythonEnvironment, Where
+from model.execution import Reason, Verdict
+from model.problems import Finding
 from model.request import TestRequest
-from model.result import Outcome, Report, Result, Summary
+from model.result import Outcome, Report, Result, Summary, summarise
+from model.rules import Raw
 
 PLUGIN = Path(__file__).with_name("assay_pytest_plugin.py")
-REQUIREMENTS = Path(__file__).with_name("pytest_requirements.txt")
-"""pytest itself, pinned and hashed: what a virtual environment holds if the content asks for nothing else."""
 FILE = "results.jsonl"
 LARGEST_REPORT = 64 * 2**20
 LONGEST_LINE = 2**20
@@ -24,16 +28,18 @@ LARGEST_TAIL = 256 * 2**10
 """Read for progress: more than the longest line that the plugin writes."""
 _LATEST = 4_102_444_800.0
 """The year 2100; a test's clock may say anything."""
-_SETTINGS = {
-    "pytest.toml": "",
-    ".pytest.toml": "",
-    "pytest.ini": "",
-    ".pytest.ini": "",
-    "pyproject.toml": "[tool.pytest",
-    "tox.ini": "[pytest]",
-    "setup.cfg": "[tool:pytest]",
-}
-"""Files that configure pytest, and what must be in them for that."""
+
+
+class PytestExit(IntEnum):
+    """Exit codes of pytest."""
+
+    OK = 0
+    TESTS_FAILED = 1
+    INTERRUPTED = 2
+    INTERNAL_ERROR = 3
+    USAGE_ERROR = 4
+    NO_TESTS = 5
+    TOO_MANY_WARNINGS = 6
 
 
 class BrokenError(ValueError):
@@ -43,37 +49,43 @@ class BrokenError(ValueError):
 class PytestTool:
     """The tool `pytest`."""
 
-    def command(self, request: TestRequest, folders: RunFolders) -> Command:
-        """Run the interpreter of the test's own environment on what `content.path` names.
+    image: str | None = None
 
-        In the folder whose settings apply, else at the top of the content. Where the content has no settings, pytest is
-        told so: it would look for them above the content, and find those of whoever keeps our state folder.
+    def problems(self, raw: Raw) -> Iterator[Finding]:
+        """Yield fields that only custom has."""
+        if raw.get("command") is not None:
+            yield Finding(location=("command",), message="is only for custom; options for pytest stand in arguments")
+        if raw.get("junit") is not None:
+            yield Finding(location=("junit",), message="is only for custom; pytest reports by itself")
+
+    def python(self, request: TestRequest) -> PythonEnvironment | None:
+        """Return an environment with pytest, and with what the content asks for."""
+        return PythonEnvironment(base=PYTHON_BASE, requirements=request.setup.requirements)
+
+    def command(self, request: TestRequest) -> Command:
+        """Run our plugin by the interpreter of the test's own environment, on what `content.path` names.
+
+        The plugin looks for the settings of pytest itself: they stand in the content, which only the backend has.
         """
-        if folders.python is None:
-            msg = "pytest needs a virtual environment: give Places.python"
-            raise ValueError(msg)
-        entry = folders.work / folders.entry
-        settings = _settings_folder(folders.work, entry)
-        where = settings or folders.work
-        closed = () if settings else ("-c", "/dev/null", f"--rootdir={where}", f"--confcutdir={where}")
-        argv = (str(folders.python), "-u", str(PLUGIN), *closed, *request.arguments, str(entry))
-        return Command(argv=argv, cwd=where)
+        return Command(
+            argv=(Where.PYTHON, "-u", Where.SUPPORT, Where.WORK, *request.arguments, Where.ENTRY), support=PLUGIN
+        )
 
-    def read(self, request: TestRequest, folders: RunFolders) -> Report:  # noqa: ARG002  one shape for all tools
+    def read(self, request: TestRequest, results: Path) -> Report:  # noqa: ARG002  one shape for all tools
         """Return the plugin's lines as a report; one that cannot be trusted says why."""
         reading = _Reading()
         try:
-            with open_file(folders.results / FILE, LARGEST_REPORT) as file:
+            with open_file(results / FILE, LARGEST_REPORT) as file:
                 for line in _lines(file):
                     reading.take(line)
         except (UnreadableError, BrokenError) as error:
             return replace(reading.report(), finished=False, broken=str(error))
         return reading.report()
 
-    def progress(self, folders: RunFolders) -> Summary:
+    def progress(self, results: Path) -> Summary:
         """Return the counts of the last line that has some, and the number of tests from the first line."""
         try:
-            with open_file(folders.results / FILE, LARGEST_REPORT) as file:
+            with open_file(results / FILE, LARGEST_REPORT) as file:
                 planned = _planned(file.read(LARGEST_TAIL))
                 size = file.seek(0, 2)
                 file.seek(max(0, size - LARGEST_TAIL))
@@ -82,6 +94,38 @@ class PytestTool:
             planned, counts = 0, (0, 0, 0)
         passed, failed, skipped = counts
         return Summary(total=max(planned, sum(counts)), passed=passed, failed=failed, skipped=skipped)
+
+    def verdict(self, report: Report, exit_code: int, said: str) -> Verdict:
+        """Return what an exit code of pytest means."""
+        counts = summarise(report.results, report.planned)
+        match exit_code:
+            case PytestExit.OK:
+                return verdict.passed(report, counts)
+            case PytestExit.USAGE_ERROR:
+                words = f"pytest could not start its session (exit code 4): {said or 'see the log'}"
+                return verdict.failed(Reason.CONFIG, words)
+            case PytestExit.INTERNAL_ERROR:
+                return verdict.mismatch(f"pytest itself failed (exit code 3): {said or 'see the log'}")
+            case PytestExit.NO_TESTS:
+                return _no_tests_by_exit_code(counts)
+            case _:
+                return _tests_failed(report, counts, exit_code)
+
+
+def _tests_failed(report: Report, counts: Summary, code: int) -> Verdict:
+    if counts.failed:
+        return verdict.failed(Reason.TESTS_FAILED, verdict.failures(report, counts))
+    if report.running:
+        return verdict.failed(Reason.TESTS_FAILED, f"ended with exit code {code}{verdict.during(report)}")
+    if code == PytestExit.TOO_MANY_WARNINGS and report.finished:
+        return verdict.failed(Reason.TESTS_FAILED, "more warnings than allowed (exit code 6)")
+    return verdict.mismatch(f"exit code {code}, but no test failed")
+
+
+def _no_tests_by_exit_code(counts: Summary) -> Verdict:
+    if counts.passed or counts.failed:
+        return verdict.mismatch(f"exit code 5 (no tests), but {counts.completed} reported")
+    return verdict.no_tests(counts)
 
 
 @dataclass(slots=True)
@@ -188,21 +232,3 @@ def _time(value: object) -> datetime | None:
     if isinstance(value, int | float) and 0 < value < _LATEST:
         return datetime.fromtimestamp(value, UTC)
     return None
-
-
-def _settings_folder(work: Path, entry: Path) -> Path | None:
-    """Return the nearest folder from `entry` up to `work` that configures pytest, as pytest itself would find it."""
-    folder = entry if entry.is_dir() else entry.parent
-    while folder.is_relative_to(work):
-        if any(_configures(folder / name, wanted) for name, wanted in _SETTINGS.items()):
-            return folder
-        folder = folder.parent
-    return None
-
-
-def _configures(file: Path, wanted: str) -> bool:
-    try:
-        with open_file(file, LONGEST_LINE) as content:
-            return wanted.encode() in content.read()
-    except UnreadableError:
-        return False

@@ -1,49 +1,48 @@
-"""What every test tool is to the rest of Assay: a command to run, and a report to read when it has ended."""
+"""What Assay needs to know of a test tool: how to run it, what its requests need, and what it leaves means."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
+from model.command import Command, PythonEnvironment
+from model.execution import Verdict
+from model.problems import Finding
 from model.request import TestRequest
 from model.result import Report, Summary
+from model.rules import Raw
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunFolders:
-    """The folders of one attempt.
-
-    `entry` is the file or folder inside `work` that `content.path` names; `python` the interpreter of the test's own
-    virtual environment, None if it has none.
-    """
-
-    work: Path
-    results: Path
-    home: Path
-    entry: Path
-    python: Path | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Command:
-    """What to start, where, and which variables it needs besides the test's own."""
-
-    argv: tuple[str, ...]
-    cwd: Path
-    env: Mapping[str, str] = field(default_factory=dict)
+PYTHON_BASE = Path(__file__).with_name("pytest_requirements.txt")
+"""pytest itself, pinned and hashed: what a virtual environment holds if the content asks for nothing else."""
 
 
 class Tool(Protocol):
     """One kind of test tool. What it reads was written by a test: it may be huge, broken, hostile or missing."""
 
-    def command(self, request: TestRequest, folders: RunFolders) -> Command:
-        """Return how to run `request`; the content is in place."""
+    @property
+    def image(self) -> str | None:
+        """The image that the tool runs in where its backend uses images; None if a request must name one."""
         ...
 
-    def read(self, request: TestRequest, folders: RunFolders) -> Report:
-        """Return what the tool left. Never raises for what it finds: `Report.broken` says it."""
+    def problems(self, raw: Raw) -> Iterator[Finding]:
+        """Yield what is wrong in a request of this type by the tool's own rules. Other fields may be wrong, too."""
         ...
 
-    def progress(self, folders: RunFolders) -> Summary:
+    def python(self, request: TestRequest) -> PythonEnvironment | None:
+        """Return the virtual environment that the request needs, None if it needs none."""
+        ...
+
+    def command(self, request: TestRequest) -> Command:
+        """Return how to run the request. The same request always gives the same command."""
+        ...
+
+    def read(self, request: TestRequest, results: Path) -> Report:
+        """Return the report that the tool left. Never raises for what it finds: `Report.broken` says it."""
+        ...
+
+    def progress(self, results: Path) -> Summary:
         """Return the counts so far, all 0 while unknown. Cheap: reads a bounded piece of a file."""
+        ...
+
+    def verdict(self, report: Report, exit_code: int, said: str) -> Verdict:
+        """Return what an exit code means together with a report that can be trusted. `said`: its last words."""
         ...

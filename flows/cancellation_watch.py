@@ -1,31 +1,25 @@
 """Whether a run is still wanted while it is being prepared: a clone may take minutes, an installation even more.
 
-The look is in the loop, once for all that is done meanwhile; the answer is asked for in threads.
+The loop looks into the database, once for all that is done meanwhile. Threads of the backend ask for the answer.
 """
 
 import asyncio
 import threading
-from collections.abc import Callable
-from concurrent.futures import Executor
-from typing import Any, ParamSpec, Self, TypeVar
+from typing import Self
 
-from cluster.local.guarded_command import StoppedError
 from flows.wakeups import news
 from flows.worker_context import WorkerContext
 from orchestrator import lifecycle
 from orchestrator.lifecycle import Grant, Superseded
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 LOOK_AGAIN = 2.0
 """Seconds between two looks; a cancel is in the news besides."""
 
 
 class CancellationWatch:
-    """Looks, as a context, whether a run is asked to stop or in other hands, and breaks its preparation off then.
+    """Looks, while its context is open, whether a run is asked to stop or held by another worker; then calls it off.
 
-    Who has not begun is not asked to stop for another run; one that was lost with its worker may have been before.
+    A run that has not begun is not asked to stop for another run. One whose worker was lost may have been asked before.
     """
 
     def __init__(self, context: WorkerContext, grant: Grant) -> None:
@@ -41,24 +35,11 @@ class CancellationWatch:
         await asyncio.wait([self._looking])
 
     def called_off(self) -> bool:
-        """Return whether it is to be broken off; from any thread."""
+        """Return whether the preparation is to be broken off; from any thread."""
         return self._called_off.is_set()
 
-    async def run(self, threads: Executor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a blocking call that asks `called_off` by itself. One that has not begun by then never does.
-
-        Raises: StoppedError.
-        """
-        running = threads.submit(work, *args, **kwargs)
-        done = asyncio.wrap_future(running)
-        either: tuple[asyncio.Future[Any], ...] = (done, self._looking)
-        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
-        if self.called_off() and running.cancel():
-            raise StoppedError
-        return await done
-
     async def look_again(self) -> None:
-        """Look now: what was lost with a notification must not be started first."""
+        """Look now: a run whose cancellation was not heard of, since a notification was lost, must not be started."""
         asked = await self._context.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, self._grant))
         if asked or isinstance(asked, Superseded):
             self._called_off.set()

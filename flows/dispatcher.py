@@ -27,7 +27,7 @@ from flows.flow_run_binding import FlowRunBinding
 from flows.mirror import Mirror
 from flows.states import agrees
 from flows.wakeups import news
-from flows.worker_context import WorkerContext
+from flows.worker_context import CONTEXT, WorkerContext
 from model.execution import Status
 from model.ids import ExecutionId
 from orchestrator import lifecycle
@@ -177,6 +177,7 @@ class Dispatcher:
     ) -> State[Any] | None:
         """Run it by Prefect's engine. Returns: its state, None when it stopped without one."""
         try:
+            CONTEXT.set(self._context)
             CURRENT_FLOW_RUN.set(
                 CurrentFlowRun(
                     flow_run_id=flow_run.id,
@@ -223,22 +224,23 @@ class Dispatcher:
         """Take the flow's own steps without Prefect: the row gets its verdict, and Prefect hears of it later."""
         log.warning("run %s goes on without Prefect", execution_id)
         try:
-            while (grant := await entry.admitted(Run(execution_id=execution_id))) is not None:
-                await self._attempt(grant)
+            run = Run(self._context, execution_id)
+            while (grant := await entry.admitted(run)) is not None:
+                await self._attempt(run, grant)
         except Abort as told:
             log.info("run %s stopped here: %s", execution_id, told)
 
-    async def _attempt(self, grant: Grant) -> None:
+    async def _attempt(self, run: Run, grant: Grant) -> None:
         """Take one attempt. What fails here is no test: its process is ended before the attempt is called lost."""
         try:
-            attempt = await steps.launch(grant)
+            attempt = await steps.launch(run, grant)
             await steps.watch(attempt)
             await steps.collect(attempt)
             await steps.record(attempt)
         except Exception as broken:
             log.exception("run %s: this worker failed", grant.execution_id)
             await asyncio.sleep(FAILED_AGAIN)
-            await steps.abandon(grant, f"the worker failed: {broken!r}")
+            await steps.abandon(self._context, grant, f"the worker failed: {broken!r}")
 
 
 def _settle_suite(flow_run_id: UUID, state: State[Any], now: datetime, conn: Connection) -> None:

@@ -18,11 +18,11 @@ from db import executions, gate, gate_standing, people, seeds
 from db.errors import NotFoundError
 from flows.wakeups import news
 from flows.worker_context import WorkerContext, current_context
-from model.check import check
 from model.execution import Door, Verdict
 from model.ids import ExecutionId
 from model.problems import InvalidError
 from orchestrator import lifecycle, retry, submit
+from orchestrator.checking import check
 from orchestrator.lifecycle import Grant
 from orchestrator.submit import Order, OverQuota, Submitted
 
@@ -51,11 +51,15 @@ class CurrentFlowRun:
 CURRENT_FLOW_RUN: ContextVar[CurrentFlowRun | None] = ContextVar("carried", default=None)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """An execution that this flow stands for."""
+    """An execution that this flow stands for, with the worker's wiring for its steps.
 
-    execution_id: ExecutionId
+    Not a dataclass: Prefect walks through those, and would walk through the whole wiring.
+    """
+
+    def __init__(self, context: WorkerContext, execution_id: ExecutionId) -> None:
+        self.context = context
+        self.execution_id = execution_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +91,7 @@ def make_room() -> None:
 
 async def admitted(run: Run) -> Grant | None:
     """Wait until the gate gives this run a place; None when the run has ended meanwhile."""
-    context = current_context()
+    context = run.context
     await context.db.run_patiently(lambda conn: gate.host(conn, run.execution_id, context.settings.worker))
     with context.wakeups.listening(str(run.execution_id)) as event:
         told = ""
@@ -105,7 +109,7 @@ async def admitted(run: Run) -> Grant | None:
 
 async def verdict(run: Run) -> Verdict:
     """Read how the run ended."""
-    found = await current_context().db.run_patiently(lambda conn: lifecycle.verdict_of(conn, run.execution_id))
+    found = await run.context.db.run_patiently(lambda conn: lifecycle.verdict_of(conn, run.execution_id))
     if found is None:
         msg = f"run {run.execution_id} has no verdict yet"
         raise RuntimeError(msg)
@@ -146,7 +150,7 @@ async def _known(text: str) -> Run | Refused:
         return _or_retried(conn, context, known, running)
 
     try:
-        return _entered(await context.db.run_patiently(find))
+        return _entered(context, await context.db.run_patiently(find))
     except InvalidError as wrong:  # of a run that is retried: what it needs is not there any more
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     except (ValueError, NotFoundError):
@@ -159,7 +163,7 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
     context = current_context()
     running = CURRENT_FLOW_RUN.get()
     if running and (known := await context.db.run_patiently(lambda conn: _by_flow_run(conn, context, running))):
-        return _entered(known)
+        return _entered(context, known)
     try:
         request = check(test)
     except InvalidError as wrong:
@@ -179,7 +183,7 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
                 flow_run_id=running.flow_run_id if running else None,
                 host=context.settings.worker,
             ),
-            context.has_content,
+            context.contents.has,
         )
 
     try:
@@ -187,16 +191,16 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
     except InvalidError as wrong:
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     if isinstance(outcome, OverQuota):
-        return _entered(outcome)
+        return _entered(context, outcome)
     warn(outcome.warnings)
     await context.pass_gate(freed=False)
-    return Run(execution_id=outcome.execution_id)
+    return Run(context, outcome.execution_id)
 
 
-def _entered(known: ExecutionId | OverQuota) -> Run | Refused:
+def _entered(context: WorkerContext, known: ExecutionId | OverQuota) -> Run | Refused:
     if isinstance(known, OverQuota):
         return Refused(state=Failed(name="OverQuota", message=str(known)))
-    return Run(execution_id=known)
+    return Run(context, known)
 
 
 def _by_flow_run(conn: Connection, context: WorkerContext, running: CurrentFlowRun) -> ExecutionId | OverQuota | None:

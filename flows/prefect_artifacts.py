@@ -18,8 +18,8 @@ from prefect.artifacts import (
 from prefect.context import get_run_context
 from prefect.exceptions import MissingContextError
 
-from cluster.local.processes import Usage
-from flows.worker_context import current_context
+from cluster.backend import Usage
+from flows.worker_context import WorkerContext
 from model.ids import short
 from model.result import Summary
 from orchestrator.lifecycle import Begun, Finished, Next, counts
@@ -71,7 +71,7 @@ def progress(summary: Summary, usage: Usage | None) -> dict[str, Any]:
     }
 
 
-async def show(begun: Begun, finished: Finished, step: Next) -> None:
+async def show(context: WorkerContext, begun: Begun, finished: Finished, step: Next) -> None:
     """Leave the table of results and the summary with links, as artifacts of the flow run."""
     if not _in_flow():
         return
@@ -83,23 +83,22 @@ async def show(begun: Begun, finished: Finished, step: Next) -> None:
     if table:
         await _try(acreate_table_artifact(table, key=f"results-{suffix}", description=f"attempt {finished.number}"))
     text = summary_text(begun.name, begun.grant.execution_id, finished.number, finished.verdict, finished.results)
-    text += _links(begun)
+    text += _links(context.settings.api_url, begun)
     await _try(acreate_markdown_artifact(text, key=f"summary-{suffix}", description=_next_words(step)))
 
 
-async def cancel_asked(flow_run_id: UUID | None) -> bool:
+async def cancel_asked(context: WorkerContext, flow_run_id: UUID | None) -> bool:
     """Look whether somebody has just pressed Cancel in Prefect; False where it cannot be seen.
 
     The reconciler sees that too, every two seconds; a test may be over sooner.
     """
     if flow_run_id is None or not _in_flow():
         return False
-    flow_run = await _try(current_context().client.read_flow_run(flow_run_id))
+    flow_run = await _try(context.client.read_flow_run(flow_run_id))
     return flow_run is not None and flow_run.state is not None and flow_run.state.is_cancelling()
 
 
-def _links(begun: Begun) -> str:
-    base = current_context().settings.api_url
+def _links(base: str, begun: Begun) -> str:
     if not base:
         return ""
     run = f"{base}/api/v1/tests/{begun.grant.execution_id}"

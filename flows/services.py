@@ -8,7 +8,6 @@ import threading
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Connection
 
-from cluster.local.machine import this_node
 from db import gate_floors, leases, nodes, workers
 from flows.dispatcher import Dispatcher
 from flows.forecasting import SECONDS as FORECAST_SECONDS
@@ -18,8 +17,9 @@ from flows.mirror import Mirror
 from flows.reconciler import Reconciler
 from flows.settings import Settings
 from flows.suites import Orphans
+from flows.wiring import open_context
 from flows.worker import every
-from flows.worker_context import WorkerContext, close_context, open_context
+from flows.worker_context import WorkerContext
 
 MIRROR_SECONDS = 2.0
 OBSERVE_SECONDS = 2.0
@@ -78,7 +78,7 @@ class Services:
         self._stopping.set()
         with contextlib.suppress(Exception):  # a database that is away learns it from the leases' end
             self.context.heartbeat.call(lambda conn: workers.leave(conn, self._settings.worker))
-        close_context()
+        self.context.close()
 
     async def _beat_gate(self) -> None:
         """Try a pass of the gate where one is due, then wait for a moment."""
@@ -89,8 +89,8 @@ class Services:
         await self.context.db.run(lambda conn: gate_floors.lift(conn, self._settings.pool))
 
     async def _note_node(self) -> None:
-        facts = await self.context.in_thread(this_node, self._settings.cpu_share, self._settings.state)
-        await self.context.db.run(lambda conn: nodes.record(conn, self._settings.pool, [facts]))
+        facts = [node for backend in self.context.backends.values() for node in await backend.nodes()]
+        await self.context.db.run(lambda conn: nodes.record(conn, self._settings.pool, facts))
 
     def _keep_leases(self) -> None:
         """Renew in a thread and on a connection of its own: a loop or a pool that is busy must not lose its runs."""

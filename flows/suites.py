@@ -34,8 +34,8 @@ from flows.worker_context import WorkerContext, current_context
 from model.execution import Door, Verdict
 from model.ids import SuiteRunId, short
 from model.problems import InvalidError
-from model.suite import check_suite
 from orchestrator import suites as cases
+from orchestrator.checking import check_suite
 from orchestrator.submit import OverQuota
 from orchestrator.suites import SuiteAgain, SuiteOrder, SuiteSkipped, SuiteSubmitted
 from reports.markdown import suite_summary
@@ -48,11 +48,12 @@ LOOK_APART = 0.5
 log = logging.getLogger("assay.suites")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteRun:
-    """A suite run that this flow stands for."""
+    """A suite run that this flow stands for, with the worker's wiring. Not a dataclass, like `entry.Run`."""
 
-    suite_run_id: SuiteRunId
+    def __init__(self, context: WorkerContext, suite_run_id: SuiteRunId) -> None:
+        self.context = context
+        self.suite_run_id = suite_run_id
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,12 +83,12 @@ async def enter(suite: Mapping[str, Any] | None, suite_run_id: UUID | str | None
         return _skipped(outcome.note)
     warn(outcome.warnings)
     await context.db.run_patiently(lambda conn: gate.run_pass(conn, context.settings.pool))
-    return SuiteRun(suite_run_id=outcome.suite_run_id)
+    return SuiteRun(context, outcome.suite_run_id)
 
 
 async def all_ended(run: SuiteRun) -> None:
     """Wait until every test of the suite has its verdict; its row in the database is then closed too."""
-    context = current_context()
+    context = run.context
     await context.db.run_patiently(lambda conn: suites.host(conn, run.suite_run_id, context.settings.worker))
     with context.wakeups.listening(str(run.suite_run_id), "ended") as event:
         while await context.db.run_patiently(lambda conn: cases.close(conn, run.suite_run_id, context.now())) is None:
@@ -97,9 +98,8 @@ async def all_ended(run: SuiteRun) -> None:
 
 async def worst(run: SuiteRun) -> Verdict:
     """Return the worst verdict of the suite's tests."""
-    found = await current_context().db.run_patiently(
-        lambda conn: cases.close(conn, run.suite_run_id, current_context().now())
-    )
+    context = run.context
+    found = await context.db.run_patiently(lambda conn: cases.close(conn, run.suite_run_id, context.now()))
     if found is None:
         msg = f"suite run {run.suite_run_id} has no verdict yet"
         raise RuntimeError(msg)
@@ -108,7 +108,7 @@ async def worst(run: SuiteRun) -> Verdict:
 
 async def show(run: SuiteRun) -> None:
     """Leave the table of the suite's tests as an artifact of the flow run."""
-    standing = await current_context().db.run_patiently(lambda conn: cases.standing(conn, run.suite_run_id))
+    standing = await run.context.db.run_patiently(lambda conn: cases.standing(conn, run.suite_run_id))
     try:
         await acreate_markdown_artifact(suite_summary(standing), key=f"suite-{short(run.suite_run_id)}")
     except Exception as failed:  # noqa: BLE001  a window, never a load-bearing wall
@@ -130,7 +130,7 @@ async def _found(context: WorkerContext, running: CurrentFlowRun | None, named: 
             order = SuiteAgain(
                 now=context.now(), new_id=new_id, flow_run_id=running.flow_run_id, pool=context.settings.pool
             )
-            return _hosted(conn, context, cases.retry_suite(conn, known, order, context.has_content))
+            return _hosted(conn, context, cases.retry_suite(conn, known, order, context.contents.has))
         return cases.outcome_of(conn, known)
 
     return await context.db.run_patiently(find)
@@ -154,7 +154,7 @@ async def _submitted(
     if order.scheduled and running and (note := await _later_one_is_due(context, running)):
         return await context.db.run_patiently(lambda conn: cases.skip(conn, order, note))
     return await context.db.run_patiently(
-        lambda conn: _hosted(conn, context, cases.submit_suite(conn, order, context.has_content))
+        lambda conn: _hosted(conn, context, cases.submit_suite(conn, order, context.contents.has))
     )
 
 

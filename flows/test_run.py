@@ -4,6 +4,7 @@ from typing import Annotated, Any
 from uuid import UUID
 
 from prefect import flow, task
+from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 from pydantic import WithJsonSchema
 
@@ -15,10 +16,11 @@ from model.check import describe_schema
 TestParameter = Annotated[dict[str, Any] | None, WithJsonSchema(arranged(describe_schema()))]
 """Raw on purpose: `model.check` finds every problem at once, which Prefect's own check does not."""
 
-launch = task(name="launch", task_run_name="launch", retries=0)(steps.launch)
-watch = task(name="watch", task_run_name="watch", retries=0)(steps.watch)
-collect = task(name="collect", task_run_name="collect", retries=0)(steps.collect)
-record = task(name="record", task_run_name="record", retries=0)(steps.record)
+# Not cached: Prefect would pickle the parameters for a key, and they hold the worker's connections.
+launch = task(name="launch", task_run_name="launch", retries=0, cache_policy=NO_CACHE)(steps.launch)
+watch = task(name="watch", task_run_name="watch", retries=0, cache_policy=NO_CACHE)(steps.watch)
+collect = task(name="collect", task_run_name="collect", retries=0, cache_policy=NO_CACHE)(steps.collect)
+record = task(name="record", task_run_name="record", retries=0, cache_policy=NO_CACHE)(steps.record)
 
 
 @flow(name="test-run", validate_parameters=False, retries=0, persist_result=False)
@@ -35,7 +37,7 @@ async def test_run(test: TestParameter = None, execution_id: UUID | None = None)
         return run.state
 
     while (grant := await entry.admitted(run)) is not None:
-        attempt = await launch(grant)
+        attempt = await launch(run, grant)
         await watch(attempt)
         await collect(attempt)
         await record(attempt)

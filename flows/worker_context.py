@@ -1,12 +1,14 @@
-"""The worker's wiring: which database, which stores, which clock. Opened once a process, by its worker."""
+"""What a worker's flows share: database, stores, backends, clock. `flows.wiring` puts it together.
+
+The dispatcher sets it for each flow that it runs; from there `entry.Run` and `steps.Attempt` carry it to the steps.
+"""
 
 import asyncio
-import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from random import Random, SystemRandom
 from typing import ParamSpec, TypeVar
 from uuid import UUID
@@ -14,9 +16,7 @@ from uuid import UUID
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Connection
 
-from cluster.artifacts import ArtifactStore
-from cluster.logs import LogStore
-from cluster.secrets import SecretStore
+from cluster.backend import Backend
 from db import gate
 from db.engine import Database
 from db.gate_write import Admitted, Lessee
@@ -24,17 +24,15 @@ from db.listen import Listener
 from flows.pass_batcher import PassBatcher, PendingChange, carry_out
 from flows.settings import Settings
 from flows.wakeups import Wakeups
-from model.ids import ExecutionId, uuid7
-from model.ports import Artifacts, Logs, Secrets
+from model.ids import BackendName, uuid7
+from model.ports import Artifacts, Contents, Logs, Secrets
+from orchestrator.lifecycle import Grant
 from orchestrator.place_releases import PlaceReleases
 
 P = ParamSpec("P")
 T = TypeVar("T")
 
-CONNECTIONS = 3
-"""With the heartbeat and the listener five a worker, however many flows wait."""
 BLOCKING_THREADS = 4
-LAUNCHING_THREADS = 3
 PASSES = 2
 """Whom another pool's pass was in the way of is looked at again at once; if that is so again, with the next pulse."""
 GATHER_SECONDS = 0.02
@@ -45,9 +43,8 @@ GATHER_SECONDS = 0.02
 class WorkerContext:
     """What a worker's flows share.
 
-    `blocking` carries file and process calls, so that the loop never waits for them; `launchers` those that may take
-    minutes, and `builders` those that install, one at a time, so that a long one holds up no one but its like.
-    `heartbeat` is a connection that is never busy.
+    `blocking` are the threads for file calls, so that the loop never waits for them. `heartbeat` is a connection that
+    is never busy. `backends` are those that this worker serves.
     """
 
     settings: Settings
@@ -59,16 +56,11 @@ class WorkerContext:
     logs: Logs
     artifacts: Artifacts
     secrets: Secrets
+    contents: Contents
+    backends: Mapping[BackendName, Backend]
     dice: Random = field(default_factory=SystemRandom)
     blocking: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="assay-files")
-    )
-
-    launchers: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(LAUNCHING_THREADS, thread_name_prefix="assay-launch")
-    )
-    builders: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="assay-build")
     )
     pass_batcher: PassBatcher = field(init=False)
     taking: Callable[[Sequence[Admitted]], None] | None = None
@@ -110,13 +102,10 @@ class WorkerContext:
             if not outcome.again:
                 return
 
-    def folder(self, execution_id: ExecutionId, attempt: int) -> Path:
-        """Return the run folder of an attempt."""
-        return self.settings.state / "runs" / str(execution_id) / str(attempt)
-
-    def has_content(self, sha256: str) -> bool:
-        """Return whether a packed folder was sent here."""
-        return (self.settings.state / "content" / sha256).is_file()
+    def backend_of(self, grant: Grant) -> Backend:  # noqa: ARG002  the place where a grant finds its backend
+        """Return the backend that runs what was granted. A worker serves one backend so far."""
+        [backend] = self.backends.values()
+        return backend
 
     def now(self) -> datetime:
         """Read the clock: here, and nowhere else in the worker."""
@@ -129,8 +118,9 @@ class WorkerContext:
     def close(self) -> None:
         """Let go of connections and threads; the tests that run are left alone."""
         self.listener.close()
-        for threads in (self.blocking, self.launchers, self.builders):
-            threads.shutdown(wait=False, cancel_futures=True)
+        self.blocking.shutdown(wait=False, cancel_futures=True)
+        for backend in self.backends.values():
+            backend.close()
         self.db.close()
         self.heartbeat.close()
 
@@ -139,40 +129,16 @@ class NotOpenError(RuntimeError):
     """A flow of Assay was started outside its worker. Start it through its deployment: `assay up`, then run it."""
 
 
-_open: list[WorkerContext] = []
-
-
-def open_context(settings: Settings, client: PrefectClient) -> WorkerContext:
-    """Wire the process and make the result the one that `current_context()` returns."""
-    title = f"assay {settings.worker}"  # what the database's administrator sees
-    listener = Listener(settings.database_url, title=title)
-    wakeups = Wakeups(asyncio.get_running_loop())
-    listener.subscribe(wakeups.hear)
-    opened = WorkerContext(
-        settings=settings,
-        client=client,
-        db=Database(settings.database_url, size=CONNECTIONS, title=title),
-        heartbeat=Database(settings.database_url, size=1, title=title),
-        listener=listener,
-        wakeups=wakeups,
-        logs=LogStore(settings.state / "logs"),
-        artifacts=ArtifactStore(settings.state / "artifacts"),
-        secrets=SecretStore(os.environ),
-    )
-    _open.append(opened)
-    return opened
-
-
-def close_context() -> None:
-    """Undo `open_house`."""
-    _open.pop().close()
+CONTEXT: ContextVar[WorkerContext] = ContextVar("worker context")
+"""Set by the dispatcher for the flow that it runs."""
 
 
 def current_context() -> WorkerContext:
-    """Return the wiring of this process. Raises: NotOpenError when there is none."""
-    if not _open:
+    """Return the context of the flow that runs. Raises: NotOpenError outside of a worker."""
+    try:
+        return CONTEXT.get()
+    except LookupError:
         raise NotOpenError(
             "this flow runs in Assay's worker only; start it by its deployment, for example "
             "`prefect deployment run test-run/default`"
-        )
-    return _open[-1]
+        ) from None

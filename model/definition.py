@@ -18,6 +18,7 @@ from model.plain import plain
 from model.problems import InvalidError, Problem
 from model.reading import Reader
 from model.request import LocalTest, TestRequest, TestType
+from model.rules import ToolRules
 
 _RUN = ("command", "arguments", "junit", "setup", "env")
 _METADATA = ("labels", "tags", "priority")
@@ -58,10 +59,10 @@ class TestDefinition:
         )
 
     @staticmethod
-    def from_yaml(text: str) -> "TestDefinition":
+    def from_yaml(text: str, tools: ToolRules) -> "TestDefinition":
         """Return the definition in `text`. Raises: InvalidError with all problems; the version must be its own."""
         raw = mapping(read_yaml(text))
-        head, request = _read_head(raw), _checked_test(raw.get("test"))
+        head, request = _read_head(raw), _checked_test(raw.get("test"), tools)
         if version_of(request) != head.version:
             raise InvalidError([Problem(path="version", message="is not the version of this content")])
         return define(request, DefinitionId(head.id), UserId(head.owner_id), head.created_at)
@@ -87,9 +88,9 @@ def _read_head(raw: dict[str, Any]) -> _Head:
     return reading.required()
 
 
-def _checked_test(raw: object) -> TestRequest:
+def _checked_test(raw: object, tools: ToolRules) -> TestRequest:
     try:
-        return check(raw)
+        return check(raw, tools)
     except InvalidError as error:
         raise error.under("test") from None
 
@@ -156,6 +157,6 @@ def to_yaml(request: TestRequest) -> str:
     return write_yaml(to_raw(request))
 
 
-def from_yaml(text: str) -> TestRequest:
+def from_yaml(text: str, tools: ToolRules) -> TestRequest:
     """Return the request that a file describes. Raises: InvalidError with all problems."""
-    return check(read_yaml(text))
+    return check(read_yaml(text), tools)

@@ -10,7 +10,7 @@ from model.plain import Plain
 from model.problems import Finding, InvalidError
 from model.reading import Reader, Reading
 from model.request import LocalTest, TestRequest
-from model.rules import broken_rules
+from model.rules import ToolRules, broken_rules
 
 REQUEST = Reader(TestRequest)
 LOCAL_TEST = Reader(LocalTest)
@@ -37,11 +37,11 @@ class Examined:
         return self.value
 
 
-def examine(raw: object, *, allow_local: bool = False) -> Examined:
+def examine(raw: object, tools: ToolRules, *, allow_local: bool = False) -> Examined:
     """Look at one test in plain data; content of type local is a value only with `allow_local`."""
     local = allow_local and mapping(mapping(raw).get("content")).get("type") == "local"
     reading: Reading[LocalTest] | Reading[TestRequest] = LOCAL_TEST.read(raw) if local else REQUEST.read(raw)
-    broken = [reading.as_sent(finding) for finding in broken_rules(reading.raw)]
+    broken = [reading.as_sent(finding) for finding in broken_rules(reading.raw, tools)]
     return Examined(value=None if broken else reading.value, findings=(*reading.findings, *broken))
 
 

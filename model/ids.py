@@ -14,6 +14,7 @@ GroupId = NewType("GroupId", UUID)
 """Of runs that start together or not at all."""
 WorkerId = NewType("WorkerId", str)
 NodeName = NewType("NodeName", str)
+BackendName = NewType("BackendName", str)
 PoolName = NewType("PoolName", str)
 
 SHORT_LENGTH = 8

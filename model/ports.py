@@ -1,7 +1,7 @@
-"""The ports to what is kept beside the database: the logs of runs, the files that they leave, the values of secrets.
+"""The ports to what is kept beside the database: logs of runs, files that they leave, packed content, secret values.
 
-Only their shape, so that no room knows another one's store; the wiring chooses. Every implementation passes the suite
-of its port in `tests/contract`.
+Only their shape is here, so that no package knows another one's store; the wiring chooses. Every implementation passes
+the suite of its port in `tests/contract`.
 """
 
 from pathlib import Path
@@ -14,6 +14,18 @@ from model.result import Artifact
 
 class ArtifactError(LookupError):
     """There is no such artifact here. It may have been removed by hand."""
+
+
+class DigestError(ValueError):
+    """What was sent has another digest than its sender said. It must be sent again, or under its own digest."""
+
+    def __init__(self, sha256: str, found: str) -> None:
+        super().__init__(f"the body's SHA-256 is {found}, not {sha256}")
+        self.found = found
+
+
+class UnknownContentError(LookupError):
+    """Content of this digest was never sent here. Send it first."""
 
 
 class SecretError(ValueError):
@@ -60,6 +72,45 @@ class Artifacts(Protocol):
 
     def open(self, uri: str) -> BinaryIO:
         """Open what a URI names, for reading. Raises: ArtifactError like `path`."""
+        ...
+
+
+class Incoming(Protocol):
+    """Content that is being received. It is known to nobody before `keep`."""
+
+    def write(self, piece: bytes) -> None:
+        """Take the next piece."""
+        ...
+
+    def keep(self) -> int:
+        """Keep all pieces under their digest, and return how many bytes they are. Raises: DigestError."""
+        ...
+
+    def discard(self) -> None:
+        """Forget what was received and not kept. Harmless after `keep`."""
+        ...
+
+
+class Contents(Protocol):
+    """Packed folders that were sent, each under the SHA-256 of its bytes. Many may send the same one at a time."""
+
+    def has(self, sha256: str) -> bool:
+        """Return whether content of this digest is here."""
+        ...
+
+    def size(self, sha256: str) -> int:
+        """Return its size in bytes. Raises: UnknownContentError."""
+        ...
+
+    def receive(self, sha256: str) -> Incoming:
+        """Begin to receive content that is said to have this digest."""
+        ...
+
+    def open(self, sha256: str) -> BinaryIO:
+        """Open content for reading, at any position. Its digest was right when it was kept.
+
+        Raises: UnknownContentError.
+        """
         ...
 
 

@@ -28,10 +28,6 @@ class TestType(StrEnum):
     CUSTOM = "custom"
 
 
-RUNNABLE = frozenset({TestType.PYTEST, TestType.CUSTOM})
-"""The types that this version has an executor for; the others are refused with that reason."""
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
     """What a run needs before it starts. `requirements` is a pip requirements file inside the content."""

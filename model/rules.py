@@ -3,7 +3,7 @@
 A rule says nothing about a part that is not even of the right type: the field's own problem is told already.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, TypeAlias
 
 from model import placement_rules
@@ -11,41 +11,40 @@ from model.content import MOST_INLINE_BYTES
 from model.lenient import items, mapping, text
 from model.problems import Finding
 from model.quantity import quantity
-from model.request import RUNNABLE, TestType
+from model.request import TestType
 from model.resources import DEFAULT_CPU, DEFAULT_MEMORY
 
 Raw: TypeAlias = dict[str, Any]
 Rule: TypeAlias = Callable[[Raw], Iterator[Finding]]
+ToolRules: TypeAlias = Mapping[TestType, Rule]
+"""For each type that can be run, the rule of its tool. A request of any other type is refused."""
 
 MOST_ENV_BYTES = 2**20
 
 
-def broken_rules(raw: object) -> Iterator[Finding]:
-    """Yield what the fields of a request, taken together, are wrong in."""
+def broken_rules(raw: object, tools: ToolRules) -> Iterator[Finding]:
+    """Yield what is wrong with the fields of a request taken together, by the rules of its tool and of all requests."""
+    whole = mapping(raw)
+    yield from _tool_rule(whole, tools)
     for rule in RULES:
-        yield from rule(mapping(raw))
+        yield from rule(whole)
 
 
-def _type_has_an_executor(raw: Raw) -> Iterator[Finding]:
+def _tool_rule(raw: Raw, tools: ToolRules) -> Iterator[Finding]:
     kind = text(raw.get("type"))
-    if kind in set(TestType) - RUNNABLE:
-        known = ", ".join(sorted(RUNNABLE))
+    if kind not in set(TestType):
+        return
+    rule = tools.get(TestType(kind))
+    if rule is None:
+        known = ", ".join(sorted(tools))
         yield Finding(location=("type",), message=f"no executor for {kind} yet; this version runs {known}")
+    else:
+        yield from rule(raw)
 
 
-def _command_fits_the_type(raw: Raw) -> Iterator[Finding]:
-    kind, command = raw.get("type"), raw.get("command")
-    if kind == TestType.CUSTOM and command is None:
-        yield Finding(location=("command",), message="is required for custom: the program and its arguments")
-    if kind == TestType.PYTEST and command is not None:
-        yield Finding(location=("command",), message="is only for custom; options for pytest stand in arguments")
-    if items(command)[:1] == [""]:
+def _command_names_a_program(raw: Raw) -> Iterator[Finding]:
+    if items(raw.get("command"))[:1] == [""]:
         yield Finding(location=("command", 0), message="must name a program")
-
-
-def _junit_only_for_custom(raw: Raw) -> Iterator[Finding]:
-    if raw.get("type") == TestType.PYTEST and raw.get("junit") is not None:
-        yield Finding(location=("junit",), message="is only for custom; pytest reports by itself")
 
 
 def _limits_cover_requests(raw: Raw) -> Iterator[Finding]:
@@ -125,9 +124,7 @@ def _environment_is_small(raw: Raw) -> Iterator[Finding]:
 
 
 RULES: tuple[Rule, ...] = (
-    _type_has_an_executor,
-    _command_fits_the_type,
-    _junit_only_for_custom,
+    _command_names_a_program,
     _limits_cover_requests,
     _entries_stand_once,
     _inline_files_are_a_tree,

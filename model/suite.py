@@ -20,6 +20,7 @@ from model.lenient import mapping
 from model.plain import plain
 from model.reading import Reader
 from model.request import LocalTest, TestRequest
+from model.rules import ToolRules
 from model.schema import friendly
 from model.suite_rules import broken_suite_rules, examined_tests
 
@@ -98,12 +99,12 @@ class SuiteForm(SuiteFields):
 FORM = Reader(SuiteForm)
 
 
-def check_suite(raw: object, *, allow_local: bool = False) -> Suite:
+def check_suite(raw: object, tools: ToolRules, *, allow_local: bool = False) -> Suite:
     """Return the suite that `raw` describes. Raises: InvalidError with all problems of it and of its tests."""
     seen = plain(raw)
     reading = FORM.read(seen.value)
     suite = mapping(reading.raw)
-    tests = list(examined_tests(suite, MOST_TESTS, allow_local=allow_local))
+    tests = list(examined_tests(suite, MOST_TESTS, tools, allow_local=allow_local))
     findings = [*(finding for test in tests for finding in test.findings), *broken_suite_rules(suite)]
     refuse(seen, (*reading.findings, *(reading.as_sent(finding) for finding in findings)))
     form = reading.required()
@@ -117,12 +118,12 @@ def check_suite(raw: object, *, allow_local: bool = False) -> Suite:
     )
 
 
-def check_file(raw: object) -> Suite | TestRequest | LocalTest:
+def check_file(raw: object, tools: ToolRules) -> Suite | TestRequest | LocalTest:
     """Return what a file holds: a suite if it has the key `tests`, else a single test. Content may be local."""
     if "tests" in mapping(raw):
-        return check_suite(raw, allow_local=True)
+        return check_suite(raw, tools, allow_local=True)
     seen = plain(raw)
-    examined = examine(seen.value, allow_local=True)
+    examined = examine(seen.value, tools, allow_local=True)
     refuse(seen, examined.findings)
     return examined.test()
 

@@ -6,14 +6,15 @@ from typing import Any
 from model.examine import Examined, examine
 from model.lenient import MISSING, at, items, mapping
 from model.problems import Finding, Location
+from model.rules import ToolRules
 
 
-def examined_tests(suite: Mapping[str, Any], most: int, *, allow_local: bool) -> Iterator[Examined]:
+def examined_tests(suite: Mapping[str, Any], most: int, tools: ToolRules, *, allow_local: bool) -> Iterator[Examined]:
     """Look at each of the first `most` tests with the defaults merged into it."""
     defaults = mapping(suite.get("defaults"))
     for position, own in enumerate(items(suite.get("tests"))[:most]):
         whole = merged(defaults, own) if isinstance(own, dict) else own
-        test = examine(whole, allow_local=allow_local)
+        test = examine(whole, tools, allow_local=allow_local)
         findings = tuple(_placed(finding, position, own, defaults) for finding in test.findings)
         yield Examined(value=test.value, findings=findings)
 

@@ -1,70 +1,32 @@
 """The verdict of one attempt: how it ended and what its report says must agree, and unknown is never passed.
 
-Asked in this order: was it ended from outside (time limit, memory, stop, never started, lost)? Can the report be
-trusted? Did it die by a signal? Only then do the tool's exit code and its results decide.
+The questions in order: was it ended from outside (time limit, memory, stop, never started, lost)? Can the report be
+trusted? Did it die by a signal? Only then exit code and results decide: the tool says what they mean.
 """
 
 import signal
-from dataclasses import dataclass
-from enum import IntEnum, StrEnum
+from collections.abc import Callable
+from typing import TypeAlias
 
+from model.ending import Ending, How
 from model.execution import Reason, Status, Verdict
-from model.request import TestType
-from model.result import Outcome, Report, Result, Summary, summarise
+from model.result import Outcome, Report, Result, Summary
+
+ExitMeaning: TypeAlias = Callable[[Report, int, str], Verdict]
+"""What a tool means by a report that can be trusted, an exit code, and what it said last."""
 
 
-class How(StrEnum):
-    """How an attempt's process came to its end."""
-
-    EXITED = "exited"
-    TIMEOUT = "timeout"
-    OOM = "oom"
-    STOPPED = "stopped"
-    START_ERROR = "start_error"
-    LOST = "lost"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ending:
-    """The end of an attempt's process: one that exited has an exit code or a signal.
-
-    `detail` is what is known besides, for example why it did not start, or what it said last.
-    """
-
-    how: How
-    exit_code: int | None = None
-    signal: int | None = None
-    detail: str = ""
-
-
-class PytestExit(IntEnum):
-    """Exit codes of pytest."""
-
-    OK = 0
-    TESTS_FAILED = 1
-    INTERRUPTED = 2
-    INTERNAL_ERROR = 3
-    USAGE_ERROR = 4
-    NO_TESTS = 5
-    TOO_MANY_WARNINGS = 6
-
-
-def judge(type: TestType, report: Report, ending: Ending) -> Verdict:  # noqa: A002  the field's word
-    """Return the verdict of an attempt that ended as `ending` and left `report`.
-
-    A custom test without a JUnit file reports nothing: then its exit code alone decides.
-    """
+def judge(report: Report, ending: Ending, meaning: ExitMeaning) -> Verdict:
+    """Return the verdict of an attempt that ended as `ending` and left `report`."""
     if ending.how is not How.EXITED:
         return _ended_from_outside(report, ending)
     if report.broken:
-        return _mismatch(f"the report cannot be trusted: {report.broken}")
+        return mismatch(f"the report cannot be trusted: {report.broken}")
     if ending.signal is not None:
-        return _failed(Reason.TESTS_FAILED, f"ended by {_signal_name(ending.signal)}{_during(report)}")
+        return failed(Reason.TESTS_FAILED, f"ended by {_signal_name(ending.signal)}{during(report)}")
     if ending.exit_code is None:
-        return _failed(Reason.INFRASTRUCTURE, "nobody knows how it ended")
-    if type is TestType.PYTEST:
-        return _judge_pytest(report, ending.exit_code, ending.detail)
-    return _judge_report(report, ending.exit_code, ending.detail)
+        return failed(Reason.INFRASTRUCTURE, "nobody knows how it ended")
+    return meaning(report, ending.exit_code, ending.detail)
 
 
 def whole_result(name: str, verdict: Verdict, duration_ms: int) -> Result:
@@ -77,7 +39,7 @@ _WHOLE = {Status.COMPLETED: Outcome.PASSED, Status.CANCELLED: Outcome.SKIPPED}
 
 
 def has_report(report: Report) -> bool:
-    """Say whether the tool told anything about tests; a custom test without a JUnit file does not."""
+    """Return whether the tool reported anything about tests; a custom test without a JUnit file does not."""
     return bool(report.results or report.running or report.broken) or report.planned is not None
 
 
@@ -85,100 +47,53 @@ def _ended_from_outside(report: Report, ending: Ending) -> Verdict:
     note = f": {ending.detail}" if ending.detail else ""
     match ending.how:
         case How.TIMEOUT:
-            return Verdict(status=Status.TIMEOUT, detail=f"reached its time limit{_during(report)}{note}")
+            return Verdict(status=Status.TIMEOUT, detail=f"reached its time limit{during(report)}{note}")
         case How.STOPPED:
-            return Verdict(status=Status.CANCELLED, detail=f"stopped{_during(report)}{note}")
+            return Verdict(status=Status.CANCELLED, detail=f"stopped{during(report)}{note}")
         case How.OOM:
-            return _failed(Reason.OOM_KILLED, f"reached its memory limit{_during(report)}{note}")
+            return failed(Reason.OOM_KILLED, f"reached its memory limit{during(report)}{note}")
         case How.START_ERROR:
-            return _failed(Reason.START_ERROR, f"could not be started{note}")
+            return failed(Reason.START_ERROR, f"could not be started{note}")
         case _:
-            return _failed(Reason.INFRASTRUCTURE, f"was lost while it ran{note}")
+            return failed(Reason.INFRASTRUCTURE, f"was lost while it ran{note}")
 
 
-def _judge_pytest(report: Report, code: int, said: str) -> Verdict:
-    counts = summarise(report.results, report.planned)
-    match code:
-        case PytestExit.OK:
-            return _passed(report, counts)
-        case PytestExit.USAGE_ERROR:
-            return _failed(Reason.CONFIG, f"pytest could not start its session (exit code 4): {said or 'see the log'}")
-        case PytestExit.INTERNAL_ERROR:
-            return _mismatch(f"pytest itself failed (exit code 3): {said or 'see the log'}")
-        case PytestExit.NO_TESTS:
-            return _no_tests_by_exit_code(counts)
-        case _:
-            return _pytest_failed(report, counts, code)
-
-
-def _pytest_failed(report: Report, counts: Summary, code: int) -> Verdict:
+def passed(report: Report, counts: Summary) -> Verdict:
+    """Return the verdict for exit code 0. It is believed only when the report is whole and nothing in it failed."""
     if counts.failed:
-        return _failed(Reason.TESTS_FAILED, _failures(report, counts))
-    if report.running:
-        return _failed(Reason.TESTS_FAILED, f"ended with exit code {code}{_during(report)}")
-    if code == PytestExit.TOO_MANY_WARNINGS and report.finished:
-        return _failed(Reason.TESTS_FAILED, "more warnings than allowed (exit code 6)")
-    return _mismatch(f"exit code {code}, but no test failed")
-
-
-def _no_tests_by_exit_code(counts: Summary) -> Verdict:
-    if counts.passed or counts.failed:
-        return _mismatch(f"exit code 5 (no tests), but {counts.completed} reported")
-    return _no_tests(counts)
-
-
-def _judge_report(report: Report, code: int, said: str) -> Verdict:
-    if not has_report(report):
-        return _by_exit_code(code, said)
-    counts = summarise(report.results, report.planned)
-    if code == 0:
-        return _passed(report, counts)
-    if counts.failed:
-        return _failed(Reason.TESTS_FAILED, _failures(report, counts))
-    return _mismatch(f"exit code {code}, but no test failed")
-
-
-def _by_exit_code(code: int, said: str) -> Verdict:
-    if code == 0:
-        return Verdict(status=Status.COMPLETED)
-    note = _CODE_NOTES.get(code, "") + (f": {said}" if said else "")
-    return _failed(Reason.TESTS_FAILED, f"ended with exit code {code}{note}")
-
-
-_CODE_NOTES = {126: ", not executable", 127: ", command not found"}
-
-
-def _passed(report: Report, counts: Summary) -> Verdict:
-    """Exit code 0: believed only when the report is whole and nothing in it failed."""
-    if counts.failed:
-        return _mismatch(f"exit code 0, but {counts.failed} failed")
+        return mismatch(f"exit code 0, but {counts.failed} failed")
     if not report.finished:
-        return _mismatch(f"exit code 0, but the report ends early{_during(report)}")
+        return mismatch(f"exit code 0, but the report ends early{during(report)}")
     if counts.passed == 0:
-        return _no_tests(counts)
+        return no_tests(counts)
     if counts.completed < counts.total:
-        return _mismatch(f"exit code 0, but {counts.total - counts.completed} of {counts.total} have no outcome")
+        return mismatch(f"exit code 0, but {counts.total - counts.completed} of {counts.total} have no outcome")
     return Verdict(status=Status.COMPLETED)
 
 
-def _no_tests(counts: Summary) -> Verdict:
-    return _failed(Reason.NO_TESTS, f"all {counts.skipped} were skipped" if counts.skipped else "no tests were found")
+def no_tests(counts: Summary) -> Verdict:
+    """Return the verdict of an attempt in which no test passed or failed."""
+    return failed(Reason.NO_TESTS, f"all {counts.skipped} were skipped" if counts.skipped else "no tests were found")
 
 
-def _failures(report: Report, counts: Summary) -> str:
+def failures(report: Report, counts: Summary) -> str:
+    """Return how many tests failed, and the name of the first. Raises: StopIteration if none did."""
     first = next(result.name for result in report.results if result.outcome is Outcome.FAILED)
     return f"{counts.failed} of {counts.total} failed, first {first}"
 
 
-def _during(report: Report) -> str:
+def during(report: Report) -> str:
+    """Return which test was running, as the end of a sentence; empty if none was."""
     return f" while {report.running} was running" if report.running else ""
 
 
-def _mismatch(detail: str) -> Verdict:
-    return _failed(Reason.REPORT_MISMATCH, detail)
+def mismatch(detail: str) -> Verdict:
+    """Return the verdict of an attempt whose exit code and report do not agree."""
+    return failed(Reason.REPORT_MISMATCH, detail)
 
 
-def _failed(reason: Reason, detail: str) -> Verdict:
+def failed(reason: Reason, detail: str) -> Verdict:
+    """Return a failure."""
     return Verdict(status=Status.FAILED, reason=reason, detail=detail)
 
 

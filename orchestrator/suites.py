@@ -15,8 +15,9 @@ from db.suites import SKIPPED, SuiteRow
 from model.execution import Door, Status, Verdict, exit_code, worst
 from model.ids import ExecutionId, GroupId, PoolName, SuiteRunId, UserId, short, uuid7
 from model.problems import InvalidError, Problem
-from model.suite import MOST_TESTS, Start, Suite, check_suite, suite_to_raw
+from model.suite import MOST_TESTS, Start, Suite, suite_to_raw
 from orchestrator import cancel, submit, submit_feasibility
+from orchestrator.checking import check_suite
 from orchestrator.content import KnownContent
 from orchestrator.listing import Shown, Wanted, list_shown
 from orchestrator.submit import DEFAULT_POOL, Order, OverQuota

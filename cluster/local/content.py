@@ -10,11 +10,13 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import BinaryIO
 
 from cluster import atomic_folder
 from cluster.local import git
 from cluster.local.guarded_command import never
 from model.content import ArtifactContent, GitContent, InlineContent, TestContent
+from model.ports import Contents, UnknownContentError
 
 LARGEST_PACKED = 50 * 2**20
 LARGEST_UNPACKED = 500 * 2**20
@@ -32,11 +34,11 @@ class ContentError(ValueError):
 class Sources:
     """Where content may come from.
 
-    `store` holds what was sent by `PUT /api/v1/content/{sha256}`. `allowed_hosts`: private hosts that git may clone
-    from; `ca_file`: who vouches for them, if not who vouches for all; `stopped`: whether a clone is to be broken off.
+    `contents` holds what was sent by `PUT /api/v1/content/{sha256}`. `allowed_hosts` are private hosts that git may
+    clone from, `ca_file` has their certificate authority where it is not a public one. `stopped` breaks a clone off.
     """
 
-    store: Path
+    contents: Contents
     allowed_hosts: frozenset[str] = frozenset()
     ca_file: Path | None = None
     stopped: Callable[[], bool] = never
@@ -88,7 +90,7 @@ def _fill(content: TestContent, folder: Path, sources: Sources) -> None:
         case InlineContent():
             _write(content.files, folder)
         case ArtifactContent():
-            _unpack(sources.store / content.sha256, content.sha256, folder)
+            _unpack(sources.contents, content.sha256, folder)
         case GitContent():
             try:
                 git.clone(content.repository, content.branch, folder, _policy(sources))
@@ -128,10 +130,10 @@ def _write(files: dict[str, str], folder: Path) -> None:
             target.chmod(0o755)
 
 
-def _unpack(packed: Path, sha256: str, folder: Path) -> None:
+def _unpack(contents: Contents, sha256: str, folder: Path) -> None:
     try:
-        file = packed.open("rb")
-    except FileNotFoundError as error:
+        file = contents.open(sha256)
+    except UnknownContentError as error:
         raise ContentError(f"sha256: {sha256} was not sent; PUT /api/v1/content/{sha256} first") from error
     with file:
         _verify(file, sha256)
@@ -145,17 +147,20 @@ def _unpack(packed: Path, sha256: str, folder: Path) -> None:
             raise ContentError(f"sha256: {sha256} is not a usable tar.gz: {error}") from error
 
 
-def _verify(file: io.BufferedReader, sha256: str) -> None:
+def _verify(file: BinaryIO, sha256: str) -> None:
     size = file.seek(0, io.SEEK_END)
     file.seek(0)
     if size > LARGEST_PACKED:
         raise ContentError(f"sha256: {size} bytes, but packed content has at most {LARGEST_PACKED}")
-    if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+    digest = hashlib.sha256()
+    while piece := file.read(_PIECE):
+        digest.update(piece)
+    if digest.hexdigest() != sha256:
         raise ContentError(f"sha256: what was kept as {sha256} is something else; send it again")
     file.seek(0)
 
 
-def _extract(file: io.BufferedReader, folder: Path) -> None:
+def _extract(file: BinaryIO, folder: Path) -> None:
     """Unpack member by member, each looked at before it is written: plain files and folders only.
 
     Links are refused as a kind: the standard library's filter has let some lead outside (CVE-2025-4517).

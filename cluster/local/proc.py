@@ -2,7 +2,7 @@
 
 The shim imports this, so it imports `os` and nothing else.
 """
-# ruff: noqa: PTH110, PTH123, PTH208
+# ruff: noqa: PTH110, PTH115, PTH123, PTH208
 # pathlib would cost each shim more memory than all of this
 
 import os
@@ -71,10 +71,28 @@ def _descendants_by_parent(root: int) -> list[int]:
     return found
 
 
+def command_line(pid: int) -> list[bytes]:
+    """Return the words of a process's command line; none if it is gone, or is not ours."""
+    return _read(f"/proc/{pid}/cmdline").split(b"\0")[:-1]
+
+
+def variables(pid: int) -> list[bytes]:
+    """Return the variables that a process was started with, as NAME=value; none if it is not ours."""
+    return _read(f"/proc/{pid}/environ").split(b"\0")
+
+
+def working_folder(pid: int) -> str | None:
+    """Return the folder in which a process stands, None if it is gone, or is not ours."""
+    try:
+        return os.readlink(f"/proc/{pid}/cwd")
+    except OSError:
+        return None
+
+
 def carriers(run_id: str, attempt: int) -> list[int]:
     """Return the pids of all processes whose environment carries the marks of that attempt, dead ones left out."""
     marks = {f"ASSAY_RUN_ID={run_id}".encode(), f"ASSAY_ATTEMPT={attempt}".encode()}
-    return [pid for pid in processes() if marks <= set(_read(f"/proc/{pid}/environ").split(b"\0"))]
+    return [pid for pid in processes() if marks <= set(variables(pid))]
 
 
 def members(group: str) -> list[int]:

@@ -19,19 +19,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.local import machine, proc
+from cluster.backend import LOG_LIMIT, EndError, Usage
+from cluster.local import proc
 from cluster.local.cgroup import name_of
 from cluster.local.log_writer import NOTE_ROOM
 from cluster.local.shim import write_atomically
 from model.ids import ExecutionId
-from scheduler.node import Node
 
 START_PATIENCE = 60.0
 SWEEP_PATIENCE = 30.0
 LOCK_PATIENCE = 5.0
 LARGEST_RECORD = 65_536
-LOG_LIMIT = 100_000_000
-"""Of a run, over all its attempts."""
 LINE_LIMIT = 65_536
 VOID: dict[str, object] = {"void": True}
 """What `start.json` says of an attempt that was given up before it started: it never starts."""
@@ -44,7 +42,7 @@ class LaunchError(OSError):
     """The shim could not be started, so nothing runs. The machine is at fault, not the test: look at `shim.log`."""
 
 
-class SweepError(RuntimeError):
+class SweepError(EndError):
     """Processes of an attempt survive SIGKILL, so no other attempt may start. A person must look at the machine."""
 
     def __init__(self, pids: list[int]) -> None:
@@ -100,23 +98,6 @@ class ExitRecord:
     cpu_seconds: float
     truncated: bool
     peak_cpu_milli: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    """What a running tree uses now, its peaks, and its CPU time since it began. CPU: over the last two seconds."""
-
-    memory_bytes: int
-    peak_memory_bytes: int
-    cpu_seconds: float
-    processes: int
-    cpu_milli: int = 0
-    peak_cpu_milli: int = 0
-
-
-def this_node(share: float) -> Node:
-    """Return this machine as a node with `share` (0 to 1) of its CPU and memory."""
-    return machine.this_node(share)
 
 
 def log_left(taken: int) -> int:

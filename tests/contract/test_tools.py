@@ -3,17 +3,20 @@
 import os
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
 
+from cluster.local.command import RunFolders, arguments, working_folder
 from executors import pytest_tool
 from executors.registry import TOOLS
-from executors.tool import RunFolders, Tool
+from executors.tool import Tool
+from model.command import Where
 from model.content import InlineContent
-from model.request import RUNNABLE, TestRequest, TestType
-from model.result import Outcome, Report, Summary
+from model.definition import to_raw
+from model.request import Setup, TestRequest, TestType
+from model.result import Outcome, Report, Result, Summary
 
 NOTHING = Summary(total=0, passed=0, failed=0, skipped=0)
 JUNIT = "junit.xml"
@@ -84,10 +87,14 @@ def folders(sample: Sample, tmp_path: Path) -> RunFolders:
 
 def run(tool: Tool, sample: Sample, folders: RunFolders) -> int:
     """Run the command as the shim does: in its folder, with the variables of a test."""
-    command = tool.command(sample.request, folders)
+    command = tool.command(sample.request)
     surroundings = {"PATH": os.defpath, "HOME": str(folders.home), "ASSAY_RESULTS_DIR": str(folders.results)}
     done = subprocess.run(
-        command.argv, cwd=command.cwd, env={**surroundings, **command.env}, capture_output=True, check=False
+        arguments(command, folders),
+        cwd=working_folder(command, folders),
+        env={**surroundings, **command.env},
+        capture_output=True,
+        check=False,
     )
     return done.returncode
 
@@ -97,24 +104,62 @@ def outcomes(report: Report) -> list[Outcome]:
 
 
 def test_every_type_that_may_be_submitted_has_a_tool_and_a_sample() -> None:
-    assert set(TOOLS) == set(SAMPLES) == set(RUNNABLE)
+    assert set(TOOLS) == set(SAMPLES)
 
 
 def test_the_command_runs_inside_of_the_content_and_is_the_same_each_time(
     tool: Tool, sample: Sample, folders: RunFolders
 ) -> None:
     """Another worker that takes the run over must not think of another command."""
-    command = tool.command(sample.request, folders)
+    command = tool.command(sample.request)
 
     assert command.argv
-    assert command.cwd.is_relative_to(folders.work)
-    assert tool.command(sample.request, folders) == command
+    assert working_folder(command, folders).is_relative_to(folders.work)
+    assert tool.command(sample.request) == command
+
+
+def test_the_command_holds_no_path_of_this_machine(tool: Tool, sample: Sample) -> None:
+    """The backend that runs it may be a cluster: it puts the tool's own file where the test can read it."""
+    command = tool.command(sample.request)
+
+    assert [word for word in command.argv if isinstance(word, str) and word.startswith("/")] == []
+    assert (command.support is not None) == (Where.SUPPORT in command.argv)
+    assert command.support is None or command.support.is_file()
+
+
+def test_the_environment_has_what_the_content_asks_for(tool: Tool, sample: Sample) -> None:
+    wanted = replace(sample.request, setup=Setup(requirements="requirements.txt"))
+
+    python = tool.python(wanted)
+
+    assert python is not None
+    assert (python.requirements, python.base.is_file()) == ("requirements.txt", True)
+    assert (Where.PYTHON in tool.command(sample.request).argv) <= (tool.python(sample.request) is not None)
+
+
+def test_its_own_sample_breaks_none_of_its_rules(tool: Tool, sample: Sample) -> None:
+    assert list(tool.problems(to_raw(sample.request))) == []
+
+
+def test_it_needs_nothing_to_be_right_to_find_its_problems(tool: Tool) -> None:
+    """A rule reads a request of which any field may be wrong or missing."""
+    for raw in ({}, {"command": 1, "junit": [], "setup": None, "content": "x"}):
+        assert all(finding.message for finding in tool.problems(raw))
+
+
+def test_no_exit_code_but_0_is_a_pass_and_0_only_with_a_whole_good_report(tool: Tool) -> None:
+    good, bad = Result(name="a", outcome=Outcome.PASSED), Result(name="b", outcome=Outcome.FAILED)
+    whole = Report(results=(good,), planned=1, finished=True)
+    doubtful = (replace(whole, results=(good, bad), planned=2), replace(whole, finished=False))
+
+    assert [code for code in range(256) if tool.verdict(whole, code, "").good] == [0]
+    assert [code for code in range(256) for report in doubtful if tool.verdict(report, code, "").good] == []
 
 
 def test_what_the_command_leaves_is_told_test_by_test(tool: Tool, sample: Sample, folders: RunFolders) -> None:
     assert run(tool, sample, folders) == 1
 
-    report = tool.read(sample.request, folders)
+    report = tool.read(sample.request, folders.results)
 
     assert (report.broken, report.finished) == ("", True)
     assert [result.name.rpartition("::")[2] for result in report.results] == ["test_good", "test_bad"]
@@ -123,9 +168,9 @@ def test_what_the_command_leaves_is_told_test_by_test(tool: Tool, sample: Sample
 
 def test_reading_changes_nothing(tool: Tool, sample: Sample, folders: RunFolders) -> None:
     run(tool, sample, folders)
-    first = tool.read(sample.request, folders)
+    first = tool.read(sample.request, folders.results)
 
-    assert tool.read(sample.request, folders) == first
+    assert tool.read(sample.request, folders.results) == first
 
 
 def test_a_report_that_was_cut_is_not_taken_for_a_whole_one(tool: Tool, sample: Sample, folders: RunFolders) -> None:
@@ -135,7 +180,7 @@ def test_a_report_that_was_cut_is_not_taken_for_a_whole_one(tool: Tool, sample: 
 
     for length in range(1, len(whole) - 2):
         file.write_bytes(whole[:length])
-        report = tool.read(sample.request, folders)
+        report = tool.read(sample.request, folders.results)
         assert report.broken or not report.finished, whole[:length]
 
 
@@ -145,7 +190,7 @@ def test_nothing_that_stands_in_its_place_is_a_pass(
 ) -> None:
     (folders.results / sample.report).write_bytes(left)
 
-    report = tool.read(sample.request, folders)
+    report = tool.read(sample.request, folders.results)
 
     assert report.broken or not report.finished or not report.results
     assert Outcome.PASSED not in outcomes(report)
@@ -164,13 +209,13 @@ def test_what_is_no_report_is_no_crash_and_holds_nobody_up(
         "no results folder": folders.results.rmdir,
     }[what]()
 
-    assert outcomes(tool.read(sample.request, folders)) == []
-    assert tool.progress(folders) == NOTHING
+    assert outcomes(tool.read(sample.request, folders.results)) == []
+    assert tool.progress(folders.results) == NOTHING
 
 
 def test_progress_never_exceeds_what_there_is(tool: Tool, sample: Sample, folders: RunFolders) -> None:
     run(tool, sample, folders)
 
-    progress = tool.progress(folders)
+    progress = tool.progress(folders.results)
 
     assert progress in (NOTHING, Summary(total=2, passed=1, failed=1, skipped=0))

@@ -17,6 +17,7 @@ from harness.attempts import (
     pid_in,
     places_of,
     resident,
+    running,
     until,
 )
 
@@ -121,8 +122,8 @@ def test_a_report_of_two_gigabytes_is_not_read_and_is_broken(bench: Bench) -> No
     before = resident(os.getpid())
 
     tool = tool_for(TestType.PYTEST)
-    report = tool.read(REQUEST, places_of(spec))
-    summary = tool.progress(places_of(spec))
+    report = tool.read(REQUEST, spec.folder / "results")
+    summary = tool.progress(spec.folder / "results")
 
     assert "2147483648 bytes, more than" in report.broken
     assert not report.finished
@@ -136,7 +137,7 @@ def test_a_test_that_removes_its_results_folder_is_judged_all_the_same(bench: Be
     spec = bench.python(f"import os, shutil\nfolder = os.environ['ASSAY_RESULTS_DIR']\n{swap}{how}")
 
     record = bench.run(spec)
-    report = tool_for(TestType.PYTEST).read(REQUEST, places_of(spec))
+    report = tool_for(TestType.PYTEST).read(REQUEST, spec.folder / "results")
     kept = ArtifactStore(tmp_path / "artifacts").keep(spec.execution_id, 1, spec.folder / "results")
 
     assert record.exit_code == 0
@@ -149,16 +150,12 @@ def test_pytest_that_removes_its_results_folder_ends_with_its_own_exit_code(benc
     (spec.cwd / "test_it.py").write_text(
         "import os, shutil\ndef test_a(): shutil.rmtree(os.environ['ASSAY_RESULTS_DIR'])\ndef test_b(): assert 0\n"
     )
-    command = tool_for(TestType.PYTEST).command(REQUEST, places_of(spec, Path(sys.executable)))
+    command = tool_for(TestType.PYTEST).command(REQUEST)
 
-    record = bench.run(limited_argv(spec, command.argv))
+    record = bench.run(running(spec, command, places_of(spec, Path(sys.executable))))
 
     assert record.exit_code == 1
-    assert tool_for(TestType.PYTEST).read(REQUEST, places_of(spec)).broken
-
-
-def limited_argv(spec: processes.LaunchSpec, argv: tuple[str, ...]) -> processes.LaunchSpec:
-    return limited(spec, argv=argv)  # type: ignore[arg-type]
+    assert tool_for(TestType.PYTEST).read(REQUEST, spec.folder / "results").broken
 
 
 def test_a_test_that_ignores_term_is_killed_after_the_grace(bench: Bench) -> None:

@@ -9,9 +9,10 @@ from pathlib import Path
 from uuid import uuid4
 
 from cluster.local import proc, processes
+from cluster.local.command import RunFolders, arguments, working_folder
 from cluster.local.environment import Surroundings, environment
 from cluster.local.processes import ExitRecord, Handle, LaunchSpec
-from executors.tool import RunFolders
+from model.command import Command
 from model.ids import ExecutionId
 
 PATIENCE = 30.0
@@ -61,6 +62,11 @@ def places_of(spec: LaunchSpec, python: Path | None = None, entry: str = ".") ->
     return RunFolders(
         work=work, results=spec.folder / "results", home=spec.folder / "home", entry=work / entry, python=python
     )
+
+
+def running(spec: LaunchSpec, command: Command, folders: RunFolders) -> LaunchSpec:
+    """Return the spec with the command of a tool, as the local backend resolves it."""
+    return replace(spec, argv=arguments(command, folders), cwd=working_folder(command, folders))
 
 
 def limited(spec: LaunchSpec, **limits: float) -> LaunchSpec:

@@ -6,7 +6,8 @@ import pytest
 
 from model.document import read_yaml
 from model.request import LocalTest
-from model.suite import Suite, check_file
+from model.suite import Suite
+from orchestrator.checking import check_file
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
 FILES = sorted([*EXAMPLES.glob("*.yaml"), *(EXAMPLES / "suites").glob("*.yaml")])

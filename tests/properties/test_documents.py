@@ -9,9 +9,10 @@ import yaml
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from model.check import check
+from executors.registry import RULES
 from model.definition import from_json, from_yaml, to_json, to_raw, to_yaml
 from model.problems import InvalidError, Problem
+from orchestrator.checking import check
 
 DATA = yaml.load((Path(__file__).parents[1] / "data" / "bad_requests.yaml").read_text(), yaml.CSafeLoader)
 VALID: dict[str, Any] = DATA["valid"]
@@ -70,7 +71,7 @@ REQUESTS = st.fixed_dictionaries(
 def test_a_request_survives_every_form(raw: dict[str, Any]) -> None:
     request = check(raw)
 
-    assert from_yaml(to_yaml(request)) == request
+    assert from_yaml(to_yaml(request), RULES) == request
     assert from_json(to_json(request)) == request
     assert check(to_raw(request)) == request
 

@@ -11,19 +11,25 @@ from typing import Any, TypeAlias
 import pytest
 from harness.bad_requests import REQUESTS, SUITES, Cases
 
+from executors import custom_tool, pytest_tool
+from executors.registry import TOOLS
 from model import cron, forms, placement_rules, plain, quantity, rules, secret, suite_rules
-from model.check import check
 from model.examine import REQUEST
 from model.fields import PATTERNS_IN_WORDS
 from model.problems import InvalidError
-from model.suite import FORM, check_suite
+from model.suite import FORM
+from orchestrator.checking import check, check_suite
 
 Schema: TypeAlias = dict[str, Any]
 Bound: TypeAlias = tuple[str, str]
 
 CHECKS: list[tuple[Callable[[Any], object], Cases]] = [(check, REQUESTS), (check_suite, SUITES)]
 MAPS = ("propertyNames", "additionalProperties")
-RULES: tuple[ModuleType, ...] = (rules, placement_rules, suite_rules, plain, forms, quantity, cron, secret)
+TOOL_MODULES = (custom_tool, pytest_tool)
+"""The modules of the tools. Of these only the function `problems` is a rule."""
+RULES: tuple[ModuleType, ...] = (
+    rules, placement_rules, suite_rules, plain, forms, quantity, cron, secret, *TOOL_MODULES,
+)  # fmt: skip
 """Where problems are found that no bound of a single field says."""
 TOLD = [problem for _, cases in CHECKS for case in cases.cases for problem in case["problems"]]
 BOUNDS: dict[str, Callable[[Any], str]] = {
@@ -69,7 +75,7 @@ def reached() -> dict[str, set[int]]:
 
 @pytest.mark.parametrize("module", RULES, ids=lambda module: module.__name__)
 def test_each_line_that_finds_a_problem_has_a_case(reached: dict[str, set[int]], module: ModuleType) -> None:
-    tree = ast.parse(Path(str(module.__file__)).read_text())
+    tree = rules_of(module)
     finding = {node.lineno: ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.stmt) and finds(node)}
 
     assert finding
@@ -79,7 +85,7 @@ def test_each_line_that_finds_a_problem_has_a_case(reached: dict[str, set[int]],
 @pytest.mark.parametrize("module", RULES, ids=lambda module: module.__name__)
 def test_each_message_of_a_rule_has_a_case(module: ModuleType) -> None:
     """Also of those that share a line: every piece of a message in the code is a piece of what some case is told."""
-    pieces = set(messages(ast.parse(Path(str(module.__file__)).read_text())))
+    pieces = set(messages(rules_of(module)))
 
     assert pieces
     assert {piece for piece in pieces if not any(piece in problem["message"] for problem in TOLD)} == set()
@@ -95,6 +101,18 @@ def test_each_bound_of_a_field_has_a_case(schema: Schema, cases: Cases) -> None:
 
     assert len(wanted) > 10
     assert wanted - told == set()
+
+
+def test_each_tool_is_looked_at() -> None:
+    assert {type(tool).__module__ for tool in TOOLS.values()} == {module.__name__ for module in TOOL_MODULES}
+
+
+def rules_of(module: ModuleType) -> ast.AST:
+    """Return the code of a module that finds problems."""
+    tree = ast.parse(Path(str(module.__file__)).read_text())
+    if module not in TOOL_MODULES:
+        return tree
+    return next(n for n in ast.walk(tree) if isinstance(n, ast.FunctionDef) and n.name == "problems")
 
 
 def field(path: str, maps: set[str]) -> str:

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from cluster.local.command import RunFolders, arguments, working_folder
 from executors.custom_tool import CustomTool
-from executors.registry import TOOLS, tool_for
-from executors.tool import RunFolders
+from executors.registry import RULES, TOOLS, tool_for
 from model.content import InlineContent
-from model.request import RUNNABLE, TestRequest, TestType
+from model.request import TestRequest, TestType
 from model.result import Outcome, Report, Summary
 
 TOOL = CustomTool()
@@ -30,29 +30,29 @@ def folders(tmp_path: Path) -> RunFolders:
 
 
 def test_the_command_is_the_requests_own_with_its_arguments(folders: RunFolders) -> None:
-    assert TOOL.command(REQUEST, folders).argv == ("sh", "run.sh", "-x")
+    assert arguments(TOOL.command(REQUEST), folders) == ("sh", "run.sh", "-x")
 
 
 @pytest.mark.parametrize(("entry", "cwd"), [(".", "."), ("folder", "folder"), ("run.sh", ".")])
 def test_it_runs_in_the_folder_of_its_entry(folders: RunFolders, entry: str, cwd: str) -> None:
-    command = TOOL.command(REQUEST, replace(folders, entry=folders.work / entry))
+    here = replace(folders, entry=folders.work / entry)
 
-    assert command.cwd == folders.work / cwd
+    assert working_folder(TOOL.command(REQUEST), here) == folders.work / cwd
 
 
-def test_a_request_without_a_command_is_a_mistake_of_ours(folders: RunFolders) -> None:
+def test_a_request_without_a_command_is_a_mistake_of_ours() -> None:
     with pytest.raises(ValueError, match="needs a command"):
-        TOOL.command(replace(REQUEST, command=None), folders)
+        TOOL.command(replace(REQUEST, command=None))
 
 
 def test_without_a_junit_file_nothing_is_reported(folders: RunFolders) -> None:
-    assert TOOL.read(replace(REQUEST, junit=None), folders) == Report(finished=True)
+    assert TOOL.read(replace(REQUEST, junit=None), folders.results) == Report(finished=True)
 
 
 def test_a_junit_file_in_the_results_folder_is_read(folders: RunFolders) -> None:
     (folders.results / "out" / "junit.xml").write_text('<testsuite><testcase name="a"/></testsuite>')
 
-    report = TOOL.read(REQUEST, folders)
+    report = TOOL.read(REQUEST, folders.results)
 
     assert [(r.name, r.outcome) for r in report.results] == [("a", Outcome.PASSED)]
     assert report.finished
@@ -62,14 +62,14 @@ def test_a_junit_file_that_came_with_the_content_is_not_taken_for_a_report(folde
     (folders.work / "out").mkdir()
     (folders.work / "out" / "junit.xml").write_text('<testsuite><testcase name="a"/></testsuite>')
 
-    report = TOOL.read(REQUEST, folders)
+    report = TOOL.read(REQUEST, folders.results)
 
     assert report.broken.endswith("write the JUnit file to $ASSAY_RESULTS_DIR/out/junit.xml")
 
 
 @pytest.mark.parametrize("path", ["../work/junit.xml", "/etc/passwd", "out/../../x"])
 def test_a_junit_path_that_leads_out_is_not_read(folders: RunFolders, path: str) -> None:
-    assert "leads out" in TOOL.read(replace(REQUEST, junit=path), folders).broken
+    assert "leads out" in TOOL.read(replace(REQUEST, junit=path), folders.results).broken
 
 
 def test_a_linked_folder_does_not_lead_out_either(folders: RunFolders) -> None:
@@ -77,15 +77,15 @@ def test_a_linked_folder_does_not_lead_out_either(folders: RunFolders) -> None:
     (folders.results / "out").symlink_to(folders.work)
     (folders.work / "junit.xml").write_text("<testsuite/>")
 
-    assert "leads out" in TOOL.read(REQUEST, folders).broken
+    assert "leads out" in TOOL.read(REQUEST, folders.results).broken
 
 
 def test_progress_is_unknown(folders: RunFolders) -> None:
-    assert TOOL.progress(folders) == Summary(total=0, passed=0, failed=0, skipped=0)
+    assert TOOL.progress(folders.results) == Summary(total=0, passed=0, failed=0, skipped=0)
 
 
 def test_each_type_that_may_be_submitted_has_a_tool() -> None:
-    assert set(TOOLS) == RUNNABLE
+    assert set(TOOLS) == set(RULES)
     assert isinstance(tool_for(TestType.CUSTOM), CustomTool)
     with pytest.raises(ValueError, match="no executor for k6"):
         tool_for(TestType.K6)

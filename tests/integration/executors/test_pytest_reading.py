@@ -2,15 +2,17 @@
 
 import json
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from cluster.local.command import RunFolders, arguments
+from executors import assay_pytest_plugin as plugin
 from executors import pytest_tool
 from executors.pytest_tool import FILE, PytestTool
-from executors.tool import RunFolders
 from model.content import InlineContent
 from model.request import TestRequest, TestType
 from model.result import Outcome, Report, Summary
@@ -31,7 +33,7 @@ def folders(tmp_path: Path, python: Path | None = Path("/v/bin/python"), entry: 
 def read(tmp_path: Path, *lines: object, end: str = "\n") -> Report:
     text = "".join((line if isinstance(line, str) else json.dumps(line)) + "\n" for line in lines)
     (folders(tmp_path).results / FILE).write_text(text.removesuffix("\n") + end if text else "")
-    return TOOL.read(REQUEST, folders(tmp_path))
+    return TOOL.read(REQUEST, folders(tmp_path).results)
 
 
 def result(name: str, outcome: str = "passed", **more: object) -> dict[str, object]:
@@ -84,23 +86,23 @@ def test_any_bytes_are_a_report_of_some_kind(tmp_path_factory: pytest.TempPathFa
     here = folders(Path(tmp_path_factory.mktemp("any")))
     (here.results / FILE).write_bytes(data)
 
-    report = TOOL.read(REQUEST, here)
-    summary = TOOL.progress(here)
+    report = TOOL.read(REQUEST, here.results)
+    summary = TOOL.progress(here.results)
 
     assert not report.finished
     assert summary.total >= 0
 
 
 def test_a_missing_report_is_broken_and_progress_unknown(tmp_path: Path) -> None:
-    assert "cannot be read" in TOOL.read(REQUEST, folders(tmp_path)).broken
-    assert TOOL.progress(folders(tmp_path)) == Summary(total=0, passed=0, failed=0, skipped=0)
+    assert "cannot be read" in TOOL.read(REQUEST, folders(tmp_path).results).broken
+    assert TOOL.progress(folders(tmp_path).results) == Summary(total=0, passed=0, failed=0, skipped=0)
 
 
 def test_a_link_a_folder_or_a_pipe_in_its_place_is_broken(tmp_path: Path) -> None:
     path = folders(tmp_path).results / FILE
     for make in (lambda: path.symlink_to("/etc/passwd"), lambda: os.mkfifo(path), path.mkdir):
         make()
-        assert TOOL.read(REQUEST, folders(tmp_path)).broken
+        assert TOOL.read(REQUEST, folders(tmp_path).results).broken
         path.rmdir() if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
@@ -166,36 +168,54 @@ def test_progress_needs_the_ends_of_the_file_only(tmp_path: Path, monkeypatch: p
         end="",
     )
 
-    assert TOOL.progress(folders(tmp_path)) == Summary(total=90, passed=59, failed=1, skipped=2)
+    assert TOOL.progress(folders(tmp_path).results) == Summary(total=90, passed=59, failed=1, skipped=2)
 
 
 def test_pytest_without_an_environment_of_its_own_is_a_mistake_of_ours(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="virtual environment"):
-        TOOL.command(REQUEST, folders(tmp_path, python=None))
+        arguments(TOOL.command(REQUEST), folders(tmp_path, python=None))
 
 
-def test_the_command_closes_the_search_for_settings_where_the_content_has_none(tmp_path: Path) -> None:
+def test_the_command_runs_the_plugin_by_the_tests_own_interpreter(tmp_path: Path) -> None:
+    here = folders(tmp_path, entry="tests")
+    request = replace(REQUEST, arguments=("-k", "fast"))
+
+    words = arguments(TOOL.command(request), here)
+
+    assert words == (
+        "/v/bin/python", "-u", str(pytest_tool.PLUGIN), str(here.work), "-k", "fast", str(here.entry),
+    )  # fmt: skip
+
+
+def test_the_plugin_closes_the_search_for_settings_where_the_content_has_none(tmp_path: Path) -> None:
     here = folders(tmp_path)
 
-    command = TOOL.command(REQUEST, here)
+    where, words = plugin.arranged(here.work, ["-x", str(here.entry)])
 
-    assert command.cwd == here.work
-    assert command.argv[:3] == ("/v/bin/python", "-u", str(pytest_tool.PLUGIN))
-    assert command.argv[3:] == (
-        "-c",
-        "/dev/null",
-        f"--rootdir={here.work}",
-        f"--confcutdir={here.work}",
-        str(here.entry),
-    )
+    assert where == here.work
+    assert words == [
+        "-c", "/dev/null", f"--rootdir={here.work}", f"--confcutdir={here.work}", "-x", str(here.entry),
+    ]  # fmt: skip
 
 
-def test_the_command_runs_where_the_settings_of_the_content_are(tmp_path: Path) -> None:
+def test_the_plugin_runs_where_the_settings_of_the_content_are(tmp_path: Path) -> None:
     here = folders(tmp_path, entry="service/tests")
     here.entry.mkdir(parents=True)
     (here.work / "service" / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
 
-    command = TOOL.command(REQUEST, here)
+    assert plugin.arranged(here.work, [str(here.entry)]) == (here.work / "service", [str(here.entry)])
 
-    assert command.cwd == here.work / "service"
-    assert command.argv[3:] == (str(here.entry),)
+
+@pytest.mark.parametrize("what", ["pipe", "folder", "huge", "other section"])
+def test_what_is_no_settings_file_configures_nothing_and_holds_nobody_up(tmp_path: Path, what: str) -> None:
+    here = folders(tmp_path)
+    file = here.work / "tox.ini"
+    {
+        "pipe": lambda: os.mkfifo(file),
+        "folder": file.mkdir,
+        "huge": lambda: file.write_text("[pytest]\n" + " " * 2**20),
+        "other section": lambda: file.write_text("[tox]\n"),
+    }[what]()
+
+    assert plugin.arranged(here.work, [str(here.entry)])[0] == here.work
+    assert plugin.arranged(here.work, [str(here.entry)])[1][:2] == ["-c", "/dev/null"]

@@ -12,7 +12,7 @@ from harness.suites import BAD, GOOD, children, ended, flow_runs, of_flow, only_
 from prefect.client.orchestration import PrefectClient
 
 from flows.deploying import deploy_suite
-from model.suite import check_suite
+from orchestrator.checking import check_suite
 
 ENTRYPOINT = "flows.suite_run.suite_run"
 

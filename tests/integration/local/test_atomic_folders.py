@@ -14,6 +14,7 @@ from harness.attempts import ROOT, until
 
 from cluster import atomic_folder
 from cluster.artifacts import ArtifactStore
+from cluster.contents import ContentStore
 from cluster.local import content
 from cluster.local.content import Sources
 from model.content import InlineContent
@@ -28,6 +29,7 @@ from pathlib import Path
 from uuid import UUID
 from cluster import artifacts
 from cluster.artifacts import ArtifactStore
+from cluster.contents import ContentStore
 from cluster.local import content
 from model.content import InlineContent
 
@@ -47,7 +49,10 @@ folder = Path({folder!r})
 halt({owner}, {name!r}, {call})
 {work}
 """
-PLACE = "print(content.place(InlineContent(files=FILES), folder / 'work', content.Sources(store=folder)).entry)"
+PLACE = (
+    "print(content.place(InlineContent(files=FILES), folder / 'work', "
+    "content.Sources(contents=ContentStore(folder))).entry)"
+)
 KEEP = "print(len(ArtifactStore(folder / 'kept').keep(UUID(int=7), 1, folder / 'results')))"
 IN_PLACE = [("content", "_relative", 25), ("content", "_put", 1), ("content.Path", "rename", 1)]
 IN_KEEP = [("artifacts", "_copy", 25), ("artifacts", "_show", 1), ("artifacts.Path", "replace", 1)]
@@ -88,7 +93,7 @@ def resumed(process: subprocess.Popen[str]) -> str:
 
 
 def place(folder: Path) -> Path:
-    return content.place(InlineContent(files=FILES), folder / "work", Sources(store=folder)).entry
+    return content.place(InlineContent(files=FILES), folder / "work", Sources(contents=ContentStore(folder))).entry
 
 
 def whole(folder: Path) -> bool:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.contents import ContentStore
 from cluster.local import content
 from cluster.local.content import ContentError, Sources
 from model.content import ArtifactContent, InlineContent
@@ -38,14 +39,16 @@ def member(name: str, data: bytes = b"", **more: object) -> Callable[[tarfile.Ta
 def unpack(tmp_path: Path, packed: bytes) -> Path:
     sha256 = hashlib.sha256(packed).hexdigest()
     (tmp_path / sha256).write_bytes(packed)
-    content.place(ArtifactContent(sha256=sha256), tmp_path / "work", Sources(store=tmp_path))
+    content.place(ArtifactContent(sha256=sha256), tmp_path / "work", Sources(contents=ContentStore(tmp_path)))
     return tmp_path / "work"
 
 
 def test_inline_files_are_written_as_they_are(tmp_path: Path) -> None:
     files = {"a/b.txt": "ü\r\n", "run.sh": "#!/bin/sh\n", "c": ""}
 
-    placed = content.place(InlineContent(files=files, path="a"), tmp_path / "work", Sources(store=tmp_path))
+    placed = content.place(
+        InlineContent(files=files, path="a"), tmp_path / "work", Sources(contents=ContentStore(tmp_path))
+    )
 
     assert {name: (tmp_path / "work" / name).read_bytes().decode() for name in files} == files
     assert placed.entry == tmp_path / "work" / "a"
@@ -56,7 +59,9 @@ def test_inline_files_are_written_as_they_are(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", STRANGE)
 def test_an_inline_file_outside_is_refused_and_nothing_is_there(tmp_path: Path, name: str) -> None:
     with pytest.raises(ContentError, match="files"):
-        content.place(InlineContent(files={"ok": "", name: ""}), tmp_path / "work", Sources(store=tmp_path))
+        content.place(
+            InlineContent(files={"ok": "", name: ""}), tmp_path / "work", Sources(contents=ContentStore(tmp_path))
+        )
 
     assert not (tmp_path / "work").exists()
 
@@ -64,21 +69,25 @@ def test_an_inline_file_outside_is_refused_and_nothing_is_there(tmp_path: Path, 
 @pytest.mark.parametrize("files", [{"a": "", "a/b": ""}, {"a/b": "", "a": ""}, {"x" * 300: ""}, {"a": "", "./a": ""}])
 def test_inline_files_that_cannot_all_be_are_refused(tmp_path: Path, files: dict[str, str]) -> None:
     with pytest.raises(ContentError, match="cannot be written"):
-        content.place(InlineContent(files=files), tmp_path / "work", Sources(store=tmp_path))
+        content.place(InlineContent(files=files), tmp_path / "work", Sources(contents=ContentStore(tmp_path)))
 
 
 def test_inline_files_of_more_than_a_mebibyte_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ContentError, match="send them as an artifact"):
-        content.place(InlineContent(files={"a": "ü" * 2**19, "b": "x"}), tmp_path / "work", Sources(store=tmp_path))
+        content.place(
+            InlineContent(files={"a": "ü" * 2**19, "b": "x"}),
+            tmp_path / "work",
+            Sources(contents=ContentStore(tmp_path)),
+        )
 
 
 def test_what_is_in_place_is_not_placed_again(tmp_path: Path) -> None:
     """The test may have begun to change it when another worker takes the run over."""
     wanted = InlineContent(files={"a": "first"})
-    content.place(wanted, tmp_path / "work", Sources(store=tmp_path))
+    content.place(wanted, tmp_path / "work", Sources(contents=ContentStore(tmp_path)))
     (tmp_path / "work" / "a").write_text("changed by the test")
 
-    content.place(wanted, tmp_path / "work", Sources(store=tmp_path))
+    content.place(wanted, tmp_path / "work", Sources(contents=ContentStore(tmp_path)))
 
     assert (tmp_path / "work" / "a").read_text() == "changed by the test"
 
@@ -87,7 +96,7 @@ def test_what_was_left_half_done_is_done_anew(tmp_path: Path) -> None:
     (tmp_path / "work.draft").mkdir()
     (tmp_path / "work.draft" / "half").write_text("")
 
-    content.place(InlineContent(files={"a": ""}), tmp_path / "work", Sources(store=tmp_path))
+    content.place(InlineContent(files={"a": ""}), tmp_path / "work", Sources(contents=ContentStore(tmp_path)))
 
     assert [file.name for file in (tmp_path / "work").iterdir()] == ["a"]
 
@@ -95,7 +104,9 @@ def test_what_was_left_half_done_is_done_anew(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", ["gone", "../out", "/etc", "a/../..", ""])
 def test_an_entry_that_is_not_inside_is_refused(tmp_path: Path, path: str) -> None:
     with pytest.raises(ContentError, match="path"):
-        content.place(InlineContent(files={"a": ""}, path=path), tmp_path / "work", Sources(store=tmp_path))
+        content.place(
+            InlineContent(files={"a": ""}, path=path), tmp_path / "work", Sources(contents=ContentStore(tmp_path))
+        )
 
 
 def test_an_archive_is_unpacked(tmp_path: Path) -> None:
@@ -167,12 +178,12 @@ def test_what_was_kept_under_another_sum_is_refused(tmp_path: Path) -> None:
     (tmp_path / ("a" * 64)).write_bytes(b"something else")
 
     with pytest.raises(ContentError, match="something else; send it again"):
-        content.place(ArtifactContent(sha256="a" * 64), tmp_path / "work", Sources(store=tmp_path))
+        content.place(ArtifactContent(sha256="a" * 64), tmp_path / "work", Sources(contents=ContentStore(tmp_path)))
 
 
 def test_what_was_never_sent_is_told(tmp_path: Path) -> None:
     with pytest.raises(ContentError, match="was not sent; PUT"):
-        content.place(ArtifactContent(sha256="a" * 64), tmp_path / "work", Sources(store=tmp_path))
+        content.place(ArtifactContent(sha256="a" * 64), tmp_path / "work", Sources(contents=ContentStore(tmp_path)))
 
 
 def test_too_much_packed_content_is_refused_unread(tmp_path: Path) -> None:
@@ -180,4 +191,4 @@ def test_too_much_packed_content_is_refused_unread(tmp_path: Path) -> None:
         file.truncate(content.LARGEST_PACKED + 1)
 
     with pytest.raises(ContentError, match="at most 52428800"):
-        content.place(ArtifactContent(sha256="a" * 64), tmp_path / "work", Sources(store=tmp_path))
+        content.place(ArtifactContent(sha256="a" * 64), tmp_path / "work", Sources(contents=ContentStore(tmp_path)))

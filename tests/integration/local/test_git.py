@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from cluster.contents import ContentStore
 from cluster.local import content, git
 from model.content import GitContent
 
@@ -145,7 +146,9 @@ def test_a_branch_is_cloned_without_its_history(server: Server, head: str, tmp_p
 def test_content_from_git_knows_its_commit_and_keeps_its_entry_inside(
     server: Server, head: str, tmp_path: Path
 ) -> None:
-    sources = content.Sources(store=tmp_path, allowed_hosts=frozenset({"localhost"}), ca_file=server.certificate)
+    sources = content.Sources(
+        contents=ContentStore(tmp_path), allowed_hosts=frozenset({"localhost"}), ca_file=server.certificate
+    )
     wanted = GitContent(repository=server.url(), branch="release/1.0", path="tests/test_it.py")
 
     placed = content.place(wanted, tmp_path / "work", sources)

@@ -11,6 +11,7 @@ import pytest
 from harness.attempts import Bench, ended, gone, limited, living, output, pid_in, resident, until
 
 from cluster.local import proc, processes
+from cluster.local.machine import this_node
 from cluster.local.processes import Handle
 from model.ids import ExecutionId
 
@@ -268,7 +269,7 @@ def test_sweep_leaves_the_other_attempts_alone(bench: Bench) -> None:
 
 
 def test_this_machine_is_a_node_of_which_a_share_is_given() -> None:
-    whole, half = processes.this_node(1.0), processes.this_node(0.5)
+    whole, half = this_node(1.0), this_node(0.5)
 
     assert whole.capacity.cpu_milli == 1000 * len(os.sched_getaffinity(0))
     assert half.capacity.cpu_milli == whole.capacity.cpu_milli // 2

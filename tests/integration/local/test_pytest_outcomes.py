@@ -7,16 +7,17 @@ import sys
 from pathlib import Path
 
 import pytest
-from harness.attempts import Bench, limited, output, places_of, until
+from harness.attempts import Bench, output, places_of, running, until
 
 from cluster.local import processes
 from cluster.local.processes import ExitRecord, LaunchSpec
 from executors.pytest_tool import PytestTool
 from model.content import InlineContent
+from model.ending import Ending, How
 from model.execution import Reason, Status
 from model.request import TestRequest, TestType
 from model.result import Outcome, Report
-from model.verdict import Ending, How, judge
+from model.verdict import judge
 
 TOOL = PytestTool()
 OUTCOMES = """
@@ -59,19 +60,18 @@ def suite(bench: Bench, files: dict[str, str], *arguments: str, entry: str = "."
     for name, text in files.items():
         (spec.cwd / name).parent.mkdir(parents=True, exist_ok=True)
         (spec.cwd / name).write_text(text)
-    command = TOOL.command(request(*arguments), places_of(spec, Path(sys.executable), entry))
-    return limited(spec, argv=command.argv, cwd=command.cwd)  # type: ignore[arg-type]
+    return running(spec, TOOL.command(request(*arguments)), places_of(spec, Path(sys.executable), entry))
 
 
 def result(bench: Bench, files: dict[str, str], *arguments: str, entry: str = ".") -> tuple[ExitRecord, Report]:
     spec = suite(bench, files, *arguments, entry=entry)
     record = bench.run(spec)
-    return record, TOOL.read(request(), places_of(spec))
+    return record, TOOL.read(request(), spec.folder / "results")
 
 
 def verdict(record: ExitRecord, report: Report) -> tuple[Status, Reason | None]:
     ending = Ending(exit_code=record.exit_code, signal=record.signal, how=How(record.reason))
-    judged = judge(TestType.PYTEST, report, ending)
+    judged = judge(report, ending, TOOL.verdict)
     return judged.status, judged.reason
 
 
@@ -218,10 +218,10 @@ def test_progress_is_told_while_it_runs(bench: Bench) -> None:
     body = "import time\ndef test_a(): pass\ndef test_b(): assert 0\ndef test_c(): time.sleep(30)\n"
     spec = suite(bench, {"test_it.py": body})
     handle = processes.launch(spec)
-    folders = places_of(spec)
+    results = spec.folder / "results"
 
-    until(lambda: TOOL.progress(folders).completed == 2, "two have ended")
-    summary = TOOL.progress(folders)
+    until(lambda: TOOL.progress(results).completed == 2, "two have ended")
+    summary = TOOL.progress(results)
     processes.stop(handle)
 
     assert (summary.total, summary.passed, summary.failed, summary.skipped) == (3, 1, 1, 0)

@@ -9,14 +9,15 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from harness.attempts import Bench, limited, output, places_of
+from harness.attempts import Bench, limited, output, places_of, running
 
+from cluster.contents import ContentStore
 from cluster.local import content, environments
 from cluster.local.environment import Surroundings, environment
 from cluster.local.environments import Site
 from cluster.local.processes import ExitRecord
-from executors.pytest_tool import REQUIREMENTS
 from executors.registry import tool_for
+from executors.tool import PYTHON_BASE as REQUIREMENTS
 from model.content import ArtifactContent, InlineContent
 from model.request import Setup, TestRequest, TestType
 from model.result import Outcome, Report
@@ -66,19 +67,19 @@ def carried_out(bench: Bench, wanted: TestRequest, venvs: Path) -> tuple[ExitRec
     """Do what the flow does with a request."""
     spec = bench.spec("true", env={})
     spec.cwd.rmdir()
-    placed = content.place(wanted.content, spec.cwd, content.Sources(store=venvs))
+    placed = content.place(wanted.content, spec.cwd, content.Sources(contents=ContentStore(venvs)))
     requirements = content.entry(spec.cwd, wanted.setup.requirements) if wanted.setup.requirements else None
     python = environments.python_for(Site(venvs=venvs), requirements, REQUIREMENTS)
     folders = replace(places_of(spec), entry=placed.entry, python=python)
     tool = tool_for(wanted.type)
-    command = tool.command(wanted, folders)
+    command = tool.command(wanted)
     around = Surroundings(
         execution_id=spec.execution_id, attempt=1, home=folders.home, results=folders.results, python=folders.python
     )
     env = environment(around, command.env, {"GREETING": "hi"}, {"GREETING": "hello"})
-    spec = limited(spec, argv=command.argv, cwd=command.cwd, env=env, time_limit_seconds=60)  # type: ignore[arg-type]
+    spec = limited(running(spec, command, folders), env=env, time_limit_seconds=60)  # type: ignore[arg-type]
     record = bench.run(spec)
-    report = tool.read(wanted, folders)
+    report = tool.read(wanted, folders.results)
     assert report.results or not report.finished or record.exit_code == 0, output(spec)[-2000:].decode()
     return record, report
 

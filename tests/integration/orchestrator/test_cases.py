@@ -15,15 +15,14 @@ from db.errors import ConflictError, NotFoundError
 from db.executions import Become, Fenced
 from db.people import Quota
 from db.seeds import DEFAULT_TEAM, LOCAL_USER, PREFECT_USER
-from model.check import check
 from model.definition import to_raw
 from model.execution import Cause, Door, Phase, Reason, Status
 from model.ids import ExecutionId, SuiteRunId, uuid7
 from model.problems import InvalidError
-from model.suite import check_suite
 from orchestrator import listing, retry
 from orchestrator import suites as cases
 from orchestrator.cancel import CancelOutcome, cancel
+from orchestrator.checking import check, check_suite
 from orchestrator.submit import Once, Order, OverQuota, Submitted, submit
 from orchestrator.suites import SuiteOrder, SuiteSkipped, SuiteSubmitted
 

@@ -12,7 +12,7 @@ from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.execution import Door
 from model.ids import ExecutionId, NodeName, SuiteRunId, WorkerId, uuid7
 from model.resources import Resources
-from model.suite import check_suite
+from orchestrator.checking import check_suite
 from orchestrator.suites import SuiteOrder, SuiteSubmitted, submit_suite
 from scheduler.node import Node
 

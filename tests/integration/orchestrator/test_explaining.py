@@ -9,9 +9,9 @@ import pytest
 from db.engine import Database
 from db.gate_records import Pass, Record, Returned, Started, Stopped, Waited, Withdrawn
 from db.seeds import LOCAL_USER
-from model.check import check
 from model.execution import Cause, Door
 from model.ids import ExecutionId, NodeName, uuid7
+from orchestrator.checking import check
 from orchestrator.explaining import explain, sentence
 from orchestrator.submit import Order, submit
 from scheduler.pool import Strategy

@@ -9,10 +9,10 @@ from sqlalchemy import text
 from db import gate_standing
 from db.engine import Database
 from db.seeds import LOCAL_USER
-from model.check import check
 from model.execution import Door
 from model.ids import ExecutionId, uuid7
 from orchestrator import listing
+from orchestrator.checking import check
 from orchestrator.submit import Order, submit
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)

@@ -12,12 +12,11 @@ from db.engine import Database
 from db.errors import NotFoundError
 from db.pools import Pool, PoolChange
 from db.seeds import DEFAULT_POOL, LOCAL_USER
-from model.check import check
 from model.execution import Door
 from model.ids import ExecutionId, NodeName, PoolName, SuiteRunId, uuid7
 from model.problems import InvalidError
 from model.resources import Resources
-from model.suite import check_suite
+from orchestrator.checking import check, check_suite
 from orchestrator.submit import Order, Submitted, submit
 from orchestrator.suites import SuiteOrder, SuiteSubmitted, submit_suite
 from scheduler.node import Node

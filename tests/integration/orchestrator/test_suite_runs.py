@@ -16,8 +16,8 @@ from db.people import Quota
 from db.seeds import LOCAL_USER, PREFECT_USER
 from model.execution import Door, Phase, Status
 from model.ids import ExecutionId, SuiteRunId, UserId, uuid7
-from model.suite import check_suite
 from orchestrator import suites as cases
+from orchestrator.checking import check_suite
 from orchestrator.submit import OverQuota
 from orchestrator.suites import SuiteAgain, SuiteOrder, SuiteSkipped, SuiteSubmitted
 

@@ -2,8 +2,9 @@
 
 import pytest
 
+from cluster.backend import LOG_LIMIT
 from cluster.local.log_writer import NOTE_ROOM
-from cluster.local.processes import LOG_LIMIT, log_left
+from cluster.local.processes import log_left
 from cluster.local.shim import SAMPLE_SECONDS, CpuMeter
 
 

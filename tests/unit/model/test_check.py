@@ -9,9 +9,10 @@ import pytest
 from harness.bad_requests import REQUESTS
 from harness.bad_requests import merged as changed
 
-from model.check import check, describe_schema
+from model.check import describe_schema
 from model.problems import InvalidError, Problem
 from model.request import TestType
+from orchestrator.checking import check
 
 VALID = REQUESTS.valid
 

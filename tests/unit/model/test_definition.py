@@ -6,10 +6,11 @@ from uuid import UUID
 
 import pytest
 
-from model.check import check
+from executors.registry import RULES
 from model.definition import TestDefinition, define, from_json, to_json, version_of
 from model.ids import DefinitionId, UserId
 from model.problems import InvalidError
+from orchestrator.checking import check
 
 RAW: dict[str, Any] = {
     "name": "checkout",
@@ -107,21 +108,21 @@ def definition() -> TestDefinition:
 
 
 def test_a_definition_survives_its_file() -> None:
-    assert TestDefinition.from_yaml(definition().to_yaml()) == definition()
+    assert TestDefinition.from_yaml(definition().to_yaml(), RULES) == definition()
 
 
 def test_a_definition_whose_content_was_edited_is_refused() -> None:
     edited = definition().to_yaml().replace("run.sh", "other.sh")
 
     with pytest.raises(InvalidError, match="is not the version of this content"):
-        TestDefinition.from_yaml(edited)
+        TestDefinition.from_yaml(edited, RULES)
 
 
 def test_a_definition_tells_where_its_test_is_wrong() -> None:
     edited = definition().to_yaml().replace("timeout: 3600", "timeout: 0")
 
     with pytest.raises(InvalidError) as caught:
-        TestDefinition.from_yaml(edited)
+        TestDefinition.from_yaml(edited, RULES)
 
     assert [p.path for p in caught.value.problems] == ["test.config.timeout"]
 

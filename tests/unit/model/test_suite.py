@@ -8,7 +8,8 @@ from harness.bad_requests import SUITES
 from model.content import ArtifactContent, LocalContent
 from model.problems import InvalidError
 from model.request import LocalTest, TestRequest, with_content
-from model.suite import Start, Suite, check_file, check_suite, describe_suite_schema, suite_to_raw
+from model.suite import Start, Suite, describe_suite_schema, suite_to_raw
+from orchestrator.checking import check_file, check_suite
 
 TEST: dict[str, Any] = {
     "name": "orders",

@@ -6,10 +6,12 @@ from typing import TypeAlias
 
 import pytest
 
+from executors.registry import tool_for
+from model.ending import Ending, How
 from model.execution import Reason, Status
 from model.request import TestType
 from model.result import Outcome, Report, Result
-from model.verdict import Ending, How, judge, whole_result
+from model.verdict import judge, whole_result
 
 PASS = Result(name="test_a", outcome=Outcome.PASSED)
 FAIL = Result(name="test_b", outcome=Outcome.FAILED)
@@ -109,21 +111,21 @@ TABLE: list[Row] = [
 def test_the_verdict_of(row: Row) -> None:
     _, what, found, ending, reason, detail = row
 
-    verdict = judge(what, found, ending)
+    verdict = judge(found, ending, tool_for(what).verdict)
 
     assert (verdict.status, verdict.reason) == (Status.FAILED if reason else Status.COMPLETED, reason)
     assert detail in verdict.detail
 
 
 def test_a_time_limit_is_a_status_of_its_own_and_names_the_test() -> None:
-    verdict = judge(PYTEST, died(FAIL, running="test_x"), Ending(how=How.TIMEOUT, signal=15))
+    verdict = judge(died(FAIL, running="test_x"), Ending(how=How.TIMEOUT, signal=15), tool_for(PYTEST).verdict)
 
     assert (verdict.status, verdict.reason) == (Status.TIMEOUT, None)
     assert "test_x" in verdict.detail
 
 
 def test_a_stopped_run_is_cancelled_even_if_it_exits_0() -> None:
-    assert judge(CUSTOM, NOTHING, Ending(how=How.STOPPED, exit_code=0)).status is Status.CANCELLED
+    assert judge(NOTHING, Ending(how=How.STOPPED, exit_code=0), tool_for(CUSTOM).verdict).status is Status.CANCELLED
 
 
 @pytest.mark.parametrize("what", [PYTEST, CUSTOM])
@@ -133,14 +135,14 @@ def test_a_stopped_run_is_cancelled_even_if_it_exits_0() -> None:
 def test_passed_needs_exit_0_a_whole_report_a_pass_and_no_failure(
     what: TestType, code: int, results: tuple[Result, ...], written: Callable[..., Report]
 ) -> None:
-    verdict = judge(what, written(*results), exited(code))
+    verdict = judge(written(*results), exited(code), tool_for(what).verdict)
 
     good = code == 0 and written is report and PASS in results and FAIL not in results
     assert verdict.good == good
 
 
 def test_a_run_without_a_report_has_one_result_of_its_own_name() -> None:
-    verdict = judge(CUSTOM, NOTHING, exited(3))
+    verdict = judge(NOTHING, exited(3), tool_for(CUSTOM).verdict)
 
     result = whole_result("smoke", verdict, 1200)
 
@@ -152,4 +154,4 @@ def test_a_run_without_a_report_has_one_result_of_its_own_name() -> None:
 def test_a_tool_that_gave_up_is_quoted(type: TestType, code: int) -> None:  # noqa: A002  the field's word
     ending = replace(exited(code), detail="error: unrecognized arguments: --cov")
 
-    assert "error: unrecognized arguments: --cov" in judge(type, NOTHING, ending).detail
+    assert "error: unrecognized arguments: --cov" in judge(NOTHING, ending, tool_for(type).verdict).detail

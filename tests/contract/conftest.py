@@ -1,0 +1,20 @@
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness.backends import BEDS, Bed
+
+from cluster.backend import Backend
+
+
+@pytest.fixture(params=BEDS)
+def bed(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bed]:
+    """Each backend in turn, with a place of its own."""
+    made = BEDS[request.param](tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def backend(bed: Bed) -> Backend:
+    return bed.open()
