@@ -1,4 +1,5 @@
-"""Where things run: processes on this machine now, Kubernetes later. Carries out what the cores decide.
+"""Backends, which run attempts, and the stores beside them. Carries out what the cores decide.
 
+`backend.py` is the port; `local` implements it with processes of this machine.
 Does not: know the database.
 """

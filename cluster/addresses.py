@@ -1,7 +1,7 @@
-"""Which network addresses a request may make us connect to: public ones, and what the operator opened by name.
+"""Decides which network addresses a request may make us connect to: public ones, and hosts that the operator allows.
 
-Every address of a name is checked, and the caller connects to exactly those (server-side request forgery, DNS
-rebinding). `is_global` alone is not enough: it lets translated forms of private addresses through.
+Every address of a name is checked, and the caller connects to exactly those addresses. That prevents server-side
+request forgery and DNS rebinding. `is_global` alone is not enough: it accepts translated forms of private addresses.
 """
 
 import ipaddress

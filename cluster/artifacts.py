@@ -1,4 +1,4 @@
-"""The files that a run leaves, kept after it. A test wrote them, so nothing about them is believed."""
+"""Stores the files that a run leaves. A test wrote them, so they may be anything."""
 
 import mimetypes
 import os
@@ -52,7 +52,7 @@ class ArtifactStore:
     ) -> list[Artifact]:
         """Copy what `results` holds, masked, and return it in order of name. The same call again does the same.
 
-        Only regular files, within the limits. What is left out is told in one more artifact, `left-out.txt`.
+        Only regular files within the limits are kept. One more artifact, `left-out.txt`, names what is left out.
         """
         target = self._folder / str(execution_id) / str(attempt)
         with atomic_folder.draft(target) as draft:
@@ -107,16 +107,19 @@ class ArtifactStore:
 
 
 def _show(draft: Path, target: Path) -> None:
-    """Let `target` be the files of `draft` from one moment to the next: a link can be replaced, a folder cannot."""
+    """Make `target` show the files of `draft` in one step: a link can be replaced atomically, a folder cannot."""
     link = draft / "link"
-    link.symlink_to(Path(draft.name) / "files")  # as seen from where it goes now
+    link.symlink_to(Path(draft.name) / "files")  # relative to where the link is moved next
     link.replace(target)
 
 
 def _found(results: Path) -> Iterator[tuple[str, str]]:
-    """Yield the relative path of each file below `results`, and why it cannot be kept; looks at a bounded number."""
+    """Yield the relative path of each file below `results` with the reason why it cannot be kept, empty if it can.
+
+    A bounded number of entries is looked at.
+    """
     looked_at = 0
-    waiting = [] if results.is_symlink() else [""]  # a test may have put one in its place
+    waiting = [] if results.is_symlink() else [""]  # a test may have replaced the folder by a link
     while waiting:
         folder = waiting.pop()
         for entry in _listing(results / folder):
@@ -174,7 +177,7 @@ def _pour(file: BinaryIO, out: BinaryIO, size: int, mask: Mask) -> int:
         file.seek(before)
         window = file.read(min(size, before + max(_PIECE, 4 * mask.reach)) - before)
         if len(window) <= taken - before:
-            break  # it is shorter than it was: what there is has been copied
+            break  # the file has become shorter: what there was has been copied
         final = before + len(window) >= size
         taken += out.write(mask.part(window, taken - before, final=final))
     return taken

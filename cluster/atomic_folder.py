@@ -1,7 +1,7 @@
-"""Folders that come into being whole or not at all, though several may make the same one and any may be killed.
+"""Makes folders that appear whole or not at all, even if several processes make the same one and any may be killed.
 
-Each maker has a draft of its own beside the target, and a lock on it for as long as it lives: a draft that nobody has
-locked is a leftover, and the next maker removes it. A frozen maker's draft stays.
+Each maker has a draft of its own beside the target, and holds a lock on it while it lives. A draft without a lock is a
+leftover, and the next maker removes it. The draft of a stopped process stays.
 """
 
 import fcntl
@@ -16,7 +16,7 @@ from cluster import removal
 
 @contextmanager
 def draft(target: Path) -> Iterator[Path]:
-    """Give an empty folder beside `target`, to be filled and then moved or linked there; if it is not, it goes."""
+    """Yield an empty folder beside `target`, to be filled and moved or linked there; else it is removed at the end."""
     target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     remove_left(target)
     folder, lock = _own(target)
@@ -29,11 +29,11 @@ def draft(target: Path) -> Iterator[Path]:
 
 
 def remove_left(target: Path) -> None:
-    """Remove the drafts of `target` whose makers are gone, and those that a link at `target` does not name any more."""
+    """Remove drafts of `target` whose makers are gone, but not the one that a link at `target` names."""
     for folder in target.parent.glob(f"{_prefix(target)}*"):
         lock = _lock(folder)
         if lock is not None:
-            if not _in_use(target, folder):  # looked at under the lock: its maker would have linked it by now
+            if not _in_use(target, folder):  # asked under the lock: its maker would have linked it by now
                 removal.remove(folder.parent, [folder.name])
             os.close(lock)
     removal.remove(target.parent, [trash.name for trash in target.parent.glob(f"{removal.TRASH}*")])
@@ -47,11 +47,11 @@ def _own(target: Path) -> tuple[Path, int]:
         if lock is not None:
             if folder.exists():
                 return folder, lock
-            os.close(lock)  # taken for a leftover before it was locked
+            os.close(lock)  # another maker took it for a leftover before we had the lock
 
 
 def _lock(folder: Path) -> int | None:
-    """Lock a draft, unless its maker or another one has."""
+    """Lock a draft and return the lock; None if another process holds it."""
     try:
         lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     except OSError:

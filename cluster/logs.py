@@ -1,8 +1,9 @@
-"""The log of a run, one file over all its attempts: appended by whichever worker holds the run, read by the API.
+"""Stores the log of each run as one file over all its attempts. Workers append to it, the API reads it.
 
-Exactly once, by size alone. A mask keeps the length, so the bytes that the log has of an attempt are the bytes of its
-source that were taken; whoever appends next goes on there. The size at which an attempt begins is written down before
-its first byte. A worker may be killed between any two bytes, and two may append at the same time.
+Each byte is appended exactly once, by size alone. A mask keeps the length of a text. So the number of bytes that the
+log has of an attempt is the number of bytes taken from its source, and the next append continues there. The size at
+which an attempt begins is written down before its first byte. A worker may be killed between any two bytes, and two
+workers may append at the same time.
 """
 
 import fcntl
@@ -65,7 +66,7 @@ class LogStore:
 
     @contextmanager
     def _appending(self, execution_id: ExecutionId) -> Iterator[int]:
-        """Open the log for the only one who may write to it."""
+        """Open the log for writing, under a lock that only one process can hold."""
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC
         sink = os.open(self._log(execution_id), flags, 0o600)

@@ -1,7 +1,7 @@
-"""Removal of what a test may have made: closed folders, a path longer than any, links and mounts that lead elsewhere.
+"""Removes what a test may have made: folders without permissions, paths of any length, links, and mount points.
 
-Each folder is moved up before it is emptied: so no depth matters, few descriptors are open at a time, and a mount point
-stays as it is, since it cannot be moved. It needs no room: it is called when the disk is full, too.
+Each folder is moved up before it is emptied. So the depth does not matter, and few descriptors are open at a time. A
+mount point cannot be moved, so it stays as it is. Removal needs no free space, so it also works on a full disk.
 """
 
 import os
@@ -12,7 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 
 TRASH = ".gone."
-"""How the name of a folder begins that is being removed; one that stays has lost its remover."""
+"""Prefix of the name of a folder that is being removed. If it stays, its remover was killed."""
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 
@@ -20,7 +20,7 @@ _LOOK = os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC
 def remove(folder: Path, names: Iterable[str]) -> bool:
     """Remove the entries `names` of `folder`, folders with all they hold; return whether they are gone.
 
-    No link is followed, nothing outside of `folder` is touched, and a mode that shuts us out is set back.
+    No link is followed, and nothing outside of `folder` is touched. Missing permissions of folders are restored first.
     """
     source = os.open(folder, _FOLDER)
     try:
@@ -49,7 +49,7 @@ def _take(source: int, name: str, target: int, prefix: str) -> str:
         if not stat.S_ISDIR(os.fstat(look).st_mode):
             os.unlink(name, dir_fd=source)
             return ""
-        with suppress(PermissionError):  # another owner's: perhaps it need not be changed
+        with suppress(PermissionError):  # of another owner: it may be removable without
             os.chmod(f"/proc/self/fd/{look}", 0o700)  # noqa: PTH101  by descriptor: never what a link leads to
         moved = prefix + secrets.token_hex(8)
         os.rename(name, moved, src_dir_fd=source, dst_dir_fd=target)
@@ -80,7 +80,7 @@ def _empty(top: int, name: str, prefix: str) -> list[str]:
     try:
         with os.scandir(inside) as entries:
             for entry in entries:
-                if not entry.name.startswith(prefix):  # moved here by ourselves while we look
+                if not entry.name.startswith(prefix):  # we moved it here while we read the folder
                     with suppress(OSError):
                         moved.append(_take(inside, entry.name, top, prefix))
     finally:

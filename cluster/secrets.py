@@ -1,4 +1,4 @@
-"""Secrets by reference: the variables of this process, and files of this machine."""
+"""Resolves references to secrets: variables of this process, and files of this machine."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,7 +9,7 @@ LARGEST_SECRET = 65_536
 
 
 class SecretStore:
-    """`env:NAME` and `file:PATH`, the port `model.ports.Secrets`; one newline at a file's end does not belong to it."""
+    """Resolves `env:NAME` and `file:PATH`: the port `model.ports.Secrets`. One newline at a file's end is cut off."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment

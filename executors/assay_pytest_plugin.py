@@ -1,4 +1,4 @@
-"""Run pytest and write down what it does, one JSON line at a time, while it does it.
+"""Runs pytest and reports each step as a JSON line while the tests run.
 
 Run as `python assay_pytest_plugin.py CONTENT [arguments of pytest] ENTRY` by the interpreter of the tests' own
 environment. CONTENT is the folder that holds the content, ENTRY the file or folder inside it to be tested. This file
@@ -9,8 +9,9 @@ stands alone: it imports the standard library and pytest. The lines go to `$ASSA
     {"kind": "result", "test": ..., "outcome": "passed", "ms": 12, "at": ..., "message": "", "trace": "", "counts": ...}
     {"kind": "end", "status": 0}
 
-`counts` are passed, failed and skipped so far, so that progress needs only the last line. A test has one result, when
-all of its phases are over: setup or teardown that fails is a failed test, of several runs of it the last one counts.
+`counts` are the numbers of passed, failed and skipped tests so far, so that progress needs only the last line. A test
+has one result, written when all its phases are over. If setup or teardown fails, the test has failed. If a test runs
+several times, the last run counts.
 """
 
 from __future__ import annotations
@@ -79,13 +80,13 @@ FILE = "results.jsonl"
 LONGEST_MESSAGE = 4_000
 LONGEST_TRACE = 16_000
 TEXT_BUDGET = 16_000_000
-"""Characters of messages and traces of a whole run; later ones are left out, since the log has them too."""
+"""Characters of messages and traces of a whole run. Later ones are left out; the log has them, too."""
 ORDER = ("passed", "failed", "skipped")
 
 
 @dataclass
 class Run:
-    """One run of one test, while its phases report."""
+    """One run of one test, while its phases are reported."""
 
     outcome: str = "passed"
     seconds: float = 0.0
@@ -96,7 +97,7 @@ class Run:
 
 
 class Recorder:
-    """The hooks. Only the process that made it writes: a test may fork, and the child may come through here too."""
+    """The hooks. Only the process that made the recorder writes: a test may fork, and its child may call the hooks."""
 
     def __init__(self, path: str) -> None:
         self._path = path
@@ -107,7 +108,7 @@ class Recorder:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
 
     def end(self, status: int) -> None:
-        """Note that pytest came to its end by itself."""
+        """Note that pytest ended by itself."""
         self._write({"kind": "end", "status": status})
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -117,28 +118,28 @@ class Recorder:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:  # noqa: ARG002
-        """Note the same where pytest-xdist collects in its workers; each of them finds all."""
+        """Note the same if pytest-xdist collects in its workers; each worker finds all tests."""
         self._write({"kind": "collected", "count": len(ids)})
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
-        """Count a file that cannot be collected as a failed test of its own."""
+        """Report a file that cannot be collected as a failed test of its own."""
         if report.failed:
             run = Run(outcome="failed", notes=["could not be collected: " + _crash(report)], trace=report.longreprtext)
             self._result(report.nodeid or "collection", run)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Note which test begins: if it kills us, this is what was running."""
+        """Note which test begins: if the process dies, this test was running."""
         self._runs[nodeid] = Run()
         self._write({"kind": "start", "test": nodeid, "counts": self._totals()})
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        """Take in the report of one phase."""
+        """Add the report of one phase."""
         run = self._runs.setdefault(report.nodeid, Run())
         if str(report.outcome) == "rerun":  # of pytest-rerunfailures
             self._runs[report.nodeid] = Run(reruns=run.reruns + 1)
             return
         _take(report, run)
-        if report.when not in {"setup", "call", "teardown"}:  # pytest-xdist lost a worker: nothing follows
+        if report.when not in {"setup", "call", "teardown"}:  # pytest-xdist lost a worker: no other phase follows
             self._result(report.nodeid, self._runs.pop(report.nodeid))
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
@@ -171,9 +172,9 @@ class Recorder:
         return [self._counts[outcome] for outcome in ORDER]
 
     def _write(self, line: dict[str, Any]) -> None:
-        """Append a line, whole unless we die in it. The file is opened anew: a test may close what it does not know.
+        """Append a line in one write. The file is opened each time: a test may close descriptors that it does not know.
 
-        Where a test has removed the file, the report stays away, and the reader says so.
+        If a test has removed the file, there is no report, and its reader says so.
         """
         if os.getpid() != self._owner:
             return
@@ -186,7 +187,7 @@ class Recorder:
 
 
 def _take(report: pytest.TestReport, run: Run) -> None:
-    """Add one phase to what is known of a test: failed wins over skipped, skipped over passed."""
+    """Add one phase to the run of a test: failed wins over skipped, skipped over passed."""
     run.seconds += report.duration
     run.began = run.began or getattr(report, "start", None)  # pytest before 7.3 has none
     expected = getattr(report, "wasxfail", None)
@@ -202,12 +203,12 @@ def _take(report: pytest.TestReport, run: Run) -> None:
 
 
 def _part_of_a_test(report: pytest.TestReport) -> bool:
-    """Return True for a report of one of a test's subtests: that one was skipped does not mean that the test was."""
+    """Return whether a report is of a subtest: a skipped subtest does not make its test skipped."""
     return hasattr(report, "context") or type(report).__name__ == "SubtestReport"
 
 
 def _crash(report: pytest.CollectReport | pytest.TestReport) -> str:
-    """Return the message of an error in short."""
+    """Return the short message of an error."""
     crash = getattr(report.longrepr, "reprcrash", None)
     if crash is not None:
         return str(crash.message)
@@ -222,7 +223,7 @@ def _skip_reason(report: pytest.TestReport) -> str:
 
 
 def main(arguments: list[str]) -> int:
-    """Run pytest with the recorder in it, and end as it ends."""
+    """Run pytest with the recorder, and return its exit code."""
     recorder = Recorder(os.path.join(os.environ["ASSAY_RESULTS_DIR"], FILE))  # noqa: PTH118
     status = int(pytest.main(arguments, plugins=[recorder]))
     recorder.end(status)

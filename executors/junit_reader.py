@@ -1,7 +1,7 @@
-"""Read JUnit XML that a test wrote: as a stream, with limits, and no document type at all.
+"""Reads JUnit XML that a test wrote: as a stream, with limits, and without document types, so without entities.
 
-Entities need a DOCTYPE, so there are none. What tools mean by the format differs (facts of real-tools); a failure must
-not get lost: a name that comes twice counts twice, and a suite that counts failures but shows none is a failed test.
+Tools differ in what they mean by the format. A failure must not get lost: a name that comes twice counts twice, and a
+suite that counts failures but shows none is a failed test.
 """
 
 import math
@@ -21,11 +21,11 @@ _CHUNK = 65_536
 
 
 class _RefusedError(ValueError):
-    """The document is not one that an honest tool writes."""
+    """No sane tool writes such a document."""
 
 
 def read(file: BinaryIO) -> Report:
-    """Return the report in `file`; what cannot be trusted to the end is broken, with what was read so far."""
+    """Return the report in `file`. If it cannot be trusted, it is marked broken and holds what was read so far."""
     reader = _Reader()
     try:
         reader.parse(file)
@@ -81,7 +81,7 @@ class _Reader:
             self._suites[-1].claimed += 1
 
     def _mark(self, tag: str, attributes: dict[str, str]) -> None:
-        """Take in a child of a test case."""
+        """Note the outcome that a child element of a test case tells."""
         if tag in _BAD:
             self._outcome = Outcome.FAILED
         elif tag == "skipped" and self._outcome is Outcome.PASSED:

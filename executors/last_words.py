@@ -1,4 +1,4 @@
-"""What a tool said last before it gave up: for a person who reads a verdict, one line of the log is worth a link."""
+"""Finds the last meaningful line of an output: it explains a verdict better than a link to the log does."""
 
 import re
 from pathlib import Path
@@ -6,15 +6,15 @@ from pathlib import Path
 from executors.untrusted import UnreadableError, clean, open_file
 
 TAIL = 8192
-"""Bytes at the end of the output that are looked at."""
+"""Bytes at the end of the output that are searched."""
 LARGEST = 2**40
-"""Of a file of any size only the end is read."""
+"""The largest output that is opened. Only its end is read."""
 LONGEST = 200
 _ERROR = re.compile(r"\b(error|fatal|exception|not found|no such|denied|cannot)\b", re.IGNORECASE)
 
 
 def last_words(output: Path) -> str:
-    """Return the last line of an output that speaks of an error, else its last line; empty where it says nothing."""
+    """Return the last line of an output that mentions an error, else its last line; empty if there is none."""
     try:
         with open_file(output, LARGEST) as file:
             file.seek(max(0, file.seek(0, 2) - TAIL))

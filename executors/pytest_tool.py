@@ -25,9 +25,9 @@ LONGEST_LINE = 2**20
 MOST_TESTS = 200_000
 TEXT_BUDGET = 16 * 2**20
 LARGEST_TAIL = 256 * 2**10
-"""Read for progress: more than the longest line that the plugin writes."""
+"""Bytes that are read for progress: more than the longest line that the plugin writes."""
 _LATEST = 4_102_444_800.0
-"""The year 2100; a test's clock may say anything."""
+"""The year 2100. The clock of a test may say anything."""
 
 
 class PytestExit(IntEnum):
@@ -72,7 +72,7 @@ class PytestTool:
         )
 
     def read(self, request: TestRequest, results: Path) -> Report:  # noqa: ARG002  one shape for all tools
-        """Return the plugin's lines as a report; one that cannot be trusted says why."""
+        """Return the plugin's lines as a report. If it cannot be trusted, it says why."""
         reading = _Reading()
         try:
             with open_file(results / FILE, LARGEST_REPORT) as file:
@@ -130,7 +130,7 @@ def _no_tests_by_exit_code(counts: Summary) -> Verdict:
 
 @dataclass(slots=True)
 class _Reading:
-    """What the lines read so far amount to."""
+    """The result of the lines that were read so far."""
 
     results: dict[str, Result] = field(default_factory=dict)
     running: dict[str, None] = field(default_factory=dict)
@@ -139,7 +139,7 @@ class _Reading:
     budget: int = field(default_factory=lambda: TEXT_BUDGET)
 
     def take(self, line: dict[str, object]) -> None:
-        """Take one line in. Raises: BrokenError if it is not one of ours."""
+        """Evaluate one line. Raises: BrokenError if the plugin did not write it."""
         kind, test, count = line.get("kind"), line.get("test"), line.get("count")
         if kind == "collected" and isinstance(count, int) and count >= 0:
             self.planned = count
@@ -154,7 +154,7 @@ class _Reading:
             raise BrokenError(f"{FILE} has a line that the plugin did not write, or more than {MOST_TESTS} tests")
 
     def report(self) -> Report:
-        """Return the whole."""
+        """Return the report so far."""
         return Report(
             results=tuple(self.results.values()),
             finished=self.finished,
@@ -182,7 +182,7 @@ class _Reading:
 
 
 def _lines(file: BinaryIO) -> Iterator[dict[str, object]]:
-    """Yield the lines. The last one may be cut: its writer was killed, which the missing end line tells."""
+    """Yield the lines. The last line may be cut if its writer was killed; then the end line is missing."""
     while line := file.readline(LONGEST_LINE):
         if not line.endswith(b"\n"):
             if len(line) == LONGEST_LINE:
@@ -220,7 +220,7 @@ def _last_counts(tail: bytes) -> tuple[int, int, int]:
 def _tolerant(line: bytes) -> dict[str, object]:
     try:
         return _parsed(line)
-    except BrokenError:  # half a line, at either end of what was read
+    except BrokenError:  # half a line, at either end of the piece that was read
         return {}
 
 

@@ -1,4 +1,4 @@
-"""Reading what a test wrote: files of any size and kind, texts with anything in them."""
+"""Reads what a test wrote: files of any size and kind, texts with anything in them."""
 
 import hashlib
 import os
@@ -15,11 +15,11 @@ _ANSI = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
 
 
 class UnreadableError(ValueError):
-    """A file is not there, is none, or is too large. The message goes into the report."""
+    """A file is missing, is not a regular file, or is too large. The message goes into the report."""
 
 
 def open_file(path: Path, largest: int) -> BinaryIO:
-    """Open a regular file, following no link and waiting for no writer.
+    """Open a regular file without following a link or waiting for a writer.
 
     Raises: UnreadableError if it is missing, is something else, or has more than `largest` bytes.
     """
@@ -38,7 +38,7 @@ def open_file(path: Path, largest: int) -> BinaryIO:
 
 
 def clean(text: object, longest: int) -> str:
-    """Return `text` as what a database and a terminal can take: no NUL, no half characters, no colours; cut."""
+    """Return `text` cut to `longest`, without NUL, half characters and colours: fit for a database and a terminal."""
     if not isinstance(text, str):
         return ""
     whole = _ANSI.sub("", text[: longest * 4]).replace("\0", "\N{REPLACEMENT CHARACTER}")
@@ -47,7 +47,7 @@ def clean(text: object, longest: int) -> str:
 
 
 def clean_name(name: str) -> str:
-    """Return a test's name fit for its column; two that differ stay different when they are cut."""
+    """Return a test's name fit for its column. Names that differ still differ after they are cut."""
     short = clean(name, len(name) + 1)
     if short == name and len(name) <= LONGEST_NAME:
         return name

@@ -48,10 +48,15 @@ async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch) 
         config=request.config,
         env=_variables(request),
         secrets={name: await _secret(context, begun.grant.execution_id, name) for name in secret_names(request)},
-        log_bytes=await context.in_thread(context.logs.size, begun.grant.execution_id),
+        log_bytes=await _log_bytes(context, begun),
         called_off=watch.called_off,
         look_again=watch.look_again,
     )
+
+
+async def _log_bytes(context: WorkerContext, begun: Begun) -> int:
+    """Return what earlier attempts have printed."""
+    return 0 if begun.number == 1 else await context.in_thread(context.logs.size, begun.grant.execution_id)
 
 
 def secret_names(request: TestRequest) -> list[str]:

@@ -132,22 +132,33 @@ async def watch(attempt: Attempt) -> Attempt:
     with attempt.context.wakeups.listening(topic) as event:
         async with _end_of(attempt, event) as ended:
             while not ended.done():
-                await _stop_if_asked(attempt)
-                await _report(attempt, reporter)
+                await _look(attempt, reporter)
                 await news(event, PULSE)
             await ended
     return attempt
 
 
 @asynccontextmanager
-async def _end_of(attempt: Attempt, event: asyncio.Event) -> AsyncIterator["asyncio.Task[bool]"]:
+async def _end_of(attempt: Attempt, event: asyncio.Event) -> AsyncIterator["asyncio.Task[None]"]:
     """Give the task that waits for the end of the attempt; it sets `event` then."""
-    ended = asyncio.create_task(attempt.backend.wait(attempt.id), name=f"end of {attempt.id}")
+    ended = asyncio.create_task(_wait_patiently(attempt), name=f"end of {attempt.id}")
     ended.add_done_callback(lambda _: event.set())
     try:
         yield ended
     finally:
         ended.cancel()
+
+
+async def _wait_patiently(attempt: Attempt) -> None:
+    """Wait for the end of the attempt, also while its backend cannot be reached."""
+    while True:
+        try:
+            await attempt.backend.wait(attempt.id)
+        except UnavailableError as failed:
+            log.warning("run %s: waiting for its end failed: %s", attempt.grant.execution_id, failed)
+            await asyncio.sleep(PULSE)
+        else:
+            return
 
 
 async def collect(attempt: Attempt) -> Attempt:
@@ -198,6 +209,15 @@ async def _finish(context: WorkerContext, grant: Grant, finished: Finished) -> l
     return step
 
 
+async def _look(attempt: Attempt, reporter: prefect_artifacts.ProgressReporter) -> None:
+    """Stop the test if that was asked for, and report on it. What fails now is done at the next look."""
+    try:
+        await _stop_if_asked(attempt)
+        await _report(attempt, reporter)
+    except UnavailableError as failed:
+        log.warning("run %s: its backend does not answer: %s", attempt.grant.execution_id, failed)
+
+
 async def _stop_if_asked(attempt: Attempt) -> None:
     asked = await attempt.context.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, attempt.grant))
     if isinstance(asked, Superseded):
@@ -207,14 +227,10 @@ async def _stop_if_asked(attempt: Attempt) -> None:
 
 
 async def _report(attempt: Attempt, reporter: prefect_artifacts.ProgressReporter) -> None:
-    """Append the new part of the log, and note the progress. What the backend cannot tell now, it tells later."""
+    """Append the new part of the log, and note the progress."""
     context = attempt.context
-    try:
-        spooled = await attempt.backend.spool(attempt.id)
-        usage = await attempt.backend.usage(attempt.id)
-    except UnavailableError as failed:
-        log.warning("run %s: nothing is known of it at the moment: %s", attempt.grant.execution_id, failed)
-        return
+    spooled = await attempt.backend.spool(attempt.id)
+    usage = await attempt.backend.usage(attempt.id)
     await _append_log(attempt, spooled)
     summary = await context.in_thread(tool_for(attempt.begun.request.type).progress, spooled.results)
     note = prefect_artifacts.progress(summary, usage)

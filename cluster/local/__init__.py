@@ -1,1 +1,1 @@
-"""One node, the machine we stand on: each test is a process tree under a small shim that outlives the worker."""
+"""The backend of this machine, one node: each test is a process tree under a small shim that outlives the worker."""

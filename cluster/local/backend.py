@@ -27,7 +27,7 @@ from cluster.backend import (
 from cluster.local import cleanup, living, masking, processes
 from cluster.local.guarded_command import LOOK_SECONDS, StoppedError
 from cluster.local.machine import this_node
-from cluster.local.preparation import Machine, Preparation, launched
+from cluster.local.preparation import Machine, Preparation
 from model.ending import Consumption, Ending, How
 from model.ids import BackendName
 from model.ports import Contents
@@ -144,8 +144,6 @@ class LocalBackend:
 
     async def _launch(self, order: LaunchOrder) -> Launched:
         folder = self._folder(order.attempt)
-        if await _run(self._readers, processes.voided, folder):
-            raise LaunchError(Fault.INFRASTRUCTURE, "this attempt was given up before it started")
         preparation = Preparation(machine=self._machine, contents=self._contents, order=order, folder=folder)
         requirements = await _unless_called_off(order, self._launchers, preparation.fetch_content)
         ready = await _run(self._readers, preparation.environment_ready, requirements)
@@ -153,7 +151,8 @@ class LocalBackend:
         threads = self._launchers if ready else self._builders
         handle = await _unless_called_off(order, threads, partial(preparation.start, requirements))
         self._handles[order.attempt] = handle
-        return await _run(self._readers, launched, order, folder)
+        secrets = await _run(self._readers, masking.kept, folder, order.secrets) if order.secrets else frozenset()
+        return Launched(attempt=order.attempt, secrets=secrets)
 
 
 async def _run(threads: Executor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -1,7 +1,8 @@
-"""A control group of the kernel (version 2) for one attempt: what the test starts is in it, and its memory has a limit.
+"""A control group (version 2) for one attempt: it holds all that the test starts, and limits its memory.
 
-It is used where an operator has delegated a folder for it (`ASSAY_CGROUP`); without, or where the kernel refuses any of
-this, the shim samples and searches as ever. The shim imports this, so it imports `os` and nothing else.
+It is used if an operator has delegated a folder for it (`ASSAY_CGROUP`). Without it, or if the kernel refuses an
+operation, the shim relies on sampling and on searching for processes. The shim imports this module, so it imports `os`
+and nothing else.
 """
 # ruff: noqa: PTH102, PTH106, PTH123
 # pathlib would cost each shim more memory than all of this
@@ -15,7 +16,7 @@ def name_of(run_id: str, attempt: int) -> str:
 
 
 class Group:
-    """The group of one attempt. Whatever cannot be done is left out and harms nobody."""
+    """The group of one attempt. An operation that fails is skipped without an error."""
 
     def __init__(self, parent: str, run_id: str, attempt: int) -> None:
         self._path = f"{parent}/{name_of(run_id, attempt)}"
@@ -25,13 +26,13 @@ class Group:
             return
 
     def limit_memory(self, size: int) -> None:
-        """Have the kernel end the whole group when it needs more than `size` bytes. Swap counts as more."""
+        """Make the kernel kill the whole group when it needs more than `size` bytes; swap is not allowed."""
         if self._write("memory.max", str(size)):
             self._write("memory.swap.max", "0")
             self._write("memory.oom.group", "1")
 
     def enter(self) -> None:
-        """Move this process in; what it starts is in it too."""
+        """Move this process into the group; what it starts is in the group, too."""
         self._write("cgroup.procs", "0")
 
     def ran_out_of_memory(self) -> bool:
@@ -44,7 +45,7 @@ class Group:
         self._write("cgroup.kill", "1")
 
     def remove(self) -> None:
-        """Remove it, with the groups that the test may have made in it."""
+        """Remove the group, with the groups that the test may have made in it."""
         for path, _, _ in os.walk(self._path, topdown=False):
             try:
                 os.rmdir(path)
@@ -53,7 +54,9 @@ class Group:
 
     def _write(self, name: str, text: str) -> bool:
         try:
-            file = os.open(f"{self._path}/{name}", os.O_WRONLY | os.O_CLOEXEC)  # never made: these are the kernel's
+            file = os.open(
+                f"{self._path}/{name}", os.O_WRONLY | os.O_CLOEXEC
+            )  # the kernel makes these files; they are never created here
         except OSError:
             return False
         try:

@@ -1,4 +1,4 @@
-"""What stays of an attempt on this machine once its end is recorded: who ran, how it ended, and no more."""
+"""Removes most of a run folder once the end of its attempt is recorded. Small records of the shim stay."""
 
 from pathlib import Path
 
@@ -11,17 +11,17 @@ LARGEST_KEPT = 2**20
 
 
 def forget(folder: Path) -> bool:
-    """Remove all of a run folder but the shim's small records; return whether that went well. Any number of times.
+    """Remove all of a run folder but the small records of the shim; return whether that succeeded.
 
-    To be called when log, results and artifacts are in their stores, and nothing of the attempt is alive. It takes the
-    content, the home, the results, the unmasked output, and whatever else the test has put there.
+    To be called, any number of times, when log, results and artifacts are in their stores and nothing of the attempt is
+    alive. It removes the content, the home, the results, the unmasked output, and whatever else the test has put there.
     """
     try:
         if not folder.is_dir() or folder.is_symlink():
             return True
         folder.chmod(0o700)
         return removal.remove(folder, [path.name for path in folder.iterdir() if not _kept(path)])
-    except OSError:  # it is tidiness: the end of the attempt does not depend on it
+    except OSError:  # only tidying up: the end of the attempt does not depend on it
         return False
 
 

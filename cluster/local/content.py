@@ -1,4 +1,4 @@
-"""Put the content of a test into its `work/` folder: whole or not at all, and nothing outside of it."""
+"""Puts the content of a test into its `work/` folder: whole or not at all, and nothing outside of the folder."""
 
 import errno
 import gzip
@@ -27,7 +27,7 @@ _OUR_FAULT = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, 
 
 
 class ContentError(ValueError):
-    """The content cannot be had or may not be used; whoever wrote the request must change it."""
+    """The content is missing or may not be used. The author of the request must change it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,14 +46,14 @@ class Sources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """Content in its place. `entry` is the file or folder that `content.path` names; `commit` is set for git."""
+    """Content in its folder. `entry` is the file or folder that `content.path` names; `commit` is set for git."""
 
     entry: Path
     commit: str | None = None
 
 
 def place(content: TestContent, work: Path, sources: Sources) -> Placed:
-    """Fill `work`, unless an earlier call has, and return what is to be run in it.
+    """Fill `work`, unless an earlier call has done so, and return what is to be run in it.
 
     Raises: ContentError with one sentence for the author of the request; guarded_command.StoppedError.
     """
@@ -76,7 +76,7 @@ def entry(work: Path, path: str) -> Path:
 
 
 def _put(draft: Path, work: Path) -> None:
-    """Move what is complete to its place. The first holder wins: its test may be running in there."""
+    """Move a complete draft to `work`. If another worker was first, its folder stays: its test may be running there."""
     if not work.exists():
         try:
             draft.rename(work)
@@ -108,7 +108,7 @@ def _policy(sources: Sources) -> git.Policy:
 
 
 def _relative(path: str, what: str) -> PurePosixPath:
-    """Return `path` normalised. Raises: ContentError if it is absolute, climbs, or is written in a strange way."""
+    """Return `path` normalised. Raises: ContentError if it is absolute, has `..`, or has characters no path needs."""
     pure = PurePosixPath(path)
     if not path or pure.is_absolute() or ".." in pure.parts or any(c in path for c in "\\\x00"):
         raise ContentError(f"{what}: {path[:200]!r} must be a relative path with '/' that stays inside the content")
@@ -124,7 +124,7 @@ def _write(files: dict[str, str], folder: Path) -> None:
             target.parent.mkdir(parents=True, exist_ok=True)
             with target.open("x", encoding="utf-8", newline="") as file:
                 file.write(text)
-        except OSError as error:  # both "a" and "a/b", or a name too long for a file
+        except OSError as error:  # both "a" and "a/b" were given, or a name is too long
             raise ContentError(f"files: {name[:200]!r} cannot be written: {error.strerror}") from error
         if text.startswith("#!"):
             target.chmod(0o755)
@@ -161,9 +161,9 @@ def _verify(file: BinaryIO, sha256: str) -> None:
 
 
 def _extract(file: BinaryIO, folder: Path) -> None:
-    """Unpack member by member, each looked at before it is written: plain files and folders only.
+    """Unpack plain files and folders, and check each member before it is written.
 
-    Links are refused as a kind: the standard library's filter has let some lead outside (CVE-2025-4517).
+    All links are refused: the standard library's filter has let some lead outside (CVE-2025-4517).
     """
     unpacked = 0
     with gzip.open(file) as plain, tarfile.open(fileobj=_Sips(plain), mode="r:") as archive:
@@ -179,7 +179,7 @@ def _extract(file: BinaryIO, folder: Path) -> None:
 
 
 def _extract_member(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-    """Write one folder or file. By hand: Python 3.11 learned to extract safely only in its fourth release."""
+    """Write one folder or file. The standard library is not used: it extracts safely only from Python 3.11.4 on."""
     if member.isdir():
         target.mkdir(mode=0o755, parents=True, exist_ok=True)
         return
@@ -192,7 +192,7 @@ def _extract_member(archive: tarfile.TarFile, member: tarfile.TarInfo, target: P
 
 
 class _Sips(io.RawIOBase):
-    """Let the tar reader have a small piece at a time: the size of a header's text is the archive's own claim."""
+    """Limits each read of the tar reader: the size of a header's text is whatever the archive claims."""
 
     def __init__(self, plain: gzip.GzipFile) -> None:
         self._plain = plain

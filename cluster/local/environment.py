@@ -1,4 +1,4 @@
-"""What a test sees of the world: never our environment, always the same few variables."""
+"""The environment variables of a test: never those of the worker, always the same few."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ SYSTEM_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Surroundings:
-    """Which attempt it is, and the folders made for it. `python`: that of its virtual environment, if it has one."""
+    """Which attempt it is, and its folders. `python` is the interpreter of its virtual environment, if it has one."""
 
     execution_id: ExecutionId
     attempt: int
@@ -21,9 +21,9 @@ class Surroundings:
 
 
 def environment(around: Surroundings, *layers: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables of a test: the basis, then each of `layers` over the one before, then our marks.
+    """Return the variables of a test: basic ones, each of `layers` over the one before, and the marks of the attempt.
 
-    The marks come last because the tree is found and killed by them.
+    The marks come last, so that a test cannot replace them: its processes are found and killed by them.
     """
     path = f"{around.python.parent}:{SYSTEM_PATH}" if around.python else SYSTEM_PATH
     seen = {"PATH": path, "HOME": str(around.home), "LANG": "C.UTF-8", "CI": "true"}

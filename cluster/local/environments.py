@@ -1,8 +1,8 @@
 """Virtual environments for tests, made once for each set of requirements and shared by all runs that have it.
 
-A folder is used only when it holds `.complete`, which is written last; a lock makes one builder of many. It is built
-in its final place and not renamed into it: programs in a virtual environment know their own path. The installer holds
-the lock too: when its builder is killed, the next one waits until nothing writes into the folder any more.
+A folder is used only when it holds `.complete`, which is written last. A lock allows one builder at a time. The folder
+is built in its final place and not renamed: programs in a virtual environment know their own path. The installer holds
+the lock, too: if its builder is killed, the next builder waits until nothing writes into the folder any more.
 """
 
 import fcntl
@@ -28,18 +28,18 @@ COMPLETE = ".complete"
 _PASSED_ON = re.compile(
     r"PATH|HOME|LANG|TMPDIR|UV_.*|XDG_(CACHE|CONFIG|DATA)_.*|SSL_CERT_.*|(?i:(https?|all|no)_proxy)"
 )
-"""What the installer sees of our environment: where packages come from, and no more. It may run a package's code."""
+"""The variables that the installer gets: only where packages come from, since it may run the code of a package."""
 _LARGEST_TREE = 10_000
 _LAST_WORDS = 2000
 
 
 class BuildError(ValueError):
-    """The environment of a test cannot be made, mostly since its requirements cannot be met. Its author must act."""
+    """The environment of a test cannot be made, mostly because its requirements cannot be met. Its author must act."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """Where environments are built, how long one call of the installer may take, and who may break it off."""
+    """Where environments are built, how long one call of the installer may take, and what breaks it off."""
 
     venvs: Path
     patience: float = BUILD_PATIENCE
@@ -62,7 +62,7 @@ def python_for(site: Site, requirements: Path | None, base: Path) -> Path:
 
 
 def ready(venvs: Path, requirements: Path | None, base: Path) -> bool:
-    """Return whether `python_for` would return at once: nothing to build, and nobody to wait for."""
+    """Return whether `python_for` would return at once, with nothing to build or to wait for."""
     try:
         return (venvs / _key(requirements, base) / COMPLETE).exists()
     except BuildError:
@@ -101,7 +101,7 @@ class _Build:
             raise BuildError(f"setup.requirements cannot be installed: {said}")
 
     def _look(self) -> Callable[[], None]:
-        """Return what breaks the installer off, when it is time."""
+        """Return a function that raises when the installer is to be broken off."""
         deadline = time.monotonic() + self.site.patience
 
         def look() -> None:
@@ -114,13 +114,13 @@ class _Build:
 
 
 def _interpreter() -> str:
-    """Return the Python that our own environment was made from: it stays when ours is made anew."""
+    """Return the Python that our own environment was made from. It stays when our environment is made again."""
     return str(getattr(sys, "_base_executable", "") or sys.executable)
 
 
 @contextmanager
 def _only_builder(folder: Path, stopped: Callable[[], bool]) -> Iterator[int]:
-    """Wait until no other process builds in `folder`, nor any installer that one has left. Raises: StoppedError."""
+    """Hold the lock of `folder`, once no builder and no installer holds it. Raises: StoppedError."""
     folder.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     with folder.with_suffix(".lock").open("w") as lock:
         while not _locked(lock.fileno()):
@@ -139,7 +139,7 @@ def _locked(lock: int) -> bool:
 
 
 def _key(requirements: Path | None, base: Path) -> str:
-    """Return a digest of all that decides what is installed: both files, what they refer to, and our Python."""
+    """Return a digest of everything that decides what is installed: both files, what they refer to, and our Python."""
     digest = hashlib.sha256(f"{sys.version}\0{_interpreter()}\0".encode())
     digest.update(base.read_bytes())
     if requirements is not None:
@@ -151,7 +151,7 @@ def _key(requirements: Path | None, base: Path) -> str:
 
 
 def _referred(requirements: Path) -> set[Path]:
-    """Return the file and all existing files and folders that its words name, and so on through further files."""
+    """Return the file and all existing files and folders that it names, also through further requirements files."""
     found: set[Path] = set()
     waiting = [requirements]
     while waiting:

@@ -1,4 +1,4 @@
-"""Clone a repository that a stranger named: https only, to checked addresses, without hooks, options or redirects."""
+"""Clones a repository that a request names: only https, only checked addresses, no hooks, options or redirects."""
 
 import os
 import re
@@ -27,9 +27,9 @@ class GitError(ValueError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Policy:
-    """What may be cloned. `allowed_hosts`: private hosts opened by name; `ca_file`: who vouches for them.
+    """What may be cloned. `allowed_hosts` are private hosts, `ca_file` holds their certificate authority.
 
-    `stopped` is asked now and then whether the clone is still wanted.
+    `stopped` is asked now and then whether the clone is to be broken off.
     """
 
     allowed_hosts: frozenset[str] = frozenset()
@@ -40,7 +40,7 @@ class Policy:
 
 
 def clone(repository: str, branch: str, folder: Path, policy: Policy) -> None:
-    """Fill the empty `folder` with the head of `branch`, history left out.
+    """Fill the empty `folder` with the head of `branch`, without history.
 
     Raises: GitError if the address or branch is refused, or the clone fails, takes too long, or grows too large;
     StoppedError.
@@ -60,7 +60,7 @@ def clone(repository: str, branch: str, folder: Path, policy: Policy) -> None:
 
 
 def commit_of(folder: Path) -> str | None:
-    """Return the commit that was cloned into `folder`, read from its files: no program looks at what a test changed."""
+    """Return the commit that was cloned into `folder`, read from its files: git must not run on what a test changed."""
     try:
         head = (folder / ".git" / "HEAD").read_text().strip()
         if head.startswith("ref: refs/heads/"):
@@ -108,7 +108,7 @@ def _command(url: SplitResult, found: tuple[addresses.Address, ...], branch: str
 
 
 def _environment(home: Path, policy: Policy) -> dict[str, str]:
-    """Return what git sees: nothing of ours, so no configuration, no credentials and no proxy either."""
+    """Return the variables for git. None are ours, so there is no configuration, no credential and no proxy."""
     certificates = {"GIT_SSL_CAINFO": str(policy.ca_file)} if policy.ca_file else {}
     return certificates | {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -124,7 +124,7 @@ def _environment(home: Path, policy: Policy) -> dict[str, str]:
 
 
 def _watch(command: list[str], env: dict[str, str], folder: Path, policy: Policy) -> None:
-    """Run the clone; end it when it takes too long, grows too large or is not wanted any more."""
+    """Run the clone. End it if it takes too long, grows too large or is broken off."""
     words = Path(env["HOME"]) / "words"
     deadline = time.monotonic() + policy.timeout_seconds
 

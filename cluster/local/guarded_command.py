@@ -1,4 +1,4 @@
-"""Runs the programs that prepare a test (git, the installer) so that none outlives the worker: subprocess_guard.py."""
+"""Runs programs that prepare a test (git, the installer) so that none outlives the worker, by `subprocess_guard.py`."""
 
 import os
 import signal
@@ -13,18 +13,18 @@ from typing import IO
 ROOT = Path(__file__).resolve().parents[2]
 GUARD = "import sys; sys.path.append(sys.argv[1]); from cluster.local.subprocess_guard import main; main(sys.argv[2:])"
 MARK = "ASSAY_STACK"
-"""In the environment of every process of a stack, so that none is overlooked at its end. Tests do not carry it."""
+"""The variable that every process of a stack has, so that all of them are found at its end. Tests do not have it."""
 LOOK_SECONDS = 0.25
 LAST_PATIENCE = 10.0
 
 
 class StoppedError(Exception):
-    """It was asked to stop, and nothing of it runs any more."""
+    """The work was asked to stop, and nothing of it runs any more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardedCommand:
-    """What to run. `words` takes all that it prints; `locks` are files whose locks are held as long as it lives."""
+    """What to run. `words` receives all that it prints. `locks` are files whose locks it holds while it lives."""
 
     command: tuple[str, ...]
     cwd: Path
@@ -34,14 +34,14 @@ class GuardedCommand:
 
 
 def never() -> bool:
-    """Nobody asks to stop."""
+    """Return False: nobody asks to stop."""
     return False
 
 
 def run(wanted: GuardedCommand, look: Callable[[], None]) -> int:
     """Run a program to its end and return its exit code, 128 and more for a signal.
 
-    `look` is called now and then; what it raises ends the program first, with all that it started.
+    `look` is called now and then. If it raises, the program is ended first, with all that it started.
     """
     process = subprocess.Popen(
         [sys.executable, "-I", "-S", "-c", GUARD, str(ROOT), *wanted.command],
@@ -74,7 +74,7 @@ def _ended(process: "subprocess.Popen[bytes]", patience: float) -> bool:
 
 
 def _end(process: "subprocess.Popen[bytes]") -> None:
-    """Let the guard end all; one that does not is killed, and its program with it."""
+    """Make the guard end everything. If it does not, kill the guard and its program."""
     if process.stdin is not None:
         process.stdin.close()
     if not _ended(process, LAST_PATIENCE):

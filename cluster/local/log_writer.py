@@ -1,14 +1,14 @@
-"""What a test prints, on its way to a file. The shim imports this, so it imports `os` and nothing else."""
+"""Writes what a test prints to a file, within limits. The shim imports this, so it imports `os` and nothing else."""
 
 import os
 
 CHUNK = 65_536
 NOTE_ROOM = 1_024
-"""Bytes of the limit that are kept free for what the shim itself has to say."""
+"""Bytes of the limit that are reserved for notes of the shim."""
 
 
 class Log:
-    """The file that takes the test's output: long lines cut, the whole cut, and each cut said. Memory stays flat."""
+    """The file with the test's output. Long lines and the whole are cut with a note; memory use stays constant."""
 
     def __init__(self, path: str, limit: int, line_limit: int) -> None:
         self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
@@ -21,7 +21,7 @@ class Log:
 
     @property
     def chunk(self) -> int:
-        """Bytes that one call of `take` may bring: no more than a line, so that only the first can be too long."""
+        """Bytes that one call of `take` may bring: at most a line, so that only the first line can be too long."""
         return min(CHUNK, self._line_limit)
 
     def take(self, chunk: bytes) -> None:
@@ -38,7 +38,7 @@ class Log:
         self._put(head + rest)
 
     def note(self, text: str) -> None:
-        """Append a line of our own."""
+        """Append a line of the shim itself."""
         lead = b"\n" if self._line else b""
         self._line = 0
         self._write(lead + f"[assay: {text}]\n".encode()[: NOTE_ROOM // 4])

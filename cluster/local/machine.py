@@ -1,4 +1,4 @@
-"""What this machine can give to tests, as one node."""
+"""Describes this machine as a node: what it can give to tests."""
 
 import os
 import platform

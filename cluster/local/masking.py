@@ -1,8 +1,8 @@
-"""The secret values that a running test was given, kept in its run folder for whoever adopts it.
+"""Keeps the secret values that a running test was given in its run folder, for the worker that adopts the test.
 
-The secrets themselves may be removed or changed meanwhile; what the test prints must be masked by what it knows. Each
-maker writes a file of its own before it launches, readable by its owner only, so nothing is ever written over; they go
-with the rest of the folder (`cleanup.forget`). The test can read them: it has the values anyway.
+The secrets themselves may be removed or changed meanwhile, and what the test prints must be masked by what it knows.
+Each worker writes a file of its own before it launches, readable by its owner only, so nothing is overwritten. The
+files are removed with the rest of the folder (`cleanup.forget`). The test can read them: it has the values anyway.
 """
 
 import json
@@ -16,11 +16,11 @@ from pathlib import Path
 PREFIX = "mask."
 MOST_FILES = 100
 LARGEST_FILE = 32 * 2**20
-"""A test may have put others there. A start writes one, and the kernel takes 2 MiB of variables at most."""
+"""A test may have put other files there. A launch writes one, and the kernel accepts 2 MiB of variables at most."""
 
 
 def keep(folder: Path, values: Mapping[str, str]) -> None:
-    """Write values down by the names of their secrets; nothing where there are none."""
+    """Write values to a file, by the names of their secrets. Without values nothing is written."""
     if values:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         descriptor, _ = tempfile.mkstemp(prefix=PREFIX, dir=folder)
@@ -41,7 +41,7 @@ def discard(folder: Path) -> None:
 
 
 def _files(folder: Path) -> Iterator[dict[str, object]]:
-    """Yield what the files say; one that was cut off belongs to a start that never came to its launch."""
+    """Yield the content of the files. A file that was cut off belongs to a worker that died before it launched."""
     for path in islice(sorted(folder.glob(f"{PREFIX}*")), MOST_FILES):
         try:
             descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC | os.O_NONBLOCK)

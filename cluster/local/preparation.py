@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-from cluster.backend import Fault, Launched, LaunchError, LaunchOrder
+from cluster.backend import Fault, LaunchError, LaunchOrder
 from cluster.local import content, environments, masking, processes
 from cluster.local.command import RunFolders, arguments, working_folder
 from cluster.local.environment import Surroundings, environment
@@ -54,6 +54,8 @@ class Preparation:
 
         Raises: LaunchError, StoppedError.
         """
+        if processes.voided(self.folder):
+            raise LaunchError(Fault.INFRASTRUCTURE, "this attempt was given up before it started")
         order, work = self.order, self.folder / "work"
         sources = content.Sources(
             contents=self.contents, allowed_hosts=self.machine.allowed_hosts, stopped=order.called_off
@@ -122,8 +124,3 @@ class Preparation:
         )
         own = {name: secret.fill(text, self.order.secrets) for name, text in self.order.env.items()}
         return environment(around, self.order.command.env, own)
-
-
-def launched(order: LaunchOrder, folder: Path) -> Launched:
-    """Return a started attempt with the secret values that were kept for it."""
-    return Launched(attempt=order.attempt, secrets=masking.kept(folder, order.secrets))

@@ -1,4 +1,4 @@
-"""The kernel's table of processes, as far as it is needed to find a tree, to account for it, and to signal it.
+"""Reads the kernel's table of processes: to find a tree of processes, to account for it, and to signal it.
 
 The shim imports this, so it imports `os` and nothing else.
 """
@@ -12,7 +12,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Stat:
-    """What `/proc/<pid>/stat` says of one process; `cpu` counts its ended children too."""
+    """The facts of one process from `/proc/<pid>/stat`. `cpu` includes its ended children."""
 
     __slots__ = ("cpu", "parent", "rss", "start_time", "state")
 
@@ -31,7 +31,7 @@ def stat_of(pid: int) -> Stat | None:
 
 
 def boot_id() -> str:
-    """Return the identity of this boot: a pid of another one means nothing."""
+    """Return the identity of this boot of the machine. A pid of another boot means nothing."""
     return _read("/proc/sys/kernel/random/boot_id").decode().strip()
 
 
@@ -41,7 +41,7 @@ def processes() -> list[int]:
 
 
 def descendants(root: int) -> list[int]:
-    """Return all that `root` started, directly or not, and that was left to it; parents before children."""
+    """Return all processes below `root`, parents before children."""
     if not os.path.exists("/proc/thread-self/children"):
         return _descendants_by_parent(root)
     found = children_of(root)
@@ -60,7 +60,7 @@ def children_of(pid: int) -> list[int]:
 
 
 def _descendants_by_parent(root: int) -> list[int]:
-    """Do the same on a kernel that does not list children: by one look at everything."""
+    """Do the same on a kernel that does not list children, by reading the whole table once."""
     family: dict[int, list[int]] = {}
     for pid in processes():
         if stat := stat_of(pid):
@@ -90,7 +90,7 @@ def working_folder(pid: int) -> str | None:
 
 
 def carriers(run_id: str, attempt: int) -> list[int]:
-    """Return the pids of all processes whose environment carries the marks of that attempt, dead ones left out."""
+    """Return the pids of all living processes whose environment has the marks of that attempt."""
     marks = {f"ASSAY_RUN_ID={run_id}".encode(), f"ASSAY_ATTEMPT={attempt}".encode()}
     return [pid for pid in processes() if marks <= set(variables(pid))]
 
@@ -110,7 +110,7 @@ def called(program: str, last: str) -> list[int]:
 
 
 def send(number: int, pids: list[int]) -> None:
-    """Signal each of `pids`; one that is gone, or that is not ours to signal, is passed over."""
+    """Send a signal to each of `pids`. Processes that are gone, or that we may not signal, are skipped."""
     for pid in pids:
         try:
             os.kill(pid, number)
@@ -119,7 +119,7 @@ def send(number: int, pids: list[int]) -> None:
 
 
 def proportional(pids: list[int]) -> int:
-    """Return the memory of `pids` with shared pages counted once, 0 if the kernel does not tell."""
+    """Return the memory of `pids` with shared pages counted once, 0 if the kernel does not say."""
     lines = [line for pid in pids for line in _read(f"/proc/{pid}/smaps_rollup").splitlines()]
     return sum(int(line.split()[1]) * 1024 for line in lines if line.startswith(b"Pss:"))
 

@@ -1,7 +1,7 @@
-"""Start, find, stop and account for the process tree of an attempt. All of it blocks: call it from a thread.
+"""Starts, finds, stops and accounts for the process tree of an attempt. All of it blocks: call it from a thread.
 
-The run folder is the truth: `spec.json` (what was asked, without values of variables), `start.json` (written by the
-shim before the test starts), `usage.json`, `output.log`, `exit.json`. See `shim.py` for what each guarantees.
+The run folder holds the records: `spec.json` (what was asked, without values of variables), `start.json` (written by
+the shim before the test starts), `usage.json`, `output.log`, `exit.json`. See `shim.py` for what each guarantees.
 """
 
 import errno
@@ -32,10 +32,10 @@ LOCK_PATIENCE = 5.0
 LARGEST_RECORD = 65_536
 LINE_LIMIT = 65_536
 VOID: dict[str, object] = {"void": True}
-"""What `start.json` says of an attempt that was given up before it started: it never starts."""
+"""The content of `start.json` for an attempt that was given up before it started. It never starts."""
 ROOT = Path(__file__).resolve().parents[2]
 SHIM = "import sys; sys.path.append(sys.argv[1]); from cluster.local.shim import main; main(sys.argv[2])"
-"""Imported and not run as a script: so its bytecode is cached, which halves its start. The library comes first."""
+"""The shim is imported and not run as a script: so its bytecode is cached, which halves the time of its start."""
 
 
 class LaunchError(OSError):
@@ -74,7 +74,7 @@ class LaunchSpec:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Handle:
-    """A shim, known by what no other process of any boot shares."""
+    """A shim, identified by values that no other process of any boot has together."""
 
     folder: Path
     boot_id: str
@@ -101,15 +101,15 @@ class ExitRecord:
 
 
 def log_left(taken: int) -> int:
-    """Return how much an attempt may print when those before it took so much; what the shim says fits in any case."""
+    """Return how much an attempt may print if earlier attempts took `taken`. Notes of the shim always fit."""
     return max(NOTE_ROOM, LOG_LIMIT - taken)
 
 
 def launch(spec: LaunchSpec) -> Handle:
     """Start the test, or find it started: however often this is called, and by however many, it runs once.
 
-    Raises: LaunchError if the shim did not come up; calling again is safe. One that came up too late, or that nobody
-    watched any more, is ended first (`end`), and the folder is void as it is after `end`: "voided".
+    Raises: LaunchError if the shim did not start; calling again is safe. A shim that starts too late is ended first
+    (`end`), and then the folder is void: the message says "voided".
     """
     if handle := adopt(spec.folder):
         return handle
@@ -121,7 +121,7 @@ def launch(spec: LaunchSpec) -> Handle:
     watched = _start_shim(spec)
     if handle := adopt(spec.folder):
         return handle
-    if not watched:  # its second half may be alive, and may start the test at any moment
+    if not watched:  # the second half of the shim may be alive, and may start the test at any moment
         end(spec.folder, spec.execution_id, spec.attempt, patience=0.0)
     said = "voided" if voided(spec.folder) else "the shim did not start"
     raise LaunchError(f"{said}: {_last_words(spec.folder)}")
@@ -133,11 +133,11 @@ def voided(folder: Path) -> bool:
 
 
 def end(folder: Path, execution_id: ExecutionId, attempt: int, patience: float = 30.0) -> None:
-    """Leave nothing of an attempt alive, and nothing that could start it later. Harmless where it has ended.
+    """Leave nothing of an attempt alive, and nothing that could start it later. Harmless if it has ended.
 
-    What runs is asked to stop, and killed after `patience`. Where nothing has started, `start.json` is made void under
-    the shim's own lock: a shim that comes late finds it and goes. Nothing that a test may have written decides who is
-    killed, only the command line of its shim and what `sweep` looks at.
+    What runs is asked to stop, and killed after `patience` seconds. If nothing has started, `start.json` is made void
+    under the lock of the shim: a shim that starts late finds it and exits. The command line of the shim and what
+    `sweep` looks at decide what is killed, never a file that the test may have written.
     Raises: SweepError if something survives.
     """
     deadline = time.monotonic() + patience
@@ -151,7 +151,7 @@ def end(folder: Path, execution_id: ExecutionId, attempt: int, patience: float =
         time.sleep(0.01)
     sweep(execution_id, attempt, folder)
     deadline = time.monotonic() + LOCK_PATIENCE
-    while not _closed(folder):  # held by another `end` for a moment, or by somebody whom `sweep` has not found
+    while not _closed(folder):  # another `end` holds it for a moment, or a process that `sweep` has not found
         if time.monotonic() > deadline:
             raise SweepError(_holders(folder / "lock"))
         time.sleep(0.01)
@@ -168,7 +168,7 @@ def adopt(folder: Path) -> Handle | None:
 
 
 def alive(handle: Handle) -> bool:
-    """Return True while the shim runs. Once it does not, `exit_record` is final: there, or never to come."""
+    """Return whether the shim runs. Once it does not, `exit_record` does not change any more."""
     stat = proc.stat_of(handle.pid)
     return (
         stat is not None
@@ -179,13 +179,13 @@ def alive(handle: Handle) -> bool:
 
 
 def stop(handle: Handle) -> None:
-    """Ask for the end of the test: SIGTERM, the grace, SIGKILL. Returns at once, does no harm when it has ended."""
+    """Ask the shim to end its test: SIGTERM, a grace period, SIGKILL. Returns at once; harmless if it has ended."""
     try:
         descriptor = os.pidfd_open(handle.pid)
     except ProcessLookupError:
         return
     try:
-        if alive(handle):  # looked at after the descriptor was opened: it is this process or none
+        if alive(handle):  # asked after the descriptor was opened: it is this process or none
             signal.pidfd_send_signal(descriptor, signal.SIGTERM)
     except ProcessLookupError:
         return
@@ -194,10 +194,10 @@ def stop(handle: Handle) -> None:
 
 
 def sweep(execution_id: ExecutionId, attempt: int, folder: Path | None = None) -> int:
-    """Kill all that is left of an attempt whose shim is dead, and return how many there were once none is seen.
+    """Kill all processes that are left of an attempt whose shim is dead, and return how many they were.
 
-    Found by the marks in their environment, by their control group, by a working directory inside `folder`, by being a
-    shim of `folder`, and by descent from those.
+    They are found by the marks in their environment, their control group, a working directory inside `folder`, as shims
+    of `folder`, and as descendants of those.
     Raises: SweepError if some outlive SIGKILL.
     """
     killed: set[int] = set()
@@ -213,7 +213,7 @@ def sweep(execution_id: ExecutionId, attempt: int, folder: Path | None = None) -
 
 
 def exit_record(folder: Path) -> ExitRecord | None:
-    """Return how the test ended; None while it runs, and for ever if its shim was killed."""
+    """Return how the test ended; None while it runs, and also later if its shim was killed."""
     record = _record(folder / "exit.json")
     try:
         return ExitRecord(
@@ -248,10 +248,12 @@ def usage(folder: Path) -> Usage | None:
 
 
 def _write_down(spec: LaunchSpec) -> None:
-    """Keep what was asked, for people: the names of the variables, not their values."""
+    """Write what was asked to a file for people, with the names of the variables but not their values."""
     record = _message(spec)
     record["env"] = sorted(spec.env)
-    descriptor, draft = tempfile.mkstemp(prefix="spec.json.", dir=spec.folder)  # others may launch at this moment
+    descriptor, draft = tempfile.mkstemp(
+        prefix="spec.json.", dir=spec.folder
+    )  # other workers may launch at this moment
     with os.fdopen(descriptor, "w", encoding="utf-8") as file:
         json.dump(record, file, indent=1)
     Path(draft).replace(spec.folder / "spec.json")
@@ -274,9 +276,9 @@ def _message(spec: LaunchSpec) -> dict[str, object]:
 
 
 def _start_shim(spec: LaunchSpec) -> bool:
-    """Run the first half of the shim, which ends when its second half has written `start.json`, or has died.
+    """Run the first half of the shim, which ends when its second half has written `start.json` or has died.
 
-    Return False if it was killed, by us or by others, and so has not seen what became of the second.
+    Return False if the first half was killed, so that nobody knows what became of the second.
     """
     with (spec.folder / "shim.log").open("ab") as words:
         first_half = subprocess.Popen(
@@ -289,7 +291,7 @@ def _start_shim(spec: LaunchSpec) -> bool:
         )
     with suppress(BrokenPipeError):
         _tell(first_half, json.dumps(_message(spec)).encode())
-    descriptor = os.pidfd_open(first_half.pid)  # a wait with a time limit would poll, and sleep up to 50 ms
+    descriptor = os.pidfd_open(first_half.pid)  # `wait` with a time limit would poll, and sleep up to 50 ms
     try:
         if not select.select([descriptor], [], [], START_PATIENCE)[0]:
             first_half.kill()
@@ -300,7 +302,7 @@ def _start_shim(spec: LaunchSpec) -> bool:
 
 
 def _closed(folder: Path) -> bool:
-    """Return True once no shim holds the folder; where none ever has started its test, none will from now on."""
+    """Return whether no shim holds the folder. If none has started its test yet, none will do so from now on."""
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     if not os.access(folder, os.R_OK | os.W_OK | os.X_OK):
         folder.chmod(0o700)
@@ -309,7 +311,7 @@ def _closed(folder: Path) -> bool:
     except OSError as error:
         if error.errno not in {errno.EISDIR, errno.ELOOP, errno.ENXIO}:
             raise
-        (folder / "lock").rename(folder / f"lock.{time.monotonic_ns()}")  # no file: a test has put it there
+        (folder / "lock").rename(folder / f"lock.{time.monotonic_ns()}")  # not a file: a test has put it there
         return False
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -323,7 +325,7 @@ def _closed(folder: Path) -> bool:
 
 
 def _holders(lock: Path) -> list[int]:
-    """Return who holds a lock on that file, as far as the kernel tells."""
+    """Return the pids that hold a lock on that file, as far as the kernel says."""
     inode = f":{lock.stat().st_ino}"
     lines = [line.split() for line in Path("/proc/locks").read_text().splitlines()]
     return [int(line[4]) for line in lines if line[1] == "FLOCK" and line[5].endswith(inode)]
@@ -350,7 +352,7 @@ def _left_of(execution_id: ExecutionId, attempt: int, folder: Path | None) -> li
 
 
 def _shims(folder: Path) -> list[int]:
-    """Return the shims of a folder, both halves, by their command line: their files may have been written over."""
+    """Return the shims of a folder, both halves, by their command line: a test may have overwritten their files."""
     return proc.called("cluster.local.shim", str(folder.absolute()))
 
 
@@ -362,7 +364,7 @@ def _stands_in(pid: int, folder: Path) -> bool:
 
 
 def _record(path: Path) -> dict[str, str]:
-    """Read one of the shim's small files; a missing or a foreign one is empty."""
+    """Read one of the small files of the shim. A file that is missing or is not JSON counts as empty."""
     try:
         with path.open("rb") as file:
             record = json.loads(file.read(LARGEST_RECORD))

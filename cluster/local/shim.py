@@ -1,12 +1,12 @@
-"""The shim: starts one test, keeps its limits, writes down how it ended, and leaves nothing of it behind.
+"""The shim: starts one test, enforces its limits, writes down how it ended, and leaves nothing of it behind.
 
-Run by `python -I -S` with the spec as JSON on stdin (never on disk: it holds secrets). It imports a few modules of the
-standard library and nothing else, since one stands beside each running test. It outlives the worker: whoever comes
-later reads `start.json`, `usage.json`, `exit.json` and `output.log` in the run folder.
+It is run by `python -I -S` with the spec as JSON on stdin (never on disk: the spec holds secrets). It imports a few
+modules of the standard library and nothing else, since there is one shim for each running test. It outlives the worker:
+any later worker reads `start.json`, `usage.json`, `exit.json` and `output.log` in the run folder.
 
-Exactly one test is started in a folder: the shim holds an exclusive lock on `lock` for its whole life, and writes
-`start.json` under it before it starts the test. A folder that has a `start.json` is never started again.
-`exit.json` comes last: once it is there, the log is whole and no process of the test is alive.
+Exactly one test is started in a folder. The shim holds an exclusive lock on `lock` for its whole life, and writes
+`start.json` under it before it starts the test. A folder that has a `start.json` is never started again. `exit.json` is
+written last: once it is there, the log is whole and no process of the test is alive.
 """
 # ruff: noqa: PTH100, PTH105, PTH110, PTH123
 # pathlib would cost each shim more memory than all of this
@@ -29,11 +29,11 @@ CHUNKS_A_TURN = 64
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 OOM_SCORE = b"500"
-"""Where the whole machine runs out of memory, the kernel shall take the test before it takes us."""
+"""If the whole machine runs out of memory, the kernel should kill the test before it kills Assay."""
 
 
 def write_atomically(path: str, record: dict[str, object]) -> None:
-    """Write a JSON file that is there whole or not at all."""
+    """Write a JSON file so that a reader finds it whole or not at all."""
     draft = path + ".tmp"
     with open(draft, "w", encoding="utf-8") as file:
         json.dump(record, file)
@@ -41,7 +41,7 @@ def write_atomically(path: str, record: dict[str, object]) -> None:
 
 
 class CpuMeter:
-    """Turns CPU time since the start into CPU in use, by the difference of two looks."""
+    """Computes CPU in use from the CPU time since the start, by the difference of two samples."""
 
     def __init__(self, now: float) -> None:
         self._at = now
@@ -49,7 +49,7 @@ class CpuMeter:
         self.peak = 0
 
     def look(self, now: float, seconds: float) -> int:
-        """Return the milli-cores in use since the last look; one that was a moment ago counts as SAMPLE_SECONDS."""
+        """Return the milli-cores in use since the last sample. A shorter interval counts as SAMPLE_SECONDS."""
         milli = max(0, round(1000 * (seconds - self._seconds) / max(now - self._at, SAMPLE_SECONDS)))
         self._at, self._seconds = now, seconds
         self.peak = max(self.peak, milli)
@@ -57,7 +57,7 @@ class CpuMeter:
 
 
 class Shim:
-    """One test under way."""
+    """One running test."""
 
     def __init__(self, folder: str, spec: dict[str, object]) -> None:
         self._folder = folder
@@ -135,7 +135,7 @@ class Shim:
         """Turn this child into the test. Never returns."""
         try:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != shim:  # killed meanwhile: nobody would keep the limits
+            if os.getppid() != shim:  # the shim was killed meanwhile: nobody would enforce the limits
                 os._exit(127)
             os.setsid()
             if self._group:
@@ -158,7 +158,7 @@ class Shim:
         self._stop = True
 
     def _watch(self) -> None:
-        """Carry the output and keep the limits until the test's own process has ended."""
+        """Copy the output and enforce the limits until the test's own process has ended."""
         poller = select.poll()
         poller.register(self._woken, select.POLLIN)
         poller.register(self._output, select.POLLIN)
@@ -170,7 +170,7 @@ class Shim:
             if self._woken in ready:
                 os.read(self._woken, 4096)
             if self._output in ready and not self._pump():
-                poller.unregister(self._output)  # closed by the test, which may well go on
+                poller.unregister(self._output)  # the test closed it, and may go on
             now = time.monotonic()
             if now >= deadline:
                 deadline = float("inf")
@@ -179,14 +179,14 @@ class Shim:
                 self._stop = False
                 self._end("stopped", now, "stopped by request")
             if now >= self._kill_at:
-                self._kill_at = now + 1  # again, for what was started meanwhile
+                self._kill_at = now + 1  # again, for processes that were started meanwhile
                 proc.send(signal.SIGKILL, proc.descendants(os.getpid()))
             if now >= look_at:
                 look_at = now + SAMPLE_SECONDS
                 self._sample(now)
 
     def _reap(self) -> bool:
-        """Take in all that has ended. Return True once the test's own process has."""
+        """Reap all processes that have ended. Return whether the test's own process has ended."""
         while True:
             try:
                 pid, status, used = os.wait4(-1, os.WNOHANG)
@@ -194,12 +194,12 @@ class Shim:
                 return True
             if pid == 0:
                 return self._status is not None
-            self._peak = max(self._peak, used.ru_maxrss * 1024)  # for what ends between two samples
+            self._peak = max(self._peak, used.ru_maxrss * 1024)  # for processes that end between two samples
             if pid == self._main:
                 self._status = status
 
     def _pump(self) -> bool:
-        """Carry what is in the pipe, a bounded amount. Return False at its end."""
+        """Copy a bounded amount from the pipe to the log. Return False at its end."""
         for _ in range(CHUNKS_A_TURN):
             try:
                 chunk = os.read(self._output, self._log.chunk)
@@ -211,7 +211,7 @@ class Shim:
         return True
 
     def _end(self, reason: str, now: float, note: str, grace: float | None = None) -> None:
-        """Ask the tree to end, and note when it is to be killed. The first reason stays."""
+        """Ask the tree to end, and set the time at which it is killed. Only the first reason counts."""
         if self._reason != "exited":
             return
         self._reason = reason
@@ -224,7 +224,7 @@ class Shim:
         stats = [stat for pid in tree if (stat := proc.stat_of(pid))]
         memory = sum(stat.rss for stat in stats)
         if self._memory_limit and memory > self._memory_limit:
-            memory = proc.proportional(tree) or memory  # pages that are shared count once
+            memory = proc.proportional(tree) or memory  # shared pages count once
             if memory > self._memory_limit:
                 self._end("oom", now, f"memory limit of {self._memory_limit} bytes exceeded: {memory}", grace=0)
         self._peak = max(self._peak, memory)
@@ -244,11 +244,11 @@ class Shim:
         }
         try:
             write_atomically(f"{self._folder}/usage.json", usage)
-        except OSError:  # figures for people; the run does not depend on them
+        except OSError:  # only figures for people; the run does not depend on them
             return
 
     def _end_tree(self) -> None:
-        """Kill whatever is left. Frozen first: nothing that is killed can start another in the meantime."""
+        """Kill all processes that are left. They are stopped first, so that none can start another in the meantime."""
         if self._group:
             self._group.kill()
         pause = 0.001
@@ -262,10 +262,10 @@ class Shim:
             time.sleep(0.005)
 
     def _leave_group(self) -> None:
-        """Learn whether the kernel ended the test for its memory, and remove the group."""
+        """Find out whether the kernel killed the test for its memory, and remove the group."""
         if self._group is None:
             return
-        killed = self._status == signal.SIGKILL  # the whole group is, when the kernel does it
+        killed = self._status == signal.SIGKILL  # the kernel kills the whole group
         if self._reason == "exited" and killed and self._group.ran_out_of_memory():
             self._reason = "oom"
             self._log.note(f"memory limit of {self._memory_limit} bytes exceeded, ended by the kernel")
@@ -280,14 +280,14 @@ class Shim:
         return False
 
     def _drain(self) -> None:
-        """Carry what is still in the pipe. All who could write are dead, so it ends."""
+        """Copy what is still in the pipe. All processes that could write are dead, so it ends."""
         while self._pump():
             if not select.select([self._output], [], [], 0)[0]:
                 return
 
 
 def prctl(option: int, value: int) -> None:
-    """Set an option of this process by the system call that Python has no name for."""
+    """Set an option of this process by the system call `prctl`, which Python does not offer."""
     import ctypes  # noqa: PLC0415  costs memory: only here
 
     ctypes.CDLL(None).prctl(option, value, 0, 0, 0)
@@ -302,20 +302,20 @@ def _volunteer() -> None:
 
 
 def _claim(folder: str) -> bool:
-    """Take the folder. Return False if its test has been started already, by whomever."""
-    lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # held until we die
+    """Take the folder. Return False if a test has been started in it already."""
+    lock = os.open(f"{folder}/lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)  # held until the shim ends
     while not os.path.exists(f"{folder}/start.json"):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            time.sleep(0.01)  # another one has it: it writes start.json, or dies
+            time.sleep(0.01)  # another shim has it: it writes start.json, or dies
             continue
         return not os.path.exists(f"{folder}/start.json")
     return False
 
 
 def _leave_parent() -> int:
-    """Go on as a child of nobody. Return a descriptor: once it is closed, the launcher goes on too."""
+    """Continue as an orphan process. Return a descriptor: the launcher continues once it is closed."""
     ready, done = os.pipe()
     if os.fork():
         os.close(done)
@@ -327,7 +327,7 @@ def _leave_parent() -> int:
 
 
 def main(folder: str) -> None:
-    """Start the test of `folder`, unless that has happened, and stay with it."""
+    """Start the test of `folder`, unless that has happened, and stay until it ends."""
     spec = json.load(sys.stdin)
     folder = os.path.abspath(folder)
     spec["cwd"] = os.path.abspath(spec["cwd"])

@@ -1,8 +1,8 @@
-"""Runs one program for a worker, and leaves nothing of it behind: not at its end, not when the worker is killed.
+"""Runs one program for a worker, and leaves nothing of it behind, neither at its end nor when the worker is killed.
 
-Run by `python -I -S` with the program as arguments. Its stdin is a pipe whose other end the worker holds: once that is
-closed, by the worker's will or by its death, all that the program started is killed, also what called setsid. A wish to
-the kernel (PR_SET_PDEATHSIG) would reach the program alone, and not what it started.
+It is run by `python -I -S` with the program as arguments. Its stdin is a pipe whose other end the worker holds. Once
+the worker closes it or dies, all that the program started is killed, also what called setsid. The kernel's own
+mechanism (PR_SET_PDEATHSIG) would reach the program alone, and not what it started.
 """
 
 import os
@@ -19,7 +19,7 @@ STDIN = 0
 
 
 def main(command: list[str]) -> None:
-    """Run the program until it ends, or is to end; exit with its code, or 128 and the number of its signal."""
+    """Run the program until it ends or is to be ended. Exit with its code, or 128 plus the number of its signal."""
     woken, wake = os.pipe()
     os.set_blocking(woken, False)
     os.set_blocking(wake, False)
@@ -55,7 +55,7 @@ def _start(command: list[str]) -> int:
 
 
 def _wait(program: int, woken: int) -> int | None:
-    """Return how the program ended, None if it is to end before."""
+    """Return how the program ended, None if it is to be ended."""
     poller = select.poll()
     poller.register(woken, select.POLLIN)
     poller.register(STDIN, select.POLLIN)
@@ -67,7 +67,7 @@ def _wait(program: int, woken: int) -> int | None:
 
 
 def _reap(program: int) -> int | None:
-    """Take in all that has ended; return the status of the program if it was among that."""
+    """Reap all processes that have ended. Return the status of the program if it is one of them."""
     found = None
     while True:
         try:
@@ -81,7 +81,7 @@ def _reap(program: int) -> int | None:
 
 
 def _end_tree() -> None:
-    """Kill whatever is left. Frozen first: nothing that is killed can start another in the meantime."""
+    """Kill all processes that are left. They are stopped first, so that none can start another in the meantime."""
     pause = 0.001
     while _has_children():
         for number in (signal.SIGSTOP, signal.SIGKILL):
