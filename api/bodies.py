@@ -39,7 +39,7 @@ def _once(pairs: list[tuple[str, object]]) -> dict[str, object]:
     value = dict(pairs)
     if len(value) != len(pairs):
         twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
-        raise InvalidError(Problem(path=key, message="this key stands twice in one object") for key in twice)
+        raise InvalidError(Problem(path=key, message="this key appears twice in one object") for key in twice)
     return value
 
 

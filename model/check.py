@@ -1,9 +1,9 @@
-"""The one entrance for requests from outside: a value, or every problem at once, each with its path."""
+"""The check that every request from outside passes: it returns a value, or raises all problems with their paths."""
 
 from functools import cache
-from typing import Any
 
 from model.examine import REQUEST, examine, refuse
+from model.json_values import JsonObject
 from model.plain import plain
 from model.request import TestRequest
 from model.schema import friendly
@@ -18,8 +18,8 @@ def check(raw: object) -> TestRequest:
 
 
 @cache
-def describe_schema() -> dict[str, Any]:
-    """Return the JSON schema of a request, in one piece: for forms and for the API's description."""
+def describe_schema() -> JsonObject:
+    """Return the JSON schema of a request without references, for forms and for the OpenAPI document."""
     example = {"name": "-", "type": "custom", "content": {"type": "inline", "files": {"-": ""}}, "command": ["-"]}
-    defaults = REQUEST.adapter.dump_python(check(example), mode="json", by_alias=True)
+    defaults: JsonObject = REQUEST.adapter.dump_python(check(example), mode="json", by_alias=True)
     return friendly(REQUEST.schema, {key: value for key, value in defaults.items() if key not in example})

@@ -68,9 +68,9 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 
 PATTERNS_IN_WORDS = {
     LINE_PATTERN: "must be one line of text without blanks at its ends",
-    ENV_NAME_PATTERN: "is no name of a variable: letters, digits and '_', not starting with a digit",
-    VOLUME_NAME_PATTERN: "is no name of a volume: a-z, 0-9 and '-', at most 63, with a letter or digit at both ends",
-    OBJECT_NAME_PATTERN: "is no name of a Kubernetes object: a-z, 0-9, '-' and '.', a letter or digit at both ends",
+    ENV_NAME_PATTERN: "is not a variable name: letters, digits and '_', not starting with a digit",
+    VOLUME_NAME_PATTERN: "is not a volume name: a-z, 0-9 and '-', at most 63, with a letter or digit at both ends",
+    OBJECT_NAME_PATTERN: "is not the name of a Kubernetes object: a-z, 0-9, '-' and '.', a letter or digit at both ends",
     RESOURCE_PATTERN: "must be of a-z, 0-9, '-', '.', '_' and '/', with a letter or digit at both ends",
     MOUNT_PATTERN: "must be an absolute path without ':'",
     SHA256_PATTERN: "must be a SHA-256 digest: 64 digits of 0-9 and a-f",

@@ -22,10 +22,10 @@ def label_key(text: str) -> str:
     """Kubernetes' form: an optional DNS prefix and a slash, then a name of 63 characters at most."""
     prefix, slash, name = text.rpartition("/")
     if slash and not _is_dns_name(prefix):
-        raise ValueError("has a prefix that is no DNS name: write prefix/name, such as example.com/team")
+        raise ValueError("has a prefix that is not a DNS name: write prefix/name, such as example.com/team")
     if not _LABEL_NAME.fullmatch(name):
         raise ValueError(
-            "is no label key: letters, digits, '-', '_' and '.', at most 63, with a letter or digit at both ends, "
+            "is not a label key: letters, digits, '-', '_' and '.', at most 63, with a letter or digit at both ends, "
             "and before it, if needed, a DNS name and '/'"
         )
     return text
@@ -40,7 +40,7 @@ def label_value(text: str) -> str:
     """Kubernetes' form; empty is allowed."""
     if text and not _LABEL_NAME.fullmatch(text):
         raise ValueError(
-            "is no label value: letters, digits, '-', '_' and '.', at most 63, with a letter or digit at both ends"
+            "is not a label value: letters, digits, '-', '_' and '.', at most 63, with a letter or digit at both ends"
         )
     return text
 
@@ -85,7 +85,9 @@ def mount_path(text: str) -> str:
 def branch(text: str) -> str:
     """Accept a branch or tag that git cannot take for an option or a range."""
     if not _BRANCH.fullmatch(text) or ".." in text:
-        raise ValueError("is no branch: letters, digits, '_', '.', '/', '-', a letter or digit first, and no '..'")
+        raise ValueError(
+            "is not a branch name: letters, digits, '_', '.', '/', '-', a letter or digit first, and no '..'"
+        )
     return text
 
 
@@ -97,7 +99,7 @@ def repository(text: str) -> str:
         parts = urlsplit(text)
         port_is_wrong = parts.port == 0
     except ValueError:
-        raise ValueError("is no valid address") from None
+        raise ValueError("is not a valid address") from None
     if parts.scheme != "https":
         raise ValueError("must start with https://")
     if parts.username is not None or parts.password is not None:

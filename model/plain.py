@@ -104,7 +104,7 @@ def _wrong_text(text: str) -> str:
     if "\x00" in text:
         return "holds a NUL character"
     if _NOT_TEXT.search(text):
-        return "holds half of a surrogate pair, which is no text"
+        return "holds half of a surrogate pair, which is not text"
     return ""
 
 

@@ -105,7 +105,7 @@ def test_every_problem_of_a_quota_is_told_at_once_and_nothing_is_written(client:
         (b'{"weight": "2"}', ("weight", "must be a number")),
         (b'{"weight": 1001}', ("weight", "must be 1000 or less")),
         (b'{"user": "local", "team": "default"}', ("team", "stands beside user: name one of both")),
-        (b'{"user": 5}', ("user", "must be text; a number, a yes or a no needs quotes")),
+        (b'{"user": 5}', ("user", "must be text; put numbers, yes and no in quotes")),
         (b"[]", ("", "must be an object")),
     ],
 )
@@ -168,7 +168,7 @@ def test_every_problem_of_a_pool_is_told_at_once_and_nothing_is_written(client: 
     assert found["candidates"] == "must be 5 or less"
     assert (found["maxConcurrentTests"], found["maxGpu"]) == ("must be 0 or more", "must be 0 or more")
     assert (found["halfLifeSeconds"], found["preemption"]) == ("must be above 0", "must be true or false")
-    assert found['defaultNodeSelector["a b"]'].startswith("is no label key")
+    assert found['defaultNodeSelector["a b"]'].startswith("is not a label key")
     assert found["interval"].startswith("is an unknown key")
     assert len(found) == len(wrong)
     assert client.get("/pools/default").json() == before

@@ -76,7 +76,7 @@ def test_all_that_is_wrong_is_told_exactly_and_leaves_no_row(
         (b"\xef\xbb\xbf{}", "not JSON"),
         (b"[" * 100_000, "nested"),
         (b'{"priority": ' + b"9" * 5_000 + b"}", "digits"),
-        (b'{"name": "a", "name": "b"}', "stands twice"),
+        (b'{"name": "a", "name": "b"}', "appears twice"),
         (b"[]", "object"),
         (b"null", "object"),
     ],

@@ -69,7 +69,7 @@ def test_what_is_no_object_is_one_problem(raw: object) -> None:
         (float("nan"), "is not a finite number"),
         (float("-inf"), "is not a finite number"),
         (10**5000, "is too large a number"),
-        ("\ud800", "holds half of a surrogate pair, which is no text"),
+        ("\ud800", "holds half of a surrogate pair, which is not text"),
     ],
     ids=["date", "bytes", "tuple", "nan", "infinity", "huge", "surrogate"],
 )

@@ -208,12 +208,12 @@ def test_yaml_may_merge_mappings() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3", "line 3: the key 'a' stands twice"),
-        ("a: [", "is no valid YAML in line"),
-        ("a: !!python/object:os.system {}", "is no valid YAML"),
-        ("a: 1\n--- \nb: 2", "is no valid YAML"),
-        ("? [a]\n: 1", "is no valid YAML"),
-        ("a: \x07", "is no valid YAML"),
+        ("a: 1\nb: 2\na: 3", "line 3: the key 'a' appears twice"),
+        ("a: [", "is not valid YAML in line"),
+        ("a: !!python/object:os.system {}", "is not valid YAML"),
+        ("a: 1\n--- \nb: 2", "is not valid YAML"),
+        ("? [a]\n: 1", "is not valid YAML"),
+        ("a: \x07", "is not valid YAML"),
         ("[" * 700, "nested too deeply"),
         ("a" * (8 * 2**20 + 1), "longer than 8 MiB"),
     ],
