@@ -1,7 +1,7 @@
-"""The verdict of one attempt: how it ended and what its report says must agree, and unknown is never passed.
+"""Judge one attempt: its end and its report must agree, and an unknown outcome is never passed.
 
-Asked in this order: was it ended from outside (time limit, memory, stop, never started, lost)? Can the report be
-trusted? Did it die by a signal? Only then do the tool's exit code and its results decide.
+The order of the questions: Was it ended from outside (time limit, memory, stop, never started, lost)? Can the report be
+trusted? Was it ended by a signal? Only then the exit code of the tool and its results decide.
 """
 
 import signal
@@ -14,7 +14,7 @@ from model.result import Outcome, Report, Result, Summary, summarise
 
 
 class How(StrEnum):
-    """How an attempt's process came to its end."""
+    """How the process of an attempt ended."""
 
     EXITED = "exited"
     TIMEOUT = "timeout"
@@ -26,9 +26,9 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
-    """The end of an attempt's process: one that exited has an exit code or a signal.
+    """The end of the process of an attempt. A process that exited has an exit code or a signal.
 
-    `detail` is what is known besides, for example why it did not start, or what it said last.
+    `detail` has further facts, for example why the process did not start, or its last output.
     """
 
     how: How
@@ -49,10 +49,10 @@ class PytestExit(IntEnum):
     TOO_MANY_WARNINGS = 6
 
 
-def judge(type: TestType, report: Report, ending: Ending) -> Verdict:  # noqa: A002  the field's word
+def judge(type: TestType, report: Report, ending: Ending) -> Verdict:  # noqa: A002  the name of the field
     """Return the verdict of an attempt that ended as `ending` and left `report`.
 
-    A custom test without a JUnit file reports nothing: then its exit code alone decides.
+    The exit code alone decides for a custom test without a JUnit file.
     """
     if ending.how is not How.EXITED:
         return _ended_from_outside(report, ending)
@@ -68,7 +68,7 @@ def judge(type: TestType, report: Report, ending: Ending) -> Verdict:  # noqa: A
 
 
 def whole_result(name: str, verdict: Verdict, duration_ms: int) -> Result:
-    """Return the one result of a run without a report: it carries the name of the test and the verdict of the run."""
+    """Return the single result of a run without a report, with the name of the test and the verdict of the run."""
     outcome = _WHOLE.get(verdict.status, Outcome.FAILED)
     return Result(name=name, outcome=outcome, duration_ms=duration_ms, message=verdict.detail)
 
@@ -77,7 +77,7 @@ _WHOLE = {Status.COMPLETED: Outcome.PASSED, Status.CANCELLED: Outcome.SKIPPED}
 
 
 def has_report(report: Report) -> bool:
-    """Say whether the tool told anything about tests; a custom test without a JUnit file does not."""
+    """Say whether there is a report about tests. A custom test without a JUnit file has none."""
     return bool(report.results or report.running or report.broken) or report.planned is not None
 
 
@@ -149,7 +149,7 @@ _CODE_NOTES = {126: ", not executable", 127: ", command not found"}
 
 
 def _passed(report: Report, counts: Summary) -> Verdict:
-    """Exit code 0: believed only when the report is whole and nothing in it failed."""
+    """Judge exit code 0, which counts as passed only if the report is complete and has no failure."""
     if counts.failed:
         return _mismatch(f"exit code 0, but {counts.failed} failed")
     if not report.finished:
