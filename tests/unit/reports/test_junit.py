@@ -12,7 +12,7 @@ from model.execution import Attempt, Cause, Door, Phase, Reason, Status, TestExe
 from model.ids import DefinitionId, ExecutionId
 from model.result import Outcome, Result
 from reports.junit import junit
-from reports.run import RunReport, Tried
+from reports.run import AttemptReport, RunReport
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PASS = Result(name="tests/test_a.py::TestCart::test_b[x::y]", outcome=Outcome.PASSED, duration_ms=1234)
@@ -21,7 +21,7 @@ SKIP = Result(name="test_c", outcome=Outcome.SKIPPED, message="no gpu")
 LOST = Verdict(status=Status.FAILED, reason=Reason.INFRASTRUCTURE)
 
 
-def run(*attempts: Tried, status: Status = Status.COMPLETED, reason: Reason | None = None) -> RunReport:
+def run(*attempts: AttemptReport, status: Status = Status.COMPLETED, reason: Reason | None = None) -> RunReport:
     execution = TestExecution(
         execution_id=ExecutionId(UUID(int=1)),
         definition_id=DefinitionId(UUID(int=2)),
@@ -38,9 +38,9 @@ def run(*attempts: Tried, status: Status = Status.COMPLETED, reason: Reason | No
     return RunReport(execution=execution, attempts=attempts)
 
 
-def tried(number: int, *results: Result, verdict: Verdict | None = None) -> Tried:
+def tried(number: int, *results: Result, verdict: Verdict | None = None) -> AttemptReport:
     attempt = Attempt(number=number, epoch=1, cause=Cause.FIRST, node="local", started_at=NOON, verdict=verdict)
-    return Tried(attempt=attempt, results=results)
+    return AttemptReport(attempt=attempt, results=results)
 
 
 def suite_of(report: RunReport) -> ET.Element:

@@ -108,7 +108,10 @@ def test_json_has_every_figure_in_seconds_and_shares() -> None:
     assert raw["lowerBound"] == {"makespanSeconds": 16.0, "because": "CPU"}
     assert raw["utilisation"] == {"cpu": 0.5, "memory": 0.25}
     assert raw["unplaced"] == [{"code": "too_large", "reason": "needs more <CPU>", "runs": 1}]
-    assert raw["timeline"][1] == {"atSeconds": 10.0, "cpu": 1.0, "memory": 0.5, "queued": 12.5}
+    assert raw["timeline"] == [
+        {"atSeconds": 0.0, "cpu": 0.0, "memory": 0.0, "queued": 0},
+        {"atSeconds": 10.0, "cpu": 1.0, "memory": 0.5, "queued": 12.5},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -146,7 +149,7 @@ def test_the_picture_has_a_line_for_each_strategy_in_each_of_three_diagrams_and_
     kinds = [line.attrib["class"] for line in lines(picture)]
 
     assert sorted(kinds) == ["line s0"] * 3 + ["line s1"] * 3
-    assert {"FIFO", "PRIORITY", "CPU in use", "Memory in use", "Runs that wait", "since the first arrival"} <= set(
+    assert {"FIFO", "PRIORITY", "CPU in use", "Memory in use", "Waiting runs", "since the first arrival"} <= set(
         texts(picture)
     )
 
