@@ -1,4 +1,4 @@
-"""PUT /content/{sha256}: packed folders, kept under their digest. No path that a client names is ever opened."""
+"""PUT /content/{sha256}: store packed folders under their digest. No path from a client is ever opened."""
 
 import asyncio
 import hashlib
@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api.problems import Refusal
 from api.schemas import ContentOut
-from api.services import Here
+from api.services import ServicesDep
 
 router = APIRouter(tags=["content"])
 CHUNK = 2**20
@@ -21,9 +21,9 @@ Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of 
 
 @router.put(
     "/content/{sha256}",
-    summary="Keep a packed folder (tar.gz)",
+    summary="Upload a packed folder (tar.gz)",
     status_code=201,
-    responses={200: {"model": ContentOut, "description": "It was there already"}},
+    responses={200: {"model": ContentOut, "description": "The folder is stored already"}},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -31,8 +31,8 @@ Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of 
         }
     },
 )
-async def keep(sha256: Digest, request: Request, response: Response, services: Here) -> ContentOut:
-    """Stream the body to disk, and give it its name only when its digest is right."""
+async def upload(sha256: Digest, request: Request, response: Response, services: ServicesDep) -> ContentOut:
+    """Stream the body to disk, and store it only if its digest is the one in the path."""
     target = services.content(sha256)
     if await asyncio.to_thread(target.is_file):
         response.status_code = HTTPStatus.OK
@@ -53,14 +53,14 @@ async def _receive(request: Request, target: FilePath) -> int:
                 await asyncio.to_thread(file.write, chunk)
             file.flush()
             await asyncio.to_thread(os.fsync, file.fileno())
-        await asyncio.to_thread(_name, name, target, digest.hexdigest())
+        await asyncio.to_thread(_store, name, target, digest.hexdigest())
     except BaseException:
         await asyncio.to_thread(_remove, name)
         raise
     return size
 
 
-def _name(received: str, target: FilePath, digest: str) -> None:
+def _store(received: str, target: FilePath, digest: str) -> None:
     if digest != target.name:
         raise Refusal(HTTPStatus.BAD_REQUEST, f"the body's SHA-256 is {digest}, not {target.name}")
     FilePath(received).replace(target)

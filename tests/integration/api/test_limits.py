@@ -104,7 +104,7 @@ def test_every_problem_of_a_quota_is_told_at_once_and_nothing_is_written(client:
         (b'{"weight": null}', ("weight", "must not be null: leave it out to keep it as it is")),
         (b'{"weight": "2"}', ("weight", "must be a number")),
         (b'{"weight": 1001}', ("weight", "must be 1000 or less")),
-        (b'{"user": "local", "team": "default"}', ("team", "stands beside user: name one of both")),
+        (b'{"user": "local", "team": "default"}', ("team", "cannot be combined with user: give one of both")),
         (b'{"user": 5}', ("user", "must be text; put numbers, yes and no in quotes")),
         (b"[]", ("", "must be an object")),
     ],
@@ -281,7 +281,7 @@ def test_a_weight_is_never_so_light_that_a_share_is_no_number(client: httpx.Clie
 
 def test_whose_quota_is_asked_for_must_be_clear(shared_client: httpx.Client) -> None:
     assert problems(shared_client.get("/quota?user=local&team=default")) == [
-        ("query.team", "stands beside user: name one of both")
+        ("query.team", "cannot be combined with user: give one of both")
     ]
 
 
