@@ -64,7 +64,7 @@ class Filters:
     response_description="List of test executions",
 )
 async def list_tests(
-    services: ServicesDep, page: Page, filters: Annotated[Filters, Depends()]
+    services: ServicesDep, filters: Annotated[Filters, Depends()], page: Page
 ) -> schemas.ExecutionList:
     """Return runs, newest first."""
     wanted = filters.wanted()

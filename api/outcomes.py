@@ -43,7 +43,7 @@ class ResultQuery:
     },
 )
 async def read_results(
-    execution_id: ExecutionText, services: ServicesDep, page: FullPage, query: Annotated[ResultQuery, Depends()]
+    execution_id: ExecutionText, services: ServicesDep, query: Annotated[ResultQuery, Depends()], page: FullPage
 ) -> Response:
     """Return the results of one attempt. The default is the last attempt that has results.
 

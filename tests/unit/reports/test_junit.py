@@ -1,4 +1,4 @@
-"""JUnit XML: what CI systems read must say what the verdict says."""
+"""Tests of JUnit XML: its counts must agree with the verdict."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -49,7 +49,7 @@ def suite_of(report: RunReport) -> ET.Element:
     return suite
 
 
-def test_counts_names_and_times_stand_where_ci_systems_look() -> None:
+def test_counts_names_and_times_are_in_the_attributes_that_ci_systems_read() -> None:
     suite = suite_of(run(tried(1, PASS, SKIP)))
 
     assert {key: suite.get(key) for key in ("name", "tests", "failures", "errors", "skipped", "time", "timestamp")} == {
@@ -101,7 +101,7 @@ def test_failures_of_an_attempt_that_the_infrastructure_ended_do_not_count() -> 
     assert not list(suite.iterfind("testcase/*"))
 
 
-def test_the_results_of_the_last_attempt_that_has_any_stand() -> None:
+def test_the_last_attempt_with_results_is_reported() -> None:
     assert suite_of(run(tried(1, PASS), tried(2, verdict=LOST))).get("tests") == "1"
 
 
@@ -129,7 +129,7 @@ def test_a_run_that_has_not_ended_is_no_error() -> None:
 
 
 @given(name=st.text(), message=st.text(), trace=st.text())
-def test_whatever_a_test_is_called_or_prints_the_document_can_be_read(name: str, message: str, trace: str) -> None:
+def test_the_document_is_well_formed_for_any_name_and_output(name: str, message: str, trace: str) -> None:
     wild = Result(name=name, outcome=Outcome.FAILED, message=message, trace=trace)
 
     suite = suite_of(run(tried(1, wild), status=Status.FAILED, reason=Reason.TESTS_FAILED))
