@@ -1,6 +1,6 @@
 """The mask that removes the values of secrets from logs and from all other text that people can read.
 
-Each byte of a value becomes one `*`. So a masked text is as long as its source, and the size of the log tells how much
+Each byte of a value becomes one `*`. So a masked text is as long as its source, and the size of the log shows how much
 of the source it has: that makes appending exactly-once (`cluster/logs.py`).
 """
 
