@@ -12,7 +12,7 @@ from api import responses, schemas
 from api.parameters import Page
 from api.services import ServicesDep
 from model.execution import Status
-from model.ids import DefinitionId, SuiteRunId
+from model.ids import DefinitionId, RunId, SuiteRunId
 from model.problems import InvalidError, Problem
 from model.request import TestType
 from orchestrator import listing
@@ -48,7 +48,7 @@ class Filters:
             user=self.user,
             label=_label(self.label, problems),
             tag=self.tag,
-            suite_run=SuiteRunId(self.suite_run) if self.suite_run else None,
+            suite_run=SuiteRunId(RunId(self.suite_run)) if self.suite_run else None,
             definition=DefinitionId(self.definition) if self.definition else None,
             since=_time(self.since, "since", problems),
             until=_time(self.until, "until", problems),

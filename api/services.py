@@ -8,14 +8,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Annotated
-from uuid import UUID
 
 from fastapi import Depends, Request
 
 from api.settings import Settings
 from db import gate
 from db.engine import Database
-from model.ids import PoolName, uuid7
+from model.ids import PoolName, RunId, uuid7
 from model.ports import Artifacts, Logs
 
 _log = logging.getLogger(__name__)
@@ -77,9 +76,9 @@ class Services:
         """Say whether a packed folder was uploaded."""
         return self.content(sha256).is_file()
 
-    def new_id(self) -> UUID:
-        """Return a new identifier."""
-        return uuid7(self.now(), self.random)
+    def new_id(self) -> RunId:
+        """Make the identifier of a new run."""
+        return RunId(uuid7(self.now(), self.random))
 
 
 def of(request: Request) -> Services:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from cluster.local import content, environments, masking, processes
 from cluster.local.environment import Surroundings, environment
 from cluster.local.guarded_command import StoppedError, never
-from db import executions
+from db import runs
 from db import secrets as secret_rows
 from executors.pytest_tool import REQUIREMENTS as PYTEST_REQUIREMENTS
 from executors.registry import tool_for
@@ -187,7 +187,7 @@ def _that_are_there(context: "WorkerContext", begun: Begun, names: Iterable[str]
 def _secret(context: "WorkerContext", begun: Begun, name: str) -> str:
     """Resolve one secret of the run's team."""
     reference = context.db.call(
-        lambda conn: secret_rows.reference(conn, name, executions.team_of(conn, begun.grant.execution_id))
+        lambda conn: secret_rows.reference(conn, name, runs.team_of(conn, begun.grant.execution_id))
     )
     if reference is None:
         raise LaunchError(Reason.CONFIG, f"secret {name} is gone; set it again with `assay secret set {name} ...`")

@@ -138,7 +138,7 @@ async def watch(attempt: Attempt) -> Attempt:
         return attempt
     context = current_context()
     reporter = prefect_artifacts.ProgressReporter(TELL_EVERY)
-    with context.wakeups.listening(str(attempt.grant.execution_id)) as event, _exit_of(started.handle, event):
+    with context.wakeups.listening(attempt.grant.execution_id) as event, _exit_of(started.handle, event):
         while await context.in_thread(processes.alive, started.handle):
             await _stop_if_asked(context, attempt.grant, started)
             await _report(context, attempt, started, reporter)

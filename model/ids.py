@@ -5,9 +5,13 @@ from random import Random
 from typing import NewType
 from uuid import UUID
 
-ExecutionId = NewType("ExecutionId", UUID)
+RunId = NewType("RunId", UUID)
+"""A run of any kind (`model.runs.RunKind`)."""
+ExecutionId = NewType("ExecutionId", RunId)
+"""A run of kind `test`."""
+SuiteRunId = NewType("SuiteRunId", RunId)
+"""A run of kind `suite`."""
 DefinitionId = NewType("DefinitionId", UUID)
-SuiteRunId = NewType("SuiteRunId", UUID)
 UserId = NewType("UserId", UUID)
 TeamId = NewType("TeamId", UUID)
 GroupId = NewType("GroupId", UUID)

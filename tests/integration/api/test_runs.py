@@ -4,7 +4,7 @@ from harness.rest import Api, begin, end, submitted
 from sqlalchemy import Connection
 
 from db import executions
-from db.executions import Fenced
+from db.runs import Fenced
 from model.execution import Status
 from model.ids import ExecutionId
 from model.result import Outcome, Result
@@ -40,7 +40,7 @@ def test_a_run_is_shown_as_the_contract_says(client: httpx.Client, api: Api) -> 
 def note_progress(conn: Connection, run: ExecutionId) -> None:
     executions.set_progress(
         conn,
-        Fenced(execution_id=run, epoch=None),
+        Fenced(run_id=run, epoch=None),
         {
             "totalTests": 250, "completed": 150, "passed": 145, "failed": 5, "skipped": 0, "percentComplete": 60,
             "cpuMilli": 750, "memoryBytes": 800 * 2**20 - 5, "peakCpuMilli": 900, "peakMemoryBytes": 801 * 2**20,

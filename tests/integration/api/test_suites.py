@@ -99,7 +99,7 @@ def test_the_list_has_the_status_of_ended_suite_runs(client: httpx.Client, api: 
         begin(api.db, run)
         end(api.db, run, Status.FAILED if run == bad[0] else Status.COMPLETED)
     for one in made[:2]:
-        api.db.call(lambda conn, one=one: cases.close(conn, SuiteRunId(UUID(one["suiteRunId"])), NOON))
+        api.db.call(lambda conn, one=one: cases.close(conn, SuiteRunId(UUID(one["suiteRunId"]))))
 
     listed = client.get("/suites/runs").json()["suiteRuns"]
 
