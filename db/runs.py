@@ -144,8 +144,8 @@ def resolve(conn: Connection, text: str, kind: RunKind) -> RunId:
 def transition(conn: Connection, fenced: Fenced, source: RunStatus, become: Become) -> bool:
     """Change a status: the one place where that happens. False when the row is not as the caller believes.
 
-    An end is written to the outbox in the same statement. Raises: ValueError for a change that a run of this kind may
-    never make (`model.runs.RUN_TRANSITIONS`).
+    An end is written to the outbox in the same statement (008.7). Raises: ValueError for a change that a run of this
+    kind may never make (`model.runs.RUN_TRANSITIONS`).
     """
     kinds = kinds_with(source, become.status)
     change = update(R).where(*fence(fenced), R.status == source, R.kind.in_(kinds)).values(**_changes(become))
