@@ -100,7 +100,8 @@ def test_no_test_is_ever_skipped(db: Database, waiting: ExecutionId) -> None:
     skipped = runs.Become(status=SKIPPED, phase=Phase.ENDED)
     fenced = runs.Fenced(run_id=waiting, epoch=None)
 
-    assert not db.call(lambda conn: runs.transition(conn, fenced, Status.QUEUED, skipped))
+    with pytest.raises(ValueError, match="queued is never followed by skipped"):
+        db.call(lambda conn: runs.transition(conn, fenced, Status.QUEUED, skipped))
     with pytest.raises(IntegrityError, match="valid_status"):
         db.call(lambda conn: conn.execute(text("UPDATE runs SET status = 'skipped'")))
 
