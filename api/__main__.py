@@ -1,4 +1,4 @@
-"""Run the API: `python -m api`, with the settings that `assay up` puts into the environment."""
+"""Run the API process: `python -m api`. `assay up` passes the settings as environment variables."""
 
 import os
 
@@ -9,7 +9,7 @@ from api.settings import from_environment
 
 
 def main() -> None:
-    """Serve until SIGTERM; followers of logs are let go after a second."""
+    """Serve until SIGTERM. Log streams that are open then are closed after a second."""
     settings = from_environment(os.environ)
     uvicorn.run(
         create_app(settings),

@@ -1,4 +1,4 @@
-"""The API process: everything wired together once."""
+"""Build the application: its routes, its stores and its middleware."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from api import (
     content,
     deployments,
+    execution_list,
     executions,
     explanation,
     forecasts,
@@ -27,7 +28,7 @@ from api import (
 )
 from api.auth import authenticate
 from api.guard import Guard
-from api.services import Passes, Services
+from api.services import GatePasses, Services
 from api.settings import Settings
 from cluster.artifacts import ArtifactStore
 from cluster.contents import ContentStore
@@ -37,6 +38,7 @@ from db.engine import Database
 PREFIX = "/api/v1"
 ROUTERS = (
     executions,
+    execution_list,
     explanation,
     logs,
     outcomes,
@@ -53,11 +55,11 @@ ROUTERS = (
 
 
 def create_app(settings: Settings) -> FastAPI:
-    """Build the application. It connects when it is first asked something, and lets go when it is shut down."""
+    """Build the application. It connects to the database at the first query and disconnects at shutdown."""
     app = FastAPI(
         title="Test Orchestration API",
         version="1.0.0",
-        description="Runs tests through one fair and explained queue.",
+        description="Runs tests through one fair queue that explains its decisions.",
         lifespan=_lifespan(settings),
         separate_input_output_schemas=False,
         strict_content_type=False,
@@ -86,19 +88,19 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         database = Database(settings.database_url, size=settings.pool_size)
-        passes = Passes(database)
+        gate_passes = GatePasses(database)
         app.state.services = Services(
             settings=settings,
             database=database,
             logs=LogStore(settings.state / "logs"),
             artifacts=ArtifactStore(settings.state / "artifacts"),
             contents=ContentStore(settings.state / "content"),
-            passes=passes,
+            gate_passes=gate_passes,
         )
         try:
             yield
         finally:
-            passes.close()
+            gate_passes.close()
             database.close()
 
     return lifespan
@@ -107,6 +109,6 @@ def _lifespan(settings: Settings) -> Callable[[FastAPI], AbstractAsyncContextMan
 async def _front_page() -> str:
     return (
         '<!doctype html><meta charset="utf-8"><title>Assay</title>'
-        '<h1>Assay</h1><ul><li><a href="/docs">The API, to try</a><li><a href="/redoc">The API, to read</a>'
+        '<h1>Assay</h1><ul><li><a href="/docs">API console</a><li><a href="/redoc">API reference</a>'
         '<li><a href="/openapi.json">OpenAPI document</a><li><a href="/health">Health</a></ul>'
     )

@@ -1,4 +1,4 @@
-"""Who asks. Until there are users with keys of their own: one key, and it is the laptop's owner."""
+"""Authenticate requests. There is one API key so far, and it belongs to the local user."""
 
 import hmac
 from dataclasses import dataclass
@@ -9,25 +9,25 @@ from fastapi import Depends
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.problems import Refusal
-from api.services import Here
+from api.services import ServicesDep
 from db.seeds import LOCAL_USER
 from model.ids import UserId
 
-_bearer = HTTPBearer(auto_error=False, description="The key in `<state>/api-key`, or of `assay env`")
+_bearer = HTTPBearer(auto_error=False, description="The API key: in `<state>/api-key`, or printed by `assay env`")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Actor:
-    """The user that a request counts for. `name` is what records say about them."""
+    """The user whose quota a request counts for. Records contain `name`."""
 
     user_id: UserId
     name: str
 
 
 def authenticate(
-    services: Here, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    services: ServicesDep, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Actor:
-    """Return who asks, known by the key. Raises: Refusal (401) for no key or another one."""
+    """Return the user of the API key. Raises: Refusal (401) for a missing or a wrong key."""
     given = credentials.credentials if credentials else ""
     if not same_key(given, services.settings.api_key):
         raise Refusal(
@@ -39,7 +39,7 @@ def authenticate(
 
 
 def same_key(given: str, known: str) -> bool:
-    """Compare in a time that tells nothing. An empty key is nobody's."""
+    """Compare two keys in constant time. An empty known key matches nothing."""
     return bool(known) and hmac.compare_digest(given.encode(), known.encode())
 
 

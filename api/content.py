@@ -1,4 +1,4 @@
-"""PUT /content/{sha256}: packed folders, kept under their digest."""
+"""PUT /content/{sha256}: store packed folders under their digest. No path from a client is ever opened."""
 
 import asyncio
 from http import HTTPStatus
@@ -8,7 +8,7 @@ from fastapi import APIRouter, Path, Request, Response
 
 from api.problems import Refusal
 from api.schemas import ContentOut
-from api.services import Here
+from api.services import ServicesDep
 from model.ports import DigestError, Incoming
 
 router = APIRouter(tags=["content"])
@@ -17,9 +17,9 @@ Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of 
 
 @router.put(
     "/content/{sha256}",
-    summary="Keep a packed folder (tar.gz)",
+    summary="Upload a packed folder (tar.gz)",
     status_code=201,
-    responses={200: {"model": ContentOut, "description": "It was there already"}},
+    responses={200: {"model": ContentOut, "description": "The folder is stored already"}},
     openapi_extra={
         "requestBody": {
             "required": True,
@@ -27,8 +27,8 @@ Digest = Annotated[str, Path(pattern=r"^[0-9a-f]{64}$", description="SHA-256 of 
         }
     },
 )
-async def keep(sha256: Digest, request: Request, response: Response, services: Here) -> ContentOut:
-    """Keep the body under its digest, if that is the one in the path."""
+async def upload(sha256: Digest, request: Request, response: Response, services: ServicesDep) -> ContentOut:
+    """Store the body under its digest, if that is the one in the path."""
     contents = services.contents
     if await asyncio.to_thread(contents.has, sha256):
         response.status_code = HTTPStatus.OK

@@ -1,4 +1,4 @@
-"""Who a Prefect deployment's runs count for, and the check of a request without running it."""
+"""Bind a Prefect deployment to a user, and check a request without running it."""
 
 import asyncio
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from api import bodies, openapi, schemas
-from api.services import Here
+from api.services import ServicesDep
 from db import people
 from model.lenient import mapping
 from orchestrator.checking import check, check_suite
@@ -17,7 +17,7 @@ router = APIRouter()
 
 
 class UserIn(BaseModel):
-    """A user by name."""
+    """The name of a user."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
@@ -31,11 +31,11 @@ class UserIn(BaseModel):
     responses=openapi.refusals(status_404="No such user"),
 )
 async def bind(
-    name: Annotated[str, Path(max_length=300, description="flow/deployment, as Prefect writes it")],
+    name: Annotated[str, Path(max_length=300, description="flow/deployment, as in Prefect")],
     body: UserIn,
-    services: Here,
+    services: ServicesDep,
 ) -> schemas.Binding:
-    """Have all later runs of a deployment count for this user; it is never a parameter of the run."""
+    """Bind a deployment to a user. All later runs of the deployment count for the quota of this user."""
 
     def write(conn: Connection) -> None:
         people.bind_deployment(conn, name, people.user(conn, body.user).user_id)
@@ -61,7 +61,7 @@ async def bind(
     },
 )
 async def validate(request: Request) -> schemas.Validation:
-    """Answer 200, or 400 with all problems. What has the key `tests` is a suite."""
+    """Return 200, or 400 with all problems. A body with the key `tests` is a suite."""
     raw = await bodies.read(request)
     if "tests" in mapping(raw):
         suite = await asyncio.to_thread(check_suite, raw)

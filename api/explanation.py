@@ -1,6 +1,6 @@
-"""Why a run waits, who is before it, and what the gate has said to it."""
+"""GET /tests/{executionId}/explanation: why a run waits, which runs are before it, and the decisions of the gate."""
 
-from typing import Any
+from typing import TypedDict
 
 from fastapi import APIRouter
 from sqlalchemy import Connection
@@ -8,23 +8,26 @@ from sqlalchemy import Connection
 from api import explanation_schemas as out
 from api import openapi
 from api.parameters import ExecutionText
-from api.services import Here
+from api.services import ServicesDep
 from db import executions
 from db.gate_records import Record, Returned, Started, Stopped, Waited
+from model.execution import Cause
 from model.ids import short
 from orchestrator import explaining
 from orchestrator.explaining import Explanation, Neighbour, Now, Told
+from scheduler.pool import Strategy
+from scheduler.reasons import Code
 
 router = APIRouter(tags=["tests"])
 
 
 @router.get(
     "/tests/{executionId}/explanation",  # noqa: FAST003  bound by alias
-    summary="Why a test waits, or how it got its place",
+    summary="Explain why a test waits, or why it was admitted",
     responses=openapi.refusals(404),
 )
-async def explain(execution_id: ExecutionText, services: Here) -> out.ExplanationOut:
-    """Say where a run stands while it waits, and all that was said to it, also long after it ended."""
+async def explain(execution_id: ExecutionText, services: ServicesDep) -> out.ExplanationOut:
+    """Return the position of a waiting run, and all decisions of the gate about it, also long after it ended."""
 
     def read(conn: Connection) -> Explanation:
         return explaining.explain(conn, executions.resolve(conn, execution_id), services.now())
@@ -72,18 +75,39 @@ def _decision(told: Told) -> out.DecisionOut:
         ahead=[_neighbour(other) for other in told.ahead],
         blocked_by=[_neighbour(other) for other in told.blocked_by],
         beneficiary=None if told.beneficiary is None else _neighbour(told.beneficiary),
-        **_own(said.record),
+        **_details(said.record),
     )
 
 
-def _own(record: Record) -> dict[str, Any]:
-    """Return what only some kinds of records have."""
+class _Details(TypedDict, total=False):
+    """The fields of a decision that only some kinds of records have."""
+
+    code: Code
+    nominated: str | None
+    strategy: Strategy
+    snapshot: int
+    position: int | None
+    priority: int
+    share: float | None
+    node: str
+    waited_seconds: float
+    candidates: list[out.CandidateOut]
+    held_seconds: float
+    cause: Cause | None
+
+
+def _details(record: Record) -> _Details:
     match record:
         case Waited():
-            return _passed(record) | {"code": record.code, "nominated": record.nominated}
+            return {**_of_the_pass(record), "code": record.code, "nominated": record.nominated}
         case Started():
-            own = {"node": record.node, "waited_seconds": record.waited, "candidates": _candidates(record)}
-            return _passed(record) | own
+            candidates = _candidates(record)
+            return {
+                **_of_the_pass(record),
+                "node": record.node,
+                "waited_seconds": record.waited,
+                "candidates": candidates,
+            }
         case Stopped():
             return {"priority": record.priority, "held_seconds": record.held}
         case Returned():
@@ -92,7 +116,7 @@ def _own(record: Record) -> dict[str, Any]:
             return {}
 
 
-def _passed(record: Waited | Started) -> dict[str, Any]:
+def _of_the_pass(record: Waited | Started) -> _Details:
     return {
         "strategy": record.by.strategy,
         "snapshot": record.by.snapshot,

@@ -1,4 +1,4 @@
-"""What the API answers to the question why a run waits, or waited."""
+"""Response bodies that explain why a run waits or waited."""
 
 from datetime import datetime
 from typing import Literal
@@ -14,39 +14,41 @@ from scheduler.reasons import Code
 
 
 class NeighbourOut(Out):
-    """Another run that matters to this one."""
+    """Another run that an explanation names."""
 
     execution_id: UUID
     short_id: str
     name: str | None
     team: str | None
     priority: int | None
-    share: float | None = Field(description="What its team had over its weight (FAIR_SHARE)")
+    share: float | None = Field(description="Usage of its team divided by the weight of the team (FAIR_SHARE)")
 
 
 class EstimateOut(Out):
-    """When it will start, made in the background from what ran before."""
+    """The forecast of the start of a run. It is computed in the background from earlier runs."""
 
-    p50: datetime = Field(description="With even odds before this")
-    p90: datetime = Field(description="Nine times of ten before this")
-    basis: Basis = Field(description="What it rests on")
+    p50: datetime = Field(description="The run starts before this time with a probability of 50 %")
+    p90: datetime = Field(description="The run starts before this time with a probability of 90 %")
+    basis: Basis = Field(description="The data that the forecast is based on")
     made_at: datetime
 
 
 class WaitingOut(Out):
-    """Where it stands now."""
+    """The position of a waiting run in the queue now."""
 
-    position: int | None = Field(description="1 is next; null in backoff")
-    total: int | None = Field(description="How many wait, those in backoff left out")
+    position: int | None = Field(description="1 is next; null during a backoff")
+    total: int | None = Field(description="Number of waiting runs, without those in a backoff")
     reason: str
     waited_seconds: float
-    share: float | None = Field(description="What its team has over its weight (FAIR_SHARE); the least goes first")
-    ahead: list[NeighbourOut] = Field(description="The first of those before it")
+    share: float | None = Field(
+        description="Usage of its team divided by the weight of the team; the smallest is next (FAIR_SHARE)"
+    )
+    ahead: list[NeighbourOut] = Field(description="The first runs of the queue that are before it")
     estimate: EstimateOut | None = Field(description="null while unknown")
 
 
 class CandidateOut(Out):
-    """A node that it could have, and what each term of the score gave it, 0 to 1."""
+    """A candidate node with its score. Each term is between 0 and 1."""
 
     node: str
     chosen: bool
@@ -59,21 +61,21 @@ class CandidateOut(Out):
 
 
 class DecisionOut(Out):
-    """What the gate said once. It is never changed; what a kind of record does not have is null."""
+    """One decision of the gate. It never changes. Fields that a kind of decision does not have are null."""
 
     number: int
     at: datetime
     epoch: int
     kind: Literal["waiting", "admitted", "preempted", "requeued", "cancelled"]
-    text: str = Field(description="In one sentence, with the numbers of that moment")
-    code: Code | None = Field(None, description="The rule that kept it waiting")
+    text: str = Field(description="The decision in one sentence, with the numbers of that time")
+    code: Code | None = Field(None, description="The rule that made the run wait")
     strategy: Strategy | None = None
-    snapshot: int | None = Field(None, description="Version of the nodes that the pass saw")
+    snapshot: int | None = Field(None, description="Version of the node table that the pass read")
     position: int | None = None
     priority: int | None = None
     share: float | None = None
     node: str | None = None
-    nominated: str | None = Field(None, description="The node that is kept free for it")
+    nominated: str | None = Field(None, description="The node that is reserved for it")
     cause: Cause | None = None
     waited_seconds: float | None = None
     held_seconds: float | None = None
@@ -84,7 +86,7 @@ class DecisionOut(Out):
 
 
 class ExplanationOut(Out):
-    """Why a run waits, or how it got its place."""
+    """Why a run waits, or why it was admitted."""
 
     execution_id: UUID
     short_id: str
@@ -95,5 +97,5 @@ class ExplanationOut(Out):
     user: str
     team: str | None
     priority: int
-    waiting: WaitingOut | None = Field(description="null once it does not wait any more")
-    decisions: list[DecisionOut] = Field(description="All that was said to it, the first first; only ever longer")
+    waiting: WaitingOut | None = Field(description="null if the run does not wait")
+    decisions: list[DecisionOut] = Field(description="All decisions about the run, the oldest first")

@@ -1,4 +1,4 @@
-"""How good forecasts of starts were."""
+"""GET /forecasts: the calibration of the forecasts of starts."""
 
 from dataclasses import asdict
 from typing import Annotated
@@ -8,7 +8,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from api.schemas import Out
-from api.services import Here
+from api.services import ServicesDep
 from db import forecasts
 from db.forecasts import Calibration
 from orchestrator.forecasts import foreseen
@@ -17,37 +17,39 @@ router = APIRouter(tags=["queue"])
 
 
 class ArrivalsOut(Out):
-    """Runs that are not submitted yet: forecasts count on as many as came lately."""
+    """Expected arrivals: runs that are not submitted yet. Forecasts include them at their recent rate."""
 
     priority: int
-    an_hour: float = Field(description="By the last hour, of which the newer part counts more")
+    an_hour: float = Field(description="Rate over the last hour; newer arrivals have more weight")
 
 
 class CalibrationOut(Out):
-    """How good the first forecasts of one pool were. Shares are from 0 to 1, losses and errors in seconds."""
+    """The calibration of the first forecasts in one pool. Shares are from 0 to 1, losses and errors in seconds."""
 
     pool: str
-    number: int = Field(description="Runs that started and had been told when")
-    before_p50: float = Field(description="Share that started no later than first told; 0.5 would be perfect")
-    before_p90: float = Field(description="Share that started no later than the later time told; 0.9 would be perfect")
-    loss_p50: float = Field(description="Mean pinball loss")
-    loss_p90: float = Field(description="Mean pinball loss")
-    median_error: float = Field(description="Median distance between the start and the time first told")
-    arrivals: list[ArrivalsOut] = Field(description="Who is foreseen; those of higher priority put others off")
+    number: int = Field(description="Number of started runs that had a forecast")
+    before_p50: float = Field(description="Share of runs that started no later than the first p50; 0.5 is ideal")
+    before_p90: float = Field(description="Share of runs that started no later than the first p90; 0.9 is ideal")
+    loss_p50: float = Field(description="Mean pinball loss of p50")
+    loss_p90: float = Field(description="Mean pinball loss of p90")
+    median_error: float = Field(description="Median distance between the start and the first p50")
+    arrivals: list[ArrivalsOut] = Field(
+        description="Expected arrivals by priority; those of a higher priority delay other runs"
+    )
 
 
 class CalibrationList(Out):
-    """How good forecasts were, by pool; one without any is left out."""
+    """The calibration of forecasts by pool. Pools without forecasts are left out."""
 
     days: int
     pools: list[CalibrationOut]
 
 
-@router.get("/forecasts", summary="How good forecasts of starts were")
+@router.get("/forecasts", summary="Show how good the forecasts of starts were")
 async def calibration(
-    services: Here, days: Annotated[int, Query(ge=1, le=90, description="How far back to look")] = 7
+    services: ServicesDep, days: Annotated[int, Query(ge=1, le=90, description="Number of days to look back")] = 7
 ) -> CalibrationList:
-    """Say how often runs started before the time that they were first told, and how far off that was."""
+    """Return how often runs started before their forecast times, and how large the errors were."""
 
     def read(conn: Connection) -> list[CalibrationOut]:
         now = services.now()
@@ -58,6 +60,6 @@ async def calibration(
     return CalibrationList(days=days, pools=await services.database.run(read))
 
 
-def _calibration(found: Calibration, coming: dict[int, float]) -> CalibrationOut:
-    arrivals = [ArrivalsOut(priority=priority, an_hour=round(rate, 1)) for priority, rate in coming.items()]
+def _calibration(found: Calibration, expected: dict[int, float]) -> CalibrationOut:
+    arrivals = [ArrivalsOut(priority=priority, an_hour=round(rate, 1)) for priority, rate in expected.items()]
     return CalibrationOut(**asdict(found), arrivals=arrivals)

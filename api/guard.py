@@ -1,4 +1,4 @@
-"""The closed door of a laptop (decision 19): no other origin, no other host name, no endless body."""
+"""Refuse requests of other origins, for other host names, and with large bodies (D19)."""
 
 from dataclasses import KW_ONLY, dataclass
 from http import HTTPStatus
@@ -13,7 +13,7 @@ SAFE_METHODS = frozenset({"GET", "HEAD"})
 
 @dataclass(frozen=True, slots=True)
 class Guard:
-    """Refuse, before any route sees it, what a page of another origin could have sent."""
+    """Middleware that refuses requests which a page of another origin may have sent."""
 
     app: ASGIApp
     _: KW_ONLY
@@ -22,12 +22,12 @@ class Guard:
     content_limit: int
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer it with a problem."""
+        """Pass the request to the application, or respond with problem details."""
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
         if "\x00" in scope["path"] or b"%00" in scope["query_string"]:
-            await problem(400, "the address holds a NUL character")(scope, receive, send)
+            await problem(400, "the address contains a NUL character")(scope, receive, send)
             return
         refusal = self._refusal(scope["method"], Headers(scope=scope))
         if refusal is not None:
@@ -64,7 +64,7 @@ def _too_large(limit: int) -> str:
 
 
 def _counted(receive: Receive, limit: int) -> Receive:
-    """Return `receive` that ends a body beyond the limit, also one that names no length."""
+    """Wrap `receive` so that a body beyond the limit is refused, also if it has no Content-Length."""
     seen = 0
 
     async def counting() -> Message:

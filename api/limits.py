@@ -1,14 +1,14 @@
-"""Quotas and pools: what may run at once, and in which order. A change stops nothing that runs."""
+"""Quotas and pools: limits, strategy and settings. A change does not stop any run."""
 
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 from sqlalchemy import Connection
 
-from api import bodies, openapi, operations_schemas, shapes
+from api import bodies, openapi, operations_schemas, responses
 from api.auth import Caller
-from api.quota_answers import next_midnight
-from api.services import Here, Services
+from api.quota_refusal import next_midnight
+from api.services import Services, ServicesDep
 from db.people import Team, Usage, User
 from db.pools import Pool
 from model.ids import PoolName
@@ -16,20 +16,22 @@ from model.problems import InvalidError, Problem
 from orchestrator import pools, quota
 
 router = APIRouter(tags=["limits"])
-PoolPath = Annotated[str, Path(max_length=100, description="The pool; its name may have a /")]
+PoolPath = Annotated[str, Path(max_length=100, description="Name of the pool; it may contain a /")]
 NO_POOL = "No such pool"
 
 
-@router.get("/quota", summary="A quota", responses=openapi.refusals(status_404="No such user or team"))
+@router.get("/quota", summary="Show a quota", responses=openapi.refusals(status_404="No such user or team"))
 async def show_quota(
-    services: Here,
+    services: ServicesDep,
     caller: Caller,
-    user: Annotated[str | None, Query(max_length=100, description="Of this user; else the caller")] = None,
-    team: Annotated[str | None, Query(max_length=100, description="Of this team alone")] = None,
+    user: Annotated[
+        str | None, Query(max_length=100, description="Quota of this user; the default is the caller")
+    ] = None,
+    team: Annotated[str | None, Query(max_length=100, description="Quota of this team only")] = None,
 ) -> operations_schemas.Quota:
-    """Say what a user and the user's team may use, and what they use now."""
+    """Return the limits of a user and of the team of the user, and what they use now."""
     if user is not None and team is not None:
-        raise InvalidError([Problem(path="query.team", message="stands beside user: name one of both")])
+        raise InvalidError([Problem(path="query.team", message="cannot be combined with user: give one of both")])
 
     def read(conn: Connection) -> tuple[Usage | None, Usage | None]:
         if team is not None:
@@ -51,8 +53,8 @@ async def show_quota(
     responses=openapi.refusals(status_404="No such user or team"),
     openapi_extra=openapi.body("QuotaChange"),
 )
-async def set_quota(request: Request, services: Here, caller: Caller) -> operations_schemas.Quota:
-    """Change limits of a user or team, and return them. What is not given stays; null takes a limit away."""
+async def set_quota(request: Request, services: ServicesDep, caller: Caller) -> operations_schemas.Quota:
+    """Change limits of a user or team, and return them. Omitted fields keep their value; null removes a limit."""
     raw = await bodies.read(request)
 
     def write(conn: Connection) -> tuple[tuple[Usage | None, Usage | None], list[Pool]]:
@@ -61,7 +63,7 @@ async def set_quota(request: Request, services: Here, caller: Caller) -> operati
 
     shown, known = await services.database.run(write)
     for pool in known:
-        services.passes.want(pool.name)
+        services.gate_passes.request(pool.name)
     return _quota(services, *shown)
 
 
@@ -73,17 +75,17 @@ def _shown(conn: Connection, services: Services, changed: User | Team) -> tuple[
 
 def _quota(services: Services, user: Usage | None, team: Usage | None) -> operations_schemas.Quota:
     return operations_schemas.Quota(
-        user=None if user is None else shapes.quota_use(user),
-        team=None if team is None else shapes.quota_use(team),
+        user=None if user is None else responses.quota_use(user),
+        team=None if team is None else responses.quota_use(team),
         resets_at=next_midnight(services.now()),
     )
 
 
-@router.get("/pools", summary="All pools")
-async def list_pools(services: Here) -> operations_schemas.PoolList:
-    """List the pools with their settings, by name."""
+@router.get("/pools", summary="List pools")
+async def list_pools(services: ServicesDep) -> operations_schemas.PoolList:
+    """Return all pools with their settings, in order of name."""
     found = await services.database.run(pools.every)
-    return operations_schemas.PoolList(pools=[shapes.pool(pool) for pool in found])
+    return operations_schemas.PoolList(pools=[responses.pool(pool) for pool in found])
 
 
 @router.post(
@@ -93,18 +95,18 @@ async def list_pools(services: Here) -> operations_schemas.PoolList:
     responses=openapi.refusals(409),
     openapi_extra=openapi.body("NewPool"),
 )
-async def create_pool(request: Request, response: Response, services: Here) -> operations_schemas.PoolOut:
-    """Add a pool. Nothing runs in it before a worker serves it and there are nodes in it."""
+async def create_pool(request: Request, response: Response, services: ServicesDep) -> operations_schemas.PoolOut:
+    """Add a pool. Its runs wait until a worker serves the pool and it has nodes."""
     raw = await bodies.read(request)
-    made = shapes.pool(await services.database.run(lambda conn: pools.create(conn, raw)))
+    made = responses.pool(await services.database.run(lambda conn: pools.create(conn, raw)))
     response.headers["Location"] = f"/api/v1/pools/{made.name}"
     return made
 
 
-@router.get("/pools/{name:path}", summary="The settings of a pool", responses=openapi.refusals(status_404=NO_POOL))
-async def show_pool(name: PoolPath, services: Here) -> operations_schemas.PoolOut:
-    """Return how a pool is scheduled."""
-    return shapes.pool(await services.database.run(lambda conn: pools.show(conn, PoolName(name))))
+@router.get("/pools/{name:path}", summary="Show the settings of a pool", responses=openapi.refusals(status_404=NO_POOL))
+async def show_pool(name: PoolPath, services: ServicesDep) -> operations_schemas.PoolOut:
+    """Return the settings of a pool."""
+    return responses.pool(await services.database.run(lambda conn: pools.show(conn, PoolName(name))))
 
 
 @router.put(
@@ -119,9 +121,12 @@ async def show_pool(name: PoolPath, services: Here) -> operations_schemas.PoolOu
     responses=openapi.refusals(status_404=NO_POOL),
     openapi_extra=openapi.body("PoolChange"),
 )
-async def set_pool(name: PoolPath, request: Request, services: Here) -> operations_schemas.PoolOut:
-    """Change how a pool is scheduled, from its next pass on. What is not given stays; null takes a limit away."""
+async def set_pool(name: PoolPath, request: Request, services: ServicesDep) -> operations_schemas.PoolOut:
+    """Change settings of a pool, which hold from its next pass on.
+
+    Omitted fields keep their value; null removes a limit.
+    """
     raw = await bodies.read(request)
     changed = await services.database.run(lambda conn: pools.change(conn, PoolName(name), raw))
-    services.passes.want(PoolName(name))
-    return shapes.pool(changed)
+    services.gate_passes.request(PoolName(name))
+    return responses.pool(changed)

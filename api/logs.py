@@ -1,7 +1,7 @@
-"""GET /tests/{executionId}/logs: text from an offset, or a stream that resumes at the byte where it was cut.
+"""GET /tests/{executionId}/logs: the log as text from an offset, or as a stream that can be resumed at any byte.
 
-In the stream, the id of an event is the offset behind its last byte, and its data is a JSON string. Bytes that are no
-UTF-8 stand in it as the lone surrogates U+DC80 to U+DCFF (PEP 383), so that every byte comes through, once.
+The id of an event of the stream is the offset after its last byte, and its data is a JSON string. Bytes that are not
+UTF-8 are written as the lone surrogates U+DC80 to U+DCFF (PEP 383). So every byte is sent exactly once.
 """
 
 import asyncio
@@ -11,11 +11,11 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi import APIRouter, Depends, Header, Query, Request, Response
 from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
 
 from api.parameters import ExecutionText
-from api.services import Here, Services
+from api.services import Services, ServicesDep
 from db import executions
 from model.execution import Status
 from model.ids import ExecutionId
@@ -25,7 +25,29 @@ CHUNK = 64 * 2**10
 TEXT_LIMIT = 2**20
 LONGEST_CHARACTER = 4
 STATUS_EVERY = 4
-"""Looks at the log for each look at the row."""
+"""The number of reads of the log for each read of the status."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogQuery:
+    """The part of the log that a request asks for, and whether it asks for a stream."""
+
+    offset: int
+    resume_at: int
+    """The offset at which a stream begins."""
+    stream: bool
+
+
+def log_query(
+    request: Request,
+    *,
+    offset: Annotated[int, Query(ge=0, le=2**53, description="Offset of the first byte")] = 0,
+    follow: Annotated[bool, Query(description="Stream server-sent events until the run has ended")] = False,
+    last_event_id: Annotated[int | None, Header(ge=0, le=2**53, description="Resume the stream at this byte")] = None,
+) -> LogQuery:
+    """Read the query of a request."""
+    stream = follow or "text/event-stream" in request.headers.get("accept", "")
+    return LogQuery(offset=offset, resume_at=max(offset, last_event_id or 0), stream=stream)
 
 
 @router.get(
@@ -34,30 +56,24 @@ STATUS_EVERY = 4
     response_class=Response,
     responses={
         200: {
-            "description": "The log from `offset` on, 1 MiB at most; or a stream of `log` events and one `end`",
+            "description": "The log from `offset` on, at most 1 MiB; or a stream of `log` events and one `end` event",
             "content": {
                 "text/plain": {"schema": {"type": "string"}},
                 "text/event-stream": {"schema": {"type": "string"}},
             },
-            "headers": {"X-Log-Size": {"description": "Bytes that the log has now", "schema": {"type": "integer"}}},
+            "headers": {"X-Log-Size": {"description": "Size of the log now, in bytes", "schema": {"type": "integer"}}},
         }
     },
 )
-async def logs(  # noqa: PLR0913  the query and headers of one route
-    execution_id: ExecutionText,
-    request: Request,
-    services: Here,
-    *,
-    offset: Annotated[int, Query(ge=0, le=2**53, description="Byte to begin at")] = 0,
-    follow: Annotated[bool, Query(description="Stream server-sent events until the run has ended")] = False,
-    last_event_id: Annotated[int | None, Header(ge=0, le=2**53, description="Resume behind this byte")] = None,
+async def logs(
+    execution_id: ExecutionText, services: ServicesDep, query: Annotated[LogQuery, Depends(log_query)]
 ) -> Response:
-    """Answer with text, or with server-sent events to whom asks for them."""
+    """Return the log as text, or as server-sent events if `follow` or the Accept header asks for them."""
     found = await services.database.run(lambda conn: executions.resolve(conn, execution_id))
-    if follow or "text/event-stream" in request.headers.get("accept", ""):
-        follower = Follower(services=services, execution_id=found, offset=max(offset, last_event_id or 0))
+    if query.stream:
+        follower = Follower(services=services, execution_id=found, offset=query.resume_at)
         return EventSourceResponse(follower.events(), headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"})
-    content = await asyncio.to_thread(services.logs.read, found, offset, TEXT_LIMIT)
+    content = await asyncio.to_thread(services.logs.read, found, query.offset, TEXT_LIMIT)
     size = await asyncio.to_thread(services.logs.size, found)
     headers = {"X-Log-Size": str(size), "X-Content-Type-Options": "nosniff"}
     return Response(content, media_type="text/plain; charset=utf-8", headers=headers)
@@ -65,18 +81,18 @@ async def logs(  # noqa: PLR0913  the query and headers of one route
 
 @dataclass(slots=True, kw_only=True)
 class Follower:
-    """One reader of one log."""
+    """One client that follows one log."""
 
     services: Services
     execution_id: ExecutionId
     offset: int
 
     async def events(self) -> AsyncIterator[bytes]:
-        """Yield the log from `offset` on until the run has ended and the log is read to its end."""
+        """Yield the log from `offset` on until the run has ended and the whole log is read."""
         settings = self.services.settings
-        quiet, looks = 0.0, 0
+        quiet, reads = 0.0, 0
         while True:
-            ended = await self._ended() if looks % STATUS_EVERY == 0 else None  # before reading: a log only grows
+            ended = await self._ended() if reads % STATUS_EVERY == 0 else None  # before reading, since the log may grow
             sent = False
             while chunk := await self._read(last=ended is not None):
                 self.offset += len(chunk)
@@ -86,7 +102,7 @@ class Follower:
                 data = json.dumps({"status": ended.value, "offset": self.offset})
                 yield format_sse_event(data_str=data, event="end", id=str(self.offset))
                 return
-            quiet, looks = (0.0 if sent else quiet + settings.log_poll), looks + 1
+            quiet, reads = (0.0 if sent else quiet + settings.log_poll), reads + 1
             if quiet >= settings.heartbeat:
                 quiet = 0.0
                 yield KEEPALIVE_COMMENT
@@ -102,7 +118,7 @@ class Follower:
 
 
 def whole_characters(chunk: bytes) -> bytes:
-    """Return `chunk` without a character that is cut at its end: it comes with the next read."""
+    """Return `chunk` without an incomplete character at its end, which the next read returns whole."""
     decoder = codecs.getincrementaldecoder("utf-8")("surrogateescape")
     decoder.decode(chunk)
     cut = len(decoder.getstate()[0])

@@ -1,40 +1,42 @@
-"""What the API answers about the queue, nodes, quotas, pools and statistics."""
+"""Response bodies about the queue, nodes, quotas, pools and statistics."""
 
 from datetime import datetime
 from uuid import UUID
 
 from pydantic import Field
 
-from api.schemas import Out, Paged
+from api.schemas import P50, P90, Out, Paged
 
 
 class QueueEntry(Out):
-    """A run that waits."""
+    """A waiting run."""
 
     execution_id: UUID
     name: str
     user: str
     team: str | None
     priority: int
-    position: int | None = Field(description="1 is next; null in backoff")
-    reason: str = Field(description="Why it waits, in one sentence")
+    position: int | None = Field(description="1 is next; null during a backoff")
+    reason: str = Field(description="Why the run waits, in one sentence")
     enqueued_at: datetime
     waited_seconds: float
     not_before: datetime | None
-    share: float | None = Field(description="What its team has over its weight (FAIR_SHARE); the least goes first")
-    estimated_start_time: datetime | None = Field(description="With even odds before this; null while unknown")
-    estimated_start_time_p90: datetime | None = Field(description="Nine times of ten before this; null while unknown")
+    share: float | None = Field(
+        description="Usage of its team divided by the weight of the team; the smallest is next (FAIR_SHARE)"
+    )
+    estimated_start_time: datetime | None = Field(description=P50)
+    estimated_start_time_p90: datetime | None = Field(description=P90)
 
 
 class QueueList(Paged):
-    """The waiting runs of a pool in the order of service."""
+    """The waiting runs of a pool, in the order in which they will be admitted."""
 
     pool: str
     entries: list[QueueEntry]
 
 
 class NodeOut(Out):
-    """A node: what it has, and what admitted runs hold of it."""
+    """A node: its capacity, and the amounts that admitted runs hold."""
 
     name: str
     ready: bool
@@ -42,13 +44,13 @@ class NodeOut(Out):
     memory_bytes: int
     ephemeral_bytes: int
     gpu: int
-    pods: int = Field(description="Runs that it takes at once")
+    pods: int = Field(description="Number of runs that may be on the node at the same time")
     cpu_milli_held: int
     memory_bytes_held: int
     ephemeral_bytes_held: int
     gpu_held: int
-    runs: int = Field(description="Runs that hold a place on it")
-    utilization: float = Field(description="Part that is held of what it has, of that amount of which most is held")
+    runs: int = Field(description="Number of admitted runs on the node")
+    utilization: float = Field(description="Held share of the resource of which the largest share is held, 0 to 1")
     labels: dict[str, str]
 
 
@@ -60,7 +62,7 @@ class NodeList(Out):
 
 
 class Ceilings(Out):
-    """What runs may hold together, as Kubernetes quantities; null: no limit."""
+    """Limits on the amounts that runs hold together, as Kubernetes quantities. null means no limit."""
 
     max_cpu: str | None
     max_memory: str | None
@@ -69,7 +71,7 @@ class Ceilings(Out):
 
 
 class HeldAmounts(Out):
-    """What runs that have a place hold, as Kubernetes quantities."""
+    """The amounts that admitted runs hold, as Kubernetes quantities."""
 
     cpu: str
     memory: str
@@ -78,16 +80,16 @@ class HeldAmounts(Out):
 
 
 class QuotaUse(Ceilings):
-    """Limits and use of one user or team."""
+    """The limits of one user or team, and what it uses."""
 
     name: str
-    max_concurrent_tests: int | None = Field(description="null: no limit")
-    max_daily_tests: int | None = Field(description="null: no limit")
-    weight: float = Field(description="Its fair share beside others (FAIR_SHARE)")
-    concurrent: int = Field(description="Runs that hold a place now")
+    max_concurrent_tests: int | None = Field(description="null means no limit")
+    max_daily_tests: int | None = Field(description="null means no limit")
+    weight: float = Field(description="Weight of its share relative to others (FAIR_SHARE)")
+    concurrent: int = Field(description="Number of admitted runs now")
     held: HeldAmounts
-    today: int = Field(description="Runs submitted since midnight UTC")
-    remaining_today: int | None = Field(description="null: no limit")
+    today: int = Field(description="Number of runs submitted since midnight UTC")
+    remaining_today: int | None = Field(description="null means no limit")
 
 
 class Quota(Out):
@@ -99,11 +101,13 @@ class Quota(Out):
 
 
 class PoolOut(Ceilings):
-    """Capacity that one gate guards, and its settings."""
+    """A pool: nodes that share one queue, and its settings."""
 
     name: str
     max_concurrent_tests: int
-    max_daily_tests: int | None = Field(description="Runs submitted a day (UTC); null: no limit")
+    max_daily_tests: int | None = Field(
+        description="Number of runs that may be submitted on one day (UTC); null means no limit"
+    )
     scheduling_interval_seconds: float
     default_node_selector: dict[str, str]
     enable_spot_instances: bool
@@ -126,7 +130,7 @@ class PoolList(Out):
 
 
 class TypeStatistics(Out):
-    """One tool's runs of the last 24 hours."""
+    """The runs of one tool in the last 24 hours."""
 
     type: str
     total: int
@@ -138,14 +142,14 @@ class TypeStatistics(Out):
 
 
 class Statistics(Out):
-    """The last 24 hours."""
+    """The runs of the last 24 hours by tool."""
 
     since: datetime
     types: list[TypeStatistics]
 
 
 class FlakyTest(Out):
-    """A test that both passed and failed on the same definition version."""
+    """A test that both passed and failed with the same version of its definition."""
 
     definition: str
     version: str
@@ -153,11 +157,11 @@ class FlakyTest(Out):
     total_runs: int
     passes: int
     failures: int
-    failure_rate: float = Field(description="Percent, two digits")
+    failure_rate: float = Field(description="In percent, with two digits")
 
 
 class FlakyList(Out):
-    """Flaky tests, most failures first."""
+    """Flaky tests, those with the most failures first."""
 
     days: int
     tests: list[FlakyTest]

@@ -1,16 +1,17 @@
-"""What a run left: results and files. Everything here was written by a test, so it is handed out as data only."""
+"""Results and artifacts of a run. A test wrote them, so they are served only as data that no browser executes."""
 
 import asyncio
+from dataclasses import dataclass
 from typing import Annotated, Literal
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 from fastapi.responses import FileResponse
 from sqlalchemy import Connection
 
-from api import openapi, schemas, shapes
+from api import openapi, responses, schemas
 from api.parameters import ExecutionText, FullPage, Paging
-from api.services import Here
+from api.services import ServicesDep
 from db import executions, results
 from model.result import Artifact, Outcome
 from orchestrator import listing
@@ -19,34 +20,41 @@ from reports.junit import junit
 router = APIRouter(tags=["tests"])
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ResultQuery:
+    """The attempt whose results a request asks for, a filter, and the format."""
+
+    attempt: Annotated[
+        int | None, Query(ge=1, le=2**31 - 1, description="Number of the attempt; the default is the last one")
+    ] = None
+    status: Annotated[
+        Outcome | None, Query(description="Only results with this status; JUnit XML always has all results")
+    ] = None
+    format: Annotated[Literal["json", "junit"], Query(description="JSON, or JUnit XML")] = "json"
+
+
 @router.get(
     "/tests/{executionId}/results",  # noqa: FAST003  bound by alias
-    summary="What each test of a run did",
+    summary="Show the results of a run",
     response_model=schemas.ResultList,
     responses={
         **openapi.refusals(404),
         200: {"content": {"application/xml": {"schema": {"type": "string"}}}, "description": "The results"},
     },
 )
-async def read_results(  # noqa: PLR0913  the filters of one query
-    execution_id: ExecutionText,
-    services: Here,
-    *,
-    page: FullPage,
-    attempt: Annotated[int | None, Query(ge=1, le=2**31 - 1, description="Which attempt; else the last one")] = None,
-    status: Annotated[Outcome | None, Query(description="Only results with this status; JUnit XML has all")] = None,
-    format: Annotated[Literal["json", "junit"], Query(description="JSON, or JUnit XML")] = "json",  # noqa: A002
+async def read_results(
+    execution_id: ExecutionText, services: ServicesDep, query: Annotated[ResultQuery, Depends()], page: FullPage
 ) -> Response:
-    """Return the results of one attempt: the last one that has any, unless another is asked for.
+    """Return the results of one attempt. The default is the last attempt that has results.
 
-    JUnit XML is always whole. Either is written in a thread: it can be megabytes, and others are waiting.
+    JUnit XML is not divided into pages. A thread writes the body, because megabytes would block other requests.
     """
-    if format == "junit":
+    if query.format == "junit":
         report = await services.database.run(
-            lambda conn: listing.report(conn, executions.resolve(conn, execution_id), attempt)
+            lambda conn: listing.report(conn, executions.resolve(conn, execution_id), query.attempt)
         )
         return Response(await asyncio.to_thread(junit, report), media_type="application/xml")
-    part = listing.Part(page=page.part, attempt=attempt, status=status)
+    part = listing.Part(page=page.part, attempt=query.attempt, status=query.status)
     found = await services.database.run(
         lambda conn: listing.outcomes(conn, executions.resolve(conn, execution_id), part)
     )
@@ -57,23 +65,23 @@ def _page(found: listing.Outcomes, page: Paging) -> str:
     answer = schemas.ResultList(
         execution_id=found.execution_id,
         attempt=found.attempt,
-        summary=shapes.summary(found.summary),
+        summary=responses.summary(found.summary),
         total=found.total,
         limit=page.limit,
         offset=page.offset,
         links=page.links(found.total),
-        results=[shapes.result(result) for result in found.results],
+        results=[responses.result(result) for result in found.results],
     )
     return answer.model_dump_json()
 
 
 @router.get(
     "/tests/{executionId}/artifacts",  # noqa: FAST003  bound by alias
-    summary="The files that a run left",
+    summary="List the artifacts of a run",
     responses=openapi.refusals(404),
 )
-async def list_artifacts(execution_id: ExecutionText, services: Here) -> schemas.ArtifactList:
-    """List the files of the last attempt."""
+async def list_artifacts(execution_id: ExecutionText, services: ServicesDep) -> schemas.ArtifactList:
+    """Return the artifacts of the last attempt."""
 
     def read(conn: Connection) -> schemas.ArtifactList:
         found = executions.resolve(conn, execution_id)
@@ -85,7 +93,7 @@ async def list_artifacts(execution_id: ExecutionText, services: Here) -> schemas
                     type=kept.type,
                     size_bytes=kept.size_bytes,
                     content_type=kept.content_type,
-                    link=f"{shapes.TESTS}/{found}/artifacts/{quote(kept.name)}",
+                    link=f"{responses.TESTS}/{found}/artifacts/{quote(kept.name)}",
                 )
                 for kept in results.artifacts(conn, found)
             ],
@@ -96,7 +104,7 @@ async def list_artifacts(execution_id: ExecutionText, services: Here) -> schemas
 
 @router.get(
     "/tests/{executionId}/artifacts/{name:path}",  # noqa: FAST003  bound by alias
-    summary="One file that a run left",
+    summary="Download an artifact of a run",
     response_class=FileResponse,
     responses={
         **openapi.refusals(status_404="No such run or file"),
@@ -105,10 +113,10 @@ async def list_artifacts(execution_id: ExecutionText, services: Here) -> schemas
 )
 async def artifact(
     execution_id: ExecutionText,
-    name: Annotated[str, Path(max_length=1000, description="As in the list")],
-    services: Here,
+    name: Annotated[str, Path(max_length=1000, description="Name of the artifact, as in the list")],
+    services: ServicesDep,
 ) -> FileResponse:
-    """Send the file as an attachment that no browser may take for a page."""
+    """Return the file as an attachment, so that no browser shows it as a page."""
 
     def read(conn: Connection) -> Artifact:
         return results.artifact(conn, executions.resolve(conn, execution_id), name)

@@ -1,4 +1,4 @@
-"""/docs and /redoc. Their files come with a package: the pages need no other host, and may ask none."""
+"""/docs and /redoc. All their files come from a package, so the pages need no other host and may not call one."""
 
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_redoc_html, get_swagger_ui_html
@@ -11,13 +11,13 @@ POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "worker-src blob:; frame-ancestors 'none'"
 )
-"""ReDoc would fetch its maker's logo from elsewhere."""
+"""The Content-Security-Policy of both pages. It also blocks the logo that ReDoc loads from its vendor."""
 
 
 def install(app: FastAPI) -> None:
-    """Serve both pages in place of FastAPI's own, whose files lie with a content delivery network."""
+    """Serve both pages in place of those of FastAPI, which load files from a content delivery network."""
 
-    async def to_try() -> HTMLResponse:
+    async def swagger() -> HTMLResponse:
         page = get_swagger_ui_html(
             openapi_url=app.openapi_url or "",
             title=app.title,
@@ -26,9 +26,9 @@ def install(app: FastAPI) -> None:
             swagger_favicon_url=ICON,
             swagger_ui_parameters={"validatorUrl": None},
         )
-        return _closed(page)
+        return _with_policy(page)
 
-    async def to_read() -> HTMLResponse:
+    async def redoc() -> HTMLResponse:
         page = get_redoc_html(
             openapi_url=app.openapi_url or "",
             title=app.title,
@@ -36,13 +36,13 @@ def install(app: FastAPI) -> None:
             redoc_favicon_url=ICON,
             with_google_fonts=False,
         )
-        return _closed(page)
+        return _with_policy(page)
 
-    app.add_api_route("/docs", to_try, include_in_schema=False)
-    app.add_api_route("/redoc", to_read, include_in_schema=False)
+    app.add_api_route("/docs", swagger, include_in_schema=False)
+    app.add_api_route("/redoc", redoc, include_in_schema=False)
     app.mount(FILES, StaticFiles(packages=[("fastapi_offline", "static")]))
 
 
-def _closed(page: HTMLResponse) -> HTMLResponse:
+def _with_policy(page: HTMLResponse) -> HTMLResponse:
     page.headers["Content-Security-Policy"] = POLICY
     return page

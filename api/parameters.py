@@ -10,26 +10,26 @@ from pydantic import WithJsonSchema
 from api.schemas import PagedLinks
 from db.page import Page as Part
 
-MOST = 200
-FARTHEST = 10_000
+LARGEST_PAGE = 200
+LARGEST_OFFSET = 10_000
 
 ExecutionText = Annotated[
     str,
-    Path(alias="executionId", description="The id, or any unique beginning or end of it", max_length=100),
+    Path(alias="executionId", description="The id, or a unique beginning or end of it", max_length=100),
     WithJsonSchema({"type": "string", "format": "uuid"}),
 ]
 SuiteRunText = Annotated[
     str,
-    Path(alias="suiteRunId", description="The id, or any unique beginning or end of it", max_length=100),
+    Path(alias="suiteRunId", description="The id, or a unique beginning or end of it", max_length=100),
     WithJsonSchema({"type": "string", "format": "uuid"}),
 ]
-PoolQuery = Annotated[str, Query(max_length=100, description="The pool")]
-IntoPool = Annotated[str, Query(alias="pool", max_length=100, description="The pool whose nodes shall run it")]
+PoolQuery = Annotated[str, Query(max_length=100, description="Name of the pool")]
+IntoPool = Annotated[str, Query(alias="pool", max_length=100, description="Name of the pool that runs it")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Paging:
-    """Which part of a list is wanted."""
+    """The page of a list that a request asks for."""
 
     limit: int
     offset: int
@@ -38,13 +38,13 @@ class Paging:
 
     @property
     def part(self) -> Part:
-        """The part, as the database takes it."""
+        """The page, in the form of the database queries."""
         return Part(limit=self.limit, offset=self.offset)
 
     def links(self, total: int) -> PagedLinks:
-        """Return the link to the next page, if there is one within the bounds."""
+        """Return the link to the next page, if there is one within the limits."""
         following = self.offset + self.limit
-        if following >= total or following > FARTHEST:
+        if following >= total or following > LARGEST_OFFSET:
             return PagedLinks()
         query = [(k, v) for k, v in self.query if k not in {"limit", "offset"}]
         return PagedLinks(
@@ -54,8 +54,8 @@ class Paging:
 
 def paging(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=MOST, description="Items a page")] = 20,
-    offset: Annotated[int, Query(ge=0, le=FARTHEST, description="Items to leave out")] = 0,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Number of items on a page")] = 20,
+    offset: Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="Number of items to skip")] = 0,
 ) -> Paging:
     """Read the paging of a request."""
     return Paging(limit=limit, offset=offset, address=request.url.path, query=tuple(request.query_params.multi_items()))
@@ -63,10 +63,10 @@ def paging(
 
 def full_paging(
     request: Request,
-    limit: Annotated[int, Query(ge=1, le=MOST, description="Items a page")] = MOST,
-    offset: Annotated[int, Query(ge=0, le=FARTHEST, description="Items to leave out")] = 0,
+    limit: Annotated[int, Query(ge=1, le=LARGEST_PAGE, description="Number of items on a page")] = LARGEST_PAGE,
+    offset: Annotated[int, Query(ge=0, le=LARGEST_OFFSET, description="Number of items to skip")] = 0,
 ) -> Paging:
-    """Read the paging of a request whose pages are as large as may be, unless it says otherwise."""
+    """Read the paging of a request. The default is the largest page."""
     return paging(request, limit, offset)
 
 

@@ -1,4 +1,4 @@
-"""Every refusal as problem details (RFC 9457): the one table from errors to answers."""
+"""Map every error to problem details (RFC 9457)."""
 
 import logging
 from collections.abc import Mapping, Sequence
@@ -23,14 +23,14 @@ _log = logging.getLogger(__name__)
 
 
 class ProblemOut(Out):
-    """One thing to mend, and where."""
+    """One problem of a request, and its path."""
 
-    path: str = Field(description="Dotted, list positions in brackets; empty for the whole body")
+    path: str = Field(description="Dotted path, list positions in brackets; empty for the whole body")
     message: str
 
 
 class ProblemDetails(Out):
-    """Why a request was refused. `problems` is there for 400 only, and then it lists all of them."""
+    """Why a request was refused. Only a 400 has `problems`, and it lists all of them."""
 
     type: str = "about:blank"
     title: str
@@ -40,7 +40,7 @@ class ProblemDetails(Out):
 
 
 class Refusal(HTTPException):
-    """A request that is refused by the HTTP edge itself."""
+    """A request that the API refuses before any use case is called."""
 
     def __init__(self, status: HTTPStatus, detail: str, headers: Mapping[str, str] | None = None) -> None:
         super().__init__(status.value, detail, headers)
@@ -49,7 +49,7 @@ class Refusal(HTTPException):
 def problem(
     status: int, detail: str, problems: Sequence[Problem] = (), headers: Mapping[str, str] | None = None
 ) -> JSONResponse:
-    """Build a problem answer."""
+    """Build a response with problem details."""
     body: dict[str, object] = {
         "type": "about:blank",
         "title": HTTPStatus(status).phrase,
@@ -62,7 +62,7 @@ def problem(
 
 
 def install(app: FastAPI) -> None:
-    """Answer every error of the rooms below, and FastAPI's own, as problem details."""
+    """Respond to every error of the lower packages, and to those of FastAPI, with problem details."""
     app.add_exception_handler(InvalidError, _invalid)
     app.add_exception_handler(RequestValidationError, _unreadable)
     app.add_exception_handler(NotFoundError, _not_found)
@@ -104,13 +104,13 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 
 
 def _allow(request: Request) -> dict[str, str]:
-    """Return all methods that a path has: by itself a router names those of the first route that has the path."""
+    """Return all methods of a path. Starlette would return only those of the first route with this path."""
     routes: list[BaseRoute] = request.app.routes
-    asked = {method.value: {**request.scope, "method": method.value} for method in HTTPMethod}
-    methods = [name for name, scope in asked.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
+    scopes = {method.value: {**request.scope, "method": method.value} for method in HTTPMethod}
+    methods = [name for name, scope in scopes.items() if any(route.matches(scope)[0] is Match.FULL for route in routes)]
     return {"Allow": ", ".join(sorted(methods))} if methods else {}
 
 
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     _log.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return problem(500, "an error of Assay itself; its log of the API process says more")
+    return problem(500, "an internal error of Assay; the log of the API process has the details")

@@ -1,4 +1,4 @@
-"""GET /queue: the runs that wait in a pool, each with its reason."""
+"""GET /queue: the waiting runs of a pool, each with its reason."""
 
 from datetime import datetime
 
@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from api import openapi, operations_schemas
 from api.parameters import Page, PoolQuery
-from api.services import Here
+from api.services import ServicesDep
 from model.ids import PoolName
 from orchestrator import listing
 from orchestrator.listing import InLine
@@ -14,9 +14,9 @@ from orchestrator.listing import InLine
 router = APIRouter(tags=["queue"])
 
 
-@router.get("/queue", summary="The queue of a pool", responses=openapi.refusals(status_404="No such pool"))
-async def queue(services: Here, page: Page, pool: PoolQuery = "default") -> operations_schemas.QueueList:
-    """List the queue of a pool in the order of service, each run with its reason."""
+@router.get("/queue", summary="List the queue of a pool", responses=openapi.refusals(status_404="No such pool"))
+async def queue(services: ServicesDep, page: Page, pool: PoolQuery = "default") -> operations_schemas.QueueList:
+    """Return the waiting runs of a pool in the order of admission, each with the reason why it waits."""
     found, total = await services.database.run(lambda conn: listing.queue(conn, PoolName(pool), page.part))
     now = services.now()
     return operations_schemas.QueueList(

@@ -1,4 +1,4 @@
-"""What the API answers: camelCase, times in UTC, `null` where something is not known."""
+"""Response bodies about tests and suite runs: camelCase, times in UTC, null for an unknown value."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,9 +12,12 @@ from model.execution import Cause, Door, Phase, Reason, Status
 from model.request import TestType
 from model.result import ArtifactType, Outcome
 
+P50 = "The run starts before this time with a probability of 50 %; null while unknown"
+P90 = "The run starts before this time with a probability of 90 %; null while unknown"
+
 
 class Out(BaseModel):
-    """A value on its way out; it is made by name and leaves by its camelCase alias."""
+    """Base of all response bodies. Python uses the field names, JSON the camelCase aliases."""
 
     model_config = ConfigDict(
         alias_generator=to_camel, populate_by_name=True, from_attributes=True, frozen=True, serialize_by_alias=True
@@ -22,7 +25,7 @@ class Out(BaseModel):
 
 
 class SubmitLinks(Out):
-    """Where to go on from a submitted test."""
+    """Links of a submitted test."""
 
     self: str
     logs: str
@@ -30,21 +33,23 @@ class SubmitLinks(Out):
 
 
 class TestResponse(Out):
-    """A test that was accepted."""
+    """An accepted test."""
 
     __test__ = False
 
     execution_id: UUID
     status: Status
-    queue_position: int | None = Field(description="1 is next; null once it holds a place, and behind the first 200")
-    estimated_start_time: datetime | None = Field(None, description="With even odds before this; null while unknown")
-    wait_reason: str = Field("", description="Why it waits, in one sentence")
-    warnings: list[str] = Field([], description="What will keep it waiting until somebody changes something")
+    queue_position: int | None = Field(
+        description="1 is next; null if it is admitted, or if it is not among the first 200"
+    )
+    estimated_start_time: datetime | None = Field(None, description=P50)
+    wait_reason: str = Field("", description="Why the run waits, in one sentence")
+    warnings: list[str] = Field([], description="Reasons for which it will wait until somebody changes something")
     links: SubmitLinks
 
 
 class Progress(Out):
-    """How far the tests inside a run are."""
+    """The progress of the tests inside a run."""
 
     total_tests: int = 0
     completed: int = 0
@@ -55,14 +60,16 @@ class Progress(Out):
 
 
 class RunResources(Out):
-    """Where a run is, and what it uses now."""
+    """The node of a run, and the resources that it uses now."""
 
     pod_name: str | None = None
     node_name: str | None = None
     cpu_usage: str | None = Field(None, description="Kubernetes quantity, for example 750m")
     memory_usage: str | None = Field(None, description="Kubernetes quantity, for example 800Mi")
-    peak_cpu_usage: str | None = Field(None, description="The most so far; after the end of its last attempt")
-    peak_memory_usage: str | None = Field(None, description="The most so far; after the end of its last attempt")
+    peak_cpu_usage: str | None = Field(None, description="Peak so far; once it has ended, the peak of the last attempt")
+    peak_memory_usage: str | None = Field(
+        None, description="Peak so far; once it has ended, the peak of the last attempt"
+    )
 
 
 class AttemptOut(Out):
@@ -80,7 +87,7 @@ class AttemptOut(Out):
 
 
 class ExecutionLinks(Out):
-    """Everything that belongs to a run."""
+    """Links of a run."""
 
     self: str
     logs: str
@@ -93,12 +100,12 @@ class ExecutionLinks(Out):
 
 
 class TestExecution(Out):
-    """One verdict in the making, or made."""
+    """One run of a test, with its verdict once it has ended."""
 
     __test__ = False
 
     execution_id: UUID
-    short_id: str = Field(description="The last eight hex digits, as people type them")
+    short_id: str = Field(description="The last eight hex digits of the id")
     definition_id: UUID
     name: str
     type: TestType
@@ -110,16 +117,18 @@ class TestExecution(Out):
     submitted_by: str | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
-    duration_seconds: float | None = Field(None, description="From start to end; null until it has ended")
+    duration_seconds: float | None = Field(None, description="From start to end; null until the run has ended")
     retry_count: int = 0
     failure_reason: Reason | None = None
-    detail: str = Field("", description="One sentence for its owner")
-    exit_code: int | None = Field(None, description="Of the command for this verdict; null until it has ended")
+    detail: str = Field("", description="One sentence for the owner")
+    exit_code: int | None = Field(
+        None, description="Exit code of the command for this verdict; null until the run has ended"
+    )
     cancel_requested: bool = False
     queue_position: int | None = None
     wait_reason: str = ""
-    estimated_start_time: datetime | None = Field(None, description="With even odds before this; null while unknown")
-    estimated_start_time_p90: datetime | None = Field(None, description="Nine times of ten before this")
+    estimated_start_time: datetime | None = Field(None, description=P50)
+    estimated_start_time_p90: datetime | None = Field(None, description=P90)
     suite_run_id: UUID | None = None
     retried_from: UUID | None = None
     labels: dict[str, str] = {}
@@ -131,7 +140,7 @@ class TestExecution(Out):
 
 
 class PagedLinks(Out):
-    """`next` is null on the last page."""
+    """The link to the next page; null on the last page."""
 
     next: str | None = None
 
@@ -152,16 +161,16 @@ class ExecutionList(Paged):
 
 
 class CancelResponse(Out):
-    """What a cancel did; asking again changes nothing."""
+    """The effect of a cancel. Cancelling again changes nothing."""
 
     execution_id: UUID
     status: Status
     cancel_requested: bool
-    changed: bool = Field(description="false when it had ended, or was being cancelled already")
+    changed: bool = Field(description="false if the run had ended, or was being cancelled already")
 
 
 class ResultOut(Out):
-    """One test's outcome in one attempt."""
+    """The outcome of one test in one attempt."""
 
     name: str
     status: Outcome
@@ -173,11 +182,11 @@ class ResultOut(Out):
 
 
 class ResultList(Paged):
-    """A page of the results of one attempt, in the order of their execution."""
+    """A page of the results of one attempt, in the order of execution."""
 
     execution_id: UUID
-    attempt: int | None = Field(description="null when no attempt has results yet")
-    summary: Progress = Field(description="Of all results of the attempt, whatever is asked for")
+    attempt: int | None = Field(description="null if no attempt has results yet")
+    summary: Progress = Field(description="Counts all results of the attempt, also those that a filter leaves out")
     results: list[ResultOut]
 
 
@@ -199,28 +208,30 @@ class ArtifactList(Out):
 
 
 class Metrics(Out):
-    """What a run used. Null where it was not measured."""
+    """The time and the resources that a run used. null means that a value was not measured."""
 
     execution_id: UUID
     duration_seconds: float | None = None
     wait_seconds: float | None = Field(None, description="From submit to the first launch")
     cpu_seconds: float | None = None
-    cpu_milli: int | None = Field(None, description="Now, in thousandths of a core")
-    memory_bytes: int | None = Field(None, description="Now")
-    peak_cpu_milli: int | None = Field(None, description="The most so far, over two seconds or a shorter life")
-    peak_memory_bytes: int | None = Field(None, description="The most so far")
+    cpu_milli: int | None = Field(None, description="Use now, in thousandths of a core")
+    memory_bytes: int | None = Field(None, description="Use now")
+    peak_cpu_milli: int | None = Field(
+        None, description="Peak so far, as a mean over two seconds or over a shorter run"
+    )
+    peak_memory_bytes: int | None = Field(None, description="Peak so far")
     attempts: int = 0
 
 
 class SuiteLinks(Out):
-    """Where to go on from a suite run."""
+    """Links of a suite run."""
 
     self: str
     cancel: str
 
 
 class SuiteStatus(StrEnum):
-    """That of its tests; or skipped, since the run before had not ended."""
+    """The status of a suite run: that of its tests, or skipped because the run before it had not ended."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -244,18 +255,20 @@ class SuiteRunOut(Out):
     cancel_requested: bool = False
     exit_code: int | None = None
     executions: list[TestExecution] = []
-    warnings: list[str] = Field([], description="To a submit: what will keep tests waiting until something is changed")
+    warnings: list[str] = Field(
+        [], description="After a submit: reasons for which tests will wait until somebody changes something"
+    )
     links: SuiteLinks
 
 
 class SuiteRunList(Paged):
-    """A page of suite runs, newest first; without their tests."""
+    """A page of suite runs without their tests, newest first."""
 
     suite_runs: list[SuiteRunOut]
 
 
 class SecretOut(Out):
-    """A secret by reference, never by value."""
+    """The reference of a secret, never its value."""
 
     name: str
     team: str
@@ -269,15 +282,15 @@ class SecretList(Out):
 
 
 class ContentOut(Out):
-    """A packed folder that was kept."""
+    """A stored packed folder."""
 
     sha256: str
     size_bytes: int
-    created: bool = Field(description="false when it was there already")
+    created: bool = Field(description="false if it was stored already")
 
 
 class Validation(Out):
-    """A request without problems."""
+    """The result of a check without problems."""
 
     valid: Literal[True] = True
     kind: Literal["test", "suite"]
@@ -285,14 +298,14 @@ class Validation(Out):
 
 
 class Binding(Out):
-    """The user that a deployment's runs count for."""
+    """The user whose quota the runs of a deployment count for."""
 
     deployment: str
     user: str
 
 
 class Health(Out):
-    """Whether this process can serve."""
+    """Whether this process can serve requests."""
 
     status: Literal["ok", "degraded"]
     database: bool

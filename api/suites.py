@@ -1,15 +1,15 @@
-"""Suite runs: tests that are submitted together, all or none."""
+"""Suite runs: submit, list, show, cancel. The tests of a suite are submitted all or none."""
 
 import asyncio
 
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
-from api import bodies, openapi, schemas, shapes
+from api import bodies, openapi, responses, schemas
 from api.auth import Caller
 from api.parameters import IntoPool, Page, SuiteRunText
-from api.quota_answers import over_quota
-from api.services import Here
+from api.quota_refusal import over_quota
+from api.services import ServicesDep
 from db import suites as rows
 from model.execution import Door
 from model.ids import PoolName, SuiteRunId
@@ -26,14 +26,14 @@ NOT_FOUND = "Suite run not found"
     summary="Submit all tests of a suite",
     status_code=202,
     response_model=schemas.SuiteRunOut,
-    response_description="All its tests were accepted",
+    response_description="All tests were accepted",
     responses=openapi.refusals(413, 429, status_404="No such pool"),
     openapi_extra=openapi.body("Suite"),
 )
 async def submit_suite(
-    request: Request, response: Response, services: Here, caller: Caller, pool: IntoPool = DEFAULT_POOL
+    request: Request, response: Response, services: ServicesDep, caller: Caller, pool: IntoPool = DEFAULT_POOL
 ) -> object:
-    """Check the suite whole and queue all its tests in one transaction; its schedules are left to `assay deploy`."""
+    """Check the suite and queue all its tests in one transaction. Schedules are ignored; `assay deploy` sets them."""
     raw = await bodies.read(request)
     suite = await asyncio.to_thread(check_suite, raw)
     order = suites.SuiteOrder(
@@ -55,18 +55,18 @@ async def submit_suite(
     written = await services.database.run(write)
     if isinstance(written, OverQuota):
         return over_quota(written, services.now())
-    services.passes.want(order.pool)
-    answer = shapes.suite_run(*written)
+    services.gate_passes.request(order.pool)
+    answer = responses.suite_run(*written)
     response.headers["Location"] = answer.links.self
     return answer
 
 
 @router.get("/suites/runs", summary="List suite runs")
-async def list_suite_runs(services: Here, page: Page) -> schemas.SuiteRunList:
-    """List suite runs, newest first."""
+async def list_suite_runs(services: ServicesDep, page: Page) -> schemas.SuiteRunList:
+    """Return suite runs, newest first."""
     found, total = await services.database.run(lambda conn: suites.list_suites(conn, page.part))
     return schemas.SuiteRunList(
-        suite_runs=[shapes.suite_run(shown) for shown in found],
+        suite_runs=[responses.suite_run(shown) for shown in found],
         total=total,
         limit=page.limit,
         offset=page.offset,
@@ -76,16 +76,16 @@ async def list_suite_runs(services: Here, page: Page) -> schemas.SuiteRunList:
 
 @router.get(
     "/suites/runs/{suiteRunId}",  # noqa: FAST003  bound by alias
-    summary="Get a suite run",
+    summary="Show a suite run",
     responses=openapi.refusals(status_404=NOT_FOUND),
 )
-async def show_suite_run(suite_run_id: SuiteRunText, services: Here) -> schemas.SuiteRunOut:
+async def show_suite_run(suite_run_id: SuiteRunText, services: ServicesDep) -> schemas.SuiteRunOut:
     """Return a suite run with all its tests."""
 
     def read(conn: Connection) -> suites.ShownSuite:
         return suites.show_suite(conn, rows.resolve(conn, suite_run_id))
 
-    return shapes.suite_run(await services.database.run(read))
+    return responses.suite_run(await services.database.run(read))
 
 
 @router.post(
@@ -93,8 +93,8 @@ async def show_suite_run(suite_run_id: SuiteRunText, services: Here) -> schemas.
     summary="Cancel a suite run",
     responses=openapi.refusals(status_404=NOT_FOUND),
 )
-async def cancel_suite_run(suite_run_id: SuiteRunText, services: Here, caller: Caller) -> schemas.SuiteRunOut:
-    """Cancel all tests of a suite run that have not ended. Again changes nothing."""
+async def cancel_suite_run(suite_run_id: SuiteRunText, services: ServicesDep, caller: Caller) -> schemas.SuiteRunOut:
+    """Cancel all tests of a suite run that have not ended. Cancelling again changes nothing."""
 
     def change(conn: Connection) -> suites.ShownSuite:
         found = rows.resolve(conn, suite_run_id)
@@ -103,5 +103,5 @@ async def cancel_suite_run(suite_run_id: SuiteRunText, services: Here, caller: C
 
     shown = await services.database.run(change)
     for pool in {test.execution.pool for test in shown.tests}:
-        services.passes.want(pool)
-    return shapes.suite_run(shown)
+        services.gate_passes.request(pool)
+    return responses.suite_run(shown)

@@ -1,4 +1,4 @@
-"""Whether this process can serve; no key needed."""
+"""GET /health, which needs no API key."""
 
 from importlib.metadata import PackageNotFoundError, version
 
@@ -6,15 +6,15 @@ from fastapi import APIRouter, Response
 from sqlalchemy import text
 
 from api.schemas import Health
-from api.services import Here
+from api.services import ServicesDep
 from db.errors import UnavailableError
 
 router = APIRouter(tags=["system"])
 
 
-@router.get("/health", summary="Whether this process can serve", responses={503: {"model": Health}})
-async def health(services: Here, response: Response) -> Health:
-    """Answer 200 while the database answers, else 503."""
+@router.get("/health", summary="Say whether this process can serve requests", responses={503: {"model": Health}})
+async def health(services: ServicesDep, response: Response) -> Health:
+    """Return 200 if the database can be reached, else 503."""
     try:
         await services.database.run(lambda conn: conn.execute(text("SELECT 1")).scalar())
     except UnavailableError:

@@ -27,11 +27,15 @@ from flows.services import FLOOR_SECONDS
 BATCH = 250
 PROBES = 5
 TENTHS = 10
-TABLES = ("queue", "leases", "test_executions", "decisions")
+TABLES = ("queue", "leases", "runs", "test_run_details", "decisions", "outbox")
 
 _ENDED = text("""
-UPDATE test_executions SET status = 'completed', phase = 'ended', completed_at = clock_timestamp()
-WHERE execution_id = ANY(CAST(:ids AS uuid[]))
+WITH ended AS (
+    UPDATE runs SET status = 'completed', phase = 'ended', completed_at = clock_timestamp()
+    WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING id, kind, status, failure_reason
+)
+INSERT INTO outbox (kind, run_id, payload)
+SELECT 'ended', id, jsonb_build_object('kind', kind, 'status', status, 'reason', failure_reason) FROM ended
 """)
 _SIZES = text("""
 SELECT relname, n_live_tup, n_dead_tup, n_tup_hot_upd, n_tup_upd, autovacuum_count,

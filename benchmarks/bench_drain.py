@@ -42,8 +42,12 @@ COROUTINES = 20
 GOAL = 2.0
 
 _ENDED = text("""
-UPDATE test_executions SET status = 'completed', phase = 'ended', completed_at = clock_timestamp()
-WHERE execution_id = ANY(CAST(:ids AS uuid[]))
+WITH ended AS (
+    UPDATE runs SET status = 'completed', phase = 'ended', completed_at = clock_timestamp()
+    WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING id, kind, status, failure_reason
+)
+INSERT INTO outbox (kind, run_id, payload)
+SELECT 'ended', id, jsonb_build_object('kind', kind, 'status', status, 'reason', failure_reason) FROM ended
 """)
 
 

@@ -17,13 +17,14 @@ from uuid import UUID
 from ground import TTL, Ground, waiting
 from sqlalchemy import Connection
 
-from db import gate, leases, workers
+from db import gate, leases, notices, workers
 from db.gate_write import Admitted, Lessee
-from db.listen import LOOK_AGAIN, Listener
+from db.listen import Listener
 from db.seeds import DEFAULT_POOL
 from flows.pass_batcher import PassBatcher, PendingChange, carry_out
 from flows.worker_context import GATHER_SECONDS
 from model.ids import ExecutionId, WorkerId
+from model.notices import Admitted as AdmittedNotice
 from orchestrator.place_releases import PlaceReleases
 
 LOOK_EVERY = 1.0
@@ -108,9 +109,9 @@ class Worker:
             yield listener
 
     def _hear(self, payload: str, at: int) -> None:
-        ids = payload.partition(":")[2] if payload != LOOK_AGAIN else ""
-        for run in filter(None, ids.split(",")):
-            if turn := self.turns.get(UUID(run)):
+        notice = notices.parse(payload)
+        for run in notice.run_ids if isinstance(notice, AdmittedNotice) else ():
+            if turn := self.turns.get(run):
                 turn.note.told = at
         self.news.set()
 

@@ -40,9 +40,12 @@ TICKS = 100.0
 
 _DEFINITION = text("SELECT id FROM test_definitions WHERE name = 'bench' ORDER BY id LIMIT 1")
 _EXECUTIONS = Prepared("""
-INSERT INTO test_executions (execution_id, definition_id, status, phase, door, pool, submitted_by, team_id)
-SELECT id, CAST(:definition AS uuid), 'queued', 'waiting', 'rest', :pool, CAST(:user AS uuid), CAST(:team AS uuid)
-FROM unnest(CAST(:ids AS uuid[])) AS id
+WITH run AS (
+    INSERT INTO runs (id, kind, status, phase, door, pool, submitted_by, team_id)
+    SELECT id, 'test', 'queued', 'waiting', 'rest', :pool, CAST(:user AS uuid), CAST(:team AS uuid)
+    FROM unnest(CAST(:ids AS uuid[])) AS id RETURNING id
+)
+INSERT INTO test_run_details (execution_id, definition_id) SELECT id, CAST(:definition AS uuid) FROM run
 """)
 _UNBOUND = 'UPDATE {table} SET quota = quota || \'{{"max_concurrent_tests": 10000000, "max_daily_tests": 10000000}}\''
 
@@ -83,11 +86,11 @@ class Ground:
         """Let so many more wait."""
         for first in range(0, number, BATCH):
             self.db.call(partial(self.submit, number=min(BATCH, number - first)))
-        self.sql("ANALYZE queue, test_executions")
+        self.sql("ANALYZE queue, runs, test_run_details")
 
     def clear(self) -> None:
         """Empty the queue and forget the executions."""
-        self.sql("TRUNCATE queue, test_executions CASCADE")
+        self.sql("TRUNCATE queue, runs, outbox CASCADE")
 
     def run_pass(self, conn: Connection) -> list[ExecutionId]:
         """Make a pass; return who started."""

@@ -1,4 +1,8 @@
-"""Typed connections as Prefect blocks. Empty until the first outside system needs one.
+"""Typed connections to outside systems as Prefect blocks: clusters, Prometheus, object stores, brokers, webhooks.
 
-What must work without Prefect never reads a block.
+Belongs here: block types and the errors of reaching an outside system.
+Does not belong here: anything that must work while Prefect is down, because reading a block needs Prefect.
+May do I/O: yes.
+
+Empty: no outside system needs a block yet.
 """

@@ -1,4 +1,8 @@
-"""Decides about experiments: targets, safety rules, hypothesis, verdict, ranking. Pure.
+"""Decides about chaos experiments: targets, safety rules, steady-state hypothesis, verdict, ranking of targets.
 
-Does not: inject anything (cluster does). Empty until the chaos engine's issue.
+Belongs here: values and pure functions, and the manifests of fault providers as values.
+Does not belong here: injecting or reverting a fault. `cluster` does that.
+May do I/O: no.
+
+Empty: the chaos engine is not built yet.
 """

@@ -23,18 +23,18 @@ LEAST_WINDOW = timedelta(minutes=5)
 
 _LATELY = text("""
 WITH lately AS MATERIALIZED (
-    SELECT execution_id, definition_id, pool, priority, status, submitted_by, team_id, suite_run_id, submitted_at,
-        started_at
-    FROM test_executions WHERE submitted_at > :since ORDER BY submitted_at DESC LIMIT :most
+    SELECT id, pool, priority, status, submitted_by, team_id, parent_id, submitted_at, started_at
+    FROM runs WHERE submitted_at > :since AND kind = 'test' ORDER BY submitted_at DESC LIMIT :most
 ), here AS (
-    SELECT *, row_number() OVER (ORDER BY submitted_at DESC, execution_id) AS place,
+    SELECT *, row_number() OVER (ORDER BY submitted_at DESC, id) AS place,
         CAST(ceil(count(*) OVER () / CAST(:sample AS float)) AS int) AS times
     FROM lately WHERE pool = :pool AND priority <= :last AND (started_at IS NOT NULL OR status <> 'cancelled')
 )
-SELECT here.*, s.name AS suite, read.number, read.oldest
+SELECT here.*, d.definition_id, s.name AS suite, read.number, read.oldest
 FROM here CROSS JOIN (SELECT count(*) AS number, min(submitted_at) AS oldest FROM lately) AS read
-LEFT JOIN suite_runs s USING (suite_run_id)
-WHERE place % times = 0 ORDER BY submitted_at, execution_id
+JOIN test_run_details d ON d.execution_id = here.id
+LEFT JOIN suite_runs s ON s.suite_run_id = here.parent_id
+WHERE place % times = 0 ORDER BY submitted_at, here.id
 """)
 """Who was cancelled before it started took nobody's place."""
 _ASKED = text("""
@@ -91,7 +91,7 @@ def asked(conn: Connection, definitions: Collection[DefinitionId]) -> dict[Defin
 def _came(row: Any) -> Came:
     team = None if row.team_id is None else TeamId(row.team_id)
     return Came(
-        execution_id=ExecutionId(row.execution_id),
+        execution_id=ExecutionId(row.id),
         at=row.submitted_at,
         priority=row.priority,
         user_id=UserId(row.submitted_by),

@@ -27,7 +27,9 @@ def open_next(conn: Connection, execution_id: ExecutionId, *, epoch: int, node: 
     if known and known[-1].ended_at is None:
         return known[-1]
     values = {"execution_id": execution_id, "number": len(known) + 1, "epoch": epoch, "node": node}
-    row = insert(A).values(**values, cause=_cause(conn, execution_id, known)).returning(A)
+    details = tables.TestRunDetails
+    definition = select(details.definition_id).where(details.execution_id == execution_id).scalar_subquery()
+    row = insert(A).values(**values, definition_id=definition, cause=_cause(conn, execution_id, known)).returning(A)
     return _attempt(conn.execute(row).one())
 
 
@@ -52,8 +54,8 @@ def _cause(conn: Connection, execution_id: ExecutionId, known: list[Attempt]) ->
     """Return why there is another attempt: the counter that is ahead of the attempts tells it."""
     if not known:
         return Cause.FIRST
-    e = tables.TestExecution
-    query = select(e.retry_count, e.infrastructure_count).where(e.execution_id == execution_id)
+    r = tables.Run
+    query = select(r.retry_count, r.infrastructure_count).where(r.id == execution_id)
     retries, infrastructure = conn.execute(query).one()
     for cause, count in ((Cause.RETRY, retries), (Cause.INFRASTRUCTURE, infrastructure)):
         if sum(attempt.cause is cause for attempt in known) < count:

@@ -16,14 +16,15 @@ from scheduler.sums import payer
 
 _READ = text("SELECT number, at, epoch, record FROM decisions WHERE execution_id = :execution_id ORDER BY number")
 _OWNED = text("""
-SELECT e.execution_id, d.name, e.priority, e.submitted_by, u.username, e.team_id, t.team_name, e.pool,
+SELECT r.id AS execution_id, d.name, r.priority, r.submitted_by, u.username, r.team_id, t.team_name, r.pool,
     coalesce(p.strategy = 'FAIR_SHARE', false) AS shared
-FROM test_executions e
-JOIN test_definitions d ON d.id = e.definition_id
-JOIN users u ON u.user_id = e.submitted_by
-LEFT JOIN pools p ON p.name = e.pool
-LEFT JOIN teams t ON t.team_id = e.team_id
-WHERE e.execution_id = ANY(CAST(:ids AS uuid[]))
+FROM runs r
+JOIN test_run_details own ON own.execution_id = r.id
+JOIN test_definitions d ON d.id = own.definition_id
+JOIN users u ON u.user_id = r.submitted_by
+LEFT JOIN pools p ON p.name = r.pool
+LEFT JOIN teams t ON t.team_id = r.team_id
+WHERE r.id = ANY(CAST(:ids AS uuid[]))
 """)
 
 

@@ -26,7 +26,7 @@ from sqlalchemy.dialects.postgresql import insert
 from db import tables
 from db.errors import NotFoundError
 from db.page import FIRST_PAGE, Page
-from model.definition import TestDefinition, from_json, to_json
+from model.definition import RequestColumns, TestDefinition, from_json, to_json
 from model.ids import DefinitionId, UserId
 from model.request import TestType
 
@@ -131,7 +131,7 @@ def _conditions(wanted: DefinitionFilter) -> Iterable[ColumnElement[bool]]:
     yield from tagged(wanted.tags)
 
 
-def _values(definition: TestDefinition, parts: dict[str, Any]) -> dict[str, Any]:
+def _values(definition: TestDefinition, parts: RequestColumns) -> dict[str, Any]:
     return {
         "id": definition.id,
         "name": definition.name,

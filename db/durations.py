@@ -48,11 +48,12 @@ class Traced:
 
 
 _TRACED = text("""
-SELECT e.execution_id, e.definition_id, e.team_id, s.name AS suite, q.admitted_at, a.started_at AS began_at
-FROM unnest(CAST(:ids AS uuid[])) AS asked (execution_id)
-JOIN test_executions e USING (execution_id)
-LEFT JOIN suite_runs s ON s.suite_run_id = e.suite_run_id
-LEFT JOIN queue q ON q.execution_id = e.execution_id AND q.state = 'admitted'
+SELECT r.id AS execution_id, d.definition_id, r.team_id, s.name AS suite, q.admitted_at, a.started_at AS began_at
+FROM unnest(CAST(:ids AS uuid[])) AS asked (id)
+JOIN runs r USING (id)
+JOIN test_run_details d ON d.execution_id = r.id
+LEFT JOIN suite_runs s ON s.suite_run_id = r.parent_id
+LEFT JOIN queue q ON q.execution_id = r.id AND q.state = 'admitted'
 LEFT JOIN LATERAL (
     SELECT max(a.started_at) AS started_at FROM test_attempts a
     WHERE q.execution_id IS NOT NULL AND a.execution_id = q.execution_id AND a.ended_at IS NULL
@@ -60,9 +61,9 @@ LEFT JOIN LATERAL (
 """)
 _OWN = f"""
 SELECT {_SECONDS} FROM (
-    SELECT execution_id FROM test_executions
-    WHERE definition_id = asked.id AND completed_at IS NOT NULL ORDER BY completed_at DESC LIMIT :most
-) AS e JOIN test_attempts a USING (execution_id) WHERE {_JUDGED} LIMIT :most
+    SELECT * FROM test_attempts
+    WHERE definition_id = asked.id AND ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT :most
+) AS a WHERE {_JUDGED}
 """  # noqa: S608  only our own text
 _OTHERS = f"""
 SELECT {_SECONDS} FROM (
@@ -70,9 +71,9 @@ SELECT {_SECONDS} FROM (
         ON d.owner_id = me.owner_id AND d.name = me.name AND d.id <> me.id
     WHERE me.id = asked.id ORDER BY d.created_at DESC, d.id LIMIT :versions
 ) AS version CROSS JOIN LATERAL (
-    SELECT execution_id, completed_at FROM test_executions
-    WHERE definition_id = version.id AND completed_at IS NOT NULL ORDER BY completed_at DESC LIMIT :most
-) AS e JOIN test_attempts a USING (execution_id) WHERE {_JUDGED} ORDER BY e.completed_at DESC LIMIT :most
+    SELECT * FROM test_attempts
+    WHERE definition_id = version.id AND ended_at IS NOT NULL ORDER BY ended_at DESC LIMIT :most
+) AS a WHERE {_JUDGED} ORDER BY a.ended_at DESC LIMIT :most
 """  # noqa: S608
 _TESTS = f"""
 SELECT asked.id, own.seconds AS own, others.seconds AS others
@@ -89,18 +90,19 @@ _SUITES = text(f"""
 SELECT asked.name AS id, array_agg(h.seconds) AS seconds
 FROM unnest(CAST(:ids AS text[])) AS asked (name) CROSS JOIN LATERAL (
     SELECT {_SECONDS} FROM (
-        SELECT suite_run_id FROM suite_runs WHERE name = asked.name ORDER BY submitted_at DESC LIMIT :runs
-    ) AS run JOIN test_executions e USING (suite_run_id) JOIN test_attempts a USING (execution_id)
-    WHERE e.completed_at IS NOT NULL AND {_JUDGED} ORDER BY e.completed_at DESC LIMIT 2 * :most
+        SELECT suite_run_id FROM suite_runs WHERE name = asked.name ORDER BY suite_run_id DESC LIMIT :runs
+    ) AS suite JOIN runs r ON r.parent_id = suite.suite_run_id JOIN test_attempts a ON a.execution_id = r.id
+    WHERE r.completed_at IS NOT NULL AND {_JUDGED} ORDER BY r.completed_at DESC LIMIT 2 * :most
 ) AS h GROUP BY asked.name
 """)  # noqa: S608
 _TEAMS = text(f"""
 SELECT asked.id, array_agg(h.seconds) AS seconds
 FROM unnest(CAST(:ids AS uuid[])) AS asked (id) CROSS JOIN LATERAL (
     SELECT {_SECONDS} FROM (
-        SELECT execution_id FROM test_executions
-        WHERE team_id = asked.id AND completed_at IS NOT NULL ORDER BY completed_at DESC LIMIT 2 * :most
-    ) AS e JOIN test_attempts a USING (execution_id) WHERE {_JUDGED} LIMIT 2 * :most
+        SELECT id FROM runs
+        WHERE team_id = asked.id AND completed_at IS NOT NULL AND kind = 'test'
+        ORDER BY completed_at DESC LIMIT 2 * :most
+    ) AS r JOIN test_attempts a ON a.execution_id = r.id WHERE {_JUDGED} LIMIT 2 * :most
 ) AS h GROUP BY asked.id
 """)  # noqa: S608
 _ALL = text(f"""

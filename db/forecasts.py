@@ -106,22 +106,22 @@ FROM forecasts open CROSS JOIN LATERAL (
 WHERE open.started_at IS NULL AND begun.at IS NOT NULL AND f.execution_id = open.execution_id
 """)
 _NEVER = text("""
-DELETE FROM forecasts f USING test_executions e
-WHERE f.started_at IS NULL AND e.execution_id = f.execution_id AND e.completed_at IS NOT NULL
+DELETE FROM forecasts f USING runs r
+WHERE f.started_at IS NULL AND r.id = f.execution_id AND r.completed_at IS NOT NULL
 """)
 """Of a run that was cancelled while it waited nobody knows when it would have started."""
 
 _CALIBRATION = text("""
-SELECT e.pool, count(*) AS number,
+SELECT r.pool, count(*) AS number,
     avg((f.started_at <= f.first_p50)::int) AS before_p50, avg((f.started_at <= f.first_p90)::int) AS before_p90,
     avg(greatest(0.5 * late.p50, -0.5 * late.p50)) AS loss_p50,
     avg(greatest(0.9 * late.p90, -0.1 * late.p90)) AS loss_p90,
     percentile_cont(0.5) WITHIN GROUP (ORDER BY abs(late.p50)) AS median_error
-FROM forecasts f JOIN test_executions e USING (execution_id) CROSS JOIN LATERAL (
+FROM forecasts f JOIN runs r ON r.id = f.execution_id CROSS JOIN LATERAL (
     SELECT extract(epoch FROM f.started_at - f.first_p50)::float AS p50,
         extract(epoch FROM f.started_at - f.first_p90)::float AS p90
 ) AS late
-WHERE f.started_at >= :since GROUP BY e.pool ORDER BY e.pool
+WHERE f.started_at >= :since GROUP BY r.pool ORDER BY r.pool
 """)
 
 

@@ -126,30 +126,30 @@ arrival is drawn after the lock is held (gate_floors)."""
 
 _MINE = """
 WITH mine AS (
-    SELECT execution_id FROM test_executions WHERE execution_id = :execution_id FOR NO KEY UPDATE
+    SELECT id AS execution_id FROM runs WHERE id = :execution_id FOR NO KEY UPDATE
 )
 """
-"""The execution's row is locked before the queue's, by everybody."""
+"""The run's row is locked before the queue's, by everybody."""
 
 _RELEASE = Prepared("""
 WITH given AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:epochs AS int[])) AS g (execution_id, epoch)
 ), mine AS (
-    SELECT e.execution_id, given.epoch FROM test_executions e JOIN given USING (execution_id)
-    ORDER BY e.execution_id FOR NO KEY UPDATE OF e
+    SELECT r.id AS execution_id, given.epoch FROM runs r JOIN given ON given.execution_id = r.id
+    ORDER BY r.id FOR NO KEY UPDATE OF r
 )
 DELETE FROM queue q USING mine WHERE q.execution_id = mine.execution_id AND q.epoch = mine.epoch
 RETURNING q.execution_id
 """)
 _WITHDRAW = text(f"""{_MINE}, gone AS (
-    DELETE FROM queue q USING mine, test_executions e
-    WHERE q.execution_id = mine.execution_id AND e.execution_id = mine.execution_id AND e.status <> 'running'
+    DELETE FROM queue q USING mine, runs r
+    WHERE q.execution_id = mine.execution_id AND r.id = mine.execution_id AND r.status <> 'running'
     RETURNING q.execution_id, q.said, q.epoch
 )
 INSERT INTO decisions (execution_id, number, at, epoch, record)
 SELECT execution_id, said + 1, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM gone
 """)  # noqa: S608  only our own text
-_LOCK = text("SELECT 1 FROM test_executions WHERE execution_id = :execution_id FOR NO KEY UPDATE")
+_LOCK = text("SELECT 1 FROM runs WHERE id = :execution_id FOR NO KEY UPDATE")
 _HELD = text("""
 SELECT user_id, team_id, cpu_milli, memory_bytes, ephemeral_bytes, gpu, exclusive,
     CAST(constraints AS text) AS constraints, CAST(labels AS text) AS labels,
@@ -169,8 +169,8 @@ INSERT INTO decisions (execution_id, number, at, epoch, record)
 SELECT execution_id, said, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM back
 """)
 _BACK = text("""
-UPDATE test_executions SET phase = 'waiting'
-WHERE execution_id = :execution_id AND status = 'queued' AND phase = 'admitted'
+UPDATE runs SET phase = 'waiting'
+WHERE id = :execution_id AND status = 'queued' AND phase = 'admitted'
 """)
 """A run that never started; one that ran is in backoff by now."""
 

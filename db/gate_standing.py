@@ -120,9 +120,10 @@ WITH ordered AS (
 SELECT q.execution_id, q.priority, q.enqueued_at, q.not_before, q.resting, q.shared, q.written, {_TOLD} AS reason,
     {_ALIVE} AS alive, d.name, u.username
 FROM ordered q
-JOIN test_executions e ON e.execution_id = q.execution_id
-JOIN test_definitions d ON d.id = e.definition_id
-JOIN users u ON u.user_id = e.submitted_by
+JOIN runs r ON r.id = q.execution_id
+JOIN test_run_details own ON own.execution_id = r.id
+JOIN test_definitions d ON d.id = own.definition_id
+JOIN users u ON u.user_id = r.submitted_by
 ORDER BY q.resting, q.written, q.class, q.seq
 """)  # noqa: S608
 _NOTED = text(f"""

@@ -72,9 +72,7 @@ class QueueRow(Base):
         Index("idx_queue_keeps", "pool", postgresql_where=text("state = 'waiting' AND keeps IS NOT NULL")),
     )
 
-    execution_id: Mapped[UUID] = mapped_column(
-        ForeignKey("test_executions.execution_id", ondelete="CASCADE"), primary_key=True
-    )
+    execution_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     seq: Mapped[int] = mapped_column(BigInteger, Identity(always=True))
     """The order of arrival; kept when the run goes back to wait."""
     pool: Mapped[str] = mapped_column(String(100))
@@ -195,9 +193,7 @@ class Decision(Base):
 
     __tablename__ = "decisions"
 
-    execution_id: Mapped[UUID] = mapped_column(
-        ForeignKey("test_executions.execution_id", ondelete="CASCADE"), primary_key=True
-    )
+    execution_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
     at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     epoch: Mapped[int]
@@ -210,9 +206,7 @@ class Forecast(Base):
     __tablename__ = "forecasts"
     __table_args__ = (Index("idx_forecasts_started", "started_at"),)
 
-    execution_id: Mapped[UUID] = mapped_column(
-        ForeignKey("test_executions.execution_id", ondelete="CASCADE"), primary_key=True
-    )
+    execution_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     first_at: Mapped[datetime] = mapped_column(server_default=CLOCK)
     first_p50: Mapped[datetime]
     first_p90: Mapped[datetime]

@@ -1,7 +1,7 @@
 """What a pass writes: who starts, why the others wait, who is asked to stop, what gave its place back.
 
-Whoever changes a run locks its execution's row before the queue's. A pass waits for neither: a row that somebody else
-has in hand is left out, and the next pass sees what became of it. A group of which one is left out is left out whole.
+Whoever changes a run locks its row of `runs` before that of the queue. A pass waits for neither: it leaves out a row
+that somebody else has locked, and the next pass sees the outcome. If one member of a group is left out, all are.
 """
 
 from collections.abc import Sequence
@@ -12,22 +12,21 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from db import gate_records
+from db import gate_records, notices
 from db.gate_floors import WAITING_FROM
 from db.gate_read import FRONT, Facts, Waiting
 from db.gate_records import Ahead, Pass, Returned, Started, Stopped
 from db.gate_rows import Noted
-from db.listen import CHANNEL, notify
+from db.listen import CHANNEL
 from db.prepared import Prepared
 from model.ids import ExecutionId, NodeName, WorkerId
+from model.notices import PreemptAsked
 from scheduler.decisions import Admit, Decision, Preempt, Wait
 from scheduler.outcome import Outcome
 from scheduler.pool import Strategy
 from scheduler.reasons import Code
 from scheduler.run import Queued
 
-IDS_A_MESSAGE = 200
-"""A payload must stay below 8000 bytes; an id and its comma take 37."""
 AHEAD = 3
 """Runs ahead that a record names; the position tells how many there are."""
 NOBODY = "no worker took it up in time, so its place went to others"
@@ -58,8 +57,8 @@ WITH chosen AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:nodes AS text[]), CAST(:records AS text[]),
         CAST(:groups AS uuid[])) WITH ORDINALITY AS c (execution_id, node, record, group_id, number)
 ), mine AS MATERIALIZED (
-    SELECT e.execution_id, e.epoch, e.flow_run_id FROM test_executions e JOIN chosen USING (execution_id)
-    WHERE e.status = 'queued' FOR NO KEY UPDATE OF e SKIP LOCKED
+    SELECT r.id AS execution_id, r.epoch, r.flow_run_id FROM runs r JOIN chosen ON chosen.execution_id = r.id
+    WHERE r.status = 'queued' FOR NO KEY UPDATE OF r SKIP LOCKED
 ), torn AS MATERIALIZED (
     SELECT chosen.group_id FROM chosen LEFT JOIN mine USING (execution_id)
     WHERE chosen.group_id IS NOT NULL AND mine.execution_id IS NULL
@@ -78,13 +77,14 @@ WITH chosen AS (
     WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_timestamp()
     ON CONFLICT (execution_id) DO NOTHING RETURNING execution_id
 ), told AS (
-    UPDATE test_executions e SET epoch = placed.epoch, phase = 'admitted'
-    FROM placed WHERE e.execution_id = placed.execution_id
+    UPDATE runs r SET epoch = placed.epoch, phase = 'admitted'
+    FROM placed WHERE r.id = placed.execution_id
 ), kept AS (
     INSERT INTO decisions (execution_id, number, at, epoch, record)
     SELECT execution_id, said, :now, epoch, CAST(record AS jsonb) FROM placed
 ), heard AS MATERIALIZED (
-    SELECT pg_notify(CAST(:channel AS text), 'admitted:' || string_agg(CAST(execution_id AS text), ',' ORDER BY number))
+    SELECT pg_notify(CAST(:channel AS text),
+        CAST(:admitted AS text) || string_agg(CAST(execution_id AS text), ',' ORDER BY number))
     FROM (SELECT execution_id, number, (row_number() OVER (ORDER BY number) - 1) / :a_message AS part FROM placed) AS p
     GROUP BY part ORDER BY part
 )
@@ -138,8 +138,8 @@ FROM ahead WHERE q.execution_id = ahead.execution_id
 _LOCK = text("""
 SELECT execution_id FROM queue WHERE execution_id = ANY(CAST(:ids AS uuid[])) FOR UPDATE SKIP LOCKED
 """)
-_LOCK_EXECUTIONS = text("""
-SELECT execution_id FROM test_executions WHERE execution_id = ANY(CAST(:ids AS uuid[]))
+_LOCK_RUNS = text("""
+SELECT id FROM runs WHERE id = ANY(CAST(:ids AS uuid[]))
 FOR NO KEY UPDATE SKIP LOCKED
 """)
 _GIVE_BACK = text("""
@@ -148,19 +148,19 @@ WITH back AS (
         preempted_for = NULL, preempted_at = NULL, guarded = false, said = q.said + 1
     WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND q.state = 'admitted'
         AND NOT EXISTS (SELECT FROM leases l WHERE l.execution_id = q.execution_id)
-        AND EXISTS (SELECT FROM test_executions e WHERE e.execution_id = q.execution_id AND e.status = 'queued')
+        AND EXISTS (SELECT FROM runs r WHERE r.id = q.execution_id AND r.status = 'queued')
     RETURNING q.execution_id, q.said, q.epoch
 ), kept AS (
     INSERT INTO decisions (execution_id, number, at, epoch, record)
     SELECT execution_id, said, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM back
 )
-UPDATE test_executions e SET phase = 'waiting' FROM back WHERE e.execution_id = back.execution_id
-RETURNING e.execution_id
+UPDATE runs r SET phase = 'waiting' FROM back WHERE r.id = back.execution_id
+RETURNING r.id
 """)
 _DROP_ENDED = text("""
-DELETE FROM queue q USING test_executions e
-WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND e.execution_id = q.execution_id
-    AND e.status NOT IN ('queued', 'running')
+DELETE FROM queue q USING runs r
+WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND r.id = q.execution_id
+    AND r.status NOT IN ('queued', 'running')
     AND NOT EXISTS (SELECT FROM leases l WHERE l.execution_id = q.execution_id)
 """)
 _PREEMPT = text("""
@@ -168,8 +168,8 @@ WITH chosen AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:others AS uuid[]), CAST(:records AS text[]))
         AS c (execution_id, beneficiary, record)
 ), mine AS (
-    SELECT e.execution_id FROM test_executions e JOIN chosen USING (execution_id)
-    WHERE e.status IN ('queued', 'running') AND e.cancel_requested_at IS NULL FOR NO KEY UPDATE OF e SKIP LOCKED
+    SELECT r.id AS execution_id FROM runs r JOIN chosen ON chosen.execution_id = r.id
+    WHERE r.status IN ('queued', 'running') AND r.cancel_requested_at IS NULL FOR NO KEY UPDATE OF r SKIP LOCKED
 ), asked AS (
     UPDATE queue q SET preempted_for = chosen.beneficiary, preempted_at = clock_timestamp(), said = q.said + 1
     FROM mine JOIN chosen USING (execution_id)
@@ -202,7 +202,8 @@ def admit(
             "groups": [d.run.group for d in decisions],
             "now": known.now,
             "channel": CHANNEL,
-            "a_message": IDS_A_MESSAGE,
+            "admitted": notices.ADMITTED,
+            "a_message": notices.IDS_A_MESSAGE,
             "worker": None if lessee is None else lessee.worker,
             "ttl": None if lessee is None else lessee.ttl,
         },
@@ -273,8 +274,7 @@ def preempt(conn: Connection, decisions: Sequence[Preempt], now: datetime) -> li
         "now": now,
     }
     asked = [ExecutionId(run) for run in conn.execute(_PREEMPT, values).scalars()]
-    for first in range(0, len(asked), IDS_A_MESSAGE):
-        notify(conn, f"preempt:{','.join(map(str, asked[first : first + IDS_A_MESSAGE]))}")
+    notices.tell(conn, [PreemptAsked(run_ids=tuple(asked))])
     return asked
 
 
@@ -308,9 +308,9 @@ def clean_up(conn: Connection, runs: Sequence[ExecutionId]) -> None:
 
 
 def _locked(conn: Connection, runs: Sequence[ExecutionId]) -> list[UUID]:
-    """Lock the rows of those runs that nobody else has in hand, the execution's first."""
-    executions = list(conn.execute(_LOCK_EXECUTIONS, {"ids": list(runs)}).scalars())
-    return list(conn.execute(_LOCK, {"ids": executions}).scalars()) if executions else []
+    """Lock the rows of those runs that nobody else has locked, that of `runs` before that of the queue."""
+    locked = list(conn.execute(_LOCK_RUNS, {"ids": list(runs)}).scalars())
+    return list(conn.execute(_LOCK, {"ids": locked}).scalars()) if locked else []
 
 
 def _started(decision: Admit, known: Facts, found: Waiting) -> Started:

@@ -1,6 +1,6 @@
-"""Finding a row by what people type: a whole UUID, or any beginning or end of it that only one row has (decision 7).
+"""Find a row by what people type: a whole UUID, or any beginning or end of it that only one row has (decision 7).
 
-Of the latest rows the beginning of the short form will do too.
+For the latest rows the beginning of the short form is enough too.
 """
 
 import re
@@ -16,20 +16,22 @@ from model.ids import short
 HEX = re.compile(r"[0-9a-f]{1,32}")
 LENGTH = 32
 LATEST = 1000
-"""Of so many the short form may be cut off at its end."""
+"""For this many rows the short form may be cut off at its end."""
 SHOWN = 10
 
 
-def resolve(conn: Connection, kind: str, column: InstrumentedAttribute[UUID], text: str) -> UUID:
-    """Return the identifier in `column` that `text` means.
+def resolve(
+    conn: Connection, kind: str, column: InstrumentedAttribute[UUID], text: str, only: ColumnElement[bool]
+) -> UUID:
+    """Return the identifier in `column` that `text` means, among the rows for which `only` holds.
 
-    Raises: NotFoundError if none has it, ConflictError with the candidates if several have.
+    Raises: NotFoundError if no row has it, ConflictError with the candidates if several have it.
     """
     digits = text.strip().lower().replace("-", "")
     if not HEX.fullmatch(digits):
         raise NotFoundError(kind, text)
-    query = select(column).where(or_(*_matches(column, digits))).order_by(column.desc()).limit(SHOWN + 1)
-    found = list(conn.execute(query).scalars()) or _shortened(conn, column, digits)
+    query = select(column).where(or_(*_matches(column, digits)), only).order_by(column.desc()).limit(SHOWN + 1)
+    found = list(conn.execute(query).scalars()) or _shortened(conn, column, digits, only)
     if not found:
         raise NotFoundError(kind, text)
     if len(found) > 1:
@@ -45,9 +47,11 @@ def _matches(column: InstrumentedAttribute[UUID], digits: str) -> list[ColumnEle
     return matches
 
 
-def _shortened(conn: Connection, column: InstrumentedAttribute[UUID], digits: str) -> list[UUID]:
+def _shortened(
+    conn: Connection, column: InstrumentedAttribute[UUID], digits: str, only: ColumnElement[bool]
+) -> list[UUID]:
     """Return those of the latest whose short form begins so: people cut off the end of what they are shown."""
-    latest = conn.execute(select(column).order_by(column.desc()).limit(LATEST)).scalars()
+    latest = conn.execute(select(column).where(only).order_by(column.desc()).limit(LATEST)).scalars()
     return [identifier for identifier in latest if short(identifier).startswith(digits)][: SHOWN + 1]
 
 

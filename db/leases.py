@@ -32,10 +32,10 @@ _JUST_STARTED = """clock_timestamp() BETWEEN pg_postmaster_start_time()
     AND pg_postmaster_start_time() + CAST(:ttl AS interval)"""
 """Where the clock went back behind the server's start, nobody knows, and leases are what they say."""
 _FREE = Prepared(f"""
-SELECT q.execution_id, q.node, q.epoch, e.flow_run_id
+SELECT q.execution_id, q.node, q.epoch, r.flow_run_id
 FROM workers me
 JOIN queue q ON q.pool = {_POOL} AND q.state = 'admitted' AND q.turn >= ({HOLDING_FROM.replace(":pool", _POOL)})
-JOIN test_executions e ON e.execution_id = q.execution_id
+JOIN runs r ON r.id = q.execution_id
 LEFT JOIN LATERAL (SELECT * FROM leases WHERE leases.execution_id = q.execution_id LIMIT 1) AS l ON true
 WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_timestamp()
     AND (l.execution_id IS NULL OR l.expires_at = to_timestamp(0)
@@ -47,9 +47,9 @@ WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_times
             AND (host.expires_at > clock_timestamp() OR {_JUST_STARTED})
     )
 ORDER BY q.priority, q.seq LIMIT :limit
-FOR NO KEY UPDATE OF q, e SKIP LOCKED
+FOR NO KEY UPDATE OF q, r SKIP LOCKED
 """)  # noqa: S608  only our own text
-"""Both rows are locked, and none is waited for: whoever changes a run holds its execution's row first. The LIMIT keeps
+"""Both rows are locked, and none is waited for: whoever changes a run locks its row of `runs` first. The LIMIT keeps
 PostgreSQL from reading all that was ever leased, which it takes for little where much of it is dead."""
 
 _TAKE = Prepared("""
@@ -70,7 +70,7 @@ _FENCE = text("""
 WITH taken AS (
     SELECT execution_id, epoch FROM unnest(CAST(:ids AS uuid[]), CAST(:epochs AS int[])) AS t (execution_id, epoch)
 ), fenced AS (
-    UPDATE test_executions e SET epoch = taken.epoch FROM taken WHERE e.execution_id = taken.execution_id
+    UPDATE runs r SET epoch = taken.epoch FROM taken WHERE r.id = taken.execution_id
 )
 UPDATE queue q SET epoch = taken.epoch, began_at = NULL FROM taken WHERE q.execution_id = taken.execution_id
 """)
@@ -142,7 +142,7 @@ def hold(conn: Connection, execution_id: ExecutionId, epoch: int, worker: Worker
 def began(conn: Connection, execution_id: ExecutionId, epoch: int) -> None:
     """Note that a run's test runs from now on, as far as that matters: whether it may be stopped for another.
 
-    The caller holds the execution's row.
+    The caller holds the run's row.
     """
     conn.execute(_BEGAN, {"execution_id": execution_id, "epoch": epoch})
 

@@ -14,6 +14,7 @@ from db.errors import NotFoundError
 from db.seeds import PREFECT_USER
 from model.ids import PoolName, TeamId, UserId
 from model.resources import Resources
+from model.runs import RunKind
 
 Scope = Literal["user", "team"]
 
@@ -209,8 +210,8 @@ class _Owner:
     team_id: TeamId | None = None
 
     def submitted(self) -> ColumnElement[bool]:
-        e = tables.TestExecution
-        return e.submitted_by == self.key if self.scope == "user" else e.team_id == self.key
+        r = tables.Run
+        return r.submitted_by == self.key if self.scope == "user" else r.team_id == self.key
 
     def queued(self) -> ColumnElement[bool]:
         q = gate_tables.QueueRow
@@ -250,7 +251,7 @@ def _over_pool(conn: Connection, pool: PoolName, count: int, now: datetime) -> O
     if conn.execute(query).scalar_one_or_none() is None:
         return None
     limit = conn.execute(query.with_for_update(key_share=True)).scalar_one_or_none()
-    used = 0 if limit is None else _today(conn, tables.TestExecution.pool == pool, now)
+    used = 0 if limit is None else _today(conn, tables.Run.pool == pool, now)
     if limit is None or used + count <= limit:
         return None
     resets_at = day(now) + timedelta(days=1)
@@ -258,7 +259,9 @@ def _over_pool(conn: Connection, pool: PoolName, count: int, now: datetime) -> O
 
 
 def _today(conn: Connection, whose: ColumnElement[bool], now: datetime) -> int:
-    query = select(func.count()).where(whose, tables.TestExecution.submitted_at >= day(now))
+    """Count the tests of a day. The indexes that serve this hold tests only."""
+    r = tables.Run
+    query = select(func.count()).where(whose, r.submitted_at >= day(now), r.kind == RunKind.TEST)
     return conn.execute(query).scalar_one()
 
 

@@ -15,6 +15,7 @@ from sqlalchemy import ColumnElement, Connection, case, func, select
 from db import people, tables
 from model.execution import INFRASTRUCTURE_REASONS, Status
 from model.result import Outcome
+from model.runs import RunKind
 
 DAY = timedelta(hours=24)
 MOST_FLAKY = 20
@@ -58,7 +59,7 @@ class QuotaToday:
 
 def last_day(conn: Connection, now: datetime) -> list[TypeStatistics]:
     """Count the runs submitted in the 24 hours before `now`, by type."""
-    e, d = tables.TestExecution, tables.TestDefinition
+    r, t, d = tables.Run, tables.TestRunDetails, tables.TestDefinition
     query = (
         select(
             d.type,
@@ -67,10 +68,11 @@ def last_day(conn: Connection, now: datetime) -> list[TypeStatistics]:
             _with_status(Status.FAILED),
             _with_status(Status.CANCELLED),
             _with_status(Status.TIMEOUT),
-            func.avg(func.extract("epoch", e.completed_at - e.started_at)).label("seconds"),
+            func.avg(func.extract("epoch", r.completed_at - r.started_at)).label("seconds"),
         )
-        .join_from(e, d, d.id == e.definition_id)
-        .where(e.submitted_at >= now - DAY, e.submitted_at <= now)
+        .join_from(r, t, t.execution_id == r.id)
+        .join(d, d.id == t.definition_id)
+        .where(r.submitted_at >= now - DAY, r.submitted_at <= now)
         .group_by(d.type)
         .order_by(d.type)
     )
@@ -90,7 +92,7 @@ def last_day(conn: Connection, now: datetime) -> list[TypeStatistics]:
 
 def flaky(conn: Connection, now: datetime, days: int = 7) -> list[FlakyTest]:
     """Return the tests with both outcomes in runs of the last `days`, worst first, twenty at most."""
-    e, d, a, r = tables.TestExecution, tables.TestDefinition, tables.TestAttempt, tables.TestResult
+    run, t, d, a, r = tables.Run, tables.TestRunDetails, tables.TestDefinition, tables.TestAttempt, tables.TestResult
     passes = func.count(case((r.status == Outcome.PASSED, 1)))
     failures = func.count(case((r.status == Outcome.FAILED, 1)))
     rate = func.round(100.0 * failures / (passes + failures), 2)
@@ -104,10 +106,11 @@ def flaky(conn: Connection, now: datetime, days: int = 7) -> list[FlakyTest]:
             failures.label("failures"),
             rate.label("rate"),
         )
-        .join_from(r, e, e.execution_id == r.execution_id)
-        .join(d, d.id == e.definition_id)
+        .join_from(r, run, run.id == r.execution_id)
+        .join(t, t.execution_id == run.id)
+        .join(d, d.id == t.definition_id)
         .join(a, (a.execution_id == r.execution_id) & (a.number == r.attempt))
-        .where(e.submitted_at >= now - timedelta(days=days), e.submitted_at <= now)
+        .where(run.submitted_at >= now - timedelta(days=days), run.submitted_at <= now)
         .where(func.coalesce(a.failure_reason, "").not_in(INFRASTRUCTURE_REASONS))
         .group_by(d.id, r.test_name)
         .having((passes > 0) & (failures > 0))
@@ -130,16 +133,16 @@ def flaky(conn: Connection, now: datetime, days: int = 7) -> list[FlakyTest]:
 
 def quota_today(conn: Connection, now: datetime) -> list[QuotaToday]:
     """Return each user's daily quota and what is used of it."""
-    e, u = tables.TestExecution, tables.User
-    mine = (e.submitted_by == u.user_id) & (e.submitted_at >= people.day(now))
-    used = func.count(e.execution_id)
-    query = select(u.username, u.quota, used.label("used")).join_from(u, e, mine, isouter=True)
+    r, u = tables.Run, tables.User
+    mine = (r.submitted_by == u.user_id) & (r.submitted_at >= people.day(now)) & (r.kind == RunKind.TEST)
+    used = func.count(r.id)
+    query = select(u.username, u.quota, used.label("used")).join_from(u, r, mine, isouter=True)
     rows = conn.execute(query.group_by(u.user_id).order_by(u.username))
     return [_quota_row(row.username, people.quota_of(row.quota).max_daily_tests, row.used) for row in rows]
 
 
 def _with_status(status: Status) -> ColumnElement[Any]:
-    return func.count(case((tables.TestExecution.status == status, 1))).label(status)
+    return func.count(case((tables.Run.status == status, 1))).label(status)
 
 
 def _quota_row(username: str, limit: int | None, used: int) -> QuotaToday:

@@ -1,25 +1,59 @@
-"""Runs of suites: a row each; the tests point to it."""
+"""Suites: what only a run of kind `suite` has, beside its row in `runs` (db/runs.py). Its tests have it as parent."""
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from sqlalchemy import Connection, Row, Select, and_, exists, func, insert, or_, select, update
+from sqlalchemy.orm import aliased
 
-from db import gate_tables, identifiers, tables
-from db.errors import NotFoundError
+from db import gate_tables, runs, tables
+from db.errors import ConflictError, NotFoundError
 from db.locks import Lock, lock_key
 from db.page import FIRST_PAGE, Page
+from db.runs import Become, Fenced, NewRun
 from db.text import clean
-from model.execution import Reason, Status, Verdict
-from model.ids import SuiteRunId, UserId
+from model.execution import Door, Phase, Reason, Status, Verdict
+from model.ids import PoolName, SuiteRunId, TeamId, UserId, short
+from model.runs import SKIPPED, RunKind, RunStatus, run_status
 
+R = tables.Run
 S = tables.SuiteRun
-E = tables.TestExecution
-SKIPPED = "skipped"
-"""The one status that a suite run has and a test has not."""
+PRIORITY = 5
+"""Of the row of a suite run. It is never queued, so nothing depends on it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewSuiteRun:
+    """A suite run to write. `definition` is the suite as `model.suite.check_suite` takes it."""
+
+    suite_run_id: SuiteRunId
+    name: str
+    definition: Mapping[str, Any]
+    door: Door
+    pool: PoolName
+    submitted_by: UserId
+    submitted_at: datetime
+    team_id: TeamId | None = None
+    note: str = ""
+    flow_run_id: UUID | None = None
+
+    @property
+    def run(self) -> NewRun:
+        """The part of it that every kind of run has."""
+        return NewRun(
+            id=self.suite_run_id,
+            kind=RunKind.SUITE,
+            priority=PRIORITY,
+            door=self.door,
+            pool=self.pool,
+            submitted_by=self.submitted_by,
+            team_id=self.team_id,
+            submitted_at=self.submitted_at,
+            flow_run_id=self.flow_run_id,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +63,7 @@ class SuiteRow:
     suite_run_id: SuiteRunId
     name: str
     definition: Mapping[str, Any]
-    status: str
+    status: RunStatus
     submitted_by: UserId
     submitted_at: datetime
     note: str = ""
@@ -41,19 +75,21 @@ class SuiteRow:
 
     @property
     def cancel_requested(self) -> bool:
-        """True once somebody wished it to end."""
+        """True once somebody asked for its end."""
         return self.cancel_requested_at is not None
 
 
-def save(conn: Connection, row: SuiteRow) -> None:
-    """Write a new suite run."""
-    values = {name: getattr(row, name) for name in SuiteRow.__slots__}
-    conn.execute(insert(S).values(**values | {"definition": dict(row.definition), "note": clean(row.note)}))
+def save(conn: Connection, new: NewSuiteRun) -> None:
+    """Write a new suite run. Raises: ConflictError if its flow run has another run already."""
+    if not runs.insert(conn, new.run):
+        raise ConflictError(f"suite run {short(new.suite_run_id)} was written before, or its flow run has another run")
+    own = {"suite_run_id": new.suite_run_id, "name": new.name, "definition": dict(new.definition)}
+    conn.execute(insert(S).values(**own, note=clean(new.note)))
 
 
 def find(conn: Connection, suite_run_id: SuiteRunId) -> SuiteRow:
     """Return a suite run. Raises: NotFoundError."""
-    row = conn.execute(select(S).where(S.suite_run_id == suite_run_id)).one_or_none()
+    row = conn.execute(_rows().where(R.id == suite_run_id)).one_or_none()
     if row is None:
         raise NotFoundError("suite run", suite_run_id)
     return _suite(row)
@@ -61,7 +97,7 @@ def find(conn: Connection, suite_run_id: SuiteRunId) -> SuiteRow:
 
 def lock(conn: Connection, suite_run_id: SuiteRunId) -> SuiteRow:
     """Return a suite run and keep others from changing it until this transaction ends. Raises: NotFoundError."""
-    query = select(S).where(S.suite_run_id == suite_run_id).with_for_update(key_share=True)
+    query = _rows().where(R.id == suite_run_id).with_for_update(of=R, key_share=True)
     row = conn.execute(query).one_or_none()
     if row is None:
         raise NotFoundError("suite run", suite_run_id)
@@ -70,45 +106,44 @@ def lock(conn: Connection, suite_run_id: SuiteRunId) -> SuiteRow:
 
 def resolve(conn: Connection, text: str) -> SuiteRunId:
     """Return the suite run that people mean. Raises: NotFoundError, or ConflictError with the candidates."""
-    return SuiteRunId(identifiers.resolve(conn, "suite run", S.suite_run_id, text))
+    return SuiteRunId(runs.resolve(conn, text, RunKind.SUITE))
 
 
 def list_suite_runs(conn: Connection, page: Page = FIRST_PAGE, name: str | None = None) -> tuple[list[SuiteRow], int]:
     """Return a page of the suite runs, newest first, and how many there are in all."""
     conditions = [] if name is None else [S.name == name]
     total = conn.execute(select(func.count()).select_from(S).where(*conditions)).scalar_one()
-    query: Select[Any] = select(S).where(*conditions).order_by(S.submitted_at.desc(), S.suite_run_id.desc())
+    query = _rows().where(*conditions).order_by(R.submitted_at.desc(), R.id.desc())
     return [_suite(row) for row in conn.execute(query.limit(page.limit).offset(page.offset))], total
 
 
 def verdicts(conn: Connection, suite_run_id: SuiteRunId) -> list[Verdict | None]:
     """Return the verdicts of its tests in the order of their submit; None for one that has not ended."""
-    query = select(E.status, E.failure_reason, E.detail).where(E.suite_run_id == suite_run_id)
-    rows = conn.execute(query.order_by(E.submitted_at, E.execution_id))
+    query = select(R.status, R.failure_reason, R.detail).where(R.parent_id == suite_run_id)
+    rows = conn.execute(query.order_by(R.submitted_at, R.id))
     return [_verdict(Status(row.status), row.failure_reason, row.detail) for row in rows]
 
 
 def kinds_of_verdicts(conn: Connection, suite_run_ids: Collection[SuiteRunId]) -> dict[SuiteRunId, list[Verdict]]:
     """Return how tests of these suite runs have ended: each status and reason once a suite run."""
-    ended = (E.suite_run_id.in_(suite_run_ids), E.completed_at.is_not(None))
+    ended = (R.parent_id.in_(suite_run_ids), R.completed_at.is_not(None))
     found: dict[SuiteRunId, list[Verdict]] = {}
-    for row in conn.execute(select(E.suite_run_id, E.status, E.failure_reason).where(*ended).distinct()):
+    for row in conn.execute(select(R.parent_id, R.status, R.failure_reason).where(*ended).distinct()):
         if (verdict := _verdict(Status(row.status), row.failure_reason, "")) is not None:
-            found.setdefault(SuiteRunId(row.suite_run_id), []).append(verdict)
+            found.setdefault(SuiteRunId(row.parent_id), []).append(verdict)
     return found
 
 
-def finish(conn: Connection, suite_run_id: SuiteRunId, status: str, now: datetime) -> bool:
+def finish(conn: Connection, suite_run_id: SuiteRunId, verdict: Verdict) -> bool:
     """End a suite run. False when it had ended: its first end stands."""
-    mine = (S.suite_run_id == suite_run_id, S.completed_at.is_(None))
-    changes = {"status": status, "completed_at": func.greatest(now, S.submitted_at)}
-    return conn.execute(update(S).where(*mine).values(changes)).rowcount == 1
+    become = Become(status=verdict.status, phase=Phase.ENDED, reason=verdict.reason, detail=verdict.detail)
+    return runs.transition(conn, Fenced(run_id=suite_run_id, epoch=None), Status.QUEUED, become)
 
 
-def request_cancel(conn: Connection, suite_run_id: SuiteRunId, by: str, now: datetime) -> bool:
-    """Write the wish to cancel. False when it was written before, or the suite run has ended."""
-    mine = (S.suite_run_id == suite_run_id, S.cancel_requested_at.is_(None), S.completed_at.is_(None))
-    return conn.execute(update(S).where(*mine).values(cancel_requested_at=now, cancelled_by=clean(by))).rowcount == 1
+def skip(conn: Connection, suite_run_id: SuiteRunId) -> bool:
+    """End a suite run that was not run. False when it had ended."""
+    become = Become(status=SKIPPED, phase=Phase.ENDED)
+    return runs.transition(conn, Fenced(run_id=suite_run_id, epoch=None), Status.QUEUED, become)
 
 
 def unfinished(conn: Connection, name: str, user_id: UserId) -> list[SuiteRunId]:
@@ -119,56 +154,23 @@ def unfinished(conn: Connection, name: str, user_id: UserId) -> list[SuiteRunId]
     conn.execute(select(func.pg_advisory_xact_lock(int(Lock.SUITE), lock_key(name))))
     u = tables.User
     team = select(u.team_id).where(u.user_id == user_id).scalar_subquery()
-    ours = or_(S.submitted_by == user_id, S.submitted_by.in_(select(u.user_id).where(u.team_id == team)))
-    query = select(S.suite_run_id).where(S.name == name, S.completed_at.is_(None), ours)
-    return [SuiteRunId(found) for found in conn.execute(query.order_by(S.submitted_at.desc())).scalars()]
+    ours = or_(R.submitted_by == user_id, R.submitted_by.in_(select(u.user_id).where(u.team_id == team)))
+    query = _open().join(S, S.suite_run_id == R.id).where(S.name == name, ours)
+    return _ids(conn, query.order_by(R.submitted_at.desc(), R.id.desc()))
 
 
 def open_with_ended_tests(conn: Connection, limit: int) -> list[SuiteRunId]:
-    """Return suite runs that have not ended although all their tests have."""
-    tests = exists().where(E.suite_run_id == S.suite_run_id)
-    alive = exists().where(E.suite_run_id == S.suite_run_id, E.completed_at.is_(None))
-    return _ids(conn, select(S.suite_run_id).where(S.completed_at.is_(None), tests, ~alive), limit)
+    """Return suite runs that have not ended although all their tests have, oldest first."""
+    test = aliased(R)
+    tests = exists().where(test.parent_id == R.id)
+    alive = exists().where(test.parent_id == R.id, test.completed_at.is_(None))
+    return _ids(conn, _open().where(tests, ~alive).order_by(R.submitted_at, R.id).limit(limit))
 
 
 def by_flow_run(conn: Connection, flow_run_id: UUID) -> SuiteRunId | None:
     """Return the suite run of a flow run."""
-    found = conn.execute(select(S.suite_run_id).where(S.flow_run_id == flow_run_id)).scalar_one_or_none()
-    return None if found is None else SuiteRunId(found)
-
-
-def link_flow_run(conn: Connection, suite_run_id: SuiteRunId, flow_run_id: UUID) -> bool:
-    """Give a suite run its flow run. False when it has another one."""
-    mine = (S.suite_run_id == suite_run_id, or_(S.flow_run_id.is_(None), S.flow_run_id == flow_run_id))
-    return conn.execute(update(S).where(*mine).values(flow_run_id=flow_run_id)).rowcount == 1
-
-
-def is_settled(conn: Connection, suite_run_id: SuiteRunId, flow_run_id: UUID) -> bool:
-    """Return whether a suite run has ended and this flow run of it is known to show that."""
-    mine = exists().where(S.suite_run_id == suite_run_id, S.flow_run_id == flow_run_id, S.prefect_settled)
-    return bool(conn.execute(select(mine)).scalar_one())
-
-
-def unlink_flow_run(conn: Connection, suite_run_id: SuiteRunId) -> None:
-    """Take an ended suite run's flow run away, so that it can carry another one."""
-    mine = (S.suite_run_id == suite_run_id, S.completed_at.is_not(None))
-    conn.execute(update(S).where(*mine).values(flow_run_id=None, prefect_settled=True))
-
-
-def unmirrored(conn: Connection, limit: int) -> list[SuiteRunId]:
-    """Return suite runs that have neither ended nor a flow run, oldest first."""
-    return _ids(conn, select(S.suite_run_id).where(S.flow_run_id.is_(None), S.completed_at.is_(None)), limit)
-
-
-def unsettled(conn: Connection, before: datetime, limit: int) -> list[SuiteRunId]:
-    """Return suite runs that ended before a time and whose verdict Prefect is not known to show."""
-    return _ids(conn, select(S.suite_run_id).where(~S.prefect_settled, S.completed_at < before), limit)
-
-
-def settle(conn: Connection, suite_run_id: SuiteRunId) -> None:
-    """Note that Prefect shows the verdict of a suite run that has ended."""
-    mine = (S.suite_run_id == suite_run_id, S.completed_at.is_not(None))
-    conn.execute(update(S).where(*mine).values(prefect_settled=True))
+    found = runs.by_flow_run(conn, flow_run_id)
+    return SuiteRunId(found.id) if found is not None and found.kind is RunKind.SUITE else None
 
 
 def host(conn: Connection, suite_run_id: SuiteRunId, worker: str) -> None:
@@ -188,16 +190,24 @@ def take_orphans(
     w = gate_tables.Worker
     lives = or_(w.expires_at > func.clock_timestamp(), func.pg_postmaster_start_time() + ttl > func.clock_timestamp())
     living = exists().where(w.worker_id == S.host, lives)
-    left = or_(~living, and_(S.host == worker, S.flow_run_id.not_in(carried)))
-    mine = (S.completed_at.is_(None), S.flow_run_id.is_not(None), S.host.is_not(None), left)
-    orphans = select(S.suite_run_id).where(*mine).with_for_update(skip_locked=True)
-    taken = update(S).where(S.suite_run_id.in_(orphans)).values(host=worker)
-    return [(SuiteRunId(row.suite_run_id), row.flow_run_id) for row in conn.execute(taken.returning(S))]
+    left = or_(~living, and_(S.host == worker, R.flow_run_id.not_in(carried)))
+    mine = _open().join(S, S.suite_run_id == R.id).where(R.flow_run_id.is_not(None), S.host.is_not(None), left)
+    orphans = mine.add_columns(R.flow_run_id).with_for_update(of=S, skip_locked=True).cte("orphans")
+    taken = update(S).where(S.suite_run_id == orphans.c.id).values(host=worker)
+    rows = conn.execute(taken.returning(S.suite_run_id, orphans.c.flow_run_id))
+    return [(SuiteRunId(row.suite_run_id), row.flow_run_id) for row in rows]
 
 
-def _ids(conn: Connection, query: Select[Any], limit: int) -> list[SuiteRunId]:
-    found: Iterable[UUID] = conn.execute(query.order_by(S.submitted_at, S.suite_run_id).limit(limit)).scalars()
-    return [SuiteRunId(suite_run_id) for suite_run_id in found]
+def _open() -> Select[Any]:
+    return select(R.id).where(R.kind == RunKind.SUITE, R.completed_at.is_(None))
+
+
+def _rows() -> Select[Any]:
+    return select(R, S.name, S.definition, S.note, S.host).join_from(R, S, S.suite_run_id == R.id)
+
+
+def _ids(conn: Connection, query: Select[Any]) -> list[SuiteRunId]:
+    return [SuiteRunId(found) for found in conn.execute(query).scalars()]
 
 
 def _verdict(status: Status, reason: str | None, detail: str) -> Verdict | None:
@@ -208,10 +218,10 @@ def _verdict(status: Status, reason: str | None, detail: str) -> Verdict | None:
 
 def _suite(row: Row[Any]) -> SuiteRow:
     return SuiteRow(
-        suite_run_id=SuiteRunId(row.suite_run_id),
+        suite_run_id=SuiteRunId(row.id),
         name=row.name,
         definition=row.definition,
-        status=row.status,
+        status=run_status(row.status),
         submitted_by=UserId(row.submitted_by),
         submitted_at=row.submitted_at,
         note=row.note,

@@ -1,13 +1,18 @@
 """The tables. Names and columns are the original design's (lld.md, section 5); times know their zone."""
 
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, UniqueConstraint, literal_column, text
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, literal_column, text
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
+from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import String, Text
+from sqlalchemy.types import String, Text, UserDefinedType
+
+from model.execution import Phase, Status
+from model.runs import RunKind
 
 NOW = text("now()")
 NEW_ID = text("gen_random_uuid()")
@@ -15,9 +20,25 @@ EMPTY_OBJECT = text("'{}'::jsonb")
 EMPTY_LIST = text("'[]'::jsonb")
 USER_QUOTA = text("""'{"max_concurrent_tests": 10, "max_daily_tests": 100}'::jsonb""")
 TEAM_QUOTA = text("""'{"max_concurrent_tests": 50, "max_daily_tests": 1000}'::jsonb""")
-STATUSES = "'queued', 'running', 'completed', 'failed', 'cancelled', 'timeout'"
+IS_TEST = text("kind = 'test'")
 
-PHASES = "'waiting', 'backoff', 'admitted', 'launching', 'running', 'collecting', 'ended'"
+
+def _listed(words: Iterable[str]) -> str:
+    return ", ".join(f"'{word}'" for word in words)
+
+
+class Xid8(UserDefinedType[int]):
+    """The number of a transaction, in 64 bits: it never wraps around."""
+
+    cache_ok = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """Return the name of the type."""
+        return "xid8"
+
+
+ischema_names["xid8"] = Xid8
+"""SQLAlchemy's PostgreSQL dialect does not know this type, and warns when it reads the tables of a database."""
 
 
 class Base(DeclarativeBase):
@@ -117,70 +138,46 @@ class TestTag(Base):
     tag_value: Mapped[str] = mapped_column(String(255), server_default="")
 
 
-class SuiteRun(Base):
-    """One run of a suite; its tests point to it."""
+class Run(Base):
+    """A run of any kind. `epoch` is the fencing token of its last admission; a holder of an older one changes nothing.
 
-    __tablename__ = "suite_runs"
+    What only one kind has is in the table of its details. The view `test_executions` joins the two for tests.
+    """
+
+    __tablename__ = "runs"
     __table_args__ = (
-        CheckConstraint(f"status IN ({STATUSES}, 'skipped')", name="valid_suite_status"),
-        Index("idx_suite_runs_name", "name", "submitted_at"),
-    )
-
-    suite_run_id: Mapped[UUID] = mapped_column(primary_key=True)
-    name: Mapped[str] = mapped_column(String(255))
-    definition: Mapped[dict[str, Any]]
-    status: Mapped[str] = mapped_column(String(20))
-    note: Mapped[str] = mapped_column(server_default="")
-    submitted_by: Mapped[UUID] = mapped_column(ForeignKey("users.user_id"))
-    submitted_at: Mapped[datetime] = mapped_column(server_default=NOW)
-    completed_at: Mapped[datetime | None]
-    cancel_requested_at: Mapped[datetime | None]
-    cancelled_by: Mapped[str | None]
-    host: Mapped[str | None] = mapped_column(String(255))
-    """The worker in which this suite's flow waits; another one goes on when it is gone."""
-    flow_run_id: Mapped[UUID | None] = mapped_column(unique=True)
-    prefect_settled: Mapped[bool] = mapped_column(server_default=text("false"))
-
-
-class TestExecution(Base):
-    """One verdict. `epoch` is the fencing token of its last admission: a holder with an older one changes nothing."""
-
-    __tablename__ = "test_executions"
-    __table_args__ = (
-        CheckConstraint(f"status IN ({STATUSES})", name="valid_status"),
-        CheckConstraint(f"phase IN ({PHASES})", name="valid_phase"),
+        CheckConstraint(f"kind IN ({_listed(RunKind)})", name="valid_kind"),
+        CheckConstraint(
+            f"status IN ({_listed(Status)}) OR (status = 'skipped' AND kind = 'suite')", name="valid_status"
+        ),
+        CheckConstraint(f"phase IN ({_listed(Phase)})", name="valid_phase"),
         CheckConstraint("priority BETWEEN 0 AND 9", name="valid_priority"),
-        Index("idx_test_executions_definition", "definition_id"),
-        Index("idx_test_executions_status", "status"),
-        Index("idx_test_executions_submitted_at", text("submitted_at DESC")),
-        Index("idx_test_executions_user", "submitted_by", "submitted_at"),
-        Index("idx_test_executions_team", "team_id", "submitted_at"),
-        Index("idx_test_executions_pool", "pool", "submitted_at"),
-        Index("idx_test_executions_suite_run", "suite_run_id"),
+        Index("idx_runs_status", "status"),
+        Index("idx_runs_submitted_at", text("submitted_at DESC")),
+        Index("idx_runs_user", "submitted_by", "submitted_at", postgresql_where=IS_TEST),
+        Index("idx_runs_team", "team_id", "submitted_at", postgresql_where=IS_TEST),
+        Index("idx_runs_pool", "pool", "submitted_at", postgresql_where=IS_TEST),
+        Index("idx_runs_parent", "parent_id", postgresql_where=text("parent_id IS NOT NULL")),
+        Index("idx_runs_suites", "submitted_at", postgresql_where=text("kind = 'suite'")),
+        Index("idx_runs_open_suites", "submitted_at", postgresql_where=text("kind = 'suite' AND completed_at IS NULL")),
         Index(
-            "idx_test_executions_suffix",
-            literal_column("reverse(replace(execution_id::text, '-', ''))").label("suffix"),
+            "idx_runs_suffix",
+            literal_column("reverse(replace(id::text, '-', ''))").label("suffix"),
             postgresql_ops={"suffix": "text_pattern_ops"},
         ),
         Index(
-            "idx_test_executions_unsettled",
+            "idx_runs_unsettled",
             "completed_at",
-            postgresql_where=text("prefect_settled = false AND completed_at IS NOT NULL"),
+            postgresql_where=text("settled = false AND completed_at IS NOT NULL"),
         ),
         Index(
-            "idx_test_executions_ended_definition",
-            "definition_id",
-            "completed_at",
-            postgresql_where=text("completed_at IS NOT NULL"),
-        ),
-        Index(
-            "idx_test_executions_ended_team",
+            "idx_runs_ended_team",
             "team_id",
             "completed_at",
-            postgresql_where=text("completed_at IS NOT NULL"),
+            postgresql_where=text("completed_at IS NOT NULL AND kind = 'test'"),
         ),
         Index(
-            "one_execution_a_key",
+            "one_run_a_key",
             "submitted_by",
             "idempotency_key",
             unique=True,
@@ -188,8 +185,8 @@ class TestExecution(Base):
         ),
     )
 
-    execution_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
-    definition_id: Mapped[UUID] = mapped_column(ForeignKey("test_definitions.id"))
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
+    kind: Mapped[str] = mapped_column(String(20))
     status: Mapped[str] = mapped_column(String(50))
     phase: Mapped[str] = mapped_column(String(20))
     epoch: Mapped[int] = mapped_column(server_default=text("0"))
@@ -203,22 +200,48 @@ class TestExecution(Base):
     completed_at: Mapped[datetime | None]
     retry_count: Mapped[int] = mapped_column(server_default=text("0"))
     infrastructure_count: Mapped[int] = mapped_column(server_default=text("0"))
-    pod_name: Mapped[str | None] = mapped_column(String(255))
     node_name: Mapped[str | None] = mapped_column(String(255))
-    metrics: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
-    progress: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
     failure_reason: Mapped[str | None] = mapped_column(String(30))
     detail: Mapped[str] = mapped_column(server_default="")
     cancel_requested_at: Mapped[datetime | None]
     cancelled_by: Mapped[str | None]
-    retried_from: Mapped[UUID | None] = mapped_column(ForeignKey("test_executions.execution_id"))
-    suite_run_id: Mapped[UUID | None] = mapped_column(ForeignKey("suite_runs.suite_run_id"))
+    retried_from: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id"))
+    parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("runs.id"))
+    """The suite run to which a test belongs."""
     flow_run_id: Mapped[UUID | None] = mapped_column(unique=True)
-    prefect_settled: Mapped[bool] = mapped_column(server_default=text("false"))
+    settled: Mapped[bool] = mapped_column(server_default=text("false"))
     """True once Prefect is known to show the verdict too; the reconciler works on the others."""
     idempotency_key: Mapped[str | None] = mapped_column(String(255))
-    """Chosen by the sender, who gets this execution again for the same key and the same request."""
+    """Chosen by the sender, who gets this run again for the same key and the same request."""
     request_digest: Mapped[str | None] = mapped_column(String(64))
+
+
+class TestRunDetails(Base):
+    """What only a run of kind `test` has."""
+
+    __tablename__ = "test_run_details"
+    __table_args__ = (Index("idx_test_run_details_definition", "definition_id"),)
+
+    execution_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    definition_id: Mapped[UUID] = mapped_column(ForeignKey("test_definitions.id"))
+    pod_name: Mapped[str | None] = mapped_column(String(255))
+    metrics: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    progress: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+
+
+class SuiteRun(Base):
+    """What only a run of kind `suite` has. Its tests have it as their parent."""
+
+    __tablename__ = "suite_runs"
+    __table_args__ = (Index("idx_suite_runs_name", "name", "suite_run_id"),)
+
+    suite_run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    """A UUID of version 7, so that the order of these ids is the order of the submits."""
+    name: Mapped[str] = mapped_column(String(255))
+    definition: Mapped[dict[str, Any]]
+    note: Mapped[str] = mapped_column(server_default="")
+    host: Mapped[str | None] = mapped_column(String(255))
+    """The worker in which the flow of this suite waits; another worker goes on when that one is gone."""
 
 
 class TestAttempt(Base):
@@ -228,12 +251,18 @@ class TestAttempt(Base):
     __table_args__ = (
         CheckConstraint("cause IN ('first', 'retry', 'infrastructure', 'preempted')", name="valid_cause"),
         Index("idx_test_attempts_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
+        Index(
+            "idx_test_attempts_definition",
+            "definition_id",
+            "ended_at",
+            postgresql_where=text("ended_at IS NOT NULL AND definition_id IS NOT NULL"),
+        ),
     )
 
-    execution_id: Mapped[UUID] = mapped_column(
-        ForeignKey("test_executions.execution_id", ondelete="CASCADE"), primary_key=True
-    )
+    execution_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     number: Mapped[int] = mapped_column(primary_key=True)
+    definition_id: Mapped[UUID | None]
+    """What was launched: the definition of the run. By it the last durations of a test are found in one index."""
     epoch: Mapped[int]
     cause: Mapped[str] = mapped_column(String(20))
     node: Mapped[str | None] = mapped_column(String(255))
@@ -258,7 +287,7 @@ class TestResult(Base):
     )
 
     result_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
-    execution_id: Mapped[UUID] = mapped_column(ForeignKey("test_executions.execution_id", ondelete="CASCADE"))
+    execution_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     attempt: Mapped[int] = mapped_column(server_default=text("1"))
     test_name: Mapped[str] = mapped_column(String(500))
     status: Mapped[str] = mapped_column(String(20))
@@ -283,7 +312,7 @@ class TestArtifact(Base):
     )
 
     artifact_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
-    execution_id: Mapped[UUID] = mapped_column(ForeignKey("test_executions.execution_id", ondelete="CASCADE"))
+    execution_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"))
     attempt: Mapped[int] = mapped_column(server_default=text("1"))
     artifact_type: Mapped[str] = mapped_column(String(50))
     file_name: Mapped[str] = mapped_column(String(500))
@@ -311,3 +340,16 @@ class DeploymentUser(Base):
 
     deployment: Mapped[str] = mapped_column(String(300), primary_key=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.user_id"))
+
+
+class Outbox(Base):
+    """Ends of runs, for subscribers (db/outbox.py). No foreign key: an entry may outlive its run."""
+
+    __tablename__ = "outbox"
+
+    xid: Mapped[int] = mapped_column(Xid8, primary_key=True, server_default=text("pg_current_xact_id()"))
+    position: Mapped[int] = mapped_column(BigInteger, Identity(always=True), primary_key=True)
+    at: Mapped[datetime] = mapped_column(server_default=text("clock_timestamp()"))
+    kind: Mapped[str] = mapped_column(String(30))
+    run_id: Mapped[UUID]
+    payload: Mapped[dict[str, Any]]

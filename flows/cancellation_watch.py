@@ -46,7 +46,7 @@ class CancellationWatch:
 
     async def _look(self) -> None:
         """Return once it is not wanted any more."""
-        with self._context.wakeups.listening(str(self._grant.execution_id)) as event:
+        with self._context.wakeups.listening(self._grant.execution_id) as event:
             while not self.called_off():
                 await self.look_again()
                 if not self.called_off():

@@ -8,7 +8,6 @@ settle     Prefect shows the verdict too; else the reconciler will see to it
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import partial
 from typing import Any
 from uuid import UUID
@@ -18,8 +17,8 @@ from prefect.exceptions import Abort
 from prefect.flows import Flow
 from sqlalchemy import Connection
 
-from db import executions, gate, leases, suites
-from db.gate_write import Admitted
+from db import executions, gate, leases, runs, suites
+from db.gate_write import Admitted as AdmittedRun
 from db.leases import Claimed
 from flows import engine, entry, steps
 from flows.entry import CURRENT_FLOW_RUN, CurrentFlowRun, Run
@@ -30,6 +29,7 @@ from flows.wakeups import news
 from flows.worker_context import CONTEXT, WorkerContext
 from model.execution import Status
 from model.ids import ExecutionId
+from model.notices import Admitted
 from orchestrator import lifecycle
 from orchestrator import suites as suite_cases
 from orchestrator.lifecycle import Grant
@@ -66,7 +66,7 @@ class Dispatcher:
     async def run(self) -> None:
         """Claim admitted runs as they come, until drained."""
         self._context.taking = self._take_up_all
-        with self._context.wakeups.listening("admitted") as event:
+        with self._context.wakeups.listening(Admitted) as event:
             while not self._draining:
                 try:
                     for claimed in await self._claim():
@@ -87,11 +87,11 @@ class Dispatcher:
             lambda conn: leases.claim(conn, settings.worker, settings.lease, limit=CLAIMS, known=known)
         )
 
-    def _take_up_all(self, admitted: Sequence[Admitted]) -> None:
+    def _take_up_all(self, admitted: Sequence[AdmittedRun]) -> None:
         for run in admitted:
             self._take_up(run)
 
-    def _take_up(self, claimed: Claimed | Admitted) -> None:
+    def _take_up(self, claimed: Claimed | AdmittedRun) -> None:
         grant = Grant(execution_id=claimed.execution_id, epoch=claimed.epoch, node=claimed.node)
         if self._grants.get(grant.execution_id) == grant:
             return  # a pass of ours and the look for what is ours both found it
@@ -119,7 +119,7 @@ class Dispatcher:
         """Start the flow run of an admitted execution, and stay with it."""
         from flows.test_run import test_run  # noqa: PLC0415  the flow imports the steps, which import this wiring
 
-        row = await self._context.db.run_patiently(lambda conn: executions.find(conn, grant.execution_id))
+        row = await self._context.db.run_patiently(lambda conn: runs.find(conn, grant.execution_id))
         under_way = row.status is Status.RUNNING
         flow_run = await self._binding.begin(grant, TAKE_OVER_AFTER if under_way else GIVE_BACK_AFTER)
         if flow_run is not None:
@@ -164,7 +164,7 @@ class Dispatcher:
             if known is not None:
                 await self._see_through(known, state)
             elif state is not None:
-                await self._context.db.run_patiently(partial(_settle_suite, flow_run.id, state, self._context.now()))
+                await self._context.db.run_patiently(partial(_settle_suite, flow_run.id, state))
         finally:
             self._running.discard(flow_run.id)
 
@@ -202,7 +202,7 @@ class Dispatcher:
         if found is None and await self._ours(execution_id):
             await self._bare(execution_id)
         elif found is not None and agrees(state, found):
-            await self._context.db.run_patiently(lambda conn: executions.settle(conn, execution_id))
+            await self._context.db.run_patiently(lambda conn: runs.settle(conn, execution_id))
         self._let_go(grant)
 
     async def _ours(self, execution_id: ExecutionId) -> bool:
@@ -243,9 +243,9 @@ class Dispatcher:
             await steps.abandon(self._context, grant, f"the worker failed: {broken!r}")
 
 
-def _settle_suite(flow_run_id: UUID, state: State[Any], now: datetime, conn: Connection) -> None:
+def _settle_suite(flow_run_id: UUID, state: State[Any], conn: Connection) -> None:
     """Note that Prefect shows the verdict of a suite, if this was the flow run of one: Retry makes a new one then."""
     suite_run_id = suites.by_flow_run(conn, flow_run_id)
-    verdict = None if suite_run_id is None else suite_cases.close(conn, suite_run_id, now)
+    verdict = None if suite_run_id is None else suite_cases.close(conn, suite_run_id)
     if suite_run_id is not None and verdict is not None and agrees(state, verdict):
-        suites.settle(conn, suite_run_id)
+        runs.settle(conn, suite_run_id)

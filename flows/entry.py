@@ -14,12 +14,12 @@ from prefect.logging import get_run_logger
 from prefect.states import Failed
 from sqlalchemy import Connection
 
-from db import executions, gate, gate_standing, people, seeds
+from db import executions, gate, gate_standing, people, runs, seeds
 from db.errors import NotFoundError
 from flows.wakeups import news
 from flows.worker_context import WorkerContext, current_context
 from model.execution import Door, Verdict
-from model.ids import ExecutionId
+from model.ids import ExecutionId, RunId
 from model.problems import InvalidError
 from orchestrator import lifecycle, retry, submit
 from orchestrator.checking import check
@@ -93,7 +93,7 @@ async def admitted(run: Run) -> Grant | None:
     """Wait until the gate gives this run a place; None when the run has ended meanwhile."""
     context = run.context
     await context.db.run_patiently(lambda conn: gate.host(conn, run.execution_id, context.settings.worker))
-    with context.wakeups.listening(str(run.execution_id)) as event:
+    with context.wakeups.listening(run.execution_id) as event:
         told = ""
         while True:
             if (grant := context.wakeups.take(run.execution_id)) is not None:
@@ -132,7 +132,7 @@ def warn(warnings: Iterable[str]) -> None:
 
 def _standing(conn: Connection, execution_id: ExecutionId) -> str | None:
     """Return the reason why a run waits, as its owner reads it; None when it has ended."""
-    if executions.find(conn, execution_id).status.terminal:
+    if runs.find(conn, execution_id).status.terminal:
         return None
     reason = gate_standing.reason(conn, execution_id)
     return f"waiting: {reason}" if reason else "waiting"
@@ -144,7 +144,7 @@ async def _known(text: str) -> Run | Refused:
 
     def find(conn: Connection) -> ExecutionId | OverQuota:
         mine = executions.by_flow_run(conn, running.flow_run_id) if running else None  # after a Retry it is another one
-        known = mine or executions.find(conn, ExecutionId(UUID(text))).execution_id
+        known = mine or executions.find(conn, ExecutionId(RunId(UUID(text)))).execution_id
         if mine is None and running and running.polled:
             raise NotTheirsError
         return _or_retried(conn, context, known, running)
@@ -212,13 +212,13 @@ def _or_retried(
     conn: Connection, context: WorkerContext, known: ExecutionId, running: CurrentFlowRun | None
 ) -> ExecutionId | OverQuota:
     """Return the run itself, or a new run of its definition when a person pressed Retry on a finished one."""
-    if running is None or not running.polled or not executions.is_settled(conn, known, running.flow_run_id):
+    if running is None or not running.polled or not runs.is_settled(conn, known, running.flow_run_id):
         return known
     again = retry.retry(conn, known, retry.Again(by="prefect", now=context.now(), new_id=ExecutionId(context.new_id())))
     if isinstance(again, OverQuota):
         return again
-    executions.unlink_flow_run(conn, known)
-    executions.link_flow_run(conn, again.execution_id, running.flow_run_id)
+    runs.unlink_flow_run(conn, known)
+    runs.link_flow_run(conn, again.execution_id, running.flow_run_id)
     return again.execution_id
 
 

@@ -11,7 +11,7 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Pending
 
-from db import executions
+from db import runs
 from flows.mirror import Mirror
 from flows.worker_context import WorkerContext
 from orchestrator import cancel
@@ -48,7 +48,7 @@ class FlowRunBinding:
             return None
 
     async def _pending(self, grant: Grant) -> FlowRun | None:
-        row = await self._context.db.run(lambda conn: executions.find(conn, grant.execution_id))
+        row = await self._context.db.run(lambda conn: runs.find(conn, grant.execution_id))
         if row.status.terminal:
             return None
         known = await self._known(row.flow_run_id)
@@ -76,7 +76,7 @@ class FlowRunBinding:
         """Make the flow run; where one was deleted, so may have been the deployment."""
         if lost is not None:
             self._mirror.forget_deployments()
-            await self._context.db.run(lambda conn: executions.lose_flow_run(conn, grant.execution_id, lost))
+            await self._context.db.run(lambda conn: runs.lose_flow_run(conn, grant.execution_id, lost))
         try:
             return await self._mirror.create(grant.execution_id, state=Pending())
         except ObjectNotFound:

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from cluster.backend import AttemptId, Fault, Launched, LaunchError, LaunchOrder
-from db import executions
+from db import runs
 from db import secrets as secret_rows
 from executors.registry import tool_for
 from flows.cancellation_watch import CancellationWatch
@@ -86,7 +86,7 @@ def _variables(request: TestRequest) -> dict[str, str]:
 async def _secret(context: WorkerContext, execution_id: ExecutionId, name: str) -> str:
     """Resolve one secret of the run's team. Raises: LaunchError."""
     reference = await context.db.run_patiently(
-        lambda conn: secret_rows.reference(conn, name, executions.team_of(conn, execution_id))
+        lambda conn: secret_rows.reference(conn, name, runs.team_of(conn, execution_id))
     )
     if reference is None:
         raise LaunchError(Fault.CONFIG, f"secret {name} is gone; set it again with `assay secret set {name} ...`")

@@ -1,4 +1,4 @@
-"""Our runs as flow runs of Prefect: the outbox that shows the head of the queue there, and what it needs to know.
+"""Our runs as flow runs of Prefect: the head of the queue is shown there, and every suite run.
 
 A mirrored run is Scheduled, named "Queued", ten years ahead: Prefect's workers leave it alone and its UI shows it.
 Admission never waits for the mirror; `idempotency_key` makes two creators come to one flow run.
@@ -14,14 +14,15 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
 from sqlalchemy import Connection
 
-from db import executions, suites
+from db import executions, runs, suites
 from flows.worker_context import WorkerContext
 from model.ids import ExecutionId, SuiteRunId, short
+from model.runs import RunKind
 
 HEAD = 500
 """How much of the queue Prefect is shown."""
 BATCH = 25
-"""Runs mirrored in one go, so that the outbox never keeps Prefect from its work."""
+"""Runs mirrored in one go, so that the mirror never keeps Prefect from its work."""
 FAR = timedelta(days=3650)
 TEST_DEPLOYMENT = "test-run/default"
 SUITE_DEPLOYMENT = "suite-run/default"
@@ -39,11 +40,12 @@ class Mirror:
         self._names: dict[UUID, str] = {}
 
     async def show_head(self) -> None:
-        """Mirror a batch of what is not in Prefect yet: waiting tests and suite runs."""
-        for suite_run_id in await self._context.db.run(lambda conn: suites.unmirrored(conn, BATCH)):
-            await self._show_suite(suite_run_id)
-        for execution_id in await self._context.db.run(lambda conn: executions.unmirrored(conn, HEAD, BATCH)):
-            await self._create(execution_id, self.queued())
+        """Mirror a batch of what is not in Prefect yet: suite runs first, then waiting tests."""
+        for run in await self._context.db.run(lambda conn: runs.unmirrored(conn, HEAD, BATCH)):
+            if run.kind is RunKind.SUITE:
+                await self._show_suite(SuiteRunId(run.id))
+            else:
+                await self._create(ExecutionId(run.id), self.queued())
 
     async def _show_suite(self, suite_run_id: SuiteRunId) -> None:
         """Show a suite run; where that fails, tests are shown all the same."""
@@ -81,7 +83,7 @@ class Mirror:
             name=name,
             idempotency_key=str(execution_id),
         )
-        await self._context.db.run(lambda conn: executions.link_flow_run(conn, execution_id, flow_run.id))
+        await self._context.db.run(lambda conn: runs.link_flow_run(conn, execution_id, flow_run.id))
         return flow_run
 
     async def create_suite(self, suite_run_id: SuiteRunId) -> UUID:
@@ -94,7 +96,7 @@ class Mirror:
             name=f"{name} {short(suite_run_id)}",
             idempotency_key=str(suite_run_id),
         )
-        await self._context.db.run(lambda conn: suites.link_flow_run(conn, suite_run_id, flow_run.id))
+        await self._context.db.run(lambda conn: runs.link_flow_run(conn, suite_run_id, flow_run.id))
         return flow_run.id
 
     async def deployment(self, name: str) -> DeploymentResponse:

@@ -27,13 +27,15 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Scheduled
 from sqlalchemy import Connection
 
-from db import executions, suites
+from db import runs, suites
+from db.runs import RunRef
 from flows.mirror import Mirror
 from flows.settings import WORK_POOL
 from flows.states import shows, skipped, state_of
 from flows.worker_context import WorkerContext
 from model.execution import Verdict
 from model.ids import ExecutionId, SuiteRunId
+from model.runs import SKIPPED, RunKind
 from orchestrator import cancel, lifecycle
 from orchestrator import suites as suite_cases
 
@@ -61,7 +63,7 @@ class Reconciler:
 
     async def observe(self) -> None:
         """Carry cancellations over from Prefect."""
-        alive = await self._context.db.run(executions.alive_flow_runs)
+        alive = await self._context.db.run(runs.alive_flow_runs)
         for start in range(0, len(alive), PAGE):
             for flow_run in await self._stopped(alive[start : start + PAGE]):
                 await self._context.db.run(partial(self._cancel, flow_run.id))
@@ -70,45 +72,47 @@ class Reconciler:
     async def settle(self) -> None:
         """Set the state of flow runs whose verdict Prefect does not show."""
         db, before = self._context.db, self._context.now() - GRACE
-        ended = await db.run(lambda conn: executions.unsettled(conn, before, PAGE))
-        await _each(ended, self._settle)
         await _each(await db.run(lambda conn: suites.open_with_ended_tests(conn, PAGE)), self._close_suite)
-        await _each(await db.run(lambda conn: suites.unsettled(conn, before, PAGE)), self._settle_suite)
+        await _each(await db.run(lambda conn: runs.unsettled(conn, before, PAGE)), self._settle)
 
     async def recover(self) -> None:
         """Make flow runs due again that nobody carries and that have no row: their worker died before it wrote one."""
         for page in range(PAGES):
             found = await self._taken(page)
             for flow_run in [run for run in found if self._old(run) and run.id not in self._running()]:
-                if not await self._context.db.run(partial(_has_row, flow_run.id)):
+                if await self._context.db.run(partial(_run_of, flow_run.id)) is None:
                     log.warning("flow run %s was taken and never submitted; it is due again", flow_run.id)
                     await self._client.set_flow_run_state(flow_run.id, Scheduled(), force=True)
             if len(found) < PAGE:
                 return
 
-    async def _settle(self, execution_id: ExecutionId) -> None:
+    async def _settle(self, run: RunRef) -> None:
+        if run.kind is RunKind.SUITE:
+            await self._settle_suite(SuiteRunId(run.id))
+        else:
+            await self._settle_test(ExecutionId(run.id))
+
+    async def _settle_test(self, execution_id: ExecutionId) -> None:
         verdict, flow_run_id = await self._context.db.run(lambda conn: _ended(conn, execution_id))
         if flow_run_id in self._running():
             return  # its flow is about to end there by itself
         if flow_run_id is None:
             flow_run_id = (await self._mirror.create(execution_id, state=self._mirror.queued())).id
         await self._set(flow_run_id, state_of(verdict))
-        await self._context.db.run(lambda conn: executions.settle(conn, execution_id))
+        await self._context.db.run(lambda conn: runs.settle(conn, execution_id))
 
     async def _close_suite(self, suite_run_id: SuiteRunId) -> None:
-        now = self._context.now()
-        await self._context.db.run(lambda conn: suite_cases.close(conn, suite_run_id, now))
+        await self._context.db.run(lambda conn: suite_cases.close(conn, suite_run_id))
 
     async def _settle_suite(self, suite_run_id: SuiteRunId) -> None:
-        now = self._context.now()
         run = await self._context.db.run(lambda conn: suites.find(conn, suite_run_id))
-        verdict = await self._context.db.run(lambda conn: suite_cases.close(conn, suite_run_id, now))
+        verdict = await self._context.db.run(lambda conn: suite_cases.close(conn, suite_run_id))
         if run.flow_run_id in self._running():
             return
         if verdict is not None:
             flow_run_id = run.flow_run_id or await self._mirror.create_suite(suite_run_id)
-            await self._set(flow_run_id, skipped(run.note) if run.status == suites.SKIPPED else state_of(verdict))
-        await self._context.db.run(lambda conn: suites.settle(conn, suite_run_id))
+            await self._set(flow_run_id, skipped(run.note) if run.status is SKIPPED else state_of(verdict))
+        await self._context.db.run(lambda conn: runs.settle(conn, suite_run_id))
 
     async def _set(self, flow_run_id: UUID, wanted: State[None]) -> None:
         """Set a flow run's state unless it shows that already."""
@@ -120,12 +124,11 @@ class Reconciler:
             log.info("flow run %s is gone from Prefect", flow_run_id)
 
     def _cancel(self, flow_run_id: UUID, conn: Connection) -> None:
-        execution_id = executions.by_flow_run(conn, flow_run_id)
-        if execution_id is not None:
-            cancel.cancel(conn, execution_id, by="prefect", now=self._context.now())
-        suite_run_id = suites.by_flow_run(conn, flow_run_id)
-        if suite_run_id is not None:
-            suite_cases.cancel_suite(conn, suite_run_id, by="prefect", now=self._context.now())
+        run = runs.by_flow_run(conn, flow_run_id)
+        if run is not None and run.kind is RunKind.TEST:
+            cancel.cancel(conn, ExecutionId(run.id), by="prefect", now=self._context.now())
+        if run is not None and run.kind is RunKind.SUITE:
+            suite_cases.cancel_suite(conn, SuiteRunId(run.id), by="prefect", now=self._context.now())
 
     async def _stopped(self, flow_run_ids: list[UUID]) -> list[FlowRun]:
         """Return those that are to end, or that Prefect has ended at once as it believed them not to have begun."""
@@ -166,8 +169,8 @@ def _ended(conn: Connection, execution_id: ExecutionId) -> tuple[Verdict, UUID |
     if verdict is None:
         msg = f"run {execution_id} is unsettled without a verdict"
         raise RuntimeError(msg)
-    return verdict, executions.flow_run_of(conn, execution_id)
+    return verdict, runs.flow_run_of(conn, execution_id)
 
 
-def _has_row(flow_run_id: UUID, conn: Connection) -> bool:
-    return executions.by_flow_run(conn, flow_run_id) is not None or suites.by_flow_run(conn, flow_run_id) is not None
+def _run_of(flow_run_id: UUID, conn: Connection) -> RunRef | None:
+    return runs.by_flow_run(conn, flow_run_id)

@@ -8,7 +8,7 @@ import threading
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Connection
 
-from db import gate_floors, leases, nodes, workers
+from db import gate_floors, leases, nodes, outbox, workers
 from flows.dispatcher import Dispatcher
 from flows.forecasting import SECONDS as FORECAST_SECONDS
 from flows.forecasting import Forecasting
@@ -27,6 +27,7 @@ SETTLE_SECONDS = 10.0
 RECOVER_SECONDS = 30.0
 NODE_SECONDS = 10.0
 FLOOR_SECONDS = 2.0
+PRUNE_SECONDS = 3600.0
 
 log = logging.getLogger("assay.services")
 
@@ -61,6 +62,7 @@ class Services:
             loops.create_task(every(0.0, self._beat_gate))
             loops.create_task(every(NODE_SECONDS, self._note_node))
             loops.create_task(every(FLOOR_SECONDS, self._lift_floors))
+            loops.create_task(every(PRUNE_SECONDS, self._prune_outbox))
             loops.create_task(every(FORECAST_SECONDS, self._forecasting.make_round))
             loops.create_task(every(MIRROR_SECONDS, self.mirror.show_head))
             loops.create_task(every(OBSERVE_SECONDS, self._reconciler.observe))
@@ -87,6 +89,9 @@ class Services:
 
     async def _lift_floors(self) -> None:
         await self.context.db.run(lambda conn: gate_floors.lift(conn, self._settings.pool))
+
+    async def _prune_outbox(self) -> None:
+        await self.context.db.run(outbox.prune)
 
     async def _note_node(self) -> None:
         facts = [node for backend in self.context.backends.values() for node in await backend.nodes()]

@@ -128,8 +128,7 @@ async def watch(attempt: Attempt) -> Attempt:
     if attempt.launched is None:
         return attempt
     reporter = prefect_artifacts.ProgressReporter(TELL_EVERY)
-    topic = str(attempt.grant.execution_id)
-    with attempt.context.wakeups.listening(topic) as event:
+    with attempt.context.wakeups.listening(attempt.grant.execution_id) as event:
         async with _end_of(attempt, event) as ended:
             while not ended.done():
                 await _look(attempt, reporter)

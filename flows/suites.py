@@ -23,7 +23,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Failed, Pending
 from sqlalchemy import Connection
 
-from db import gate, people, suites
+from db import gate, people, runs, suites
 from db.errors import NotFoundError
 from flows.dispatcher import Dispatcher
 from flows.entry import CURRENT_FLOW_RUN, LOOK_AGAIN, CurrentFlowRun, make_room, say, warn
@@ -32,7 +32,8 @@ from flows.states import skipped
 from flows.wakeups import news
 from flows.worker_context import WorkerContext, current_context
 from model.execution import Door, Verdict
-from model.ids import SuiteRunId, short
+from model.ids import RunId, SuiteRunId, short
+from model.notices import Ended
 from model.problems import InvalidError
 from orchestrator import suites as cases
 from orchestrator.checking import check_suite
@@ -90,16 +91,15 @@ async def all_ended(run: SuiteRun) -> None:
     """Wait until every test of the suite has its verdict; its row in the database is then closed too."""
     context = run.context
     await context.db.run_patiently(lambda conn: suites.host(conn, run.suite_run_id, context.settings.worker))
-    with context.wakeups.listening(str(run.suite_run_id), "ended") as event:
-        while await context.db.run_patiently(lambda conn: cases.close(conn, run.suite_run_id, context.now())) is None:
+    with context.wakeups.listening(run.suite_run_id, Ended) as event:
+        while await context.db.run_patiently(lambda conn: cases.close(conn, run.suite_run_id)) is None:
             await asyncio.sleep(LOOK_APART)
             await news(event, LOOK_AGAIN)
 
 
 async def worst(run: SuiteRun) -> Verdict:
     """Return the worst verdict of the suite's tests."""
-    context = run.context
-    found = await context.db.run_patiently(lambda conn: cases.close(conn, run.suite_run_id, context.now()))
+    found = await run.context.db.run_patiently(lambda conn: cases.close(conn, run.suite_run_id))
     if found is None:
         msg = f"suite run {run.suite_run_id} has no verdict yet"
         raise RuntimeError(msg)
@@ -126,7 +126,7 @@ async def _found(context: WorkerContext, running: CurrentFlowRun | None, named: 
         known = mine or wanted
         if known is None:
             return None
-        if again and running and suites.is_settled(conn, known, running.flow_run_id):
+        if again and running and runs.is_settled(conn, known, running.flow_run_id):
             order = SuiteAgain(
                 now=context.now(), new_id=new_id, flow_run_id=running.flow_run_id, pool=context.settings.pool
             )
@@ -160,7 +160,7 @@ async def _submitted(
 
 def _id(text: str) -> SuiteRunId:
     try:
-        return SuiteRunId(UUID(text))
+        return SuiteRunId(RunId(UUID(text)))
     except ValueError:
         raise NotFoundError("suite run", text) from None
 

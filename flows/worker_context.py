@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from random import Random, SystemRandom
 from typing import ParamSpec, TypeVar
-from uuid import UUID
 
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Connection
@@ -24,7 +23,7 @@ from db.listen import Listener
 from flows.pass_batcher import PassBatcher, PendingChange, carry_out
 from flows.settings import Settings
 from flows.wakeups import Wakeups
-from model.ids import BackendName, uuid7
+from model.ids import BackendName, RunId, uuid7
 from model.ports import Artifacts, Contents, Logs, Secrets
 from orchestrator.lifecycle import Grant
 from orchestrator.place_releases import PlaceReleases
@@ -111,9 +110,9 @@ class WorkerContext:
         """Read the clock: here, and nowhere else in the worker."""
         return datetime.now(UTC)  # noqa: TID251  the wiring is where the clock is read
 
-    def new_id(self) -> UUID:
-        """Make a new identifier."""
-        return uuid7(self.now(), self.dice)
+    def new_id(self) -> RunId:
+        """Make the identifier of a new run."""
+        return RunId(uuid7(self.now(), self.dice))
 
     def close(self) -> None:
         """Let go of connections and threads; the tests that run are left alone."""

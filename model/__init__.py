@@ -1,5 +1,38 @@
-"""The values that all rooms share, and `check(raw) -> value | all problems`.
+"""The values that all packages share, and the check of requests: `check(raw)` returns a value or raises all problems.
 
-Belongs here: requests, definitions, executions, results, states, ids, and the rules that one value must keep.
-Does not: anything that reads a clock, a file, a database or the network. Pure; imports no other room.
+Belongs here: requests, definitions, executions, results, states, ids, and the rules that a single value must keep.
+Does not belong here: anything that reads a clock, a file, a database or the network.
+May do I/O: no. Imports no other package of ours.
+
+    check             the check of a request, and the JSON schema of requests
+    config            how a run is executed: time limit, retries, node affinity, tolerations, volumes
+    content           where the tests come from: git, inline files, a packed folder, a local folder
+    cron              checks cron expressions
+    definition        stored requests: owner, version, forms for database and files
+    document          reads and writes YAML
+    examine           examines one test: plain data, fields, rules across fields
+    execution         executions and attempts: states, reasons, transitions, verdicts, exit codes
+    fields            the field types of requests, with their limits
+    forms             checks the form of single texts: label keys, paths, branches, repositories
+    ids               identifiers
+    json_values       types of JSON data
+    lenient           reads input that may be wrong, and never raises
+    mask              hides the values of secrets in text and logs
+    placement_rules   rules across the fields about nodes and other runs
+    plain             reduces input to plain data that JSON and PostgreSQL can hold
+    ports             protocols of the stores for logs, artifacts and secrets
+    problems          problems with their paths
+    quantity          Kubernetes quantities, exactly
+    reading           reads plain data into a value, or finds all wrong fields
+    request           the test request
+    resources         CPU, memory, disk and GPUs
+    result            results of single tests, reports, artifacts
+    retry             the retry policy
+    rules             rules across the fields of a request
+    schema            JSON schemas for people and forms
+    secret            references to secrets in environment values
+    suite             suites and their schedules
+    suite_rules       rules across the tests of a suite
+    verdict           the verdict of one attempt
+    wording           error messages of pydantic in plain words
 """

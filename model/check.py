@@ -1,12 +1,12 @@
-"""The check of a request from outside: a value, or every problem at once, each with its path.
+"""The check that every request from outside passes: it returns a value, or raises all problems with their paths.
 
 `orchestrator.checking` calls it with the rules of all tools.
 """
 
 from functools import cache
-from typing import Any
 
 from model.examine import REQUEST, examine, refuse
+from model.json_values import JsonObject
 from model.plain import plain
 from model.request import TestRequest
 from model.rules import ToolRules
@@ -22,8 +22,8 @@ def check(raw: object, tools: ToolRules) -> TestRequest:
 
 
 @cache
-def describe_schema() -> dict[str, Any]:
-    """Return the JSON schema of a request, in one piece: for forms and for the API's description."""
+def describe_schema() -> JsonObject:
+    """Return the JSON schema of a request without references, for forms and for the OpenAPI document."""
     example = {"name": "-", "type": "custom", "content": {"type": "inline", "files": {"-": ""}}, "command": ["-"]}
-    defaults = REQUEST.adapter.dump_python(REQUEST.read(example).required(), mode="json", by_alias=True)
+    defaults: JsonObject = REQUEST.adapter.dump_python(REQUEST.read(example).required(), mode="json", by_alias=True)
     return friendly(REQUEST.schema, {key: value for key, value in defaults.items() if key not in example})

@@ -1,4 +1,4 @@
-"""How a run is executed. The Kubernetes fields are kept and validated; the local backend does not act on them."""
+"""How a run is executed. The local backend validates and stores the Kubernetes fields, but does not use them."""
 
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,7 +25,7 @@ ZONE_LABEL = "topology.kubernetes.io/zone"
 
 
 class Operator(StrEnum):
-    """Of a node selector expression."""
+    """The operator of a node selector expression."""
 
     IN = "In"
     NOT_IN = "NotIn"
@@ -48,7 +48,7 @@ class NodeSelectorRequirement:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSelectorTerm:
-    """Expressions that must all hold; terms are alternatives."""
+    """Expressions that must all hold. Several terms are alternatives."""
 
     __pydantic_config__ = FORBID
 
@@ -57,7 +57,7 @@ class NodeSelectorTerm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PreferredTerm:
-    """A term that a node should match, and how much that counts."""
+    """A term that a node should match, and its weight in the score."""
 
     __pydantic_config__ = FORBID
 
@@ -67,7 +67,7 @@ class PreferredTerm:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Affinity:
-    """Node affinity: one of `required` must hold, `preferred` adds to the score."""
+    """Node affinity: one term of `required` must hold, and each of `preferred` adds to the score."""
 
     __pydantic_config__ = FORBID
 
@@ -77,7 +77,10 @@ class Affinity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunsApart:
-    """Keep off each domain of `topology_key` (a node label) where a run with all of `match_labels` has a place."""
+    """Anti-affinity: avoid each domain of `topology_key` that has an admitted run with all of `match_labels`.
+
+    `topology_key` is a node label; nodes with the same value of it are one domain.
+    """
 
     __pydantic_config__ = FORBID
 
@@ -87,7 +90,10 @@ class RunsApart:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunsSpread:
-    """Runs with all of `match_labels` differ in number by `max_skew` at most among the domains of `topology_key`."""
+    """Topology spread of the runs with all of `match_labels`.
+
+    The numbers of such runs in two domains of `topology_key` differ by `max_skew` at most.
+    """
 
     __pydantic_config__ = FORBID
 
@@ -97,14 +103,14 @@ class RunsSpread:
 
 
 class TolerationOperator(StrEnum):
-    """How a toleration compares."""
+    """How a toleration compares its value with that of a taint."""
 
     EXISTS = "Exists"
     EQUAL = "Equal"
 
 
 class Effect(StrEnum):
-    """Of a taint."""
+    """The effect of a taint."""
 
     NO_SCHEDULE = "NoSchedule"
     PREFER_NO_SCHEDULE = "PreferNoSchedule"
@@ -126,7 +132,7 @@ class Toleration:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeMount:
-    """A volume and where it is mounted: exactly one of the sources."""
+    """A volume and its mount path. Exactly one source is set: `config_map`, `secret`, `claim` or `empty_dir`."""
 
     __pydantic_config__ = FORBID
 
@@ -141,11 +147,11 @@ class VolumeMount:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExecutionConfig:
-    """How a run is executed. `timeout` is in seconds, of one attempt."""
+    """How a run is executed. `timeout` is the limit of one attempt, in seconds."""
 
     __pydantic_config__ = FORBID
 
-    parallelism: Annotated[int, Field(ge=1, le=1000, description="Shards that may run beside each other")] = 1
+    parallelism: Annotated[int, Field(ge=1, le=1000, description="Number of shards that may run in parallel")] = 1
     timeout: Annotated[int, Field(ge=1, le=604_800, description="Seconds one attempt may take")] = 3600
     retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
     env: Annotated[dict[EnvName, EnvValue], Field(max_length=200)] = field(default_factory=dict)
@@ -154,12 +160,16 @@ class ExecutionConfig:
     node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=50)] = field(default_factory=dict)
     tolerations: Annotated[tuple[Toleration, ...], Field(max_length=50)] = ()
     affinity: Affinity = field(default_factory=Affinity)
-    apart: Annotated[tuple[RunsApart, ...], Field(max_length=10, description="Runs to keep away from")] = ()
-    spread: Annotated[tuple[RunsSpread, ...], Field(max_length=10, description="Runs to spread evenly")] = ()
+    apart: Annotated[
+        tuple[RunsApart, ...], Field(max_length=10, description="Runs whose nodes or zones this run avoids")
+    ] = ()
+    spread: Annotated[
+        tuple[RunsSpread, ...], Field(max_length=10, description="Runs that are spread evenly over zones or nodes")
+    ] = ()
     exclusive: Annotated[
         tuple[ResourceName, ...],
-        Field(max_length=10, description="Named things that only one run may have at a time, such as staging-database"),
+        Field(max_length=10, description="Names that only one run may hold at a time, such as staging-database"),
     ] = ()
     restartable: Annotated[
-        bool, Field(description="May be stopped for a more important run and started anew, where the pool allows it")
+        bool, Field(description="May be preempted by a more important run and started again, where the pool allows it")
     ] = False

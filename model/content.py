@@ -11,7 +11,7 @@ from model.fields import FORBID, SHA256_PATTERN, InnerPath, RelativePath
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GitContent:
-    """A repository over https; `path` is the folder or file inside it."""
+    """A git repository over https. `path` is a folder or file inside it."""
 
     __pydantic_config__ = FORBID
 
@@ -20,34 +20,34 @@ class GitContent:
         str, Field(min_length=1, max_length=2048, description="https only"), AfterValidator(forms.repository)
     ]
     branch: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(forms.branch)] = "main"
-    path: Annotated[InnerPath, Field(description="Folder or file inside it, '.' for all")] = "."
+    path: Annotated[InnerPath, Field(description="Folder or file in the content, '.' for all of it")] = "."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InlineContent:
-    """Files written in the request itself: relative path to text. 1 MiB in all."""
+    """Files inside the request: relative path to text, at most 1 MiB in all."""
 
     __pydantic_config__ = FORBID
 
     type: Literal["inline"] = "inline"
     files: Annotated[dict[RelativePath, str], Field(min_length=1, max_length=200)]
-    path: Annotated[InnerPath, Field(description="Folder or file inside it, '.' for all")] = "."
+    path: Annotated[InnerPath, Field(description="Folder or file in the content, '.' for all of it")] = "."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ArtifactContent:
-    """A packed folder (tar.gz) that was sent by `PUT /api/v1/content/{sha256}`."""
+    """A packed folder (tar.gz) that was uploaded by `PUT /api/v1/content/{sha256}`."""
 
     __pydantic_config__ = FORBID
 
     type: Literal["artifact"] = "artifact"
     sha256: Annotated[str, Field(pattern=SHA256_PATTERN)]
-    path: Annotated[InnerPath, Field(description="Folder or file inside it, '.' for all")] = "."
+    path: Annotated[InnerPath, Field(description="Folder or file in the content, '.' for all of it")] = "."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalContent:
-    """A folder beside a suite file. The command packs and sends it: it never reaches the API."""
+    """A folder beside a suite file. The command packs and uploads it, so the API never gets this type."""
 
     __pydantic_config__ = FORBID
 

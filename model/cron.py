@@ -1,4 +1,4 @@
-"""Cron expressions: are the five fields right? When they next fire is the business of whoever keeps the schedule."""
+"""Check the five fields of cron expressions. Prefect computes when they are due."""
 
 import re
 
@@ -15,7 +15,7 @@ _PART = re.compile(r"(?:\*|(?P<first>\w+)(?:-(?P<last>\w+))?)(?:/(?P<step>[0-9]{
 
 
 def cron_expression(text: str) -> str:
-    """Return `text`. Raises: ValueError with the field that is wrong."""
+    """Return `text` if it is a cron expression. Raises: ValueError that names the wrong field."""
     written = text.split()
     if len(written) != len(_FIELDS):
         raise ValueError(f"must have five fields (minute hour day month weekday), not {len(written)}")

@@ -1,11 +1,11 @@
-"""A test request that is kept: its identity, its version, and its forms for the database and for files."""
+"""Test definitions: stored requests with an owner and a version, and their forms for the database and for files."""
 
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 from uuid import UUID
 
 from model.check import check
@@ -13,6 +13,7 @@ from model.document import read_yaml, write_yaml
 from model.examine import LOCAL_TEST, REQUEST, refuse
 from model.fields import FORBID
 from model.ids import DefinitionId, UserId
+from model.json_values import JsonObject, json_object
 from model.lenient import mapping
 from model.plain import plain
 from model.problems import InvalidError, Problem
@@ -22,14 +23,13 @@ from model.rules import ToolRules
 
 _RUN = ("command", "arguments", "junit", "setup", "env")
 _METADATA = ("labels", "tags", "priority")
-_VERSIONED = ("type", "content", "resources", "config", "run")
 _LATER: Mapping[str, object] = {"apart": [], "spread": [], "exclusive": [], "restartable": False}
-"""Fields of config that came after the first versions, as they are where nobody gave them."""
+"""The fields of `config` that came after the first release, with their defaults. See `version_of`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestDefinition:
-    """What is run, and whose it is. `version` is a digest of everything that decides what is run (decision 7)."""
+    """A stored request and its owner. `version` is a digest of everything that decides what is run (D7)."""
 
     __test__ = False
 
@@ -47,7 +47,7 @@ class TestDefinition:
             raise ValueError(msg)
 
     def to_yaml(self) -> str:
-        """Return it as a file; `from_yaml` reads it again."""
+        """Return the definition as a YAML file, which `from_yaml` can read."""
         return write_yaml(
             {
                 "id": str(self.id),
@@ -60,7 +60,10 @@ class TestDefinition:
 
     @staticmethod
     def from_yaml(text: str, tools: ToolRules) -> "TestDefinition":
-        """Return the definition in `text`. Raises: InvalidError with all problems; the version must be its own."""
+        """Return the definition that `text` describes.
+
+        Raises: InvalidError with all problems, also where the version is not that of the content.
+        """
         raw = mapping(read_yaml(text))
         head, request = _read_head(raw), _checked_test(raw.get("test"), tools)
         if version_of(request) != head.version:
@@ -81,7 +84,7 @@ class _Head:
 _HEAD = Reader(_Head)
 
 
-def _read_head(raw: dict[str, Any]) -> _Head:
+def _read_head(raw: Mapping[str, object]) -> _Head:
     seen = plain({key: value for key, value in raw.items() if key != "test"})
     reading = _HEAD.read(seen.value)
     refuse(seen, tuple(reading.findings))
@@ -95,8 +98,8 @@ def _checked_test(raw: object, tools: ToolRules) -> TestRequest:
         raise error.under("test") from None
 
 
-def define(request: TestRequest, id: DefinitionId, owner: UserId, now: datetime) -> TestDefinition:  # noqa: A002  the field's word
-    """Return `request` as a definition."""
+def define(request: TestRequest, id: DefinitionId, owner: UserId, now: datetime) -> TestDefinition:  # noqa: A002  the name of the field
+    """Make a definition of `request`."""
     return TestDefinition(
         id=id,
         name=request.name,
@@ -111,44 +114,66 @@ def define(request: TestRequest, id: DefinitionId, owner: UserId, now: datetime)
 def version_of(request: TestRequest) -> str:
     """Return the SHA-256 of the canonical JSON of type, content, resources, config and run.
 
-    Name, labels, tags and priority do not count: they change nothing in what is run. Nor does a later field that is
-    not given: a test keeps its version, and its history, when Assay learns something new.
+    Name, labels, tags and priority are left out, because they do not change what is run. A field of `_LATER` is left
+    out while it has its default: so a test keeps its version and its history when a release adds a field.
     """
     parts = to_json(request)
     config = {key: value for key, value in parts["config"].items() if _LATER.get(key) != value}
-    versioned = {key: parts[key] for key in _VERSIONED} | {"config": config}
+    versioned = {
+        "type": parts["type"],
+        "content": parts["content"],
+        "resources": parts["resources"],
+        "config": config,
+        "run": parts["run"],
+    }
     canonical = json.dumps(versioned, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def to_raw(test: TestRequest | LocalTest) -> dict[str, Any]:
-    """Return `test` as its sender would write it, every default included: `check` accepts it."""
+def to_raw(test: TestRequest | LocalTest) -> JsonObject:
+    """Return `test` as JSON data with every default. `check` accepts it."""
+    raw: JsonObject
     if isinstance(test, LocalTest):
-        return mapping(LOCAL_TEST.adapter.dump_python(test, mode="json", by_alias=True, exclude_none=True))
-    return mapping(REQUEST.adapter.dump_python(test, mode="json", by_alias=True, exclude_none=True))
+        raw = LOCAL_TEST.adapter.dump_python(test, mode="json", by_alias=True, exclude_none=True)
+    else:
+        raw = REQUEST.adapter.dump_python(test, mode="json", by_alias=True, exclude_none=True)
+    return raw
 
 
-def to_json(request: TestRequest) -> dict[str, Any]:
-    """Return the parts of `request` as the columns hold them: name, type, content, resources, config, run, metadata."""
+class RequestColumns(TypedDict):
+    """A request as the columns of `test_definitions` hold it."""
+
+    name: str
+    type: str
+    content: JsonObject
+    resources: JsonObject
+    config: JsonObject
+    run: JsonObject
+    metadata: JsonObject
+
+
+def to_json(request: TestRequest) -> RequestColumns:
+    """Return `request` as the columns of its definition hold it."""
     raw = to_raw(request)
     return {
-        "name": raw["name"],
-        "type": raw["type"],
-        "content": raw["content"],
-        "resources": raw["resources"],
-        "config": raw["config"],
+        "name": request.name,
+        "type": request.type.value,
+        "content": json_object(raw["content"]),
+        "resources": json_object(raw["resources"]),
+        "config": json_object(raw["config"]),
         "run": {key: raw[key] for key in _RUN if key in raw},
         "metadata": {key: raw[key] for key in _METADATA},
     }
 
 
-def from_json(parts: Mapping[str, Any]) -> TestRequest:
-    """Return the request that was stored as `parts`, see `to_json`.
+def from_json(parts: Mapping[str, object]) -> TestRequest:
+    """Return the request that `to_json` wrote as `parts`. Raises: InvalidError.
 
-    Only the fields are checked: rules that came later do not make history unreadable. Raises: InvalidError.
+    Only single fields are checked, not the rules across fields: a rule that is newer than the row must not make the
+    row unreadable.
     """
     raw = {key: parts[key] for key in ("name", "type", "content", "resources", "config")}
-    reading = REQUEST.read({**raw, **parts.get("run", {}), **parts.get("metadata", {})})
+    reading = REQUEST.read({**raw, **mapping(parts.get("run")), **mapping(parts.get("metadata"))})
     return reading.required()
 
 

@@ -1,8 +1,7 @@
-"""YAML in and out: the one reader of definition and suite files. JSON is YAML too."""
+"""Read and write YAML, for the files of definitions and suites. JSON is YAML too."""
 
 import re
 from collections.abc import Hashable
-from typing import Any
 
 import yaml
 
@@ -14,46 +13,49 @@ _MERGE = "tag:yaml.org,2002:merge"
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML's own types only. Dates stay text, as in JSON; a key that stands twice is an error, not a silent loss."""
+    """Loads the types that YAML itself has. Dates stay text, as in JSON, and a duplicate key is an error."""
 
-    yaml_implicit_resolvers = {  # noqa: RUF012  PyYAML's own form
+    yaml_implicit_resolvers = {  # noqa: RUF012  PyYAML reads this class attribute
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:  # noqa: FBT001, FBT002  PyYAML's form
-        """Build one mapping. Raises: ConstructorError for a key that stands twice."""
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, object]:  # noqa: FBT001, FBT002  the signature of PyYAML
+        """Build one mapping. Raises: ConstructorError for a duplicate key."""
         seen: set[str] = set()
         for key, _ in node.value:
             if isinstance(key, yaml.ScalarNode) and key.tag != _MERGE:
                 if key.value in seen:
-                    message = f"the key {key.value!r} stands twice"
+                    message = f"the key {key.value!r} appears twice"
                     raise yaml.constructor.ConstructorError(None, None, message, key.start_mark)
                 seen.add(key.value)
         return super().construct_mapping(node, deep=deep)
 
 
 def read_yaml(text: str) -> object:
-    """Return what one YAML document says. Raises: InvalidError with the line where it is none."""
+    """Return the value of one YAML document. Raises: InvalidError with the line of the error."""
     if len(text) > LONGEST:
         raise InvalidError([Problem(path="", message=f"is longer than {LONGEST // 2**20} MiB")])
     try:
         return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
-        message = f"is no valid YAML{line}: {error.problem or error.context}"
+        message = f"is not valid YAML{line}: {error.problem or error.context}"
     except (yaml.YAMLError, ValueError) as error:
-        message = f"is no valid YAML: {str(error).splitlines()[0]}"
+        message = f"is not valid YAML: {str(error).splitlines()[0]}"
     except RecursionError:
         message = "is nested too deeply"
     raise InvalidError([Problem(path="", message=message)])
 
 
 class _Dumper(yaml.SafeDumper):
-    """Writes what the loader reads back: PyYAML leaves foreign line breaks plain, and then reads them as blanks."""
+    """Writes text so that the loader reads the same text back.
+
+    PyYAML writes the line breaks of Unicode as they are, and reads them as blanks.
+    """
 
     def represent_str(self, data: str) -> yaml.ScalarNode:
-        """Quote text that holds such a line break; there it is escaped."""
+        """Quote text that has such a line break, which escapes it."""
         style = '"' if _FOREIGN_BREAKS.search(data) else None
         return self.represent_scalar("tag:yaml.org,2002:str", data, style=style)
 
@@ -62,5 +64,5 @@ _Dumper.add_representer(str, _Dumper.represent_str)
 
 
 def write_yaml(value: object) -> str:
-    """Return `value` as YAML, keys in the order they have."""
+    """Return `value` as YAML. The keys keep their order."""
     return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=100)

@@ -1,6 +1,6 @@
-"""Look at one test: three questions in turn, and the later ones are asked also where the earlier ones found something.
+"""Examine one test in three steps: plain data (`plain`), single fields (`reading`), rules across fields (`rules`).
 
-Is it plain data (`plain`), is each field right (`reading`), do the fields fit together (`rules`)?
+Every step runs, also after an earlier one has found problems, so that the sender gets all problems at once.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ MOST_PROBLEMS = 1000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Examined:
-    """A test that was looked at; `value` is None where `findings` has anything."""
+    """The result of examining a test. `value` is None if there are findings."""
 
     value: TestRequest | LocalTest | None
     findings: tuple[Finding, ...]
@@ -31,14 +31,14 @@ class Examined:
         return self.value
 
     def request(self) -> TestRequest:
-        """Return the value. Raises: ValueError if there is none, or its content is still local."""
+        """Return the value as a request. Raises: ValueError if there is none, or its content is local."""
         if not isinstance(self.value, TestRequest):
-            raise ValueError("there is no request here")  # noqa: TRY004  what was sent is wrong, not its Python type
+            raise ValueError("there is no request here")  # noqa: TRY004  the input is wrong, not a Python type
         return self.value
 
 
 def examine(raw: object, tools: ToolRules, *, allow_local: bool = False) -> Examined:
-    """Look at one test in plain data; content of type local is a value only with `allow_local`."""
+    """Examine one test, given as plain data. Content of type local is accepted only with `allow_local`."""
     local = allow_local and mapping(mapping(raw).get("content")).get("type") == "local"
     reading: Reading[LocalTest] | Reading[TestRequest] = LOCAL_TEST.read(raw) if local else REQUEST.read(raw)
     broken = [reading.as_sent(finding) for finding in broken_rules(reading.raw, tools)]
@@ -46,10 +46,13 @@ def examine(raw: object, tools: ToolRules, *, allow_local: bool = False) -> Exam
 
 
 def refuse(seen: Plain, findings: tuple[Finding, ...]) -> None:
-    """Raise InvalidError if anything was found, leaving out what is only a consequence of unplain values."""
-    told = [*seen.findings, *(finding for finding in findings if not seen.hides(finding.location))]
-    if len(told) > MOST_PROBLEMS:
-        message = f"has {len(told):,} problems; these are the first {MOST_PROBLEMS:,}"
-        told = [Finding(location=(), message=message), *told[:MOST_PROBLEMS]]
-    if told:
-        raise InvalidError(finding.problem() for finding in told)
+    """Raise InvalidError if there are findings.
+
+    A finding about a value that `plain` replaced is left out, because it is only a consequence.
+    """
+    reported = [*seen.findings, *(finding for finding in findings if not seen.hides(finding.location))]
+    if len(reported) > MOST_PROBLEMS:
+        message = f"has {len(reported):,} problems; these are the first {MOST_PROBLEMS:,}"
+        reported = [Finding(location=(), message=message), *reported[:MOST_PROBLEMS]]
+    if reported:
+        raise InvalidError(finding.problem() for finding in reported)

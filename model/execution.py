@@ -1,9 +1,9 @@
-"""The life of an execution: its states, their causes, and which change may follow which.
+"""Executions and attempts: their states, the reasons of failures, and the allowed transitions.
 
-An *execution* is one verdict; an *attempt* is one launch for it (decision 5). `Status` is what the world sees and the
-database checks; `Phase` says where inside a status a run stands. Terminal is final: no transition leaves it.
+An *execution* has one verdict; an *attempt* is one launch for it (D5). `Status` is public and has a check in the
+database. `Phase` is the step inside a status. No transition leaves a terminal status.
 
-    queued    waiting, backoff, admitted     the run holds no process; in `admitted` it holds a place
+    queued    waiting, backoff, admitted     there is no process; an admitted run holds capacity of a node
     running   launching, running, collecting
     then one of completed, failed, cancelled, timeout
 """
@@ -17,7 +17,7 @@ from model.ids import DefinitionId, ExecutionId
 
 
 class Status(StrEnum):
-    """As in `test_executions.status`."""
+    """The status of an execution, as in `test_executions.status`."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -28,12 +28,12 @@ class Status(StrEnum):
 
     @property
     def terminal(self) -> bool:
-        """True when nothing may follow."""
+        """True if no transition leaves this status."""
         return self not in {Status.QUEUED, Status.RUNNING}
 
 
 class Phase(StrEnum):
-    """Where a run that is not ended stands; `ended` for all others."""
+    """The step of a run inside its status; `ended` for a terminal one."""
 
     WAITING = "waiting"
     BACKOFF = "backoff"
@@ -45,7 +45,7 @@ class Phase(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a run failed (`failure_reason`); none for completed, cancelled and timeout."""
+    """Why a run failed (`failure_reason`). Completed, cancelled and timeout have no reason."""
 
     TESTS_FAILED = "tests_failed"
     OOM_KILLED = "oom_killed"
@@ -71,7 +71,7 @@ class Cause(StrEnum):
 
 
 class Door(StrEnum):
-    """Where a run came from."""
+    """How a run was submitted: by the REST API, by Prefect, or as part of a suite."""
 
     REST = "rest"
     PREFECT = "prefect"
@@ -79,7 +79,7 @@ class Door(StrEnum):
 
 
 INFRASTRUCTURE_REASONS = frozenset({Reason.INFRASTRUCTURE, Reason.EVICTED, Reason.NODE_LOST})
-"""Not the test's fault: tried again under a cap of its own, and left out of flakiness."""
+"""Failures that are not the fault of the test. Their retries have a cap of their own, and flakiness ignores them."""
 
 MAX_INFRASTRUCTURE_ATTEMPTS = 3
 
@@ -106,7 +106,7 @@ PHASES: dict[Status, frozenset[Phase]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """How an execution or an attempt ended. `detail` is one sentence for its owner."""
+    """How an execution or an attempt ended. `detail` is one sentence for the owner."""
 
     status: Status
     reason: Reason | None = None
@@ -117,18 +117,18 @@ class Verdict:
             msg = f"a verdict is terminal, not {self.status}"
             raise ValueError(msg)
         if (self.status is Status.FAILED) != (self.reason is not None):
-            msg = f"{self.status} with reason {self.reason}: a failure has a reason, nothing else has"
+            msg = f"{self.status} with reason {self.reason}: only a failure has a reason, and it must have one"
             raise ValueError(msg)
 
     @property
     def good(self) -> bool:
-        """True only for a run that ran and passed."""
+        """True only for a run that passed."""
         return self.status is Status.COMPLETED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Attempt:
-    """One launch for an execution. `number` counts from 1; `epoch` is the fencing token it was admitted with."""
+    """One launch for an execution. `number` counts from 1; `epoch` is the fencing token of its admission."""
 
     number: int
     epoch: int
@@ -142,9 +142,9 @@ class Attempt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestExecution:
-    """One verdict in the making, or made."""
+    """One run of a test, with its verdict once it has ended."""
 
-    __test__ = False  # not a test class, whatever pytest thinks of the name
+    __test__ = False  # pytest would collect it as a test class
 
     execution_id: ExecutionId
     definition_id: DefinitionId
@@ -166,17 +166,17 @@ class TestExecution:
 
     @property
     def can_cancel(self) -> bool:
-        """True while there is something to stop."""
+        """True until the execution has ended."""
         return not self.status.terminal
 
     @property
     def is_retryable(self) -> bool:
-        """True once it has ended: a retry is a new execution of the same definition."""
+        """True once the execution has ended. A retry is a new execution of the same definition."""
         return self.status.terminal
 
 
 def exit_code(status: Status, reason: Reason | None) -> int:
-    """Return the exit code of the command for a verdict (decision 6)."""
+    """Return the exit code of the command for a verdict (D6)."""
     if status is Status.FAILED and reason is not None:
         return _FAILED_EXIT.get(reason, 3)
     return _EXIT[status]
@@ -188,11 +188,11 @@ EXIT_REFUSED = 4
 EXIT_OVER_QUOTA = 6
 
 _WORST = (0, 1, 5, 124, 2, 3)
-"""Severity, mildest first: what says least about the system under test is worst."""
+"""Exit codes by severity, mildest first. The less a verdict says about the system under test, the worse it is."""
 
 
 def worst(verdicts: list[Verdict]) -> Verdict:
-    """Return the worst verdict, the first of equals. Raises: ValueError if there is none."""
+    """Return the worst verdict, and the first one of several equal ones. Raises: ValueError for an empty list."""
     if not verdicts:
         msg = "no verdicts to compare"
         raise ValueError(msg)

@@ -1,4 +1,4 @@
-"""The field types of requests: what one value alone must keep. Pydantic reads them at the borders."""
+"""The field types of requests, with the limits of a single value. Pydantic checks them where data enters."""
 
 from typing import Annotated
 
@@ -10,7 +10,7 @@ from model.quantity import milli, whole
 from model.secret import well_formed
 
 FORBID = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=False, strict=True)
-"""Configuration of every value that enters from outside: camelCase names, and a misspelt key is a problem."""
+"""The pydantic configuration of all values from outside: camelCase names, strict types, no unknown keys."""
 
 MOST_CPU_MILLI = 1024 * 1000
 MOST_BYTES = 2**50
@@ -19,7 +19,7 @@ MOST_BYTES_SUM = 2**60
 
 
 def _as_text(value: object) -> object:
-    """YAML and JSON write quantities as numbers too."""
+    """Accept numbers too: YAML and JSON can write a quantity without quotes."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else value
 
 
@@ -56,7 +56,7 @@ ByteQuantity = Annotated[str, BeforeValidator(_as_text), AfterValidator(_bytes)]
 
 CpuSum = Annotated[str, BeforeValidator(_as_text), AfterValidator(_cpu_sum)]
 ByteSum = Annotated[str, BeforeValidator(_as_text), AfterValidator(_bytes_sum)]
-"""What many runs may hold together."""
+"""An amount that many runs may hold together."""
 
 LINE_PATTERN = r"^[^\s\x00-\x1f\x7f](?:[^\x00-\x1f\x7f]*[^\s\x00-\x1f\x7f])?$"
 ENV_NAME_PATTERN = r"^[A-Za-z_][A-Za-z0-9_]*$"
@@ -68,9 +68,9 @@ SHA256_PATTERN = r"^[0-9a-f]{64}$"
 
 PATTERNS_IN_WORDS = {
     LINE_PATTERN: "must be one line of text without blanks at its ends",
-    ENV_NAME_PATTERN: "is no name of a variable: letters, digits and '_', not starting with a digit",
-    VOLUME_NAME_PATTERN: "is no name of a volume: a-z, 0-9 and '-', at most 63, with a letter or digit at both ends",
-    OBJECT_NAME_PATTERN: "is no name of a Kubernetes object: a-z, 0-9, '-' and '.', a letter or digit at both ends",
+    ENV_NAME_PATTERN: "is not a variable name: letters, digits and '_', not starting with a digit",
+    VOLUME_NAME_PATTERN: "is not a volume name: a-z, 0-9 and '-', at most 63, with a letter or digit at both ends",
+    OBJECT_NAME_PATTERN: "is not a name of a Kubernetes object: a-z, 0-9, '-' and '.', a letter or digit at both ends",
     RESOURCE_PATTERN: "must be of a-z, 0-9, '-', '.', '_' and '/', with a letter or digit at both ends",
     MOUNT_PATTERN: "must be an absolute path without ':'",
     SHA256_PATTERN: "must be a SHA-256 digest: 64 digits of 0-9 and a-f",

@@ -1,6 +1,6 @@
-"""The written forms of single texts: label keys, paths inside a content, repositories, branches, reserved names.
+"""Check the form of single texts: label keys, paths inside a content, repositories, branches, reserved names.
 
-Each function returns the text, or raises ValueError with what is wrong in words that continue the field's name.
+Each function returns the text, or raises ValueError. The message continues a sentence that begins with the field.
 """
 
 import re
@@ -19,41 +19,41 @@ RESERVED_PREFIXES = ("PREFECT_", "KUBERNETES_", "ASSAY_")
 
 
 def label_key(text: str) -> str:
-    """Kubernetes' form: an optional DNS prefix and a slash, then a name of 63 characters at most."""
+    """Accept a label key of Kubernetes: an optional DNS prefix and a slash, then a name of at most 63 characters."""
     prefix, slash, name = text.rpartition("/")
     if slash and not _is_dns_name(prefix):
-        raise ValueError("has a prefix that is no DNS name: write prefix/name, such as example.com/team")
+        raise ValueError("has a prefix that is not a DNS name: write prefix/name, such as example.com/team")
     if not _LABEL_NAME.fullmatch(name):
         raise ValueError(
-            "is no label key: letters, digits, '-', '_' and '.', at most 63, with a letter or digit at both ends, "
+            "is not a label key: letters, digits, '-', '_' and '.', at most 63, with a letter or digit at both ends, "
             "and before it, if needed, a DNS name and '/'"
         )
     return text
 
 
 def taint_key(text: str) -> str:
-    """Accept a label key, or nothing: all taints."""
+    """Accept a label key, or the empty text, which means all taints."""
     return label_key(text) if text else text
 
 
 def label_value(text: str) -> str:
-    """Kubernetes' form; empty is allowed."""
+    """Accept a label value of Kubernetes. It may be empty."""
     if text and not _LABEL_NAME.fullmatch(text):
         raise ValueError(
-            "is no label value: letters, digits, '-', '_' and '.', at most 63, with a letter or digit at both ends"
+            "is not a label value: letters, digits, '-', '_' and '.', at most 63, with a letter or digit at both ends"
         )
     return text
 
 
 def env_name(text: str) -> str:
-    """Refuse the names that decide which programs run, and those of the machinery."""
+    """Refuse the names of variables that Assay sets itself, and those that decide which programs run."""
     if text in RESERVED_NAMES or text.startswith(RESERVED_PREFIXES):
         raise ValueError("is reserved: Assay sets it for the test itself")
     return text
 
 
 def relative_path(text: str) -> str:
-    """Accept a path that stays inside the content, written in exactly one way."""
+    """Accept a normalised path that stays inside the content."""
     if "\\" in text:
         raise ValueError("must use '/' and no backslash")
     if _CONTROL.search(text):
@@ -76,28 +76,30 @@ def folder_or_file(text: str) -> str:
 
 
 def mount_path(text: str) -> str:
-    """Accept an absolute path that is written in exactly one way."""
+    """Accept a normalised absolute path."""
     if any(part in {"", ".", ".."} for part in text[1:].split("/")):
         raise ValueError("must be an absolute path without '..', '.' or empty parts")
     return text
 
 
 def branch(text: str) -> str:
-    """Accept a branch or tag that git cannot take for an option or a range."""
+    """Accept a branch or tag that git cannot read as an option or a range."""
     if not _BRANCH.fullmatch(text) or ".." in text:
-        raise ValueError("is no branch: letters, digits, '_', '.', '/', '-', a letter or digit first, and no '..'")
+        raise ValueError(
+            "is not a branch name: letters, digits, '_', '.', '/', '-', a letter or digit first, and no '..'"
+        )
     return text
 
 
 def repository(text: str) -> str:
-    """Accept an https address of a repository, without credentials. Who may be reached is checked at the clone."""
+    """Accept an https address of a repository without credentials. The clone checks whether the host is allowed."""
     if _CONTROL.search(text) or " " in text:
         raise ValueError("must hold no blanks and no control characters")
     try:
         parts = urlsplit(text)
         port_is_wrong = parts.port == 0
     except ValueError:
-        raise ValueError("is no valid address") from None
+        raise ValueError("is not a valid address") from None
     if parts.scheme != "https":
         raise ValueError("must start with https://")
     if parts.username is not None or parts.password is not None:

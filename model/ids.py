@@ -1,24 +1,28 @@
-"""Identifiers: UUID version 7, made from a given time and given randomness (decision 7)."""
+"""Identifiers. A UUID is of version 7, made from a given time and a given source of randomness (D7)."""
 
 from datetime import datetime
 from random import Random
 from typing import NewType
 from uuid import UUID
 
-ExecutionId = NewType("ExecutionId", UUID)
+RunId = NewType("RunId", UUID)
+"""A run of any kind (`model.runs.RunKind`)."""
+ExecutionId = NewType("ExecutionId", RunId)
+"""A run of kind `test`."""
+SuiteRunId = NewType("SuiteRunId", RunId)
+"""A run of kind `suite`."""
 DefinitionId = NewType("DefinitionId", UUID)
-SuiteRunId = NewType("SuiteRunId", UUID)
 UserId = NewType("UserId", UUID)
 TeamId = NewType("TeamId", UUID)
 GroupId = NewType("GroupId", UUID)
-"""Of runs that start together or not at all."""
+"""Identifies runs that start together or not at all."""
 WorkerId = NewType("WorkerId", str)
 NodeName = NewType("NodeName", str)
 BackendName = NewType("BackendName", str)
 PoolName = NewType("PoolName", str)
 
 SHORT_LENGTH = 8
-"""Hex digits of the short form. The last ones, since the first ones are time."""
+"""The number of hex digits of the short form. It has the last digits, because the first ones are the time."""
 
 
 def uuid7(now: datetime, random: Random) -> UUID:
@@ -34,5 +38,5 @@ def uuid7(now: datetime, random: Random) -> UUID:
 
 
 def short(identifier: UUID) -> str:
-    """Return the last eight hex digits, as people read and type them."""
+    """Return the short form of an identifier for people: its last eight hex digits."""
     return identifier.hex[-SHORT_LENGTH:]

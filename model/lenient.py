@@ -1,31 +1,29 @@
-"""Look into input that may be wrong: what is not of the expected kind counts as empty, and nothing raises."""
-
-from typing import Any
+"""Read input that may be wrong. A value of the wrong kind counts as empty, and nothing raises."""
 
 
-def mapping(value: object) -> dict[str, Any]:
+def mapping(value: object) -> dict[str, object]:
     """Return `value` if it is an object, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
-def items(value: object) -> list[Any]:
+def items(value: object) -> list[object]:
     """Return `value` if it is a list, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def text(value: object) -> str:
-    """Return `value` if it is text, a number as text, else nothing."""
+    """Return `value` if it is text; a number becomes text, and anything else the empty text."""
     if isinstance(value, int | float) and not isinstance(value, bool):
         return str(value)
     return value if isinstance(value, str) else ""
 
 
 MISSING = object()
-"""What stands where nothing stands; None is a value."""
+"""The result of `at` where the input has no value. None is a value."""
 
 
-def at(value: Any, location: tuple[str | int, ...]) -> Any:
-    """Return what stands at `location` inside `value`, MISSING if nothing does."""
+def at(value: object, location: tuple[str | int, ...]) -> object:
+    """Return the value at `location` inside `value`, or MISSING."""
     for part in location:
         try:
             value = value[part] if isinstance(value, dict | list) else MISSING  # type: ignore[index]  # TypeError is caught

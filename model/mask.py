@@ -1,7 +1,7 @@
-"""The mask that keeps the values of secrets out of everything that people can read.
+"""The mask that removes the values of secrets from logs and from all other text that people can read.
 
-A value is masked by as many `*` as it has bytes. So a masked text is as long as its source, which is what makes the
-log exactly-once by its size alone (`cluster/logs.py`).
+Each byte of a value becomes one `*`. So a masked text is as long as its source, and the size of the log shows how much
+of the source it has: that makes appending exactly-once (`cluster/logs.py`).
 """
 
 import base64
@@ -10,15 +10,15 @@ from collections.abc import Iterable, Iterator
 from urllib.parse import quote, quote_plus
 
 SHORT = 8
-"""Values with fewer characters are masked only where they stand alone, or they would blot out half of each log."""
+"""Values with fewer characters are masked only as whole words. Else they would mask large parts of every log."""
 _WORD = frozenset(b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_")
 
 
 class Mask:
-    """Replaces secret values, as they are and as they are often written, by as many `*`.
+    """Replaces each byte of a secret value by `*`, also where the value is quoted or encoded in a common way.
 
-    A byte is masked if any occurrence of any form covers it, overlapping ones included. What is masked depends on the
-    whole text only, never on how it was cut into pieces.
+    A byte is masked if an occurrence of any form covers it; occurrences may overlap. The result depends on the whole
+    text only, not on how the text is cut into pieces.
     """
 
     def __init__(self, values: Iterable[str] = ()) -> None:
@@ -26,7 +26,7 @@ class Mask:
         self._anywhere = tuple(sorted(form for form, alone in forms if not alone))
         self._alone = tuple(sorted(form for form, alone in forms if alone))
         self.reach = max((len(form) for form, _ in forms), default=0)
-        """Bytes around a position that decide whether it is masked."""
+        """The number of bytes around a position that decide whether it is masked."""
 
     def __bool__(self) -> bool:
         return bool(self._anywhere or self._alone)
@@ -42,10 +42,10 @@ class Mask:
         return self.part(data, 0, final=True)
 
     def part(self, window: bytes, begin: int, *, final: bool) -> bytes:
-        """Return the masked bytes of `window[begin:]`, as far as they are decided.
+        """Return the masked bytes of `window[begin:]`, without an end that may be the beginning of a secret.
 
-        `window[:begin]` is what came before: `reach` bytes, or all there is. Unless `final`, bytes that a
-        continuation could still turn into a secret are held back.
+        `window[:begin]` is the text before: `reach` bytes, or all there is. With `final` nothing is held back,
+        because no text follows.
         """
         end = len(window) if final else self._decided(window)
         if end <= begin:
@@ -66,11 +66,11 @@ class Mask:
                     yield start, stop
 
     def _decided(self, window: bytes) -> int:
-        """Return where the undecided end of `window` begins: at the longest of its ends that begins a secret."""
+        """Return where the longest end of `window` begins that may be the beginning of a secret."""
         end = len(window)
         for form in self._anywhere:
             end = min(end, len(window) - _overlap(window, form, len(form) - 1))
-        for form in self._alone:  # the whole form too: what follows tells whether it stands alone
+        for form in self._alone:  # the whole form too: the next byte decides whether it is a whole word
             end = min(end, len(window) - _overlap(window, form, len(form)))
         return end
 
@@ -94,7 +94,7 @@ def _overlap(window: bytes, form: bytes, longest: int) -> int:
 
 
 def _forms(value: str) -> Iterator[tuple[bytes, bool]]:
-    """Yield the ways in which a value may appear, and whether it counts only where it stands alone."""
+    """Yield the forms in which a value may appear, and whether a form is masked only as a whole word."""
     if not value:
         return
     yield value.encode(), len(value) < SHORT
@@ -112,9 +112,9 @@ def _forms(value: str) -> Iterator[tuple[bytes, bool]]:
 
 
 def _base64(value: bytes, shift: int) -> Iterator[bytes]:
-    """Yield what is certain of `value` in base64 when `shift` bytes stand before it, in both alphabets."""
+    """Yield the base64 characters that depend on `value` alone after `shift` other bytes, in both alphabets."""
     for encode in (base64.b64encode, base64.urlsafe_b64encode):
         encoded = encode(bytes(shift) + value).rstrip(b"=")
-        begin = -(-shift * 8 // 6)  # the characters that the bytes before share in
-        end = (shift + len(value)) * 8 // 6  # the last one may share in the bytes behind
+        begin = -(-shift * 8 // 6)  # leave out the characters that contain bits of the bytes before
+        end = (shift + len(value)) * 8 // 6  # the last character may contain bits of the bytes after
         yield encoded[begin:end]

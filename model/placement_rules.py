@@ -1,8 +1,7 @@
-"""Rules across fields for what a request says about nodes and other runs: affinity, tolerations, volumes."""
+"""The rules across the fields of a request that concern nodes and other runs: affinity, tolerations, volumes."""
 
 import re
 from collections.abc import Iterator
-from typing import Any
 
 from model.config import HOST_LABEL, ZONE_LABEL, Operator
 from model.lenient import items, mapping, text
@@ -13,7 +12,7 @@ _SOURCES = ("configMap", "secret", "claim")
 _TOPOLOGY = {"apart": HOST_LABEL, "spread": ZONE_LABEL}
 
 
-def _expressions_have_their_values(raw: dict[str, Any]) -> Iterator[Finding]:
+def _expressions_have_their_values(raw: dict[str, object]) -> Iterator[Finding]:
     for location, term in _terms(mapping(mapping(raw.get("config")).get("affinity"))):
         for position, expression in enumerate(items(mapping(term).get("matchExpressions"))):
             message = _wrong_values(mapping(expression))
@@ -21,14 +20,14 @@ def _expressions_have_their_values(raw: dict[str, Any]) -> Iterator[Finding]:
                 yield Finding(location=(*location, "matchExpressions", position, "values"), message=message)
 
 
-def _terms(affinity: dict[str, Any]) -> Iterator[tuple[Location, object]]:
+def _terms(affinity: dict[str, object]) -> Iterator[tuple[Location, object]]:
     for position, term in enumerate(items(affinity.get("required"))):
         yield ("config", "affinity", "required", position), term
     for position, preferred in enumerate(items(affinity.get("preferred"))):
         yield ("config", "affinity", "preferred", position, "preference"), mapping(preferred).get("preference")
 
 
-def _wrong_values(expression: dict[str, Any]) -> str:
+def _wrong_values(expression: dict[str, object]) -> str:
     operator, values = text(expression.get("operator")), expression.get("values", [])
     if not isinstance(values, list):
         return ""
@@ -41,11 +40,11 @@ def _wrong_values(expression: dict[str, Any]) -> str:
     return ""
 
 
-def _is_one_integer(values: list[Any]) -> bool:
+def _is_one_integer(values: list[object]) -> bool:
     return len(values) == 1 and (not isinstance(values[0], str) or bool(_INTEGER.fullmatch(values[0])))
 
 
-def _tolerations_make_sense(raw: dict[str, Any]) -> Iterator[Finding]:
+def _tolerations_make_sense(raw: dict[str, object]) -> Iterator[Finding]:
     for position, entry in enumerate(items(mapping(raw.get("config")).get("tolerations"))):
         location: Location = ("config", "tolerations", position)
         toleration = mapping(entry)
@@ -53,12 +52,12 @@ def _tolerations_make_sense(raw: dict[str, Any]) -> Iterator[Finding]:
         if operator == "Exists" and toleration.get("value", "") != "":
             yield Finding(location=(*location, "value"), message="must be empty for Exists")
         if operator == "Equal" and isinstance(entry, dict) and toleration.get("key", "") == "":
-            yield Finding(location=(*location, "key"), message="must not be empty, but for operator Exists")
+            yield Finding(location=(*location, "key"), message="must not be empty, except with operator Exists")
         if toleration.get("tolerationSeconds") is not None and toleration.get("effect") != "NoExecute":
-            yield Finding(location=(*location, "tolerationSeconds"), message="stands only with effect NoExecute")
+            yield Finding(location=(*location, "tolerationSeconds"), message="is allowed only with effect NoExecute")
 
 
-def _volumes_have_one_source(raw: dict[str, Any]) -> Iterator[Finding]:
+def _volumes_have_one_source(raw: dict[str, object]) -> Iterator[Finding]:
     for position, entry in enumerate(items(mapping(raw.get("config")).get("volumes"))):
         volume = mapping(entry)
         sources = sum(volume.get(source) is not None for source in _SOURCES) + bool(volume.get("emptyDir", False))
@@ -67,7 +66,7 @@ def _volumes_have_one_source(raw: dict[str, Any]) -> Iterator[Finding]:
             yield Finding(location=("config", "volumes", position), message=message)
 
 
-def _volumes_do_not_meet(raw: dict[str, Any]) -> Iterator[Finding]:
+def _volumes_are_distinct(raw: dict[str, object]) -> Iterator[Finding]:
     for key in ("name", "mountPath"):
         seen: set[str] = set()
         for position, entry in enumerate(items(mapping(raw.get("config")).get("volumes"))):
@@ -78,8 +77,8 @@ def _volumes_do_not_meet(raw: dict[str, Any]) -> Iterator[Finding]:
                 seen.add(value)
 
 
-def _neighbours_stand_once(raw: dict[str, Any]) -> Iterator[Finding]:
-    """Of two rules about the same runs and domains one would be ignored, or contradict the other."""
+def _rules_about_runs_are_distinct(raw: dict[str, object]) -> Iterator[Finding]:
+    """Refuse two rules about the same runs and domains: one would be ignored, or contradict the other."""
     for kind, default in _TOPOLOGY.items():
         first: dict[object, int] = {}
         for position, entry in enumerate(items(mapping(raw.get("config")).get(kind))):
@@ -98,6 +97,6 @@ RULES = (
     _expressions_have_their_values,
     _tolerations_make_sense,
     _volumes_have_one_source,
-    _volumes_do_not_meet,
-    _neighbours_stand_once,
+    _volumes_are_distinct,
+    _rules_about_runs_are_distinct,
 )

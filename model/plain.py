@@ -1,7 +1,7 @@
-"""Is the input plain data, as JSON can carry it? The first question, asked before any rule looks at it.
+"""Reduce input to plain data, which JSON and PostgreSQL can hold. This is the first step of a check.
 
-YAML can bring dates, sets, keys that are no text, and a structure that contains itself; JSON can bring NUL, lone
-surrogates and NaN. PostgreSQL stores none of them, and no rule should have to think of them.
+YAML can contain dates, sets, keys that are not text, and a structure that contains itself. JSON can contain NUL, lone
+surrogates and NaN. PostgreSQL cannot store any of these, and the later steps need not handle them.
 """
 
 import math
@@ -19,32 +19,32 @@ _NOT_TEXT = re.compile("[\\x00\\ud800-\\udfff]")
 
 @dataclass(slots=True)
 class Plain:
-    """What came of it: `value` is a copy without what was found, so that the other rules can still be tried."""
+    """The result: `value` is a copy without the values that were refused, so that the later steps can run."""
 
     value: object = None
     findings: list[Finding] = field(default_factory=list)
     hidden: set[Location] = field(default_factory=set)
-    """Places whose value was replaced: what other rules say about them is not the sender's mistake."""
+    """The locations whose value was replaced. Findings of later steps about them are not mistakes of the sender."""
     values: int = 0
     text: int = 0
 
     def refuse(self, location: Location, message: str) -> None:
-        """Note that the value at `location` cannot stay as it is."""
+        """Add a finding about the value at `location`, which is replaced."""
         self.findings.append(Finding(location=location, message=message))
         self.hidden.add(location)
 
     def hides(self, location: Location) -> bool:
-        """Say whether a finding at `location` would be about a value that was replaced."""
+        """Say whether the value at `location`, or one that contains it, was replaced."""
         return any(location[:length] in self.hidden for length in range(len(location) + 1))
 
     @property
     def too_large(self) -> bool:
-        """Say whether looking further would cost more than an honest request is worth."""
+        """Say whether the input is larger than any legitimate request."""
         return self.values > MOST_VALUES or self.text > MOST_TEXT
 
 
 def plain(raw: object) -> Plain:
-    """Return a plain copy of `raw` with every place where it was not plain. Never raises."""
+    """Return a plain copy of `raw`, with a finding for each value that was not plain. Never raises."""
     seen = Plain()
     seen.value = _copy(raw, (), seen)
     if seen.too_large:
@@ -104,7 +104,7 @@ def _wrong_text(text: str) -> str:
     if "\x00" in text:
         return "holds a NUL character"
     if _NOT_TEXT.search(text):
-        return "holds half of a surrogate pair, which is no text"
+        return "holds half of a surrogate pair, which is not text"
     return ""
 
 

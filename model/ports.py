@@ -1,7 +1,7 @@
-"""The ports to what is kept beside the database: logs of runs, files that they leave, packed content, secret values.
+"""The ports of the stores beside the database: logs of runs, artifacts, packed content, and values of secrets.
 
-Only their shape is here, so that no package knows another one's store; the wiring chooses. Every implementation passes
-the suite of its port in `tests/contract`.
+A port is a protocol. The wiring chooses the implementation, so no package depends on a store. Every implementation
+passes the suite of its port in `tests/contract`.
 """
 
 from pathlib import Path
@@ -13,7 +13,7 @@ from model.result import Artifact
 
 
 class ArtifactError(LookupError):
-    """There is no such artifact here. It may have been removed by hand."""
+    """The artifact is not in the store. Somebody may have removed it by hand."""
 
 
 class DigestError(ValueError):
@@ -29,49 +29,50 @@ class UnknownContentError(LookupError):
 
 
 class SecretError(ValueError):
-    """A secret cannot be had. Whoever set its reference must mend it: `assay secret set`."""
+    """The value of a secret cannot be read. Its reference must be corrected with `assay secret set`."""
 
 
 class Logs(Protocol):
-    """One log a run, over all its attempts. Several processes append and read at the same time."""
+    """The store of logs: one log for each run and all its attempts. Several processes append and read at once."""
 
     def append_from(
         self, source: Path, execution_id: ExecutionId, attempt: int, mask: Mask = NOTHING_SECRET, *, final: bool = False
     ) -> int:
-        """Append what `source` has and the log lacks, masked, and return how many bytes that were.
+        """Append the masked bytes of `source` that the log lacks, and return their number.
 
-        Each byte once, whoever is killed wherever. Bytes that may be the beginning of a secret wait for what follows;
-        `final` says that nothing does. Only the latest attempt appends: for an older one nothing happens.
+        Each byte is appended once, also if a process is killed at any point. Bytes that may be the beginning of a
+        secret are held back until more follow; `final` says that nothing follows. Only the latest attempt appends;
+        a call for an older one does nothing.
         """
         ...
 
     def read(self, execution_id: ExecutionId, offset: int, limit: int) -> bytes:
-        """Return at most `limit` bytes from `offset` on; empty where there is nothing (yet)."""
+        """Return at most `limit` bytes from `offset` on; empty where the log has no bytes (yet)."""
         ...
 
     def size(self, execution_id: ExecutionId) -> int:
-        """Return the bytes that the log has so far."""
+        """Return the number of bytes that the log has."""
         ...
 
 
 class Artifacts(Protocol):
-    """The files that runs leave. A test wrote them, so nothing about them is believed."""
+    """The store of files that runs leave. A test wrote them, so they are untrusted."""
 
     def keep(
         self, execution_id: ExecutionId, attempt: int, results: Path, mask: Mask = NOTHING_SECRET
     ) -> list[Artifact]:
-        """Copy what `results` holds, masked, and return it in order of name. The same call again does the same.
+        """Copy the files of `results`, masked, and return them in order of name. Idempotent.
 
-        Only regular files, within limits. What is left out is told in one more artifact.
+        Only regular files within limits are copied. One more artifact lists the files that were left out.
         """
         ...
 
     def path(self, uri: str) -> Path:
-        """Return a file of this machine with what a URI names. Raises: ArtifactError if there is none of ours."""
+        """Return a local file with the content of a URI. Raises: ArtifactError if the store does not have it."""
         ...
 
     def open(self, uri: str) -> BinaryIO:
-        """Open what a URI names, for reading. Raises: ArtifactError like `path`."""
+        """Open the content of a URI for reading. Raises: ArtifactError if the store does not have it."""
         ...
 
 
@@ -115,8 +116,8 @@ class Contents(Protocol):
 
 
 class Secrets(Protocol):
-    """Where the values of secrets are. The database knows their references only."""
+    """The store of the values of secrets. The database has only their references."""
 
     def resolve(self, reference: str) -> str:
-        """Return the value behind a reference. Raises: SecretError if there is none; it never holds a value."""
+        """Return the value of a reference. Raises: SecretError, which never contains a value."""
         ...

@@ -1,4 +1,4 @@
-"""What is wrong with an input: every problem at once, each with its path."""
+"""Problems of an input, each with its path, and the error that carries all of them."""
 
 import json
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 Location: TypeAlias = tuple[str | int, ...]
-"""Where something stands: keys and list positions, from the outside in."""
+"""The location of a value: keys and list positions, the outermost first."""
 
 _PLAIN_KEY = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
 _LONGEST_KEY = 80
@@ -15,9 +15,9 @@ _LONGEST_KEY = 80
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
 class Problem:
-    """One thing to mend. `path` is dotted, list positions in brackets: `config.tolerations[0].key`.
+    """One thing that the sender must correct. `path` is dotted, list positions in brackets: `config.volumes[0].name`.
 
-    Keys that are no plain words stand in brackets and quotes: `labels["example.com/team"]`.
+    A key that is not a plain word is quoted in brackets: `labels["example.com/team"]`.
     """
 
     path: str
@@ -26,29 +26,29 @@ class Problem:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """A problem whose place is still in parts, as the checks hand it on."""
+    """A problem whose location is not written as a path yet. The checks produce findings."""
 
     location: Location
     message: str
 
     def problem(self) -> Problem:
-        """Return it as its sender reads it."""
+        """Return the finding as a problem for the sender."""
         return Problem(path=dotted(self.location), message=self.message)
 
     def under(self, *prefix: str | int) -> "Finding":
-        """Return it as seen from further out."""
+        """Return the finding with `prefix` before its location."""
         return Finding(location=(*prefix, *self.location), message=self.message)
 
 
 class InvalidError(ValueError):
-    """The input is wrong; its sender must change it. `problems` says where and how, in order of path."""
+    """The input is wrong and its sender must change it. `problems` has all problems in order of path."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
         super().__init__("; ".join(f"{p.path or '(whole)'}: {p.message}" for p in self.problems))
 
     def under(self, prefix: str) -> "InvalidError":
-        """Return it as seen from further out."""
+        """Return the error with `prefix` before each path."""
         return InvalidError(Problem(path=_joined(prefix, p.path), message=p.message) for p in self.problems)
 
 
@@ -57,7 +57,7 @@ def _joined(prefix: str, path: str) -> str:
 
 
 def dotted(location: Location) -> str:
-    """Return a location as one path: ('config', 'volumes', 0) -> 'config.volumes[0]'."""
+    """Return a location as a path: ('config', 'volumes', 0) -> 'config.volumes[0]'."""
     path = ""
     for part in location:
         if isinstance(part, int):

@@ -1,4 +1,4 @@
-"""Kubernetes quantities, read exactly: no float ever stands between the text and the number."""
+"""Read Kubernetes quantities exactly, without floats."""
 
 import re
 from decimal import ROUND_CEILING, Context, Decimal
@@ -26,13 +26,13 @@ _FORM = re.compile(
 )
 LONGEST = 64
 _EXACT = Context(prec=200)
-"""Wide enough for every digit of the longest text times the largest suffix."""
+"""Precise enough for all digits of the longest text times the largest suffix."""
 
 
 def quantity(text: str) -> Decimal:
     """Return the exact value of a Kubernetes quantity in its base unit (cores, bytes, pieces).
 
-    Raises: ValueError for anything that Kubernetes would refuse too.
+    Raises: ValueError for a text that Kubernetes would refuse.
     Source: the quantity grammar of apimachinery's resource package.
     """
     match = _FORM.fullmatch(text) if len(text) <= LONGEST and text.isascii() else None

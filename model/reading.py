@@ -1,43 +1,47 @@
-"""From plain data to a value of the model, or every field that is wrong.
+"""Read plain data into a value of the model, or find every field that is wrong.
 
-A misspelt key is told once, and its value then counts for the key that was meant: so it does not also appear as
-missing, and what stands below it is checked in the same go.
+A misspelt key is reported once. Its value is then read under the key that was meant. So that key is not reported as
+missing too, and the value is checked in the same run.
 """
 
 import json
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
+from model.json_values import JsonObject
 from model.lenient import at, mapping
 from model.problems import Finding, InvalidError, Location
-from model.wording import Fault, fault, only_follows
+from model.wording import FieldError, field_error, is_consequence
 
 T = TypeVar("T")
-MOST_FAULTS = 2000
-"""More than anybody reads, and few enough that a hostile request does not keep us busy."""
+MOST_ERRORS = 2000
+"""The bound on the work that a hostile request can cause. Nobody reads as many problems."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Reading(Generic[T]):
-    """What came of it: `value`, or None with `findings`. `raw` is the input with the meant keys, for further rules."""
+    """The outcome of reading: `value`, or None with `findings`.
+
+    `raw` is the input with misspelt keys corrected. The rules across fields read it.
+    """
 
     value: T | None = None
     raw: object = None
     findings: list[Finding] = field(default_factory=list)
     spelt: dict[Location, str] = field(default_factory=dict)
-    """Where a key was taken for another: the meant place, and the sender's word for it."""
+    """The corrected keys: the location of the key that was meant, and the key as the sender spelt it."""
 
     def required(self) -> T:
-        """Return the value. Raises: InvalidError with what was found instead."""
+        """Return the value. Raises: InvalidError with the findings."""
         if self.value is None:
             raise InvalidError(finding.problem() for finding in self.findings)
         return self.value
 
     def as_sent(self, finding: Finding) -> Finding:
-        """Return `finding` at the place as the sender spelt it."""
+        """Return `finding` with its location as the sender spelt it."""
         location = list(finding.location)
         for length in range(1, len(location) + 1):
             word = self.spelt.get(finding.location[:length])
@@ -47,55 +51,60 @@ class Reading(Generic[T]):
 
 
 class Reader(Generic[T]):
-    """Reads values of one type. The adapter and its schema are built once, when first needed."""
+    """Reads values of one type. The adapter and the schema are built once, at their first use."""
 
     def __init__(self, kind: type[T]) -> None:
         self.kind = kind
 
     @cached_property
     def adapter(self) -> TypeAdapter[T]:
-        """Pydantic's view of the type."""
+        """The pydantic adapter of the type."""
         return TypeAdapter(self.kind)
 
     @cached_property
-    def schema(self) -> dict[str, Any]:
-        """JSON schema of the type, as pydantic writes it."""
+    def schema(self) -> JsonObject:
+        """The JSON schema of the type, as pydantic generates it."""
         return self.adapter.json_schema()
 
     def read(self, raw: object) -> Reading[T]:
-        """Read plain `raw`; see `Reading`."""
+        """Read plain `raw` into a value; see `Reading`."""
         reading: Reading[T] = Reading(raw=raw)
         while True:
-            faults = self._try(reading)
-            repairs = _repairs(faults, reading.raw)
-            told = repairs.values() if repairs else faults  # the others come again, with the meant keys
-            reading.findings += [reading.as_sent(f.finding) for f in told if f.finding.location not in reading.spelt]
-            if not repairs:
+            errors = self._try(reading)
+            corrections = _corrections(errors, reading.raw)
+            # The other errors come again in the next round, which reads the corrected keys.
+            reported = corrections.values() if corrections else errors
+            findings = [error.finding for error in reported if error.finding.location not in reading.spelt]
+            reading.findings += [reading.as_sent(finding) for finding in findings]
+            if not corrections:
                 return reading
-            for place, repair in repairs.items():
-                reading.raw = _renamed(reading.raw, repair.finding.location, str(place[-1]))
-                reading.spelt[place] = str(repair.finding.location[-1])
+            for location, error in corrections.items():
+                reading.raw = _renamed(reading.raw, error.finding.location, str(location[-1]))
+                reading.spelt[location] = str(error.finding.location[-1])
 
-    def _try(self, reading: Reading[T]) -> list[Fault]:
+    def _try(self, reading: Reading[T]) -> list[FieldError]:
         try:
             value = self.adapter.validate_json(json.dumps(reading.raw))
         except ValidationError as error:
             details = error.errors(include_url=False, include_input=False)
-            own = [detail for detail in details if not only_follows(detail, reading.raw, self.schema)]
-            return [fault(detail, reading.raw, self.schema) for detail in own[:MOST_FAULTS]]
+            own = [detail for detail in details if not is_consequence(detail, reading.raw, self.schema)]
+            return [field_error(detail, reading.raw, self.schema) for detail in own[:MOST_ERRORS]]
         if not reading.findings:
             reading.value = value
         return []
 
 
-def _repairs(faults: list[Fault], raw: object) -> dict[Location, Fault]:
-    """Return which unknown keys can be taken for others, by the place that was meant. Each makes one key known more."""
-    repairs: dict[Location, Fault] = {}
-    for one in faults:
-        location = one.finding.location
-        if one.meant and _is_free(raw, location, one.meant):
-            repairs.setdefault((*location[:-1], one.meant), one)
-    return repairs
+def _corrections(errors: list[FieldError], raw: object) -> dict[Location, FieldError]:
+    """Return the misspelt keys that can be corrected, by the location of the key that was meant.
+
+    Each correction makes one more key known, so the rounds of `Reader.read` come to an end.
+    """
+    corrections: dict[Location, FieldError] = {}
+    for error in errors:
+        location = error.finding.location
+        if error.meant and _is_free(raw, location, error.meant):
+            corrections.setdefault((*location[:-1], error.meant), error)
+    return corrections
 
 
 def _is_free(raw: object, location: Location, meant: str) -> bool:

@@ -1,4 +1,4 @@
-"""What a client asks for."""
+"""The test request: what a client asks to run."""
 
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
@@ -15,7 +15,7 @@ DEFAULT_PRIORITY = 5
 
 
 class TestType(StrEnum):
-    """The tool that runs the tests; as in `test_definitions.type`."""
+    """The tool that runs the tests, as in `test_definitions.type`."""
 
     __test__ = False
 
@@ -30,7 +30,7 @@ class TestType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What a run needs before it starts. `requirements` is a pip requirements file inside the content."""
+    """What is installed before a run. `requirements` is a pip requirements file in the content."""
 
     __pydantic_config__ = FORBID
 
@@ -39,12 +39,12 @@ class Setup:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RequestFields:
-    """What every test says about itself, wherever its content is."""
+    """The fields of every test, whatever the type of its content."""
 
     __pydantic_config__ = FORBID
 
-    name: Annotated[Name, Field(description="What people call it")]
-    type: Annotated[TestType, Field(description="The tool that runs it")]
+    name: Annotated[Name, Field(description="Name for people")]
+    type: Annotated[TestType, Field(description="Tool that runs the test")]
     command: Annotated[
         tuple[Annotated[str, Field(max_length=4096)], ...] | None,
         Field(min_length=1, max_length=100, description="Program and arguments; required for custom"),
@@ -67,9 +67,9 @@ class RequestFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TestRequest(RequestFields):
-    """A test to run.
+    """A valid test to run.
 
-    Whole and valid: made by `model.check.check`, never by hand from outside data.
+    `model.check.check` makes it from data that comes from outside.
     """
 
     __test__ = False
@@ -79,11 +79,14 @@ class TestRequest(RequestFields):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LocalTest(RequestFields):
-    """A test of a suite file whose content lies beside it. `with_content` makes a request of it, once it was sent."""
+    """A test whose content is a folder beside its suite file.
+
+    `with_content` makes a request of it once the folder was uploaded.
+    """
 
     content: LocalContent
 
 
 def with_content(test: RequestFields, content: TestContent) -> TestRequest:
-    """Return `test` as a request for `content`; everything else stays."""
+    """Return `test` as a request with `content`. All other fields stay."""
     return TestRequest(content=content, **{f.name: getattr(test, f.name) for f in fields(RequestFields)})

@@ -1,4 +1,4 @@
-"""What a run asks of a node."""
+"""The resources that a run requests from a node."""
 
 from dataclasses import dataclass
 from typing import Annotated
@@ -14,7 +14,7 @@ DEFAULT_MEMORY = "128Mi"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Resources:
-    """Amounts as the gate counts them: milli-cores, bytes, bytes, pieces."""
+    """Amounts of resources as the gate counts them: milli-cores, bytes, and whole GPUs."""
 
     cpu_milli: int = 0
     memory_bytes: int = 0
@@ -30,7 +30,7 @@ class Resources:
         )
 
     def fits(self, free: "Resources") -> bool:
-        """Say whether no amount exceeds that of `free`."""
+        """Say whether every amount is at most that of `free`."""
         return (
             self.cpu_milli <= free.cpu_milli
             and self.memory_bytes <= free.memory_bytes
@@ -41,16 +41,16 @@ class Resources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ResourceRequirements:
-    """Requests and limits, as Kubernetes quantities. A limit that is not given is no limit."""
+    """Requests and limits as Kubernetes quantities. None as a limit means that there is no limit."""
 
     __pydantic_config__ = FORBID
 
-    cpu_request: Annotated[CpuQuantity, Field(description="CPU the run needs, for example 500m")] = DEFAULT_CPU
-    cpu_limit: Annotated[CpuQuantity | None, Field(description="CPU it may use at most")] = None
-    memory_request: Annotated[ByteQuantity, Field(description="Memory the run needs, for example 512Mi")] = (
+    cpu_request: Annotated[CpuQuantity, Field(description="CPU that the run needs, for example 500m")] = DEFAULT_CPU
+    cpu_limit: Annotated[CpuQuantity | None, Field(description="CPU that the run may use at most")] = None
+    memory_request: Annotated[ByteQuantity, Field(description="Memory that the run needs, for example 512Mi")] = (
         DEFAULT_MEMORY
     )
-    memory_limit: Annotated[ByteQuantity | None, Field(description="Memory at which the run is ended")] = None
+    memory_limit: Annotated[ByteQuantity | None, Field(description="Memory limit at which the run is killed")] = None
     ephemeral_storage: Annotated[ByteQuantity | None, Field(description="Scratch disk, for example 1Gi")] = None
     gpu_request: Annotated[int, Field(ge=0, le=64, description="Whole GPUs")] = 0
 
@@ -64,5 +64,5 @@ class ResourceRequirements:
         )
 
     def memory_limit_bytes(self) -> int | None:
-        """Return the memory limit in bytes, None if there is none."""
+        """Return the memory limit in bytes, or None."""
         return whole(self.memory_limit) if self.memory_limit else None

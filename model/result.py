@@ -1,4 +1,4 @@
-"""What one test inside a run did, and what a tool's report amounts to."""
+"""Results of single tests inside a run, the report of a tool, and artifacts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from enum import StrEnum
 
 
 class Outcome(StrEnum):
-    """As in `test_results.status`; unknown is never passed."""
+    """The outcome of one test, as in `test_results.status`. An unknown outcome is never passed."""
 
     PASSED = "passed"
     FAILED = "failed"
@@ -16,7 +16,7 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One test's last outcome in one attempt. Texts are cut by the reader, see `executors`."""
+    """The last outcome of one test in one attempt. The executor that reads a report shortens long texts."""
 
     name: str
     outcome: Outcome
@@ -29,10 +29,10 @@ class Result:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
-    """What a tool left behind. `finished` is false when it died before its own end line.
+    """The report of a tool. `finished` is false if the tool ended before it wrote the last line of its report.
 
-    `running` names the test that had begun and not ended; `planned` is the number of tests collected, None if unknown;
-    `broken` says in one sentence why the report cannot be trusted, empty if it can.
+    `running` names the test that has begun and not ended. `planned` is the number of collected tests, None if unknown.
+    `broken` says in one sentence why the report cannot be trusted; it is empty if it can.
     """
 
     results: tuple[Result, ...] = ()
@@ -44,7 +44,7 @@ class Report:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
-    """Counts of a run, for progress and for people."""
+    """The number of tests of a run by outcome."""
 
     total: int
     passed: int
@@ -53,17 +53,17 @@ class Summary:
 
     @property
     def completed(self) -> int:
-        """Tests that have ended."""
+        """The number of tests that have ended."""
         return self.passed + self.failed + self.skipped
 
     @property
     def percent(self) -> int:
-        """0 to 100; 0 while the total is unknown."""
+        """The share of tests that have ended, 0 to 100; 0 while the total is unknown."""
         return 100 * self.completed // self.total if self.total else 0
 
 
 def summarise(results: Sequence[Result], planned: int | None = None) -> Summary:
-    """Count `results`; the total is `planned` where that is larger."""
+    """Count `results` by outcome. The total is `planned` if that is larger."""
     count = {outcome: sum(r.outcome is outcome for r in results) for outcome in Outcome}
     return Summary(
         total=max(planned or 0, len(results)),
@@ -74,7 +74,7 @@ def summarise(results: Sequence[Result], planned: int | None = None) -> Summary:
 
 
 class ArtifactType(StrEnum):
-    """As in `test_artifacts.artifact_type`."""
+    """The type of an artifact, as in `test_artifacts.artifact_type`."""
 
     SCREENSHOT = "screenshot"
     VIDEO = "video"
@@ -85,7 +85,7 @@ class ArtifactType(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Artifact:
-    """A file that a run leaves. `uri` is where it is kept (`file:` or `s3:`), `name` its normalised relative path."""
+    """A file that a run leaves. `uri` is its address in the store (`file:` or `s3:`), `name` its relative path."""
 
     name: str
     type: ArtifactType

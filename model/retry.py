@@ -1,4 +1,4 @@
-"""When a failed run is tried again, and after how long."""
+"""The retry policy: which failed runs are retried, how often, and after which delay."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +14,7 @@ LONGEST_DELAY = timedelta(hours=1)
 
 
 class Backoff(StrEnum):
-    """How the delay grows with the retries."""
+    """How the delay grows with the number of retries."""
 
     FIXED = "fixed"
     LINEAR = "linear"
@@ -22,7 +22,7 @@ class Backoff(StrEnum):
 
 
 class RetryCondition(StrEnum):
-    """Which failures are tried again. Infrastructure failures always are, under a cap of their own."""
+    """The failures that are retried. Infrastructure failures are always retried, with a cap of their own."""
 
     TESTS_FAILED = "tests_failed"
     TIMEOUT = "timeout"
@@ -32,7 +32,7 @@ class RetryCondition(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RetryPolicy:
-    """How often, when and why a run is tried again (decision 5)."""
+    """How often, after which failures, and with which delay a run is retried (D5)."""
 
     __pydantic_config__ = FORBID
 
@@ -42,11 +42,11 @@ class RetryPolicy:
     retry_conditions: Annotated[tuple[RetryCondition, ...], Field(max_length=4)] = (RetryCondition.TESTS_FAILED,)
 
     def should_retry(self, verdict: Verdict, retries: int) -> bool:
-        """Say whether `verdict` is one of the conditions and fewer than `max_retries` retries were made."""
+        """Say whether `verdict` meets a retry condition and fewer than `max_retries` retries were made."""
         return retries < self.max_retries and _condition(verdict) in self.retry_conditions
 
     def delay(self, retry: int) -> timedelta:
-        """Return the wait before the given retry, which counts from 1; an hour at most."""
+        """Return the delay before the given retry, at most an hour. Retries count from 1."""
         factor = {Backoff.FIXED: 1, Backoff.LINEAR: retry, Backoff.EXPONENTIAL: 2 ** (retry - 1)}
         return min(timedelta(seconds=self.backoff_seconds * factor[self.backoff_strategy]), LONGEST_DELAY)
 

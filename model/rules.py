@@ -1,10 +1,11 @@
-"""Rules across the fields of a request. They read the plain input, so that they speak also when other fields are wrong.
+"""The rules across the fields of a request.
 
-A rule says nothing about a part that is not even of the right type: the field's own problem is told already.
+They read the plain input, so that they are checked also where single fields are wrong. A rule ignores a part of the
+wrong type, because the check of that field reports it.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from model import placement_rules
 from model.content import MOST_INLINE_BYTES
@@ -14,7 +15,7 @@ from model.quantity import quantity
 from model.request import TestType
 from model.resources import DEFAULT_CPU, DEFAULT_MEMORY
 
-Raw: TypeAlias = dict[str, Any]
+Raw: TypeAlias = dict[str, object]
 Rule: TypeAlias = Callable[[Raw], Iterator[Finding]]
 ToolRules: TypeAlias = Mapping[TestType, Rule]
 """For each type that can be run, the rule of its tool. A request of any other type is refused."""
@@ -23,7 +24,7 @@ MOST_ENV_BYTES = 2**20
 
 
 def broken_rules(raw: object, tools: ToolRules) -> Iterator[Finding]:
-    """Yield what is wrong with the fields of a request taken together, by the rules of its tool and of all requests."""
+    """Yield the problems that the fields of a request have together, by the rules of its tool and of all requests."""
     whole = mapping(raw)
     yield from _tool_rule(whole, tools)
     for rule in RULES:

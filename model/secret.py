@@ -1,4 +1,4 @@
-"""References to secrets inside environment values: `${secrets.name}`, as a whole or as a part of the text."""
+"""References to secrets in environment values: `${secrets.name}`, as the whole value or as a part of it."""
 
 import re
 from collections.abc import Iterable, Mapping
@@ -8,7 +8,7 @@ _MEANT = re.compile(r"\$\{secrets(?![A-Za-z0-9_])|\$\{\s*secrets?\s*[.\[:]", re.
 
 
 def well_formed(text: str) -> str:
-    """Return `text`. Raises: ValueError where a reference was meant and is not written as one."""
+    """Return `text` if all its references are well formed. Raises: ValueError."""
     for meant in _MEANT.finditer(text):
         if not _REFERENCE.match(text, meant.start()):
             raise ValueError("has a malformed reference: write ${secrets.name}, the name in a-z, 0-9 and '_'")
@@ -21,5 +21,5 @@ def names(values: Iterable[str]) -> frozenset[str]:
 
 
 def fill(text: str, secrets: Mapping[str, str]) -> str:
-    """Return `text` with each reference replaced. Raises: KeyError for a name that `secrets` lacks."""
+    """Return `text` with each reference replaced by its value. Raises: KeyError for a name that `secrets` lacks."""
     return _REFERENCE.sub(lambda match: secrets[match[1]], text)

@@ -1,13 +1,13 @@
-"""Suites: tests that are run together, and when.
+"""Suites: tests that are run together, and the schedules on which they are run.
 
-A suite file holds `name`, `description`, `overlap`, `start`, `schedules`, `defaults` and `tests`. The defaults are
-merged into each test, key by key; what a test says itself wins. Only in files may a test's content be a local folder.
+A suite file has `name`, `description`, `overlap`, `start`, `schedules`, `defaults` and `tests`. The defaults are
+merged into each test, key by key, and a value of the test wins. A local folder as content is allowed only in files.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
 from pydantic import AfterValidator, Field
@@ -16,6 +16,7 @@ from model.cron import cron_expression
 from model.definition import to_raw
 from model.examine import REQUEST, examine, refuse
 from model.fields import FORBID, Name
+from model.json_values import JsonObject, json_object
 from model.lenient import mapping
 from model.plain import plain
 from model.reading import Reader
@@ -31,13 +32,13 @@ def _timezone(text: str) -> str:
     try:
         ZoneInfo(text)
     except (KeyError, ValueError, OSError):
-        raise ValueError("is no time zone of the IANA list, such as Europe/Berlin") from None
+        raise ValueError("is not a time zone of the IANA list, such as Europe/Berlin") from None
     return text
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Schedule:
-    """When a suite is run: a cron expression in a time zone, or every so many seconds. Exactly one of both."""
+    """When a suite is run: a cron expression in a time zone, or an interval in seconds. Exactly one of both is set."""
 
     __pydantic_config__ = FORBID
 
@@ -47,7 +48,7 @@ class Schedule:
 
 
 class Start(StrEnum):
-    """How the tests of a suite get their places."""
+    """Whether the tests of a suite start one by one or all at once."""
 
     ONE_BY_ONE = "one-by-one"
     TOGETHER = "together"
@@ -55,9 +56,9 @@ class Start(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteFields:
-    """What a suite says about itself, without its tests.
+    """The fields of a suite, without its tests.
 
-    `start: together` is all or nothing: no test gets a place before all that wait can have one.
+    `start: together` is all or nothing: no test is admitted before all that wait can be admitted.
     """
 
     __pydantic_config__ = FORBID
@@ -66,14 +67,18 @@ class SuiteFields:
     description: Annotated[str, Field(max_length=2000)] = ""
     overlap: Literal["skip"] = "skip"
     start: Annotated[
-        Start, Field(description="one-by-one: each test when there is room for it; together: all at once or none")
+        Start,
+        Field(description="one-by-one: each test as soon as it can be admitted; together: all tests at once, or none"),
     ] = Start.ONE_BY_ONE
     schedules: Annotated[tuple[Schedule, ...], Field(max_length=20)] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite(SuiteFields):
-    """A suite, whole and valid. With `overlap: skip` a run whose predecessor has not ended is skipped, with a note."""
+    """A valid suite.
+
+    With `overlap: skip` a suite run is skipped, with a note, while the suite run before it has not ended.
+    """
 
     tests: tuple[TestRequest | LocalTest, ...]
 
@@ -81,26 +86,28 @@ class Suite(SuiteFields):
         """Return the tests as requests. Raises: ValueError while the content of one is still local."""
         requests = tuple(test for test in self.tests if isinstance(test, TestRequest))
         if len(requests) < len(self.tests):
-            msg = "a test's content is still local: send it first, then use with_content"
+            msg = "the content of a test is still local: send it first, then use with_content"
             raise ValueError(msg)
         return requests
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteForm(SuiteFields):
-    """A suite on its way in or out: all its keys, its tests still as they were written."""
+    """The written form of a suite: all its keys, with the tests as plain data."""
 
     __pydantic_config__ = FORBID
 
-    defaults: Annotated[dict[str, Any] | None, Field(description="Merged into each test; the test's own wins")] = None
-    tests: Annotated[tuple[Any, ...], Field(min_length=1, max_length=MOST_TESTS)]
+    defaults: Annotated[
+        dict[str, object] | None, Field(description="Merged into each test; a value of the test wins")
+    ] = None
+    tests: Annotated[tuple[object, ...], Field(min_length=1, max_length=MOST_TESTS)]
 
 
 FORM = Reader(SuiteForm)
 
 
 def check_suite(raw: object, tools: ToolRules, *, allow_local: bool = False) -> Suite:
-    """Return the suite that `raw` describes. Raises: InvalidError with all problems of it and of its tests."""
+    """Return the suite that `raw` describes. Raises: InvalidError with all problems of the suite and of its tests."""
     seen = plain(raw)
     reading = FORM.read(seen.value)
     suite = mapping(reading.raw)
@@ -119,7 +126,10 @@ def check_suite(raw: object, tools: ToolRules, *, allow_local: bool = False) -> 
 
 
 def check_file(raw: object, tools: ToolRules) -> Suite | TestRequest | LocalTest:
-    """Return what a file holds: a suite if it has the key `tests`, else a single test. Content may be local."""
+    """Return the suite or the test that a file describes. A file with the key `tests` is a suite.
+
+    Content may be local. Raises: InvalidError with all problems.
+    """
     if "tests" in mapping(raw):
         return check_suite(raw, tools, allow_local=True)
     seen = plain(raw)
@@ -128,8 +138,8 @@ def check_file(raw: object, tools: ToolRules) -> Suite | TestRequest | LocalTest
     return examined.test()
 
 
-def suite_to_raw(suite: Suite) -> dict[str, Any]:
-    """Return `suite` as `check_suite` accepts it, its defaults merged into its tests."""
+def suite_to_raw(suite: Suite) -> JsonObject:
+    """Return `suite` as JSON data that `check_suite` accepts. The defaults are merged into the tests."""
     form = SuiteForm(
         name=suite.name,
         description=suite.description,
@@ -138,12 +148,14 @@ def suite_to_raw(suite: Suite) -> dict[str, Any]:
         schedules=suite.schedules,
         tests=tuple(to_raw(test) for test in suite.tests),
     )
-    return mapping(FORM.adapter.dump_python(form, mode="json", by_alias=True, exclude_none=True))
+    raw: JsonObject = FORM.adapter.dump_python(form, mode="json", by_alias=True, exclude_none=True)
+    return raw
 
 
 @cache
-def describe_suite_schema() -> dict[str, Any]:
-    """Return the JSON schema of a suite, in one piece; its tests are described by `check.describe_schema`."""
+def describe_suite_schema() -> JsonObject:
+    """Return the JSON schema of a suite without references. It includes the schema of its tests."""
     schema = friendly(FORM.schema, {"description": "", "overlap": "skip", "start": "one-by-one", "schedules": []})
-    schema["properties"]["tests"]["items"] = friendly(REQUEST.schema, {})
+    tests = json_object(json_object(schema["properties"])["tests"])
+    tests["items"] = friendly(REQUEST.schema, {})
     return schema

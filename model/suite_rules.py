@@ -1,7 +1,6 @@
-"""The tests of a suite, its defaults merged into them, and what the suite as a whole must keep."""
+"""Examine the tests of a suite with its defaults merged into them, and check the rules of the suite as a whole."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from model.examine import Examined, examine
 from model.lenient import MISSING, at, items, mapping
@@ -9,41 +8,44 @@ from model.problems import Finding, Location
 from model.rules import ToolRules
 
 
-def examined_tests(suite: Mapping[str, Any], most: int, tools: ToolRules, *, allow_local: bool) -> Iterator[Examined]:
-    """Look at each of the first `most` tests with the defaults merged into it."""
+def examined_tests(
+    suite: Mapping[str, object], most: int, tools: ToolRules, *, allow_local: bool
+) -> Iterator[Examined]:
+    """Examine each of the first `most` tests with the defaults merged into it."""
     defaults = mapping(suite.get("defaults"))
     for position, own in enumerate(items(suite.get("tests"))[:most]):
         whole = merged(defaults, own) if isinstance(own, dict) else own
         test = examine(whole, tools, allow_local=allow_local)
-        findings = tuple(_placed(finding, position, own, defaults) for finding in test.findings)
+        findings = tuple(_located(finding, position, own, defaults) for finding in test.findings)
         yield Examined(value=test.value, findings=findings)
 
 
-def merged(defaults: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Return `own` over `defaults`, key by key at every depth; a list counts as one value."""
+def merged(defaults: dict[str, object], own: dict[str, object]) -> dict[str, object]:
+    """Return `defaults` overridden by `own`, key by key at every depth. A list is one value."""
     both = {**defaults, **own}
     for key in defaults.keys() & own.keys():
-        if isinstance(defaults[key], dict) and isinstance(own[key], dict):
-            both[key] = merged(defaults[key], own[key])
+        default, value = defaults[key], own[key]
+        if isinstance(default, dict) and isinstance(value, dict):
+            both[key] = merged(default, value)
     return both
 
 
-def _placed(finding: Finding, position: int, own: object, defaults: dict[str, Any]) -> Finding:
-    """Tell a problem that comes from the defaults there, once."""
-    place = finding.location
-    if place and at(own, place) is MISSING and at(defaults, place) is not MISSING:
+def _located(finding: Finding, position: int, own: object, defaults: dict[str, object]) -> Finding:
+    """Return `finding` with its location in the suite: in the defaults where its value comes from them."""
+    location = finding.location
+    if location and at(own, location) is MISSING and at(defaults, location) is not MISSING:
         return finding.under("defaults")
     return finding.under("tests", position)
 
 
-def broken_suite_rules(suite: Mapping[str, Any]) -> Iterator[Finding]:
-    """Yield what is wrong between the tests of a suite, and in its schedules."""
-    yield from _names_stand_once(suite)
-    yield from _schedules_are_one_thing(suite)
+def broken_suite_rules(suite: Mapping[str, object]) -> Iterator[Finding]:
+    """Yield the problems between the tests of a suite, and those of its schedules."""
+    yield from _names_are_unique(suite)
+    yield from _schedules_have_one_form(suite)
     yield from _together_is_possible(suite)
 
 
-def _names_stand_once(suite: Mapping[str, Any]) -> Iterator[Finding]:
+def _names_are_unique(suite: Mapping[str, object]) -> Iterator[Finding]:
     first: dict[str, int] = {}
     for position, test in enumerate(items(suite.get("tests"))):
         name = mapping(test).get("name")
@@ -52,7 +54,7 @@ def _names_stand_once(suite: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(location=("tests", position, "name"), message=message)
 
 
-def _schedules_are_one_thing(suite: Mapping[str, Any]) -> Iterator[Finding]:
+def _schedules_have_one_form(suite: Mapping[str, object]) -> Iterator[Finding]:
     for position, entry in enumerate(items(suite.get("schedules"))):
         given = [key for key in ("cron", "interval") if mapping(entry).get(key) is not None]
         if isinstance(entry, dict) and len(given) != 1:
@@ -60,17 +62,17 @@ def _schedules_are_one_thing(suite: Mapping[str, Any]) -> Iterator[Finding]:
             yield Finding(location=("schedules", position), message=message)
 
 
-def _together_is_possible(suite: Mapping[str, Any]) -> Iterator[Finding]:
-    """Find tests that want the same exclusive thing: whoever has it keeps the other from starting."""
+def _together_is_possible(suite: Mapping[str, object]) -> Iterator[Finding]:
+    """Find tests of a group that need the same exclusive name. They could never run at the same time."""
     if suite.get("start") != "together":
         return
     defaults = items(mapping(mapping(suite.get("defaults")).get("config")).get("exclusive"))
     first: dict[str, int] = {}
     for position, test in enumerate(items(suite.get("tests"))):
         own = mapping(mapping(test).get("config")).get("exclusive")
-        for place, name in enumerate(items(own) if own is not None else defaults):
+        for index, name in enumerate(items(own) if own is not None else defaults):
             if isinstance(name, str) and first.setdefault(name, position) != position:
-                at_fault: Location = ("tests", position, "config", "exclusive", place)
-                location = ("defaults", "config", "exclusive", place) if own is None else at_fault
+                in_test: Location = ("tests", position, "config", "exclusive", index)
+                location = ("defaults", "config", "exclusive", index) if own is None else in_test
                 message = f"is also wanted by tests[{first[name]}]: they could never start together"
                 yield Finding(location=location, message=message)

@@ -1,7 +1,7 @@
-"""The verdict of one attempt: how it ended and what its report says must agree, and unknown is never passed.
+"""Judge one attempt: its end and its report must agree, and an unknown outcome is never passed.
 
-The questions in order: was it ended from outside (time limit, memory, stop, never started, lost)? Can the report be
-trusted? Did it die by a signal? Only then exit code and results decide: the tool says what they mean.
+The order of the questions: Was it ended from outside (time limit, memory, stop, never started, lost)? Can the report be
+trusted? Was it ended by a signal? Only then the exit code of the tool and its results decide.
 """
 
 import signal
@@ -30,7 +30,7 @@ def judge(report: Report, ending: Ending, meaning: ExitMeaning) -> Verdict:
 
 
 def whole_result(name: str, verdict: Verdict, duration_ms: int) -> Result:
-    """Return the one result of a run without a report: it carries the name of the test and the verdict of the run."""
+    """Return the single result of a run without a report, with the name of the test and the verdict of the run."""
     outcome = _WHOLE.get(verdict.status, Outcome.FAILED)
     return Result(name=name, outcome=outcome, duration_ms=duration_ms, message=verdict.detail)
 
@@ -39,7 +39,7 @@ _WHOLE = {Status.COMPLETED: Outcome.PASSED, Status.CANCELLED: Outcome.SKIPPED}
 
 
 def has_report(report: Report) -> bool:
-    """Return whether the tool reported anything about tests; a custom test without a JUnit file does not."""
+    """Say whether there is a report about tests. A custom test without a JUnit file has none."""
     return bool(report.results or report.running or report.broken) or report.planned is not None
 
 

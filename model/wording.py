@@ -1,17 +1,20 @@
-"""Pydantic's errors in plain words, at the places where the sender wrote."""
+"""Translate the errors of pydantic into messages for the sender, at the locations that the sender knows."""
 
 import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from pydantic_core import ErrorDetails
 
 from model.fields import PATTERNS_IN_WORDS
+from model.json_values import JsonObject, json_list, json_object
 from model.lenient import at
 from model.problems import Finding, Location
+from model.schema import referenced
 
-Schema: TypeAlias = Mapping[str, Any]
+Context: TypeAlias = Mapping[str, object]
+"""What pydantic says about an error besides its type, such as the bound that was broken."""
 
 UNKNOWN_KEY = "unexpected_keyword_argument"
 _KEY_MARK = "[key]"
@@ -21,32 +24,35 @@ _LONGEST_NEAR = 40
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
-    """What one field is wrong in. `meant` is the known key that an unknown one resembles."""
+class FieldError:
+    """One error of one field. `meant` is the known key that an unknown key resembles."""
 
     finding: Finding
     meant: str | None = None
 
 
-def fault(error: ErrorDetails, raw: object, schema: Schema) -> Fault:
-    """Return what `error` of `raw` means to its sender."""
+def field_error(error: ErrorDetails, raw: object, schema: JsonObject) -> FieldError:
+    """Return pydantic's `error` about `raw` in words for its sender."""
     if error["type"] == UNKNOWN_KEY:
         return _unknown_key(error, schema)
     location = _location(error["loc"], raw, schema)
     if error["type"] in {"union_tag_not_found", "union_tag_invalid"}:
         location = (*location, "type")
-    return Fault(finding=Finding(location=location, message=_words(error)))
+    return FieldError(finding=Finding(location=location, message=_words(error)))
 
 
-def only_follows(error: ErrorDetails, raw: object, schema: Schema) -> bool:
-    """Say whether a list is called too short only because pydantic left out its wrong entries, which are told."""
+def is_consequence(error: ErrorDetails, raw: object, schema: JsonObject) -> bool:
+    """Say whether an error only follows from others that are reported too.
+
+    Pydantic leaves wrong entries out of a list, and then reports the list as too short.
+    """
     if error["type"] != "too_short":
         return False
     entries = at(raw, _location(error["loc"], raw, schema))
     return isinstance(entries, list) and len(entries) >= error.get("ctx", {})["min_length"]
 
 
-def _unknown_key(error: ErrorDetails, schema: Schema) -> Fault:
+def _unknown_key(error: ErrorDetails, schema: JsonObject) -> FieldError:
     *inner, key = error["loc"]
     known = sorted(_known_keys(schema, inner))
     near = _nearest(str(key), known)
@@ -55,7 +61,7 @@ def _unknown_key(error: ErrorDetails, schema: Schema) -> Fault:
     else:
         message = f"is an unknown key; known are {', '.join(known[:_MOST_KEYS_SHOWN])}"
     finding = Finding(location=(*_without_tag(inner, schema), key), message=message)
-    return Fault(finding=finding, meant=near)
+    return FieldError(finding=finding, meant=near)
 
 
 def _nearest(key: str, known: list[str]) -> str | None:
@@ -66,43 +72,50 @@ def _nearest(key: str, known: list[str]) -> str | None:
     return next(iter(alike + longer), None)
 
 
-def _location(loc: Location, raw: object, schema: Schema) -> Location:
-    """Drop what pydantic adds: the tag of a union, and the mark of a wrong key."""
+def _location(loc: Location, raw: object, schema: JsonObject) -> Location:
+    """Return `loc` without what pydantic adds to it: the tag of a union, and the mark of a wrong key."""
     location = _without_tag(loc, schema)
     if location and location[-1] == _KEY_MARK and not isinstance(at(raw, location[:-1]), dict):
         return location[:-1]
     return location
 
 
-def _without_tag(loc: Location | list[str | int], schema: Schema) -> Location:
-    tagged = loc[:1] and "discriminator" in schema.get("properties", {}).get(loc[0], {})
-    return (*loc[:1], *loc[2:]) if tagged else tuple(loc)
+def _without_tag(loc: Location | list[str | int], schema: JsonObject) -> Location:
+    if not loc:
+        return ()
+    field = json_object(json_object(schema.get("properties", {})).get(str(loc[0]), {}))
+    return (*loc[:1], *loc[2:]) if "discriminator" in field else tuple(loc)
 
 
-def _known_keys(schema: Schema, loc: list[str | int]) -> set[str]:
-    """Walk the schema along `loc` and return the keys known there."""
-    places = [_resolved(schema, schema)]
+def _known_keys(schema: JsonObject, loc: list[str | int]) -> set[str]:
+    """Return the keys that the schema knows at `loc`."""
+    nodes = [_resolved(schema, schema)]
     for part in loc:
-        places = [inner for place in places for inner in _inside(schema, place, part)]
-    return {key for place in places for key in place.get("properties", {})}
+        nodes = [inner for node in nodes for inner in _inside(schema, node, part)]
+    return {key for node in nodes for key in json_object(node.get("properties", {}))}
 
 
-def _inside(root: Schema, place: Schema, part: str | int) -> Iterator[Schema]:
+def _inside(root: JsonObject, node: JsonObject, part: str | int) -> Iterator[JsonObject]:
+    for candidate in _candidates(node, part):
+        for alternative in json_list(candidate.get("anyOf", [candidate])):
+            yield _resolved(root, json_object(alternative))
+
+
+def _candidates(node: JsonObject, part: str | int) -> Iterator[JsonObject]:
     if isinstance(part, int):
-        candidates = [place["items"]] if "items" in place else []
-    elif "discriminator" in place:
-        candidates = [{"$ref": place["discriminator"]["mapping"][part]}]
-    else:
-        candidates = [place["properties"][part]] if part in place.get("properties", {}) else []
-    for candidate in candidates:
-        for alternative in candidate.get("anyOf", [candidate]):
-            yield _resolved(root, alternative)
+        if "items" in node:
+            yield json_object(node["items"])
+    elif "discriminator" in node:
+        mapping = json_object(json_object(node["discriminator"])["mapping"])
+        yield {"$ref": mapping[part]}
+    elif part in (properties := json_object(node.get("properties", {}))):
+        yield json_object(properties[part])
 
 
-def _resolved(root: Schema, place: Schema) -> Schema:
-    while "$ref" in place:
-        place = root["$defs"][place["$ref"].rsplit("/", 1)[-1]]
-    return place
+def _resolved(root: JsonObject, node: JsonObject) -> JsonObject:
+    while "$ref" in node:
+        node = referenced(str(node["$ref"]), root)
+    return node
 
 
 def _words(error: ErrorDetails) -> str:
@@ -111,30 +124,30 @@ def _words(error: ErrorDetails) -> str:
     return write(context) if write else error["msg"]
 
 
-def _number(bound: float) -> str:
+def _number(bound: object) -> str:
     return f"{bound:g}" if isinstance(bound, float) else str(bound)
 
 
-def _listed(context: Mapping[str, Any], key: str = "expected") -> str:
-    return f"must be one of {context[key].replace(chr(39), '').replace(' or ', ', ')}"
+def _listed(context: Context, key: str = "expected") -> str:
+    return f"must be one of {str(context[key]).replace(chr(39), '').replace(' or ', ', ')}"
 
 
-def _tag(context: Mapping[str, Any]) -> str:
+def _tag(context: Context) -> str:
     if context["tag"] == "local":
-        return "a local folder stands only in a suite file: `assay run FILE` packs and sends it"
+        return "a local folder is allowed only in a suite file: `assay run FILE` packs and sends it"
     return _listed(context, "expected_tags")
 
 
-def _shortest(context: Mapping[str, Any]) -> str:
+def _shortest(context: Context) -> str:
     return "must not be empty" if context["min_length"] == 1 else f"must have at least {context['min_length']}"
 
 
-_WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
+_WORDS: dict[str, Callable[[Context], str]] = {
     "missing": lambda _: "is required",
     "dataclass_type": lambda _: "must be an object",
     "dict_type": lambda _: "must be an object",
     "tuple_type": lambda _: "must be a list",
-    "string_type": lambda _: "must be text; a number, a yes or a no needs quotes",
+    "string_type": lambda _: "must be text; put numbers, yes and no in quotes",
     "int_type": lambda _: "must be a whole number",
     "bool_type": lambda _: "must be true or false",
     "float_type": lambda _: "must be a number",
@@ -149,6 +162,6 @@ _WORDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "string_too_short": _shortest,
     "too_long": lambda context: f"must have at most {context['max_length']} entries",
     "string_too_long": lambda context: f"must have at most {context['max_length']} characters",
-    "string_pattern_mismatch": lambda context: PATTERNS_IN_WORDS[context["pattern"]],
+    "string_pattern_mismatch": lambda context: PATTERNS_IN_WORDS[str(context["pattern"])],
     "value_error": lambda context: str(context["error"]),
 }

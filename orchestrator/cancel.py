@@ -5,11 +5,13 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from db import executions, gate, listen
+from db import gate, notices, runs
 from db.errors import NotFoundError
-from db.executions import Become, Fenced
+from db.runs import Become, Fenced
 from model.execution import Phase, Status
 from model.ids import ExecutionId, PoolName
+from model.notices import CancelAsked, Ended
+from model.runs import RunKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,21 +29,21 @@ def cancel(conn: Connection, execution_id: ExecutionId, *, by: str, now: datetim
 
     The row is locked before it is judged: a run that is going from one attempt to the next is in neither.
     """
-    row = executions.lock(conn, execution_id)
+    row = runs.lock(conn, execution_id)
     if row is None:
         raise NotFoundError("run", execution_id)
-    changed = not row.status.terminal and executions.request_cancel(conn, execution_id, by, now)
+    changed = not row.status.terminal and runs.request_cancel(conn, execution_id, by, now)
     if row.status is Status.QUEUED:
         _end_waiting(conn, execution_id, by)
         return CancelOutcome(execution_id=execution_id, status=Status.CANCELLED, changed=True, pool=row.pool)
     if changed:
-        listen.notify(conn, f"cancel:{execution_id}")
-    return CancelOutcome(execution_id=execution_id, status=row.status, changed=changed, pool=row.pool)
+        notices.tell(conn, [CancelAsked(run_id=execution_id)])
+    return CancelOutcome(execution_id=execution_id, status=Status(row.status), changed=changed, pool=row.pool)
 
 
 def _end_waiting(conn: Connection, execution_id: ExecutionId, by: str) -> None:
     """End the run; a worker that holds its place finds it ended."""
     become = Become(status=Status.CANCELLED, phase=Phase.ENDED, detail=f"cancelled by {by} before it ran")
-    executions.transition(conn, Fenced(execution_id=execution_id, epoch=None), Status.QUEUED, become)
+    runs.transition(conn, Fenced(run_id=execution_id, epoch=None), Status.QUEUED, become)
     gate.withdraw(conn, execution_id)
-    listen.notify(conn, f"ended:{execution_id}")
+    notices.tell(conn, [Ended(run_id=execution_id, kind=RunKind.TEST, status=Status.CANCELLED)])

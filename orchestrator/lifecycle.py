@@ -18,9 +18,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import executions, gate, leases, results
-from db.executions import Fenced
+from db import executions, gate, leases, results, runs
 from db.gate import Requeue
+from db.runs import Become, Fenced
 from model.execution import (
     INFRASTRUCTURE_REASONS,
     MAX_INFRASTRUCTURE_ATTEMPTS,
@@ -31,9 +31,11 @@ from model.execution import (
     Verdict,
 )
 from model.ids import ExecutionId, short
+from model.notices import Ended
 from model.request import TestRequest
 from model.result import Artifact, Result, Summary, summarise
 from model.retry import RetryPolicy
+from model.runs import RunKind
 from orchestrator.place_releases import PlaceReleases
 
 INFRASTRUCTURE_DELAY = timedelta(seconds=1)
@@ -101,36 +103,36 @@ class History:
 
 
 def fence(grant: Grant) -> Fenced:
-    """Return by what right a place changes its row."""
-    return Fenced(execution_id=grant.execution_id, epoch=grant.epoch)
+    """Return the condition under which the holder of a grant may change the row of its run."""
+    return Fenced(run_id=grant.execution_id, epoch=grant.epoch)
 
 
 def begin(conn: Connection, grant: Grant) -> Begun | Superseded:
     """Open the run's next attempt, or find the one that a former holder left open."""
-    row = executions.lock(conn, grant.execution_id, grant.epoch)
+    row = runs.lock(conn, grant.execution_id, grant.epoch)
     if row is None or row.status.terminal:
         return Superseded()
-    if row.status is Status.QUEUED and not executions.transition(
-        conn,
-        fence(grant),
-        Status.QUEUED,
-        executions.Become(status=Status.RUNNING, phase=Phase.LAUNCHING, node=grant.node),
-    ):
+    become = Become(status=Status.RUNNING, phase=Phase.LAUNCHING, node=grant.node)
+    if row.status is Status.QUEUED and not runs.transition(conn, fence(grant), Status.QUEUED, become):
         return Superseded()
     attempt = executions.open_attempt(conn, grant.execution_id, epoch=grant.epoch, node=grant.node)
+    request = executions.request_of(conn, grant.execution_id)
     return Begun(
         grant=grant,
         number=attempt.number,
-        request=executions.request_of(conn, grant.execution_id),
-        name=row.name,
+        request=request,
+        name=request.name,
         flow_run_id=row.flow_run_id,
         started_at=attempt.started_at,
     )
 
 
 def asked_to_stop(conn: Connection, grant: Grant) -> bool | Superseded:
-    """Return whether a running test shall be stopped now, for a cancel or for a more important run."""
-    row = executions.find(conn, grant.execution_id)
+    """Return whether a running test shall be stopped now, for a cancel or for a more important run.
+
+    It is asked each second for every running test, so it reads nothing but the run's own row.
+    """
+    row = runs.find(conn, grant.execution_id)
     if row.status is not Status.RUNNING or row.epoch != grant.epoch:
         return Superseded()
     return row.cancel_requested or gate.preempted_for(conn, grant.execution_id, grant.epoch) is not None
@@ -141,7 +143,7 @@ def enter(conn: Connection, grant: Grant, phase: Phase) -> bool:
 
     A test that runs, or is found running, may be stopped for a more important run after the pool's minimum time.
     """
-    mine = executions.set_phase(conn, fence(grant), phase)
+    mine = runs.set_phase(conn, fence(grant), phase)
     if mine and phase is Phase.RUNNING:
         leases.began(conn, grant.execution_id, grant.epoch)
     return mine
@@ -157,7 +159,7 @@ def finish(conn: Connection, grant: Grant, finished: Finished) -> Next | Superse
 
 def finish_among(conn: Connection, grant: Grant, finished: Finished, releases: PlaceReleases) -> Next | Superseded:
     """Do the same where others end in the same transaction: if the run ends, it is one of the `ends`."""
-    row = executions.lock(conn, grant.execution_id, grant.epoch)
+    row = runs.lock(conn, grant.execution_id, grant.epoch)
     if row is None or row.status is not Status.RUNNING:
         return Superseded()
     results.replace(conn, grant.execution_id, finished.number, finished.results)
@@ -165,8 +167,8 @@ def finish_among(conn: Connection, grant: Grant, finished: Finished, releases: P
     beneficiary = gate.preempted_for(conn, grant.execution_id, grant.epoch)
     verdict = _as_asked(finished.verdict, beneficiary, cancelled=row.cancel_requested)
     executions.close_attempt(conn, grant.execution_id, finished.number, verdict, finished.exit_code)
-    executions.set_metrics(conn, grant.execution_id, dict(finished.metrics))
-    executions.set_progress(conn, fence(grant), counts(summarise(finished.results)))
+    progress = counts(summarise(finished.results))
+    executions.set_outcome(conn, grant.execution_id, metrics=dict(finished.metrics), progress=progress)
     history = History(
         policy=executions.request_of(conn, grant.execution_id).config.retry_policy,
         retries=row.retry_count,
@@ -182,7 +184,7 @@ def finish_among(conn: Connection, grant: Grant, finished: Finished, releases: P
 
 def abandon(conn: Connection, grant: Grant, verdict: Verdict) -> Next | Superseded:
     """Close the open attempt with a verdict that is not the test's, keeping what results there are."""
-    row = executions.lock(conn, grant.execution_id, grant.epoch)
+    row = runs.lock(conn, grant.execution_id, grant.epoch)
     if row is None or row.status is not Status.RUNNING:
         return Superseded()
     attempt = executions.open_attempt(conn, grant.execution_id, epoch=grant.epoch, node=grant.node)
@@ -191,7 +193,7 @@ def abandon(conn: Connection, grant: Grant, verdict: Verdict) -> Next | Supersed
 
 def give_back(conn: Connection, grant: Grant) -> bool:
     """Give the place of a run that has not begun to others, and let it wait; False when it has begun or is not ours."""
-    row = executions.lock(conn, grant.execution_id, grant.epoch)
+    row = runs.lock(conn, grant.execution_id, grant.epoch)
     if row is None or row.status is not Status.QUEUED:
         return False
     return gate.requeue(conn, grant.execution_id, grant.epoch, Requeue())
@@ -240,25 +242,26 @@ def _as_asked(verdict: Verdict, beneficiary: ExecutionId | None, *, cancelled: b
 
 def _wait_again(conn: Connection, grant: Grant, step: Again) -> Next | Superseded:
     phase = Phase.WAITING if step.delay is None else Phase.BACKOFF
-    become = executions.Become(status=Status.QUEUED, phase=phase, cause=step.cause)
-    if not executions.transition(conn, fence(grant), Status.RUNNING, become):
+    become = Become(status=Status.QUEUED, phase=phase, cause=step.cause)
+    if not runs.transition(conn, fence(grant), Status.RUNNING, become):
         return Superseded()
     gate.requeue(conn, grant.execution_id, grant.epoch, Requeue(delay=step.delay, cause=step.cause))
     return step
 
 
 def _end(conn: Connection, grant: Grant, verdict: Verdict, releases: PlaceReleases) -> Next | Superseded:
-    become = executions.Become(status=verdict.status, phase=Phase.ENDED, reason=verdict.reason, detail=verdict.detail)
-    if not executions.transition(conn, fence(grant), Status.RUNNING, become):
+    become = Become(status=verdict.status, phase=Phase.ENDED, reason=verdict.reason, detail=verdict.detail)
+    if not runs.transition(conn, fence(grant), Status.RUNNING, become):
         return Superseded()
-    releases.add(grant.execution_id, grant.epoch)
+    ended = Ended(run_id=grant.execution_id, kind=RunKind.TEST, status=verdict.status, reason=verdict.reason)
+    releases.add(grant.execution_id, grant.epoch, ended)
     return verdict
 
 
 def verdict_of(conn: Connection, execution_id: ExecutionId) -> Verdict | None:
     """Return the verdict of a run, None while it has none."""
-    row = executions.find(conn, execution_id)
-    if not row.status.terminal:
+    row = runs.find(conn, execution_id)
+    if not isinstance(row.status, Status) or not row.status.terminal:
         return None
     return Verdict(status=row.status, reason=row.failure_reason, detail=row.detail)
 

@@ -19,7 +19,7 @@ from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId
 from model.request import TestType
 from model.resources import Resources
 from model.result import Outcome, Result, Summary
-from reports.run import RunReport, Tried
+from reports.run import AttemptReport, RunReport
 from scheduler.node import Node
 from scheduler.pool import NOTHING
 from scheduler.shares import dominant
@@ -178,7 +178,7 @@ def report(conn: Connection, execution_id: ExecutionId, attempt: int | None = No
     return RunReport(
         execution=executions.find(conn, execution_id),
         attempts=tuple(
-            Tried(attempt=launch, results=tuple(results.read(conn, execution_id, launch.number)))
+            AttemptReport(attempt=launch, results=tuple(results.read(conn, execution_id, launch.number)))
             for launch in executions.attempts(conn, execution_id)
             if attempt is None or launch.number <= attempt
         ),

@@ -86,7 +86,7 @@ def _named(name: object, find: Callable[[str], T], kind: str) -> tuple[T | None,
 
 def _one_owner(raw: dict[str, Any]) -> Iterator[Finding]:
     if raw.get("user") is not None and raw.get("team") is not None:
-        yield Finding(location=("team",), message="stands beside user: name one of both")
+        yield Finding(location=("team",), message="cannot be combined with user: give one of both")
 
 
 def _changed(old: Quota, wanted: Change[QuotaForm]) -> Quota:

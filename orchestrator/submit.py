@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import definitions, durations, executions, gate, people, seeds
+from db import definitions, durations, executions, gate, people, runs, seeds
 from db.errors import ConflictError
 from db.executions import NewExecution
 from db.gate import Waiting
@@ -197,13 +197,13 @@ def _known(conn: Connection, order: Order) -> Submitted | None:
 
 
 def _by_key(conn: Connection, user_id: UserId, once: Once) -> ExecutionId | None:
-    found = executions.by_key(conn, user_id, once.key)
+    found = runs.by_key(conn, user_id, once.key)
     if found is None:
         return None
-    execution_id, digest = found
+    run_id, digest = found
     if digest != once.digest:
         raise ConflictError(
-            f"another request came with this Idempotency-Key and became run {short(execution_id)}: "
+            f"another request came with this Idempotency-Key and became run {short(run_id)}: "
             "send this one with a key of its own"
         )
-    return execution_id
+    return ExecutionId(run_id)

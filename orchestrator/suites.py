@@ -1,20 +1,23 @@
 """Suites: all their tests are submitted in one transaction, and their worst verdict is the suite's."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from random import Random
 from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import listen, people, suites
+from db import notices, people, runs, suites
 from db.errors import ConflictError
 from db.page import Page
-from db.suites import SKIPPED, SuiteRow
+from db.people import User
+from db.suites import NewSuiteRun, SuiteRow
 from model.execution import Door, Status, Verdict, exit_code, worst
-from model.ids import ExecutionId, GroupId, PoolName, SuiteRunId, UserId, short, uuid7
+from model.ids import ExecutionId, GroupId, PoolName, RunId, SuiteRunId, UserId, short, uuid7
+from model.notices import Ended
 from model.problems import InvalidError, Problem
+from model.runs import SKIPPED, RunKind, RunStatus
 from model.suite import MOST_TESTS, Start, Suite, suite_to_raw
 from orchestrator import cancel, submit, submit_feasibility
 from orchestrator.checking import check_suite
@@ -83,7 +86,7 @@ class ShownSuite:
     """The verdicts of an ended run whose tests are left out, each kind once."""
 
     @property
-    def status(self) -> str:
+    def status(self) -> RunStatus:
         """The worst verdict once all tests have ended; until then running, or queued while none has begun."""
         if self.run.completed_at is not None or not self.tests:
             return self.run.status
@@ -127,7 +130,7 @@ def submit_suite(
         return known
     if isinstance(taken, OverQuota):
         return taken
-    suites.save(conn, _row(order, Status.QUEUED))
+    suites.save(conn, _new(order, user, order.note))
     written = [submit.write(conn, one, user, known_as) for one, known_as in zip(orders, taken, strict=True)]
     execution_ids = tuple(test.execution_id for test in written)
     return SuiteSubmitted(suite_run_id=order.suite_run_id, execution_ids=execution_ids, warnings=fits.warnings)
@@ -137,7 +140,8 @@ def skip(conn: Connection, order: SuiteOrder, note: str) -> SuiteSubmitted | Sui
     """Write down that a suite run was not run, and why. Idempotent by flow run."""
     if (known := _known(conn, order)) is not None:
         return known
-    suites.save(conn, replace(_row(order, SKIPPED), note=note, completed_at=order.now))
+    suites.save(conn, _new(order, people.user(conn, order.user_id), note))
+    suites.skip(conn, order.suite_run_id)
     return SuiteSkipped(suite_run_id=order.suite_run_id, note=note)
 
 
@@ -164,8 +168,8 @@ def retry_suite(
     )
     outcome = submit_suite(conn, order, known_content)
     if isinstance(outcome, SuiteSubmitted):
-        suites.unlink_flow_run(conn, suite_run_id)
-        suites.link_flow_run(conn, again.new_id, again.flow_run_id)
+        runs.unlink_flow_run(conn, suite_run_id)
+        runs.link_flow_run(conn, again.new_id, again.flow_run_id)
         return outcome
     if isinstance(outcome, SuiteSkipped):
         raise TypeError(outcome)
@@ -212,7 +216,7 @@ def _orders(order: SuiteOrder) -> list[Order]:
     return [
         Order(
             request=request,
-            execution_id=ExecutionId(uuid7(order.now, random)),
+            execution_id=ExecutionId(RunId(uuid7(order.now, random))),
             user_id=order.user_id,
             door=Door.SUITE,
             now=order.now,
@@ -224,23 +228,25 @@ def _orders(order: SuiteOrder) -> list[Order]:
     ]
 
 
-def _row(order: SuiteOrder, status: str) -> SuiteRow:
-    return SuiteRow(
+def _new(order: SuiteOrder, user: User, note: str) -> NewSuiteRun:
+    return NewSuiteRun(
         suite_run_id=order.suite_run_id,
         name=order.suite.name,
         definition=suite_to_raw(order.suite),
-        status=status,
+        door=order.door,
+        pool=order.pool,
         submitted_by=order.user_id,
+        team_id=user.team_id,
         submitted_at=order.now,
         flow_run_id=order.flow_run_id,
-        note=order.note,
+        note=note,
     )
 
 
 def _not_ended(conn: Connection, order: SuiteOrder) -> SuiteRunId | None:
     """Return a run of this suite that has not ended; one whose tests have is closed in passing."""
     found = suites.unfinished(conn, order.suite.name, order.user_id)
-    return next((before for before in found if close(conn, before, order.now) is None), None)
+    return next((before for before in found if close(conn, before) is None), None)
 
 
 def _known(conn: Connection, order: SuiteOrder) -> SuiteSubmitted | SuiteSkipped | None:
@@ -268,14 +274,14 @@ def list_suites(conn: Connection, page: Page) -> tuple[list[ShownSuite], int]:
 
 def cancel_suite(conn: Connection, suite_run_id: SuiteRunId, *, by: str, now: datetime) -> bool:
     """Cancel all tests of a suite run that have not ended. False when there was nothing to change."""
-    changed = suites.request_cancel(conn, suite_run_id, by, now)
+    changed = runs.request_cancel(conn, suite_run_id, by, now)
     for test in _tests(conn, suite_run_id):
         changed |= cancel.cancel(conn, test.execution.execution_id, by=by, now=now).changed
-    close(conn, suite_run_id, now)
+    close(conn, suite_run_id)
     return changed
 
 
-def close(conn: Connection, suite_run_id: SuiteRunId, now: datetime) -> Verdict | None:
+def close(conn: Connection, suite_run_id: SuiteRunId) -> Verdict | None:
     """End the suite run once all its tests have ended. Returns: its verdict, None while a test is alive."""
     run = suites.find(conn, suite_run_id)
     if run.status == SKIPPED:
@@ -285,8 +291,9 @@ def close(conn: Connection, suite_run_id: SuiteRunId, now: datetime) -> Verdict 
     if not verdicts or len(verdicts) < len(found):
         return None
     verdict = worst(verdicts)
-    if suites.finish(conn, suite_run_id, verdict.status, now):
-        listen.notify(conn, f"suite:{suite_run_id}")
+    if suites.finish(conn, suite_run_id, verdict):
+        ended = Ended(run_id=suite_run_id, kind=RunKind.SUITE, status=verdict.status, reason=verdict.reason)
+        notices.tell(conn, [ended])
     return verdict
 
 

@@ -1,4 +1,13 @@
-"""Writes results and timelines as text: JUnit, Markdown. Pure: values in, text out.
+"""Writes results, suite runs and simulations as text: JUnit, Markdown, JSON values, SVG.
 
-Does not: read or write files.
+Belongs here: functions that take values and return text.
+Does not belong here: reading or writing files, and any decision about a verdict (`model.verdict` has these).
+May do I/O: no.
+
+    junit            a run as JUnit XML
+    markdown         a run or a suite run as Markdown, for Prefect
+    run              the values that a report of one run is written from
+    simulation       simulations as tables, Markdown and JSON values
+    simulation_svg   simulations as a picture
+    texts            escapes untrusted text
 """

@@ -1,8 +1,8 @@
-"""A run as JUnit XML, as CI systems read it.
+"""Write a run as JUnit XML for CI systems.
 
-One suite of the last attempt's tests. What an earlier attempt says otherwise stands beside it as Surefire writes it:
-`flakyFailure` where the test passed in the end, `rerunFailure` where it failed again. A run whose verdict is bad
-though no test failed has one more entry, an `error`: else a reader that counts failures would call it good.
+The document has one suite with the tests of the last attempt. Failures of earlier attempts are added in the form of
+Surefire: `flakyFailure` if the test passed in the last attempt, `rerunFailure` if it failed again. A run that did not
+pass although no test failed has one more entry, an `error`. Else a reader that counts failures would see success.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,7 +11,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from model.execution import TestExecution
 from model.result import Outcome, Result, Summary, summarise
-from reports.run import RunReport, Tried
+from reports.run import AttemptReport, RunReport
 from reports.texts import for_xml
 
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
@@ -46,7 +46,7 @@ def _numbers(name: str, counts: Summary, seconds: float, *, error: bool) -> dict
     }
 
 
-def _describe(suite: Element, report: RunReport, last: Tried | None) -> None:
+def _describe(suite: Element, report: RunReport, last: AttemptReport | None) -> None:
     if last and last.attempt.started_at:
         suite.set("timestamp", last.attempt.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"))
     properties = SubElement(suite, "properties")
@@ -54,7 +54,7 @@ def _describe(suite: Element, report: RunReport, last: Tried | None) -> None:
         SubElement(properties, "property", {"name": name, "value": for_xml(value)})
 
 
-def _properties(execution: TestExecution, last: Tried | None) -> Mapping[str, str]:
+def _properties(execution: TestExecution, last: AttemptReport | None) -> Mapping[str, str]:
     properties = {
         "assay.run": str(execution.execution_id),
         "assay.definition": str(execution.definition_id),
@@ -78,11 +78,11 @@ def _test(suite: Element, result: Result, report: RunReport) -> None:
 
 
 def _earlier_failures(result: Result, report: RunReport) -> Iterator[Result]:
-    for tried in report.attempts:
-        if tried is report.last:
+    for earlier in report.attempts:
+        if earlier is report.last:
             return
-        if tried.counts:
-            yield from (r for r in tried.results if r.name == result.name and r.outcome is Outcome.FAILED)
+        if earlier.counts:
+            yield from (r for r in earlier.results if r.name == result.name and r.outcome is Outcome.FAILED)
 
 
 def _failure(case: Element, tag: str, result: Result) -> None:
@@ -91,7 +91,7 @@ def _failure(case: Element, tag: str, result: Result) -> None:
 
 
 def _kind(message: str) -> str:
-    """Return the exception's name where a message begins with one."""
+    """Return the name of the exception that a message begins with, or `failure`."""
     word = message.split(":", 1)[0].strip()
     return word if word.isidentifier() else "failure"
 
@@ -99,8 +99,8 @@ def _kind(message: str) -> str:
 def _error(report: RunReport, results: tuple[Result, ...]) -> Element | None:
     execution = report.execution
     failed = any(result.outcome is Outcome.FAILED for result in results)
-    told = failed and execution.failure_reason == "tests_failed"
-    if not execution.status.terminal or execution.status == "completed" or told:
+    explained = failed and execution.failure_reason == "tests_failed"
+    if not execution.status.terminal or execution.status == "completed" or explained:
         return None
     reason = str(execution.failure_reason or execution.status)
     case = Element("testcase", {"classname": "assay", "name": for_xml(execution.name), "time": "0.000"})
@@ -109,7 +109,7 @@ def _error(report: RunReport, results: tuple[Result, ...]) -> Element | None:
 
 
 def _split(name: str, run: str) -> tuple[str, str]:
-    """Return class and test of pytest's names: tests/test_a.py::TestB::test_c[x] -> tests.test_a.TestB, test_c[x]."""
+    """Split a name of pytest into class and test: tests/a.py::TestB::test_c[x] -> tests.a.TestB, test_c[x]."""
     path, bracket, parameters = for_xml(name).partition("[")
     *owners, test = path.split("::")
     classname = ".".join(owners).removesuffix(".py").replace(".py.", ".").replace("/", ".")

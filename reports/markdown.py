@@ -1,4 +1,4 @@
-"""Runs and suites as Markdown, as Prefect shows them. Foreign text is escaped: it may come from a hostile test."""
+"""Write runs and suite runs as Markdown for Prefect. Text from tests is untrusted, so it is escaped."""
 
 from collections.abc import Iterable, Sequence
 from typing import Protocol
@@ -27,23 +27,23 @@ class _Shown(Protocol):
 
 
 class SuiteStanding(Protocol):
-    """A suite run as it stands."""
+    """The state of a suite run, as far as a summary shows it."""
 
     @property
     def run(self) -> _Run:
-        """Its name, and the note of a skipped one."""
+        """The name of the suite run, and its note if it was skipped."""
 
     @property
     def tests(self) -> Sequence[_Shown]:
-        """The executions of its tests, in their order."""
+        """The executions of its tests, in the order of the suite."""
 
     @property
     def status(self) -> str:
-        """Its status as a word."""
+        """The status as a word."""
 
 
 def summary(name: str, execution_id: ExecutionId, attempt: int, verdict: Verdict, results: Sequence[Result]) -> str:
-    """Return one attempt: its verdict, the counts, and a table with the failures first."""
+    """Return the summary of one attempt: verdict, number of tests, and a table with the failures first."""
     counts = summarise(results)
     seconds = sum(result.duration_ms for result in results) / 1000
     outcomes = f"{counts.total} tests: {counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped"
@@ -57,7 +57,7 @@ def summary(name: str, execution_id: ExecutionId, attempt: int, verdict: Verdict
 
 
 def suite_summary(standing: SuiteStanding) -> str:
-    """Return a suite run: a table with one line a test."""
+    """Return the summary of a suite run: a table with one row for each test."""
     rows = [_execution_cells(shown.execution) for shown in standing.tests]
     note = [for_markdown(standing.run.note, MOST_MESSAGE), ""] if standing.run.note else []
     head = [f"# {for_markdown(standing.run.name, MOST_NAME)}: {standing.status}", "", *note]
@@ -65,7 +65,7 @@ def suite_summary(standing: SuiteStanding) -> str:
 
 
 def verdict_words(verdict: Verdict) -> str:
-    """Return a verdict in two words: `completed`, `failed (no_tests)`."""
+    """Return a verdict as status and reason: `completed`, `failed (no_tests)`."""
     return f"{verdict.status} ({verdict.reason})" if verdict.reason else str(verdict.status)
 
 

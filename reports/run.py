@@ -1,4 +1,4 @@
-"""What a report of one run is written from."""
+"""The values that a report of one run is written from."""
 
 from dataclasses import dataclass
 
@@ -7,29 +7,29 @@ from model.result import Result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tried:
-    """One attempt and what its tests did."""
+class AttemptReport:
+    """One attempt and the results of its tests."""
 
     attempt: Attempt
     results: tuple[Result, ...] = ()
 
     @property
     def counts(self) -> bool:
-        """False for an attempt that the infrastructure ended: its failures say nothing about the tests."""
+        """False if the infrastructure ended the attempt. Its failures then say nothing about the tests."""
         verdict = self.attempt.verdict
         return verdict is None or verdict.reason not in INFRASTRUCTURE_REASONS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunReport:
-    """An execution and all its attempts, in order."""
+    """An execution and all its attempts, in order of their numbers."""
 
     execution: TestExecution
-    attempts: tuple[Tried, ...] = ()
+    attempts: tuple[AttemptReport, ...] = ()
 
     @property
-    def last(self) -> Tried | None:
-        """The attempt whose results stand: the last one that has any, else the last one."""
-        with_results = tuple(tried for tried in self.attempts if tried.results)
+    def last(self) -> AttemptReport | None:
+        """The attempt that is reported: the last one that has results, else the last one."""
+        with_results = tuple(each for each in self.attempts if each.results)
         candidates = with_results or self.attempts
         return candidates[-1] if candidates else None

@@ -1,15 +1,16 @@
-"""Simulations as tables, as Markdown, and as values for JSON: one column a strategy."""
+"""Write simulations as tables, as Markdown and as JSON values. Tables have one column for each strategy."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
+from model.json_values import JsonObject
 from reports.texts import for_markdown
 from scheduler.simulation_report import SimulationReport, Waits
 
 MOST_ROWS = 50
-"""Teams and reasons that a table shows; JSON has them all."""
+"""The number of rows that a table shows. The JSON values have all of them."""
 MOST_TEXT = 300
 
 Cells: TypeAlias = tuple[str, ...]
@@ -18,7 +19,7 @@ Groups: TypeAlias = tuple[tuple[object, Waits], ...]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
-    """Rows under headings; the first cell of a row says what it is about."""
+    """A table with headings. The first cell of each row is its label."""
 
     title: str
     headings: Cells
@@ -26,7 +27,7 @@ class Table:
 
 
 def tables(reports: Sequence[SimulationReport]) -> tuple[Table, ...]:
-    """Return the figures side by side, then waits by priority and by team, then what could not be placed."""
+    """Return the tables: figures by strategy, waits by priority and by team, and runs that could not be placed."""
     return tuple(
         table
         for table in (
@@ -49,9 +50,9 @@ def as_markdown(reports: Sequence[SimulationReport]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def as_raw(report: SimulationReport) -> dict[str, Any]:
-    """Return a report as JSON has it: times in seconds, shares from 0 to 1."""
-    gpu = {} if report.utilisation.gpu is None else {"gpu": report.utilisation.gpu}
+def as_raw(report: SimulationReport) -> JsonObject:
+    """Return a report as JSON values: times in seconds, shares from 0 to 1."""
+    gpu: JsonObject = {} if report.utilisation.gpu is None else {"gpu": report.utilisation.gpu}
     return {
         "strategy": str(report.strategy),
         "profile": report.profile,
@@ -78,9 +79,9 @@ def as_raw(report: SimulationReport) -> dict[str, Any]:
 
 
 def span(time: timedelta) -> str:
-    """Return a time as people read it, in its two largest units: `0.4s`, `12m05s`, `3h20m`, `2d04h`."""
+    """Return a duration for people, in its two largest units: `0.4s`, `12m05s`, `3h20m`, `2d04h`."""
     seconds = time.total_seconds()
-    if seconds < 59.95:  # noqa: PLR2004  would be written as a minute
+    if seconds < 59.95:  # noqa: PLR2004  more would be rounded to a minute
         return f"{seconds:.1f}s".replace(".0s", "s")
     minutes, second = divmod(round(seconds), 60)
     if minutes < 60:  # noqa: PLR2004  an hour
@@ -93,7 +94,7 @@ def span(time: timedelta) -> str:
 
 
 def percent(share: float) -> str:
-    """Return a share of 0..1 in percent."""
+    """Return a share between 0 and 1 as percent."""
     return f"{100 * share:.1f} %"
 
 
@@ -130,7 +131,7 @@ _FIGURES: tuple[tuple[str, Callable[[SimulationReport], str]], ...] = (
 
 
 def _groups(kind: str, reports: Sequence[SimulationReport], groups: Sequence[Groups]) -> Table:
-    """Return waits by some kind: all figures of one strategy, or the p95 of several."""
+    """Return a table of waits by `kind`: all figures if there is one strategy, else the p95 of each."""
     if len(reports) == 1:
         headings: Cells = (kind, "runs", "mean", "p50", "p95", "longest")
         rows = [(f"{kind} {key}", str(waits.runs), *_spans(waits)) for key, waits in groups[0]]
@@ -145,7 +146,7 @@ def _spans(waits: Waits) -> Cells:
 
 
 def _unplaced(reports: Sequence[SimulationReport]) -> Table:
-    """Return what could not be placed, and why; strategies differ in it only where the pool's limits do."""
+    """Return the runs that could not be placed, with the reasons. Strategies differ only by the limits of the pool."""
     rows = [
         (f"unplaced {report.strategy}", str(each.runs), each.text) for report in reports for each in report.unplaced
     ]
@@ -157,7 +158,7 @@ def _cut(rows: Sequence[Cells]) -> tuple[Cells, ...]:
     return (*rows[:MOST_ROWS], (f"and {left_out} more",)) if left_out > 0 else tuple(rows)
 
 
-def _raw_waits(waits: Waits) -> dict[str, float]:
+def _raw_waits(waits: Waits) -> JsonObject:
     return {
         "runs": waits.runs,
         "meanSeconds": waits.mean.total_seconds(),

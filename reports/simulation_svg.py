@@ -1,4 +1,4 @@
-"""Simulations as one picture: utilisation and queue over time, one colour a strategy. It needs nothing else."""
+"""Draw simulations as one SVG without external files: utilisation and queue over time, one colour a strategy."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ HEAD, GAP, FOOT = 92, 46, 46
 LEGEND = 24
 MOST_TICKS = 8
 STEPS = (1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 21600, 43200, 86400, 172800, 604800)
-"""Seconds between two marks of the time axis."""
+"""The possible distances between two marks of the time axis, in seconds."""
 STYLE = """
   .page{fill:#ffffff} .frame{fill:#f6f8fa} .text{fill:#1f2328} .soft{fill:#59636e} .grid{stroke:#d1d9e0}
   .bound{stroke:#59636e}
@@ -36,7 +36,7 @@ STYLE = """
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One of the diagrams, all under the same time axis: what it shows, from 0 to `top`, a mark each `step`."""
+    """One diagram. Its axis goes from 0 to `top` with a mark at each `step`; all diagrams share the time axis."""
 
     title: str
     read: Callable[[Point], float]
@@ -49,17 +49,17 @@ class Panel:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scale:
-    """Where a time stands on the page."""
+    """The scale of the time axis."""
 
     seconds: float
 
     def x(self, time: timedelta) -> float:
-        """Return the place of a time in pixels."""
+        """Return the x coordinate of a time, in pixels."""
         return LEFT + (WIDTH - LEFT - RIGHT) * time.total_seconds() / self.seconds
 
 
 def svg(reports: Sequence[SimulationReport], title: str) -> str:
-    """Return the picture of one or more simulations of the same trace."""
+    """Return the SVG of one or more simulations of the same trace."""
     panels = _panels(reports)
     height = panels[-1].y + panels[-1].height + FOOT
     root = _canvas(height, title)
@@ -87,7 +87,7 @@ def _canvas(height: float, title: str) -> Element:
 
 
 def _panels(reports: Sequence[SimulationReport]) -> list[Panel]:
-    """Lay the three diagrams out below the legend."""
+    """Return the three diagrams, laid out below the legend."""
     most = max((point.queued for report in reports for point in report.timeline), default=0.0)
     step = nice(most / 5)
     top = step * max(1, -(-most // step))
@@ -95,7 +95,7 @@ def _panels(reports: Sequence[SimulationReport]) -> list[Panel]:
     cpu = _shares("CPU in use", lambda point: point.cpu, y, 150)
     memory = _shares("Memory in use", lambda point: point.memory, y + 150 + GAP, 110)
     waiting = Panel(
-        title="Runs that wait",
+        title="Waiting runs",
         read=lambda point: point.queued,
         label=lambda number: f"{number:,g}",
         top=top,
@@ -111,7 +111,7 @@ def _shares(title: str, read: Callable[[Point], float], y: float, height: float)
 
 
 def nice(number: float) -> float:
-    """Return the least of 1, 2, 5, 10, 20, 50, ... that is not below `number`."""
+    """Round up to the next of 1, 2, 5, 10, 20, 50, ..."""
     step = 1.0
     while step < number:
         step *= 2.5 if f"{step:g}"[0] == "2" else 2
@@ -119,12 +119,12 @@ def nice(number: float) -> float:
 
 
 def clock(time: timedelta) -> str:
-    """Return a mark of the time axis: `0`, `90s`, `1h`, `1h30m`."""
+    """Return the label of a mark of the time axis: `0`, `90s`, `1h`, `1h30m`."""
     return span(time).replace("h00m", "h").replace("m00s", "m").replace("d00h", "d") if time else "0"
 
 
 def time_step(seconds: float) -> int:
-    """Return how far apart the marks of a time axis of this length are."""
+    """Return the distance between two marks of a time axis of this length, in seconds."""
     step = next((step for step in STEPS if seconds / step <= MOST_TICKS), STEPS[-1])
     return step * max(1, -(-int(seconds / MOST_TICKS) // step))
 
@@ -149,7 +149,7 @@ def _sentence(report: SimulationReport) -> str:
 
 
 def _frame(root: Element, panel: Panel, scale: Scale) -> None:
-    """Draw a diagram's ground, its marks and its name."""
+    """Draw the background, the marks and the title of a diagram."""
     width = WIDTH - LEFT - RIGHT
     SubElement(root, "rect", {"class": "frame", **_box(LEFT, panel.y, width, panel.height)})
     _text(root, (LEFT, panel.y - 10), panel.title, "text name")
@@ -164,31 +164,31 @@ def _frame(root: Element, panel: Panel, scale: Scale) -> None:
 
 
 def _curve(root: Element, panel: Panel, report: SimulationReport, scale: Scale, number: int) -> None:
-    """Draw one strategy's line."""
-    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in _places(panel, report, scale))
+    """Draw the line of one strategy."""
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in _points(panel, report, scale))
     line = SubElement(root, "polyline", {"class": f"line s{number % 4}", "points": points})
     SubElement(line, "title").text = f"{report.strategy}: {panel.title}"
 
 
 def _area(root: Element, panel: Panel, report: SimulationReport, scale: Scale) -> None:
-    """Fill what is below the line of a strategy that is shown alone."""
-    places = _places(panel, report, scale)
+    """Fill the area below the line of the only strategy."""
+    points = _points(panel, report, scale)
     floor = panel.y + panel.height
-    corners = [(places[0][0], floor), *places, (places[-1][0], floor)] if places else []
+    corners = [(points[0][0], floor), *points, (points[-1][0], floor)] if points else []
     SubElement(root, "polygon", {"class": "area s0", "points": " ".join(f"{x:.1f},{y:.1f}" for x, y in corners)})
 
 
-def _places(panel: Panel, report: SimulationReport, scale: Scale) -> list[tuple[float, float]]:
-    """Return where the points of a line are: each mean in the middle of its time."""
+def _points(panel: Panel, report: SimulationReport, scale: Scale) -> list[tuple[float, float]]:
+    """Return the points of a line. Each mean is in the middle of its interval."""
     half = report.makespan / max(len(report.timeline), 1) / 2
     return [(scale.x(point.at + half), _y(panel, panel.read(point))) for point in report.timeline]
 
 
 def _bound(root: Element, panels: Sequence[Panel], report: SimulationReport, scale: Scale) -> None:
-    """Mark the time before which no schedule can end."""
+    """Draw the lower bound of the makespan."""
     x = scale.x(report.bound.makespan)
     _line(root, (x, panels[0].y), (x, panels[-1].y + panels[-1].height), "bound")
-    _text(root, (x - 6, panels[0].y - 10), "no order can end before this", "soft small", anchor="end")
+    _text(root, (x - 6, panels[0].y - 10), "no schedule can end earlier", "soft small", anchor="end")
 
 
 def _times(root: Element, panel: Panel, scale: Scale) -> None:

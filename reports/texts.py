@@ -1,4 +1,4 @@
-"""Foreign text made safe for the place where it will stand."""
+"""Escape untrusted text for XML and for Markdown."""
 
 import html
 import re
@@ -10,12 +10,15 @@ _BLANKS = re.compile(r"\s+")
 
 
 def for_xml(text: str) -> str:
-    """Drop what XML 1.0 cannot hold at all, and the colours of a terminal; the writer escapes the rest."""
+    """Remove characters that XML 1.0 cannot contain, and terminal colours. The XML writer escapes the rest."""
     return _NOT_XML.sub("", _TERMINAL.sub("", text))
 
 
 def for_markdown(text: str, most: int) -> str:
-    """Return `text` as one line that Markdown shows as it is: no markup, no HTML, no table border. Cut at `most`."""
+    """Return `text` as one escaped line for Markdown, with at most `most` characters before the escaping.
+
+    The line has no markup, no HTML and no table border.
+    """
     line = _BLANKS.sub(" ", for_xml(text)).strip()
     if len(line) > most:
         line = line[: most - 1] + "…"

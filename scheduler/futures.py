@@ -15,7 +15,7 @@ from functools import cached_property
 from random import Random
 from uuid import UUID
 
-from model.ids import ExecutionId
+from model.ids import ExecutionId, RunId
 from scheduler.arrivals import NOBODY, Arrivals, overtakes
 from scheduler.fleet import Fleet
 from scheduler.forward import Started, forward
@@ -158,7 +158,7 @@ class _Course:
                 return
             self._drawn += 1
             self._last = at if self._drawn == most else None
-            identifier = ExecutionId(UUID(int=_NEW + self._drawn))
+            identifier = ExecutionId(RunId(UUID(int=_NEW + self._drawn)))
             self.dice.newcomers[identifier] = newcomer.history
             yield replace(newcomer.run, execution_id=identifier, seq=_LATER + self._drawn, enqueued_at=at)
             if self._drawn == most:

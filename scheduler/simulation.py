@@ -13,7 +13,7 @@ from uuid import UUID
 
 import numpy as np
 
-from model.ids import ExecutionId, TeamId, UserId
+from model.ids import ExecutionId, RunId, TeamId, UserId
 from model.resources import Resources
 from scheduler.forward import Ended, Event, Passed, Started, forward
 from scheduler.fragmentation import BEGINNING, Fragments, seconds
@@ -73,7 +73,7 @@ def _queued(trace: Sequence[TraceRun]) -> list[Queued]:
     known = _history(trace)
     return [
         Queued(
-            execution_id=ExecutionId(UUID(int=number)),
+            execution_id=ExecutionId(RunId(UUID(int=number))),
             seq=number,
             priority=run.priority,
             enqueued_at=BEGINNING + run.submit,

@@ -10,7 +10,7 @@ from cli.stack.identity import alive, end, marked
 from cli.stack.state import StateFolder
 from cluster.local import processes
 from cluster.local.guarded_command import MARK
-from model.ids import ExecutionId
+from model.ids import ExecutionId, RunId
 
 PATIENCE = 10.0
 SHIM_PATIENCE = 15.0
@@ -59,7 +59,7 @@ def _end_run(attempt: Path) -> None:
     end_at = time.monotonic() + SHIM_PATIENCE
     while processes.alive(handle):
         if time.monotonic() > end_at:
-            processes.sweep(ExecutionId(UUID(attempt.parent.name)), int(attempt.name), attempt)
+            processes.sweep(ExecutionId(RunId(UUID(attempt.parent.name))), int(attempt.name), attempt)
             return
         time.sleep(0.05)
     _take_back(attempt)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from cluster.backend import AttemptId
 from cluster.local import proc
-from model.ids import ExecutionId
+from model.ids import ExecutionId, RunId
 
 SHIM = b"cluster.local.shim"
 RESULTS = b"ASSAY_RESULTS_DIR="
@@ -48,7 +48,7 @@ def _named(parts: tuple[str, ...]) -> AttemptId | None:
     match parts:
         case (execution_id, number, *_):
             try:
-                return AttemptId(execution_id=ExecutionId(UUID(execution_id)), number=int(number))
+                return AttemptId(execution_id=ExecutionId(RunId(UUID(execution_id))), number=int(number))
             except ValueError:
                 return None
     return None

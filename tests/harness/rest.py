@@ -16,9 +16,9 @@ from sqlalchemy.engine import make_url
 
 from api.app import create_app
 from api.settings import Settings
-from db import executions, gate, results
+from db import executions, gate, results, runs
 from db.engine import Database
-from db.executions import Become, Fenced
+from db.runs import Become, Fenced
 from model.execution import Phase, Reason, Status, Verdict
 from model.ids import ExecutionId
 from model.result import Result
@@ -91,7 +91,7 @@ def begin(db: Database, execution_id: ExecutionId) -> None:
 
     def change(conn: Connection) -> None:
         become = Become(status=Status.RUNNING, phase=Phase.RUNNING, node="here")
-        assert executions.transition(conn, Fenced(execution_id=execution_id, epoch=None), Status.QUEUED, become)
+        assert runs.transition(conn, Fenced(run_id=execution_id, epoch=None), Status.QUEUED, become)
         executions.open_attempt(conn, execution_id, epoch=0, node="here")
 
     db.call(change)
@@ -108,7 +108,7 @@ def end(
         results.replace(conn, execution_id, attempt, found)
         executions.close_attempt(conn, execution_id, attempt, Verdict(status=status, reason=reason), 0)
         become = Become(status=status, phase=Phase.ENDED, reason=reason)
-        assert executions.transition(conn, Fenced(execution_id=execution_id, epoch=None), Status.RUNNING, become)
+        assert runs.transition(conn, Fenced(run_id=execution_id, epoch=None), Status.RUNNING, become)
         gate.withdraw(conn, execution_id)
 
     db.call(change)

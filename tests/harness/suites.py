@@ -48,11 +48,11 @@ def start(stack: Stack, document: dict[str, Any]) -> str:
 
 
 def row(stack: Stack, suite_run: str) -> dict[str, Any]:
-    return stack.sql("SELECT * FROM suite_runs WHERE suite_run_id = %s", suite_run)[0]
+    return stack.sql("SELECT * FROM suite_runs JOIN runs ON id = suite_run_id WHERE suite_run_id = %s", suite_run)[0]
 
 
 def of_flow(stack: Stack, flow_run: str) -> str:
-    query = "SELECT suite_run_id FROM suite_runs WHERE flow_run_id = %s"
+    query = "SELECT id AS suite_run_id FROM runs WHERE kind = 'suite' AND flow_run_id = %s"
     found = until("row of the suite's flow run", lambda: stack.sql(query, flow_run))
     return str(found[0]["suite_run_id"])
 

@@ -1,4 +1,4 @@
-"""Any document at all: what is valid survives every form, what is damaged or huge is told, and nothing crashes."""
+"""Properties of documents: valid ones survive round trips, damaged or huge ones are refused, and nothing crashes."""
 
 import copy
 from pathlib import Path
@@ -68,7 +68,7 @@ REQUESTS = st.fixed_dictionaries(
 @settings(max_examples=50, deadline=None)
 @given(REQUESTS)
 @example({**RAW, "command": ["\x85", "\u2028a", "\ufeff", "a\rb", "\x7f", "\U0001f600"]})
-def test_a_request_survives_every_form(raw: dict[str, Any]) -> None:
+def test_a_request_is_equal_after_each_round_trip(raw: dict[str, Any]) -> None:
     request = check(raw)
 
     assert from_yaml(to_yaml(request), RULES) == request
@@ -82,7 +82,7 @@ def test_the_full_request_is_valid() -> None:
 
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(JSON_LIKE)
-def test_nothing_but_invalid_error_comes_out_of_garbage(raw: object) -> None:
+def test_random_input_raises_only_invalid_error(raw: object) -> None:
     with pytest.raises(InvalidError) as caught:
         check(raw)
 
@@ -91,7 +91,7 @@ def test_nothing_but_invalid_error_comes_out_of_garbage(raw: object) -> None:
 
 @settings(max_examples=80, deadline=None)
 @given(data=st.data())
-def test_nothing_but_invalid_error_comes_out_of_a_damaged_request(data: st.DataObject) -> None:
+def test_a_damaged_request_raises_only_invalid_error(data: st.DataObject) -> None:
     raw = copy.deepcopy(FULL)
     for _ in range(data.draw(st.integers(1, 4))):
         damage(raw, data)
@@ -105,7 +105,7 @@ def test_nothing_but_invalid_error_comes_out_of_a_damaged_request(data: st.DataO
 
 
 def damage(node: Any, data: st.DataObject) -> None:
-    """Replace one value somewhere inside `node` by anything."""
+    """Replace a random value inside `node` by a random one."""
     while isinstance(node, dict | list) and node:
         place: Any = data.draw(st.sampled_from(list(node) if isinstance(node, dict) else range(len(node))))
         if not isinstance(node[place], dict | list) or not node[place] or data.draw(st.integers(0, 4)) == 0:
@@ -114,7 +114,7 @@ def damage(node: Any, data: st.DataObject) -> None:
         node = node[place]
 
 
-def test_a_bomb_of_aliases_is_refused_without_unfolding_it() -> None:
+def test_nested_yaml_aliases_are_refused_without_expanding_them() -> None:
     bomb: object = "lol"
     for _ in range(30):
         bomb = [bomb] * 10

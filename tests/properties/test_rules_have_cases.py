@@ -1,4 +1,4 @@
-"""Each rule in the code has a case in the data of wrong input, so that every door is tried with each of them."""
+"""Check that each rule in the code has a case in the data of wrong input, which all entries are tested with."""
 
 import ast
 import re
@@ -30,7 +30,7 @@ TOOL_MODULES = (custom_tool, pytest_tool)
 RULES: tuple[ModuleType, ...] = (
     rules, placement_rules, suite_rules, plain, forms, quantity, cron, secret, *TOOL_MODULES,
 )  # fmt: skip
-"""Where problems are found that no bound of a single field says."""
+"""The modules whose problems are not bounds of single fields."""
 TOLD = [problem for _, cases in CHECKS for case in cases.cases for problem in case["problems"]]
 BOUNDS: dict[str, Callable[[Any], str]] = {
     "minimum": lambda bound: f"must be {bound} or more",
@@ -45,12 +45,12 @@ BOUNDS: dict[str, Callable[[Any], str]] = {
     "enum": lambda bound: f"must be one of {', '.join(bound)}",
     "const": lambda bound: f"must be one of {bound}",
 }
-"""The words of a schema that forbid something, and how the sender is told."""
+"""The keywords of a JSON schema that restrict a value, and their messages."""
 
 
 @pytest.fixture(scope="module")
 def reached() -> dict[str, set[int]]:
-    """The lines of each module of rules that are run when all cases are looked at."""
+    """Return the lines of each module of rules that are executed while all cases are checked."""
     lines: dict[str, set[int]] = {str(module.__file__): set() for module in RULES}
 
     def inside(frame: FrameType, event: str, _: object) -> Any:
@@ -84,7 +84,7 @@ def test_each_line_that_finds_a_problem_has_a_case(reached: dict[str, set[int]],
 
 @pytest.mark.parametrize("module", RULES, ids=lambda module: module.__name__)
 def test_each_message_of_a_rule_has_a_case(module: ModuleType) -> None:
-    """Also of those that share a line: every piece of a message in the code is a piece of what some case is told."""
+    """Every piece of a message in the code is part of the message of a case, also for messages on one line."""
     pieces = set(messages(rules_of(module)))
 
     assert pieces
@@ -93,7 +93,7 @@ def test_each_message_of_a_rule_has_a_case(module: ModuleType) -> None:
 
 @pytest.mark.parametrize(("schema", "cases"), [(REQUEST.schema, REQUESTS), (FORM.schema, SUITES)])
 def test_each_bound_of_a_field_has_a_case(schema: Schema, cases: Cases) -> None:
-    """At that field: the same bound elsewhere does not count."""
+    """The case must be about the same field."""
     wanted = set(bounds(schema, schema, ""))
     maps = {path.removesuffix(".*") for path, _ in wanted if path.endswith(".*")}
 
@@ -116,14 +116,14 @@ def rules_of(module: ModuleType) -> ast.AST:
 
 
 def field(path: str, maps: set[str]) -> str:
-    """Return a problem's path as `bounds` writes it."""
+    """Return the path of a problem in the form of `bounds`."""
     path = re.sub(r"\[\d+\]", "[*]", path)
     owner = next((one for one in maps if path.startswith((f"{one}.", f'{one}["'))), None)
     return f"{owner}.*" if owner else path
 
 
 def finds(node: ast.stmt) -> bool:
-    """Say whether a statement tells a problem: it yields one, notes one, raises, or returns its words."""
+    """Say whether a statement reports a problem: it yields or adds a finding, raises, or returns a message."""
     match node:
         case ast.Raise() | ast.Expr(value=ast.Yield(value=ast.Call(func=ast.Name(id="Finding")))):
             return True
@@ -135,7 +135,7 @@ def finds(node: ast.stmt) -> bool:
 
 
 def messages(tree: ast.AST) -> Iterator[str]:
-    """Yield what is written in functions and reads as words, without the documentation."""
+    """Yield the texts in functions that contain words, without docstrings."""
     for function in ast.walk(tree):
         if isinstance(function, ast.FunctionDef):
             body = function.body[1:] if ast.get_docstring(function) else function.body
@@ -150,7 +150,7 @@ def words_in(node: ast.AST) -> Iterator[str]:
 
 
 def bounds(root: Schema, node: Schema, path: str) -> Iterator[Bound]:
-    """Yield every bound below `node` with the field it stands at; `[*]` is any entry, `.*` any key or its value."""
+    """Yield every bound below `node` with its field. `[*]` is any entry, `.*` is any key or value."""
     if "$ref" in node:
         node = {**root["$defs"][node["$ref"].rsplit("/", 1)[-1]], **node}
     yield from ((path, words(node[word])) for word, words in BOUNDS.items() if word in node)
@@ -160,7 +160,7 @@ def bounds(root: Schema, node: Schema, path: str) -> Iterator[Bound]:
 
 
 def below(node: Schema, path: str) -> Iterator[tuple[str, Schema]]:
-    """Yield what stands in `node`. The constant that tells one kind of content from another binds nobody."""
+    """Yield the nodes inside `node`. The constant that distinguishes types of content is not a bound."""
     for name, inner in node.get("properties", {}).items():
         if "const" not in inner or path != "content":
             yield f"{path}.{name}".lstrip("."), inner

@@ -32,7 +32,11 @@ RECIPES = (
     Recipe(patch="backend", most_files=99, packages=1, suites=("tests/contract/test_backends.py",)),
     Recipe(patch="kind", most_files=3, suites=("tests/contract/test_kinds.py",)),
     Recipe(patch="rule", most_files=2, suites=("tests/unit/scheduler",)),
-    Recipe(patch="column", most_files=3, suites=("tests/integration/db/test_migrations.py", "tests/integration/db/test_runs.py")),
+    Recipe(
+        patch="column",
+        most_files=3,
+        suites=("tests/integration/db/test_migrations.py", "tests/integration/db/test_runs.py"),
+    ),
 )
 
 

@@ -11,7 +11,7 @@ from db.engine import Database
 
 
 def quick(url: str, state: Path) -> Settings:
-    """Settings of a server whose streams need not be waited for."""
+    """Return settings with short intervals, so that tests of streams need not wait."""
     return Settings(database_url=url, state=state, api_key=KEY, log_poll=0.02, heartbeat=0.2, pool_size=4)
 
 
@@ -34,7 +34,7 @@ def client(api: Api) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="session")
 def shared_api(new_database: Callable[[], str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Api]:
-    """One server for all tests that only ask for what is refused or not there."""
+    """Serve one API for all tests that write nothing."""
     settings = quick(new_database(), tmp_path_factory.mktemp("shared") / "state")
     with serving(settings) as url, Database(settings.database_url) as db:
         yield Api(url=url, db=db, state=settings.state)

@@ -1,4 +1,4 @@
-"""The laptop stack is closed (decision 19)."""
+"""Tests that the API refuses other origins, other host names and wrong keys (D19)."""
 
 from pathlib import Path
 
@@ -61,7 +61,7 @@ def test_without_the_key_everything_is_401(shared_api: Api, header: str | None) 
 
 
 @pytest.mark.parametrize("key", ["", "\n", "k" * 19, "  k" * 6])
-def test_nothing_starts_with_a_key_that_keeps_nobody_out(tmp_path: Path, key: str) -> None:
+def test_a_key_that_is_too_short_is_refused_at_the_start(tmp_path: Path, key: str) -> None:
     (tmp_path / "api-key").write_text(key)
     environment = {"ASSAY_STATE": str(tmp_path), "DATABASE_URL": "postgresql://"}
 
@@ -72,7 +72,7 @@ def test_nothing_starts_with_a_key_that_keeps_nobody_out(tmp_path: Path, key: st
     assert from_environment(environment).api_key == "k" * 20
 
 
-def test_an_empty_key_is_nobodys() -> None:
+def test_an_empty_key_matches_nothing() -> None:
     assert not same_key("", "")
     assert not same_key("", KEY)
     assert not same_key(KEY, "")
@@ -80,7 +80,7 @@ def test_an_empty_key_is_nobodys() -> None:
 
 
 def routes(url: str) -> list[tuple[str, str]]:
-    """Return every operation of the API, with something in the place of its parameters."""
+    """Return every operation of the API, with values for its parameters."""
     paths = httpx.get(f"{url}/openapi.json", trust_env=False).json()["paths"]
     return [
         (method.upper(), path.replace("{", "").replace("}", ""))
@@ -90,14 +90,14 @@ def routes(url: str) -> list[tuple[str, str]]:
     ]
 
 
-def test_health_needs_no_key_and_tells_little(shared_api: Api) -> None:
+def test_health_needs_no_key_and_reveals_little(shared_api: Api) -> None:
     answer = httpx.get(f"{shared_api.url}/health", trust_env=False)
 
     assert answer.status_code == 200
     assert (answer.json()["status"], answer.json()["database"]) == ("ok", True)
 
 
-def test_addresses_that_no_database_can_look_for_are_refused(shared_client: httpx.Client) -> None:
+def test_addresses_with_a_nul_character_are_refused(shared_client: httpx.Client) -> None:
     assert shared_client.get("/pools/a%00b").status_code == 400
     assert shared_client.get("/tests?tag=a%00b").status_code == 400
     assert shared_client.get("/tests/%ff%fe").status_code == 404
@@ -109,7 +109,7 @@ def test_unknown_paths_and_methods_are_problems_too(shared_client: httpx.Client)
         assert answer.headers["content-type"] == "application/problem+json"
 
 
-def test_a_method_that_is_not_there_is_answered_with_all_that_are(shared_client: httpx.Client) -> None:
+def test_a_wrong_method_is_answered_with_the_allowed_methods(shared_client: httpx.Client) -> None:
     answer = shared_client.delete("/quota")
 
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, PATCH, PUT")

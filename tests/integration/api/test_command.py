@@ -1,4 +1,4 @@
-"""The command against a real server: its data, its messages and its exit codes. Workers are played by the test."""
+"""Tests of the command against a real server: data, messages, exit codes. The test itself acts as the worker."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def _server(api: Api, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 @pytest.fixture
 def play(api: Api) -> Iterator[Callable[..., None]]:
-    """Have the next runs that wait begin and end, beside the test."""
+    """Start and end the next waiting runs in a thread beside the test."""
     threads = []
 
     def start(*statuses: Status) -> None:
@@ -72,7 +72,7 @@ def file(folder: Path, content: Any = REQUEST) -> str:
     ("status", "code"),
     [(Status.COMPLETED, 0), (Status.FAILED, 1), (Status.CANCELLED, 2), (Status.TIMEOUT, 124)],
 )
-def test_run_ends_with_the_verdicts_code(
+def test_run_ends_with_the_exit_code_of_the_verdict(
     assay: Callable[..., Any], play: Callable[..., None], tmp_path: Path, status: Status, code: int
 ) -> None:
     play(status)
@@ -84,7 +84,7 @@ def test_run_ends_with_the_verdicts_code(
     assert "submitted" in err
 
 
-def test_run_of_a_suite_ends_with_its_worst_verdict(
+def test_run_of_a_suite_ends_with_the_exit_code_of_its_worst_verdict(
     assay: Callable[..., Any], play: Callable[..., None], tmp_path: Path
 ) -> None:
     play(Status.COMPLETED, Status.FAILED)
@@ -97,7 +97,7 @@ def test_run_of_a_suite_ends_with_its_worst_verdict(
     assert [(e["name"], e["status"]) for e in answer["executions"]] == [("a", "completed"), ("b", "failed")]
 
 
-def test_without_watching_the_id_is_all_that_is_printed(assay: Callable[..., Any], tmp_path: Path) -> None:
+def test_without_watch_only_the_id_is_printed(assay: Callable[..., Any], tmp_path: Path) -> None:
     code, out, _ = assay("run", file(tmp_path), "--no-watch")
     _, shown, _ = assay("show", out.strip()[-8:], "--json")
 
@@ -113,7 +113,7 @@ def test_set_and_priority_change_what_is_run(assay: Callable[..., Any], tmp_path
     assert (shown["name"], shown["labels"], shown["priority"]) == ("other", {"team": "shop"}, 1)
 
 
-def test_refused_is_4_with_every_problem_and_nothing_is_sent(
+def test_a_refused_file_ends_with_4_all_problems_and_no_upload(
     assay: Callable[..., Any], api: Api, tmp_path: Path
 ) -> None:
     before = api.rows()
@@ -130,7 +130,7 @@ def test_refused_is_4_with_every_problem_and_nothing_is_sent(
 
 
 @pytest.mark.parametrize("bad", [REQUESTS, SUITES], ids=["tests", "suites"])
-def test_all_that_is_wrong_is_told_exactly_by_the_command_too(
+def test_the_command_reports_exactly_the_problems_of_each_case(
     assay: Callable[..., Any], api: Api, tmp_path: Path, bad: Cases
 ) -> None:
     before, wrong = api.rows(), {}
@@ -145,7 +145,7 @@ def test_all_that_is_wrong_is_told_exactly_by_the_command_too(
     assert api.rows() == before
 
 
-def test_over_quota_is_6(assay: Callable[..., Any], tmp_path: Path) -> None:
+def test_over_quota_ends_with_6(assay: Callable[..., Any], tmp_path: Path) -> None:
     assert assay("quota", "set", "--daily", "0")[0] == 0
 
     code, _, err = assay("run", file(tmp_path))
@@ -154,7 +154,7 @@ def test_over_quota_is_6(assay: Callable[..., Any], tmp_path: Path) -> None:
     assert "quota" in err
 
 
-def test_a_local_folder_is_packed_sent_once_and_becomes_an_artifact(
+def test_a_local_folder_is_uploaded_once_and_becomes_artifact_content(
     assay: Callable[..., Any], api: Api, tmp_path: Path
 ) -> None:
     (tmp_path / "suite").mkdir()
@@ -185,7 +185,7 @@ def test_lists_are_plain_lines_outside_a_terminal_and_json_where_asked(
     assert json.loads(as_json)["total"] == 1
 
 
-def test_cancel_retry_queue_and_the_house(assay: Callable[..., Any], client: httpx.Client) -> None:
+def test_cancel_retry_queue_nodes_and_statistics(assay: Callable[..., Any], client: httpx.Client) -> None:
     run = str(submitted(client))
 
     assert run in assay("queue", "--json")[1]
@@ -264,7 +264,7 @@ def test_logs_follow_writes_every_byte_as_it_comes(
     assert done.stdout == whole
 
 
-def test_letting_go_says_that_the_run_goes_on_and_ends_neither_well_nor_the_run(
+def test_an_interrupted_watch_says_that_the_run_continues_and_does_not_end_with_0(
     api: Api, client: httpx.Client, tmp_path: Path
 ) -> None:
     command = [sys.executable, "-m", "cli.main", "run", file(tmp_path)]
@@ -281,7 +281,7 @@ def test_letting_go_says_that_the_run_goes_on_and_ends_neither_well_nor_the_run(
     assert client.get("/tests").json()["executions"][0]["status"] == "queued"
 
 
-def test_a_lost_connection_is_waited_for_and_the_verdict_still_counts(
+def test_a_watch_survives_a_lost_connection_and_ends_with_the_verdict(
     assay: Callable[..., Any],
     client: httpx.Client,
     api: Api,

@@ -1,4 +1,4 @@
-"""The commands about the gate against a real server: quota, pool, queue, explain, and the warnings of run."""
+"""Tests of the commands about the gate against a real server: quota, pool, queue, explain, warnings of run."""
 
 import json
 import re
@@ -47,7 +47,7 @@ def test_quota_set_changes_every_limit_and_none_takes_them_away(assay: Assay) ->
     assert assay("quota", "--team", "default")[1].startswith("team\tdefault\t")
 
 
-def test_everything_wrong_with_a_quota_is_told_at_once(assay: Assay) -> None:
+def test_all_problems_of_a_quota_are_reported_at_once(assay: Assay) -> None:
     code, out, err = assay(
         "quota", "set", "--user", "nobody", "--max-concurrent=-1", "--max-gpu", "x", "--weight", "nan"
     )
@@ -92,7 +92,7 @@ def test_pool_set_changes_every_setting(assay: Assay) -> None:
     assert json.loads(assay("pool", "set", "--default-selector", "none", "--json")[1])["defaultNodeSelector"] == {}
 
 
-def test_nodes_show_all_that_is_held_of_them_and_how_much_they_are_used(
+def test_nodes_show_held_amounts_and_utilisation(
     api: Api, client: httpx.Client, assay: Assay, run_pass: Callable[[], None]
 ) -> None:
     run_pass()
@@ -111,7 +111,7 @@ def test_nodes_show_all_that_is_held_of_them_and_how_much_they_are_used(
     ]  # fmt: skip
 
 
-def test_everything_wrong_with_a_pool_is_told_at_once_and_nothing_is_changed(assay: Assay) -> None:
+def test_all_problems_of_a_pool_are_reported_at_once_and_nothing_is_changed(assay: Assay) -> None:
     before = assay("pool", "--json")[1]
 
     code, _, err = assay(
@@ -155,7 +155,7 @@ def test_everything_wrong_with_a_pool_is_told_at_once_and_nothing_is_changed(ass
         (("disk=ssd", "disk=hdd"), "disk is there twice"),
     ],
 )
-def test_a_label_that_is_none_is_told_with_all_else_that_is_wrong(
+def test_a_malformed_label_is_reported_with_all_other_problems(
     assay: Assay, labels: tuple[str, ...], wrong: str
 ) -> None:
     given = [word for label in labels for word in ("--default-selector", label)]
@@ -171,7 +171,7 @@ def test_a_label_that_is_none_is_told_with_all_else_that_is_wrong(
 
 
 @pytest.mark.parametrize("run", ["", "../quota", "checkout", "a?b"])
-def test_what_is_no_part_of_an_id_is_refused_before_it_is_asked_for(assay: Assay, run: str) -> None:
+def test_text_that_cannot_be_part_of_an_id_is_refused_without_a_request(assay: Assay, run: str) -> None:
     code, _, err = assay("explain", run)
 
     assert code == 4
@@ -179,7 +179,9 @@ def test_what_is_no_part_of_an_id_is_refused_before_it_is_asked_for(assay: Assay
     assert assay("show", "ffffffff")[2] == "refused: no run ffffffff: `assay list` shows the latest\n"
 
 
-def test_calibration_says_how_often_runs_started_when_told(assay: Assay, client: httpx.Client, api: Api) -> None:
+def test_calibration_shows_how_often_runs_started_before_their_forecast(
+    assay: Assay, client: httpx.Client, api: Api
+) -> None:
     none = assay("queue", "--calibration")
     run, now = submitted(client), datetime.now(UTC)  # noqa: TID251  a test is its own wiring
     soon = Estimate(execution_id=run, p50=now, p90=now + timedelta(minutes=4), basis=Basis.HISTORY)
@@ -198,7 +200,7 @@ def test_calibration_says_how_often_runs_started_when_told(assay: Assay, client:
     assert json.loads(assay("queue", "--calibration", "--json")[1])["pools"][0]["number"] == 1
 
 
-def test_a_pool_is_made_and_runs_go_into_it(assay: Assay, tmp_path: Path) -> None:
+def test_a_new_pool_takes_runs(assay: Assay, tmp_path: Path) -> None:
     (tmp_path / "test.yaml").write_text(yaml.safe_dump(REQUEST))
 
     assert assay("pool", "create", "gpu")[0] == 0
@@ -222,7 +224,7 @@ def test_warnings_of_a_submit_go_to_stderr(
     assert re.search(r"^warning: .*no node matches: of 1, 1 without label disk=ssd$", err, re.MULTILINE)
 
 
-def test_more_than_any_fixed_node_has_is_refused_with_code_4(
+def test_a_run_larger_than_any_fixed_node_is_refused_with_4(
     assay: Assay, api: Api, run_pass: Callable[[], None], tmp_path: Path
 ) -> None:
     (tmp_path / "test.yaml").write_text(yaml.safe_dump(REQUEST | {"resources": {"cpuRequest": "5"}}))
@@ -235,7 +237,7 @@ def test_more_than_any_fixed_node_has_is_refused_with_code_4(
     assert api.rows()["test_executions"] == 0
 
 
-def test_queue_shows_whose_run_waits_since_when_and_why(
+def test_queue_shows_owner_waiting_time_and_reason(
     assay: Assay, client: httpx.Client, run_pass: Callable[[], None]
 ) -> None:
     assay("quota", "set", "--max-concurrent", "0")
@@ -288,7 +290,7 @@ def test_on_a_terminal_the_explanation_is_drawn_as_tables(
     assert re.search(r"chosen +n0 +0\.\d{3}", drawn)
 
 
-def test_on_a_narrow_terminal_ids_and_states_stay_in_one_piece(
+def test_a_narrow_terminal_does_not_break_ids_and_states(
     assay: Assay, client: httpx.Client, run_pass: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COLUMNS", "80")
@@ -304,7 +306,7 @@ def test_on_a_narrow_terminal_ids_and_states_stay_in_one_piece(
 
 
 class _Terminal:
-    """A stream that says that it is a terminal."""
+    """A stream that claims to be a terminal."""
 
     def __init__(self, stream: Any) -> None:
         self._stream = stream

@@ -1,4 +1,4 @@
-"""Explained: what is said while a run waits is said in the same words when it runs, and days after it ended."""
+"""Tests of explanations: the text of a decision stays the same while the run waits, runs, and days after its end."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -34,7 +34,7 @@ def explanation(client: httpx.Client, run: ExecutionId) -> Any:
     return answer.json()
 
 
-def test_a_run_that_waits_is_told_its_place_the_reason_and_who_is_ahead(
+def test_a_waiting_run_has_its_position_the_reason_and_the_runs_ahead(
     client: httpx.Client, run_pass: Callable[[], None]
 ) -> None:
     client.put("/pools/default", json={"maxConcurrentTests": 1})
@@ -56,7 +56,7 @@ def test_a_run_that_waits_is_told_its_place_the_reason_and_who_is_ahead(
     assert "the pool runs 1 of 1" in said["text"]
 
 
-def test_a_run_that_got_its_place_has_the_score_terms_of_every_candidate(
+def test_an_admitted_run_has_the_score_terms_of_every_candidate(
     client: httpx.Client, run_pass: Callable[[], None]
 ) -> None:
     run = submitted(client)
@@ -73,7 +73,7 @@ def test_a_run_that_got_its_place_has_the_score_terms_of_every_candidate(
     assert set(chosen[0]) == {"node", "chosen", "total", "free", "utilisation", "affinity", "spot", "balance"}
 
 
-def test_the_explanation_of_three_days_later_is_the_one_shown_while_it_waited(
+def test_the_explanation_is_the_same_three_days_later(
     client: httpx.Client, api: Api, run_pass: Callable[[], None]
 ) -> None:
     client.put("/quota", json={"maxConcurrentTests": 0})
@@ -100,7 +100,7 @@ def test_the_explanation_of_three_days_later_is_the_one_shown_while_it_waited(
     assert "user local runs 0 of 0" in while_it_waited[0]["text"]
 
 
-def test_the_estimate_is_shown_while_it_holds(client: httpx.Client, api: Api, run_pass: Callable[[], None]) -> None:
+def test_the_estimate_is_shown_while_it_is_valid(client: httpx.Client, api: Api, run_pass: Callable[[], None]) -> None:
     client.put("/quota", json={"maxConcurrentTests": 0})
     run = submitted(client)
     run_pass()
@@ -120,7 +120,7 @@ def test_the_estimate_is_shown_while_it_holds(client: httpx.Client, api: Api, ru
     assert entry["estimatedStartTimeP90"] == shown["estimatedStartTimeP90"] == estimate["p90"]
 
 
-def test_shares_are_shown_where_the_pool_is_shared_fairly(client: httpx.Client, run_pass: Callable[[], None]) -> None:
+def test_shares_are_shown_in_a_fair_share_pool(client: httpx.Client, run_pass: Callable[[], None]) -> None:
     client.put("/pools/default", json={"strategy": "FAIR_SHARE", "maxConcurrentTests": 1})
     submitted(client)
     run_pass()
@@ -137,7 +137,7 @@ def test_shares_are_shown_where_the_pool_is_shared_fairly(client: httpx.Client, 
     assert client.get("/queue").json()["entries"][0]["share"] is None
 
 
-def test_a_run_without_a_live_worker_is_told_so(client: httpx.Client, api: Api) -> None:
+def test_the_reason_says_that_no_worker_is_alive(client: httpx.Client, api: Api) -> None:
     run = submitted(client)
     api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True))
 
@@ -147,5 +147,5 @@ def test_a_run_without_a_live_worker_is_told_so(client: httpx.Client, api: Api) 
     assert [said["code"] for said in found["decisions"]] == ["no_worker"]
 
 
-def test_a_run_that_is_not_there_has_no_explanation(shared_client: httpx.Client) -> None:
+def test_the_explanation_of_an_unknown_run_is_404(shared_client: httpx.Client) -> None:
     assert shared_client.get("/tests/00000000-0000-7000-8000-000000000000/explanation").status_code == 404

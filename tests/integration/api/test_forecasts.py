@@ -1,4 +1,4 @@
-"""When a waiting run will start, at the door."""
+"""Tests of forecasts in the API."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -22,7 +22,7 @@ def submit(client: httpx.Client, **more: Any) -> Any:
 
 
 def tell(api: Api, run: str, now: datetime) -> None:
-    """Tell a run that it starts in one minute, in five at the latest."""
+    """Write a forecast for a run: p50 in one minute, p90 in five."""
     made = Estimate(
         execution_id=ExecutionId(UUID(run)),
         p50=now + timedelta(minutes=1),
@@ -32,7 +32,7 @@ def tell(api: Api, run: str, now: datetime) -> None:
     api.db.call(lambda conn: forecasts.write(conn, [made], now))
 
 
-def test_nothing_is_told_while_nothing_is_known(client: httpx.Client) -> None:
+def test_a_run_without_a_forecast_has_no_estimate(client: httpx.Client) -> None:
     run = submit(client)
 
     assert run["estimatedStartTime"] is None
@@ -52,8 +52,8 @@ def test_a_forecast_is_shown_with_the_run_in_the_list_and_in_the_queue(client: h
         assert datetime.fromisoformat(found["estimatedStartTimeP90"]) == now + timedelta(minutes=5)
 
 
-def test_a_new_run_is_told_what_the_one_before_it_was(client: httpx.Client, api: Api) -> None:
-    """Only of its own priority: one of another starts at quite another time."""
+def test_a_new_run_has_the_estimate_of_the_run_before_it(client: httpx.Client, api: Api) -> None:
+    """Only a run of the same priority counts, because another priority starts at another time."""
     first, now = submit(client)["executionId"], datetime.now(UTC)  # noqa: TID251
     tell(api, first, now)
 
@@ -61,7 +61,7 @@ def test_a_new_run_is_told_what_the_one_before_it_was(client: httpx.Client, api:
     assert submit(client, priority=7)["estimatedStartTime"] is None
 
 
-def test_how_good_forecasts_were_is_told_by_pool(client: httpx.Client, api: Api) -> None:
+def test_calibration_is_shown_by_pool(client: httpx.Client, api: Api) -> None:
     run, now = submit(client)["executionId"], datetime.now(UTC)  # noqa: TID251
     assert client.get("/forecasts").json() == {"days": 7, "pools": []}
 
@@ -78,8 +78,8 @@ def test_how_good_forecasts_were_is_told_by_pool(client: httpx.Client, api: Api)
     assert pool["medianError"] == 120.0
 
 
-def test_who_is_foreseen_is_told_with_it(client: httpx.Client, api: Api) -> None:
-    """Two came just now. The newer part of the hour counts more, so it is more than two in an hour."""
+def test_calibration_shows_the_expected_arrivals(client: httpx.Client, api: Api) -> None:
+    """Two runs arrived just now. Newer arrivals have more weight, so the rate is above two an hour."""
     run, now = submit(client, priority=2)["executionId"], datetime.now(UTC)  # noqa: TID251
     submit(client, priority=2)
     tell(api, run, now - timedelta(minutes=3))

@@ -1,4 +1,4 @@
-"""Quotas and pools by REST: every problem at once, nothing written; a change holds from the next pass on."""
+"""Tests of quotas and pools in the API: all problems at once, and a change holds from the next pass on."""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -26,7 +26,7 @@ def problems(answer: httpx.Response) -> list[tuple[str, str]]:
 
 @pytest.fixture
 def passing(api: Api) -> Callable[[], int]:
-    """Have a worker and a node, and return what makes a pass and counts those that hold a place."""
+    """Register a worker and a node. Return a function that makes a pass and counts the admitted runs."""
     node = Node(name=NodeName("n0"), capacity=Resources(cpu_milli=64_000, memory_bytes=2**36))
     api.db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, [node]))
     api.db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5)))
@@ -70,7 +70,7 @@ def test_a_team_has_a_quota_of_its_own(client: httpx.Client) -> None:
     assert client.get("/quota?user=nobody").status_code == client.get("/quota?team=nobody").status_code == 404
 
 
-def test_every_problem_of_a_quota_is_told_at_once_and_nothing_is_written(client: httpx.Client) -> None:
+def test_all_problems_of_a_quota_are_reported_and_nothing_is_written(client: httpx.Client) -> None:
     before = client.get("/quota").json()
     wrong = {
         "user": "nobody",
@@ -104,12 +104,12 @@ def test_every_problem_of_a_quota_is_told_at_once_and_nothing_is_written(client:
         (b'{"weight": null}', ("weight", "must not be null: leave it out to keep it as it is")),
         (b'{"weight": "2"}', ("weight", "must be a number")),
         (b'{"weight": 1001}', ("weight", "must be 1000 or less")),
-        (b'{"user": "local", "team": "default"}', ("team", "stands beside user: name one of both")),
-        (b'{"user": 5}', ("user", "must be text; a number, a yes or a no needs quotes")),
+        (b'{"user": "local", "team": "default"}', ("team", "cannot be combined with user: give one of both")),
+        (b'{"user": 5}', ("user", "must be text; put numbers, yes and no in quotes")),
         (b"[]", ("", "must be an object")),
     ],
 )
-def test_a_wrong_weight_or_owner_is_told_in_words(
+def test_a_wrong_weight_or_owner_has_a_plain_message(
     shared_client: httpx.Client, body: bytes, told: tuple[str, str]
 ) -> None:
     assert problems(shared_client.put("/quota", content=body)) == [told]
@@ -147,7 +147,7 @@ def test_all_settings_of_a_pool_are_set_and_shown(client: httpx.Client) -> None:
     assert client.get("/pools/default").json() == lifted
 
 
-def test_every_problem_of_a_pool_is_told_at_once_and_nothing_is_written(client: httpx.Client) -> None:
+def test_all_problems_of_a_pool_are_reported_and_nothing_is_written(client: httpx.Client) -> None:
     before = client.get("/pools/default").json()
     wrong = {
         "strategy": "RANDOM",
@@ -168,13 +168,13 @@ def test_every_problem_of_a_pool_is_told_at_once_and_nothing_is_written(client: 
     assert found["candidates"] == "must be 5 or less"
     assert (found["maxConcurrentTests"], found["maxGpu"]) == ("must be 0 or more", "must be 0 or more")
     assert (found["halfLifeSeconds"], found["preemption"]) == ("must be above 0", "must be true or false")
-    assert found['defaultNodeSelector["a b"]'].startswith("is no label key")
+    assert found['defaultNodeSelector["a b"]'].startswith("is not a label key")
     assert found["interval"].startswith("is an unknown key")
     assert len(found) == len(wrong)
     assert client.get("/pools/default").json() == before
 
 
-def test_an_unknown_pool_is_one_problem_among_others(shared_client: httpx.Client) -> None:
+def test_an_unknown_pool_is_reported_with_the_other_problems(shared_client: httpx.Client) -> None:
     assert problems(shared_client.put("/pools/nowhere", json={"candidates": 1})) == [
         ("candidates", "must be 2 or more"),
         ("name", "there is no pool nowhere"),
@@ -198,7 +198,7 @@ def test_a_pool_is_added_once_and_takes_runs(client: httpx.Client) -> None:
     assert client.get("/queue").json()["total"] == 0
 
 
-def test_beyond_the_daily_quota_of_its_pool_a_suite_is_refused_whole(client: httpx.Client) -> None:
+def test_a_suite_beyond_the_daily_quota_of_its_pool_is_refused(client: httpx.Client) -> None:
     client.put("/pools/default", json={"maxDailyTests": 2})
     test = {"type": "custom", "command": ["true"], "content": {"type": "inline", "files": {"a": "b"}}}
     whole = {"name": "all", "tests": [test | {"name": name} for name in "abc"]}
@@ -245,10 +245,10 @@ def test_the_same_key_for_another_pool_is_another_request(client: httpx.Client, 
         ("/pools/default", {"maxCpu": "150m"}),
     ],
 )
-def test_a_lower_limit_holds_from_the_next_pass_on_and_stops_nothing(
+def test_a_lower_limit_holds_from_the_next_pass_and_stops_no_run(
     client: httpx.Client, passing: Callable[[], int], path: str, body: dict[str, Any]
 ) -> None:
-    """Each test asks for 100m and 128Mi. Two run; under the new limit a third waits, and the two go on."""
+    """Each test requests 100m and 128Mi. Two tests run; under the new limit a third waits, and the two continue."""
     client.put("/pools/default", json={"maxConcurrentTests": 2})
     for _ in range(2):
         submitted(client)
@@ -272,16 +272,16 @@ def test_a_higher_limit_lets_the_next_pass_start_more(client: httpx.Client, pass
     assert passing() == 1
 
 
-def test_a_weight_is_never_so_light_that_a_share_is_no_number(client: httpx.Client) -> None:
+def test_a_weight_that_is_too_small_for_a_finite_share_is_refused(client: httpx.Client) -> None:
     light = client.put("/quota", json={"weight": 0.001})
 
     assert problems(client.put("/quota", json={"weight": 1e-300})) == [("weight", "must be 0.001 or more")]
     assert light.json()["user"]["weight"] == 0.001
 
 
-def test_whose_quota_is_asked_for_must_be_clear(shared_client: httpx.Client) -> None:
+def test_user_and_team_cannot_be_combined(shared_client: httpx.Client) -> None:
     assert problems(shared_client.get("/quota?user=local&team=default")) == [
-        ("query.team", "stands beside user: name one of both")
+        ("query.team", "cannot be combined with user: give one of both")
     ]
 
 

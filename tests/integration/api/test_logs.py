@@ -1,4 +1,4 @@
-"""The log: text from an offset, and a stream that loses no byte and sends none twice."""
+"""Tests of logs: text from an offset, and a stream that sends every byte exactly once."""
 
 import json
 import threading
@@ -51,7 +51,7 @@ def test_text_comes_from_an_offset(api: Api, client: httpx.Client, tmp_path: Pat
     assert client.get(f"/tests/{run}/logs?offset=-1").status_code == 400
 
 
-def test_a_stream_of_an_ended_run_brings_every_byte_and_ends(api: Api, client: httpx.Client, tmp_path: Path) -> None:
+def test_a_stream_of_an_ended_run_has_every_byte_and_ends(api: Api, client: httpx.Client, tmp_path: Path) -> None:
     run = submitted(client)
     begin(api.db, run)
     append(api, run, NASTY * 200, tmp_path / "out")
@@ -65,7 +65,7 @@ def test_a_stream_of_an_ended_run_brings_every_byte_and_ends(api: Api, client: h
 
 
 @pytest.mark.parametrize("cut", [0, 1, 2, 3, 9, 10, 700])
-def test_a_stream_resumes_behind_any_byte(api: Api, client: httpx.Client, tmp_path: Path, cut: int) -> None:
+def test_a_stream_can_be_resumed_at_any_byte(api: Api, client: httpx.Client, tmp_path: Path, cut: int) -> None:
     run = submitted(client)
     append(api, run, NASTY, tmp_path / "out")
     client.post(f"/tests/{run}/cancel")
@@ -74,9 +74,7 @@ def test_a_stream_resumes_behind_any_byte(api: Api, client: httpx.Client, tmp_pa
     assert bytes_of(list(follow(api, run, query=f"?follow=true&offset={cut}"))) == NASTY[cut:]
 
 
-def test_a_reader_that_is_cut_off_again_and_again_gets_every_byte_once(
-    api: Api, client: httpx.Client, tmp_path: Path
-) -> None:
+def test_a_reader_that_reconnects_often_gets_every_byte_once(api: Api, client: httpx.Client, tmp_path: Path) -> None:
     run = submitted(client)
     begin(api.db, run)
 
@@ -102,7 +100,7 @@ def test_a_reader_that_is_cut_off_again_and_again_gets_every_byte_once(
     assert got == NASTY * 60
 
 
-def test_a_quiet_stream_shows_signs_of_life(api: Api, client: httpx.Client) -> None:
+def test_a_quiet_stream_sends_keepalives(api: Api, client: httpx.Client) -> None:
     run = submitted(client)
 
     with client.stream("GET", f"/tests/{run}/logs?follow=true") as answer:
@@ -112,13 +110,13 @@ def test_a_quiet_stream_shows_signs_of_life(api: Api, client: httpx.Client) -> N
 
 
 @pytest.mark.parametrize("text", ["aé", "a✓", "a🚀"])
-def test_a_character_is_never_sent_in_halves(text: str) -> None:
+def test_a_character_is_never_split(text: str) -> None:
     data = text.encode()
 
     assert [whole_characters(data[:cut]) for cut in range(2, len(data))] == [b"a"] * (len(data) - 2)
     assert whole_characters(data) == data
 
 
-def test_bytes_that_are_no_text_are_not_held_back() -> None:
+def test_bytes_that_are_not_utf8_are_sent() -> None:
     assert whole_characters(b"\xff\xfe") == b"\xff\xfe"
     assert whole_characters(b"a\x80") == b"a\x80"

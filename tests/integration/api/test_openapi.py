@@ -1,6 +1,6 @@
-"""The served document against the original design (lld.md), field by field: section 6.1 and the bodies of 1.2.
+"""Compare the served OpenAPI document with the original design (lld.md): section 6.1 and the bodies of 1.2.
 
-What differs on purpose is listed here, each with its reason; anything else that differs fails.
+Intended differences are listed here with their reasons. Any other difference fails.
 """
 
 import json
@@ -28,7 +28,7 @@ WIDENED = {
     ],  # the table has custom; pytest is ours
     "/components/schemas/TestRequest/properties/content/oneOf": ["ArtifactContent"],  # the table's "artifact URL"
 }
-"""Lists that have these more than the excerpt."""
+"""Lists of the served document with entries that the excerpt lacks."""
 
 NOT_COMPARED = {
     "/openapi",  # FastAPI writes 3.1
@@ -82,7 +82,7 @@ def list_differences(wanted: list[Any], found: Any, root: dict[str, Any], path: 
 
 
 def resolved(found: Any, wanted: Any, root: dict[str, Any]) -> Any:
-    """Follow a reference where the excerpt has something written out, and leave out `null` beside a type."""
+    """Resolve a reference where the excerpt has none, and remove `null` from the types."""
     while isinstance(found, dict) and "$ref" in found and not (isinstance(wanted, dict) and "$ref" in wanted):
         target = root
         for step in found["$ref"].removeprefix("#/").split("/"):
@@ -99,7 +99,7 @@ def resolved(found: Any, wanted: Any, root: dict[str, Any]) -> Any:
 CEILINGS = {"maxCpu", "maxMemory", "maxEphemeralStorage", "maxGpu"}
 
 
-def test_every_reference_leads_somewhere_and_422_is_nowhere(served: dict[str, Any]) -> None:
+def test_every_reference_resolves_and_no_operation_has_a_422(served: dict[str, Any]) -> None:
     lost = [reference for reference in references(served) if not leads_somewhere(served, reference)]
     statuses = {status for item in served["paths"].values() for op in item.values() for status in op["responses"]}
 
@@ -126,7 +126,7 @@ def leads_somewhere(root: dict[str, Any], reference: str) -> bool:
     return node is not None
 
 
-def test_every_operation_says_how_it_refuses(served: dict[str, Any]) -> None:
+def test_every_operation_documents_400_and_401(served: dict[str, Any]) -> None:
     without = [
         (method, path, status)
         for path, item in served["paths"].items()
@@ -139,8 +139,8 @@ def test_every_operation_says_how_it_refuses(served: dict[str, Any]) -> None:
     assert without == []
 
 
-def test_only_what_may_be_null_is_described_so(served: dict[str, Any]) -> None:
-    """Beside those that may be left out: a change with null where it means nothing is refused."""
+def test_only_fields_that_may_be_null_are_nullable(served: dict[str, Any]) -> None:
+    """A change with null is refused for a field that has no such value."""
     schemas = served["components"]["schemas"]
     nullable = {
         schema: {
@@ -171,7 +171,7 @@ def parameter(document: Any, name: str) -> Any:
         lambda doc: doc["components"]["schemas"]["ExecutionList"]["properties"].pop("total"),
     ],
 )
-def test_the_comparison_sees_damage(served: dict[str, Any], damage: Callable[[Any], object]) -> None:
+def test_the_comparison_finds_each_damage(served: dict[str, Any], damage: Callable[[Any], object]) -> None:
     damage(served)
 
     assert len(list(differences(EXCERPT, served, served, ""))) == 1
@@ -196,10 +196,10 @@ def test_every_field_of_the_examples_is_in_the_served_schema(
 
 
 @pytest.mark.parametrize(("body", "reference"), EXAMPLES, ids=SCHEMAS)
-def test_the_look_at_the_examples_sees_what_the_schema_lacks(
+def test_the_comparison_with_the_examples_finds_each_renamed_field(
     served: dict[str, Any], body: dict[str, Any], reference: str
 ) -> None:
-    """Each field in turn, under another name: it must be missed."""
+    """Rename each field in turn: the comparison must report it."""
     for place in list(fields(body)):
         other = json.loads(json.dumps(body))
         *above, name = place
@@ -211,8 +211,8 @@ def test_the_look_at_the_examples_sees_what_the_schema_lacks(
         assert set(unlike(served, other, reference)) - OTHERWISE or open_map(above), place
 
 
-def test_the_example_of_a_request_lacks_only_an_executor(shared_api: Api) -> None:
-    """What the original design shows is understood whole; this version runs no postman."""
+def test_the_only_problem_of_the_example_is_the_missing_executor(shared_api: Api) -> None:
+    """The example of the original design is accepted except for its type, postman, which has no executor."""
     with shared_api.client() as client:
         told = client.post("/validate", json=BODIES[0]).json()["problems"]
 
@@ -220,7 +220,7 @@ def test_the_example_of_a_request_lacks_only_an_executor(shared_api: Api) -> Non
 
 
 def unlike(served: dict[str, Any], body: Any, reference: str) -> Iterator[str]:
-    """Yield what of a body the schema does not know, or knows as something else; that it may have more is no fault."""
+    """Yield the fields of a body that the schema lacks or has with another type. Further fields are allowed."""
     schema = {**closed(served), "$ref": reference}
     validator = Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
     for error in validator.iter_errors(body):
@@ -239,7 +239,7 @@ def in_words(error: ValidationError) -> str:
 
 
 def closed(node: Any) -> Any:
-    """Return a schema in which an object has the named properties and no others."""
+    """Return the schema with `additionalProperties: false` in each object."""
     if isinstance(node, list):
         return [closed(item) for item in node]
     if not isinstance(node, dict):
@@ -258,5 +258,5 @@ def fields(body: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 
 
 def open_map(place: list[str]) -> bool:
-    """Say whether the keys there are the sender's own."""
+    """Say whether the object there may have any keys."""
     return place in (["labels"], ["config", "env"])

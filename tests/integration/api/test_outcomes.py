@@ -26,7 +26,7 @@ def run(api: Api, client: httpx.Client) -> ExecutionId:
     return made
 
 
-def test_results_say_what_each_test_did(client: httpx.Client, run: ExecutionId) -> None:
+def test_results_have_the_outcome_of_each_test(client: httpx.Client, run: ExecutionId) -> None:
     answer = client.get(f"/tests/{run}/results").json()
 
     assert answer["attempt"] == 1
@@ -39,7 +39,7 @@ def test_results_say_what_each_test_did(client: httpx.Client, run: ExecutionId) 
     assert found["test_good"]["errorMessage"] is None
 
 
-def test_results_of_a_run_without_any_are_empty(client: httpx.Client) -> None:
+def test_a_run_without_results_has_an_empty_list(client: httpx.Client) -> None:
     run = submitted(client)
 
     answer = client.get(f"/tests/{run}/results").json()
@@ -52,7 +52,7 @@ def test_results_of_a_run_without_any_are_empty(client: httpx.Client) -> None:
 
 @pytest.fixture
 def large(api: Api, client: httpx.Client) -> ExecutionId:
-    """A run of 450 tests: 90 of them failed."""
+    """Write a run with 450 results, of which 90 failed."""
     made = submitted(client)
     begin(api.db, made)
     failed = (Outcome.FAILED, *[Outcome.PASSED] * 4)
@@ -60,7 +60,7 @@ def large(api: Api, client: httpx.Client) -> ExecutionId:
     return made
 
 
-def test_results_are_paged_and_counted_whole(client: httpx.Client, large: ExecutionId) -> None:
+def test_pages_of_results_count_all_results(client: httpx.Client, large: ExecutionId) -> None:
     pages = [client.get(f"/tests/{large}/results").json()]
     while following := pages[-1]["links"]["next"]:
         pages.append(client.get(following.removeprefix("/api/v1")).json())
@@ -75,7 +75,7 @@ def test_results_are_paged_and_counted_whole(client: httpx.Client, large: Execut
     assert client.get(f"/tests/{large}/results?offset=10001").status_code == 400
 
 
-def test_results_of_one_status_are_counted_among_all(client: httpx.Client, large: ExecutionId) -> None:
+def test_a_status_filter_does_not_change_the_summary(client: httpx.Client, large: ExecutionId) -> None:
     page = client.get(f"/tests/{large}/results?status=failed&limit=50").json()
     rest = client.get(page["links"]["next"].removeprefix("/api/v1")).json()
 
@@ -86,13 +86,13 @@ def test_results_of_one_status_are_counted_among_all(client: httpx.Client, large
     assert client.get(f"/tests/{large}/results?status=broken").status_code == 400
 
 
-def test_junit_is_whole_whatever_page_is_asked_for(client: httpx.Client, large: ExecutionId) -> None:
+def test_junit_has_all_results_on_any_page(client: httpx.Client, large: ExecutionId) -> None:
     answer = client.get(f"/tests/{large}/results?format=junit&limit=1&status=failed")
 
     assert answer.content.count(b"<testcase") == 450
 
 
-def test_results_come_as_junit_too(client: httpx.Client, run: ExecutionId) -> None:
+def test_results_are_available_as_junit(client: httpx.Client, run: ExecutionId) -> None:
     answer = client.get(f"/tests/{run}/results?format=junit")
 
     assert answer.headers["content-type"] == "application/xml"
@@ -101,9 +101,7 @@ def test_results_come_as_junit_too(client: httpx.Client, run: ExecutionId) -> No
     assert (root.get("failures"), root.get("skipped")) == ("1", "1")
 
 
-def test_files_are_attachments_that_no_browser_takes_for_a_page(
-    api: Api, client: httpx.Client, run: ExecutionId, tmp_path: Path
-) -> None:
+def test_artifacts_are_served_as_attachments(api: Api, client: httpx.Client, run: ExecutionId, tmp_path: Path) -> None:
     left = tmp_path / "results"
     (left / "deep dir").mkdir(parents=True)
     (left / "deep dir" / "page.html").write_text("<script>alert(1)</script>")
@@ -123,5 +121,5 @@ def test_files_are_attachments_that_no_browser_takes_for_a_page(
 
 
 @pytest.mark.parametrize("name", ["missing.png", "../../api-key", "%2e%2e/%2e%2e/api-key", "/etc/passwd", "a%00b"])
-def test_no_path_that_a_client_names_is_opened(client: httpx.Client, run: ExecutionId, name: str) -> None:
+def test_a_path_from_a_client_is_never_opened(client: httpx.Client, run: ExecutionId, name: str) -> None:
     assert client.get(f"/tests/{run}/artifacts/{name}").status_code in {400, 404}

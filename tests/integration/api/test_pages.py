@@ -1,4 +1,4 @@
-"""The pages for people need no other host: a laptop is offline at times, and always closed."""
+"""Tests that the API documentation needs no other host, because a laptop may be offline."""
 
 import re
 
@@ -8,7 +8,7 @@ from harness.rest import Api
 
 
 @pytest.mark.parametrize("page", ["/docs", "/redoc"])
-def test_a_page_asks_no_other_host_and_its_files_are_here(shared_api: Api, page: str) -> None:
+def test_a_page_loads_all_its_files_from_this_server(shared_api: Api, page: str) -> None:
     with httpx.Client(base_url=shared_api.url, trust_env=False) as browser:
         answer = browser.get(page)
         addresses = re.findall(r"""(?:src|href|spec-url)=["']([^"']+)|\burl: '([^']+)""", answer.text)

@@ -4,7 +4,7 @@ from harness.rest import Api, begin, end, submitted
 from sqlalchemy import Connection
 
 from db import executions
-from db.executions import Fenced
+from db.runs import Fenced
 from model.execution import Status
 from model.ids import ExecutionId
 from model.result import Outcome, Result
@@ -40,7 +40,7 @@ def test_a_run_is_shown_as_the_contract_says(client: httpx.Client, api: Api) -> 
 def note_progress(conn: Connection, run: ExecutionId) -> None:
     executions.set_progress(
         conn,
-        Fenced(execution_id=run, epoch=None),
+        Fenced(run_id=run, epoch=None),
         {
             "totalTests": 250, "completed": 150, "passed": 145, "failed": 5, "skipped": 0, "percentComplete": 60,
             "cpuMilli": 750, "memoryBytes": 800 * 2**20 - 5, "peakCpuMilli": 900, "peakMemoryBytes": 801 * 2**20,
@@ -62,7 +62,7 @@ def test_a_run_is_found_by_any_unique_beginning_or_end(client: httpx.Client) -> 
 @pytest.mark.parametrize(
     "unknown", ["01900000-0000-7000-8000-00000000ffff", "ffffffff", "not-hex", "%2e%2e", "x" * 101]
 )
-def test_what_nobody_knows_is_404_everywhere(shared_client: httpx.Client, unknown: str) -> None:
+def test_an_unknown_run_is_404_everywhere(shared_client: httpx.Client, unknown: str) -> None:
     for method, path in (
         ("GET", ""),
         ("GET", "/logs"),
@@ -126,7 +126,7 @@ def test_a_wrong_query_is_400_at_its_parameter(shared_client: httpx.Client, quer
     assert [problem["path"] for problem in answer.json()["problems"]] == [path]
 
 
-def test_all_that_is_wrong_in_a_query_is_told_at_once(shared_client: httpx.Client) -> None:
+def test_all_problems_of_a_query_are_reported_at_once(shared_client: httpx.Client) -> None:
     answer = shared_client.get("/tests?label=nothing&since=2025-01-01T00:00:00&until=0")
 
     assert answer.status_code == 400
@@ -148,7 +148,7 @@ def test_a_waiting_run_is_cancelled_at_once_and_the_second_cancel_changes_nothin
     assert api.rows()["queue"] == 0
 
 
-def test_a_running_run_is_asked_to_end_and_the_second_cancel_changes_nothing(client: httpx.Client, api: Api) -> None:
+def test_a_cancel_of_a_running_run_is_recorded_and_the_second_changes_nothing(client: httpx.Client, api: Api) -> None:
     run = submitted(client)
     begin(api.db, run)
 
@@ -160,7 +160,7 @@ def test_a_running_run_is_asked_to_end_and_the_second_cancel_changes_nothing(cli
     assert client.post(f"/tests/{run}/cancel").json()["changed"] is False
 
 
-def test_cancelling_what_has_ended_changes_nothing(client: httpx.Client, api: Api) -> None:
+def test_cancelling_an_ended_run_changes_nothing(client: httpx.Client, api: Api) -> None:
     run = submitted(client)
     begin(api.db, run)
     end(api.db, run)
@@ -170,9 +170,7 @@ def test_cancelling_what_has_ended_changes_nothing(client: httpx.Client, api: Ap
     assert (answer["status"], answer["cancelRequested"], answer["changed"]) == ("completed", False, False)
 
 
-def test_a_retry_is_a_new_run_of_the_same_definition_and_409_while_the_old_one_is_alive(
-    client: httpx.Client, api: Api
-) -> None:
+def test_a_retry_is_a_new_run_and_409_while_the_old_run_has_not_ended(client: httpx.Client, api: Api) -> None:
     run = submitted(client)
     early = client.post(f"/tests/{run}/retry")
     begin(api.db, run)
@@ -199,7 +197,7 @@ def test_a_retry_counts_against_the_daily_quota(client: httpx.Client, api: Api) 
     assert client.post(f"/tests/{run}/retry").status_code == 429
 
 
-def test_metrics_say_what_was_measured(client: httpx.Client, api: Api) -> None:
+def test_metrics_have_the_measured_values(client: httpx.Client, api: Api) -> None:
     run = submitted(client)
     before = client.get(f"/tests/{run}/metrics").json()
     begin(api.db, run)

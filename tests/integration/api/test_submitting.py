@@ -52,7 +52,7 @@ def test_the_same_request_again_reuses_its_definition(client: httpx.Client, api:
 
 
 @pytest.mark.parametrize(("path", "bad"), [("/tests", REQUESTS), ("/suites/runs", SUITES)], ids=["tests", "suites"])
-def test_all_that_is_wrong_is_told_exactly_and_leaves_no_row(
+def test_each_wrong_request_has_exactly_its_problems_and_writes_nothing(
     client: httpx.Client, api: Api, path: str, bad: Cases
 ) -> None:
     before = api.rows()
@@ -76,12 +76,14 @@ def test_all_that_is_wrong_is_told_exactly_and_leaves_no_row(
         (b"\xef\xbb\xbf{}", "not JSON"),
         (b"[" * 100_000, "nested"),
         (b'{"priority": ' + b"9" * 5_000 + b"}", "digits"),
-        (b'{"name": "a", "name": "b"}', "stands twice"),
+        (b'{"name": "a", "name": "b"}', "appears twice"),
         (b"[]", "object"),
         (b"null", "object"),
     ],
 )
-def test_what_is_no_request_at_all_is_refused_in_words(shared_client: httpx.Client, body: bytes, message: str) -> None:
+def test_a_body_that_is_not_a_request_has_a_plain_message(
+    shared_client: httpx.Client, body: bytes, message: str
+) -> None:
     found = refused(shared_client.post("/tests", content=body), 400)["problems"]
 
     assert message in found[0]["message"]
@@ -95,7 +97,7 @@ def test_a_body_that_is_too_large_is_refused_with_and_without_a_length(client: h
     assert api.rows()["test_executions"] == 0
 
 
-def test_unknown_secrets_are_problems_at_their_places_and_known_ones_none(client: httpx.Client, api: Api) -> None:
+def test_only_unknown_secrets_are_problems(client: httpx.Client, api: Api) -> None:
     request = copy.deepcopy(REQUEST)
     request |= {"env": {"A": "${secrets.one}"}, "config": {"env": {"B": "x-${secrets.two}-${secrets.one}"}}}
 
@@ -111,7 +113,7 @@ def test_unknown_secrets_are_problems_at_their_places_and_known_ones_none(client
     assert client.post("/tests", json=request).status_code == 202
 
 
-def test_content_must_have_been_sent_and_is_kept_under_its_digest(client: httpx.Client, api: Api) -> None:
+def test_content_must_be_uploaded_first_and_is_stored_under_its_digest(client: httpx.Client, api: Api) -> None:
     packed = b"not really packed, but that is for the worker to find"
     digest = hashlib.sha256(packed).hexdigest()
     request = REQUEST | {"content": {"type": "artifact", "sha256": digest}}
@@ -127,7 +129,7 @@ def test_content_must_have_been_sent_and_is_kept_under_its_digest(client: httpx.
     assert client.post("/tests", json=request).status_code == 202
 
 
-def test_content_that_is_gone_is_a_problem_of_a_retry_and_of_a_suites_test_too(client: httpx.Client, api: Api) -> None:
+def test_missing_content_is_a_problem_of_a_retry_and_of_a_suite(client: httpx.Client, api: Api) -> None:
     digest = hashlib.sha256(b"packed").hexdigest()
     request = REQUEST | {"content": {"type": "artifact", "sha256": digest}}
     client.put(f"/content/{digest}", content=b"packed").raise_for_status()
@@ -145,7 +147,7 @@ def test_content_that_is_gone_is_a_problem_of_a_retry_and_of_a_suites_test_too(c
     assert api.rows() == before
 
 
-def test_a_request_that_is_sent_twice_with_one_key_is_one_run(client: httpx.Client, api: Api) -> None:
+def test_the_same_request_with_the_same_key_is_one_run(client: httpx.Client, api: Api) -> None:
     key = {"Idempotency-Key": "build 17"}
     client.put("/quota", json={"maxDailyTests": 1}).raise_for_status()
 
@@ -162,7 +164,7 @@ def test_a_request_that_is_sent_twice_with_one_key_is_one_run(client: httpx.Clie
     assert api.rows() | {"test_executions": 1, "queue": 1} == api.rows()
 
 
-def test_one_key_for_two_requests_is_409_and_writes_nothing(client: httpx.Client, api: Api) -> None:
+def test_the_same_key_for_another_request_is_409_and_writes_nothing(client: httpx.Client, api: Api) -> None:
     key = {"Idempotency-Key": "build 17"}
     run = client.post("/tests", json=REQUEST, headers=key).json()["executionId"]
     before = api.rows()
@@ -176,7 +178,7 @@ def test_one_key_for_two_requests_is_409_and_writes_nothing(client: httpx.Client
         refused(client.post("/tests", json=REQUEST, headers={"Idempotency-Key": wrong}), 400)
 
 
-def test_of_twenty_parallel_sends_with_one_key_one_is_written(client: httpx.Client, api: Api) -> None:
+def test_twenty_parallel_submits_with_one_key_write_one_run(client: httpx.Client, api: Api) -> None:
     client.put("/quota", json={"maxDailyTests": 1}).raise_for_status()
 
     def one(_: int) -> httpx.Response:
@@ -191,7 +193,7 @@ def test_of_twenty_parallel_sends_with_one_key_one_is_written(client: httpx.Clie
     assert api.rows()["test_executions"] == 1
 
 
-def test_content_of_another_digest_or_too_large_is_not_kept(client: httpx.Client, api: Api) -> None:
+def test_content_with_a_wrong_digest_or_size_is_not_stored(client: httpx.Client, api: Api) -> None:
     digest = hashlib.sha256(b"a").hexdigest()
 
     refused(client.put(f"/content/{digest}", content=b"b"), 400)
@@ -203,7 +205,7 @@ def test_content_of_another_digest_or_too_large_is_not_kept(client: httpx.Client
     assert list((api.state / "content").iterdir()) == []
 
 
-def test_of_fifty_parallel_submits_with_ten_left_ten_are_accepted(api: Api, client: httpx.Client) -> None:
+def test_fifty_parallel_submits_fill_the_ten_remaining_runs_of_a_quota(api: Api, client: httpx.Client) -> None:
     client.put("/quota", json={"maxDailyTests": 13}).raise_for_status()
     for _ in range(3):
         submitted(client)
@@ -223,7 +225,7 @@ def test_of_fifty_parallel_submits_with_ten_left_ten_are_accepted(api: Api, clie
     assert 0 < int(over.headers["retry-after"]) <= 86_401
 
 
-def test_the_teams_quota_holds_for_all_its_members_together(client: httpx.Client, api: Api) -> None:
+def test_the_quota_of_a_team_holds_for_all_its_members_together(client: httpx.Client, api: Api) -> None:
     client.put("/quota", json={"team": "default", "maxDailyTests": 1}).raise_for_status()
     submitted(client)
 

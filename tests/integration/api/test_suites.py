@@ -16,7 +16,7 @@ def suite(*names: str, **rest: Any) -> dict[str, Any]:
     return {"name": "shop", "tests": [REQUEST | {"name": name} for name in names]} | rest
 
 
-def test_a_suite_is_submitted_whole_and_shown_in_its_order(client: httpx.Client, api: Api) -> None:
+def test_a_suite_is_submitted_and_shown_in_the_order_of_its_tests(client: httpx.Client, api: Api) -> None:
     answer = client.post("/suites/runs", json=suite("c", "a", "b", schedules=[{"cron": "0 3 * * *"}]))
 
     assert answer.status_code == 202
@@ -43,7 +43,7 @@ def test_a_suite_over_the_quota_submits_nothing(client: httpx.Client, api: Api) 
     assert client.post("/suites/runs", json=suite("a", "b")).status_code == 202
 
 
-def test_every_problem_of_every_test_is_told_and_nothing_submitted(client: httpx.Client, api: Api) -> None:
+def test_all_problems_of_all_tests_are_reported_and_nothing_is_submitted(client: httpx.Client, api: Api) -> None:
     wrong = suite("a", "a")
     wrong["tests"][1] |= {"priority": 10, "env": {"A": "${secrets.nobody}"}}
     unknown = suite("a", "b")
@@ -92,14 +92,14 @@ def test_cancelling_a_suite_cancels_its_tests_and_a_second_time_changes_nothing(
     assert ended["completedAt"] is not None
 
 
-def test_the_list_says_how_ended_suite_runs_ended(client: httpx.Client, api: Api) -> None:
+def test_the_list_has_the_status_of_ended_suite_runs(client: httpx.Client, api: Api) -> None:
     made = [client.post("/suites/runs", json=suite("a", "b")).json() for _ in range(3)]
     good, bad = ([ExecutionId(e["executionId"]) for e in one["executions"]] for one in made[:2])
     for run in (*good, *bad):
         begin(api.db, run)
         end(api.db, run, Status.FAILED if run == bad[0] else Status.COMPLETED)
     for one in made[:2]:
-        api.db.call(lambda conn, one=one: cases.close(conn, SuiteRunId(UUID(one["suiteRunId"])), NOON))
+        api.db.call(lambda conn, one=one: cases.close(conn, SuiteRunId(UUID(one["suiteRunId"]))))
 
     listed = client.get("/suites/runs").json()["suiteRuns"]
 

@@ -8,9 +8,10 @@ from random import Random
 import pytest
 from sqlalchemy import Connection
 
-from db import definitions, executions
+from db import definitions, executions, runs
 from db.engine import Database
-from db.executions import Become, Fenced, NewExecution
+from db.executions import NewExecution
+from db.runs import Become, Fenced
 from db.seeds import DEFAULT_POOL, DEFAULT_TEAM, LOCAL_USER
 from model.content import InlineContent
 from model.definition import define
@@ -76,14 +77,14 @@ class Maker:
     def ended(self, conn: Connection, wanted: Wanted, *verdicts: Verdict) -> ExecutionId:
         """Write a run with an attempt for each verdict; the last one is the run's."""
         made = self.execution(conn, wanted)
-        fence = Fenced(execution_id=made, epoch=None)
+        fence = Fenced(run_id=made, epoch=None)
         running = Become(status=Status.RUNNING, phase=Phase.LAUNCHING, node="here")
-        executions.transition(conn, fence, Status.QUEUED, running)
+        runs.transition(conn, fence, Status.QUEUED, running)
         for verdict in verdicts:
             attempt = executions.open_attempt(conn, made, epoch=0, node="here")
             executions.close_attempt(conn, made, attempt.number, verdict, 0)
         end = Become(status=verdicts[-1].status, phase=Phase.ENDED, reason=verdicts[-1].reason)
-        executions.transition(conn, fence, Status.RUNNING, end)
+        runs.transition(conn, fence, Status.RUNNING, end)
         return made
 
 

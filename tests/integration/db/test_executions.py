@@ -7,14 +7,16 @@ from uuid import UUID
 import pytest
 from sqlalchemy import text, update
 
-from db import executions, tables
+from db import executions, runs, tables
 from db.engine import Database
 from db.errors import ConflictError, NotFoundError
-from db.executions import Become, ExecutionFilter, Fenced
+from db.executions import ExecutionFilter
 from db.page import Page
+from db.runs import Become, Fenced, RunRef
 from db.seeds import LOCAL_USER
 from model.execution import Cause, Phase, Reason, Status, Verdict
 from model.ids import ExecutionId
+from model.runs import RunKind
 
 PASSED = Verdict(status=Status.COMPLETED)
 FLOW_RUN = UUID("00000000-0000-4000-8000-00000000000f")
@@ -23,7 +25,7 @@ DONE = Become(status=Status.COMPLETED, phase=Phase.ENDED)
 
 
 def fence(execution_id: ExecutionId, epoch: int | None = None) -> Fenced:
-    return Fenced(execution_id=execution_id, epoch=epoch)
+    return Fenced(run_id=execution_id, epoch=epoch)
 
 
 def test_a_new_run_waits(db: Database, waiting: ExecutionId, noon: datetime) -> None:
@@ -41,46 +43,46 @@ def test_its_request_comes_back_as_it_was(db: Database, make: Any, wanted: Any) 
 
 
 def test_a_run_goes_its_way_and_its_end_is_final(db: Database, waiting: ExecutionId) -> None:
-    assert db.call(lambda conn: executions.transition(conn, fence(waiting), Status.QUEUED, RUNNING))
-    assert db.call(lambda conn: executions.set_phase(conn, fence(waiting), Phase.COLLECTING))
-    assert db.call(lambda conn: executions.transition(conn, fence(waiting), Status.RUNNING, DONE))
+    assert db.call(lambda conn: runs.transition(conn, fence(waiting), Status.QUEUED, RUNNING))
+    assert db.call(lambda conn: runs.set_phase(conn, fence(waiting), Phase.COLLECTING))
+    assert db.call(lambda conn: runs.transition(conn, fence(waiting), Status.RUNNING, DONE))
 
     late = Become(status=Status.CANCELLED, phase=Phase.ENDED)
-    assert not db.call(lambda conn: executions.transition(conn, fence(waiting), Status.RUNNING, late))
+    assert not db.call(lambda conn: runs.transition(conn, fence(waiting), Status.RUNNING, late))
     found = db.call(lambda conn: executions.find(conn, waiting))
     assert (found.status, found.node_name) == (Status.COMPLETED, "here")
     assert found.submitted_at <= found.started_at <= found.completed_at  # type: ignore[operator]
 
 
 def test_an_old_epoch_changes_nothing(db: Database, waiting: ExecutionId) -> None:
-    admitted = update(tables.TestExecution).values(epoch=2)
+    admitted = update(tables.Run).values(epoch=2)
     db.call(lambda conn: conn.execute(admitted))
 
-    assert not db.call(lambda conn: executions.transition(conn, fence(waiting, 1), Status.QUEUED, RUNNING))
-    assert not db.call(lambda conn: executions.set_phase(conn, fence(waiting, 1), Phase.BACKOFF))
-    assert db.call(lambda conn: executions.lock(conn, waiting, 1)) is None
-    assert db.call(lambda conn: executions.transition(conn, fence(waiting, 2), Status.QUEUED, RUNNING))
+    assert not db.call(lambda conn: runs.transition(conn, fence(waiting, 1), Status.QUEUED, RUNNING))
+    assert not db.call(lambda conn: runs.set_phase(conn, fence(waiting, 1), Phase.BACKOFF))
+    assert db.call(lambda conn: runs.lock(conn, waiting, 1)) is None
+    assert db.call(lambda conn: runs.transition(conn, fence(waiting, 2), Status.QUEUED, RUNNING))
 
 
 def test_an_impossible_change_is_an_error_of_the_program(db: Database, waiting: ExecutionId) -> None:
     with pytest.raises(ValueError, match="never followed"):
-        db.call(lambda conn: executions.transition(conn, fence(waiting), Status.QUEUED, DONE))
+        db.call(lambda conn: runs.transition(conn, fence(waiting), Status.QUEUED, DONE))
     with pytest.raises(ValueError, match="no phase"):
         Become(status=Status.QUEUED, phase=Phase.RUNNING)
 
 
 def test_a_phase_of_another_status_is_refused(db: Database, waiting: ExecutionId) -> None:
-    assert not db.call(lambda conn: executions.set_phase(conn, fence(waiting), Phase.COLLECTING))
+    assert not db.call(lambda conn: runs.set_phase(conn, fence(waiting), Phase.COLLECTING))
 
 
 def test_going_back_to_wait_counts_its_cause(db: Database, waiting: ExecutionId) -> None:
     causes = [Cause.RETRY, Cause.INFRASTRUCTURE, Cause.RETRY]
     for cause in causes:
         back = Become(status=Status.QUEUED, phase=Phase.BACKOFF, cause=cause)
-        db.call(lambda conn: executions.transition(conn, fence(waiting), Status.QUEUED, RUNNING))
+        db.call(lambda conn: runs.transition(conn, fence(waiting), Status.QUEUED, RUNNING))
         number = db.call(lambda conn: executions.open_attempt(conn, waiting, epoch=1, node="here")).number
         db.call(lambda conn, n=number: executions.close_attempt(conn, waiting, n, PASSED))
-        db.call(lambda conn, b=back: executions.transition(conn, fence(waiting), Status.RUNNING, b))
+        db.call(lambda conn, b=back: runs.transition(conn, fence(waiting), Status.RUNNING, b))
     db.call(lambda conn: executions.open_attempt(conn, waiting, epoch=1, node="here"))
 
     found = db.call(lambda conn: executions.find(conn, waiting))
@@ -102,8 +104,8 @@ def test_an_open_attempt_is_found_again_and_ends_once(db: Database, waiting: Exe
 
 
 def test_the_wish_to_cancel_is_written_once(db: Database, waiting: ExecutionId, noon: datetime) -> None:
-    assert db.call(lambda conn: executions.request_cancel(conn, waiting, "ann", noon))
-    assert not db.call(lambda conn: executions.request_cancel(conn, waiting, "bob", noon))
+    assert db.call(lambda conn: runs.request_cancel(conn, waiting, "ann", noon))
+    assert not db.call(lambda conn: runs.request_cancel(conn, waiting, "bob", noon))
 
     found = db.call(lambda conn: executions.find(conn, waiting))
     assert (found.cancel_requested, found.cancelled_by) == (True, "ann")
@@ -139,13 +141,13 @@ def test_an_id_that_nobody_has_is_not_found(db: Database, waiting: ExecutionId, 
 
 
 def test_the_end_of_an_id_is_looked_up_by_index(db: Database) -> None:
-    query = "EXPLAIN SELECT 1 FROM test_executions WHERE reverse(replace(execution_id::text, '-', '')) LIKE 'fe01%'"
+    query = "EXPLAIN SELECT 1 FROM runs WHERE reverse(replace(id::text, '-', '')) LIKE 'fe01%'"
 
     def plan(conn: Any) -> str:
         conn.execute(text("SET LOCAL enable_seqscan = off"))
         return "\n".join(conn.execute(text(query)).scalars())
 
-    assert "idx_test_executions_suffix" in db.call(plan)
+    assert "idx_runs_suffix" in db.call(plan)
 
 
 def test_the_list_is_filtered_and_paged(db: Database, make: Any, wanted: Any, noon: datetime) -> None:
@@ -189,11 +191,11 @@ def test_the_list_is_filtered_and_paged(db: Database, make: Any, wanted: Any, no
 def test_a_flow_run_belongs_to_one_execution(db: Database, make: Any, waiting: ExecutionId) -> None:
     other = db.call(make.execution)
 
-    assert db.call(lambda conn: executions.link_flow_run(conn, waiting, FLOW_RUN))
-    assert db.call(lambda conn: executions.link_flow_run(conn, waiting, FLOW_RUN))
+    assert db.call(lambda conn: runs.link_flow_run(conn, waiting, FLOW_RUN))
+    assert db.call(lambda conn: runs.link_flow_run(conn, waiting, FLOW_RUN))
     assert db.call(lambda conn: executions.by_flow_run(conn, FLOW_RUN)) == waiting
-    assert db.call(lambda conn: executions.flow_run_of(conn, other)) is None
-    assert not db.call(lambda conn: executions.link_flow_run(conn, waiting, other))
+    assert db.call(lambda conn: runs.flow_run_of(conn, other)) is None
+    assert not db.call(lambda conn: runs.link_flow_run(conn, waiting, other))
 
 
 def test_the_same_flow_run_writes_no_second_execution(db: Database, make: Any) -> None:
@@ -211,29 +213,31 @@ def test_ended_runs_are_unsettled_until_prefect_shows_them(db: Database, make: A
     assert found.completed_at is not None
     soon = found.completed_at + timedelta(seconds=1)
 
-    assert db.call(lambda conn: executions.unsettled(conn, found.completed_at, 10)) == []
-    assert db.call(lambda conn: executions.unsettled(conn, soon, 10)) == [made]
-    db.call(lambda conn: executions.link_flow_run(conn, made, FLOW_RUN))
-    db.call(lambda conn: executions.settle(conn, made))
-    assert db.call(lambda conn: executions.unsettled(conn, soon, 10)) == []
-    assert db.call(lambda conn: executions.is_settled(conn, made, FLOW_RUN))
+    assert db.call(lambda conn: runs.unsettled(conn, found.completed_at, 10)) == []
+    assert db.call(lambda conn: runs.unsettled(conn, soon, 10)) == [RunRef(id=made, kind=RunKind.TEST)]
+    db.call(lambda conn: runs.link_flow_run(conn, made, FLOW_RUN))
+    db.call(lambda conn: runs.settle(conn, made))
+    assert db.call(lambda conn: runs.unsettled(conn, soon, 10)) == []
+    assert db.call(lambda conn: runs.is_settled(conn, made, FLOW_RUN))
 
 
 def test_a_waiting_run_cannot_be_settled(db: Database, waiting: ExecutionId) -> None:
-    db.call(lambda conn: executions.settle(conn, waiting))
+    db.call(lambda conn: runs.settle(conn, waiting))
 
     assert not db.call(lambda conn: executions.find(conn, waiting)).prefect_settled
 
 
 def test_metrics_are_added_and_progress_replaced(db: Database, waiting: ExecutionId) -> None:
     def write(conn: Any) -> None:
-        executions.set_metrics(conn, waiting, {"cpu_seconds": 1.5})
-        executions.set_metrics(conn, waiting, {"peak_memory_bytes": 7})
-        running = Fenced(execution_id=waiting, epoch=0)
-        executions.transition(conn, running, Status.QUEUED, Become(status=Status.RUNNING, phase=Phase.RUNNING))
+        executions.set_outcome(conn, waiting, metrics={"cpu_seconds": 1.5}, progress={})
+        executions.set_outcome(conn, waiting, metrics={"peak_memory_bytes": 7}, progress={"completed": 0})
+        running = Fenced(run_id=waiting, epoch=0)
+        executions.set_progress(conn, running, {"completed": 3})  # it does not run yet
+        assert executions.find(conn, waiting).progress == {"completed": 0}
+        runs.transition(conn, running, Status.QUEUED, Become(status=Status.RUNNING, phase=Phase.RUNNING))
         executions.set_progress(conn, running, {"completed": 1})
         executions.set_progress(conn, running, {"completed": 2})
-        executions.set_progress(conn, Fenced(execution_id=waiting, epoch=7), {"completed": 3})
+        executions.set_progress(conn, Fenced(run_id=waiting, epoch=7), {"completed": 3})
 
     db.call(write)
 
@@ -245,7 +249,7 @@ def test_metrics_are_added_and_progress_replaced(db: Database, waiting: Executio
 def test_alive_flow_runs_are_told_from_ended_ones(db: Database, make: Any, wanted: Any) -> None:
     ended_run = UUID("00000000-0000-4000-8000-00000000000e")
     ended = db.call(lambda conn: make.ended(conn, wanted(), PASSED))
-    db.call(lambda conn: executions.link_flow_run(conn, ended, ended_run))
+    db.call(lambda conn: runs.link_flow_run(conn, ended, ended_run))
     db.call(lambda conn: make.execution(conn, flow_run_id=FLOW_RUN))
 
-    assert db.call(executions.alive_flow_runs) == [FLOW_RUN]
+    assert db.call(runs.alive_flow_runs) == [FLOW_RUN]

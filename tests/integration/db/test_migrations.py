@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from db import (
+    durations,
     executions,
     gate_tables,  # noqa: F401  its tables are part of the metadata
     migrate,
@@ -25,21 +26,23 @@ from db import (
     pools,
     results,
     statistics,
+    suites,
 )
 from db.embedded import Cluster
 from db.engine import Database
 from db.seeds import DEFAULT_TEAM, LOCAL_USER
 from db.tables import Base
 from model.execution import Phase, Reason, Status
-from model.ids import ExecutionId
+from model.ids import ExecutionId, RunId, SuiteRunId
+from model.runs import STATUSES, RunKind
 from scheduler.pool import Strategy
 from scheduler.profile import PROFILES
 
-NEWEST = "0009"
+NEWEST = "0010"
 ROOT = Path(__file__).parents[3]
 USER = UUID("10000000-0000-4000-8000-000000000001")
-FAILED = ExecutionId(UUID("10000000-0000-4000-8000-0000000000f1"))
-CUT_OFF = ExecutionId(UUID("10000000-0000-4000-8000-0000000000f2"))
+FAILED = ExecutionId(RunId(UUID("10000000-0000-4000-8000-0000000000f1")))
+CUT_OFF = ExecutionId(RunId(UUID("10000000-0000-4000-8000-0000000000f2")))
 RESOURCES = {"cpuRequest": "100m"}
 CONTENT = {"type": "inline", "files": {"test_a.py": "def test_a(): pass"}}
 
@@ -118,7 +121,7 @@ def test_the_models_are_what_the_migrations_make(db: Database) -> None:
     assert db.call(compare) == []
 
 
-@pytest.mark.parametrize("revision", ["0006", "0004", "0003", "0002", "0001", "base"])
+@pytest.mark.parametrize("revision", ["0009", "0006", "0004", "0003", "0002", "0001", "base"])
 def test_down_and_up_again_is_the_same(empty: str, revision: str) -> None:
     below = None if revision == "base" else revision
     if below:
@@ -247,3 +250,97 @@ def test_the_first_data_survive_the_way_there_and_back(first: str) -> None:
     migrate.downgrade(first, "0001")
 
     assert read() == before
+
+
+BEFORE_RUNS = """
+INSERT INTO users (user_id, username, email, password_hash) VALUES (:user, 'ann', 'a@b.c', '!');
+INSERT INTO test_definitions (id, name, type, owner_id, content, resources, config, version)
+  VALUES (:definition, 'checkout', 'custom', :user, '{}', '{}', '{}', '1');
+INSERT INTO suite_runs (suite_run_id, name, definition, status, note, submitted_by, submitted_at, completed_at,
+    cancel_requested_at, cancelled_by, host, flow_run_id, prefect_settled) VALUES
+  (:suite, 'nightly', '{"tests": []}', 'failed', 'late', :user, '2026-01-01 10:00Z', '2026-01-01 11:00Z', NULL, NULL,
+    'w1', '10000000-0000-4000-8000-0000000000c1', true);
+INSERT INTO suite_runs (suite_run_id, name, definition, status, submitted_by, submitted_at, completed_at) VALUES
+  (:skipped, 'nightly', '{}', 'skipped', :user, '2026-01-02 10:00Z', '2026-01-02 10:00Z');
+INSERT INTO suite_runs (suite_run_id, name, definition, status, submitted_by, submitted_at, cancel_requested_at,
+    cancelled_by) VALUES (:open, 'hourly', '{}', 'queued', :user, '2026-01-03 10:00Z', '2026-01-03 10:01Z', 'ann');
+INSERT INTO test_executions (execution_id, definition_id, status, phase, epoch, priority, door, pool, submitted_by,
+    submitted_at, started_at, completed_at, retry_count, infrastructure_count, pod_name, node_name, metrics, progress,
+    failure_reason, detail, suite_run_id, flow_run_id, prefect_settled, idempotency_key, request_digest) VALUES
+  (:failed, :definition, 'failed', 'ended', 3, 2, 'suite', 'default', :user, '2026-01-01 10:00Z', '2026-01-01 10:01Z',
+    '2026-01-01 10:02Z', 1, 2, 'pod', 'n0', '{"cpu": 1}', '{"passed": 1}', 'no_tests', 'none', :suite,
+    '10000000-0000-4000-8000-0000000000c2', true, 'key', 'digest');
+INSERT INTO test_executions (execution_id, definition_id, status, phase, door, pool, submitted_by, retried_from)
+  VALUES (:waiting, :definition, 'queued', 'waiting', 'rest', 'default', :user, :failed);
+INSERT INTO test_attempts (execution_id, number, epoch, cause, started_at, ended_at, status)
+  VALUES (:failed, 1, 3, 'first', '2026-01-01 10:01Z', '2026-01-01 10:02Z', 'failed');
+INSERT INTO queue (execution_id, pool, priority, enqueued_at, user_id, cpu_milli, memory_bytes, ephemeral_bytes, gpu)
+  VALUES (:waiting, 'default', 5, now(), :user, 1, 1, 1, 0)
+"""
+KNOWN = {
+    "user": USER,
+    "definition": UUID("10000000-0000-4000-8000-0000000000d1"),
+    "suite": UUID("10000000-0000-4000-8000-0000000000a1"),
+    "skipped": UUID("10000000-0000-4000-8000-0000000000a2"),
+    "open": UUID("10000000-0000-4000-8000-0000000000a3"),
+    "failed": FAILED,
+    "waiting": UUID("10000000-0000-4000-8000-0000000000f3"),
+}
+
+
+@pytest.fixture
+def before_runs(empty: str) -> str:
+    """The URL of a database in which tests and suites had tables of their own, with data."""
+    migrate.upgrade(empty, "0009")
+
+    def write(conn: Any) -> None:
+        for statement in BEFORE_RUNS.split(";\n"):
+            conn.execute(text(statement), {key: value for key, value in KNOWN.items() if f":{key}" in statement})
+
+    with Database(empty) as database:
+        database.call(write)
+    return empty
+
+
+def dump(url: str, *queries: str) -> list[Any]:
+    with Database(url) as database:
+        return [database.call(lambda conn, q=q: [dict(row._mapping) for row in conn.execute(text(q))]) for q in queries]
+
+
+def test_tests_and_suites_become_runs_and_go_back_as_they_were(before_runs: str) -> None:
+    whole = [f"SELECT * FROM {table} ORDER BY 1" for table in ("test_executions", "suite_runs", "queue")]
+    before = dump(before_runs, *whole, "SELECT * FROM test_attempts")
+    migrate.upgrade(before_runs)
+    between = dump(before_runs, "SELECT * FROM test_executions ORDER BY 1")
+    migrate.downgrade(before_runs, "0009")
+
+    assert dump(before_runs, *whole, "SELECT * FROM test_attempts") == before
+    assert between == before[:1]  # the view has all columns of the table that it replaces
+
+
+def test_a_suite_run_of_before_is_a_run_that_was_never_queued(before_runs: str) -> None:
+    migrate.upgrade(before_runs)
+    [found] = dump(before_runs, "SELECT * FROM runs WHERE kind = 'suite' ORDER BY id")
+    facts = [(row["id"], row["status"], row["phase"], row["failure_reason"], row["settled"]) for row in found]
+
+    assert facts == [
+        (KNOWN["suite"], "failed", "ended", "no_tests", True),
+        (KNOWN["skipped"], "skipped", "ended", None, False),
+        (KNOWN["open"], "queued", "waiting", None, False),
+    ]
+    with Database(before_runs) as database:
+        kept = database.call(lambda conn: suites.find(conn, SuiteRunId(RunId(KNOWN["suite"]))))
+        test = database.call(lambda conn: executions.find(conn, FAILED))
+        assert (kept.name, kept.note, kept.host, test.suite_run_id) == ("nightly", "late", "w1", KNOWN["suite"])
+        assert database.call(lambda conn: len(durations.of_tests(conn, [KNOWN["definition"]]))) == 1
+
+
+def test_the_database_knows_the_words_that_the_code_knows(db: Database) -> None:
+    query = "SELECT conname, pg_get_constraintdef(oid) AS rule FROM pg_constraint WHERE conrelid = 'runs'::regclass"
+    rules = {row.conname: row.rule for row in db.call(lambda conn: conn.execute(text(query)).all())}
+    words = {name: set(re.findall(r"'(\w+)'", rule)) for name, rule in rules.items()}
+
+    assert words["valid_kind"] == set(RunKind)
+    assert words["valid_phase"] == set(Phase)
+    assert words["valid_status"] == {*STATUSES[RunKind.SUITE], RunKind.SUITE}
+    assert {*STATUSES[RunKind.SUITE]} - {*STATUSES[RunKind.TEST]} == {"skipped"}

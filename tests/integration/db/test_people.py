@@ -30,7 +30,7 @@ def many(db: Database) -> Iterator[Database]:
 
 
 def rows(db: Database) -> int:
-    return db.call(lambda conn: conn.execute(select(func.count()).select_from(tables.TestExecution)).scalar_one())
+    return db.call(lambda conn: conn.execute(select(func.count()).select_from(tables.Run)).scalar_one())
 
 
 def submit(make: Any, wanted: Any) -> Any:

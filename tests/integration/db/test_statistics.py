@@ -75,8 +75,8 @@ def _run(random: Random, users: dict[str, UUID], definitions: list[dict[str, Any
     started = at + timedelta(seconds=random.randint(0, 90)) if random.random() < 0.9 else None
     ended = started + timedelta(seconds=random.randint(0, 900)) if started and random.random() < 0.9 else None
     row = {
-        "execution_id": uuid4(),
-        "definition_id": definition["id"],
+        "id": uuid4(),
+        "kind": "test",
         "status": random.choice(STATUSES),
         "phase": "ended",
         "door": "rest",
@@ -86,7 +86,7 @@ def _run(random: Random, users: dict[str, UUID], definitions: list[dict[str, Any
         "started_at": started,
         "completed_at": ended,
     }
-    attempts = _attempts(random, row["execution_id"])
+    attempts = _attempts(random, row["id"])
     results = [result for attempt in attempts for result in _results(random, attempt)]
     return Run(
         user=user, type=definition["type"], definition=definition["id"], row=row, attempts=attempts, results=results
@@ -124,7 +124,9 @@ def world(db: Database) -> World:
         ]
         conn.execute(insert(tables.User).values(people))
         conn.execute(insert(tables.TestDefinition).values(definitions))
-        conn.execute(insert(tables.TestExecution).values([run.row for run in runs]))
+        conn.execute(insert(tables.Run).values([run.row for run in runs]))
+        details = [{"execution_id": run.row["id"], "definition_id": run.definition} for run in runs]
+        conn.execute(insert(tables.TestRunDetails).values(details))
         conn.execute(insert(tables.TestAttempt).values([a for run in runs for a in run.attempts]))
         conn.execute(insert(tables.TestResult).values([r for run in runs for r in run.results]))
 

@@ -189,7 +189,7 @@ def test_cancelling_a_suite_cancels_all_its_tests(settings: Stack, cancel: Any) 
     tests = children(stack, suite_run)
     assert {test["status"] for test in tests} == {"cancelled"}
     assert (found["status"], second["status"], second["exitCode"]) == ("cancelled", "cancelled", 2)
-    assert found == {**row(stack, suite_run), "prefect_settled": found["prefect_settled"]}
+    assert found == {**row(stack, suite_run), "settled": found["settled"]}
     assert state_of(stack, suite_run) == ("CANCELLED", "Cancelled")
     assert [pid for test in tests for pid in stack.carriers(str(test["execution_id"]))] == []
 
@@ -229,7 +229,7 @@ def test_retry_in_prefect_of_an_ended_suite_makes_a_new_suite_run(stack: Stack) 
     flow_run = start(stack, suite(GOOD, BAD))
     first = of_flow(stack, flow_run)
     stack.flow_ended(flow_run)
-    until("settled", lambda: row(stack, first)["prefect_settled"])
+    until("settled", lambda: row(stack, first)["settled"])
 
     retry(stack, flow_run)
     second = until("another run", lambda: next((r for r in [of_flow(stack, flow_run)] if r != first), None))

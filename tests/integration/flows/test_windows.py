@@ -83,7 +83,7 @@ def test_a_state_that_shows_another_verdict_is_put_right(stack: Stack) -> None:
     flow_run = stack.row(run)["flow_run_id"]
     body = {"state": {"type": "FAILED", "name": "Failed"}, "force": True}
     stack.prefect("POST", f"/flow_runs/{flow_run}/set_state", json=body)
-    stack.sql("UPDATE test_executions SET prefect_settled = false WHERE execution_id = %s", run)
+    stack.sql("UPDATE runs SET settled = false WHERE id = %s", run)
 
     state = stack.settled(run)
 

@@ -10,11 +10,24 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, text
 
-from db import definitions, executions, gate, gate_read, gate_records, gate_standing, leases, nodes, pools, workers
+from db import (
+    definitions,
+    executions,
+    gate,
+    gate_read,
+    gate_records,
+    gate_standing,
+    leases,
+    nodes,
+    pools,
+    runs,
+    workers,
+)
 from db.engine import Database
-from db.executions import Become, Fenced, NewExecution
+from db.executions import NewExecution
 from db.gate import PassOutcome, Waiting
 from db.pools import PoolChange
+from db.runs import Become, Fenced
 from db.seeds import DEFAULT_POOL, DEFAULT_TEAM, LOCAL_USER
 from model.content import InlineContent
 from model.definition import define
@@ -149,9 +162,9 @@ class GateDatabase:
         """Let a run run."""
 
         def work(conn: Connection) -> bool:
-            fence = Fenced(execution_id=execution_id, epoch=epoch)
+            fence = Fenced(run_id=execution_id, epoch=epoch)
             become = Become(status=Status.RUNNING, phase=Phase.RUNNING)
-            begun = executions.transition(conn, fence, Status.QUEUED, become)
+            begun = runs.transition(conn, fence, Status.QUEUED, become)
             leases.began(conn, execution_id, epoch)
             return begun
 

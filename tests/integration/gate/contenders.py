@@ -25,11 +25,12 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from db import executions, gate, leases, workers
+from db import executions, gate, leases, runs, workers
 from db.engine import Database
 from db.errors import UnavailableError
-from db.executions import Become, Fenced, NewExecution
+from db.executions import NewExecution
 from db.gate import Waiting
+from db.runs import Become, Fenced
 from model.execution import Door, Phase, Status
 from model.ids import DefinitionId, ExecutionId, GroupId, PoolName, TeamId, UserId, WorkerId, uuid7
 from model.resources import Resources
@@ -153,9 +154,9 @@ class Contender:
 
     def hold(self, place: leases.Claimed) -> None:
         run, epoch = place.execution_id, place.epoch
-        fence = Fenced(execution_id=run, epoch=epoch)
+        fence = Fenced(run_id=run, epoch=epoch)
         begin = Become(status=Status.RUNNING, phase=Phase.LAUNCHING)
-        began = self.patiently(lambda conn: executions.transition(conn, fence, Status.QUEUED, begin))
+        began = self.patiently(lambda conn: runs.transition(conn, fence, Status.QUEUED, begin))
         held = self.patiently(lambda conn: _owners(conn, run, epoch))
         if not began and held is None:
             return
@@ -168,7 +169,7 @@ class Contender:
         done = Become(status=Status.COMPLETED, phase=Phase.ENDED)
 
         def finish(conn: Connection) -> bool:
-            if not executions.transition(conn, fence, Status.RUNNING, done):
+            if not runs.transition(conn, fence, Status.RUNNING, done):
                 return False
             released = gate.release(conn, run, epoch)
             assert released, "a fenced end and its release go together"

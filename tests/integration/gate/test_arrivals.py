@@ -23,14 +23,16 @@ from scheduler.pool import Strategy
 
 CAME = """
 WITH e AS (
-    INSERT INTO test_executions (execution_id, definition_id, status, phase, door, pool, priority, submitted_by,
-        team_id, submitted_at, started_at, completed_at)
-    VALUES (:id, :definition, :status, 'ended', 'rest', :pool, :priority, :user, :team, :at, :started,
+    INSERT INTO runs (id, kind, status, phase, door, pool, priority, submitted_by, team_id, submitted_at, started_at,
+        completed_at)
+    VALUES (:id, 'test', :status, 'ended', 'rest', :pool, :priority, :user, :team, :at, :started,
         CAST(:at AS timestamptz) + make_interval(secs => :seconds))
-    RETURNING execution_id, started_at
+    RETURNING id, started_at
+), d AS (
+    INSERT INTO test_run_details (execution_id, definition_id) SELECT id, :definition FROM e
 )
-INSERT INTO test_attempts (execution_id, number, epoch, cause, started_at, ended_at, status)
-SELECT execution_id, 1, 1, 'first', started_at, started_at + make_interval(secs => :seconds), 'completed'
+INSERT INTO test_attempts (execution_id, number, definition_id, epoch, cause, started_at, ended_at, status)
+SELECT id, 1, :definition, 1, 'first', started_at, started_at + make_interval(secs => :seconds), 'completed'
 FROM e WHERE started_at IS NOT NULL
 """
 
@@ -230,4 +232,4 @@ def test_the_read_goes_by_the_index_of_submits_however_many_there_were(door: Doo
         conn.execute(text("SET LOCAL enable_seqscan = off"))
         return "\n".join(row[0] for row in conn.execute(text(f"EXPLAIN {arrivals._LATELY.text}"), values))
 
-    assert "idx_test_executions_submitted_at" in door.gate_db.do(plan)
+    assert "idx_runs_submitted_at" in door.gate_db.do(plan)

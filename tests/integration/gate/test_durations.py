@@ -18,14 +18,16 @@ from scheduler.history import LEAST, history
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RUN = """
 WITH e AS (
-    INSERT INTO test_executions (execution_id, definition_id, status, phase, door, pool, submitted_by, team_id,
-        suite_run_id, started_at, completed_at)
-    VALUES (gen_random_uuid(), :definition, 'completed', 'ended', 'rest', 'default', :user, :team, :suite, :at,
+    INSERT INTO runs (kind, status, phase, door, pool, submitted_by, team_id, parent_id, started_at, completed_at)
+    VALUES ('test', 'completed', 'ended', 'rest', 'default', :user, :team, :suite, :at,
         CAST(:at AS timestamptz) + make_interval(secs => :seconds))
-    RETURNING execution_id
+    RETURNING id
+), d AS (
+    INSERT INTO test_run_details (execution_id, definition_id) SELECT id, :definition FROM e
 )
-INSERT INTO test_attempts (execution_id, number, epoch, cause, started_at, ended_at, status, failure_reason)
-SELECT execution_id, 1, 1, 'first', :at, CAST(:at AS timestamptz) + make_interval(secs => :seconds), :status, :reason
+INSERT INTO test_attempts (execution_id, number, definition_id, epoch, cause, started_at, ended_at, status,
+    failure_reason)
+SELECT id, 1, :definition, 1, 'first', :at, CAST(:at AS timestamptz) + make_interval(secs => :seconds), :status, :reason
 FROM e
 """
 DEFINITION = """
@@ -33,8 +35,11 @@ INSERT INTO test_definitions (name, type, owner_id, content, resources, config, 
 VALUES (:name, 'custom', :owner, '{}', '{}', '{}', :version, :at) RETURNING id
 """
 SUITE_RUN = """
-INSERT INTO suite_runs (suite_run_id, name, definition, status, submitted_by)
-VALUES (gen_random_uuid(), :name, '{}', 'completed', :user) RETURNING suite_run_id
+WITH run AS (
+    INSERT INTO runs (kind, status, phase, door, pool, submitted_by)
+    VALUES ('suite', 'completed', 'ended', 'rest', 'default', :user) RETURNING id
+)
+INSERT INTO suite_runs (suite_run_id, name, definition) SELECT id, :name, '{}' FROM run RETURNING suite_run_id
 """
 
 
@@ -173,8 +178,8 @@ def test_the_expected_duration_is_the_p90_of_the_test_itself_and_of_nothing_else
 @pytest.mark.parametrize(
     ("statement", "index"),
     [
-        (durations._EXPECTED, "idx_test_executions_ended_definition"),
-        (durations._TEAMS, "idx_test_executions_ended_team"),
+        (durations._EXPECTED, "idx_test_attempts_definition"),
+        (durations._TEAMS, "idx_runs_ended_team"),
         (durations._ALL, "idx_test_attempts_ended"),
     ],
 )

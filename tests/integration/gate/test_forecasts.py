@@ -16,14 +16,15 @@ from scheduler.history import LEAST
 
 PAST = """
 WITH e AS (
-    INSERT INTO test_executions (execution_id, definition_id, status, phase, door, pool, submitted_by, started_at,
-        completed_at)
-    SELECT gen_random_uuid(), :definition, 'completed', 'ended', 'rest', 'default', user_id, now() - interval '1 h',
+    INSERT INTO runs (kind, status, phase, door, pool, submitted_by, started_at, completed_at)
+    SELECT 'test', 'completed', 'ended', 'rest', 'default', user_id, now() - interval '1 h',
         now() - interval '1 h' + make_interval(secs => :seconds)
-    FROM users WHERE username = 'local' RETURNING execution_id, started_at, completed_at
+    FROM users WHERE username = 'local' RETURNING id, started_at, completed_at
+), d AS (
+    INSERT INTO test_run_details (execution_id, definition_id) SELECT id, :definition FROM e
 )
-INSERT INTO test_attempts (execution_id, number, epoch, cause, started_at, ended_at, status)
-SELECT execution_id, 1, 1, 'first', started_at, completed_at, 'completed' FROM e
+INSERT INTO test_attempts (execution_id, number, definition_id, epoch, cause, started_at, ended_at, status)
+SELECT id, 1, :definition, 1, 'first', started_at, completed_at, 'completed' FROM e
 """
 ATTEMPT = """
 INSERT INTO test_attempts (execution_id, number, epoch, cause, started_at)
@@ -291,7 +292,7 @@ def test_the_start_that_counts_is_the_first_after_the_first_forecast(gate_db: An
 def test_a_run_cancelled_while_it_waited_counts_for_nothing(gate_db: Any) -> None:
     [run] = gate_db.submit()
     tell(gate_db, run, clock(gate_db))
-    gate_db.sql("UPDATE test_executions SET status = 'cancelled', phase = 'ended', completed_at = now()")
+    gate_db.sql("UPDATE runs SET status = 'cancelled', phase = 'ended', completed_at = now()")
     gate_db.do(forecasts.settle)
 
     assert gate_db.sql("SELECT count(*) AS n FROM forecasts")[0].n == 0

@@ -86,7 +86,7 @@ def one_behind_a_place_that_nobody_took_up(gate_db: Any) -> Any:
     gate_db.submit(2, priority=5)
     gate_db.run_pass()
     [lost] = [row.execution_id for row in gate_db.sql("SELECT execution_id FROM queue WHERE state = 'admitted'")]
-    gate_db.sql("UPDATE test_executions SET status = 'cancelled', phase = 'ended' WHERE execution_id = :id", id=lost)
+    gate_db.sql("UPDATE runs SET status = 'cancelled', phase = 'ended' WHERE id = :id", id=lost)
     return lambda: gate_db.sql("UPDATE queue SET admitted_at = admitted_at - interval '61 s' WHERE state = 'admitted'")
 
 

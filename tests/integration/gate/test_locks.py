@@ -57,7 +57,7 @@ class TestLocks:
     def test_a_run_that_somebody_has_in_hand_is_left_out_not_waited_for(self, gate_db: Any) -> None:
         in_hand, free = gate_db.submit(2)
         with gate_db.db._engine.begin() as other:
-            other.execute(text("SELECT 1 FROM test_executions WHERE execution_id = :id FOR UPDATE"), {"id": in_hand})
+            other.execute(text("SELECT 1 FROM runs WHERE id = :id FOR UPDATE"), {"id": in_hand})
             assert gate_db.admitted() == [free]
         assert gate_db.admitted() == [in_hand]
 

@@ -22,10 +22,10 @@ from properties.starvation_across import GhostAcross
 from properties.whole_rows import BROKEN, BY_NODE, BY_TEAM, HELD, POSITIONS, whole_plan
 from sqlalchemy import Connection
 
-from db import executions, gate, nodes, pools, workers
-from db.executions import Become, Fenced
+from db import gate, nodes, pools, runs, workers
 from db.gate import Requeue
 from db.pools import Pool, PoolChange
+from db.runs import Become, Fenced
 from db.seeds import DEFAULT_POOL
 from model.execution import Cause, Phase, Status
 from model.ids import ExecutionId, GroupId, NodeName, PoolName, WorkerId
@@ -57,7 +57,7 @@ class Gate(RuleBasedStateMachine):
     @initialize()
     def begin(self) -> None:
         gate_db = self.gate_db
-        gate_db.sql("TRUNCATE test_executions, " + ", ".join(EVERYTHING) + " CASCADE")
+        gate_db.sql("TRUNCATE runs, " + ", ".join(EVERYTHING) + " CASCADE")
         gate_db.sql("DELETE FROM users WHERE username LIKE 'm-%'")
         gate_db.sql("DELETE FROM teams WHERE team_name LIKE 'm-%'")
         self.teams = [gate_db.team(f"m-{name}", most=3) for name in ("red", "blue")]
@@ -99,8 +99,8 @@ class Gate(RuleBasedStateMachine):
         def work(conn: Connection) -> None:
             source = Status(row.status)
             become = Become(status=Status.CANCELLED, phase=Phase.ENDED)
-            executions.lock(conn, row.execution_id)
-            executions.transition(conn, Fenced(execution_id=row.execution_id, epoch=None), source, become)
+            runs.lock(conn, row.execution_id)
+            runs.transition(conn, Fenced(run_id=row.execution_id, epoch=None), source, become)
             if source is Status.QUEUED:
                 assert gate.withdraw(conn, row.execution_id)
             else:
@@ -162,8 +162,8 @@ class Gate(RuleBasedStateMachine):
             self.gate_db.begin(claimed.execution_id, claimed.epoch)
         become = Become(status=Status.COMPLETED, phase=Phase.ENDED)
         for row in self._rows("e.status = 'running' AND q.pool = :pool", pool=pool)[:number]:
-            mine = Fenced(execution_id=row.execution_id, epoch=row.epoch)
-            assert self.gate_db.do(lambda conn, mine=mine: executions.transition(conn, mine, Status.RUNNING, become))
+            mine = Fenced(run_id=row.execution_id, epoch=row.epoch)
+            assert self.gate_db.do(lambda conn, mine=mine: runs.transition(conn, mine, Status.RUNNING, become))
             assert self.gate_db.do(lambda conn, row=row: gate.release_many(conn, [(row.execution_id, row.epoch)]))
         self.run_pass(pool)
 
@@ -172,9 +172,9 @@ class Gate(RuleBasedStateMachine):
         row = self._any(which, f"e.status = 'running' AND {where}")
         if row is not None:
             become = Become(status=Status.QUEUED, phase=Phase.WAITING, cause=Cause.PREEMPTED)
-            mine = Fenced(execution_id=row.execution_id, epoch=row.epoch)
+            mine = Fenced(run_id=row.execution_id, epoch=row.epoch)
             back = Requeue(cause=Cause.PREEMPTED)
-            self.gate_db.do(lambda conn: executions.transition(conn, mine, Status.RUNNING, become))
+            self.gate_db.do(lambda conn: runs.transition(conn, mine, Status.RUNNING, become))
             assert self.gate_db.do(lambda conn: gate.requeue(conn, row.execution_id, row.epoch, back))
 
     @rule(seconds=st.sampled_from([2, 90, 4000]))
@@ -300,8 +300,8 @@ class Gate(RuleBasedStateMachine):
     def _use(self) -> dict[tuple[str, str], int]:
         found: dict[tuple[str, str], int] = {}
         for query in (HELD, BY_TEAM, BY_NODE):
-            for name, runs, cpu in self.gate_db.sql(query):
-                found["runs", str(name)], found["cpu", str(name)] = runs, int(cpu)
+            for name, number, cpu in self.gate_db.sql(query):
+                found["runs", str(name)], found["cpu", str(name)] = number, int(cpu)
         return found
 
     def _tell_all(self, pool: PoolName) -> bool:

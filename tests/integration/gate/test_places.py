@@ -106,7 +106,7 @@ def test_what_ended_without_leaving_the_queue_frees_its_place(gate_db: Any) -> N
     ended, waiting = gate_db.submit(2)
     gate_db.run_pass()
     gate_db.sql("UPDATE queue SET admitted_at = admitted_at - interval '61 s'")
-    gate_db.sql("UPDATE test_executions SET status = 'cancelled', phase = 'ended' WHERE execution_id = :id", id=ended)
+    gate_db.sql("UPDATE runs SET status = 'cancelled', phase = 'ended' WHERE id = :id", id=ended)
 
     assert gate_db.admitted() == [waiting]
     assert gate_db.row(ended) is None

@@ -110,7 +110,7 @@ def test_a_guard_under_an_old_epoch_changes_nothing(gate_db: Any) -> None:
 
 def test_who_is_being_cancelled_is_left_alone(gate_db: Any) -> None:
     holder, urgent = crowded(gate_db)
-    gate_db.sql("UPDATE test_executions SET cancel_requested_at = now() WHERE execution_id = :id", id=holder)
+    gate_db.sql("UPDATE runs SET cancel_requested_at = now() WHERE id = :id", id=holder)
 
     assert ask(gate_db, holder, urgent) == []
 
@@ -126,7 +126,7 @@ def test_who_has_stopped_waits_in_its_old_place_and_may_start_again_at_once(gate
     assert (row.state, row.seq, row.not_before, row.preempted_for) == ("waiting", seq, None, None)
     assert gate_db.admitted() == [urgent]
     gate_db.do(lambda conn: gate.release(conn, urgent, 1))
-    gate_db.sql("UPDATE test_executions SET status = 'queued', phase = 'waiting' WHERE execution_id = :id", id=holder)
+    gate_db.sql("UPDATE runs SET status = 'queued', phase = 'waiting' WHERE id = :id", id=holder)
     assert gate_db.admitted() == [holder]
 
 
@@ -192,9 +192,7 @@ class TestPasses:
         holder, urgent = crowded(gate_db)
         gate_db.do(lambda conn: gate.requeue(conn, holder, 1, Requeue(cause=Cause.RETRY)))
         assert gate_db.row(holder).began_at is None
-        gate_db.sql(
-            "UPDATE test_executions SET status = 'queued', phase = 'waiting' WHERE execution_id = :id", id=holder
-        )
+        gate_db.sql("UPDATE runs SET status = 'queued', phase = 'waiting' WHERE id = :id", id=holder)
         gate_db.sql("UPDATE queue SET began_at = now() WHERE execution_id = :id", id=holder)
         gate_db.do(lambda conn: gate.withdraw(conn, urgent))
 
@@ -251,7 +249,7 @@ class TestGroups:
     def test_one_member_that_somebody_has_in_hand_keeps_all_waiting(self, gate_db: Any) -> None:
         runs = self.group(gate_db)
         with gate_db.db._engine.begin() as other:
-            other.execute(text("SELECT 1 FROM test_executions WHERE execution_id = :id FOR UPDATE"), {"id": runs[1]})
+            other.execute(text("SELECT 1 FROM runs WHERE id = :id FOR UPDATE"), {"id": runs[1]})
             [plain] = gate_db.submit()
             assert gate_db.admitted() == [plain]
 
@@ -261,7 +259,7 @@ class TestGroups:
         runs = self.group(gate_db)
         with gate_db.db._engine.begin() as canceller:
             canceller.execute(
-                text("UPDATE test_executions SET status = 'cancelled', phase = 'ended' WHERE execution_id = :id"),
+                text("UPDATE runs SET status = 'cancelled', phase = 'ended' WHERE id = :id"),
                 {"id": runs[0]},
             )
             gate.withdraw(canceller, runs[0])

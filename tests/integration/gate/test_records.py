@@ -134,7 +134,7 @@ def test_a_cancelled_run_keeps_its_records(gate_db: Any, places: int) -> None:
 def test_the_records_go_with_their_execution(gate_db: Any) -> None:
     [run] = gate_db.submit()
     gate_db.run_pass()
-    gate_db.sql("DELETE FROM test_executions WHERE execution_id = :id", id=run)
+    gate_db.sql("DELETE FROM runs WHERE id = :id", id=run)
 
     assert gate_db.said(run) == []
 

@@ -9,11 +9,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import Connection, text
 
-from db import executions, people, secrets, suites
+from db import executions, people, runs, secrets, suites
 from db.engine import Database
 from db.errors import ConflictError, NotFoundError
-from db.executions import Become, Fenced
 from db.people import Quota
+from db.runs import Become, Fenced
 from db.seeds import DEFAULT_TEAM, LOCAL_USER, PREFECT_USER
 from model.definition import to_raw
 from model.execution import Cause, Door, Phase, Reason, Status
@@ -70,13 +70,13 @@ def submitted(db: Database, **change: Any) -> ExecutionId:
 
 def put(db: Database, run: ExecutionId, phase: Phase) -> None:
     """Bring a waiting run into a phase, as gate and worker would."""
-    fenced = Fenced(execution_id=run, epoch=None)
+    fenced = Fenced(run_id=run, epoch=None)
 
     def change(conn: Connection) -> None:
         if phase in {Phase.WAITING, Phase.BACKOFF, Phase.ADMITTED}:
-            executions.set_phase(conn, fenced, phase)
+            runs.set_phase(conn, fenced, phase)
             return
-        executions.transition(conn, fenced, Status.QUEUED, Become(status=Status.RUNNING, phase=phase, node="here"))
+        runs.transition(conn, fenced, Status.QUEUED, Become(status=Status.RUNNING, phase=phase, node="here"))
 
     db.call(change)
 
@@ -84,9 +84,7 @@ def put(db: Database, run: ExecutionId, phase: Phase) -> None:
 def end(db: Database, run: ExecutionId, status: Status = Status.COMPLETED, reason: Reason | None = None) -> None:
     put(db, run, Phase.RUNNING)
     become = Become(status=status, phase=Phase.ENDED, reason=reason)
-    assert db.call(
-        lambda conn: executions.transition(conn, Fenced(execution_id=run, epoch=None), Status.RUNNING, become)
-    )
+    assert db.call(lambda conn: runs.transition(conn, Fenced(run_id=run, epoch=None), Status.RUNNING, become))
 
 
 def test_a_submit_writes_definition_execution_and_queue_row(db: Database) -> None:
@@ -223,7 +221,7 @@ def cancelled_while(db: Database, run: ExecutionId, source: Status, become: Beco
     with ThreadPoolExecutor(1) as thread:
 
         def change(conn: Connection) -> Future[CancelOutcome]:
-            assert executions.transition(conn, Fenced(execution_id=run, epoch=None), source, become)
+            assert runs.transition(conn, Fenced(run_id=run, epoch=None), source, become)
             asked = thread.submit(db.call, lambda conn: cancel(conn, run, by="ann", now=NOON))
             while not conn.execute(text("SELECT count(*) FROM pg_locks WHERE NOT granted")).scalar_one():
                 assert not asked.done()
@@ -346,7 +344,7 @@ def test_a_scheduled_suite_is_skipped_with_a_note_while_the_one_before_has_not_e
     for run in (*first.execution_ids, *by_hand.execution_ids):
         end(db, run)
     for suite_run in (first, by_hand):
-        db.call(lambda conn, one=suite_run: cases.close(conn, one.suite_run_id, NOON))
+        db.call(lambda conn, one=suite_run: cases.close(conn, one.suite_run_id))
     later = db.call(lambda conn: cases.submit_suite(conn, suite_order("a", scheduled=True)))
 
     assert isinstance(skipped, SuiteSkipped)
@@ -361,10 +359,10 @@ def test_a_suite_is_closed_with_its_worst_verdict_once_all_tests_have_ended(db: 
     made = db.call(lambda conn: cases.submit_suite(conn, suite_order("a", "b")))
     assert isinstance(made, SuiteSubmitted)
 
-    early = db.call(lambda conn: cases.close(conn, made.suite_run_id, NOON))
+    early = db.call(lambda conn: cases.close(conn, made.suite_run_id))
     end(db, made.execution_ids[0], Status.FAILED, Reason.INFRASTRUCTURE)
     end(db, made.execution_ids[1], Status.FAILED, Reason.TESTS_FAILED)
-    verdicts = [db.call(lambda conn: cases.close(conn, made.suite_run_id, NOON)) for _ in "12"]
+    verdicts = [db.call(lambda conn: cases.close(conn, made.suite_run_id)) for _ in "12"]
 
     assert early is None
     assert [verdict.reason for verdict in verdicts if verdict] == [Reason.INFRASTRUCTURE] * 2

@@ -248,7 +248,7 @@ def test_what_a_test_took_before_is_expected_of_it_again(db: Database) -> None:
         "INSERT INTO test_attempts (execution_id, number, epoch, cause, status, started_at, ended_at) VALUES"
         " (:id, 1, 1, 'first', 'completed', now(), now() + make_interval(secs => :took))"
     )
-    ended = text("UPDATE test_executions SET status = 'completed', completed_at = now() WHERE execution_id = :id")
+    ended = text("UPDATE runs SET status = 'completed', completed_at = now() WHERE id = :id")
     for took, run in enumerate(before, start=1):
         db.call(lambda conn, run=run, took=took: conn.execute(attempt, {"id": run, "took": took}))
         db.call(lambda conn, run=run: conn.execute(ended, {"id": run}))

@@ -8,11 +8,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import text
 
-from db import executions, people, suites
+from db import people, runs, suites
 from db.engine import Database
 from db.errors import ConflictError
-from db.executions import Become, Fenced
 from db.people import Quota
+from db.runs import Become, Fenced
 from db.seeds import LOCAL_USER, PREFECT_USER
 from model.execution import Door, Phase, Status
 from model.ids import ExecutionId, SuiteRunId, UserId, uuid7
@@ -47,11 +47,11 @@ def submit(db: Database, wanted: SuiteOrder) -> Any:
 
 
 def end(db: Database, run: ExecutionId) -> None:
-    fenced = Fenced(execution_id=run, epoch=None)
+    fenced = Fenced(run_id=run, epoch=None)
     running = Become(status=Status.RUNNING, phase=Phase.RUNNING, node="here")
     ended = Become(status=Status.COMPLETED, phase=Phase.ENDED)
-    assert db.call(lambda conn: executions.transition(conn, fenced, Status.QUEUED, running))
-    assert db.call(lambda conn: executions.transition(conn, fenced, Status.RUNNING, ended))
+    assert db.call(lambda conn: runs.transition(conn, fenced, Status.QUEUED, running))
+    assert db.call(lambda conn: runs.transition(conn, fenced, Status.RUNNING, ended))
 
 
 def ended(db: Database, wanted: SuiteOrder) -> SuiteSubmitted:
@@ -60,8 +60,8 @@ def ended(db: Database, wanted: SuiteOrder) -> SuiteSubmitted:
     assert isinstance(made, SuiteSubmitted)
     for run in made.execution_ids:
         end(db, run)
-    assert db.call(lambda conn: cases.close(conn, made.suite_run_id, NOON)) is not None
-    db.call(lambda conn: suites.settle(conn, made.suite_run_id))
+    assert db.call(lambda conn: cases.close(conn, made.suite_run_id)) is not None
+    db.call(lambda conn: runs.settle(conn, made.suite_run_id))
     return made
 
 
@@ -166,4 +166,4 @@ def test_a_retry_over_the_quota_leaves_everything_as_it_was(db: Database) -> Non
     outcome = db.call(lambda conn: cases.retry_suite(conn, old.suite_run_id, again(wanted.flow_run_id)))
 
     assert isinstance(outcome, OverQuota)
-    assert db.call(lambda conn: suites.is_settled(conn, old.suite_run_id, wanted.flow_run_id))
+    assert db.call(lambda conn: runs.is_settled(conn, old.suite_run_id, wanted.flow_run_id))

@@ -1,4 +1,4 @@
-"""The verdict table: exit code and report must agree, and unknown is never passed."""
+"""Tests of the verdict: exit code and report must agree, and an unknown outcome is never passed."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -108,7 +108,7 @@ TABLE: list[Row] = [
 
 
 @pytest.mark.parametrize("row", TABLE, ids=[row[0] for row in TABLE])
-def test_the_verdict_of(row: Row) -> None:
+def test_each_row_of_the_table_has_its_verdict(row: Row) -> None:
     _, what, found, ending, reason, detail = row
 
     verdict = judge(found, ending, tool_for(what).verdict)
@@ -141,7 +141,7 @@ def test_passed_needs_exit_0_a_whole_report_a_pass_and_no_failure(
     assert verdict.good == good
 
 
-def test_a_run_without_a_report_has_one_result_of_its_own_name() -> None:
+def test_a_run_without_a_report_has_one_result_with_the_name_of_the_test() -> None:
     verdict = judge(NOTHING, exited(3), tool_for(CUSTOM).verdict)
 
     result = whole_result("smoke", verdict, 1200)
@@ -151,7 +151,7 @@ def test_a_run_without_a_report_has_one_result_of_its_own_name() -> None:
 
 
 @pytest.mark.parametrize(("type", "code"), [(PYTEST, 4), (PYTEST, 3), (CUSTOM, 1), (CUSTOM, 127)])
-def test_a_tool_that_gave_up_is_quoted(type: TestType, code: int) -> None:  # noqa: A002  the field's word
+def test_the_detail_quotes_the_last_output_of_the_tool(type: TestType, code: int) -> None:  # noqa: A002  the field's word
     ending = replace(exited(code), detail="error: unrecognized arguments: --cov")
 
     assert "error: unrecognized arguments: --cov" in judge(NOTHING, ending, tool_for(type).verdict).detail

@@ -1,4 +1,4 @@
-"""`check`: a value, or every problem at once, each with its path."""
+"""Tests of `check`: it returns a value, or raises all problems with their paths."""
 
 import copy
 import datetime as dt
@@ -35,7 +35,7 @@ def test_a_valid_request_becomes_a_value_with_its_defaults() -> None:
 
 
 @pytest.mark.parametrize("case", REQUESTS.cases, ids=lambda case: case["name"])
-def test_each_rule_tells_exactly_its_problem(case: dict[str, Any]) -> None:
+def test_each_rule_reports_exactly_its_problem(case: dict[str, Any]) -> None:
     found = problems(REQUESTS.wrong(case))
 
     assert [{"path": p.path, "message": p.message} for p in found] == case["problems"]
@@ -47,7 +47,7 @@ def test_seven_mistakes_are_seven_problems() -> None:
     assert len(problems(REQUESTS.wrong(case))) == 7
 
 
-def test_checking_changes_nothing_of_the_input() -> None:
+def test_checking_does_not_change_the_input() -> None:
     raw = changed(VALID, {"nmae": "a", "name": None, "config": {"tolerations": [{"kee": "a"}]}})
     before = copy.deepcopy(raw)
 
@@ -57,7 +57,7 @@ def test_checking_changes_nothing_of_the_input() -> None:
 
 
 @pytest.mark.parametrize("raw", [None, 5, "name: a", [], [VALID], True])
-def test_what_is_no_object_is_one_problem(raw: object) -> None:
+def test_input_that_is_not_an_object_is_one_problem(raw: object) -> None:
     assert problems(raw) == [Problem(path="", message="must be an object")]
 
 
@@ -70,15 +70,15 @@ def test_what_is_no_object_is_one_problem(raw: object) -> None:
         (float("nan"), "is not a finite number"),
         (float("-inf"), "is not a finite number"),
         (10**5000, "is too large a number"),
-        ("\ud800", "holds half of a surrogate pair, which is no text"),
+        ("\ud800", "holds half of a surrogate pair, which is not text"),
     ],
     ids=["date", "bytes", "tuple", "nan", "infinity", "huge", "surrogate"],
 )
-def test_what_json_cannot_carry_is_told_once(value: object, message: str) -> None:
+def test_a_value_that_json_cannot_hold_is_reported_once(value: object, message: str) -> None:
     assert problems({**VALID, "name": value}) == [Problem(path="name", message=message)]
 
 
-def test_a_key_that_is_not_text_is_told_at_its_object() -> None:
+def test_a_key_that_is_not_text_is_reported_at_its_object() -> None:
     """YAML reads `on:` as true and `1:` as a number."""
     found = problems({**VALID, "env": {True: "a"}, "labels": {1: "b"}})
 
@@ -94,22 +94,22 @@ def test_a_structure_that_contains_itself_is_a_problem_not_a_crash() -> None:
     assert any("nested deeper" in p.message for p in problems({**VALID, "labels": loop}))
 
 
-def test_thousands_of_problems_are_cut_and_it_is_said() -> None:
+def test_only_the_first_1000_problems_are_listed_with_the_total() -> None:
     found = problems({**VALID, **{f"unknown-{number}": 1 for number in range(1500)}})
 
     assert len(found) == 1001
     assert found[0] == Problem(path="", message="has 1,500 problems; these are the first 1,000")
 
 
-def test_a_long_key_is_told_and_cut() -> None:
-    """A path is for people: a key of a megabyte, of letters or not, must not fill their logs."""
+def test_a_long_key_is_shortened_in_the_path() -> None:
+    """Paths are written to logs, so a key of a megabyte must not appear whole."""
     long = "k" * 2**20
 
     assert all(len(path) < 120 for path in paths({**VALID, long: 1, "labels": {long: "", f"{long} ": ""}}))
 
 
-def test_the_values_of_variables_are_never_shown() -> None:
-    """Problems go into logs and into Prefect's UI."""
+def test_problems_never_contain_the_value_of_a_variable() -> None:
+    """Problems are written to logs and shown by Prefect, so they must not reveal values."""
     raw = changed(VALID, {"env": {"KEY": "${secrets.hunter2"}, "config": {"env": {"A-B": "hunter2"}}})
 
     assert "hunter2" not in str(problems(raw))
@@ -132,13 +132,13 @@ def test_an_optional_field_may_be_null() -> None:
     assert check({**VALID, "command": None, "resources": {"cpuLimit": None}}).command is None
 
 
-def test_several_misspelt_keys_are_all_told_and_looked_into() -> None:
+def test_all_misspelt_keys_are_reported_and_their_values_checked() -> None:
     raw = changed(VALID, {"type": None, "typ": "custom", "config": None, "cofnig": {"timeot": 5, "parallelism": 0}})
 
     assert paths(raw) == ["cofnig", "cofnig.parallelism", "cofnig.timeot", "command", "typ"]
 
 
-def test_the_schema_stands_alone_and_shows_every_default() -> None:
+def test_the_schema_has_no_references_and_shows_every_default() -> None:
     schema = describe_schema()
 
     assert "$ref" not in json.dumps(schema)

@@ -1,4 +1,4 @@
-"""Definitions: round trips, and a version that is the digest of what is run."""
+"""Tests of definitions: round trips, and the version."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -21,7 +21,7 @@ RAW: dict[str, Any] = {
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
-def test_the_columns_hold_every_field_once() -> None:
+def test_each_field_is_in_exactly_one_column() -> None:
     parts = to_json(check(RAW))
 
     assert list(parts) == ["name", "type", "content", "resources", "config", "run", "metadata"]
@@ -29,8 +29,8 @@ def test_the_columns_hold_every_field_once() -> None:
     assert set(parts["metadata"]) == {"labels", "tags", "priority"}
 
 
-def test_rows_of_before_a_rule_are_still_read() -> None:
-    """History stays readable: only the fields are checked, not the rules between them."""
+def test_a_row_that_breaks_a_newer_rule_can_be_read() -> None:
+    """Reading a row checks its fields, but not the rules across fields."""
     parts = to_json(check(RAW))
     parts["run"]["arguments"] = []
     del parts["run"]["command"]
@@ -38,7 +38,7 @@ def test_rows_of_before_a_rule_are_still_read() -> None:
     assert from_json(parts).command is None
 
 
-def test_a_row_that_is_no_request_is_refused() -> None:
+def test_a_row_with_a_wrong_field_is_refused() -> None:
     parts = to_json(check(RAW))
     parts["config"]["timeout"] = "long"
 
@@ -46,14 +46,14 @@ def test_a_row_that_is_no_request_is_refused() -> None:
         from_json(parts)
 
 
-def test_the_order_of_keys_does_not_matter_to_the_version() -> None:
+def test_the_order_of_keys_does_not_change_the_version() -> None:
     backwards = {key: RAW[key] for key in reversed(RAW)}
     backwards["content"] = {key: RAW["content"][key] for key in reversed(RAW["content"])}
 
     assert version_of(check(backwards)) == version_of(check(RAW))
 
 
-def test_writing_a_default_out_does_not_matter_to_the_version() -> None:
+def test_an_explicit_default_does_not_change_the_version() -> None:
     assert version_of(check({**RAW, "config": {"timeout": 3600}})) == version_of(check(RAW))
 
 
@@ -92,14 +92,14 @@ def test_writing_a_default_out_does_not_matter_to_the_version() -> None:
         f"{key}.{next(iter(value))}" if isinstance(value, dict) else key for key, value in change.items()
     ),
 )
-def test_each_field_of_what_is_run_changes_the_version(change: dict[str, Any]) -> None:
+def test_each_field_that_decides_what_is_run_changes_the_version(change: dict[str, Any]) -> None:
     assert version_of(check({**RAW, **change})) != version_of(check(RAW))
 
 
 @pytest.mark.parametrize(
     "change", [{"name": "other"}, {"labels": {"a": "b"}}, {"tags": ["a"]}, {"priority": 1}], ids=str
 )
-def test_what_only_describes_does_not_change_the_version(change: dict[str, Any]) -> None:
+def test_descriptive_fields_do_not_change_the_version(change: dict[str, Any]) -> None:
     assert version_of(check({**RAW, **change})) == version_of(check(RAW))
 
 
@@ -107,7 +107,7 @@ def definition() -> TestDefinition:
     return define(check(RAW), DefinitionId(UUID(int=1)), UserId(UUID(int=2)), NOON)
 
 
-def test_a_definition_survives_its_file() -> None:
+def test_a_definition_written_to_a_file_is_read_back_equal() -> None:
     assert TestDefinition.from_yaml(definition().to_yaml(), RULES) == definition()
 
 
@@ -118,7 +118,7 @@ def test_a_definition_whose_content_was_edited_is_refused() -> None:
         TestDefinition.from_yaml(edited, RULES)
 
 
-def test_a_definition_tells_where_its_test_is_wrong() -> None:
+def test_problems_of_a_definition_have_paths_inside_its_test() -> None:
     edited = definition().to_yaml().replace("timeout: 3600", "timeout: 0")
 
     with pytest.raises(InvalidError) as caught:
@@ -127,7 +127,7 @@ def test_a_definition_tells_where_its_test_is_wrong() -> None:
     assert [p.path for p in caught.value.problems] == ["test.config.timeout"]
 
 
-def test_a_definition_and_its_request_have_one_name() -> None:
+def test_a_definition_with_another_name_than_its_request_is_refused() -> None:
     with pytest.raises(ValueError, match="of request checkout"):
         TestDefinition(
             id=DefinitionId(UUID(int=1)),
@@ -140,8 +140,8 @@ def test_a_definition_and_its_request_have_one_name() -> None:
         )
 
 
-def test_a_field_that_came_later_changes_no_version_until_it_is_given() -> None:
-    """History is kept by version: the digest is that of before `apart`, `spread`, `exclusive` and `restartable`."""
+def test_a_newer_field_does_not_change_the_version_while_it_has_its_default() -> None:
+    """The digest was computed before `apart`, `spread`, `exclusive` and `restartable` existed."""
     first = "692dc9d8cb255a05ef68f6d6a3b4cc045978ebec3a2c8bf947a66fd315a2158f"
     given = [{"exclusive": ["printer"]}, {"restartable": True}, {"apart": [{"matchLabels": {"a": "b"}}]}]
 

@@ -1,4 +1,4 @@
-"""The mask over everything that people can read."""
+"""Tests of the mask that hides the values of secrets."""
 
 import base64
 import json
@@ -38,7 +38,7 @@ def test_each_way_of_writing_a_value_is_masked_byte_for_byte(written: str) -> No
 
 @pytest.mark.parametrize("before", ["", "u", "us", "user:"])
 @pytest.mark.parametrize("encode", [base64.b64encode, base64.urlsafe_b64encode])
-def test_a_value_inside_of_base64_cannot_be_read_back(before: str, encode: object) -> None:
+def test_a_value_inside_base64_is_masked(before: str, encode: object) -> None:
     secret = "sësame??>>~~open"
     whole = encode(f"{before}{secret}!".encode()).decode()  # type: ignore[operator]
 
@@ -49,7 +49,7 @@ def test_a_value_inside_of_base64_cannot_be_read_back(before: str, encode: objec
     assert shown.count("*") >= len(secret.encode()) * 8 // 6 - 2
 
 
-def test_each_line_of_a_key_is_masked_on_its_own() -> None:
+def test_each_line_of_a_value_is_masked_by_itself() -> None:
     key = "-----BEGIN KEY-----\nc2VjcmV0LWxpbmUtMQ==\nshort\n-----END KEY-----\n"
 
     masked = Mask([key]).text("a c2VjcmV0LWxpbmUtMQ== b short c")
@@ -57,11 +57,11 @@ def test_each_line_of_a_key_is_masked_on_its_own() -> None:
     assert masked == "a ******************** b short c"
 
 
-def test_a_short_value_is_masked_where_it_stands_alone_only() -> None:
+def test_a_short_value_is_masked_only_as_a_whole_word() -> None:
     assert Mask(["cat"]).text("cat concat cat5 (cat) cat_ -cat- cat") == "*** concat cat5 (***) cat_ -***- ***"
 
 
-def test_no_value_is_no_mask() -> None:
+def test_a_mask_without_values_changes_nothing() -> None:
     assert not Mask()
     assert not Mask([""])
     assert Mask().text("as it is \ud800") == "as it is \ud800"
@@ -72,7 +72,7 @@ def test_overlapping_values_are_masked_together() -> None:
 
 
 @given(st.text(), st.lists(st.text(min_size=1), max_size=3))
-def test_a_masked_text_is_as_long_as_it_was(text: str, values: list[str]) -> None:
+def test_masking_does_not_change_the_length(text: str, values: list[str]) -> None:
     values = [value for value in values if value.isprintable()]
 
     masked = Mask(values).whole(text.encode(errors="surrogatepass"))
@@ -81,7 +81,7 @@ def test_a_masked_text_is_as_long_as_it_was(text: str, values: list[str]) -> Non
 
 
 @given(SOURCES, st.integers(0, 200))
-def test_nothing_of_a_secret_is_shown_before_it_is_whole(source: bytes, length: int) -> None:
+def test_no_part_of_a_secret_is_shown_while_the_text_is_incomplete(source: bytes, length: int) -> None:
     mask = Mask(SECRETS)
 
     shown = mask.part(source[:length], 0, final=False)
@@ -90,7 +90,7 @@ def test_nothing_of_a_secret_is_shown_before_it_is_whole(source: bytes, length: 
 
 
 @given(SOURCES, st.integers(0, 200))
-def test_what_is_held_back_is_never_more_than_a_secret(source: bytes, length: int) -> None:
+def test_at_most_the_length_of_a_secret_is_held_back(source: bytes, length: int) -> None:
     mask = Mask(SECRETS)
     source = source[:length]
 

@@ -1,4 +1,4 @@
-"""Kubernetes quantities, exactly."""
+"""Tests of Kubernetes quantities, which are read exactly."""
 
 from decimal import Decimal
 from fractions import Fraction
@@ -36,7 +36,7 @@ def test_each_form_has_its_value(text: str, value: Decimal) -> None:
 @pytest.mark.parametrize(
     "text", ["", " ", "1 ", "1g", "1KiB", "1e", "1e3m", "0x10", "1_000", "\u0661", "NaN", "1,5", "9" * 65]
 )
-def test_what_kubernetes_refuses_is_refused(text: str) -> None:
+def test_a_quantity_that_kubernetes_refuses_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not a Kubernetes quantity"):
         quantity(text)
 

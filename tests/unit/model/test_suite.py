@@ -1,4 +1,4 @@
-"""Suites: files and requests, defaults, schedules, and problems at their places."""
+"""Tests of suites: files, requests, defaults, schedules, and the paths of problems."""
 
 from typing import Any
 
@@ -21,14 +21,14 @@ SUITE: dict[str, Any] = {"name": "shop", "tests": [TEST, {**TEST, "name": "payme
 DIGEST = "0" * 64
 
 
-def told(raw: object, *, allow_local: bool = False) -> list[tuple[str, str]]:
+def problems(raw: object, *, allow_local: bool = False) -> list[tuple[str, str]]:
     with pytest.raises(InvalidError) as caught:
         check_suite(raw, allow_local=allow_local)
     return [(p.path, p.message) for p in caught.value.problems]
 
 
 def paths(raw: object) -> list[str]:
-    return [path for path, _ in told(raw)]
+    return [path for path, _ in problems(raw)]
 
 
 def test_a_suite_keeps_the_order_of_its_tests() -> None:
@@ -38,14 +38,14 @@ def test_a_suite_keeps_the_order_of_its_tests() -> None:
     assert (suite.overlap, suite.schedules) == ("skip", ())
 
 
-def test_a_suite_survives_its_plain_form() -> None:
+def test_a_suite_written_as_json_is_read_back_equal() -> None:
     suite = check_suite({**SUITE, "description": "all", "schedules": [{"interval": 3600}], "defaults": {"priority": 2}})
 
     assert check_suite(suite_to_raw(suite)) == suite
     assert suite.tests[0].priority == 2
 
 
-def test_problems_name_the_test() -> None:
+def test_problems_have_the_position_of_the_test() -> None:
     wrong = {
         **SUITE,
         "tests": [TEST, {**TEST, "name": "b", "config": {"timeout": 0}}, {**TEST, "name": "c", "typ": "x"}],
@@ -54,24 +54,24 @@ def test_problems_name_the_test() -> None:
     assert paths(wrong) == ["tests[1].config.timeout", "tests[2].typ"]
 
 
-def test_the_problems_of_a_suite_and_of_its_tests_come_together() -> None:
+def test_problems_of_a_suite_and_of_its_tests_are_reported_together() -> None:
     wrong = {"nam": "shop", "overlap": "queue", "tests": [{**TEST, "priority": 99}], "schedules": [{}]}
 
     assert paths(wrong) == ["nam", "overlap", "schedules[0]", "tests[0].priority"]
 
 
 @pytest.mark.parametrize("case", SUITES.cases, ids=lambda case: case["name"])
-def test_each_rule_of_a_suite_tells_exactly_its_problem(case: dict[str, Any]) -> None:
-    assert told(SUITES.wrong(case)) == [(problem["path"], problem["message"]) for problem in case["problems"]]
+def test_each_rule_of_a_suite_reports_exactly_its_problem(case: dict[str, Any]) -> None:
+    assert problems(SUITES.wrong(case)) == [(problem["path"], problem["message"]) for problem in case["problems"]]
 
 
-def test_what_is_no_suite_and_what_stands_only_in_files_are_told() -> None:
+def test_other_values_and_local_content_are_refused_as_a_suite() -> None:
     assert paths(5) == [""]
     assert paths({**SUITE, "start": True}) == ["start"]
     assert paths({**SUITE, "tests": [LOCAL]}) == ["tests[0].content.type"]
 
 
-def test_a_test_wins_over_the_defaults_key_by_key() -> None:
+def test_values_of_a_test_override_the_defaults_key_by_key() -> None:
     defaults = {"config": {"timeout": 60, "env": {"A": "1", "B": "1"}}, "tags": ["all"]}
     own = {**TEST, "config": {"env": {"B": "2"}}, "tags": ["mine"]}
 
@@ -80,14 +80,14 @@ def test_a_test_wins_over_the_defaults_key_by_key() -> None:
     assert (test.config.timeout, test.config.env, test.tags) == (60, {"A": "1", "B": "2"}, ("mine",))
 
 
-def test_a_problem_of_the_defaults_is_told_there_and_once() -> None:
+def test_a_problem_of_the_defaults_is_reported_once_with_their_path() -> None:
     assert paths({**SUITE, "defaults": {"config": {"timeout": 0}, "prority": 1}}) == [
         "defaults.config.timeout",
         "defaults.prority",
     ]
 
 
-def test_a_problem_between_a_default_and_a_test_is_told_at_the_wrong_field() -> None:
+def test_a_conflict_of_a_default_with_a_test_is_reported_at_the_default() -> None:
     wrong = {
         **SUITE,
         "defaults": {"resources": {"cpuLimit": "1"}},
@@ -97,7 +97,7 @@ def test_a_problem_between_a_default_and_a_test_is_told_at_the_wrong_field() -> 
     assert paths(wrong) == ["defaults.resources.cpuLimit"]
 
 
-def test_files_may_hold_local_folders() -> None:
+def test_a_file_may_have_local_content() -> None:
     suite = check_suite({**SUITE, "tests": [LOCAL]}, allow_local=True)
 
     assert isinstance(suite.tests[0], LocalTest)
@@ -106,7 +106,7 @@ def test_files_may_hold_local_folders() -> None:
         suite.requests()
 
 
-def test_local_content_is_replaced_by_what_was_sent() -> None:
+def test_local_content_is_replaced_by_the_uploaded_folder() -> None:
     suite = check_suite({**SUITE, "tests": [LOCAL]}, allow_local=True)
     sent = ArtifactContent(sha256=DIGEST, path="tests")
 
@@ -123,7 +123,7 @@ def test_the_rules_hold_for_local_tests_too() -> None:
         "tests": [{**LOCAL, "command": ["x"], "content": {"type": "local", "path": "a", "entry": "../b"}}],
     }
 
-    assert [path for path, _ in told(wrong, allow_local=True)] == ["tests[0].command", "tests[0].content.entry"]
+    assert [path for path, _ in problems(wrong, allow_local=True)] == ["tests[0].command", "tests[0].content.entry"]
 
 
 def test_a_file_is_a_suite_when_it_has_tests() -> None:
@@ -132,7 +132,7 @@ def test_a_file_is_a_suite_when_it_has_tests() -> None:
     assert isinstance(check_file(LOCAL), LocalTest)
 
 
-def test_a_file_with_one_test_tells_its_problems_without_a_prefix() -> None:
+def test_problems_of_a_file_with_one_test_have_no_prefix() -> None:
     with pytest.raises(InvalidError) as caught:
         check_file({**LOCAL, "priority": 10})
 
@@ -146,24 +146,24 @@ def test_the_schema_describes_the_tests_too() -> None:
     assert schema["properties"]["overlap"]["default"] == "skip"
 
 
-def test_a_suite_says_how_its_tests_start() -> None:
+def test_the_start_of_a_suite_is_read_and_written() -> None:
     together = check_suite({**SUITE, "start": "together"})
 
     assert (check_suite(SUITE).start, together.start) == (Start.ONE_BY_ONE, Start.TOGETHER)
     assert check_suite(suite_to_raw(together)) == together
 
 
-def test_tests_that_want_one_exclusive_thing_cannot_start_together() -> None:
-    """Whoever has it keeps the other from starting: the suite would wait for ever."""
+def test_tests_that_need_the_same_exclusive_name_cannot_start_together() -> None:
+    """One test would hold the name while the other waits for it, so the suite would wait for ever."""
     wants = {"config": {"exclusive": ["printer", "staging"]}}
     suite = {**SUITE, "tests": [{**TEST, **wants}, {**TEST, **wants, "name": "b"}]}
     message = "is also wanted by tests[0]: they could never start together"
 
     assert len(check_suite(suite).tests) == 2
-    assert told({**suite, "start": "together"}) == [
+    assert problems({**suite, "start": "together"}) == [
         ("tests[1].config.exclusive[0]", message),
         ("tests[1].config.exclusive[1]", message),
     ]
-    assert told({**SUITE, "start": "together", "defaults": {"config": {"exclusive": ["printer"]}}}) == [
+    assert problems({**SUITE, "start": "together", "defaults": {"config": {"exclusive": ["printer"]}}}) == [
         ("defaults.config.exclusive[0]", message)
     ]

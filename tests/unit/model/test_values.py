@@ -1,4 +1,4 @@
-"""The smaller values: resources, retries, states, identifiers, secrets, cron, YAML, paths."""
+"""Tests of the smaller values: resources, retries, states, identifiers, secrets, cron, YAML, paths."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -18,7 +18,7 @@ from model.execution import (
 )
 from model.forms import repository
 from model.ids import short, uuid7
-from model.problems import InvalidError, dotted
+from model.problems import InvalidError, Problem, dotted
 from model.resources import ResourceRequirements, Resources
 from model.result import Outcome, Result, summarise
 from model.retry import Backoff, RetryCondition, RetryPolicy
@@ -47,7 +47,7 @@ def test_a_run_fits_only_where_every_amount_fits(field: str) -> None:
     assert not one.fits(free)
 
 
-def test_no_limit_is_none() -> None:
+def test_a_missing_memory_limit_is_none() -> None:
     assert ResourceRequirements().memory_limit_bytes() is None
     assert ResourceRequirements(memory_limit="1Ki").memory_limit_bytes() == 1024
 
@@ -75,7 +75,7 @@ def test_no_delay_is_longer_than_an_hour() -> None:
         (Verdict(status=Status.FAILED, reason=Reason.OOM_KILLED), RetryCondition.OOM_KILLED),
     ],
 )
-def test_only_the_named_conditions_are_tried_again(verdict: Verdict, condition: RetryCondition) -> None:
+def test_only_failures_of_the_retry_conditions_are_retried(verdict: Verdict, condition: RetryCondition) -> None:
     named = RetryPolicy(max_retries=1, retry_conditions=(condition,))
     others = RetryPolicy(max_retries=1, retry_conditions=tuple(c for c in RetryCondition if c is not condition))
 
@@ -89,11 +89,11 @@ def test_only_the_named_conditions_are_tried_again(verdict: Verdict, condition: 
     [PASSED, Verdict(status=Status.CANCELLED), Verdict(status=Status.FAILED, reason=Reason.CONFIG)],
     ids=["passed", "cancelled", "config"],
 )
-def test_nothing_else_is_ever_tried_again(verdict: Verdict) -> None:
+def test_other_verdicts_are_never_retried(verdict: Verdict) -> None:
     assert not RetryPolicy(max_retries=9, retry_conditions=tuple(RetryCondition)).should_retry(verdict, 0)
 
 
-def test_nothing_follows_a_terminal_status() -> None:
+def test_no_transition_leaves_a_terminal_status() -> None:
     assert not [step for step in TRANSITIONS if step[0].terminal]
     assert set(PHASES) == set(Status)
 
@@ -121,11 +121,11 @@ def test_a_verdict_is_terminal_and_only_a_failure_has_a_reason(status: Status, r
     ],
 )
 def test_the_table_of_exit_codes(status: Status, reason: Reason | None, code: int) -> None:
-    """Decision 6."""
+    """The table is D6 of the design."""
     assert exit_code(status, reason) == code
 
 
-def test_the_worst_verdict_is_the_one_that_says_least() -> None:
+def test_the_worst_verdict_says_least_about_the_system_under_test() -> None:
     lost = Verdict(status=Status.FAILED, reason=Reason.INFRASTRUCTURE)
 
     assert worst([PASSED, FAILED, LATE, PASSED]) is LATE
@@ -134,7 +134,7 @@ def test_the_worst_verdict_is_the_one_that_says_least() -> None:
         worst([])
 
 
-def test_identifiers_sort_by_time_and_differ_within_it() -> None:
+def test_identifiers_sort_by_time_and_are_unique_within_a_millisecond() -> None:
     random = Random(1)
 
     earlier, same, later = uuid7(NOON, random), uuid7(NOON, random), uuid7(NOON + timedelta(milliseconds=1), random)
@@ -145,7 +145,7 @@ def test_identifiers_sort_by_time_and_differ_within_it() -> None:
     assert short(later) == later.hex[-8:]
 
 
-def test_progress_counts_what_is_planned() -> None:
+def test_progress_counts_planned_tests() -> None:
     counts = summarise([Result(name="a", outcome=Outcome.PASSED), Result(name="b", outcome=Outcome.SKIPPED)], planned=8)
 
     assert (counts.total, counts.completed, counts.percent) == (8, 2, 25)
@@ -164,7 +164,7 @@ def test_references_to_secrets_are_found_and_filled() -> None:
 @pytest.mark.parametrize(
     "text", ["$secrets", "${SECRETS_DIR}", "${secretary.x}", "{secrets.x}", "${HOME}", "secrets.a"]
 )
-def test_text_that_means_no_reference_is_left_alone(text: str) -> None:
+def test_text_that_is_not_meant_as_a_reference_is_accepted(text: str) -> None:
     assert well_formed(text) == text
 
 
@@ -208,25 +208,25 @@ def test_yaml_may_merge_mappings() -> None:
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("a: 1\nb: 2\na: 3", "line 3: the key 'a' stands twice"),
-        ("a: [", "is no valid YAML in line"),
-        ("a: !!python/object:os.system {}", "is no valid YAML"),
-        ("a: 1\n--- \nb: 2", "is no valid YAML"),
-        ("? [a]\n: 1", "is no valid YAML"),
-        ("a: \x07", "is no valid YAML"),
+        ("a: 1\nb: 2\na: 3", "line 3: the key 'a' appears twice"),
+        ("a: [", "is not valid YAML in line"),
+        ("a: !!python/object:os.system {}", "is not valid YAML"),
+        ("a: 1\n--- \nb: 2", "is not valid YAML"),
+        ("? [a]\n: 1", "is not valid YAML"),
+        ("a: \x07", "is not valid YAML"),
         ("[" * 700, "nested too deeply"),
         ("a" * (8 * 2**20 + 1), "longer than 8 MiB"),
     ],
     ids=["twice", "open", "python", "two documents", "list as key", "control", "deep", "long"],
 )
-def test_what_is_no_yaml_is_a_problem_not_a_crash(text: str, message: str) -> None:
+def test_invalid_yaml_is_a_problem_not_a_crash(text: str, message: str) -> None:
     with pytest.raises(InvalidError) as caught:
         read_yaml(text)
 
     assert message in caught.value.problems[0].message
 
 
-def test_paths_quote_keys_that_are_no_words() -> None:
+def test_paths_quote_keys_that_are_not_words() -> None:
     assert dotted(("content", "files", "a/b.py")) == 'content.files["a/b.py"]'
     assert dotted((0, "env", "A-B")) == "[0].env.A-B"
 
@@ -237,7 +237,17 @@ def test_paths_cut_keys_that_are_too_long_to_read() -> None:
     assert len(dotted(("/" * 999,))) < 100
 
 
-def test_an_invalid_error_says_everything_in_order() -> None:
+def test_an_invalid_error_lists_its_problems_once_in_order_of_path() -> None:
+    late, early = Problem(path="b", message="is required"), Problem(path="", message="is empty")
+
+    error = InvalidError([late, early, late])
+
+    assert error.problems == (early, late)
+    assert str(error) == "(whole): is empty; b: is required"
+    assert [problem.path for problem in error.under("test").problems] == ["test", "test.b"]
+
+
+def test_an_invalid_error_without_problems_is_empty() -> None:
     error = InvalidError([*InvalidError([]).problems])
 
     assert str(error) == ""
@@ -256,5 +266,5 @@ def test_an_invalid_error_says_everything_in_order() -> None:
     ],
 )
 def test_repositories_on_any_valid_host_are_accepted(text: str) -> None:
-    """Whether a host may be reached is decided at the clone, by `allowed_hosts`."""
+    """The clone decides by `allowed_hosts` whether a host may be reached."""
     assert repository(text) == text

@@ -1,4 +1,4 @@
-"""JUnit XML: what CI systems read must say what the verdict says."""
+"""Tests of JUnit XML: its counts must agree with the verdict."""
 
 from datetime import UTC, datetime
 from uuid import UUID
@@ -12,7 +12,7 @@ from model.execution import Attempt, Cause, Door, Phase, Reason, Status, TestExe
 from model.ids import DefinitionId, ExecutionId
 from model.result import Outcome, Result
 from reports.junit import junit
-from reports.run import RunReport, Tried
+from reports.run import AttemptReport, RunReport
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PASS = Result(name="tests/test_a.py::TestCart::test_b[x::y]", outcome=Outcome.PASSED, duration_ms=1234)
@@ -21,7 +21,7 @@ SKIP = Result(name="test_c", outcome=Outcome.SKIPPED, message="no gpu")
 LOST = Verdict(status=Status.FAILED, reason=Reason.INFRASTRUCTURE)
 
 
-def run(*attempts: Tried, status: Status = Status.COMPLETED, reason: Reason | None = None) -> RunReport:
+def run(*attempts: AttemptReport, status: Status = Status.COMPLETED, reason: Reason | None = None) -> RunReport:
     execution = TestExecution(
         execution_id=ExecutionId(UUID(int=1)),
         definition_id=DefinitionId(UUID(int=2)),
@@ -38,9 +38,9 @@ def run(*attempts: Tried, status: Status = Status.COMPLETED, reason: Reason | No
     return RunReport(execution=execution, attempts=attempts)
 
 
-def tried(number: int, *results: Result, verdict: Verdict | None = None) -> Tried:
+def tried(number: int, *results: Result, verdict: Verdict | None = None) -> AttemptReport:
     attempt = Attempt(number=number, epoch=1, cause=Cause.FIRST, node="local", started_at=NOON, verdict=verdict)
-    return Tried(attempt=attempt, results=results)
+    return AttemptReport(attempt=attempt, results=results)
 
 
 def suite_of(report: RunReport) -> ET.Element:
@@ -49,7 +49,7 @@ def suite_of(report: RunReport) -> ET.Element:
     return suite
 
 
-def test_counts_names_and_times_stand_where_ci_systems_look() -> None:
+def test_counts_names_and_times_are_in_the_attributes_that_ci_systems_read() -> None:
     suite = suite_of(run(tried(1, PASS, SKIP)))
 
     assert {key: suite.get(key) for key in ("name", "tests", "failures", "errors", "skipped", "time", "timestamp")} == {
@@ -101,7 +101,7 @@ def test_failures_of_an_attempt_that_the_infrastructure_ended_do_not_count() -> 
     assert not list(suite.iterfind("testcase/*"))
 
 
-def test_the_results_of_the_last_attempt_that_has_any_stand() -> None:
+def test_the_last_attempt_with_results_is_reported() -> None:
     assert suite_of(run(tried(1, PASS), tried(2, verdict=LOST))).get("tests") == "1"
 
 
@@ -129,7 +129,7 @@ def test_a_run_that_has_not_ended_is_no_error() -> None:
 
 
 @given(name=st.text(), message=st.text(), trace=st.text())
-def test_whatever_a_test_is_called_or_prints_the_document_can_be_read(name: str, message: str, trace: str) -> None:
+def test_the_document_is_well_formed_for_any_name_and_output(name: str, message: str, trace: str) -> None:
     wild = Result(name=name, outcome=Outcome.FAILED, message=message, trace=trace)
 
     suite = suite_of(run(tried(1, wild), status=Status.FAILED, reason=Reason.TESTS_FAILED))

@@ -1,4 +1,4 @@
-"""Markdown: readable, and nothing in it comes alive."""
+"""Tests of Markdown: it is readable, and untrusted text in it is escaped."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -63,7 +63,7 @@ def test_a_long_table_is_cut_and_says_so() -> None:
         ("a\\", "a\\\\"),
     ],
 )
-def test_foreign_text_stays_text(hostile: str, shown: str) -> None:
+def test_untrusted_text_is_escaped(hostile: str, shown: str) -> None:
     assert for_markdown(hostile, 100) == shown
 
 
@@ -72,7 +72,7 @@ def test_long_text_is_cut() -> None:
 
 
 @given(st.text())
-def test_a_cell_never_breaks_its_table(text: str) -> None:
+def test_no_text_breaks_the_table(text: str) -> None:
     shown = for_markdown(text, 300)
 
     assert "\n" not in shown

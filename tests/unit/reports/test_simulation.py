@@ -1,4 +1,4 @@
-"""Simulations as tables, Markdown, JSON and a picture."""
+"""Tests of simulations as tables, Markdown, JSON values and a picture."""
 
 import re
 from dataclasses import replace
@@ -88,7 +88,7 @@ def test_a_table_shows_fifty_rows_and_says_how_many_more() -> None:
     assert team.rows[-1] == ("and 10 more",)
 
 
-def test_markdown_shows_foreign_text_as_it_is() -> None:
+def test_markdown_escapes_untrusted_text() -> None:
     text = as_markdown([REPORT])
 
     assert "| team a&lt;b&gt;\\|&amp; | 3 |" in text
@@ -108,7 +108,10 @@ def test_json_has_every_figure_in_seconds_and_shares() -> None:
     assert raw["lowerBound"] == {"makespanSeconds": 16.0, "because": "CPU"}
     assert raw["utilisation"] == {"cpu": 0.5, "memory": 0.25}
     assert raw["unplaced"] == [{"code": "too_large", "reason": "needs more <CPU>", "runs": 1}]
-    assert raw["timeline"][1] == {"atSeconds": 10.0, "cpu": 1.0, "memory": 0.5, "queued": 12.5}
+    assert raw["timeline"] == [
+        {"atSeconds": 0.0, "cpu": 0.0, "memory": 0.0, "queued": 0},
+        {"atSeconds": 10.0, "cpu": 1.0, "memory": 0.5, "queued": 12.5},
+    ]
 
 
 @pytest.mark.parametrize(
@@ -133,7 +136,7 @@ def test_shares_are_written_in_percent() -> None:
     assert percent(0.8766) == "87.7 %"
 
 
-def test_the_picture_is_well_formed_and_holds_foreign_text_as_text() -> None:
+def test_the_picture_is_well_formed_and_escapes_untrusted_text() -> None:
     picture = svg([REPORT], 'a<b>&"\x00\x1b[31m</text><script>alert(1)</script>')
 
     assert not list(parsed(picture).iter("{http://www.w3.org/2000/svg}script"))
@@ -141,18 +144,18 @@ def test_the_picture_is_well_formed_and_holds_foreign_text_as_text() -> None:
     assert not re.search(r"(href|url\(|@import|src)", picture)
 
 
-def test_the_picture_has_a_line_for_each_strategy_in_each_of_three_diagrams_and_says_which_is_which() -> None:
+def test_each_of_the_three_diagrams_has_a_labelled_line_for_each_strategy() -> None:
     picture = svg([REPORT, OTHER], "two")
     kinds = [line.attrib["class"] for line in lines(picture)]
 
     assert sorted(kinds) == ["line s0"] * 3 + ["line s1"] * 3
-    assert {"FIFO", "PRIORITY", "CPU in use", "Memory in use", "Runs that wait", "since the first arrival"} <= set(
+    assert {"FIFO", "PRIORITY", "CPU in use", "Memory in use", "Waiting runs", "since the first arrival"} <= set(
         texts(picture)
     )
 
 
 def test_the_picture_is_to_scale() -> None:
-    """Two means over 20 s: in the middle of each half; the first at 0 %, the second at 100 % of the CPU."""
+    """The line has two points for 20 s, each in the middle of its half, at 0 % and at 100 % of the CPU."""
     first, second = (
         tuple(map(float, point.split(","))) for point in lines(svg([REPORT], "x"))[0].attrib["points"].split()
     )
@@ -162,14 +165,14 @@ def test_the_picture_is_to_scale() -> None:
     assert first[1] - second[1] == 150
 
 
-def test_a_simulation_in_which_nothing_ran_has_a_picture_too() -> None:
+def test_a_simulation_without_runs_has_a_picture() -> None:
     nothing = replace(REPORT, timeline=(), makespan=timedelta(), bound=Bound(makespan=timedelta(), because="CPU"))
 
     assert len(lines(svg([nothing, nothing], "x"))) == 6
     assert parsed(svg([nothing], "x")).tag.endswith("svg")
 
 
-def test_marks_are_round_and_few() -> None:
+def test_axes_have_few_marks_with_round_values() -> None:
     assert [nice(number) for number in (0, 0.3, 1, 1.1, 3, 7, 12, 30, 51, 120)] == [1, 1, 1, 2, 5, 10, 20, 50, 100, 200]
     for seconds in (1, 7, 100, 4000, 86_400, 1e7, 1e9):
         assert seconds / time_step(seconds) <= 8

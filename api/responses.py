@@ -1,8 +1,8 @@
-"""From the values of the use cases to the shapes of the contract."""
+"""Build response bodies from the values that the use cases return."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypedDict
 from uuid import UUID
 
 from api import operations_schemas, schemas
@@ -25,7 +25,7 @@ MIB = 2**20
 
 
 def submitted(outcome: Submitted, status: life.Status, standing: Standing | None) -> schemas.TestResponse:
-    """Return the answer to a submit."""
+    """Return the response body of a submit."""
     own = f"{TESTS}/{outcome.execution_id}"
     return schemas.TestResponse(
         execution_id=outcome.execution_id,
@@ -39,7 +39,7 @@ def submitted(outcome: Submitted, status: life.Status, standing: Standing | None
 
 
 def execution(shown: Shown) -> schemas.TestExecution:
-    """Return a run as the contract shows it."""
+    """Return the response body of a run."""
     row = shown.execution
     ended = row.status.terminal
     estimate = shown.standing.estimate if shown.standing else None
@@ -91,7 +91,7 @@ def _progress(shown: Shown) -> schemas.Progress:
 
 
 def summary(counted: Summary) -> schemas.Progress:
-    """Return counts as the contract shows progress."""
+    """Return the response body of progress."""
     return schemas.Progress(
         total_tests=counted.total,
         completed=counted.completed,
@@ -103,7 +103,7 @@ def summary(counted: Summary) -> schemas.Progress:
 
 
 def result(found: Result) -> schemas.ResultOut:
-    """Return one test's outcome as the API shows it."""
+    """Return the response body of the result of one test."""
     return schemas.ResultOut(
         name=found.name,
         status=found.outcome,
@@ -137,7 +137,7 @@ def _mebibytes(size: int | None) -> str | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Used:
-    """What a run uses now and has used, where it was measured."""
+    """The resources that a run uses now, and their peaks. None means that a value was not measured."""
 
     cpu_milli: int | None = None
     memory_bytes: int | None = None
@@ -147,7 +147,7 @@ class Used:
 
 
 def usage(row: Execution) -> Used:
-    """Return what the running attempt uses, as its worker last noted it; after that what the last attempt used."""
+    """Return the use of the running attempt as its worker last wrote it, or else that of the last attempt."""
     if row.status is life.Status.RUNNING:
         now = {key: value for key, value in row.progress.items() if isinstance(value, int | float)}
         return Used(
@@ -184,7 +184,7 @@ def _attempt(attempt: life.Attempt) -> schemas.AttemptOut:
 
 
 def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteRunOut:
-    """Return a suite run as the API shows it."""
+    """Return the response body of a suite run."""
     run = shown.run
     own = f"{SUITES}/{run.suite_run_id}"
     return schemas.SuiteRunOut(
@@ -204,7 +204,7 @@ def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteR
 
 
 def node(found: Node, held: Held) -> operations_schemas.NodeOut:
-    """Return a node as the API shows it."""
+    """Return the response body of a node."""
     return operations_schemas.NodeOut(
         name=found.name,
         ready=found.ready,
@@ -224,13 +224,30 @@ def node(found: Node, held: Held) -> operations_schemas.NodeOut:
 
 
 def pool(found: Pool) -> operations_schemas.PoolOut:
-    """Return the settings of a pool as the API shows them."""
-    own = {name: getattr(found, name) for name in operations_schemas.PoolOut.model_fields if hasattr(found, name)}
-    return operations_schemas.PoolOut(**own | _ceilings(found))
+    """Return the response body of a pool."""
+    return operations_schemas.PoolOut(
+        name=found.name,
+        max_concurrent_tests=found.max_concurrent_tests,
+        max_daily_tests=found.max_daily_tests,
+        scheduling_interval_seconds=found.scheduling_interval_seconds,
+        default_node_selector=dict(found.default_node_selector),
+        enable_spot_instances=found.enable_spot_instances,
+        target_node_utilization=found.target_node_utilization,
+        strategy=found.strategy,
+        ageing_limit_seconds=found.ageing_limit_seconds,
+        fixed_nodes=found.fixed_nodes,
+        profile=found.profile,
+        candidates=found.candidates,
+        backfill_after_seconds=found.backfill_after_seconds,
+        half_life_seconds=found.half_life_seconds,
+        preemption=found.preemption,
+        min_runtime_seconds=found.min_runtime_seconds,
+        **_ceilings(found),
+    )
 
 
 def quota_use(usage: Usage) -> operations_schemas.QuotaUse:
-    """Return limits and use of a user or team as the API shows them."""
+    """Return the response body of the limits and the use of a user or team."""
     quota, held = usage.quota, usage.held
     return operations_schemas.QuotaUse(
         name=usage.name,
@@ -250,7 +267,14 @@ def quota_use(usage: Usage) -> operations_schemas.QuotaUse:
     )
 
 
-def _ceilings(limits: Pool | Quota) -> dict[str, Any]:
+class _Ceilings(TypedDict):
+    max_cpu: str | None
+    max_memory: str | None
+    max_ephemeral_storage: str | None
+    max_gpu: int | None
+
+
+def _ceilings(limits: Pool | Quota) -> _Ceilings:
     cpu, memory, ephemeral = limits.max_cpu_milli, limits.max_memory_bytes, limits.max_ephemeral_bytes
     return {
         "max_cpu": None if cpu is None else cpu_text(cpu),

@@ -11,7 +11,7 @@ from model.result import Outcome, Result
 from scheduler.node import Node
 
 
-def test_the_queue_shows_who_waits_in_the_order_of_service_and_why(client: httpx.Client) -> None:
+def test_the_queue_is_in_order_of_admission_with_reasons(client: httpx.Client) -> None:
     late, urgent = submitted(client, name="late", priority=9), submitted(client, name="urgent", priority=0)
 
     answer = client.get("/queue").json()
@@ -23,7 +23,7 @@ def test_the_queue_shows_who_waits_in_the_order_of_service_and_why(client: httpx
     assert client.get("/queue?pool=nobody").status_code == 404
 
 
-def test_nodes_show_what_they_have_and_what_is_held_of_them(client: httpx.Client, api: Api) -> None:
+def test_nodes_show_capacity_and_held_amounts(client: httpx.Client, api: Api) -> None:
     node = Node(name=NodeName("here"), capacity=Resources(cpu_milli=4000, memory_bytes=2**33), labels={"os": "linux"})
     api.db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, [node]))
 
@@ -84,7 +84,7 @@ def test_a_pool_is_shown_and_changed(client: httpx.Client) -> None:
         ({"name": "other"}, 400),
     ],
 )
-def test_a_wrong_setting_changes_no_pool(shared_client: httpx.Client, body: object, status: int) -> None:
+def test_a_wrong_setting_does_not_change_the_pool(shared_client: httpx.Client, body: object, status: int) -> None:
     before = shared_client.get("/pools/default").json()
 
     assert shared_client.put("/pools/default", json=body).status_code == status
@@ -114,7 +114,7 @@ def test_secrets_are_names_and_references(client: httpx.Client) -> None:
         ("a", "vault:x", "reference"),
     ],
 )
-def test_a_value_in_the_place_of_a_reference_is_refused(
+def test_a_value_in_place_of_a_reference_is_refused(
     shared_client: httpx.Client, name: str, reference: str, path: str
 ) -> None:
     answer = shared_client.put(f"/secrets/{name}", json={"reference": reference})
