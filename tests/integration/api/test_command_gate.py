@@ -19,7 +19,7 @@ from db.seeds import DEFAULT_POOL
 from model.ids import NodeName, WorkerId
 from model.resources import Resources
 from scheduler.estimate import Basis, Estimate
-from scheduler.node import Node
+from scheduler.node import DEFAULT_BACKEND, Node
 
 Assay = Callable[..., tuple[int, str, str]]
 SELECTS = REQUEST | {"config": {"nodeSelector": {"disk": "ssd"}}}
@@ -29,7 +29,9 @@ SELECTS = REQUEST | {"config": {"nodeSelector": {"disk": "ssd"}}}
 def run_pass(api: Api) -> Callable[[], None]:
     node = Node(name=NodeName("n0"), capacity=Resources(cpu_milli=4000, memory_bytes=2**33))
     api.db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, [node]))
-    api.db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5)))
+    api.db.call(
+        lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [DEFAULT_BACKEND])
+    )
     return lambda: api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) and None
 
 

@@ -35,7 +35,7 @@ from model.ids import ExecutionId
 from scheduler.pool import Strategy
 from scheduler.profile import PROFILES
 
-NEWEST = "0009"
+NEWEST = "0011"
 ROOT = Path(__file__).parents[3]
 USER = UUID("10000000-0000-4000-8000-000000000001")
 FAILED = ExecutionId(UUID("10000000-0000-4000-8000-0000000000f1"))
