@@ -160,8 +160,8 @@ _REQUEUE = text("""
 WITH let_go AS (DELETE FROM leases WHERE execution_id = :execution_id), back AS (
     UPDATE queue SET state = 'waiting', node = NULL, backend = NULL, admitted_at = NULL, began_at = NULL,
         nominated = NULL, position = NULL, told = NULL, said = said + 1, not_before = :not_before,
-        reason = :reason, group_id = NULL, guarded = false, preempted_for = NULL, preempted_at = NULL, constraints = CAST(:constraints AS jsonb),
-        shape = :shape
+        reason = :reason, group_id = NULL, guarded = false, preempted_for = NULL, preempted_at = NULL,
+        constraints = CAST(:constraints AS jsonb), shape = :shape
     WHERE execution_id = :execution_id
     RETURNING execution_id, said, epoch
 )
@@ -191,6 +191,14 @@ _HOST = text("UPDATE queue SET host = :worker WHERE execution_id = :execution_id
 _GUARD = text("""
 UPDATE queue SET guarded = :on
 WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted' AND (NOT :on OR preempted_for IS NULL)
+""")
+_FENCE_OFF = text("""
+WITH placed AS (
+    UPDATE queue SET epoch = epoch + 1 WHERE execution_id = :execution_id AND state = 'admitted'
+    RETURNING execution_id, epoch
+)
+UPDATE test_executions e SET epoch = placed.epoch FROM placed WHERE e.execution_id = placed.execution_id
+RETURNING e.epoch
 """)
 _PREEMPTED = text("""
 SELECT preempted_for FROM queue WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted'
@@ -296,6 +304,14 @@ def guard(conn: Connection, execution_id: ExecutionId, epoch: int, *, on: bool) 
     """
     conn.execute(_LOCK, {"execution_id": execution_id})
     return conn.execute(_GUARD, {"execution_id": execution_id, "epoch": epoch, "on": on}).rowcount == 1
+
+
+def fence_off(conn: Connection, execution_id: ExecutionId) -> int | None:
+    """Raise the epoch of a run that holds a place, so that its holder changes nothing more; return the new epoch.
+
+    None when it holds no place. The caller holds the execution's row.
+    """
+    return conn.execute(_FENCE_OFF, {"execution_id": execution_id}).scalar_one_or_none()
 
 
 def preempted_for(conn: Connection, execution_id: ExecutionId, epoch: int) -> ExecutionId | None:

@@ -30,7 +30,7 @@ from model.execution import (
     Status,
     Verdict,
 )
-from model.ids import ExecutionId, short
+from model.ids import ExecutionId, NodeName, short
 from model.request import TestRequest
 from model.result import Artifact, Result, Summary, summarise
 from model.retry import RetryPolicy
@@ -176,7 +176,8 @@ def finish_among(conn: Connection, grant: Grant, finished: Finished, releases: P
     )
     step = next_step(verdict, history)
     if isinstance(step, Again):
-        return _wait_again(conn, grant, step)
+        avoid = NodeName(grant.node) if verdict.reason is Reason.NODE_LOST else None
+        return _wait_again(conn, grant, step, avoid)
     return _end(conn, grant, verdict, releases)
 
 
@@ -238,12 +239,13 @@ def _as_asked(verdict: Verdict, beneficiary: ExecutionId | None, *, cancelled: b
     return Verdict(status=Status.CANCELLED, detail=f"stopped for the more important run {short(beneficiary)}")
 
 
-def _wait_again(conn: Connection, grant: Grant, step: Again) -> Next | Superseded:
+def _wait_again(conn: Connection, grant: Grant, step: Again, avoid: NodeName | None) -> Next | Superseded:
     phase = Phase.WAITING if step.delay is None else Phase.BACKOFF
     become = executions.Become(status=Status.QUEUED, phase=phase, cause=step.cause)
     if not executions.transition(conn, fence(grant), Status.RUNNING, become):
         return Superseded()
-    gate.requeue(conn, grant.execution_id, grant.epoch, Requeue(delay=step.delay, cause=step.cause))
+    back = Requeue(delay=step.delay, cause=step.cause, avoid_node=avoid)
+    gate.requeue(conn, grant.execution_id, grant.epoch, back)
     return step
 
 

@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from properties import scene_rows
 from properties.ageing_rows import look, place_of
 from properties.referee import Referee
-from properties.starvation import Ghost, Place, Most, used
+from properties.starvation import Ghost, Most, Place, used
 from properties.starvation_across import GhostAcross
 from properties.whole_rows import BROKEN, BY_NODE, BY_TEAM, HELD, POSITIONS, whole_plan
 from sqlalchemy import Connection
