@@ -102,6 +102,11 @@ class WorkerContext:
             if not outcome.again:
                 return
 
+    @property
+    def serves(self) -> list[BackendName]:
+        """The backends whose runs this worker may claim, in order of name."""
+        return sorted(self.backends)
+
     def backend_of(self, grant: Grant) -> Backend:  # noqa: ARG002  the place where a grant finds its backend
         """Return the backend that runs what was granted. A worker serves one backend so far."""
         [backend] = self.backends.values()

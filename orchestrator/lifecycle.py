@@ -64,6 +64,8 @@ class Begun:
     name: str
     flow_run_id: UUID | None
     started_at: datetime | None
+    lost_here: tuple[int, ...] = ()
+    """Earlier attempts that were lost with this node: what they left here must end before this one starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,6 +127,7 @@ def begin(conn: Connection, grant: Grant) -> Begun | Superseded:
         name=row.name,
         flow_run_id=row.flow_run_id,
         started_at=attempt.started_at,
+        lost_here=_lost_on(conn, grant) if attempt.number > 1 else (),
     )
 
 
@@ -201,6 +204,12 @@ def give_back(conn: Connection, grant: Grant) -> bool:
 def open_number(conn: Connection, execution_id: ExecutionId) -> int | None:
     """Return the number of the attempt that is open, None if none is."""
     return next((found.number for found in executions.attempts(conn, execution_id) if found.ended_at is None), None)
+
+
+def _lost_on(conn: Connection, grant: Grant) -> tuple[int, ...]:
+    """Return the attempts of a run that were lost with the node of its grant."""
+    lost = (one for one in executions.attempts(conn, grant.execution_id) if one.node == grant.node)
+    return tuple(one.number for one in lost if one.verdict is not None and one.verdict.reason is Reason.NODE_LOST)
 
 
 def next_step(verdict: Verdict, history: History) -> Next:

@@ -104,6 +104,6 @@ def _fits_elsewhere(conn: Connection, pool: PoolName, place: Placed) -> bool:
 
 
 def _fail(conn: Connection, grant: Grant, loss: Loss) -> None:
-    """End the open attempt as lost with its node. The run is tried again unless it was cancelled, or failed too often."""
+    """End the open attempt as lost with its node. Then the run is tried again, or ends."""
     verdict = lifecycle.refused_start(f"node {grant.node} was lost: {loss.why}", Reason.NODE_LOST)
     lifecycle.abandon(conn, grant, verdict)
