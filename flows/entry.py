@@ -135,7 +135,7 @@ def warn(warnings: Iterable[str]) -> None:
 
 
 def _standing(conn: Connection, execution_id: ExecutionId, serves: Collection[BackendName]) -> str | None:
-    """Return the reason why a run waits, as its owner reads it; None when it has ended. Raises: Abort, as `admitted`."""
+    """Return the reason why a run waits, as its owner reads it; None when it has ended. Raises: Abort."""
     if executions.find(conn, execution_id).status.terminal:
         return None
     if gate.placed_elsewhere(conn, execution_id, serves):
