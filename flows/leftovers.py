@@ -8,6 +8,7 @@ import logging
 
 from cluster.backend import AttemptId, Backend
 from db import backends
+from flows.wakeups import news
 from flows.worker_context import WorkerContext
 
 LOOK_SECONDS = 30.0
@@ -29,7 +30,15 @@ class Leftovers:
             while True:
                 try:
                     await self.end_all()
-                except Exception:  # noqa: BLE001  one bad look must not end the looking
+                except Exception as failed:  # noqa: BLE001  one bad look must not end the looking
+                    log.warning("leftovers could not be ended, tried again: %r", failed)
+                await news(event, LOOK_SECONDS)
+
+    async def end_all(self) -> None:
+        """End each attempt that is alive here, unless it is the open attempt of a run placed on this backend."""
+        for backend in self._context.backends.values():
+            for attempt in await backend.running():  # listed first: what is started later is wanted
+                if not await self._is_wanted(backend, attempt):
                     log.warning("%s is not wanted here any more", attempt)
                     await backend.end(attempt)
                     await backend.forget(attempt)
