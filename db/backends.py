@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 from sqlalchemy import Connection, Row, text
@@ -25,7 +24,10 @@ _NOTE = text("""
 UPDATE backends SET absent_since = :since, absent = :counted, observed_at = :at, server_started_at = :up_since
 WHERE pool = :pool AND name = :name
 """)
-_ABSENT = text("SELECT name, absent_since, absent FROM backends WHERE pool = :pool AND absent_since IS NOT NULL")
+_ABSENT = text("""
+SELECT name, absent_since, absent, observed_at, server_started_at FROM backends
+WHERE pool = :pool AND absent_since IS NOT NULL
+""")
 _SERVED = text("""
 SELECT EXISTS (
     SELECT FROM workers WHERE pool = :pool AND expires_at > clock_timestamp() AND :name = ANY(serves)
@@ -66,14 +68,6 @@ class Looked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Absent:
-    """A backend without a live worker, as people see it."""
-
-    name: BackendName
-    absence: Absence
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
     """A place on a backend, and what the run needs elsewhere."""
 
@@ -99,9 +93,9 @@ def note(conn: Connection, pool: PoolName, name: BackendName, absence: Absence |
     conn.execute(_NOTE, values)
 
 
-def absent(conn: Connection, pool: PoolName) -> dict[BackendName, timedelta]:
-    """Return for how long, by observed time, each backend without a live worker has had none."""
-    return {BackendName(row.name): row.absent for row in conn.execute(_ABSENT, {"pool": pool})}
+def absent(conn: Connection, pool: PoolName) -> dict[BackendName, Absence]:
+    """Return the backends that had no live worker at the last look, and for how long they have had none."""
+    return {BackendName(row.name): _absence(row) for row in conn.execute(_ABSENT, {"pool": pool})}
 
 
 def is_served(conn: Connection, pool: PoolName, name: BackendName) -> bool:
@@ -143,9 +137,11 @@ def is_wanted(conn: Connection, execution_id: ExecutionId, number: int, serves: 
 
 
 def _looked(row: Row[Any]) -> Looked:
-    known = None
-    if row.absent_since is not None:
-        last = Look(at=row.observed_at, server_started_at=row.server_started_at)
-        known = Absence(since=row.absent_since, last=last, counted=row.absent)
+    known = None if row.absent_since is None else _absence(row)
     seen = Look(at=row.now, server_started_at=row.up_since)
     return Looked(name=BackendName(row.name), look=seen, served=row.served, absence=known)
+
+
+def _absence(row: Row[Any]) -> Absence:
+    last = Look(at=row.observed_at, server_started_at=row.server_started_at)
+    return Absence(since=row.absent_since, last=last, counted=row.absent)

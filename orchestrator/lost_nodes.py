@@ -12,7 +12,7 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from db import backends, executions, gate, nodes, workers
+from db import backends, executions, gate, nodes, pools, workers
 from db.backends import Placed
 from db.errors import ConflictError, NotFoundError
 from db.executions import Execution
@@ -75,8 +75,9 @@ def give_up(conn: Connection, loss: Loss, execution_id: ExecutionId) -> bool:
 def forget(conn: Connection, pool: PoolName, name: NodeName) -> int:
     """Remove a node, and give up all that is placed there; return how many runs that were.
 
-    Raises: NotFoundError; ConflictError while a live worker serves the node.
+    Raises: NotFoundError for the pool or the node; ConflictError while a live worker serves the node.
     """
+    pools.read(conn, pool)
     node = next((node for node in nodes.read(conn, pool) if node.name == name), None)
     if node is None:
         raise NotFoundError("node", name)

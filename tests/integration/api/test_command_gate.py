@@ -109,7 +109,8 @@ def test_nodes_show_all_that_is_held_of_them_and_how_much_they_are_used(
     held = ("cpuMilliHeld", "memoryBytesHeld", "ephemeralBytesHeld", "gpuHeld", "runs", "utilization")
     assert [shown[key] for key in held] == [1000, 2**30, 2**33, 1, 1, 0.5]
     assert assay("nodes")[1].split("\t") == [
-        "n0", "yes", "1000m of 4000m", "1.0 GiB of 8.0 GiB", "1", "8.0 GiB of 32.0 GiB", "1 of 2", "50%\n",
+        "n0", "yes", "1000m of 4000m", "1.0 GiB of 8.0 GiB", "1", "8.0 GiB of 32.0 GiB", "1 of 2", "50%",
+        "yes", "default\n",
     ]  # fmt: skip
 
 
