@@ -1,7 +1,8 @@
 """The commands for administration: nodes, statistics, secret, deploy, validate."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
@@ -17,13 +18,13 @@ File = Annotated[Path, typer.Argument(help="A test or a suite in YAML or JSON.",
 def mount(app: typer.Typer) -> None:
     """Add the commands to `app`, in the order of its help."""
     for name, command, example in (
-        ("nodes", nodes, "assay nodes --json"),
         ("stats", stats, "assay stats"),
         ("flaky", flaky, "assay flaky --days 14"),
         ("validate", validate, "assay validate examples/suites/orders.yaml"),
         ("deploy", deploy, "assay deploy examples/suites/nightly.yaml"),
     ):
         app.command(name, epilog=f"Example: {example}")(command)
+    _mount_nodes(app)
     secrets = typer.Typer(name="secret", no_args_is_help=True, rich_markup_mode=None)
     told = "Name secrets by reference; their values never pass through here."
     secrets.callback(help=told, epilog="Example: assay secret list")(_nothing)
@@ -33,19 +34,28 @@ def mount(app: typer.Typer) -> None:
     app.add_typer(secrets)
 
 
+def _mount_nodes(app: typer.Typer) -> None:
+    group = typer.Typer(name="nodes", rich_markup_mode=None, subcommand_metavar="[COMMAND] [ARGS]...")
+    group.callback(invoke_without_command=True, epilog="Example: assay nodes --json")(nodes)
+    group.command("forget", epilog="Example: assay nodes forget lab-3-5f2a1c")(nodes_forget)
+    app.add_typer(group)
+
+
 def _nothing() -> None:
     """Stand before the subcommands."""
 
 
-def nodes(*, pool: Pool = "default", json: Json = False) -> None:
-    """Show the nodes of a pool, and what runs hold of them."""
+def nodes(context: typer.Context, *, pool: Pool = "default", json: Json = False) -> None:
+    """Show the nodes of a pool, what runs hold of them, and whether a live worker serves them."""
+    if context.invoked_subcommand is not None:
+        return
     with connect() as client:
         answer = client.get("/nodes", {"pool": pool})
     if json:
         output.as_json(answer)
         return
     output.table(
-        ("node", "ready", "cpu held", "memory held", "runs", "storage held", "gpus held", "used"),
+        ("node", "ready", "cpu held", "memory held", "runs", "storage held", "gpus held", "used", "served", "backend"),
         [
             (
                 n["name"],
@@ -56,11 +66,36 @@ def nodes(*, pool: Pool = "default", json: Json = False) -> None:
                 f"{output.size(n['ephemeralBytesHeld'])} of {output.size(n['ephemeralBytes'])}",
                 f"{n['gpuHeld']} of {n['gpu']}",
                 f"{n['utilization']:.0%}",
+                _served(n),
+                n["backend"],
             )
             for n in answer["nodes"]
         ],
-        spare=("storage held", "gpus held"),
+        spare=("backend", "storage held", "gpus held"),
     )
+
+
+def _served(node: Mapping[str, Any]) -> str:
+    """Say whether a live worker serves a node, and if not, for how long none does."""
+    if node["served"]:
+        return "yes"
+    absent = node["absentSeconds"]
+    return "no" if absent is None else f"no, for {output.seconds(absent)}"
+
+
+def nodes_forget(
+    name: Annotated[str, typer.Argument(metavar="NODE", help="As `assay nodes` shows it.", show_default=False)],
+    *,
+    pool: Pool = "default",
+    json: Json = False,
+) -> None:
+    """Remove a node that does not come back, and try its runs elsewhere.
+
+    Its worker must be stopped. Make sure that none of its tests is alive any more: they may start again at once.
+    """
+    with connect() as client:
+        answer = client.delete(f"/nodes/{quote(name, safe='')}", {"pool": pool})
+    output.as_json(answer) if json else output.say(f"removed {name}; {answer['runsGivenUp']} runs are tried elsewhere")
 
 
 def stats(*, json: Json = False) -> None:

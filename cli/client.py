@@ -49,9 +49,9 @@ class Client:
         """Replace what is at `path`."""
         return self._json("PUT", path, json=body)
 
-    def delete(self, path: str) -> None:
-        """Remove what is at `path`."""
-        self._send("DELETE", path)
+    def delete(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        """Remove what is at `path`, and return the answer, if there is one."""
+        return self._json("DELETE", path, params=query)
 
     def text(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
         """Return the bytes at `path` as they are."""

@@ -191,6 +191,7 @@ class Dispatcher:
             return await engine.run(flow, flow_run, parameters)
         except Abort as told:
             log.info("flow run %s stopped here: %s", flow_run.id, told)
+            self._context.superseded.set()
         except Exception as broken:  # noqa: BLE001  whatever broke it, our run must end with a verdict
             log.warning("flow run %s broke off: %r", flow_run.id, broken)
         return None
@@ -211,8 +212,8 @@ class Dispatcher:
         if grant is not None and await self._held_still(grant):
             self._context.wakeups.grant(grant)
             return True
-        worker = self._context.settings.worker
-        return await self._context.db.run_patiently(lambda conn: gate.hosted_by(conn, execution_id, worker))
+        worker, serves = self._context.settings.worker, self._context.serves
+        return await self._context.db.run_patiently(lambda conn: gate.hosted_by(conn, execution_id, worker, serves))
 
     async def _held_still(self, grant: Grant) -> bool:
         worker = self._context.settings.worker
@@ -229,6 +230,7 @@ class Dispatcher:
                 await self._attempt(run, grant)
         except Abort as told:
             log.info("run %s stopped here: %s", execution_id, told)
+            self._context.superseded.set()
 
     async def _attempt(self, run: Run, grant: Grant) -> None:
         """Take one attempt. What fails here is no test: its process is ended before the attempt is called lost."""

@@ -13,6 +13,9 @@ from flows.dispatcher import Dispatcher
 from flows.forecasting import SECONDS as FORECAST_SECONDS
 from flows.forecasting import Forecasting
 from flows.gate_poller import GatePoller
+from flows.leftovers import Leftovers
+from flows.lost_nodes import LOOK_SECONDS as LOST_SECONDS
+from flows.lost_nodes import LostNodes
 from flows.mirror import Mirror
 from flows.reconciler import Reconciler
 from flows.settings import Settings
@@ -43,15 +46,15 @@ class Services:
         self._forecasting = Forecasting(self.context.db, settings.pool, self.context.blocking)
         self._poller = GatePoller(self.context.db, settings.pool, self.context.pass_gate)
         self._orphans = Orphans(self.context, self.dispatcher)
+        self._leftovers = Leftovers(self.context)
+        self._lost_nodes = LostNodes(self.context)
         self._reconciler = Reconciler(self.context, self.mirror, lambda: self.dispatcher.running)
         self._stopping = threading.Event()
         self.draining = False
 
     async def open(self) -> None:
         """Make this worker and its machine known, before anything is admitted to them."""
-        await self.context.db.run_patiently(
-            lambda conn: workers.register(conn, self._settings.worker, self._settings.pool, self._settings.lease)
-        )
+        await self.context.db.run_patiently(self._register)
         await self._note_node()
         threading.Thread(target=self._keep_leases, name="assay-leases", daemon=True).start()
 
@@ -59,8 +62,10 @@ class Services:
         """Work until the process ends."""
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self.dispatcher.run())
+            loops.create_task(self._leftovers.run())
             loops.create_task(every(0.0, self._beat_gate))
             loops.create_task(every(NODE_SECONDS, self._note_node))
+            loops.create_task(every(LOST_SECONDS, self._lost_nodes.look))
             loops.create_task(every(FLOOR_SECONDS, self._lift_floors))
             loops.create_task(every(PRUNE_SECONDS, self._prune_outbox))
             loops.create_task(every(FORECAST_SECONDS, self._forecasting.make_round))
@@ -110,4 +115,8 @@ class Services:
         settings = self._settings
         leases.renew(conn, settings.worker, settings.lease)
         if not workers.beat(conn, settings.worker, settings.lease):
-            workers.register(conn, settings.worker, settings.pool, settings.lease)
+            self._register(conn)
+
+    def _register(self, conn: Connection) -> None:
+        settings = self._settings
+        workers.register(conn, settings.worker, settings.pool, settings.lease, self.context.serves)

@@ -18,6 +18,8 @@ DEFAULT_POOL = PoolName("default")
 class Settings:
     """Settings of one worker.
 
+    `lost_after`: for how long, by observed time, a node may have no live worker before its runs are tried elsewhere.
+
     `lease`: how long a run stays this worker's after its last sign of life; short means quick take-over, long
     means that a stall is forgiven. `prefect_limit`: Prefect-started runs on their way into the queue
     at once. Those that wait in it are not counted, or they would keep out more important ones. `cpu_share`: part of
@@ -31,6 +33,7 @@ class Settings:
     worker: WorkerId
     pool: PoolName = DEFAULT_POOL
     lease: timedelta = timedelta(seconds=20)
+    lost_after: timedelta = timedelta(minutes=5)
     prefect_limit: int = 500
     cpu_share: float = 1.0
     api_url: str = ""
@@ -47,6 +50,7 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
         worker=WorkerId(env.get("ASSAY_WORKER_NAME") or f"{socket.gethostname()}-{os.getpid()}"),
         pool=PoolName(env.get("ASSAY_POOL", "default")),
         lease=timedelta(seconds=float(env.get("ASSAY_LEASE_SECONDS", "20"))),
+        lost_after=timedelta(seconds=float(env.get("ASSAY_LOST_AFTER_SECONDS", "300"))),
         prefect_limit=int(env.get("ASSAY_PREFECT_LIMIT", "500")),
         cpu_share=float(env.get("ASSAY_MACHINE_SHARE", "1.0")),
         api_url=env.get("ASSAY_URL", ""),

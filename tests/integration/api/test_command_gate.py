@@ -19,7 +19,7 @@ from db.seeds import DEFAULT_POOL
 from model.ids import NodeName, WorkerId
 from model.resources import Resources
 from scheduler.estimate import Basis, Estimate
-from scheduler.node import Node
+from scheduler.node import DEFAULT_BACKEND, Node
 
 Assay = Callable[..., tuple[int, str, str]]
 SELECTS = REQUEST | {"config": {"nodeSelector": {"disk": "ssd"}}}
@@ -29,7 +29,9 @@ SELECTS = REQUEST | {"config": {"nodeSelector": {"disk": "ssd"}}}
 def run_pass(api: Api) -> Callable[[], None]:
     node = Node(name=NodeName("n0"), capacity=Resources(cpu_milli=4000, memory_bytes=2**33))
     api.db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, [node]))
-    api.db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5)))
+    api.db.call(
+        lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [DEFAULT_BACKEND])
+    )
     return lambda: api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) and None
 
 
@@ -107,7 +109,8 @@ def test_nodes_show_held_amounts_and_utilisation(
     held = ("cpuMilliHeld", "memoryBytesHeld", "ephemeralBytesHeld", "gpuHeld", "runs", "utilization")
     assert [shown[key] for key in held] == [1000, 2**30, 2**33, 1, 1, 0.5]
     assert assay("nodes")[1].split("\t") == [
-        "n0", "yes", "1000m of 4000m", "1.0 GiB of 8.0 GiB", "1", "8.0 GiB of 32.0 GiB", "1 of 2", "50%\n",
+        "n0", "yes", "1000m of 4000m", "1.0 GiB of 8.0 GiB", "1", "8.0 GiB of 32.0 GiB", "1 of 2", "50%",
+        "yes", "default\n",
     ]  # fmt: skip
 
 
