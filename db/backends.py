@@ -117,7 +117,7 @@ def placed(
 
 
 def place(conn: Connection, execution_id: ExecutionId, backend: BackendName) -> Placed | None:
-    """Return the place of a run on this backend, None if it has none; the caller holds the execution's row."""
+    """Return the place of a run on this backend, None if it has none; the caller holds the row of the run."""
     row = conn.execute(_PLACE, {"execution_id": execution_id, "backend": backend}).one_or_none()
     if row is None:
         return None

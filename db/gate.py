@@ -309,7 +309,7 @@ def guard(conn: Connection, execution_id: ExecutionId, epoch: int, *, on: bool) 
 def fence_off(conn: Connection, execution_id: ExecutionId) -> int | None:
     """Raise the epoch of a run that holds a place, so that its holder changes nothing more; return the new epoch.
 
-    None when it holds no place. The caller holds the execution's row.
+    None when it holds no place. The caller holds the row of the run.
     """
     return conn.execute(_FENCE_OFF, {"execution_id": execution_id}).scalar_one_or_none()
 

@@ -61,8 +61,8 @@ class FlowRunBinding:
             )
             if done.status.terminal:
                 return None
-        await self._client.set_flow_run_state(known.id, Pending(), force=True)
-        return await self._client.read_flow_run(known.id)
+        known.state = (await self._client.set_flow_run_state(known.id, Pending(), force=True)).state
+        return known
 
     async def _known(self, flow_run_id: UUID | None) -> FlowRun | None:
         if flow_run_id is None:

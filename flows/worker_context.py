@@ -64,6 +64,8 @@ class WorkerContext:
     pass_batcher: PassBatcher = field(init=False)
     taking: Callable[[Sequence[Admitted]], None] | None = None
     """Who takes up the runs that got a place in a pass of ours while their flows wait here."""
+    superseded: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a flow stops since this worker has lost its run: what it started may have to be ended."""
     full: bool = False
     """The last pass left no place free."""
     superseded: asyncio.Event = field(default_factory=asyncio.Event)

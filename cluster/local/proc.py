@@ -14,7 +14,7 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 class Stat:
     """The facts of one process from `/proc/<pid>/stat`.
 
-    `cpu` counts its ended children too; `terminal` is 0 for a process without one.
+    `cpu` includes its ended children; `terminal` is 0 for a process without one.
     """
 
     __slots__ = ("cpu", "parent", "rss", "start_time", "state", "terminal")

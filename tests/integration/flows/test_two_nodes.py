@@ -76,8 +76,29 @@ def test_waiting_flows_and_retries_go_on_where_their_place_is(two: Two, tmp_path
         for number, state in ((1, stack.state), (2, two.state))
     ]
     assert all(str(two.state) in (tmp_path / str(n)).read_text() for n in range(5))
-    waits = [row["seconds"] for run in rows for row in stack.sql(ADMITTED_TO_BEGUN, str(run["execution_id"]))]
-    print(f"seconds from admission to begin: {sorted(float(one) for one in waits)}")  # noqa: T201  shown by `-rP`
+
+
+def test_a_flow_that_waits_in_the_wrong_worker_begins_in_the_other_one(two: Two) -> None:
+    """Both nodes are full; then one gets room. The flows wait in either worker, and all run on that node."""
+    stack, second = two.stack, two.start()
+    blockers = [stack.submit(shell("sleep 600", name="blocker", resources=two.whole)) for _ in range(2)]
+    for blocker in blockers:
+        stack.in_phase(blocker, "running")
+    on = {nodes_of(stack, blocker)[0]: blocker for blocker in blockers}
+    flows = [stack.prefect_start({"test": shell("true")}) for _ in range(12)]
+    until("all wait", lambda: all(stack.row_of_flow(one).get("phase") == "waiting" for one in flows))
+    hosts = {str(row["execution_id"]): row["host"] for row in stack.sql("SELECT * FROM queue WHERE state = 'waiting'")}
+    stack.rest("POST", f"/tests/{on[second]}/cancel")
+    states = [stack.flow_ended(one) for one in flows]
+    stack.rest("POST", f"/tests/{on[two.first]}/cancel")
+    runs = [str(stack.row_of_flow(one)["execution_id"]) for one in flows]
+
+    assert {state["type"] for state in states} == {"COMPLETED"}
+    assert [nodes_of(stack, run) for run in runs] == [[second]] * 12
+    for moved in (True, False):
+        chosen = [run for run in runs if (hosts[run] != "worker-of-second") is moved]
+        seconds = [float(stack.sql(ADMITTED_TO_BEGUN, run)[0]["seconds"]) for run in chosen]
+        print(f"admitted to begun, {moved=}: {[round(one, 2) for one in sorted(seconds)]} s")  # noqa: T201  for `-rP`
 
 
 def test_nodes_tells_who_is_served_and_a_node_without_a_worker_can_be_forgotten(two: Two) -> None:

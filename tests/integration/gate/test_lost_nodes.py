@@ -170,7 +170,7 @@ def test_the_former_holder_changes_nothing_more(two: Any) -> None:
     grant = begun(two)
     die(two)
     lose(two)
-    before = two.sql("SELECT * FROM test_executions"), two.sql("SELECT * FROM queue")
+    before = two.sql("SELECT * FROM runs"), two.sql("SELECT * FROM queue")
     done = Finished(number=1, verdict=lifecycle.refused_start("late", Reason.INFRASTRUCTURE))
 
     assert isinstance(two.do(lambda conn: lifecycle.begin(conn, grant)), Superseded)
@@ -180,7 +180,7 @@ def test_the_former_holder_changes_nothing_more(two: Any) -> None:
     assert not two.do(lambda conn: lifecycle.enter(conn, grant, Phase.RUNNING))
     assert not two.do(lambda conn: lifecycle.give_back(conn, grant))
     assert two.do(lambda conn: leases.renew(conn, ON_A, LOST_AFTER)) == set()
-    assert (two.sql("SELECT * FROM test_executions"), two.sql("SELECT * FROM queue")) == before
+    assert (two.sql("SELECT * FROM runs"), two.sql("SELECT * FROM queue")) == before
 
 
 def test_a_run_that_never_began_goes_back_without_an_attempt(
@@ -239,7 +239,7 @@ def test_a_run_that_was_being_cancelled_ends_as_cancelled(two: Any) -> None:
 
 def test_a_run_that_was_lost_too_often_fails_with_the_node(two: Any) -> None:
     grant = begun(two)
-    two.sql("UPDATE test_executions SET infrastructure_count = :n", n=MAX_INFRASTRUCTURE_ATTEMPTS)
+    two.sql("UPDATE runs SET infrastructure_count = :n", n=MAX_INFRASTRUCTURE_ATTEMPTS)
     die(two)
     lose(two)
 
