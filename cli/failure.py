@@ -1,4 +1,4 @@
-"""What can go wrong for a command, and the exit code it then ends with (decision 6)."""
+"""What can go wrong for a command, and the exit code it then ends with (D6)."""
 
 from collections.abc import Sequence
 

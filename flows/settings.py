@@ -22,7 +22,7 @@ class Settings:
     means that a stall is forgiven. `prefect_limit`: Prefect-started runs on their way into the queue
     at once. Those that wait in it are not counted, or they would keep out more important ones. `cpu_share`: part of
     this machine's CPU and memory that tests may use. `api_url`: where people reach our API, for links.
-    `allowed_hosts`: private hosts that git content may come from (decision 19). `cgroup`: a delegated folder of the
+    `allowed_hosts`: private hosts that git content may come from (D19). `cgroup`: a delegated folder of the
     kernel's control groups, in which each test gets one of its own. `log_level`: of the worker's own log.
     """
 

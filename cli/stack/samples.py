@@ -20,7 +20,7 @@ SUITES = PROJECT / "examples" / "suites"
 LEFT_OUT = "failing"
 """In the name of a suite that is meant to fail: the README shows it as the next thing to try."""
 MILDEST_FIRST = (0, 1, 5, 124, 2, 3)
-"""The order of decision 6: what says least about the system under test is worst."""
+"""The order of D6: what says least about the system under test is worst."""
 
 
 def sample_files(folder: Path = SUITES) -> list[Path]:
