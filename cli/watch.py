@@ -5,38 +5,53 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from cli.failure import DetachedError, UnreachableError
 from cli.output import STATUS_STYLE, away, say, seconds
+from model.backoff import Backoff
 
 if TYPE_CHECKING:
+    from tenacity import RetryCallState
+
     from cli.client import Client  # httpx takes a while to load, and not every command needs it
 
 INTERVAL = 0.4
 PATIENCE = 600.0
 """Seconds of silence after which the watcher gives up; the run goes on."""
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 10.0
+BACKOFF = Backoff(first=0.5, longest=10.0)
 ECHO = 3
 """Columns that stay free at the right: the terminal writes ^C there, and would else go on in another line."""
 TERMINAL = frozenset({"completed", "failed", "cancelled", "timeout", "skipped"})
 
 
 def patiently(ask: Callable[[], Any]) -> Any:
-    """Return what `ask` returns, asked again with growing pauses while the server does not answer."""
-    pause, waited = FIRST_PAUSE, 0.0
-    while True:
-        try:
-            return ask()
-        except UnreachableError as error:
-            if waited >= PATIENCE:
-                raise DetachedError(f"{error}; given up after {waited:.0f} s: the run goes on") from error
-            if waited == 0:
-                say(f"{error}; trying again")
-            time.sleep(pause)
-            waited += pause
-            pause = min(pause * 2, LONGEST_PAUSE)
+    """Return what `ask` returns; ask again, with growing pauses, while the server does not answer."""
+    from tenacity import Retrying, retry_if_exception_type  # noqa: PLC0415  only a watcher pays for it
+
+    again = Retrying(
+        retry=retry_if_exception_type(UnreachableError),
+        wait=lambda tried: BACKOFF.pause(tried.attempt_number),
+        stop=lambda tried: tried.idle_for >= PATIENCE,
+        before_sleep=_say_once,
+        retry_error_callback=_give_up,
+        sleep=time.sleep,
+    )
+    return again(ask)
+
+
+def _say_once(tried: "RetryCallState") -> None:
+    if tried.attempt_number == 1:
+        say(f"{_cause(tried)}; trying again")
+
+
+def _give_up(tried: "RetryCallState") -> NoReturn:
+    error = _cause(tried)
+    raise DetachedError(f"{error}; gave up after {tried.idle_for:.0f} s, but the run continues") from error
+
+
+def _cause(tried: "RetryCallState") -> BaseException | None:
+    return tried.outcome.exception() if tried.outcome is not None else None
 
 
 @contextmanager

@@ -22,6 +22,7 @@ from prefect.states import Failed
 from prefect.workers.base import BaseJobConfiguration, BaseWorker, BaseWorkerResult
 
 from flows.settings import from_environment
+from model.backoff import Backoff
 
 if TYPE_CHECKING:
     from flows.services import Services
@@ -33,6 +34,8 @@ KNOWN_SECONDS = 10.0
 LEAST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
 """Seconds between two tries of what fails."""
+MOST_TIMES = 8
+"""A pause after failures is at most so many times as long as the usual one."""
 
 log = logging.getLogger("assay.worker")
 
@@ -187,23 +190,25 @@ def refuse(deployment: DeploymentResponse) -> str | None:
 
 
 async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
-    """Call `job` for ever, `seconds` apart. A failure is logged and forgiven: it looks again, later each time."""
+    """Call `job` for ever, with `seconds` between two calls. A failure is logged and makes the next pause longer."""
     failures = 0
     while True:
         try:
             await job()
             failures = 0
-        except Exception as failed:  # noqa: BLE001  one bad look must not end the looking
+        except Exception as failed:  # noqa: BLE001  one failure must not end the loop
             failures += 1
             log.warning("%s failed (%d in a row): %r", getattr(job, "__qualname__", job), failures, failed)
         await asyncio.sleep(pause_after(seconds, failures))
 
 
 def pause_after(seconds: float, failures: int) -> float:
-    """Return how long to wait after so many failures in a row. A job that does its own waiting may not have come to it.
+    """Return the seconds to wait after so many failures in a row.
 
-    So a pause is never nothing after a failure: else what is away would be asked thousands of times a second.
+    After a failure the pause is never zero. A job that waits by itself has `seconds` of 0, but may fail before it
+    waits; without a pause it would be called thousands of times a second.
     """
     if not failures:
         return seconds
-    return min(max(seconds, LEAST_PAUSE) * 2.0 ** min(failures, 3), LONGEST_PAUSE)
+    usual = max(seconds, LEAST_PAUSE)
+    return Backoff(first=2 * usual, longest=min(MOST_TIMES * usual, LONGEST_PAUSE)).pause(failures)

@@ -14,10 +14,10 @@ from cli.stack.console import Console
 from cli.stack.identity import Identity, identify
 from cli.stack.proxies import past_proxies
 from cli.stack.state import PROJECT, rotate
+from model.backoff import Backoff
 
 PARENT_DEATH = Path(__file__).with_name("parent_death.py")
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
+BACKOFF = Backoff(first=0.5, longest=30.0)
 SETTLED = 60.0
 """Seconds of life after which a death counts as the first one again."""
 HEALTH_TIMEOUT = 2.0
@@ -52,7 +52,7 @@ class Part:
     process: subprocess.Popen[bytes] | None = None
     identity: Identity | None = None
     restarts: int = 0
-    _pause: float = FIRST_PAUSE
+    _failures: int = 0
     _next: float = 0.0
     _since: float = field(default=0.0)
 
@@ -99,14 +99,13 @@ class Part:
         process = self.process
         if process is None or process.poll() is None:
             return False
-        self._pause = FIRST_PAUSE if now - self._since > SETTLED else min(2 * self._pause, LONGEST_PAUSE)
-        if self.restarts == 0:
-            self._pause = FIRST_PAUSE
+        self._failures = 1 if now - self._since > SETTLED else self._failures + 1
         self.restarts += 1
-        self._next = now + self._pause
+        pause = BACKOFF.pause(self._failures)
+        self._next = now + pause
         self.process, self.identity = None, None
         how = ended_how(process.returncode)
-        self.console.say(f"{self.program.title}: ended ({how}); starting it again in {self._pause:.1f} s")
+        self.console.say(f"{self.program.title}: ended ({how}); starting it again in {pause:.1f} s")
         return True
 
 

@@ -15,7 +15,7 @@ from types import FrameType
 from cli.stack import leftovers
 from cli.stack.console import Console
 from cli.stack.identity import Identity, end, identify
-from cli.stack.parts import FIRST_PAUSE, LONGEST_PAUSE, Part
+from cli.stack.parts import BACKOFF, Part
 from cli.stack.postgres import Postgres
 from cli.stack.state import PartRecord, StackRecord, StateFolder, this_process, with_part
 
@@ -42,7 +42,7 @@ class Supervisor:
         self._changed = threading.Lock()
         self._not_ending = threading.Lock()
         self._guard_postgres = threading.Event()
-        self._postgres_pause, self._look_at = FIRST_PAUSE, 0.0
+        self._postgres_failures, self._look_at = 0, 0.0
         self._hurry = False
 
     def run(self, boot: Callable[["Supervisor"], None]) -> int:
@@ -123,14 +123,14 @@ class Supervisor:
     def _look_after_postgres(self, now: float) -> None:
         self._look_at = now + LOOK_AT_POSTGRES
         if self.postgres.alive():
-            self._postgres_pause = FIRST_PAUSE
+            self._postgres_failures = 0
             return
         self.console.say(f"{self.postgres.title}: ended; starting it again")
         try:
             self.postgres.start()
         except Exception as error:  # noqa: BLE001  whatever it is, the supervisor goes on and tries again
-            self._look_at = now + self._postgres_pause
-            self._postgres_pause = min(2 * self._postgres_pause, LONGEST_PAUSE)
+            self._postgres_failures += 1
+            self._look_at = now + BACKOFF.pause(self._postgres_failures)
             self.console.say(f"{self.postgres.title}: {error}")
             return
         self.console.say(f"{self.postgres.title}: ready again")

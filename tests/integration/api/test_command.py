@@ -24,6 +24,7 @@ from cli.failure import UnreachableError
 from cli.server_discovery import connect
 from cluster.logs import LogStore
 from db import executions
+from model.backoff import Backoff
 from model.execution import Status
 from model.ids import ExecutionId
 from model.result import Outcome, Result
@@ -292,7 +293,7 @@ def test_a_watch_survives_a_lost_connection_and_ends_with_the_verdict(
     client.post(f"/tests/{run}/cancel")
     again = client.post(f"/tests/{run}/retry").json()["executionId"]
     answers = iter([True, True, False])
-    monkeypatch.setattr(watch, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(watch, "BACKOFF", Backoff(first=0.01, longest=10.0))
     monkeypatch.setattr("cli.client.Client.get", _failing_while(answers))
     begin(api.db, ExecutionId(again))
     end(api.db, ExecutionId(again), Status.FAILED)
