@@ -7,8 +7,8 @@ from urllib.parse import quote
 import typer
 
 from cli import output
+from cli.connection import connect
 from cli.runs import Json
-from cli.server_discovery import connect
 
 Pool = Annotated[str, typer.Option(help="The pool.")]
 File = Annotated[Path, typer.Argument(help="A test or a suite in YAML or JSON.", show_default=False)]

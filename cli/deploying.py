@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cli.connection import connect
 from cli.failure import RefusedError, UnreachableError, UsageError
-from cli.server_discovery import connect, find_prefect
+from cli.server_discovery import find_prefect
 from cli.suite_file import load, send_content
 from model.suite import Suite, suite_to_raw
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 import typer
 
 from cli import output
+from cli.connection import connect
 from cli.runs import Json, Run
-from cli.server_discovery import connect
 
 TERMS = ("total", "free", "utilisation", "affinity", "spot", "balance")
 Pool = Annotated[str, typer.Option(help="The pool.")]

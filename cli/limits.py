@@ -13,9 +13,9 @@ from urllib.parse import quote
 import typer
 
 from cli import output
+from cli.connection import connect
 from cli.failure import RefusedError, UsageError
 from cli.runs import Json
-from cli.server_discovery import connect
 
 Number: TypeAlias = str | None
 Switch: TypeAlias = str | None

@@ -3,7 +3,6 @@
 import os
 import sys
 import traceback
-from importlib import import_module
 
 import typer
 
@@ -101,7 +100,8 @@ def _mount_stack() -> None:
     """Add the commands of the stack: also for help, which lists them all."""
     if any(command.name in STACK_COMMANDS for command in app.registered_commands):
         return
-    stack: typer.Typer = import_module("cli.stack.commands").app
+    from cli.stack.commands import app as stack  # noqa: PLC0415  only these commands pay for what it imports
+
     app.registered_commands.extend(stack.registered_commands)
 
 

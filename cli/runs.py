@@ -8,8 +8,8 @@ from urllib.parse import quote
 import typer
 
 from cli import output
+from cli.connection import connect
 from cli.failure import UsageError
-from cli.server_discovery import connect
 from cli.watch import counts, describe, detachable, drawn, starts, watch_execution, watch_suite
 
 

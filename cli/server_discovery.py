@@ -1,16 +1,12 @@
-"""Where the server is: what the environment says, else the nearest state folder from here upwards."""
+"""Finds the servers that a command talks to: by the environment, else by the nearest state folder upwards."""
 
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cli.failure import UnreachableError
-
-if TYPE_CHECKING:
-    from cli.client import Client
 
 STATE_NAME = ".assay"
 
@@ -24,13 +20,6 @@ class Server:
 
     def __repr__(self) -> str:
         return f"Server(url={self.url!r})"
-
-
-def connect() -> "Client":
-    """Return a client of the server that this place belongs to."""
-    from cli.client import Client  # noqa: PLC0415  httpx takes a while to load, and not every command needs it
-
-    return Client(find_server())
 
 
 def find_server(environment: Mapping[str, str] = os.environ, start: Path | None = None) -> Server:

@@ -7,7 +7,7 @@ runs that wait would keep out runs that may start.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -21,8 +21,8 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.states import Failed
 from prefect.workers.base import BaseJobConfiguration, BaseWorker, BaseWorkerResult
 
+from flows.periodic import every
 from flows.settings import from_environment
-from model.backoff import Backoff
 
 if TYPE_CHECKING:
     from flows.services import Services
@@ -31,11 +31,6 @@ POLL_SECONDS = 2.0
 SYNC_SECONDS = 15.0
 KNOWN_SECONDS = 10.0
 """For so long a deployment is taken to be what it was: each call to the server costs as much as a small run."""
-LEAST_PAUSE = 0.25
-LONGEST_PAUSE = 30.0
-"""Seconds between two tries of what fails."""
-MOST_TIMES = 8
-"""A pause after failures is at most so many times as long as the usual one."""
 
 log = logging.getLogger("assay.worker")
 
@@ -187,28 +182,3 @@ def refuse(deployment: DeploymentResponse) -> str | None:
     if not deployment.entrypoint:
         return f"deployment {deployment.name} has no entrypoint"
     return None
-
-
-async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
-    """Call `job` for ever, with `seconds` between two calls. A failure is logged and makes the next pause longer."""
-    failures = 0
-    while True:
-        try:
-            await job()
-            failures = 0
-        except Exception as failed:  # noqa: BLE001  one failure must not end the loop
-            failures += 1
-            log.warning("%s failed (%d in a row): %r", getattr(job, "__qualname__", job), failures, failed)
-        await asyncio.sleep(pause_after(seconds, failures))
-
-
-def pause_after(seconds: float, failures: int) -> float:
-    """Return the seconds to wait after so many failures in a row.
-
-    After a failure the pause is never zero. A job that waits by itself has `seconds` of 0, but may fail before it
-    waits; without a pause it would be called thousands of times a second.
-    """
-    if not failures:
-        return seconds
-    usual = max(seconds, LEAST_PAUSE)
-    return Backoff(first=2 * usual, longest=min(MOST_TIMES * usual, LONGEST_PAUSE)).pause(failures)

@@ -20,8 +20,8 @@ from harness.rest import KEY, REQUEST, Api, begin, end, submitted
 from api.settings import Settings
 from cli import watch
 from cli.client import Client
+from cli.connection import connect
 from cli.failure import UnreachableError
-from cli.server_discovery import connect
 from cluster.logs import LogStore
 from db import executions
 from model.backoff import Backoff
