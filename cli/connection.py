@@ -10,6 +10,6 @@ if TYPE_CHECKING:
 
 def connect() -> "Client":
     """Return a client of the API that the environment or the nearest state folder names."""
-    from cli.client import Client  # noqa: PLC0415  httpx takes a while to load, and not every command needs it
+    from cli.client import Client  # noqa: PLC0415  httpx loads slowly, and not every command needs it
 
     return Client(find_server())

@@ -13,7 +13,7 @@ STATE_NAME = ".assay"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """An API and the key to it. The key never stands in a representation."""
+    """An API and its key. The key is left out of the representation."""
 
     url: str
     key: str
@@ -47,7 +47,7 @@ def find_prefect(environment: Mapping[str, str] = os.environ, start: Path | None
 
 
 def find_state(environment: Mapping[str, str] = os.environ, start: Path | None = None) -> Path | None:
-    """Return the state folder of a stack that was started, if there is one."""
+    """Return the state folder of a started stack, None if there is none."""
     named = environment.get("ASSAY_STATE")
     if named:
         return Path(named)

@@ -1,4 +1,4 @@
-"""The API for `serve`: its settings come from the environment."""
+"""The factory of the API for `cli.stack.serve`."""
 
 import os
 import sys
@@ -11,7 +11,7 @@ from model.problems import InvalidError
 
 
 def create_app() -> FastAPI:
-    """Return the API as the environment describes it."""
+    """Return the API with the settings of the environment."""
     try:
         settings = from_environment(os.environ)
     except InvalidError as error:

@@ -1,4 +1,4 @@
-"""A process that is kept alive: started when it is wanted, started again when it dies, with growing pauses."""
+"""Keeps a process alive: starts it, and starts it again when it dies, with growing pauses."""
 
 import os
 import socket
@@ -19,15 +19,15 @@ from model.backoff import Backoff
 PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 BACKOFF = Backoff(first=0.5, longest=30.0)
 SETTLED = 60.0
-"""Seconds of life after which a death counts as the first one again."""
+"""Seconds of life after which the next death counts as the first one again."""
 HEALTH_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What to run. `healthy` asks it whether it can be used; `patience` in seconds is how long it may take to end.
+    """A program of the stack. `healthy` checks whether it can be used; it may take `patience` seconds to end.
 
-    A server is given `listener` as an open file; the supervisor keeps it over restarts.
+    A server inherits `listener` as an open file; the supervisor keeps it over restarts.
     """
 
     name: str
@@ -120,10 +120,10 @@ def ended_how(code: int) -> str:
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what the stack's processes take over from the caller's environment.
+    """Return the part of the caller's environment that the processes of the stack inherit.
 
-    Not the settings of another Prefect or another stack that the caller may use, and not the wish to write no bytecode,
-    which makes every start compile everything again. A proxy is for the world outside, never for the stack's servers.
+    Settings of another Prefect or another stack are left out. So is PYTHONDONTWRITEBYTECODE, with which every start
+    would compile everything again. A proxy is not used for the stack's own servers.
     """
     dropped = (
         "PREFECT_",
@@ -139,7 +139,7 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def answers(address: str) -> bool:
-    """Return whether a server says there that it is well."""
+    """Return whether the server at this address reports that it is healthy."""
     try:
         return httpx.get(address, timeout=HEALTH_TIMEOUT, trust_env=False).is_success
     except httpx.HTTPError:
