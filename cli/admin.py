@@ -8,8 +8,8 @@ from urllib.parse import quote
 import typer
 
 from cli import output
+from cli.connection import connect
 from cli.runs import Json
-from cli.server_discovery import connect
 
 Pool = Annotated[str, typer.Option(help="The pool.")]
 File = Annotated[Path, typer.Argument(help="A test or a suite in YAML or JSON.", show_default=False)]
@@ -26,7 +26,7 @@ def mount(app: typer.Typer) -> None:
         app.command(name, epilog=f"Example: {example}")(command)
     _mount_nodes(app)
     secrets = typer.Typer(name="secret", no_args_is_help=True, rich_markup_mode=None)
-    told = "Name secrets by reference; their values never pass through here."
+    told = "Manage secrets by reference. Their values are never sent to Assay."
     secrets.callback(help=told, epilog="Example: assay secret list")(_nothing)
     secrets.command("set", epilog="Example: assay secret set api_key env:API_KEY")(secret_set)
     secrets.command("list", epilog="Example: assay secret list")(secret_list)
@@ -42,11 +42,11 @@ def _mount_nodes(app: typer.Typer) -> None:
 
 
 def _nothing() -> None:
-    """Stand before the subcommands."""
+    """Do nothing: the subcommands do the work."""
 
 
 def nodes(context: typer.Context, *, pool: Pool = "default", json: Json = False) -> None:
-    """Show the nodes of a pool, what runs hold of them, and whether a live worker serves them."""
+    """Show the nodes of a pool, the resources that runs hold on them, and whether a live worker serves them."""
     if context.invoked_subcommand is not None:
         return
     with connect() as client:
@@ -116,7 +116,7 @@ def stats(*, json: Json = False) -> None:
 
 
 def flaky(*, days: Annotated[int, typer.Option(min=1, max=90)] = 7, json: Json = False) -> None:
-    """Show the tests that both passed and failed on the same version."""
+    """Show tests that both passed and failed on the same version."""
     with connect() as client:
         answer = client.get("/flaky", {"days": days})
     if json:
@@ -132,10 +132,10 @@ def secret_set(
     name: Annotated[str, typer.Argument(help="As in ${secrets.name}.", show_default=False)],
     reference: Annotated[str, typer.Argument(help="env:NAME or file:PATH, as the worker sees it.", show_default=False)],
     *,
-    team: Annotated[str, typer.Option(help="Only for this team; else for all.")] = "",
+    team: Annotated[str, typer.Option(help="Only for this team. Without it, for all teams.")] = "",
     json: Json = False,
 ) -> None:
-    """Name a secret by a reference to where its value is kept."""
+    """Give a secret a reference to where its value is stored."""
     with connect() as client:
         answer = client.put(f"/secrets/{quote(name, safe='')}", {"reference": reference, "team": team})
     output.as_json(answer) if json else output.say(f"{name} now refers to {reference}")
@@ -154,10 +154,10 @@ def secret_list(*, json: Json = False) -> None:
 def secret_rm(
     name: Annotated[str, typer.Argument(show_default=False)],
     *,
-    team: Annotated[str, typer.Option(help="That of this team.")] = "",
+    team: Annotated[str, typer.Option(help="The secret of this team.")] = "",
     json: Json = False,
 ) -> None:
-    """Forget a secret's reference."""
+    """Remove the reference of a secret."""
     with connect() as client:
         client.delete(f"/secrets/{quote(name, safe='')}?team={quote(team, safe='')}")
     output.as_json({"removed": name, "team": team}) if json else output.say(f"removed {name}")
@@ -167,12 +167,12 @@ def validate(
     file: File,
     *,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the file; repeatable.")
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the file. Repeatable.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check a file without a server, and say every problem at once."""
-    from cli.suite_file import load  # noqa: PLC0415  the model's checks load Pydantic
+    """Check a file without a server, and list every problem."""
+    from cli.suite_file import load  # noqa: PLC0415  the checks of the model load Pydantic
     from model.suite import Suite  # noqa: PLC0415
 
     loaded = load(file, settings or [])
@@ -186,7 +186,7 @@ def deploy(
     *,
     json: Json = False,
 ) -> None:
-    """Make or update a suite's deployment in Prefect, with the schedules that its file has."""
+    """Make or update the deployment of a suite in Prefect, with the schedules of its file."""
     from cli.deploying import deploy_file  # noqa: PLC0415  Prefect takes seconds to load
 
     name = deploy_file(file)

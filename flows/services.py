@@ -17,11 +17,13 @@ from flows.leftovers import Leftovers
 from flows.lost_nodes import LOOK_SECONDS as LOST_SECONDS
 from flows.lost_nodes import LostNodes
 from flows.mirror import Mirror
+from flows.orphaned_suites import OrphanedSuites
+from flows.periodic import every
 from flows.reconciler import Reconciler
 from flows.settings import Settings
-from flows.suites import Orphans
+from flows.suite_run import suite_run
+from flows.test_run import test_run
 from flows.wiring import open_context
-from flows.worker import every
 from flows.worker_context import WorkerContext
 
 MIRROR_SECONDS = 2.0
@@ -42,10 +44,10 @@ class Services:
         self._settings = settings
         self.context: WorkerContext = open_context(settings, client)
         self.mirror = Mirror(self.context)
-        self.dispatcher = Dispatcher(self.context, self.mirror)
+        self.dispatcher = Dispatcher(self.context, self.mirror, test_run)
         self._forecasting = Forecasting(self.context.db, settings.pool, self.context.blocking)
         self._poller = GatePoller(self.context.db, settings.pool, self.context.pass_gate)
-        self._orphans = Orphans(self.context, self.dispatcher)
+        self._orphans = OrphanedSuites(self.context, self.dispatcher, suite_run)
         self._leftovers = Leftovers(self.context)
         self._lost_nodes = LostNodes(self.context)
         self._reconciler = Reconciler(self.context, self.mirror, lambda: self.dispatcher.running)
@@ -73,7 +75,7 @@ class Services:
             loops.create_task(every(OBSERVE_SECONDS, self._reconciler.observe))
             loops.create_task(every(SETTLE_SECONDS, self._reconciler.settle))
             loops.create_task(every(RECOVER_SECONDS, self._reconciler.recover))
-            loops.create_task(every(SETTLE_SECONDS, self._orphans.take_up))
+            loops.create_task(every(SETTLE_SECONDS, self._orphans.take_over))
 
     def drain(self) -> None:
         """Take nothing more, and let another worker go on with what this one holds."""

@@ -7,7 +7,7 @@ runs that wait would keep out runs that may start.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -21,6 +21,7 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.states import Failed
 from prefect.workers.base import BaseJobConfiguration, BaseWorker, BaseWorkerResult
 
+from flows.periodic import every
 from flows.settings import from_environment
 
 if TYPE_CHECKING:
@@ -30,9 +31,6 @@ POLL_SECONDS = 2.0
 SYNC_SECONDS = 15.0
 KNOWN_SECONDS = 10.0
 """For so long a deployment is taken to be what it was: each call to the server costs as much as a small run."""
-LEAST_PAUSE = 0.25
-LONGEST_PAUSE = 30.0
-"""Seconds between two tries of what fails."""
 
 log = logging.getLogger("assay.worker")
 
@@ -184,26 +182,3 @@ def refuse(deployment: DeploymentResponse) -> str | None:
     if not deployment.entrypoint:
         return f"deployment {deployment.name} has no entrypoint"
     return None
-
-
-async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
-    """Call `job` for ever, `seconds` apart. A failure is logged and forgiven: it looks again, later each time."""
-    failures = 0
-    while True:
-        try:
-            await job()
-            failures = 0
-        except Exception as failed:  # noqa: BLE001  one bad look must not end the looking
-            failures += 1
-            log.warning("%s failed (%d in a row): %r", getattr(job, "__qualname__", job), failures, failed)
-        await asyncio.sleep(pause_after(seconds, failures))
-
-
-def pause_after(seconds: float, failures: int) -> float:
-    """Return how long to wait after so many failures in a row. A job that does its own waiting may not have come to it.
-
-    So a pause is never nothing after a failure: else what is away would be asked thousands of times a second.
-    """
-    if not failures:
-        return seconds
-    return min(max(seconds, LEAST_PAUSE) * 2.0 ** min(failures, 3), LONGEST_PAUSE)

@@ -68,8 +68,6 @@ class WorkerContext:
     """Set when a flow stops since this worker has lost its run: what it started may have to be ended."""
     full: bool = False
     """The last pass left no place free."""
-    superseded: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a step finds that its run is not this worker's any more: what it left running may have to be ended."""
 
     def __post_init__(self) -> None:
         self.pass_batcher = PassBatcher(self._pass)

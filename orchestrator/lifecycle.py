@@ -215,7 +215,7 @@ def _lost_on(conn: Connection, grant: Grant) -> tuple[int, ...]:
 
 
 def next_step(verdict: Verdict, history: History) -> Next:
-    """Decide whether a run ends with `verdict` or is tried again (decision 5)."""
+    """Decide whether a run ends with `verdict` or is tried again (D5)."""
     if history.preempted and not history.cancelled and verdict.status is Status.CANCELLED:
         return Again(cause=Cause.PREEMPTED, delay=None)
     if history.cancelled or verdict.good or verdict.status is Status.CANCELLED:

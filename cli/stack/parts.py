@@ -1,4 +1,4 @@
-"""A process that is kept alive: started when it is wanted, started again when it dies, with growing pauses."""
+"""Keeps a process alive: starts it, and starts it again when it dies, with growing pauses."""
 
 import os
 import socket
@@ -14,20 +14,20 @@ from cli.stack.console import Console
 from cli.stack.identity import Identity, identify
 from cli.stack.proxies import past_proxies
 from cli.stack.state import PROJECT, rotate
+from model.backoff import Backoff
 
-LEASH = Path(__file__).with_name("leash.py")
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
+PARENT_DEATH = Path(__file__).with_name("parent_death.py")
+BACKOFF = Backoff(first=0.5, longest=30.0)
 SETTLED = 60.0
-"""Seconds of life after which a death counts as the first one again."""
+"""Seconds of life after which the next death counts as the first one again."""
 HEALTH_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What to run. `healthy` asks it whether it can be used; `patience` in seconds is how long it may take to end.
+    """A program of the stack. `healthy` checks whether it can be used; it may take `patience` seconds to end.
 
-    A server is given `listener` as an open file; the supervisor keeps it over restarts.
+    A server inherits `listener` as an open file; the supervisor keeps it over restarts.
     """
 
     name: str
@@ -42,14 +42,17 @@ class Program:
 
 @dataclass(slots=True, kw_only=True)
 class Part:
-    """One program, kept alive by `tick`. Only the main thread calls that: a leash is tied to the thread that forks."""
+    """One program, kept alive by `tick`.
+
+    Only the main thread calls `tick`: the kernel sends the death signal when the thread that forked the child ends.
+    """
 
     program: Program
     console: Console
     process: subprocess.Popen[bytes] | None = None
     identity: Identity | None = None
     restarts: int = 0
-    _pause: float = FIRST_PAUSE
+    _failures: int = 0
     _next: float = 0.0
     _since: float = field(default=0.0)
 
@@ -80,7 +83,7 @@ class Part:
         listener = self.program.listener
         with self.program.log.open("ab") as log:
             self.process = subprocess.Popen(
-                (sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *self.program.command),
+                (sys.executable, "-I", "-S", str(PARENT_DEATH), str(os.getpid()), *self.program.command),
                 env=dict(self.program.environment),
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,
@@ -96,14 +99,13 @@ class Part:
         process = self.process
         if process is None or process.poll() is None:
             return False
-        self._pause = FIRST_PAUSE if now - self._since > SETTLED else min(2 * self._pause, LONGEST_PAUSE)
-        if self.restarts == 0:
-            self._pause = FIRST_PAUSE
+        self._failures = 1 if now - self._since > SETTLED else self._failures + 1
         self.restarts += 1
-        self._next = now + self._pause
+        pause = BACKOFF.pause(self._failures)
+        self._next = now + pause
         self.process, self.identity = None, None
         how = ended_how(process.returncode)
-        self.console.say(f"{self.program.title}: ended ({how}); starting it again in {self._pause:.1f} s")
+        self.console.say(f"{self.program.title}: ended ({how}); starting it again in {pause:.1f} s")
         return True
 
 
@@ -118,10 +120,10 @@ def ended_how(code: int) -> str:
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what the stack's processes take over from the caller's environment.
+    """Return the part of the caller's environment that the processes of the stack inherit.
 
-    Not the settings of another Prefect or another stack that the caller may use, and not the wish to write no bytecode,
-    which makes every start compile everything again. A proxy is for the world outside, never for the stack's servers.
+    Settings of another Prefect or another stack are left out. So is PYTHONDONTWRITEBYTECODE, with which every start
+    would compile everything again. A proxy is not used for the stack's own servers.
     """
     dropped = (
         "PREFECT_",
@@ -137,7 +139,7 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def answers(address: str) -> bool:
-    """Return whether a server says there that it is well."""
+    """Return whether the server at this address reports that it is healthy."""
     try:
         return httpx.get(address, timeout=HEALTH_TIMEOUT, trust_env=False).is_success
     except httpx.HTTPError:

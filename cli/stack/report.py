@@ -1,4 +1,4 @@
-"""What runs of the stack, looked at from outside: the process of each part, and whether it answers."""
+"""The state of the stack as seen from outside: the process of each part, and whether it answers."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from cli.stack.state import PartRecord, StackRecord, StateFolder
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartReport:
-    """One part. `state` is ready, running (it lives, nothing is asked of it), starting, or down."""
+    """One part. `state` is ready, running (it lives and cannot be asked), starting, or down."""
 
     name: str
     state: str
@@ -20,7 +20,10 @@ class PartReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackReport:
-    """The whole. `phase` as in the record, `down` when no supervisor lives; `parts` are then what one left."""
+    """The whole stack. `phase` is that of the record, or `down` without a live supervisor.
+
+    With `down`, `parts` are those that still live.
+    """
 
     phase: str
     state_folder: str
@@ -30,12 +33,12 @@ class StackReport:
 
     @property
     def well(self) -> bool:
-        """True when everything is up and answers."""
+        """True if everything runs and answers."""
         return self.phase == "ready" and all(part.state in {"ready", "running"} for part in self.parts)
 
 
 def look(folder: StateFolder) -> StackReport:
-    """Ask every part of the stack in `folder` how it is."""
+    """Return the state of every part of the stack in `folder`."""
     record = folder.read()
     if record is None:
         return StackReport(phase="down", state_folder=str(folder.path), api_url=None, prefect_url=None, parts=())

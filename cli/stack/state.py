@@ -1,4 +1,4 @@
-"""The state folder: what stands where, who holds it, and what is known of the stack that runs or ran in it."""
+"""The state folder: its paths, its lock, and the record of the stack that runs or ran in it."""
 
 import contextlib
 import fcntl
@@ -18,12 +18,12 @@ PROJECT = Path(__file__).resolve().parents[2]
 PRIVATE_FOLDERS = ("runs", "logs", "artifacts", "content", "venvs", "log", "prefect")
 OWNER_ONLY = 0o700
 PASSABLE = 0o711
-"""For root: PostgreSQL runs as another user and must get through to its own folder; it can list nothing."""
+"""For root: PostgreSQL runs as another user and must reach its own folder, but cannot list this one."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartRecord:
-    """One process of the stack as last seen."""
+    """One process of the stack as it was last seen."""
 
     name: str
     identity: Identity | None = None
@@ -32,7 +32,7 @@ class PartRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackRecord:
-    """What `stack.json` says. `phase` is starting, ready, stopping or stopped; times in seconds since 1970."""
+    """The content of `stack.json`. `phase` is starting, ready, stopping or stopped; times in seconds since 1970."""
 
     supervisor: Identity
     phase: str = "starting"
@@ -53,12 +53,12 @@ class StackRecord:
 
 
 class HeldError(Exception):
-    """Somebody else holds the state folder; end that stack, or choose another folder by ASSAY_STATE."""
+    """Another process holds the state folder. End that stack, or set ASSAY_STATE to another folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateFolder:
-    """Paths of everything that one stack keeps."""
+    """The paths of everything that one stack keeps."""
 
     path: Path
 
@@ -80,17 +80,17 @@ class StateFolder:
 
     @property
     def lock_file(self) -> Path:
-        """The file whose lock the supervisor holds as long as it lives."""
+        """The file that the supervisor keeps locked while it lives."""
         return self.path / "lock"
 
     def prepare(self) -> None:
-        """Make what is missing, readable by its owner only."""
+        """Make missing folders, readable by their owner only."""
         self.path.mkdir(mode=PASSABLE if os.geteuid() == 0 else OWNER_ONLY, parents=True, exist_ok=True)
         for name in PRIVATE_FOLDERS:
             (self.path / name).mkdir(mode=OWNER_ONLY, exist_ok=True)
 
     def api_key(self) -> str:
-        """Return the key of this installation; the first caller makes it, whole or not at all."""
+        """Return the key of this installation. The first caller makes it, atomically."""
         if not self.key_file.exists():
             self._make_key()
         return self.key_file.read_text().strip()
@@ -102,27 +102,27 @@ class StateFolder:
                 file.write(f"assay_{secrets.token_urlsafe(32)}\n")
                 file.flush()
                 os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):  # somebody else was first: that key is the one
+            with contextlib.suppress(FileExistsError):  # another process was first; its key counts
                 os.link(name, self.key_file)
         finally:
             Path(name).unlink()
 
     def read(self) -> StackRecord | None:
-        """Return what `stack.json` says, None without a readable one."""
+        """Return the content of `stack.json`, None if it cannot be read."""
         try:
             return _record(json.loads((self.path / "stack.json").read_text()))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def write(self, record: StackRecord) -> None:
-        """Replace `stack.json` in one step."""
+        """Replace `stack.json` atomically."""
         fresh = self.path / "stack.json.tmp"
         fresh.write_text(json.dumps(asdict(record), indent=2))
         fresh.replace(self.path / "stack.json")
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the folder for this process. Raises: HeldError naming the holder."""
+        """Lock the folder for this process. Raises: HeldError naming the holder."""
         with self._opened() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -148,14 +148,14 @@ class StateFolder:
 
 
 def rotate(log: Path, limit: int = 10 * 2**20) -> None:
-    """Put a log that has grown beyond `limit` bytes aside; one old one is kept."""
+    """Rename a log that is larger than `limit` bytes; one old log is kept."""
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > limit:
             shutil.move(log, log.with_suffix(".log.1"))
 
 
 def this_process() -> Identity:
-    """Return who we are."""
+    """Return the identity of this process."""
     found = identify(os.getpid())
     if found is None:
         raise OSError("/proc cannot be read: Assay needs Linux with /proc mounted")

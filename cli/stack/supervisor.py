@@ -1,7 +1,7 @@
-"""The supervisor: starts the parts, keeps them alive, and leaves nothing behind when it ends.
+"""The supervisor: starts the parts, keeps them alive, and leaves no process behind when it ends.
 
-The main thread does all that must be one thread's work: signals, starting and reaping processes. The boot (boot.py)
-runs beside it and says which parts are wanted; so the first start of a part and its restart are the same code.
+The main thread does the work that must be in one thread: signals, and starting and reaping processes. The boot
+(boot.py) runs in a second thread and adds the parts; so the first start of a part and its restart are the same code.
 """
 
 import signal
@@ -15,7 +15,7 @@ from types import FrameType
 from cli.stack import leftovers
 from cli.stack.console import Console
 from cli.stack.identity import Identity, end, identify
-from cli.stack.parts import FIRST_PAUSE, LONGEST_PAUSE, Part
+from cli.stack.parts import BACKOFF, Part
 from cli.stack.postgres import Postgres
 from cli.stack.state import PartRecord, StackRecord, StateFolder, this_process, with_part
 
@@ -24,7 +24,7 @@ LOOK_AT_POSTGRES = 1.0
 
 
 class EndingError(Exception):
-    """The stack ends, so nothing is started any more."""
+    """The stack is ending, so nothing more is started."""
 
 
 class Supervisor:
@@ -42,7 +42,7 @@ class Supervisor:
         self._changed = threading.Lock()
         self._not_ending = threading.Lock()
         self._guard_postgres = threading.Event()
-        self._postgres_pause, self._look_at = FIRST_PAUSE, 0.0
+        self._postgres_failures, self._look_at = 0, 0.0
         self._hurry = False
 
     def run(self, boot: Callable[["Supervisor"], None]) -> int:
@@ -60,20 +60,20 @@ class Supervisor:
         return self.code
 
     def want(self, part: Part) -> None:
-        """Have `part` started and kept alive from now on; from any thread."""
+        """Start `part`, and keep it alive from now on; from any thread."""
         with self._changed:
             self._wanted[part.name] = part
 
     def guard_postgres(self) -> None:
-        """Watch over PostgreSQL from now on."""
+        """Keep PostgreSQL alive from now on."""
         self._guard_postgres.set()
         self.note(PartRecord(name="postgres", identity=_identity(self.postgres.pid)))
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Start something that would outlive us; the end of the stack waits until that can be found. From any thread.
+        """Start a process that would outlive us; the end of the stack waits until it can be found. From any thread.
 
-        Raises: EndingError once the stack ends.
+        Raises: EndingError if the stack is ending.
         """
         with self._not_ending:
             if self.stopping.is_set():
@@ -81,13 +81,13 @@ class Supervisor:
             yield
 
     def tell(self, change: Callable[[StackRecord], StackRecord]) -> None:
-        """Change what `stack.json` says; from any thread."""
+        """Change the content of `stack.json`; from any thread."""
         with self._changed:
             self.record = change(self.record)
             self._write()
 
     def note(self, part: PartRecord) -> None:
-        """Change what `stack.json` says about a part."""
+        """Change the record of a part in `stack.json`."""
         self.tell(lambda record: with_part(record, part))
 
     def stop(self, code: int) -> None:
@@ -123,36 +123,36 @@ class Supervisor:
     def _look_after_postgres(self, now: float) -> None:
         self._look_at = now + LOOK_AT_POSTGRES
         if self.postgres.alive():
-            self._postgres_pause = FIRST_PAUSE
+            self._postgres_failures = 0
             return
         self.console.say(f"{self.postgres.title}: ended; starting it again")
         try:
             self.postgres.start()
-        except Exception as error:  # noqa: BLE001  whatever it is, the supervisor goes on and tries again
-            self._look_at = now + self._postgres_pause
-            self._postgres_pause = min(2 * self._postgres_pause, LONGEST_PAUSE)
+        except Exception as error:  # noqa: BLE001  whatever it is, the supervisor tries again
+            self._postgres_failures += 1
+            self._look_at = now + BACKOFF.pause(self._postgres_failures)
             self.console.say(f"{self.postgres.title}: {error}")
             return
         self.console.say(f"{self.postgres.title}: ready again")
         self.guard_postgres()
 
     def _end(self) -> None:
-        """End everything: the worker first, so that it can sign off, PostgreSQL last."""
+        """End everything: the worker first, so that it can release its leases, PostgreSQL last."""
         started = time.monotonic()
         self.stopping.set()
         self.console.say("ending the stack")
         self.tell(lambda record: replace(record, phase="stopping"))
-        with self._not_ending:  # what is being started is found below, and nothing more is
+        with self._not_ending:  # what is being started is found below, and nothing more is started
             self._end_parts("worker")
         self._end_parts("api", "prefect")
         runs = leftovers.end_runs(self.folder)
         if runs:
             what = "running test was" if runs == 1 else "running tests were"
-            self.console.say(f"{runs} {what} ended; the next start tries again")
+            self.console.say(f"{runs} {what} ended; the next start tries them again")
         leftovers.end_marked(self.folder)
         self.postgres.stop()
         self.tell(lambda record: replace(record, phase="stopped", parts=()))
-        self.console.say(f"ended in {time.monotonic() - started:.1f} s; nothing of the stack runs any more")
+        self.console.say(f"ended in {time.monotonic() - started:.1f} s; no process of the stack is left")
 
     def _end_parts(self, *names: str) -> None:
         parts = [part for name in names if (part := self.parts.get(name)) is not None]
@@ -182,4 +182,4 @@ def _identity(pid: int | None) -> Identity | None:
 
 
 def _wall_clock() -> float:
-    return time.time()  # noqa: TID251  the stack is wiring, and says since when it runs
+    return time.time()  # noqa: TID251  the stack is wiring, and records when it started
