@@ -154,7 +154,6 @@ def test_modules_that_all_skip_themselves_are_no_tests(tmp_path: Path) -> None:
         ({"test_it.py": "def test_a(): pass"}, ("-k", "nothing"), Reason.NO_TESTS),
         ({"test_it.py": "def test_a(): pass"}, ("--no-such-option",), Reason.CONFIG),
         ({"test_it.py": "def test_a(): pass"}, ("missing.py",), Reason.CONFIG),
-        ({"test_it.py": "def test_a(): pass"}, ("test_it.py::test_b",), Reason.CONFIG),
         ({"test_it.py": "def test_a(): pass", "conftest.py": "1/0"}, (), Reason.CONFIG),
         ({"test_it.py": "def test_a(): pass", "conftest.py": "import nothing_here"}, (), Reason.CONFIG),
         ({"test_it.py": "def test_a(): pass", "pytest.ini": "[pytest]\naddopts = --nope"}, (), Reason.CONFIG),
