@@ -107,6 +107,8 @@ def result(found: Result) -> schemas.ResultOut:
         name=found.name,
         status=found.outcome,
         duration_ms=found.duration_ms,
+        kind=found.kind,
+        flaky=found.flaky,
         error_message=found.message or None,
         stack_trace=found.trace or None,
         executed_at=found.executed_at,

@@ -10,7 +10,7 @@ from pydantic.alias_generators import to_camel
 
 from model.execution import Cause, Door, Phase, Reason, Status
 from model.request import TestType
-from model.result import ArtifactType, Outcome
+from model.result import ArtifactType, Outcome, ResultKind
 
 P50 = "The run starts before this time with a probability of 50 %; null while unknown"
 P90 = "The run starts before this time with a probability of 90 %; null while unknown"
@@ -175,6 +175,8 @@ class ResultOut(Out):
     name: str
     status: Outcome
     duration_ms: int
+    kind: ResultKind | None = Field(description="What the status means where it does not say enough, else null")
+    flaky: bool = Field(description="True if it failed first and passed in a later run of the same attempt")
     error_message: str | None
     stack_trace: str | None
     executed_at: datetime | None

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from typing import Any
 
 from sqlalchemy import Connection, Row, delete, func, insert, select
@@ -11,13 +12,31 @@ from db.errors import NotFoundError
 from db.page import Page
 from db.text import clean, fitted, told_apart
 from model.ids import ExecutionId
-from model.result import Artifact, ArtifactType, Outcome, Result
+from model.result import Artifact, ArtifactType, Failure, Outcome, Result, ResultIdentity, ResultKind, Summary
 
 R = tables.TestResult
 A = tables.TestArtifact
 BATCH = 500
 LONGEST_NAME = 500
 LONGEST_TYPE = 100
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many results an attempt has of each outcome; `not_run` of the skipped ones were planned only."""
+
+    outcomes: Counter[Outcome]
+    not_run: int
+
+    @property
+    def summary(self) -> Summary:
+        """The same as it is told to people."""
+        return Summary(
+            total=self.outcomes.total(),
+            passed=self.outcomes[Outcome.PASSED],
+            failed=self.outcomes[Outcome.FAILED],
+            skipped=self.outcomes[Outcome.SKIPPED] - self.not_run,
+        )
 
 
 def replace(conn: Connection, execution_id: ExecutionId, attempt: int, results: Sequence[Result]) -> None:
@@ -35,11 +54,32 @@ def replace(conn: Connection, execution_id: ExecutionId, attempt: int, results: 
             "stack_trace": clean(result.trace) or None,
             "assertions": [clean(assertion) for assertion in result.assertions],
             "executed_at": result.executed_at or func.now(),
+            "kind": result.kind,
+            "other_failures": [_failure_row(failure) for failure in result.other_failures],
+            **_identity_row(result.identity),
         }
         for name, result in zip(names, results, strict=True)
     ]
     for start in range(0, len(rows), BATCH):
         conn.execute(insert(R).values(rows[start : start + BATCH]))
+
+
+def _failure_row(failure: Failure) -> dict[str, object]:
+    return {**asdict(failure), "message": clean(failure.message), "trace": clean(failure.trace)}
+
+
+def _identity_row(identity: ResultIdentity | None) -> dict[str, object]:
+    if identity is None:
+        return {"suite": None, "classname": None, "case_name": None, "parameters": None, "project": None,
+                "result_index": 1}  # fmt: skip
+    return {
+        "suite": fitted(identity.suite, LONGEST_NAME),
+        "classname": fitted(identity.classname, LONGEST_NAME),
+        "case_name": fitted(identity.name, LONGEST_NAME),
+        "parameters": fitted(identity.parameters, LONGEST_NAME),
+        "project": fitted(identity.project, LONGEST_NAME),
+        "result_index": identity.index,
+    }
 
 
 def read(conn: Connection, execution_id: ExecutionId, attempt: int | None = None) -> list[Result]:
@@ -61,10 +101,15 @@ def read_page(
     return [_result(row) for row in conn.execute(query.limit(page.limit).offset(page.offset))]
 
 
-def counts(conn: Connection, execution_id: ExecutionId, attempt: int | None) -> Counter[Outcome]:
+def counts(conn: Connection, execution_id: ExecutionId, attempt: int | None) -> Counts:
     """Return how many results of each outcome an attempt has."""
-    query = select(R.status, func.count()).where(R.execution_id == execution_id, R.attempt == attempt)
-    return Counter({Outcome(status): count for status, count in conn.execute(query.group_by(R.status))})
+    not_run = func.count().filter(R.kind == ResultKind.NOT_RUN)
+    query = select(R.status, func.count(), not_run).where(R.execution_id == execution_id, R.attempt == attempt)
+    rows = conn.execute(query.group_by(R.status)).all()
+    return Counts(
+        outcomes=Counter({Outcome(status): count for status, count, _ in rows}),
+        not_run=sum(without for _, _, without in rows),
+    )
 
 
 def last_attempt(conn: Connection, execution_id: ExecutionId) -> int | None:
@@ -122,6 +167,22 @@ def _result(row: Row[Any]) -> Result:
         trace=row.stack_trace or "",
         executed_at=row.executed_at,
         assertions=tuple(row.assertions),
+        kind=ResultKind(row.kind) if row.kind else None,
+        identity=_identity(row),
+        other_failures=tuple(Failure(**failure) for failure in row.other_failures),
+    )
+
+
+def _identity(row: Row[Any]) -> ResultIdentity | None:
+    if row.case_name is None:
+        return None
+    return ResultIdentity(
+        suite=row.suite,
+        classname=row.classname,
+        name=row.case_name,
+        parameters=row.parameters,
+        project=row.project,
+        index=row.result_index,
     )
 
 

@@ -5,7 +5,17 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Identity, Index, UniqueConstraint, literal_column, text
+from sqlalchemy import (
+    BigInteger,
+    CheckConstraint,
+    Computed,
+    ForeignKey,
+    Identity,
+    Index,
+    UniqueConstraint,
+    literal_column,
+    text,
+)
 from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
 from sqlalchemy.dialects.postgresql.base import ischema_names
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -21,6 +31,12 @@ EMPTY_LIST = text("'[]'::jsonb")
 USER_QUOTA = text("""'{"max_concurrent_tests": 10, "max_daily_tests": 100}'::jsonb""")
 TEAM_QUOTA = text("""'{"max_concurrent_tests": 50, "max_daily_tests": 1000}'::jsonb""")
 IS_TEST = text("kind = 'test'")
+
+RESULT_IDENTITY = (
+    "md5(COALESCE(suite, ''::text) || chr(31) || COALESCE(classname, ''::text) || chr(31)"
+    " || COALESCE(case_name, test_name::text) || chr(31) || COALESCE(parameters, ''::text) || chr(31)"
+    " || COALESCE(project, ''::text) || chr(31) || result_index::text)"
+)
 
 
 def _listed(words: Iterable[str]) -> str:
@@ -284,6 +300,8 @@ class TestResult(Base):
         Index("idx_test_results_execution", "execution_id"),
         Index("idx_test_results_status", "status"),
         Index("idx_test_results_name", "test_name"),
+        Index("idx_test_results_identity", "identity", "executed_at"),
+        CheckConstraint("kind IN ('error', 'xfail', 'xpass', 'not_run')", name="valid_result_kind"),
     )
 
     result_id: Mapped[UUID] = mapped_column(primary_key=True, server_default=NEW_ID)
@@ -296,6 +314,17 @@ class TestResult(Base):
     stack_trace: Mapped[str | None]
     assertions: Mapped[list[Any]] = mapped_column(server_default=EMPTY_LIST)
     executed_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    kind: Mapped[str | None] = mapped_column(String(20))
+    """What the status means where it does not say enough; null where it does."""
+    other_failures: Mapped[list[Any]] = mapped_column(server_default=EMPTY_LIST)
+    suite: Mapped[str | None]
+    classname: Mapped[str | None]
+    case_name: Mapped[str | None]
+    parameters: Mapped[str | None]
+    project: Mapped[str | None]
+    result_index: Mapped[int] = mapped_column(server_default=text("1"))
+    identity: Mapped[str] = mapped_column(Computed(RESULT_IDENTITY, persisted=True))
+    """A digest of the parts before it: which test this is, whichever run it is of. History goes by it."""
 
 
 class TestArtifact(Base):

@@ -3,9 +3,8 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from executors import junit_reader
+from executors.junit import files
 from executors.tool import PYTHON_BASE
-from executors.untrusted import UnreadableError, open_file
 from model.command import Command, PythonEnvironment, Where
 from model.execution import Reason, Status, Verdict
 from model.problems import Finding
@@ -44,14 +43,7 @@ class CustomTool:
         """Return the JUnit file's results. Its path is relative to the results folder: no old file can be there."""
         if request.junit is None:
             return Report(finished=True)
-        path = results / request.junit
-        if ".." in path.parts or not path.resolve().is_relative_to(results.resolve()):
-            return Report(broken=f"junit: {request.junit!r} leads out of $ASSAY_RESULTS_DIR", planned=0)
-        try:
-            with open_file(path, junit_reader.LARGEST) as file:
-                return junit_reader.read(file)
-        except UnreadableError as error:
-            return Report(broken=f"{error}; write the JUnit file to $ASSAY_RESULTS_DIR/{request.junit}")
+        return files.read(request.junit, results)
 
     def progress(self, results: Path) -> Summary:  # noqa: ARG002  one shape for all tools
         """Return that nothing is known: a JUnit file is written at the end."""

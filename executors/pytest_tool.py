@@ -1,33 +1,20 @@
 """pytest, run with our one-file plugin, which reports each test while it goes on (`assay_pytest_plugin.py`)."""
 
-import json
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import BinaryIO
 
+from executors import pytest_report
 from executors.tool import PYTHON_BASE
-from executors.untrusted import LONGEST_MESSAGE, LONGEST_TRACE, UnreadableError, clean, clean_name, open_file
 from model import verdict
 from model.command import Command, PythonEnvironment, Where
 from model.execution import Reason, Verdict
 from model.problems import Finding
 from model.request import TestRequest
-from model.result import Outcome, Report, Result, Summary, summarise
+from model.result import Report, Summary, summarise
 from model.rules import Raw
 
 PLUGIN = Path(__file__).with_name("assay_pytest_plugin.py")
-FILE = "results.jsonl"
-LARGEST_REPORT = 64 * 2**20
-LONGEST_LINE = 2**20
-MOST_TESTS = 200_000
-TEXT_BUDGET = 16 * 2**20
-LARGEST_TAIL = 256 * 2**10
-"""Bytes that are read for progress: more than the longest line that the plugin writes."""
-_LATEST = 4_102_444_800.0
-"""The year 2100. The clock of a test may say anything."""
 
 
 class PytestExit(IntEnum):
@@ -40,10 +27,6 @@ class PytestExit(IntEnum):
     USAGE_ERROR = 4
     NO_TESTS = 5
     TOO_MANY_WARNINGS = 6
-
-
-class BrokenError(ValueError):
-    """The report has a line that our plugin did not write."""
 
 
 class PytestTool:
@@ -73,27 +56,11 @@ class PytestTool:
 
     def read(self, request: TestRequest, results: Path) -> Report:  # noqa: ARG002  one shape for all tools
         """Return the plugin's lines as a report. If it cannot be trusted, it says why."""
-        reading = _Reading()
-        try:
-            with open_file(results / FILE, LARGEST_REPORT) as file:
-                for line in _lines(file):
-                    reading.take(line)
-        except (UnreadableError, BrokenError) as error:
-            return replace(reading.report(), finished=False, broken=str(error))
-        return reading.report()
+        return pytest_report.read(results)
 
     def progress(self, results: Path) -> Summary:
         """Return the counts of the last line that has some, and the number of tests from the first line."""
-        try:
-            with open_file(results / FILE, LARGEST_REPORT) as file:
-                planned = _planned(file.read(LARGEST_TAIL))
-                size = file.seek(0, 2)
-                file.seek(max(0, size - LARGEST_TAIL))
-                counts = _last_counts(file.read(LARGEST_TAIL))
-        except UnreadableError:
-            planned, counts = 0, (0, 0, 0)
-        passed, failed, skipped = counts
-        return Summary(total=max(planned, sum(counts)), passed=passed, failed=failed, skipped=skipped)
+        return pytest_report.progress(results)
 
     def verdict(self, report: Report, exit_code: int, said: str) -> Verdict:
         """Return what an exit code of pytest means."""
@@ -126,109 +93,3 @@ def _no_tests_by_exit_code(counts: Summary) -> Verdict:
     if counts.passed or counts.failed:
         return verdict.mismatch(f"exit code 5 (no tests), but {counts.completed} reported")
     return verdict.no_tests(counts)
-
-
-@dataclass(slots=True)
-class _Reading:
-    """The result of the lines that were read so far."""
-
-    results: dict[str, Result] = field(default_factory=dict)
-    running: dict[str, None] = field(default_factory=dict)
-    planned: int | None = None
-    finished: bool = False
-    budget: int = field(default_factory=lambda: TEXT_BUDGET)
-
-    def take(self, line: dict[str, object]) -> None:
-        """Evaluate one line. Raises: BrokenError if the plugin did not write it."""
-        kind, test, count = line.get("kind"), line.get("test"), line.get("count")
-        if kind == "collected" and isinstance(count, int) and count >= 0:
-            self.planned = count
-        elif kind == "start" and isinstance(test, str):
-            self.running[test] = None
-        elif kind == "result" and isinstance(test, str) and len(self.results) < MOST_TESTS:
-            self.running.pop(test, None)
-            self.results[test] = self._result(test, line)
-        elif kind == "end":
-            self.finished = True
-        else:
-            raise BrokenError(f"{FILE} has a line that the plugin did not write, or more than {MOST_TESTS} tests")
-
-    def report(self) -> Report:
-        """Return the report so far."""
-        return Report(
-            results=tuple(self.results.values()),
-            finished=self.finished,
-            planned=self.planned,
-            running=clean_name(next(iter(self.running))) if self.running and not self.finished else None,
-        )
-
-    def _result(self, test: str, line: dict[str, object]) -> Result:
-        message, trace = clean(line.get("message"), LONGEST_MESSAGE), clean(line.get("trace"), LONGEST_TRACE)
-        self.budget -= len(message) + len(trace)
-        if self.budget < 0:
-            message, trace = message[:200], ""
-        try:
-            outcome = Outcome(str(line.get("outcome")))
-        except ValueError as error:
-            raise BrokenError(f"{FILE} has an outcome that is none: {str(line.get('outcome'))[:100]!r}") from error
-        return Result(
-            name=clean_name(test),
-            outcome=outcome,
-            duration_ms=_milliseconds(line.get("ms")),
-            message=message,
-            trace=trace,
-            executed_at=_time(line.get("at")),
-        )
-
-
-def _lines(file: BinaryIO) -> Iterator[dict[str, object]]:
-    """Yield the lines. The last line may be cut if its writer was killed; then the end line is missing."""
-    while line := file.readline(LONGEST_LINE):
-        if not line.endswith(b"\n"):
-            if len(line) == LONGEST_LINE:
-                raise BrokenError(f"{FILE} has a line of more than {LONGEST_LINE} bytes")
-            return
-        yield _parsed(line)
-
-
-def _parsed(line: bytes) -> dict[str, object]:
-    try:
-        record = json.loads(line)
-    except (ValueError, RecursionError) as error:
-        raise BrokenError(f"{FILE} has a line that is not JSON") from error
-    if not isinstance(record, dict):
-        raise BrokenError(f"{FILE} has a line that is not an object")
-    return record
-
-
-def _planned(head: bytes) -> int:
-    for line in head.splitlines():
-        if b'"collected"' in line:
-            count = _tolerant(line).get("count")
-            return count if isinstance(count, int) and count > 0 else 0
-    return 0
-
-
-def _last_counts(tail: bytes) -> tuple[int, int, int]:
-    for line in reversed(tail.splitlines()):
-        counts = _tolerant(line).get("counts")
-        if isinstance(counts, list) and len(counts) == len(Outcome) and all(isinstance(c, int) for c in counts):
-            return (counts[0], counts[1], counts[2])
-    return (0, 0, 0)
-
-
-def _tolerant(line: bytes) -> dict[str, object]:
-    try:
-        return _parsed(line)
-    except BrokenError:  # half a line, at either end of the piece that was read
-        return {}
-
-
-def _milliseconds(value: object) -> int:
-    return min(max(value, 0), 2**31 - 1) if isinstance(value, int) else 0
-
-
-def _time(value: object) -> datetime | None:
-    if isinstance(value, int | float) and 0 < value < _LATEST:
-        return datetime.fromtimestamp(value, UTC)
-    return None

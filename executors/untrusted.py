@@ -18,6 +18,15 @@ class UnreadableError(ValueError):
     """A file is missing, is not a regular file, or is too large. The message goes into the report."""
 
 
+class TooLargeError(UnreadableError):
+    """A file is larger than what is read. `name` and `size` in bytes are for a reader that knows a remedy."""
+
+    def __init__(self, name: str, size: int, largest: int) -> None:
+        super().__init__(f"{name} has {size} bytes, more than the {largest} that are read")
+        self.name = name
+        self.size = size
+
+
 def open_file(path: Path, largest: int) -> BinaryIO:
     """Open a regular file without following a link or waiting for a writer.
 
@@ -33,7 +42,7 @@ def open_file(path: Path, largest: int) -> BinaryIO:
         raise UnreadableError(f"{path.name} is not a regular file")
     if facts.st_size > largest:
         os.close(descriptor)
-        raise UnreadableError(f"{path.name} has {facts.st_size} bytes, more than the {largest} that are read")
+        raise TooLargeError(path.name, facts.st_size, largest)
     return os.fdopen(descriptor, "rb")
 
 

@@ -7,10 +7,11 @@ from cluster.backend import Spooled
 from executors.last_words import last_words
 from executors.registry import tool_for
 from model.ending import Ending, How
+from model.final_results import final_results
 from model.ids import ExecutionId
 from model.mask import Mask
 from model.ports import Artifacts
-from model.result import Artifact, Result
+from model.result import Artifact
 from model.verdict import has_report, judge, whole_result
 from orchestrator.lifecycle import Begun, Finished
 
@@ -24,12 +25,15 @@ def judged(begun: Begun, ending: Ending, spooled: Spooled, mask: Mask, artifacts
     verdict = judge(report, _with_last_words(ending, spooled), tool.verdict)
     verdict = replace(verdict, detail=mask.text(verdict.detail))
     milliseconds = round(1000 * ending.used.seconds) if ending.used else 0
-    results = report.results if has_report(report) else (whole_result(begun.name, verdict, milliseconds),)
+    results = (
+        final_results(report, verdict) if has_report(report) else (whole_result(begun.name, verdict, milliseconds),)
+    )
     return Finished(
         number=begun.number,
         verdict=verdict,
         exit_code=ending.exit_code,
-        results=tuple(_masked(result, mask) for result in results),
+        results=tuple(result.with_texts(mask.text) if mask else result for result in results),
+        planned=report.planned,
         artifacts=_kept(begun.grant.execution_id, begun.number, spooled, mask, artifacts),
         metrics=figures(ending),
     )
@@ -52,15 +56,6 @@ def _with_last_words(ending: Ending, spooled: Spooled) -> Ending:
     if ending.how is not How.EXITED or not ending.exit_code:
         return ending
     return replace(ending, detail=last_words(spooled.output))
-
-
-def _masked(result: Result, mask: Mask) -> Result:
-    """Hide secrets in what a report says, too."""
-    if not mask:
-        return result
-    return replace(
-        result, name=mask.text(result.name), message=mask.text(result.message), trace=mask.text(result.trace)
-    )
 
 
 def _kept(

@@ -54,7 +54,8 @@ class RequestFields:
         Field(max_length=100, description="Further arguments of the tool"),
     ] = ()
     junit: Annotated[
-        RelativePath | None, Field(description="custom: the JUnit file it writes, in $ASSAY_RESULTS_DIR")
+        RelativePath | None,
+        Field(description="custom: the JUnit file that it writes, or a pattern of files, in $ASSAY_RESULTS_DIR"),
     ] = None
     setup: Setup = field(default_factory=Setup)
     resources: ResourceRequirements = field(default_factory=ResourceRequirements)

@@ -73,6 +73,8 @@ def passed(report: Report, counts: Summary) -> Verdict:
 
 def no_tests(counts: Summary) -> Verdict:
     """Return the verdict of an attempt in which no test passed or failed."""
+    if counts.total > counts.completed:
+        return failed(Reason.NO_TESTS, f"{counts.total} tests were found, and none of them ran")
     return failed(Reason.NO_TESTS, f"all {counts.skipped} were skipped" if counts.skipped else "no tests were found")
 
 

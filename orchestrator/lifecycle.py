@@ -78,6 +78,7 @@ class Finished:
     verdict: Verdict
     exit_code: int | None = None
     results: tuple[Result, ...] = ()
+    planned: int | None = None
     artifacts: tuple[Artifact, ...] = ()
     metrics: tuple[tuple[str, float], ...] = ()
 
@@ -170,7 +171,7 @@ def finish_among(conn: Connection, grant: Grant, finished: Finished, releases: P
     beneficiary = gate.preempted_for(conn, grant.execution_id, grant.epoch)
     verdict = _as_asked(finished.verdict, beneficiary, cancelled=row.cancel_requested)
     executions.close_attempt(conn, grant.execution_id, finished.number, verdict, finished.exit_code)
-    progress = counts(summarise(finished.results))
+    progress = counts(summarise(finished.results, finished.planned))
     executions.set_outcome(conn, grant.execution_id, metrics=dict(finished.metrics), progress=progress)
     history = History(
         policy=executions.request_of(conn, grant.execution_id).config.retry_policy,

@@ -163,13 +163,8 @@ def outcomes(conn: Connection, execution_id: ExecutionId, part: Part) -> Outcome
     return Outcomes(
         execution_id=execution_id,
         attempt=attempt,
-        summary=Summary(
-            total=counted.total(),
-            passed=counted[Outcome.PASSED],
-            failed=counted[Outcome.FAILED],
-            skipped=counted[Outcome.SKIPPED],
-        ),
-        total=counted.total() if part.status is None else counted[part.status],
+        summary=counted.summary,
+        total=counted.summary.total if part.status is None else counted.outcomes[part.status],
         results=tuple(found),
     )
 

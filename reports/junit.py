@@ -10,10 +10,11 @@ from datetime import UTC
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from model.execution import TestExecution
-from model.result import Outcome, Result, Summary, summarise
+from model.result import Failure, Outcome, Result, ResultKind, Summary, summarise
 from reports.run import AttemptReport, RunReport
 from reports.texts import for_xml
 
+_PHASES = {"setup", "teardown"}
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 
 
@@ -23,8 +24,10 @@ def junit(report: RunReport) -> str:
     results = last.results if last else ()
     error = _error(report, results)
     counts = summarise(results)
+    errors = sum(result.kind is ResultKind.ERROR for result in results)
     seconds = sum(result.duration_ms for result in results) / 1000
-    root = Element("testsuites", _numbers(report.execution.name, counts, seconds, error=error is not None))
+    numbers = _numbers(counts, errors=errors, unreported=error is not None)
+    root = Element("testsuites", {"name": for_xml(report.execution.name), **numbers, "time": f"{seconds:.3f}"})
     suite = SubElement(root, "testsuite", root.attrib)
     _describe(suite, report, last)
     for result in results:
@@ -35,14 +38,13 @@ def junit(report: RunReport) -> str:
     return _DECLARATION + tostring(root, encoding="unicode") + "\n"
 
 
-def _numbers(name: str, counts: Summary, seconds: float, *, error: bool) -> dict[str, str]:
+def _numbers(counts: Summary, *, errors: int, unreported: bool) -> dict[str, str]:
+    """Return the counts of a suite. What was planned and did not run is written as skipped."""
     return {
-        "name": for_xml(name),
-        "tests": str(counts.total + error),
-        "failures": str(counts.failed),
-        "errors": str(int(error)),
-        "skipped": str(counts.skipped),
-        "time": f"{seconds:.3f}",
+        "tests": str(counts.total + unreported),
+        "failures": str(counts.failed - errors),
+        "errors": str(errors + unreported),
+        "skipped": str(counts.total - counts.passed - counts.failed),
     }
 
 
@@ -70,30 +72,50 @@ def _test(suite: Element, result: Result, report: RunReport) -> None:
     classname, name = _split(result.name, report.execution.name)
     case = SubElement(suite, "testcase", {"classname": classname, "name": name, "time": _seconds(result)})
     if result.outcome is Outcome.FAILED:
-        _failure(case, "failure", result)
+        _failure(case, "error" if result.kind is ResultKind.ERROR else "failure", _first(result))
     elif result.outcome is Outcome.SKIPPED:
-        SubElement(case, "skipped", {"message": for_xml(result.message)})
-    for earlier in _earlier_failures(result, report):
-        _failure(case, "rerunFailure" if result.outcome is Outcome.FAILED else "flakyFailure", earlier)
+        SubElement(case, "skipped", {**_skip_type(result), "message": for_xml(result.message)})
+    reruns = [failure for failure in result.other_failures if failure.rerun]
+    for failure in result.other_failures:
+        if not failure.rerun and result.outcome is Outcome.FAILED:
+            _failure(case, "error" if failure.error else "failure", failure)
+    for failure in (*_earlier_failures(result, report), *reruns):
+        _failure(case, _rerun_tag(result, failure), failure)
 
 
-def _earlier_failures(result: Result, report: RunReport) -> Iterator[Result]:
+def _first(result: Result) -> Failure:
+    return Failure(message=result.message, trace=result.trace, error=result.kind is ResultKind.ERROR)
+
+
+def _skip_type(result: Result) -> dict[str, str]:
+    return {"type": "pytest.xfail"} if result.kind is ResultKind.XFAIL else {}
+
+
+def _rerun_tag(result: Result, failure: Failure) -> str:
+    """Return Surefire's name for the failure of an earlier run."""
+    run = "rerun" if result.outcome is Outcome.FAILED else "flaky"
+    return f"{run}{'Error' if failure.error else 'Failure'}"
+
+
+def _earlier_failures(result: Result, report: RunReport) -> Iterator[Failure]:
     for earlier in report.attempts:
         if earlier is report.last:
             return
         if earlier.counts:
-            yield from (r for r in earlier.results if r.name == result.name and r.outcome is Outcome.FAILED)
+            yield from (_first(r) for r in earlier.results if r.key == result.key and r.outcome is Outcome.FAILED)
 
 
-def _failure(case: Element, tag: str, result: Result) -> None:
-    failure = SubElement(case, tag, {"message": for_xml(result.message), "type": _kind(result.message)})
-    failure.text = for_xml(result.trace or result.message)
+def _failure(case: Element, tag: str, failure: Failure) -> None:
+    kind = _kind(failure)
+    element = SubElement(case, tag, {"message": for_xml(failure.message), "type": kind})
+    element.text = for_xml(failure.trace or failure.message)
 
 
-def _kind(message: str) -> str:
-    """Return the name of the exception that a message begins with, or `failure`."""
-    word = message.split(":", 1)[0].strip()
-    return word if word.isidentifier() else "failure"
+def _kind(failure: Failure) -> str:
+    """Return the exception's name where a message begins with one, behind the phase of pytest that it came from."""
+    words = [word.strip() for word in failure.message.split(":", 2)]
+    word = words[1] if len(words) > 1 and words[0] in _PHASES else words[0]
+    return word if word.isidentifier() else "error" if failure.error else "failure"
 
 
 def _error(report: RunReport, results: tuple[Result, ...]) -> Element | None:

@@ -47,6 +47,8 @@ def summary(name: str, execution_id: ExecutionId, attempt: int, verdict: Verdict
     counts = summarise(results)
     seconds = sum(result.duration_ms for result in results) / 1000
     outcomes = f"{counts.total} tests: {counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped"
+    if counts.total > counts.completed:
+        outcomes += f", {counts.total - counts.completed} not run"
     head = [
         f"# {for_markdown(name, MOST_NAME)}: {verdict_words(verdict)}",
         "",
@@ -81,7 +83,7 @@ def _results_table(results: Sequence[Result]) -> list[str]:
 
 def _result_cells(result: Result) -> tuple[str, ...]:
     name, message = for_markdown(result.name, MOST_NAME), for_markdown(result.message, MOST_MESSAGE)
-    return name, str(result.outcome), str(result.duration_ms), message
+    return name, str(result.kind or result.outcome), str(result.duration_ms), message
 
 
 def _execution_cells(execution: TestExecution) -> tuple[str, ...]:

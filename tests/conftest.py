@@ -31,6 +31,8 @@ settings.register_profile(
 )
 settings.load_profile("assay")
 
+collect_ignore = ["data"]
+"""Inputs of tests, some of them tests themselves."""
 TEMPLATE = "assay_template"
 WATCH = 'while kill -0 $1 2>/dev/null; do sleep 2; done; kill -INT $2; sleep 2; rm -rf "$3"'
 """Stops the server when the tests were killed and could not."""

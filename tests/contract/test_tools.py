@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from cluster.local.command import RunFolders, arguments, working_folder
-from executors import pytest_tool
+from executors import pytest_report
 from executors.registry import TOOLS
 from executors.tool import Tool
 from model.command import Where
@@ -42,7 +42,7 @@ SAMPLES = {
             type=TestType.PYTEST,
             content=InlineContent(files={"test_it.py": "def test_good(): pass\ndef test_bad(): assert False\n"}),
         ),
-        report=pytest_tool.FILE,
+        report=pytest_report.FILE,
     ),
     TestType.CUSTOM: Sample(
         request=TestRequest(

@@ -4,13 +4,23 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from sqlalchemy import Connection, select, text
 
-from db import results, secrets
+from db import results, secrets, tables
 from db.engine import Database
 from db.errors import NotFoundError
 from db.seeds import DEFAULT_TEAM
 from model.ids import ExecutionId
-from model.result import Artifact, ArtifactType, Outcome, Result
+from model.result import (
+    Artifact,
+    ArtifactType,
+    Failure,
+    Outcome,
+    Result,
+    ResultIdentity,
+    ResultKind,
+    summarise,
+)
 
 
 def test_results_come_back_in_order_and_replace_each_other(db: Database, waiting: ExecutionId, noon: datetime) -> None:
@@ -51,6 +61,75 @@ def test_hostile_texts_are_kept_as_far_as_possible(db: Database, waiting: Execut
     assert {"same", "same [2]", "same [2] [2]"} <= {result.name for result in found}
     assert max(len(result.name) for result in found) == 500
     assert all(result.message == result.trace == "nul \ufffd half ? whole 🦆" for result in found)
+
+
+def test_kind_identity_and_other_failures_come_back(db: Database, waiting: ExecutionId, noon: datetime) -> None:
+    identity = ResultIdentity(
+        suite="cart.spec.ts", classname="cart", name="adds", parameters="1", project="webkit", index=2
+    )
+    kept = [
+        Result(name="a", outcome=Outcome.SKIPPED, kind=ResultKind.NOT_RUN, identity=identity, executed_at=noon),
+        Result(
+            name="b",
+            outcome=Outcome.PASSED,
+            executed_at=noon,
+            other_failures=(Failure(message="once", trace="t", error=True, rerun=True),),
+        ),
+    ]
+
+    db.call(lambda conn: results.replace(conn, waiting, 1, kept))
+
+    assert db.call(lambda conn: results.read(conn, waiting)) == kept
+
+
+def test_what_was_planned_and_did_not_run_counts_as_planned_only(
+    db: Database, waiting: ExecutionId, noon: datetime
+) -> None:
+    kinds = [None, None, ResultKind.XFAIL, ResultKind.NOT_RUN, ResultKind.NOT_RUN]
+    kept = [
+        Result(name=str(number), outcome=Outcome.SKIPPED, kind=kind, executed_at=noon)
+        for number, kind in enumerate(kinds)
+    ]
+
+    db.call(lambda conn: results.replace(conn, waiting, 1, kept))
+    counted = db.call(lambda conn: results.counts(conn, waiting, 1))
+
+    assert (counted.outcomes[Outcome.SKIPPED], counted.not_run) == (5, 2)
+    assert counted.summary == summarise(kept)
+    assert (counted.summary.total, counted.summary.completed) == (5, 3)
+
+
+def test_an_identity_is_the_same_in_each_run_and_differs_by_each_part(
+    db: Database, waiting: ExecutionId, noon: datetime
+) -> None:
+    one = ResultIdentity(name="n", suite="s", classname="c", parameters="p", project="w")
+    changed = {"name": "n2", "suite": "s2", "classname": "c2", "parameters": "p2", "project": "w2", "index": 2}
+    others = [replace(one, **{part: value}) for part, value in changed.items()]  # type: ignore[arg-type]
+    moved = replace(one, suite="", classname="sc")  # the same text, in other parts
+
+    def digests(conn: Connection, attempt: int, *identities: ResultIdentity) -> list[str]:
+        found = [
+            Result(name=f"{attempt}-{number}", outcome=Outcome.PASSED, executed_at=noon, identity=identity)
+            for number, identity in enumerate(identities)
+        ]
+        results.replace(conn, waiting, attempt, found)
+        rows = tables.TestResult
+        query = select(rows.identity).where(rows.execution_id == waiting, rows.attempt == attempt)
+        return list(conn.execute(query.order_by(rows.test_name)).scalars())
+
+    first = db.call(lambda conn: digests(conn, 1, one, *others, moved))
+
+    assert len(set(first)) == len(first)
+    assert db.call(lambda conn: digests(conn, 2, one)) == first[:1]
+
+
+def test_the_history_of_a_test_goes_by_an_index(db: Database) -> None:
+    def plan(conn: Connection) -> str:
+        conn.execute(text("SET LOCAL enable_seqscan = off"))
+        query = "EXPLAIN SELECT status FROM test_results WHERE identity = 'x' ORDER BY executed_at DESC LIMIT 20"
+        return "\n".join(conn.execute(text(query)).scalars())
+
+    assert "idx_test_results_identity" in db.call(plan)
 
 
 def test_many_results_are_written_in_batches(db: Database, waiting: ExecutionId, noon: datetime) -> None:

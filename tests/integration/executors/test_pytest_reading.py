@@ -11,11 +11,12 @@ from hypothesis import strategies as st
 
 from cluster.local.command import RunFolders, arguments
 from executors import assay_pytest_plugin as plugin
-from executors import pytest_tool
-from executors.pytest_tool import FILE, PytestTool
+from executors import pytest_report, pytest_tool
+from executors.pytest_report import FILE
+from executors.pytest_tool import PytestTool
 from model.content import InlineContent
 from model.request import TestRequest, TestType
-from model.result import Outcome, Report, Summary
+from model.result import Failure, Outcome, Report, ResultKind, Summary
 
 TOOL = PytestTool()
 REQUEST = TestRequest(name="suite", type=TestType.PYTEST, content=InlineContent(files={"test_it.py": ""}))
@@ -52,10 +53,31 @@ def test_a_whole_report_is_finished(tmp_path: Path) -> None:
     assert (report.finished, report.planned, report.running, report.broken) == (True, 2, None, "")
 
 
-def test_the_last_outcome_of_a_test_counts(tmp_path: Path) -> None:
+def test_two_results_of_one_node_id_are_two_results(tmp_path: Path) -> None:
     report = read(tmp_path, result("a", "failed"), result("a", "passed"), END)
 
-    assert [r.outcome for r in report.results] == [Outcome.PASSED]
+    assert [(r.name, r.outcome) for r in report.results] == [("a", Outcome.FAILED), ("a #2", Outcome.PASSED)]
+
+
+def test_what_began_and_what_was_planned_is_known_as_often_as_it_was(tmp_path: Path) -> None:
+    planned = {"kind": "planned", "tests": ["a", "a", "a", "b"]}
+
+    report = read(tmp_path, {"kind": "collected", "count": 4}, planned, START, result("a"), START)
+
+    assert [r.name for r in report.results] == ["a"]
+    assert [r.name for r in report.unfinished] == ["a #2"]
+    assert [r.name for r in report.not_run] == ["a #3", "b"]
+    assert {r.kind for r in (*report.unfinished, *report.not_run)} == {ResultKind.NOT_RUN}
+    assert (report.running, report.planned) == ("a #2", 4)
+
+
+def test_the_kind_of_a_result_and_its_other_failures_are_read(tmp_path: Path) -> None:
+    others = [{"message": "again", "trace": "t", "error": True, "rerun": True}, "no failure", {"message": 5}]
+
+    (only,) = read(tmp_path, result("a", "failed", detail="error", others=others), END).results
+
+    assert only.kind is ResultKind.ERROR
+    assert only.other_failures == (Failure(message="again", trace="t", error=True, rerun=True), Failure())
 
 
 def test_a_report_cut_in_a_line_is_unfinished_and_not_broken(tmp_path: Path) -> None:
@@ -70,7 +92,10 @@ def test_a_report_cut_in_a_line_is_unfinished_and_not_broken(tmp_path: Path) -> 
         "no json", "[]", "1", "null", "{}", '{"kind": "other"}', '{"kind": "start", "test": 5}',
         '{"kind": "collected", "count": -1}', '{"kind": "collected", "count": "many"}',
         '{"kind": "result", "test": "a", "outcome": "splendid"}', '{"kind": "result", "test": "a"}',
-        '{"kind": "result", "test": ["a"], "outcome": "passed"}', "[" * 100_000, "\x00",
+        '{"kind": "result", "test": ["a"], "outcome": "passed"}', '{"kind": "planned", "tests": []}',
+        '{"kind": "planned", "tests": [5]}', '{"kind": "planned"}',
+        '{"kind": "result", "test": "a", "outcome": "passed", "detail": "splendid"}',
+        '{"kind": "result", "test": "a", "outcome": "passed", "detail": "error"}', "[" * 100_000, "\x00",
     ],
 )  # fmt: skip
 def test_a_line_that_is_not_the_plugins_breaks_the_report(tmp_path: Path, line: str) -> None:
@@ -107,13 +132,13 @@ def test_a_link_a_folder_or_a_pipe_in_its_place_is_broken(tmp_path: Path) -> Non
 
 
 def test_a_line_without_end_is_not_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pytest_tool, "LONGEST_LINE", 1000)
+    monkeypatch.setattr(pytest_report, "LONGEST_LINE", 1000)
 
     assert "a line of more than 1000 bytes" in read(tmp_path, result("a", message="x" * 2000), END).broken
 
 
 def test_too_many_tests_break_the_report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pytest_tool, "MOST_TESTS", 3)
+    monkeypatch.setattr(pytest_report, "MOST_TESTS", 3)
 
     report = read(tmp_path, *(result(str(n)) for n in range(5)), END)
 
@@ -122,7 +147,7 @@ def test_too_many_tests_break_the_report(tmp_path: Path, monkeypatch: pytest.Mon
 
 
 def test_all_texts_together_have_a_budget(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pytest_tool, "TEXT_BUDGET", 5000)
+    monkeypatch.setattr(pytest_report, "TEXT_BUDGET", 5000)
 
     report = read(tmp_path, *(result(str(n), "failed", message="m" * 400, trace="t" * 2000) for n in range(5)), END)
 
@@ -159,7 +184,7 @@ def test_a_time_that_is_none_is_left_out(tmp_path: Path, at: object) -> None:
 
 
 def test_progress_needs_the_ends_of_the_file_only(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pytest_tool, "LARGEST_TAIL", 300)
+    monkeypatch.setattr(pytest_report, "LARGEST_TAIL", 300)
     read(
         tmp_path,
         {"kind": "collected", "count": 90},

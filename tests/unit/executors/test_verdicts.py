@@ -10,7 +10,7 @@ from executors.registry import tool_for
 from model.ending import Ending, How
 from model.execution import Reason, Status
 from model.request import TestType
-from model.result import Outcome, Report, Result
+from model.result import Outcome, Report, Result, ResultKind
 from model.verdict import judge, whole_result
 
 PASS = Result(name="test_a", outcome=Outcome.PASSED)
@@ -23,7 +23,8 @@ CUSTOM = TestType.CUSTOM
 
 
 def report(*results: Result, planned: int | None = None, running: str | None = None, finished: bool = True) -> Report:
-    return Report(results=results, finished=finished, planned=planned or len(results), running=running)
+    unfinished = () if running is None else (replace(SKIP, name=running, kind=ResultKind.NOT_RUN),)
+    return Report(results=results, finished=finished, planned=planned or len(results), unfinished=unfinished)
 
 
 def died(*results: Result, running: str | None = None, planned: int | None = None) -> Report:

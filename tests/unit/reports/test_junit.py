@@ -1,5 +1,7 @@
 """Tests of JUnit XML: its counts must agree with the verdict."""
 
+import io
+from dataclasses import replace
 from datetime import UTC, datetime
 from uuid import UUID
 from xml.etree import ElementTree as ET
@@ -8,9 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from executors.junit import reader
 from model.execution import Attempt, Cause, Door, Phase, Reason, Status, TestExecution, Verdict
 from model.ids import DefinitionId, ExecutionId
-from model.result import Outcome, Result
+from model.result import Failure, Outcome, Result, ResultIdentity, ResultKind
 from reports.junit import junit
 from reports.run import AttemptReport, RunReport
 
@@ -126,6 +129,82 @@ def test_a_bad_verdict_without_a_failed_test_is_an_error(status: Status, reason:
 
 def test_a_run_that_has_not_ended_is_no_error() -> None:
     assert suite_of(run(status=Status.RUNNING)).get("errors") == "0"
+
+
+ERROR = Result(
+    name="test_e", outcome=Outcome.FAILED, kind=ResultKind.ERROR, message="setup: RuntimeError: no database", trace="t"
+)
+BOTH = Result(
+    name="test_both",
+    outcome=Outcome.FAILED,
+    message="AssertionError: first; teardown: OSError: left open",
+    other_failures=(Failure(message="teardown: OSError: left open", error=True),),
+)
+FLAKY = Result(
+    name="test_f",
+    outcome=Outcome.PASSED,
+    other_failures=(Failure(message="once", rerun=True), Failure(message="setup: x", error=True, rerun=True)),
+)
+XFAIL = Result(name="test_x", outcome=Outcome.SKIPPED, kind=ResultKind.XFAIL, message="known")
+NOT_RUN = Result(name="test_n", outcome=Outcome.SKIPPED, kind=ResultKind.NOT_RUN, message="did not run")
+
+
+def children(*results: Result) -> list[tuple[str, str | None, str | None]]:
+    suite = suite_of(run(tried(1, *results), status=Status.FAILED, reason=Reason.TESTS_FAILED))
+    return [(child.tag, child.get("type"), child.get("message")) for child in suite.iterfind("testcase/*")]
+
+
+def test_an_error_outside_of_the_test_itself_is_an_error() -> None:
+    suite = suite_of(run(tried(1, ERROR, FAIL), status=Status.FAILED, reason=Reason.TESTS_FAILED))
+
+    assert children(ERROR) == [("error", "RuntimeError", "setup: RuntimeError: no database")]
+    assert (suite.get("failures"), suite.get("errors")) == ("1", "1")
+
+
+def test_a_failure_and_the_error_of_its_teardown_are_both_written() -> None:
+    assert children(BOTH) == [
+        ("failure", "AssertionError", BOTH.message),
+        ("error", "OSError", "teardown: OSError: left open"),
+    ]
+
+
+def test_a_test_that_failed_as_expected_is_skipped_in_the_words_of_pytest() -> None:
+    assert children(FAIL, XFAIL)[1:] == [("skipped", "pytest.xfail", "known")]
+
+
+def test_earlier_runs_in_the_same_attempt_stand_beside_the_result() -> None:
+    assert children(FAIL, FLAKY)[1:] == [("flakyFailure", "once", "once"), ("flakyError", "x", "setup: x")]
+
+
+def test_what_did_not_run_is_written_as_skipped() -> None:
+    suite = suite_of(run(tried(1, PASS, NOT_RUN)))
+
+    assert (suite.get("tests"), suite.get("skipped")) == ("2", "1")
+    assert [child.get("message") for child in suite.iterfind("testcase/skipped")] == ["did not run"]
+
+
+def test_an_earlier_attempt_is_told_by_the_identity_of_the_test() -> None:
+    """Two results of one name may change their numbers from attempt to attempt."""
+    one, other = (ResultIdentity(name="a", project=project) for project in ("chromium", "webkit"))
+    first = tried(1, replace(FAIL, name="a", identity=one), replace(PASS, name="a #2", identity=other))
+    last = tried(2, replace(PASS, name="a", identity=other), replace(PASS, name="a #2", identity=one))
+
+    cases = list(suite_of(run(first, last)).iter("testcase"))
+
+    assert [[child.tag for child in case] for case in cases] == [[], ["flakyFailure"]]
+
+
+def test_what_is_written_is_read_back_with_the_same_outcomes() -> None:
+    kept = (PASS, ERROR, BOTH, FLAKY, XFAIL, NOT_RUN, SKIP)
+    document = junit(run(tried(1, *kept), status=Status.FAILED, reason=Reason.TESTS_FAILED))
+
+    report = reader.read([reader.ReportFile(path="x.xml", file=io.BytesIO(document.encode()))])
+
+    assert [result.outcome for result in report.results] == [result.outcome for result in kept]
+    assert [result.kind for result in report.results] == [
+        result.kind if result.kind is not ResultKind.NOT_RUN else None for result in kept
+    ]
+    assert [len(result.other_failures) for result in report.results] == [len(result.other_failures) for result in kept]
 
 
 @given(name=st.text(), message=st.text(), trace=st.text())

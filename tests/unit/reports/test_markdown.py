@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from model.execution import Door, Phase, Reason, Status, TestExecution, Verdict
 from model.ids import DefinitionId, ExecutionId
-from model.result import Outcome, Result
+from model.result import Outcome, Result, ResultKind
 from reports.markdown import suite_summary, summary
 from reports.texts import for_markdown
 
@@ -39,6 +39,21 @@ def test_failures_come_first_with_their_reason() -> None:
         "| test\\_b | failed | 0 | boom |",
         "| test\\_a | passed | 1500 |  |",
     ]
+
+
+def test_what_did_not_run_is_counted_by_itself_and_kinds_are_shown() -> None:
+    verdict = Verdict(status=Status.TIMEOUT, detail="reached its time limit")
+    results = [
+        Result(name="a", outcome=Outcome.PASSED),
+        Result(name="b", outcome=Outcome.FAILED, kind=ResultKind.ERROR),
+        Result(name="c", outcome=Outcome.SKIPPED, kind=ResultKind.NOT_RUN),
+    ]
+
+    text = summary("suite", RUN, 1, verdict, results)
+
+    assert "3 tests: 1 passed, 1 failed, 0 skipped, 1 not run" in text
+    assert "| b | error |" in text
+    assert "| c | not_run |" in text
 
 
 def test_a_run_without_results_has_no_table() -> None:
