@@ -64,6 +64,7 @@ class Run:
     pool: PoolName
     submitted_by: UserId
     submitted_at: datetime
+    door: Door
     team_id: TeamId | None = None
     completed_at: datetime | None = None
     retry_count: int = 0
@@ -295,6 +296,7 @@ def _run(row: Row[Any]) -> Run:
         pool=PoolName(row.pool),
         submitted_by=UserId(row.submitted_by),
         submitted_at=row.submitted_at,
+        door=Door(row.door),
         team_id=row.team_id,
         completed_at=row.completed_at,
         retry_count=row.retry_count,

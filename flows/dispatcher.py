@@ -20,7 +20,7 @@ from sqlalchemy import Connection
 from db import executions, gate, leases, runs, suites
 from db.gate_write import Admitted as AdmittedRun
 from db.leases import Claimed
-from flows import engine, entry, steps
+from flows import attempts, engine, entry, steps
 from flows.entry import CURRENT_FLOW_RUN, CurrentFlowRun, Run
 from flows.flow_run_binding import FlowRunBinding
 from flows.mirror import Mirror
@@ -234,10 +234,7 @@ class Dispatcher:
     async def _attempt(self, run: Run, grant: Grant) -> None:
         """Take one attempt. What fails here is no test: its process is ended before the attempt is called lost."""
         try:
-            attempt = await steps.launch(run, grant)
-            await steps.watch(attempt)
-            await steps.collect(attempt)
-            await steps.record(attempt)
+            await attempts.take(run, grant, shown=False)
         except Exception as broken:
             log.exception("run %s: this worker failed", grant.execution_id)
             await asyncio.sleep(FAILED_AGAIN)

@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 
 from db import executions, gate, gate_standing, people, runs, seeds
 from db.errors import NotFoundError
+from flows import shown_steps
 from flows.wakeups import news
 from flows.worker_context import WorkerContext, current_context
 from model.execution import Door, Verdict
@@ -63,6 +64,15 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Known:
+    """An execution that was submitted before this flow began."""
+
+    execution_id: ExecutionId
+    submitted_at: datetime
+    door: Door
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
     """The request was wrong or over quota: nothing was written."""
 
@@ -101,12 +111,14 @@ async def admitted(run: Run) -> Grant | None:
         told = ""
         while True:
             if (grant := context.wakeups.take(run.execution_id)) is not None:
+                await shown_steps.admitted(context, run.execution_id)
                 return grant
             waiting = await context.db.run_patiently(lambda conn: _standing(conn, run.execution_id, context.serves))
             if waiting is None:
                 return None
             if waiting != told:
                 say(waiting)
+                await shown_steps.waiting(context, run.execution_id, waiting)
                 told = waiting
             await news(event, LOOK_AGAIN)
 
@@ -148,12 +160,12 @@ async def _known(text: str) -> Run | Refused:
     context = current_context()
     running = CURRENT_FLOW_RUN.get()
 
-    def find(conn: Connection) -> ExecutionId | OverQuota:
+    def find(conn: Connection) -> Known | OverQuota:
         mine = executions.by_flow_run(conn, running.flow_run_id) if running else None  # after a Retry it is another one
         known = mine or executions.find(conn, ExecutionId(RunId(UUID(text)))).execution_id
         if mine is None and running and running.polled:
             raise NotTheirsError
-        return _or_retried(conn, context, known, running)
+        return _shown(conn, _or_retried(conn, context, known, running))
 
     try:
         return _entered(context, await context.db.run_patiently(find))
@@ -167,14 +179,14 @@ async def _known(text: str) -> Run | Refused:
 
 async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
     context = current_context()
-    running = CURRENT_FLOW_RUN.get()
+    running, began_at = CURRENT_FLOW_RUN.get(), context.now()
     if running and (known := await context.db.run_patiently(lambda conn: _by_flow_run(conn, context, running))):
         return _entered(context, known)
     try:
         request = check(test)
     except InvalidError as wrong:
-        return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
-    execution_id = ExecutionId(context.new_id())
+        return _invalid(context, began_at, wrong)
+    execution_id, checked_at = ExecutionId(context.new_id()), context.now()
 
     def order(conn: Connection) -> Submitted | OverQuota:
         return submit.submit(
@@ -195,23 +207,44 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
     try:
         outcome = await context.db.run_patiently(order)
     except InvalidError as wrong:
-        return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
+        return _invalid(context, began_at, wrong)
+    shown_steps.validated(began_at, checked_at)
+    shown_steps.quota_checked(checked_at, context.now(), str(outcome) if isinstance(outcome, OverQuota) else "")
     if isinstance(outcome, OverQuota):
-        return _entered(context, outcome)
+        return _refused_by_quota(outcome)
     warn(outcome.warnings)
     await context.pass_gate(freed=False)
     return Run(context, outcome.execution_id)
 
 
-def _entered(context: WorkerContext, known: ExecutionId | OverQuota) -> Run | Refused:
+def _entered(context: WorkerContext, known: Known | OverQuota) -> Run | Refused:
     if isinstance(known, OverQuota):
-        return Refused(state=Failed(name="OverQuota", message=str(known)))
-    return Run(context, known)
+        return _refused_by_quota(known)
+    shown_steps.checked_before(known.submitted_at, known.door)
+    return Run(context, known.execution_id)
 
 
-def _by_flow_run(conn: Connection, context: WorkerContext, running: CurrentFlowRun) -> ExecutionId | OverQuota | None:
+def _invalid(context: WorkerContext, began_at: datetime, wrong: InvalidError) -> Refused:
+    lines = [f"{problem.path}: {problem.message}" for problem in wrong.problems]
+    shown_steps.validated(began_at, context.now(), "\n".join(lines))
+    return _refused(*lines)
+
+
+def _refused_by_quota(over: OverQuota) -> Refused:
+    return Refused(state=Failed(name="OverQuota", message=str(over)))
+
+
+def _by_flow_run(conn: Connection, context: WorkerContext, running: CurrentFlowRun) -> Known | OverQuota | None:
     known = executions.by_flow_run(conn, running.flow_run_id)
-    return _or_retried(conn, context, known, running) if known else None
+    return _shown(conn, _or_retried(conn, context, known, running)) if known else None
+
+
+def _shown(conn: Connection, found: ExecutionId | OverQuota) -> Known | OverQuota:
+    """Return a run that was submitted before, with what is shown of its submission."""
+    if isinstance(found, OverQuota):
+        return found
+    row = runs.find(conn, found)
+    return Known(execution_id=found, submitted_at=row.submitted_at, door=row.door)
 
 
 def _or_retried(

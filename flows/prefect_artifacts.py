@@ -87,6 +87,12 @@ async def show(context: WorkerContext, begun: Begun, finished: Finished, step: N
     await _try(acreate_markdown_artifact(text, key=f"summary-{suffix}", description=_next_words(step)))
 
 
+async def markdown(key: str, text: str, description: str) -> None:
+    """Leave a text as an artifact of the flow run, if one is under way."""
+    if _in_flow():
+        await _try(acreate_markdown_artifact(text, key=key, description=description))
+
+
 async def cancel_asked(context: WorkerContext, flow_run_id: UUID | None) -> bool:
     """Look whether somebody has just pressed Cancel in Prefect; False where it cannot be seen.
 

@@ -1,4 +1,4 @@
-"""Shows finished steps as Prefect task runs, at the price of one event each.
+"""Shows steps as Prefect task runs, at the price of one event for each change.
 
 A Prefect task costs three events and a pass through its engine. That is right for a step that takes time and that
 people watch (launch, watch). A step that is over at once, or that was over before its flow began (a run that came by
@@ -9,63 +9,69 @@ The id of a record is derived from the flow run and the step: recording it again
 
 import logging
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID, uuid5
 
-from prefect.client.schemas.objects import State, TaskRun
+from prefect.client.schemas.objects import FlowRun, State, TaskRun
 from prefect.context import FlowRunContext
-from prefect.states import Completed, Failed
+from prefect.states import Completed, Failed, Running
 from prefect.utilities.engine import emit_task_run_state_change_event
 
 _NAMESPACE = UUID("6f1c52a0-53b7-4d0e-9d5f-7f6f1d3f7a11")
-_NAMESPACE_OF_STATES = UUID("c3bb5a55-93a5-45ef-8f5c-2f6b0d1d5e52")
 
 log = logging.getLogger("assay.recorded_tasks")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FinishedStep:
-    """A step that is over. `number` tells repeated steps of one flow run apart, as those of its attempts."""
+class Step:
+    """A step of a flow run. It is under way while it has no `ended_at`.
+
+    `number` tells repeated steps of one flow run apart: a run that is tried again waits and is placed again.
+    """
 
     name: str
     began_at: datetime
-    ended_at: datetime
+    ended_at: datetime | None = None
     message: str = ""
     failed: bool = False
     number: int = 1
 
 
-def record(step: FinishedStep) -> None:
-    """Show a finished step on the page of the current flow run. Does nothing outside of a flow run.
+def in_flow_run() -> bool:
+    """Return whether a flow run is under way here, so that a recorded step is shown somewhere."""
+    context = FlowRunContext.get()
+    return context is not None and context.flow_run is not None
 
-    A failure is logged and forgiven: what Prefect shows never decides how a run goes on.
+
+def record(step: Step) -> None:
+    """Show a step on the page of the current flow run. Does nothing outside of a flow run.
+
+    A failure is logged and forgiven: what Prefect shows never decides how a run goes on (011.5).
     """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:
         return
     try:
-        shown = _task_run(step, context.flow_run.id, context.flow_run.run_count)
-        emit_task_run_state_change_event(shown, None, shown.state or _state(step, shown.id))
+        state = _state(step)
+        emit_task_run_state_change_event(_task_run(step, context.flow_run, state), None, state)
     except Exception as failed:  # noqa: BLE001  the client raises many kinds for one thing
         log.warning("step %s is not shown in Prefect: %r", step.name, failed)
 
 
-def _task_run(step: FinishedStep, flow_run_id: UUID, run_count: int) -> TaskRun:
-    task_run_id = uuid5(_NAMESPACE, f"{flow_run_id}/{step.name}/{step.number}")
-    ended_at = max(step.began_at, step.ended_at)
-    state = _state(step, task_run_id)
+def _task_run(step: Step, flow_run: FlowRun, state: State[None]) -> TaskRun:
+    ended_at = None if step.ended_at is None else max(step.began_at, step.ended_at)
     return TaskRun(
-        id=task_run_id,
+        id=uuid5(_NAMESPACE, f"{flow_run.id}/{step.name}/{step.number}"),
         name=step.name,
-        flow_run_id=flow_run_id,
+        flow_run_id=flow_run.id,
         task_key=f"assay-{step.name}",
         dynamic_key=str(step.number),
         run_count=1,
-        flow_run_run_count=run_count,
+        flow_run_run_count=flow_run.run_count,
         expected_start_time=step.began_at,
         start_time=step.began_at,
         end_time=ended_at,
-        total_run_time=ended_at - step.began_at,
+        total_run_time=timedelta() if ended_at is None else ended_at - step.began_at,
         state=state,
         state_id=state.id,
         state_type=state.type,
@@ -73,7 +79,8 @@ def _task_run(step: FinishedStep, flow_run_id: UUID, run_count: int) -> TaskRun:
     )
 
 
-def _state(step: FinishedStep, task_run_id: UUID) -> State[None]:
+def _state(step: Step) -> State[None]:
+    if step.ended_at is None:
+        return Running(message=step.message).model_copy(update={"timestamp": step.began_at})
     made: State[None] = Failed(message=step.message) if step.failed else Completed(message=step.message)
-    ended_at = max(step.began_at, step.ended_at)
-    return made.model_copy(update={"id": uuid5(_NAMESPACE_OF_STATES, str(task_run_id)), "timestamp": ended_at})
+    return made.model_copy(update={"timestamp": max(step.began_at, step.ended_at)})

@@ -7,6 +7,7 @@ from model.execution import TestExecution, Verdict
 from model.ids import ExecutionId, short
 from model.result import Outcome, Result, summarise
 from reports.texts import for_markdown
+from scheduler.score import Score
 
 MOST_ROWS = 200
 MOST_NAME = 200
@@ -64,6 +65,21 @@ def suite_summary(standing: SuiteStanding) -> str:
     note = [for_markdown(standing.run.note, MOST_MESSAGE), ""] if standing.run.note else []
     head = [f"# {for_markdown(standing.run.name, MOST_NAME)}: {standing.status}", "", *note]
     return "\n".join([*head, *_table(("test", "status", "seconds", "retries", "why", "run"), rows)]) + "\n"
+
+
+def placement_summary(node: str, candidates: Sequence[Score], decision: str) -> str:
+    """Return the decision of a placement: the chosen node, and the terms of the score of each candidate, best first."""
+    rows = [
+        (
+            for_markdown(score.node, MOST_NAME),
+            *(f"{term:.3f}" for term in (score.total, score.free, score.utilisation, score.affinity)),
+            *(f"{term:.3f}" for term in (score.spot, score.balance)),
+        )
+        for score in candidates
+    ]
+    head = [f"# Node {for_markdown(node, MOST_NAME)}", "", for_markdown(decision, MOST_MESSAGE), ""]
+    columns = ("node", "total", "free", "utilisation", "affinity", "spot", "balance")
+    return "\n".join([*head, *_table(columns, rows)]) + "\n"
 
 
 def verdict_words(verdict: Verdict) -> str:

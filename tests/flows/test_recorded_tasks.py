@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -10,13 +11,14 @@ from prefect import flow
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, FlowRunFilterId
 from prefect.client.schemas.objects import FlowRun, TaskRun
+from prefect.states import Pending
 
 from flows import engine, recorded_tasks
-from flows.recorded_tasks import FinishedStep
+from flows.recorded_tasks import Step
 
 BEGAN = datetime(2026, 11, 29, 12, tzinfo=UTC)
-CHECKED = FinishedStep(name="validate", began_at=BEGAN, ended_at=BEGAN + timedelta(seconds=2), message="no problems")
-REFUSED = FinishedStep(name="check-quota", began_at=BEGAN, ended_at=BEGAN, message="over quota", failed=True)
+CHECKED = Step(name="validate", began_at=BEGAN, ended_at=BEGAN + timedelta(seconds=2), message="no problems")
+REFUSED = Step(name="check-quota", began_at=BEGAN, ended_at=BEGAN, message="over quota", failed=True)
 SECONDS = 60.0
 
 
@@ -68,6 +70,30 @@ async def test_a_step_that_is_recorded_again_is_shown_once(client: PrefectClient
     await engine.run(records, flow_run, {"times": 3})
 
     assert len(await shown(client, flow_run.id, 2)) == 2
+
+
+async def test_a_step_under_way_is_shown_running_until_it_is_recorded_as_ended(client: PrefectClient) -> None:
+    waiting = Step(name="gate", began_at=BEGAN, message="waits for CPU")
+
+    @flow(name="waits", persist_result=False)
+    async def waits(ends: bool) -> None:  # noqa: FBT001  a parameter of a flow
+        recorded_tasks.record(replace(waiting, ended_at=BEGAN + timedelta(minutes=1)) if ends else waiting)
+
+    flow_id = await client.create_flow(waits)
+    deployment = await client.create_deployment(flow_id=flow_id, name="default", entrypoint="flows.none.such")
+    flow_run = await client.create_flow_run_from_deployment(deployment)
+
+    await engine.run(waits, flow_run, {"ends": False})
+    [running] = await shown(client, flow_run.id, 1)
+    assert running.state is not None
+    assert (running.state.name, running.end_time) == ("Running", None)
+
+    await client.set_flow_run_state(flow_run.id, Pending(), force=True)
+    await engine.run(waits, await client.read_flow_run(flow_run.id), {"ends": True})
+    async with asyncio.timeout(SECONDS):
+        while not (ended := (await shown(client, flow_run.id, 1))[0]).end_time:  # noqa: ASYNC110  Prefect tells nobody
+            await asyncio.sleep(0.1)
+    assert (ended.id, ended.total_run_time) == (running.id, timedelta(minutes=1))
 
 
 def test_outside_of_a_flow_run_nothing_is_recorded() -> None:
