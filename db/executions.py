@@ -129,7 +129,7 @@ def list_executions(conn: Connection, wanted: ExecutionFilter, page: Page = FIRS
     """Return a page of the executions, newest first, and how many there are in all."""
     conditions = list(_conditions(wanted))
     total = conn.execute(_counted(wanted).where(*conditions)).scalar_one()
-    query = _rows().where(*conditions).order_by(R.submitted_at.desc(), R.id.desc())
+    query = _rows().where(R.kind == RunKind.TEST, *conditions).order_by(R.submitted_at.desc(), R.id.desc())
     return [_execution(row) for row in conn.execute(query.limit(page.limit).offset(page.offset))], total
 
 
