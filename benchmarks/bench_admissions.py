@@ -219,7 +219,7 @@ def both() -> Iterator[Match]:
         stack.cluster = cluster
         ground = Ground(cluster.url("assay"))
         ground.furnish()
-        ground.folders(PLACES)
+        ground.places(PLACES)
         os.environ.update({"PREFECT_API_URL": stack.prefect_url, "PREFECT_LOGGING_LEVEL": "ERROR"})
         os.environ.update({"PREFECT_HOME": str(stack.state / "prefect")})
         try:
