@@ -1,4 +1,4 @@
-"""A closed door before a server of the laptop (decision 19): no other origin, no other host name.
+"""A closed door before a server of the laptop (D19): no other origin, no other host name.
 
 Prefect's own CORS setting only keeps answers from other pages. A page of another origin may still send a request that
 needs no preflight (a body without a content type is read as JSON), open a websocket, or reach the server by DNS
@@ -17,7 +17,7 @@ POLICY_VIOLATION = 1008
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ClosedDoor:
+class OriginGuard:
     """Lets through what comes from this machine's own pages and programs."""
 
     app: ASGIApp
@@ -46,6 +46,6 @@ def _name(host: str) -> str:
     return (name if separator and port.isdigit() else host).lower()
 
 
-def closed(app: ASGIApp, origins: Iterable[str]) -> ClosedDoor:
+def closed(app: ASGIApp, origins: Iterable[str]) -> OriginGuard:
     """Put the door before `app`."""
-    return ClosedDoor(app=app, origins=frozenset(origins))
+    return OriginGuard(app=app, origins=frozenset(origins))

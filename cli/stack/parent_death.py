@@ -1,6 +1,7 @@
-"""Become another program that is told to end when its parent dies: `python leash.py PARENT PROGRAM ARGUMENT...`.
+"""Run a program that gets SIGTERM when its parent dies: `python parent_death.py PARENT PROGRAM ARGUMENT...`.
 
-Run as a file with -I -S: only the standard library, 30 ms. The kernel keeps the wish over exec, see prctl(2).
+It is run as a file with -I -S: it needs the standard library only and takes 30 ms. The kernel keeps the setting over
+exec, see prctl(2).
 """
 
 import ctypes
@@ -12,11 +13,11 @@ PR_SET_PDEATHSIG = 1
 
 
 def main() -> None:
-    """Set the wish, look that the parent did not die before it, and become the program."""
+    """Set the death signal, check that the parent has not died before that, and become the program."""
     parent, command = int(sys.argv[1]), sys.argv[2:]
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGTERM, 0, 0, 0)
     if os.getppid() != parent:
-        sys.exit("the parent is gone")
+        sys.exit("the parent has ended")
     os.execvp(command[0], command)  # noqa: S606  a list, no shell
 
 

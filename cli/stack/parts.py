@@ -15,7 +15,7 @@ from cli.stack.identity import Identity, identify
 from cli.stack.proxies import past_proxies
 from cli.stack.state import PROJECT, rotate
 
-LEASH = Path(__file__).with_name("leash.py")
+PARENT_DEATH = Path(__file__).with_name("parent_death.py")
 FIRST_PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 SETTLED = 60.0
@@ -42,7 +42,10 @@ class Program:
 
 @dataclass(slots=True, kw_only=True)
 class Part:
-    """One program, kept alive by `tick`. Only the main thread calls that: a leash is tied to the thread that forks."""
+    """One program, kept alive by `tick`.
+
+    Only the main thread calls `tick`: the kernel sends the death signal when the thread that forked the child ends.
+    """
 
     program: Program
     console: Console
@@ -80,7 +83,7 @@ class Part:
         listener = self.program.listener
         with self.program.log.open("ab") as log:
             self.process = subprocess.Popen(
-                (sys.executable, "-I", "-S", str(LEASH), str(os.getpid()), *self.program.command),
+                (sys.executable, "-I", "-S", str(PARENT_DEATH), str(os.getpid()), *self.program.command),
                 env=dict(self.program.environment),
                 cwd=PROJECT,
                 stdin=subprocess.DEVNULL,

@@ -9,7 +9,7 @@ import pytest
 
 from cli.stack.console import Console
 from cli.stack.identity import gone, identify
-from cli.stack.parts import LEASH, Part, Program, ended_how, inherited
+from cli.stack.parts import PARENT_DEATH, Part, Program, ended_how, inherited
 from cli.stack.proxies import past_proxies
 
 PARENT = """
@@ -74,7 +74,7 @@ def test_the_pauses_grow_and_a_long_life_makes_them_short_again(tmp_path: Path) 
 def test_a_part_dies_with_its_supervisor() -> None:
     """Also when the supervisor is killed and can do nothing about it any more."""
     with subprocess.Popen(
-        [sys.executable, "-c", PARENT, str(LEASH)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-c", PARENT, str(PARENT_DEATH)], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     ) as parent:
         assert parent.stdout is not None
         child = identify(int(parent.stdout.readline()))
@@ -87,9 +87,9 @@ def test_a_part_dies_with_its_supervisor() -> None:
 
 
 def until_it_sleeps(pid: int) -> None:
-    """Wait until the leash has become the program."""
+    """Wait until the wrapper has become the program."""
     end_at = time.monotonic() + 10
-    while b"leash" in Path(f"/proc/{pid}/cmdline").read_bytes() and time.monotonic() < end_at:
+    while b"parent_death" in Path(f"/proc/{pid}/cmdline").read_bytes() and time.monotonic() < end_at:
         time.sleep(0.01)
 
 
