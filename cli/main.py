@@ -27,7 +27,7 @@ admin.mount(app)
 limits.mount(app)
 simulate.mount(app)
 
-STACK_COMMANDS = frozenset({"up", "down", "status", "env"})
+STACK_COMMANDS = frozenset({"up", "down", "status", "env", "open"})
 """Of `cli.stack.commands`: they start processes, so that only they pay for what that needs."""
 
 

@@ -118,9 +118,10 @@ class Boot:
 
     def _start_prefect(self) -> Part:
         folder = self.stack.folder
-        settings = prefect_server.server_environment(self.port_prefect, folder.path, self.stack.postgres.prefect_url)
-        log = folder.log / "prefect.log"
-        return self._start(prefect_server.program({**self._environment(), **settings}, self._prefect, log))
+        settings = prefect_server.server_environment(
+            self._prefect_environment(), self.port_prefect, folder.path, self.stack.postgres.prefect_url
+        )
+        return self._start(prefect_server.program(settings, self._prefect, folder.log / "prefect.log"))
 
     def _start_api(self) -> Part:
         folder = self.stack.folder
@@ -154,7 +155,8 @@ class Boot:
         return {**inherited(os.environ), **own}
 
     def _prefect_environment(self) -> dict[str, str]:
-        client = prefect_server.client_environment(self.port_prefect, self.stack.folder.path)
+        folder = self.stack.folder
+        client = prefect_server.client_environment(self.port_prefect, folder.path, folder.prefect_credential())
         return {**self._environment(), **client}
 
     def _migrate(self) -> None:
@@ -175,7 +177,8 @@ class Boot:
         self.say("prefect.yaml: deployed")
 
     def _has_pool(self) -> bool:
-        return answers(f"{prefect_server.url(self.port_prefect)}/api/work_pools/{WORK_POOL}")
+        address = f"{prefect_server.url(self.port_prefect)}/api/work_pools/{WORK_POOL}"
+        return answers(address, self.stack.folder.prefect_credential())
 
     def _wait_for(self, part: Part) -> None:
         """Wait until the part can be used, and say now and then that it is still waited for."""
@@ -208,7 +211,10 @@ class Boot:
         if self.wishes.once:
             self.stack.stop(code)
         elif not self.stack.stopping.is_set():
-            self.stack.console.plain(f"\n{addresses(api, prefect)}\nCtrl-C ends the stack.")
+            self.stack.console.plain(
+                f"\n{addresses(api, prefect)}\n"
+                "`assay open` opens the Prefect UI and shows its password. Ctrl-C ends the stack."
+            )
 
     def _run_samples(self) -> int:
         try:

@@ -1,4 +1,7 @@
-"""The commands of the stack: up, down, status, env. Their imports are inside: `assay list` does not pay for them."""
+"""The commands of the stack: up, down, status, env, open. They import what they need when they run.
+
+So `assay list` does not load it.
+"""
 
 import os
 import shlex
@@ -92,6 +95,7 @@ def env(*, json: Json = False) -> None:
         raise DownError("no stack runs here: start one with `assay up`")
     values = {
         "PREFECT_API_URL": f"{record.prefect_url}/api",
+        "PREFECT_API_AUTH_STRING": folder.prefect_credential(),
         "ASSAY_URL": record.api_url,
         "ASSAY_API_KEY": folder.api_key(),
         **past_proxies(os.environ),
@@ -101,6 +105,24 @@ def env(*, json: Json = False) -> None:
         return
     for name, value in values.items():
         output.data(f"export {name}={shlex.quote(value)}")
+
+
+@app.command("open", epilog="Example: assay open")
+def open_pages(*, json: Json = False) -> None:
+    """Open Prefect's pages in a browser, and print the password that they ask for."""
+    from cli.stack.browser import show  # noqa: PLC0415
+    from cli.stack.state import StateFolder  # noqa: PLC0415
+
+    folder = StateFolder.find()
+    record = folder.read()
+    if record is None or not record.running or record.prefect_url is None:
+        raise DownError("no stack runs here: start one with `assay up`")
+    opened = show(record.prefect_url, os.environ)
+    if json:
+        output.as_json({"url": record.prefect_url, "password": folder.prefect_credential(), "opened": opened})
+        return
+    output.say("paste this password into the page" if opened else "no browser can be opened here: do it yourself")
+    output.facts([("address", record.prefect_url), ("password", folder.prefect_credential())])
 
 
 def _docs(api_url: str | None) -> str | None:

@@ -139,9 +139,10 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **past_proxies(environment), "PYTHONUNBUFFERED": "1"}
 
 
-def answers(address: str) -> bool:
-    """Return whether a server says there that it is well."""
+def answers(address: str, credential: str | None = None) -> bool:
+    """Return whether a server says there that it is well. `credential` is `user:password`, where it asks for one."""
+    basic = httpx.BasicAuth(*credential.split(":", 1)) if credential else None
     try:
-        return httpx.get(address, timeout=HEALTH_TIMEOUT, trust_env=False).is_success
+        return httpx.get(address, auth=basic, timeout=HEALTH_TIMEOUT, trust_env=False).is_success
     except httpx.HTTPError:
         return False

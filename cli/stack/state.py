@@ -12,6 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import IO, Any, Self
 
+from cli.server_discovery import PREFECT_CREDENTIAL
 from cli.stack.identity import Identity, alive, described, identify
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -79,6 +80,11 @@ class StateFolder:
         return self.path / "api-key"
 
     @property
+    def prefect_credential_file(self) -> Path:
+        """The file with the credential of Prefect's server."""
+        return self.path / PREFECT_CREDENTIAL
+
+    @property
     def lock_file(self) -> Path:
         """The file whose lock the supervisor holds as long as it lives."""
         return self.path / "lock"
@@ -90,20 +96,30 @@ class StateFolder:
             (self.path / name).mkdir(mode=OWNER_ONLY, exist_ok=True)
 
     def api_key(self) -> str:
-        """Return the key of this installation; the first caller makes it, whole or not at all."""
-        if not self.key_file.exists():
-            self._make_key()
-        return self.key_file.read_text().strip()
+        """Return the key of our API. The first caller makes it, whole or not at all."""
+        return self._secret(self.key_file, "assay_")
 
-    def _make_key(self) -> None:
-        made, name = tempfile.mkstemp(dir=self.path, prefix="api-key-")  # readable by its owner only
+    def prefect_credential(self) -> str:
+        """Return the credential of Prefect's server, `user:password`. The first caller makes it, whole or not at all.
+
+        A state folder of an older version has none, so it gets one at its next start.
+        """
+        return self._secret(self.prefect_credential_file, "assay:")
+
+    def _secret(self, kept: Path, prefix: str) -> str:
+        if not kept.exists():
+            self._make_secret(kept, prefix)
+        return kept.read_text().strip()
+
+    def _make_secret(self, kept: Path, prefix: str) -> None:
+        made, name = tempfile.mkstemp(dir=self.path, prefix=f"{kept.name}-")  # readable by its owner only
         try:
             with os.fdopen(made, "w") as file:
-                file.write(f"assay_{secrets.token_urlsafe(32)}\n")
+                file.write(f"{prefix}{secrets.token_urlsafe(32)}\n")
                 file.flush()
                 os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):  # somebody else was first: that key is the one
-                os.link(name, self.key_file)
+            with contextlib.suppress(FileExistsError):  # another process was first, so its secret holds
+                os.link(name, kept)
         finally:
             Path(name).unlink()
 

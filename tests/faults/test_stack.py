@@ -27,7 +27,8 @@ ASK = """
 import os, httpx
 key = {"Authorization": "Bearer " + os.environ["ASSAY_API_KEY"]}
 print(httpx.get(os.environ["ASSAY_URL"] + "/api/v1/nodes", headers=key).status_code)
-print(httpx.get(os.environ["PREFECT_API_URL"] + "/health").status_code)
+prefect = httpx.BasicAuth(*os.environ["PREFECT_API_AUTH_STRING"].split(":"))
+print(httpx.get(os.environ["PREFECT_API_URL"] + "/admin/version", auth=prefect).status_code)
 """
 ROWS_OF = """
 SELECT split_part(r.test_name, '::', 2) AS test, r.status, a.cause
@@ -62,7 +63,7 @@ def test_a_request_that_needs_no_preflight_is_refused_too(stack: Supervised) -> 
     answer = httpx.post(f"{url}/api/variables/", content=b'{"name": "evil", "value": 1}', headers=EVIL)
 
     assert answer.status_code == 403
-    assert httpx.get(f"{url}/api/variables/name/evil").status_code == 404
+    assert httpx.get(f"{url}/api/variables/name/evil", auth=stack.prefect_auth()).status_code == 404
 
 
 @pytest.mark.parametrize("server", ["api", "prefect"])
@@ -79,7 +80,7 @@ def test_prefects_pages_are_served_and_may_talk_to_their_server(stack: Supervise
     url = stack.status()["prefect_url"]
 
     page = httpx.get(url, headers={"Accept": "text/html"}, follow_redirects=True)
-    answer = httpx.post(f"{url}/api/flows/filter", json={}, headers={"Origin": url})
+    answer = httpx.post(f"{url}/api/flows/filter", json={}, headers={"Origin": url}, auth=stack.prefect_auth())
 
     assert "<html" in page.text.lower()
     assert answer.status_code == 200

@@ -64,6 +64,9 @@ class Supervised:
         answer.raise_for_status()
         return answer.json()
 
+    def prefect_auth(self) -> httpx.BasicAuth:
+        return httpx.BasicAuth(*(self.state / "prefect-credential").read_text().strip().split(":"))
+
     def sql(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Ask the database from outside: by a connection of its own, not through any code of ours."""
         url = Cluster(self.state / "postgres").url("assay").replace("postgresql+psycopg2://", "postgresql://")

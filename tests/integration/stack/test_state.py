@@ -57,6 +57,18 @@ def test_the_key_is_made_once_for_its_owner_only(folder: StateFolder) -> None:
     assert mode(folder.key_file) == 0o600
 
 
+def test_the_credential_of_prefect_is_made_once_for_its_owner_only(folder: StateFolder) -> None:
+    """Also in a state folder that an older version made, which has a key and no credential."""
+    key = folder.api_key()
+    credential = folder.prefect_credential()
+
+    assert credential.startswith("assay:")
+    assert len(credential) > 40
+    assert credential.removeprefix("assay:") not in key
+    assert folder.prefect_credential() == credential
+    assert mode(folder.prefect_credential_file) == 0o600
+
+
 def test_callers_at_once_get_one_key(folder: StateFolder) -> None:
     with ThreadPoolExecutor(8) as threads:
         keys = set(threads.map(lambda _: folder.api_key(), range(32)))
