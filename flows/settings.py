@@ -24,6 +24,7 @@ class Settings:
     this machine's CPU and memory that tests may use. `api_url`: where people reach our API, for links.
     `allowed_hosts`: private hosts that git content may come from (decision 19). `cgroup`: a delegated folder of the
     kernel's control groups, in which each test gets one of its own. `log_level`: of the worker's own log.
+    `allowed_entrypoints`: flows that the worker may import and run beside ours, as `module.function`.
     """
 
     database_url: str
@@ -37,6 +38,7 @@ class Settings:
     allowed_hosts: frozenset[str] = frozenset()
     cgroup: Path | None = None
     log_level: str = "INFO"
+    allowed_entrypoints: frozenset[str] = frozenset()
 
 
 def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
@@ -53,7 +55,13 @@ def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
         cgroup=Path(env["ASSAY_CGROUP"]) if env.get("ASSAY_CGROUP") else None,
         allowed_hosts=hosts(env.get("ASSAY_ALLOWED_HOSTS", "")),
         log_level=env.get("ASSAY_LOG_LEVEL", "INFO"),
+        allowed_entrypoints=names(env.get("ASSAY_ALLOWED_ENTRYPOINTS", "")),
     )
+
+
+def names(text: str) -> frozenset[str]:
+    """Return the names of a list with commas between; blanks around a name do not count."""
+    return frozenset(filter(None, (name.strip() for name in text.split(","))))
 
 
 def hosts(text: str) -> frozenset[str]:

@@ -21,6 +21,7 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.states import Failed
 from prefect.workers.base import BaseJobConfiguration, BaseWorker, BaseWorkerResult
 
+from flows.entrypoints import refuse
 from flows.settings import from_environment
 
 if TYPE_CHECKING:
@@ -33,6 +34,9 @@ KNOWN_SECONDS = 10.0
 LEAST_PAUSE = 0.25
 LONGEST_PAUSE = 30.0
 """Seconds between two tries of what fails."""
+
+MESSAGE = 1000
+"""Characters of a state's message: what a foreign module says has no limit."""
 
 log = logging.getLogger("assay.worker")
 
@@ -59,6 +63,7 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
         self._loading = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._services: Services | None = None
+        self._allowed: frozenset[str] = frozenset()
 
     async def start(
         self,
@@ -110,7 +115,9 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
     async def _open_services(self) -> None:
         from flows.services import Services  # noqa: PLC0415  Prefect imports this module to list worker types
 
-        self._services = Services(from_environment(), self.client)
+        settings = from_environment()
+        self._allowed = settings.allowed_entrypoints
+        self._services = Services(settings, self.client)
         await self._services.open()
         if self._runs_task_group is not None:
             self._runs_task_group.start_soon(self._services.run)
@@ -125,8 +132,8 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
             deployment = await self._deployment(flow_run)
             if deployment is None or not await self._propose_pending_state(flow_run):
                 return
-            if refusal := refuse(deployment):
-                await self.client.set_flow_run_state(flow_run.id, Failed(name="Refused", message=refusal), force=True)
+            if refusal := refuse(deployment, self._allowed):
+                await self._refuse(flow_run, refusal)
                 return
             await self._dispatch(deployment, flow_run)
         except Exception:
@@ -136,14 +143,22 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
             self._release_limit_slot(flow_run.id)
 
     async def _dispatch(self, deployment: DeploymentResponse, flow_run: FlowRun) -> None:
-        flow = await self._flow(str(deployment.entrypoint))
+        try:
+            flow = await self._flow(str(deployment.entrypoint))
+        except Exception as error:  # noqa: BLE001  it is their code that is imported
+            await self._refuse(flow_run, f"{deployment.entrypoint} cannot be loaded by this worker: {error!r}")
+            return
         if not flow.isasync:
-            refusal = f"{flow.name} is not an async flow; in this worker it would hold up all others"
-            await self.client.set_flow_run_state(flow_run.id, Failed(name="Refused", message=refusal), force=True)
+            await self._refuse(
+                flow_run, f"{flow.name} is not an async flow; in this worker it would hold up all others"
+            )
             return
         if self._services is not None:
             entered = partial(self._release_limit_slot, flow_run.id)
             await self._services.dispatcher.flow(flow, flow_run, flow_run.parameters or {}, entered=entered)
+
+    async def _refuse(self, flow_run: FlowRun, why: str) -> None:
+        await self.client.set_flow_run_state(flow_run.id, Failed(name="Refused", message=why[:MESSAGE]), force=True)
 
     async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
         if flow_run.deployment_id is None:
@@ -172,18 +187,6 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
             if entrypoint not in self._flows:
                 self._flows[entrypoint] = await asyncio.to_thread(load_flow_from_entrypoint, entrypoint)
             return self._flows[entrypoint]
-
-
-def refuse(deployment: DeploymentResponse) -> str | None:
-    """Return why this worker cannot run a deployment, None if it can."""
-    if deployment.pull_steps:
-        return (
-            f"deployment {deployment.name} has pull steps, and those change the folder of the whole worker: "
-            "deploy it with `pull: []` and a module entrypoint such as flows.test_run.test_run"
-        )
-    if not deployment.entrypoint:
-        return f"deployment {deployment.name} has no entrypoint"
-    return None
 
 
 async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
