@@ -10,6 +10,7 @@ from api.settings import from_environment
 
 def main() -> None:
     """Serve until SIGTERM. Log streams that are open then are closed after a second."""
+    os.umask(0o077)  # what is kept is for its owner only
     settings = from_environment(os.environ)
     uvicorn.run(
         create_app(settings),

@@ -23,8 +23,8 @@ def refuse(deployment: DeploymentResponse, allowed: frozenset[str] = frozenset()
         return f"deployment {name} has no entrypoint: deploy it with a module entrypoint such as {TEST_RUN}"
     if entrypoint not in OURS | allowed:
         return (
-            f"deployment {name} has the entrypoint {entrypoint[:200]!r}, which this worker may not import. Deploy it to a "
-            "work pool of another worker. Or, if its code may run as the user of this worker, add the entrypoint to "
+            f"deployment {name} has the entrypoint {entrypoint[:200]!r}, which this worker may not import. Deploy it "
+            "to a work pool of another worker. Or, if its code may run as this worker's user, add the entrypoint to "
             "ASSAY_ALLOWED_ENTRYPOINTS in the worker's environment and start the worker again"
         )
     return None

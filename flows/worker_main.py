@@ -30,6 +30,7 @@ log = logging.getLogger("assay.worker")
 
 def main() -> int:
     """Work until SIGTERM or SIGINT. Returns: 0 after a signal, 3 when the loop ended by itself."""
+    os.umask(0o077)  # of what the worker keeps; content and tests get the usual one
     settings = from_environment()
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(name)s %(message)s")
     stop = threading.Event()

@@ -39,6 +39,7 @@ def up(
     from cli.stack.starting import start  # noqa: PLC0415
     from cli.stack.state import HeldError, StateFolder  # noqa: PLC0415
 
+    os.umask(0o077)  # of all parts too, as their processes inherit it
     folder = StateFolder.find()
     folder.prepare()
     wishes = Wishes(once=once, samples=samples, port_api=port_api, port_prefect=port_prefect, json=json)

@@ -6,6 +6,7 @@ import json
 import os
 import secrets
 import shutil
+import stat
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -14,12 +15,15 @@ from typing import IO, Any, Self
 
 from cli.server_discovery import PREFECT_CREDENTIAL
 from cli.stack.identity import Identity, alive, described, identify
+from db.programs import runner
 
 PROJECT = Path(__file__).resolve().parents[2]
 PRIVATE_FOLDERS = ("runs", "logs", "artifacts", "content", "venvs", "log", "prefect")
 OWNER_ONLY = 0o700
-PASSABLE = 0o711
-"""For root: PostgreSQL runs as another user and must get through to its own folder; it can list nothing."""
+OWNER_READS = 0o600
+PASSABLE = 0o710
+"""For root: PostgreSQL runs as another user. Its group may pass through to its own folder, and can list nothing."""
+FORMERLY_PASSABLE = 0o711
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,10 +94,18 @@ class StateFolder:
         return self.path / "lock"
 
     def prepare(self) -> None:
-        """Make what is missing, readable by its owner only."""
-        self.path.mkdir(mode=PASSABLE if os.geteuid() == 0 else OWNER_ONLY, parents=True, exist_ok=True)
+        """Make what is missing, and close it to everybody but its owner, also where an older version left it open."""
+        made = not self.path.exists()
+        self.path.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
+        if os.geteuid() == 0 and (made or stat.S_IMODE(self.path.stat().st_mode) == FORMERLY_PASSABLE):
+            os.chown(self.path, -1, runner().gid)
+            self.path.chmod(PASSABLE)
         for name in PRIVATE_FOLDERS:
             (self.path / name).mkdir(mode=OWNER_ONLY, exist_ok=True)
+            (self.path / name).chmod(OWNER_ONLY)
+        for file in (*self.path.iterdir(), *self.log.iterdir(), *(self.path / "postgres").glob("*")):
+            if file.is_file() and not file.is_symlink():
+                file.chmod(OWNER_READS)
 
     def api_key(self) -> str:
         """Return the key of our API. The first caller makes it, whole or not at all."""
@@ -133,7 +145,8 @@ class StateFolder:
     def write(self, record: StackRecord) -> None:
         """Replace `stack.json` in one step."""
         fresh = self.path / "stack.json.tmp"
-        fresh.write_text(json.dumps(asdict(record), indent=2))
+        with open(fresh, "w", opener=owner_only) as file:
+            file.write(json.dumps(asdict(record), indent=2))
         fresh.replace(self.path / "stack.json")
 
     @contextlib.contextmanager
@@ -151,7 +164,7 @@ class StateFolder:
 
     def _opened(self) -> IO[str]:
         try:
-            return self.lock_file.open("a+")
+            return open(self.lock_file, "a+", opener=owner_only)
         except PermissionError as error:
             owner = self.lock_file.stat().st_uid
             raise HeldError(
@@ -161,6 +174,11 @@ class StateFolder:
     def _holder(self) -> str:
         text = self.lock_file.read_text().strip()
         return described(int(text)) if text.isdigit() else "another process"
+
+
+def owner_only(path: str, flags: int) -> int:
+    """Open a file for `open`; one that is made can be read by its owner only."""
+    return os.open(path, flags, OWNER_READS)
 
 
 def rotate(log: Path, limit: int = 10 * 2**20) -> None:
