@@ -384,6 +384,7 @@ def _stop(data: Path) -> None:
             return
         with suppress(ProcessLookupError):
             os.kill(pid, number)
+            os.kill(pid, signal.SIGCONT)  # a process that was stopped would not see the other signal
         if _until(lambda: _postmaster(data) is None, seconds):
             return
     raise ClusterError(f"PostgreSQL on {data} (process {_postmaster(data)}) does not end; look at its log")

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -21,8 +22,9 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.states import Failed
 from prefect.workers.base import BaseJobConfiguration, BaseWorker, BaseWorkerResult
 
+from cluster import heartbeats
 from flows.entrypoints import refuse
-from flows.settings import from_environment
+from flows.settings import Settings, from_environment
 
 if TYPE_CHECKING:
     from flows.services import Services
@@ -78,12 +80,15 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
 
     async def _work(self, run_once: bool, printer: Callable[..., None]) -> None:  # noqa: FBT001  as `start` has it
         async with AsyncClientContext.get_or_create(), self:
-            await self._open_services()
+            settings = from_environment()
+            await self._open_services(settings)
+            heartbeat = partial(_beat, heartbeats.path_of(settings.state, settings.worker))
             printer(f"Worker {self.name!r} started!")
             if run_once:
                 await self.get_and_submit_flow_runs()
                 return
             async with asyncio.TaskGroup() as loops:
+                loops.create_task(every(heartbeats.SECONDS, heartbeat))
                 loops.create_task(every(SYNC_SECONDS, self._sync_and_initialize))
                 loops.create_task(every(POLL_SECONDS, self._poll))
 
@@ -112,10 +117,9 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
     async def _setup_cancellation_observer(self) -> None:
         """Leave it out: `flows.reconciler` carries cancellations into our rows, in whatever phase a run is."""
 
-    async def _open_services(self) -> None:
+    async def _open_services(self, settings: Settings) -> None:
         from flows.services import Services  # noqa: PLC0415  Prefect imports this module to list worker types
 
-        settings = from_environment()
         self._allowed = settings.allowed_entrypoints
         self._services = Services(settings, self.client)
         await self._services.open()
@@ -187,6 +191,11 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
             if entrypoint not in self._flows:
                 self._flows[entrypoint] = await asyncio.to_thread(load_flow_from_entrypoint, entrypoint)
             return self._flows[entrypoint]
+
+
+async def _beat(file: Path) -> None:
+    """Show that the loop of this worker turns: a thread would beat on while the loop hangs."""
+    heartbeats.beat(file)
 
 
 async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:

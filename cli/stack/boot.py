@@ -18,6 +18,7 @@ from cli.stack.postgres import PreparationError
 from cli.stack.samples import run_samples
 from cli.stack.state import PROJECT, StateFolder
 from cli.stack.supervisor import EndingError, Supervisor
+from cluster import heartbeats
 from cluster.local.guarded_command import MARK
 from db import migrate, seeds, workers
 from db.engine import Database
@@ -135,7 +136,10 @@ class Boot:
         with Database(self.stack.postgres.own_url, size=1) as database:
             database.call(lambda conn: workers.leave(conn, name))  # an earlier life of it, if it was killed
         environment = {**self._prefect_environment(), "ASSAY_WORKER_NAME": name}
-        return self._start(programs.worker(environment, lambda: self._signed_on(name), folder.log / "worker.log"))
+        heartbeat = heartbeats.path_of(folder.path, name)
+        return self._start(
+            programs.worker(environment, lambda: self._signed_on(name), folder.log / "worker.log", heartbeat)
+        )
 
     def _start(self, program: Program) -> Part:
         part = Part(program=program, console=self.stack.console)

@@ -78,8 +78,8 @@ def status(*, json: Json = False) -> None:
             [("stack", report.phase), ("state folder", report.state_folder), ("documentation", _docs(report.api_url))]
         )
         output.table(
-            ("part", "state", "pid", "restarts", "address"),
-            [(part.name, part.state, part.pid, part.restarts, part.address) for part in report.parts],
+            ("part", "state", "since", "pid", "restarts", "address"),
+            [(part.name, part.state, part.since, part.pid, part.restarts, part.address) for part in report.parts],
         )
     raise typer.Exit(0 if report.well else CommandError.exit_code)
 

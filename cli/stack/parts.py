@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from cli.stack.console import Console
+from cli.stack.heartbeat import DOWN, HANGS, READY, RESTART_AFTER, STARTING, Beats, Pulse, judged
 from cli.stack.identity import Identity, identify
 from cli.stack.proxies import past_proxies
 from cli.stack.state import PROJECT, rotate
@@ -27,6 +28,7 @@ HEALTH_TIMEOUT = 2.0
 class Program:
     """What to run. `healthy` asks it whether it can be used; `patience` in seconds is how long it may take to end.
 
+    `beats` asks a process of it for a sign that it works; without it nobody judges whether it hangs.
     A server is given `listener` as an open file; the supervisor keeps it over restarts.
     """
 
@@ -38,6 +40,7 @@ class Program:
     healthy: Callable[[], bool]
     patience: float
     listener: socket.socket | None = None
+    beats: Beats | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,9 +55,12 @@ class Part:
     process: subprocess.Popen[bytes] | None = None
     identity: Identity | None = None
     restarts: int = 0
+    state: str = STARTING
+    pulse: Pulse = field(default_factory=Pulse)
     _pause: float = FIRST_PAUSE
     _next: float = 0.0
     _since: float = field(default=0.0)
+    _killed: Identity | None = None
 
     @property
     def name(self) -> str:
@@ -69,6 +75,21 @@ class Part:
             return False
         self._start(now)
         return True
+
+    def judge(self, now: float) -> float | None:
+        """Update `state`, and kill the process once it has hung for too long; `tick` then starts it again.
+
+        Returns: the seconds since its last heartbeat, None where it has given none.
+        """
+        silence = self.pulse.silence(self.identity, now)
+        before, self.state = self.state, DOWN if self.process is None else judged(silence)
+        if self.state == HANGS and before != HANGS:
+            self.console.say(f"{self.program.title}: hangs, no heartbeat for {silence:.0f} s")
+        if self.state == READY and before == HANGS:
+            self.console.say(f"{self.program.title}: works again")
+        if silence is not None and silence >= RESTART_AFTER:
+            self._kill(silence)
+        return silence
 
     def end_of_log(self, lines: int = 15) -> str:
         """Return the last lines that the process wrote."""
@@ -94,6 +115,13 @@ class Part:
             )
         self.identity = identify(self.process.pid)
         self._since = now
+
+    def _kill(self, silence: float) -> None:
+        """Kill a process that hangs, once: it may be a moment until it is gone."""
+        if self.process is not None and self._killed != self.identity:
+            self._killed = self.identity
+            self.console.say(f"{self.program.title}: killed, no heartbeat for {silence:.0f} s")
+            self.process.kill()
 
     def _reap(self, now: float) -> bool:
         process = self.process

@@ -4,6 +4,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from cli.stack.heartbeat import responding
 from cli.stack.parts import Program, answers, serving
 from cli.stack.ports import port_of
 
@@ -59,4 +60,5 @@ def program(environment: Mapping[str, str], listener: socket.socket, log: Path) 
         healthy=lambda: answers(f"{url(port_of(listener))}/api/health"),
         patience=8.0,
         listener=listener,
+        beats=responding(f"{url(port_of(listener))}/api/health"),
     )

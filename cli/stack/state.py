@@ -18,7 +18,7 @@ from cli.stack.identity import Identity, alive, described, identify
 from db.programs import runner
 
 PROJECT = Path(__file__).resolve().parents[2]
-PRIVATE_FOLDERS = ("runs", "logs", "artifacts", "content", "venvs", "log", "prefect")
+PRIVATE_FOLDERS = ("runs", "logs", "artifacts", "content", "venvs", "log", "prefect", "heartbeats")
 OWNER_ONLY = 0o700
 OWNER_READS = 0o600
 PASSABLE = 0o710
@@ -28,11 +28,13 @@ FORMERLY_PASSABLE = 0o711
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PartRecord:
-    """One process of the stack as last seen."""
+    """One process of the stack as the supervisor last saw it. `since`: when it began to hang, in seconds since 1970."""
 
     name: str
     identity: Identity | None = None
     restarts: int = 0
+    state: str = "starting"
+    since: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -197,8 +199,10 @@ def this_process() -> Identity:
 
 
 def with_part(record: StackRecord, part: PartRecord) -> StackRecord:
-    """Return `record` with `part` in place of the part of that name."""
-    return replace(record, parts=(*(p for p in record.parts if p.name != part.name), part))
+    """Return `record` with `part` in place of the part of that name, or behind all others."""
+    if record.part(part.name) is None:
+        return replace(record, parts=(*record.parts, part))
+    return replace(record, parts=tuple(part if p.name == part.name else p for p in record.parts))
 
 
 def _record(raw: dict[str, Any]) -> StackRecord:

@@ -175,6 +175,43 @@ def test_a_part_that_is_killed_is_started_again_and_the_running_test_goes_on(sta
     assert [attempt["cause"] for attempt in verdict["attempts"]] == ["first"]
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_stopped_is_said_to_hang_and_is_started_again(stack: Supervised, part: str) -> None:
+    """The test that runs meanwhile gets one attempt and its verdict."""
+    run = stack.submit(shell("sleep 20"))
+    stack.in_phase(run, "running")
+    old = stack.pid(part)
+
+    os.kill(old, signal.SIGSTOP)
+
+    seen = until(f"{part} hangs", lambda: (report := stack.report(part))["state"] == "hangs" and report, 30)
+    assert stack.status()["phase"] == "degraded"
+    assert seen["since"] is not None or part in {"api", "prefect"}, "they may be asked before the supervisor sees it"
+    until(f"{part} has a new process", lambda: stack.pid(part) not in {0, old}, 90)
+    until("all is well again", lambda: stack.status()["well"], 120)
+    verdict = stack.ended(run)
+    assert verdict["status"] == "completed"
+    assert [attempt["cause"] for attempt in verdict["attempts"]] == ["first"]
+    assert stack.report(part)["restarts"] >= 1
+
+
+def test_a_supervisor_that_is_stopped_is_said_to_hang(stack: Supervised) -> None:
+    """Nothing else is wrong, and when it goes on it blames no part for the time that it missed."""
+    assert stack.up_process is not None
+    before = {part: stack.pid(part) for part in PARTS}
+    stack.up_process.send_signal(signal.SIGSTOP)
+    try:
+        until("the supervisor hangs", lambda: stack.report("supervisor")["state"] == "hangs", 30)
+        report = stack.status()
+    finally:
+        stack.up_process.send_signal(signal.SIGCONT)
+
+    assert (report["phase"], report["well"]) == ("degraded", False)
+    assert {part["state"] for part in report["parts"] if part["name"] != "supervisor"} == {"ready"}
+    until("all is well again", lambda: stack.status()["well"])
+    assert {part: stack.pid(part) for part in PARTS} == before
+
+
 def test_the_supervisor_killed_amid_20_running_tests_costs_no_attempt(stack: Supervised, tmp_path: Path) -> None:
     """The next `up` adopts PostgreSQL and all tests."""
     diaries = [tmp_path / f"diary-{number}" for number in range(20)]

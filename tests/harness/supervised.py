@@ -32,7 +32,7 @@ class Supervised:
             self.up_process = subprocess.Popen(
                 self.command("up", "--no-samples", *options), cwd=ROOT, env=self.environment(), stderr=said
             )
-        until("the stack is ready", self._ready, 120)
+        until("the stack is ready", self._ready, 240)
         assert self.status()["well"]
 
     def _ready(self) -> bool:
@@ -54,8 +54,11 @@ class Supervised:
     def status(self) -> Any:
         return json.loads(self.run("status", "--json").stdout)
 
+    def report(self, part: str) -> Any:
+        return next(one for one in self.status()["parts"] if one["name"] == part)
+
     def pid(self, part: str) -> int:
-        return int(next(p["pid"] for p in self.status()["parts"] if p["name"] == part) or 0)
+        return int(self.report(part)["pid"] or 0)
 
     def rest(self, method: str, path: str, **rest: Any) -> Any:
         headers = {"Authorization": f"Bearer {(self.state / 'api-key').read_text().strip()}"}

@@ -1,0 +1,89 @@
+"""Keeps PostgreSQL working: starts it again when it has died, and when it answers nobody any more."""
+
+import threading
+import time
+from typing import TYPE_CHECKING
+
+from cli.stack.heartbeat import DOWN, HANGS, INTERVAL, READY, RESTART_AFTER, judged
+from cli.stack.identity import identify
+from cli.stack.parts import FIRST_PAUSE, LONGEST_PAUSE
+from cli.stack.state import PartRecord
+
+if TYPE_CHECKING:
+    from cli.stack.supervisor import Supervisor
+
+
+class PostgresGuard:
+    """Looks at PostgreSQL in a thread of its own: recovery after a crash takes long, and the other parts go on."""
+
+    def __init__(self, stack: "Supervisor") -> None:
+        self._stack = stack
+        self._postgres = stack.postgres
+        self._pause, self._restarts = FIRST_PAUSE, 0
+        self._heard = time.monotonic()
+        self._state = READY
+
+    def start(self) -> None:
+        """Guard it from now on."""
+        self._note(READY)
+        threading.Thread(target=self._run, name="postgres", daemon=True).start()
+
+    def _run(self) -> None:
+        pause = INTERVAL
+        while True:
+            before = time.monotonic()
+            if self._stack.stopping.wait(pause):
+                return
+            if time.monotonic() - before > pause + INTERVAL:
+                self._heard = time.monotonic()  # this process stood still itself
+            pause = self._look()
+
+    def _look(self) -> float:
+        """Look at it, start it again if need be, and return the seconds until the next look."""
+        if not self._postgres.alive():
+            return self._start_again("ended")
+        if self._postgres.responds():
+            self._heard, self._pause = time.monotonic(), FIRST_PAUSE
+        silence = time.monotonic() - self._heard
+        if judged(silence) != self._state:
+            self._note(judged(silence), silence)
+        if silence >= RESTART_AFTER and self._postgres.pid is not None:
+            return self._start_again(f"no answer for {silence:.0f} s", hangs=True)
+        return INTERVAL
+
+    def _start_again(self, why: str, *, hangs: bool = False) -> float:
+        """Start it again, and return the seconds until the next look."""
+        stack, postgres = self._stack, self._postgres
+        stack.console.say(f"{postgres.title}: {why}; starting it again")
+        self._note(HANGS if hangs else DOWN)
+        self._restarts += 1
+        try:
+            with stack.starting():
+                if hangs:
+                    postgres.stop()
+                postgres.start()
+        except Exception as error:  # noqa: BLE001  whatever it is, the guard goes on and tries again
+            pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+            if not stack.stopping.is_set():
+                stack.console.say(f"{postgres.title}: {error}")
+            return pause
+        stack.console.say(f"{postgres.title}: ready again")
+        self._heard = time.monotonic()
+        self._note(READY)
+        return INTERVAL
+
+    def _note(self, state: str, silence: float = 0.0) -> None:
+        """Write the state down, with the moment since when it is so where it is not well."""
+        if state == HANGS and self._state == READY:
+            self._stack.console.say(f"{self._postgres.title}: hangs, no answer for {silence:.0f} s")
+        self._state = state
+        pid = self._postgres.pid
+        self._stack.note(
+            PartRecord(
+                name="postgres",
+                identity=None if pid is None else identify(pid),
+                restarts=self._restarts,
+                state=state,
+                since=None if state == READY else self._stack.ago(silence),
+            )
+        )
