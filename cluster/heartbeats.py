@@ -1,7 +1,6 @@
-"""Heartbeat files: a process touches its file to show that it works, and another process judges it by that.
+"""Heartbeat files: a process touches its file to show that it works, and another process checks the file's age.
 
-The file holds the number of the process. So what a process of the past has written is not taken for a sign of the
-present one.
+The file holds the process id. So the heartbeat of an earlier process is not taken for one of the present process.
 """
 
 import os
@@ -21,12 +20,12 @@ class Heartbeat:
 
 
 def path_of(state: Path, name: str) -> Path:
-    """Return the file of the process that goes by `name`."""
+    """Return the heartbeat file of the process called `name`."""
     return state / "heartbeats" / name
 
 
 def beat(file: Path) -> None:
-    """Show that this process works. Needs no room on a disk that is full, once the file is there."""
+    """Show that this process works. Once the file exists, this needs no free space on the disk."""
     if _pid(file) == os.getpid():
         os.utime(file)
         return
@@ -37,7 +36,7 @@ def beat(file: Path) -> None:
 
 
 def read(file: Path) -> Heartbeat | None:
-    """Return the last heartbeat, None where there is none."""
+    """Return the last heartbeat, None if there is none."""
     pid = _pid(file)
     try:
         return None if pid is None else Heartbeat(pid=pid, at=file.stat().st_mtime_ns)

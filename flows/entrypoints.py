@@ -1,7 +1,7 @@
-"""Which deployments the worker runs: those of Assay's own flows, and those that its settings name.
+"""The deployments that the worker runs: those of Assay's own flows, and those that its settings name.
 
-Loading a flow imports its module, and so runs its code as the user of the worker. Whoever may write to Prefect can name
-any module of this machine, so the entrypoint is compared before anything is imported.
+Loading a flow imports its module, and so runs the module's code as the user of the worker. A user who may write to
+Prefect can name any module of this machine. So the entrypoint is checked before anything is imported.
 """
 
 from prefect.client.schemas.responses import DeploymentResponse

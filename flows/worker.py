@@ -194,7 +194,7 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
 
 
 async def _beat(file: Path) -> None:
-    """Show that the loop of this worker turns: a thread would beat on while the loop hangs."""
+    """Give a heartbeat from the event loop: a thread would give one even while the loop hangs."""
     heartbeats.beat(file)
 
 

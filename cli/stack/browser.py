@@ -1,17 +1,17 @@
-"""Opens a page in the browser of whoever sits before this machine."""
+"""Opens a page in the user's browser."""
 
 import webbrowser
 from collections.abc import Mapping
 
 SCREENS = ("DISPLAY", "WAYLAND_DISPLAY", "BROWSER")
-"""Without one of these a browser would draw into the terminal, or not at all."""
+"""Without one of these variables there is no graphical browser."""
 
 
 def show(address: str, environment: Mapping[str, str]) -> bool:
-    """Open a page, and return whether a browser took it.
+    """Open a page, and return whether a browser was found.
 
-    The address stands in the arguments of the browser, where every user of this machine can read it. So it must hold no
-    secret: Prefect's page asks for the password itself, and takes none from its address.
+    The address becomes an argument of the browser, and every user of this machine can read arguments. So it must not
+    contain a secret. Prefect's page asks for the password itself.
     """
     if not any(environment.get(name) for name in SCREENS):
         return False

@@ -1,8 +1,7 @@
-"""The supervisor's judgement of a part by its heartbeats: who is silent hangs, and who is silent for long is killed.
+"""Heartbeats: how the supervisor finds out that a part hangs, although its process lives.
 
-A server shows that it works by an answer, the worker by touching a file. The age of a heartbeat is measured by the
-clock of the supervisor, from the moment at which it saw it: no clock that is set, and no machine that slept, makes a
-part look as if it hung.
+A server gives a heartbeat by answering a request, the worker by touching a file. The supervisor measures the age of a
+heartbeat with its own monotonic clock. So a change of the system clock does not make a part look as if it hung.
 """
 
 import threading
@@ -19,19 +18,19 @@ from cluster import heartbeats
 INTERVAL = 2.0
 """Seconds between two looks at a part."""
 ANSWER = 8.0
-"""Seconds that a server has to answer: one that is slow does not hang."""
+"""Seconds that a server has to answer. A slow server does not count as one that hangs."""
 HANGS_AFTER = 10.0
-"""Seconds without a heartbeat after which a part is said to hang."""
+"""Seconds without a heartbeat after which a part is shown as hanging."""
 RESTART_AFTER = 30.0
-"""Seconds without a heartbeat after which a part is killed, to be started again."""
+"""Seconds without a heartbeat after which a part is killed and started again."""
 STARTING, READY, HANGS, DOWN = "starting", "ready", "hangs", "down"
 Beats = Callable[[int], bool]
-"""Ask the process of this number for a sign, and return whether one came. It may take `ANSWER` seconds."""
+"""Return whether the process with this number gave a heartbeat. The call may take `ANSWER` seconds."""
 
 
 @dataclass(slots=True)
 class Pulse:
-    """The last heartbeat of a part, and of which of its processes. One thread writes it, another one reads it."""
+    """The last heartbeat of a part, with the process that gave it. One thread writes it, another one reads it."""
 
     _last: tuple[Identity, float] | None = None
 
@@ -40,7 +39,7 @@ class Pulse:
         self._last = (of, now)
 
     def excuse(self, now: float) -> None:
-        """Forget the time in which the supervisor itself stood still and could see nothing."""
+        """Count from now on: the supervisor itself did not run for a while, and could see no heartbeat."""
         last = self._last
         if last is not None:
             self._last = (last[0], now)
@@ -59,7 +58,7 @@ def judged(silence: float | None) -> str:
 
 
 def watch(beats: Beats, current: Callable[[], Identity | None], pulse: Pulse, stopping: threading.Event) -> None:
-    """Look at a part again and again, in a thread of its own: one that hangs must not hold up the look at others."""
+    """Check a part for heartbeats until the stack ends. It has its own thread, so that no other part waits for it."""
 
     def look() -> None:
         while not stopping.wait(INTERVAL):
@@ -71,7 +70,7 @@ def watch(beats: Beats, current: Callable[[], Identity | None], pulse: Pulse, st
 
 
 def reply(address: str, patience: float = 2.0) -> bool | None:
-    """Return whether a server says at `address` that it is well, None where it says nothing in `patience` seconds."""
+    """Return whether a server reports that it is well, None if it does not answer within `patience` seconds."""
     try:
         return httpx.get(address, timeout=patience, trust_env=False).is_success
     except httpx.HTTPError:
@@ -79,12 +78,12 @@ def reply(address: str, patience: float = 2.0) -> bool | None:
 
 
 def responding(address: str) -> Beats:
-    """Return the heartbeat of a server: any answer at `address`, also one that it is not well."""
+    """Return the check of a server: any answer at `address` is a heartbeat, also an error."""
     return lambda _pid: reply(address, ANSWER) is not None
 
 
 def touching(file: Path) -> Beats:
-    """Return the heartbeat of a process that touches `file`: a change since the last look."""
+    """Return the check of a process that touches `file`: a change since the last check is a heartbeat."""
     seen = heartbeats.read(file)
 
     def beats(pid: int) -> bool:

@@ -28,7 +28,7 @@ HEALTH_TIMEOUT = 2.0
 class Program:
     """What to run. `healthy` asks it whether it can be used; `patience` in seconds is how long it may take to end.
 
-    `beats` asks a process of it for a sign that it works; without it nobody judges whether it hangs.
+    `beats` checks a process for a heartbeat; without it a process that hangs is not noticed.
     A server is given `listener` as an open file; the supervisor keeps it over restarts.
     """
 
@@ -77,9 +77,9 @@ class Part:
         return True
 
     def judge(self, now: float) -> float | None:
-        """Update `state`, and kill the process once it has hung for too long; `tick` then starts it again.
+        """Update `state`, and kill a process that hangs for too long. `tick` then starts it again.
 
-        Returns: the seconds since its last heartbeat, None where it has given none.
+        Returns: the seconds since its last heartbeat, None if it has given none.
         """
         silence = self.pulse.silence(self.identity, now)
         before, self.state = self.state, DOWN if self.process is None else judged(silence)
@@ -117,7 +117,7 @@ class Part:
         self._since = now
 
     def _kill(self, silence: float) -> None:
-        """Kill a process that hangs, once: it may be a moment until it is gone."""
+        """Kill a process that hangs, and only once, since it may take a moment to end."""
         if self.process is not None and self._killed != self.identity:
             self._killed = self.identity
             self.console.say(f"{self.program.title}: killed, no heartbeat for {silence:.0f} s")

@@ -37,7 +37,7 @@ class Postgres(Protocol):
         """Return whether it runs, as far as this machine can tell."""
 
     def responds(self) -> bool:
-        """Return whether it answers whoever connects, be it with a refusal."""
+        """Return whether it answers a new connection, be it with a refusal."""
 
     def stop(self) -> None:
         """Stop it, if it is ours."""
@@ -75,7 +75,7 @@ class Embedded:
         return self._cluster.alive()
 
     def responds(self) -> bool:
-        """Return whether it answers whoever connects."""
+        """Return whether it answers a new connection."""
         return responds(self.own_url)
 
     def stop(self) -> None:
@@ -124,7 +124,7 @@ class External:
         return True
 
     def responds(self) -> bool:
-        """Return whether it answers whoever connects."""
+        """Return whether it answers a new connection."""
         return responds(self.own_url)
 
     def stop(self) -> None:
@@ -153,7 +153,7 @@ def choose(environment: Mapping[str, str], folder: Path) -> Postgres:
 
 
 def responds(url: str) -> bool:
-    """Return whether a server answers whoever connects to `url`, be it with a refusal."""
+    """Return whether the server of `url` answers a new connection, be it with a refusal."""
     engine = create_engine(url, connect_args={"connect_timeout": RESPONSE_SECONDS}, poolclass=NullPool)
     try:
         engine.connect().close()

@@ -1,4 +1,4 @@
-"""Keeps PostgreSQL working: starts it again when it has died, and when it answers nobody any more."""
+"""Keeps PostgreSQL running: starts it again when it has ended, and when it no longer answers."""
 
 import threading
 import time
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 class PostgresGuard:
-    """Looks at PostgreSQL in a thread of its own: recovery after a crash takes long, and the other parts go on."""
+    """Checks PostgreSQL in its own thread, since its recovery after a crash may take minutes."""
 
     def __init__(self, stack: "Supervisor") -> None:
         self._stack = stack
@@ -24,7 +24,7 @@ class PostgresGuard:
         self._state = READY
 
     def start(self) -> None:
-        """Guard it from now on."""
+        """Start the thread."""
         self._note(READY)
         threading.Thread(target=self._run, name="postgres", daemon=True).start()
 
@@ -35,11 +35,11 @@ class PostgresGuard:
             if self._stack.stopping.wait(pause):
                 return
             if time.monotonic() - before > pause + INTERVAL:
-                self._heard = time.monotonic()  # this process stood still itself
+                self._heard = time.monotonic()  # this process itself did not run for a while
             pause = self._look()
 
     def _look(self) -> float:
-        """Look at it, start it again if need be, and return the seconds until the next look."""
+        """Check it, start it again if necessary, and return the seconds until the next check."""
         if not self._postgres.alive():
             return self._start_again("ended")
         if self._postgres.responds():
@@ -52,7 +52,7 @@ class PostgresGuard:
         return INTERVAL
 
     def _start_again(self, why: str, *, hangs: bool = False) -> float:
-        """Start it again, and return the seconds until the next look."""
+        """Start it again, and return the seconds until the next check."""
         stack, postgres = self._stack, self._postgres
         stack.console.say(f"{postgres.title}: {why}; starting it again")
         self._note(HANGS if hangs else DOWN)
@@ -73,7 +73,7 @@ class PostgresGuard:
         return INTERVAL
 
     def _note(self, state: str, silence: float = 0.0) -> None:
-        """Write the state down, with the moment since when it is so where it is not well."""
+        """Record the state, with the time since when PostgreSQL does not work."""
         if state == HANGS and self._state == READY:
             self._stack.console.say(f"{self._postgres.title}: hangs, no answer for {silence:.0f} s")
         self._state = state

@@ -1,4 +1,4 @@
-"""What runs of the stack, judged from outside: the process of each part, its answers and its heartbeats."""
+"""The state of each part of the stack, as `assay status` finds it: by its process, its answers and its heartbeats."""
 
 import time
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from cli.stack.state import PartRecord, StackRecord, StateFolder
 from cluster import heartbeats
 
 DEGRADED = "degraded"
-"""A server answers that it is not well; or the stack has started, and not all of it is ready."""
+"""Of a server: it answers that it is not well. Of the stack: it has started, and not all of its parts are ready."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,9 +27,9 @@ class PartReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackReport:
-    """The whole. `phase` is that of the record, `degraded` where not all parts are ready, `down` without a supervisor.
+    """The whole stack. `phase` is that of the record, `degraded` if a part is not ready, `down` without a supervisor.
 
-    With the phase `down` the parts are those that an earlier supervisor left.
+    If the phase is `down`, the parts are those that an earlier supervisor left behind.
     """
 
     phase: str
@@ -45,7 +45,7 @@ class StackReport:
 
 
 def look(folder: StateFolder) -> StackReport:
-    """Judge every part of the stack in `folder`."""
+    """Return the state of the stack in `folder`, part by part."""
     record = folder.read()
     if record is None:
         return StackReport(phase=DOWN, state_folder=str(folder.path), api_url=None, prefect_url=None, parts=())
@@ -63,7 +63,7 @@ def look(folder: StateFolder) -> StackReport:
 
 
 def phase(recorded: str, states: list[str]) -> str:
-    """Return the phase to show: `ready` never stands above a part that is not."""
+    """Return the phase to show: `degraded` instead of `ready` if any part is not ready."""
     return DEGRADED if recorded == READY and any(state != READY for state in states) else recorded
 
 
@@ -81,7 +81,7 @@ def _part(folder: StateFolder, record: StackRecord, part: PartRecord) -> PartRep
 
 def _state(folder: StateFolder, record: StackRecord, part: PartRecord) -> tuple[str, str | None]:
     judgement = part.state, None if part.since is None else _moment(part.since)
-    if part.identity is None:  # of a server of somebody else the supervisor knows no process
+    if part.identity is None:  # the process of a PostgreSQL that is not ours is not known
         return judgement if part.name == "postgres" and "DATABASE_URL" in record.postgres else (DOWN, None)
     if not alive(part.identity):
         return DOWN, None
@@ -92,7 +92,7 @@ def _state(folder: StateFolder, record: StackRecord, part: PartRecord) -> tuple[
 
 
 def _by_answer(address: str, judgement: tuple[str, str | None]) -> tuple[str, str | None]:
-    """Judge a server by its answer now; one that gives none hangs, unless the supervisor says that it starts."""
+    """Return the state of a server by its answer now. Without an answer it hangs, unless it is just starting."""
     well = reply(address)
     if well is None:
         return (HANGS, None) if judgement[0] == READY else judgement
@@ -100,7 +100,7 @@ def _by_answer(address: str, judgement: tuple[str, str | None]) -> tuple[str, st
 
 
 def _by_file(folder: StateFolder, process: Identity) -> tuple[str, str | None]:
-    """Judge a process by the file that it touches, as the clock of the day tells its age."""
+    """Return the state of a process by the age of its heartbeat file, and the time of the heartbeat if it hangs."""
     found = (heartbeats.read(file) for file in (folder.path / "heartbeats").glob("*"))
     last = max((beat.at for beat in found if beat is not None and beat.pid == process.pid), default=None)
     if last is None:

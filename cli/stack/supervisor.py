@@ -25,7 +25,7 @@ from cluster import heartbeats
 
 TICK = 0.1
 STOOD_STILL = 5.0
-"""Seconds between two ticks after which the supervisor was stopped itself, or had no processor."""
+"""Seconds between two ticks from which on the supervisor itself must have been stopped, or had no processor time."""
 
 
 class EndingError(Exception):
@@ -129,7 +129,7 @@ class Supervisor:
                 self._note(part, silence)
 
     def _beat(self, now: float) -> None:
-        """Show that the supervisor works; where it stood still, no part is to blame for it."""
+        """Give the supervisor's own heartbeat. If it did not run for a while, start to count anew for all parts."""
         if now - self._ticked > STOOD_STILL:
             for part in self.parts.values():
                 part.pulse.excuse(now)
@@ -148,7 +148,7 @@ class Supervisor:
                 watch(part.program.beats, partial(_current, part), part.pulse, self.stopping)
 
     def _note(self, part: Part, silence: float | None) -> None:
-        """Write down what changed of a part."""
+        """Record the state of a part."""
         self.note(
             PartRecord(
                 name=part.name,

@@ -45,11 +45,15 @@ for path in ("/api/events/in", "/api/events/out", "/api/logs/out", "/api/task_ru
                 seen[f"{path} {token}"] = socket.recv(timeout=10)
         except WebSocketException as refused:
             seen[f"{path} {token}"] = "refused"
+for address in (
+    *(prefect + path for path in ("/api/events/in", "/api/events/out", "/api/logs/out")),
+    *(api + path for path in ("/", "/api/v1/tests", "/api/v1/tests/x/logs")),
+):
     try:
-        with connect(prefect.replace("http", "ws") + path, proxy=None) as socket:
-            seen[path] = socket.recv(timeout=10)
+        with connect(address.replace("http", "ws"), proxy=None) as socket:
+            seen[address] = socket.recv(timeout=10)
     except WebSocketException:
-        seen[path] = "refused"
+        seen[address] = "refused"
 print(json.dumps(seen))
 """
 TESTS_OWN = ("work", "results", "home")

@@ -263,6 +263,17 @@ def test_down_ends_a_stack_and_what_a_killed_supervisor_left(tmp_path: Path) -> 
         assert one.processes() == []
 
 
+def test_down_ends_a_supervisor_that_is_stopped(tmp_path: Path) -> None:
+    with supervised(tmp_path) as one:
+        one.start()
+        assert one.up_process is not None
+        one.up_process.send_signal(signal.SIGSTOP)
+
+        assert one.run("down").returncode == 0
+        assert one.processes() == []
+        assert one.up_process.wait(1) == 0
+
+
 def test_up_once_runs_the_samples_beside_a_taken_port_ends_with_0_and_leaves_no_process(tmp_path: Path) -> None:
     with socket.socket() as listener, supervised(tmp_path) as one:
         listener.bind(("127.0.0.1", 0))
