@@ -1,13 +1,13 @@
-# Entrances. All paths are relative: the folder of a clone may have blanks in its name. `make help` lists the targets.
-# Everything is set up on the way: deploy/setup makes .venv and does nothing when nothing changed, without network.
+# The entry points of the repository; `make help` lists them. All paths are relative, since the path of a clone may
+# contain blanks. Each target runs deploy/setup first, which makes .venv, and does nothing if nothing has changed.
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 MAKEFLAGS += --no-print-directory
 
-# Set on some machines; every start would compile every module again.
+# Some machines set it; then every start would compile every module again.
 unexport PYTHONDONTWRITEBYTECODE
-# Of another shell or another project: the one in .venv is meant.
+# They may belong to another project; the environment in .venv must be used.
 unexport VIRTUAL_ENV PYTHONHOME
 
 .DEFAULT_GOAL := help
@@ -16,47 +16,47 @@ unexport VIRTUAL_ENV PYTHONHOME
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
-run: setup ## Start everything, run the samples, stay until Ctrl-C; ONCE=1 ends with their verdict
+run: setup ## Start everything, run the samples, keep running until Ctrl-C; ONCE=1 ends with their verdict
 	@$(PY) -m cli.main up $(if $(ONCE),--once)
 
-setup: ## Make .venv with what Assay runs on
+setup: ## Make .venv with what Assay needs
 	@sh deploy/setup runtime
 
-setup-dev: ## Make .venv with what its tests, checks and benchmarks need besides
+setup-dev: ## Make .venv with what tests, checks and benchmarks need too
 	@sh deploy/setup dev
 
-down: setup ## End the stack, also one whose supervisor was killed
+down: setup ## End the stack, also if its supervisor was killed
 	@$(PY) -m cli.main down
 
 status: setup ## Show the parts of the stack
 	@$(PY) -m cli.main status
 
-test: setup-dev ## Run all tests but the kills, the nasty ones and the browser; under 10 minutes on 2 cores
+test: setup-dev ## Run all tests but those of test-faults and soak; under 10 minutes on 2 cores
 	@$(PYTEST) -m "not faults and not soak" -n 2 --dist loadfile $(ARGS)
 
-test-faults: setup-dev ## Run the kills, the nasty tests and the browser; under 12 minutes
+test-faults: setup-dev ## Run the tests that kill processes, hostile tests and the browser; under 12 minutes
 	@$(PYTEST) -m faults -n 3 --dist loadfile $(ARGS)
 
-soak: setup-dev ## Run 1,000 tests through one worker and look for leaks
+soak: setup-dev ## Run 1,000 tests through one worker and check for leaks
 	@$(PYTEST) -m soak $(ARGS)
 
-check: setup-dev ## Lint, format, import contracts, types
+check: setup-dev ## Run linter, formatter, import contracts (with circles) and type checker
 	@$(PY) -m ruff check
 	@$(PY) -m ruff format --check
 	@$(PY) -c 'from importlinter.cli import lint_imports_command; lint_imports_command()'
 	@$(PY) -m mypy
 
-format: setup-dev ## Bring the code into the one format
+format: setup-dev ## Format the code
 	@$(PY) -m ruff check --fix --exit-zero
 	@$(PY) -m ruff format
 
-bench: setup-dev ## Run the benchmarks, peers in the same run; BENCH=bloat ARGS="--runs 200000" runs one of them
-	@[ -n "$(BENCH)" ] || [ -z "$(ARGS)" ] || { echo 'ARGS are of one benchmark: name it too, as BENCH=bloat' >&2; exit 2; }
+bench: setup-dev ## Run the benchmarks, with peers in the same run; BENCH=bloat ARGS="--runs 200000" runs one
+	@[ -n "$(BENCH)" ] || [ -z "$(ARGS)" ] || { echo 'ARGS belong to one benchmark: name it too, for example BENCH=bloat' >&2; exit 2; }
 	@set -e; for file in $(if $(BENCH),benchmarks/bench_$(BENCH).py,benchmarks/bench_*.py); do \
 	echo "== $$file"; PYTHONPATH=.:tests $(PY) "$$file" $(ARGS); done
 
-pins: setup-dev ## Pin the requirements anew, with hashes for all Pythons and no address
+pins: setup-dev ## Renew the pins of the requirements, with hashes for all Python versions and no index address
 	@sh deploy/pins
 
 clean: ## Remove .venv and caches; the state folder .assay stays
-	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache build
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .schemathesis build

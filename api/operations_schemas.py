@@ -52,6 +52,18 @@ class NodeOut(Out):
     runs: int = Field(description="Number of admitted runs on the node")
     utilization: float = Field(description="Held share of the resource of which the largest share is held, 0 to 1")
     labels: dict[str, str]
+    backend: str = Field(description="What runs the tests that are placed here")
+    served: bool = Field(description="A live worker serves it; else nothing is started here")
+    absent_since: datetime | None = Field(description="When it was first seen without a live worker; null if served")
+    absent_seconds: float | None = Field(description="The time without a live worker that counts until it is lost")
+
+
+class NodeForgotten(Out):
+    """A node that was removed."""
+
+    node: str
+    pool: str
+    runs_given_up: int = Field(description="Runs that held a place there; they are tried elsewhere")
 
 
 class NodeList(Out):

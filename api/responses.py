@@ -14,10 +14,9 @@ from model.ids import short
 from model.quantity import bytes_text, cpu_text
 from model.request import TestType
 from model.result import Result, Summary
-from orchestrator.listing import Held, Shown, Standing
+from orchestrator.listing import Shown, ShownNode, Standing
 from orchestrator.submit import Submitted
 from orchestrator.suites import ShownSuite
-from scheduler.node import Node
 
 TESTS = "/api/v1/tests"
 SUITES = "/api/v1/suites/runs"
@@ -203,8 +202,9 @@ def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteR
     )
 
 
-def node(found: Node, held: Held) -> operations_schemas.NodeOut:
+def node(shown: ShownNode) -> operations_schemas.NodeOut:
     """Return the response body of a node."""
+    found, held, absence = shown.node, shown.held, shown.absence
     return operations_schemas.NodeOut(
         name=found.name,
         ready=found.ready,
@@ -220,6 +220,10 @@ def node(found: Node, held: Held) -> operations_schemas.NodeOut:
         runs=held.runs,
         utilization=round(held.of(found), 3),
         labels=dict(found.labels),
+        backend=found.backend,
+        served=shown.served,
+        absent_since=None if absence is None else absence.since,
+        absent_seconds=None if absence is None else absence.counted.total_seconds(),
     )
 
 

@@ -1,68 +1,95 @@
-"""Settings of the API process, read once from the environment."""
+"""The settings of the API process, read once at its start from environment variables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+from pydantic_settings import NoDecode
+
+from model.environment import EnvironmentSettings
 
 LOOPBACK_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 SHORTEST_KEY = 20
-"""Characters; what `assay up` makes has 49."""
+"""Characters; the key that `assay up` makes has 49."""
+KEY_FILE = "api-key"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """What the API needs to know. Sizes in bytes, times in seconds.
+def _hosts(value: object) -> object:
+    """Return a list with commas as the guard compares host names; those of the loopback address always count."""
+    if not isinstance(value, str):
+        return value
+    return (*LOOPBACK_HOSTS, *(name.strip().lower() for name in value.split(",") if name.strip()))
 
-    `database_url`   PostgreSQL, as SQLAlchemy writes it.
-    `state`          the folder with runs, logs, artifacts and sent content.
-    `api_key`        the one key of this installation, as a Bearer token; read from a file only its owner can read.
-    `allowed_hosts`  names that a Host header may carry; anything else could be DNS rebinding.
-    `body_limit`     of a JSON body: 1 MiB of inline files a test, some tests a suite.
-    `content_limit`  of a packed folder, as docs/limits.md says.
-    `heartbeat`      between two signs of life on a quiet log stream.
-    `log_poll`       between two looks at a log that is followed.
-    `pool_size`      database connections; each costs the server some memory.
-    """
 
-    database_url: str
-    state: Path
-    api_key: str
-    host: str = "127.0.0.1"
-    port: int = 8000
-    allowed_hosts: tuple[str, ...] = LOOPBACK_HOSTS
-    body_limit: int = 8 * 2**20
-    content_limit: int = 50 * 2**20
-    heartbeat: float = 15.0
-    log_poll: float = 0.25
-    pool_size: int = 8
+def _long_enough(key: str) -> str:
+    """Refuse a key that keeps nobody out."""
+    if len(key) >= SHORTEST_KEY:
+        return key
+    msg = (
+        f"the API key has {len(key)} characters, but needs at least {SHORTEST_KEY}: remove the key file "
+        "(`api-key` in the state folder), and `assay up` makes a new one"
+    )
+    raise ValueError(msg)
 
-    def __post_init__(self) -> None:
-        if len(self.api_key) < SHORTEST_KEY:
-            msg = (
-                f"the API key has {len(self.api_key)} characters, and needs {SHORTEST_KEY} at least: whoever set this "
-                "up removes the key file (`api-key` in the state folder), and `assay up` makes a new one"
-            )
+
+class Settings(EnvironmentSettings):
+    """Settings of the API. The fields without a variable are set in code only: sizes in bytes, times in seconds."""
+
+    database_url: str = Field(
+        validation_alias="DATABASE_URL",
+        repr=False,
+        description="the PostgreSQL with our tables: `postgresql://user:password@host/name`",
+    )
+    state: Path = Field(
+        validation_alias="ASSAY_STATE",
+        description="the folder with runs, logs, artifacts, sent content and virtual environments",
+    )
+    key_file: Path | None = Field(
+        None,
+        validation_alias="ASSAY_API_KEY_FILE",
+        description=f"the file with the one key of this installation, at least {SHORTEST_KEY} characters. It is a "
+        "file because every process that inherits a variable can read it",
+    )
+    api_key: Annotated[str, AfterValidator(_long_enough)] = Field(
+        "", validate_default=True, repr=False, description="the key itself, read from `key_file` unless it is given"
+    )
+    host: str = Field(
+        "127.0.0.1",
+        validation_alias="ASSAY_API_HOST",
+        description="the address to listen on. Another one than the loopback address opens the API to the network",
+    )
+    port: int = Field(8000, ge=0, le=65535, validation_alias="ASSAY_API_PORT", description="the port to listen on")
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(_hosts)] = Field(
+        LOOPBACK_HOSTS,
+        validation_alias="ASSAY_API_ALLOWED_HOSTS",
+        description="more names that a Host header may carry besides those of the loopback address, separated by "
+        "commas. Any other name is refused, since it could be DNS rebinding (D19)",
+    )
+    body_limit: int = Field(8 * 2**20, description="of a JSON body: several tests with 1 MiB of inline files each")
+    content_limit: int = Field(50 * 2**20, description="of a packed folder, as docs/limits.md says")
+    heartbeat: float = Field(15.0, description="between two heartbeats on a log stream that has nothing to send")
+    log_poll: float = Field(0.25, description="between two reads of a log that is followed")
+    pool_size: int = Field(8, description="database connections; each one costs the server memory")
+
+    @field_validator("api_key", mode="before")
+    @classmethod
+    def _from_file(cls, key: object, known: ValidationInfo) -> object:
+        """Read the key from its file where no key is given."""
+        if key != "":
+            return key
+        file: Path | None = known.data.get("key_file")
+        if file is None and "state" not in known.data:
+            msg = "needs ASSAY_API_KEY_FILE, or ASSAY_STATE for the key file in that folder"
             raise ValueError(msg)
+        file = file or known.data["state"] / KEY_FILE
+        try:
+            return file.read_text().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            msg = f"{file} cannot be read ({error}): name another key file with ASSAY_API_KEY_FILE"
+            raise ValueError(msg) from error
 
 
 def from_environment(environment: Mapping[str, str]) -> Settings:
-    """Read the settings that `assay up` hands over.
-
-    Raises: KeyError or OSError naming what is missing; ValueError for a key that is too short to keep anybody out.
-    """
-    state = Path(environment["ASSAY_STATE"])
-    key_file = Path(environment.get("ASSAY_API_KEY_FILE") or state / "api-key")
-    host = environment.get("ASSAY_API_HOST", "127.0.0.1")
-    return Settings(
-        database_url=environment["DATABASE_URL"],
-        state=state,
-        api_key=key_file.read_text().strip(),
-        host=host,
-        port=int(environment.get("ASSAY_API_PORT", "8000")),
-        allowed_hosts=(*LOOPBACK_HOSTS, *_hosts(environment.get("ASSAY_API_ALLOWED_HOSTS", ""))),
-    )
-
-
-def _hosts(text: str) -> list[str]:
-    """Return the names of a list with commas as the guard compares them."""
-    return [name.strip().lower() for name in text.split(",") if name.strip()]
+    """Read the settings of the API (docs/settings.md). Raises: InvalidError with every problem."""
+    return Settings.read(environment)

@@ -26,6 +26,7 @@ from flows.worker_context import GATHER_SECONDS
 from model.ids import ExecutionId, WorkerId
 from model.notices import Admitted as AdmittedNotice
 from orchestrator.place_releases import PlaceReleases
+from scheduler.node import DEFAULT_BACKEND
 
 LOOK_EVERY = 1.0
 """Seconds after which a worker looks by itself, as in earnest: a place that waits for this was forgotten."""
@@ -90,7 +91,7 @@ class Worker:
 
     async def work(self, start: Callable[[], object]) -> list[Note]:
         """Let the flows work for the given time, from `start` on."""
-        await self.ground.db.run(lambda conn: workers.register(conn, self.name, DEFAULT_POOL, TTL))
+        await self.ground.db.run(lambda conn: workers.register(conn, self.name, DEFAULT_POOL, TTL, [DEFAULT_BACKEND]))
         loop = asyncio.get_running_loop()
         with self._listening(loop) as listener:
             await loop.run_in_executor(None, listener.wait_until_listening, 10.0)

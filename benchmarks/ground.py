@@ -27,7 +27,7 @@ from model.definition import define
 from model.ids import DefinitionId, ExecutionId, NodeName, WorkerId, uuid7
 from model.request import TestRequest, TestType
 from model.resources import Resources
-from scheduler.node import Node
+from scheduler.node import DEFAULT_BACKEND, Node
 
 SHAPES = 50
 PRIORITIES = 5
@@ -133,7 +133,7 @@ def _furnish(conn: Connection) -> None:
         conn.execute(text(_UNBOUND.format(table=table)))
     large = Resources(cpu_milli=10**10, memory_bytes=2**50)
     nodes.record(conn, DEFAULT_POOL, [Node(name=NodeName("large"), capacity=large, pods=1_000_000)])
-    workers.register(conn, WORKER, DEFAULT_POOL, TTL)
+    workers.register(conn, WORKER, DEFAULT_POOL, TTL, [DEFAULT_BACKEND])
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The `assay` command: data on stdout, messages on stderr. Speaks REST only, but for up, down, status, env, validate.
+"""The `assay` command. It writes data to stdout and messages to stderr.
 
-Nothing imports it.
+All commands use the REST API, except up, down, status, env, validate and simulate. No other package imports this one.
 """

@@ -1,14 +1,15 @@
 """The commands for administration: nodes, statistics, secret, deploy, validate."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
 from cli import output
+from cli.connection import connect
 from cli.runs import Json
-from cli.server_discovery import connect
 
 Pool = Annotated[str, typer.Option(help="The pool.")]
 File = Annotated[Path, typer.Argument(help="A test or a suite in YAML or JSON.", show_default=False)]
@@ -17,15 +18,15 @@ File = Annotated[Path, typer.Argument(help="A test or a suite in YAML or JSON.",
 def mount(app: typer.Typer) -> None:
     """Add the commands to `app`, in the order of its help."""
     for name, command, example in (
-        ("nodes", nodes, "assay nodes --json"),
         ("stats", stats, "assay stats"),
         ("flaky", flaky, "assay flaky --days 14"),
         ("validate", validate, "assay validate examples/suites/orders.yaml"),
         ("deploy", deploy, "assay deploy examples/suites/nightly.yaml"),
     ):
         app.command(name, epilog=f"Example: {example}")(command)
+    _mount_nodes(app)
     secrets = typer.Typer(name="secret", no_args_is_help=True, rich_markup_mode=None)
-    told = "Name secrets by reference; their values never pass through here."
+    told = "Manage secrets by reference. Their values are never sent to Assay."
     secrets.callback(help=told, epilog="Example: assay secret list")(_nothing)
     secrets.command("set", epilog="Example: assay secret set api_key env:API_KEY")(secret_set)
     secrets.command("list", epilog="Example: assay secret list")(secret_list)
@@ -33,19 +34,28 @@ def mount(app: typer.Typer) -> None:
     app.add_typer(secrets)
 
 
+def _mount_nodes(app: typer.Typer) -> None:
+    group = typer.Typer(name="nodes", rich_markup_mode=None, subcommand_metavar="[COMMAND] [ARGS]...")
+    group.callback(invoke_without_command=True, epilog="Example: assay nodes --json")(nodes)
+    group.command("forget", epilog="Example: assay nodes forget lab-3-5f2a1c")(nodes_forget)
+    app.add_typer(group)
+
+
 def _nothing() -> None:
-    """Stand before the subcommands."""
+    """Do nothing: the subcommands do the work."""
 
 
-def nodes(*, pool: Pool = "default", json: Json = False) -> None:
-    """Show the nodes of a pool, and what runs hold of them."""
+def nodes(context: typer.Context, *, pool: Pool = "default", json: Json = False) -> None:
+    """Show the nodes of a pool, the resources that runs hold on them, and whether a live worker serves them."""
+    if context.invoked_subcommand is not None:
+        return
     with connect() as client:
         answer = client.get("/nodes", {"pool": pool})
     if json:
         output.as_json(answer)
         return
     output.table(
-        ("node", "ready", "cpu held", "memory held", "runs", "storage held", "gpus held", "used"),
+        ("node", "ready", "cpu held", "memory held", "runs", "storage held", "gpus held", "used", "served", "backend"),
         [
             (
                 n["name"],
@@ -56,11 +66,36 @@ def nodes(*, pool: Pool = "default", json: Json = False) -> None:
                 f"{output.size(n['ephemeralBytesHeld'])} of {output.size(n['ephemeralBytes'])}",
                 f"{n['gpuHeld']} of {n['gpu']}",
                 f"{n['utilization']:.0%}",
+                _served(n),
+                n["backend"],
             )
             for n in answer["nodes"]
         ],
-        spare=("storage held", "gpus held"),
+        spare=("backend", "storage held", "gpus held"),
     )
+
+
+def _served(node: Mapping[str, Any]) -> str:
+    """Say whether a live worker serves a node, and if not, for how long none does."""
+    if node["served"]:
+        return "yes"
+    absent = node["absentSeconds"]
+    return "no" if absent is None else f"no, for {output.seconds(absent)}"
+
+
+def nodes_forget(
+    name: Annotated[str, typer.Argument(metavar="NODE", help="As `assay nodes` shows it.", show_default=False)],
+    *,
+    pool: Pool = "default",
+    json: Json = False,
+) -> None:
+    """Remove a node that does not come back, and try its runs elsewhere.
+
+    Its worker must be stopped. Make sure that none of its tests is alive any more: they may start again at once.
+    """
+    with connect() as client:
+        answer = client.delete(f"/nodes/{quote(name, safe='')}", {"pool": pool})
+    output.as_json(answer) if json else output.say(f"removed {name}; {answer['runsGivenUp']} runs are tried elsewhere")
 
 
 def stats(*, json: Json = False) -> None:
@@ -81,7 +116,7 @@ def stats(*, json: Json = False) -> None:
 
 
 def flaky(*, days: Annotated[int, typer.Option(min=1, max=90)] = 7, json: Json = False) -> None:
-    """Show the tests that both passed and failed on the same version."""
+    """Show tests that both passed and failed on the same version."""
     with connect() as client:
         answer = client.get("/flaky", {"days": days})
     if json:
@@ -97,10 +132,10 @@ def secret_set(
     name: Annotated[str, typer.Argument(help="As in ${secrets.name}.", show_default=False)],
     reference: Annotated[str, typer.Argument(help="env:NAME or file:PATH, as the worker sees it.", show_default=False)],
     *,
-    team: Annotated[str, typer.Option(help="Only for this team; else for all.")] = "",
+    team: Annotated[str, typer.Option(help="Only for this team. Without it, for all teams.")] = "",
     json: Json = False,
 ) -> None:
-    """Name a secret by a reference to where its value is kept."""
+    """Give a secret a reference to where its value is stored."""
     with connect() as client:
         answer = client.put(f"/secrets/{quote(name, safe='')}", {"reference": reference, "team": team})
     output.as_json(answer) if json else output.say(f"{name} now refers to {reference}")
@@ -119,10 +154,10 @@ def secret_list(*, json: Json = False) -> None:
 def secret_rm(
     name: Annotated[str, typer.Argument(show_default=False)],
     *,
-    team: Annotated[str, typer.Option(help="That of this team.")] = "",
+    team: Annotated[str, typer.Option(help="The secret of this team.")] = "",
     json: Json = False,
 ) -> None:
-    """Forget a secret's reference."""
+    """Remove the reference of a secret."""
     with connect() as client:
         client.delete(f"/secrets/{quote(name, safe='')}?team={quote(team, safe='')}")
     output.as_json({"removed": name, "team": team}) if json else output.say(f"removed {name}")
@@ -132,12 +167,12 @@ def validate(
     file: File,
     *,
     settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the file; repeatable.")
+        list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the file. Repeatable.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Check a file without a server, and say every problem at once."""
-    from cli.suite_file import load  # noqa: PLC0415  the model's checks load Pydantic
+    """Check a file without a server, and list every problem."""
+    from cli.suite_file import load  # noqa: PLC0415  the checks of the model load Pydantic
     from model.suite import Suite  # noqa: PLC0415
 
     loaded = load(file, settings or [])
@@ -151,7 +186,7 @@ def deploy(
     *,
     json: Json = False,
 ) -> None:
-    """Make or update a suite's deployment in Prefect, with the schedules that its file has."""
+    """Make or update the deployment of a suite in Prefect, with the schedules of its file."""
     from cli.deploying import deploy_file  # noqa: PLC0415  Prefect takes seconds to load
 
     name = deploy_file(file)

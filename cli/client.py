@@ -1,4 +1,4 @@
-"""The REST API as the commands see it: JSON in, JSON out, problems as exceptions."""
+"""A client of the REST API: JSON in, JSON out, problems as exceptions."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ from model.problems import Problem
 
 TIMEOUT = httpx.Timeout(30.0, connect=5.0)
 QUIET = 60.0
-"""Seconds without a byte after which a stream counts as lost; the server beats every 15."""
+"""Seconds without a byte after which a stream counts as lost. The server sends a heartbeat every 15."""
 
 
 class Client:
@@ -38,38 +38,38 @@ class Client:
         self._http.close()
 
     def get(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
-        """Return the JSON at `path`; parameters that are None are left out."""
+        """Return the JSON at `path`. Parameters that are None are left out."""
         return self._json("GET", path, params={k: v for k, v in (query or {}).items() if v is not None})
 
     def post(self, path: str, body: object = None) -> Any:
-        """Send `body` and return the answer."""
+        """Send `body` by POST, and return the answer."""
         return self._json("POST", path, **({} if body is None else {"json": body}))
 
     def put(self, path: str, body: object) -> Any:
         """Replace what is at `path`."""
         return self._json("PUT", path, json=body)
 
-    def delete(self, path: str) -> None:
-        """Remove what is at `path`."""
-        self._send("DELETE", path)
+    def delete(self, path: str, query: Mapping[str, Any] | None = None) -> Any:
+        """Remove what is at `path`, and return the answer, if there is one."""
+        return self._json("DELETE", path, params=query)
 
     def text(self, path: str, query: Mapping[str, Any] | None = None) -> bytes:
-        """Return the bytes at `path` as they are."""
+        """Return the raw bytes at `path`."""
         return self._send("GET", path, params=query).content
 
     def upload(self, path: str, file: Path) -> Any:
-        """Send a file as it is."""
+        """Send the raw bytes of a file by PUT, and return the answer."""
         with file.open("rb") as stream:
             return self._json("PUT", path, content=stream, timeout=300.0)
 
     def download(self, path: str, target: Path) -> int:
-        """Write the bytes at `path` to `target`, and return how many."""
+        """Write the bytes at `path` to `target`, and return their number."""
         with self._stream("GET", path) as response, target.open("wb") as out:
             return sum(out.write(chunk) for chunk in response.iter_bytes())
 
     @contextmanager
     def lines(self, path: str, headers: Mapping[str, str]) -> Iterator[Iterator[str]]:
-        """Open a stream of server-sent events, line by line."""
+        """Open a stream of server-sent events, and give its lines."""
         timeout = httpx.Timeout(QUIET, connect=5.0)
         with self._stream("GET", path, headers=headers, timeout=timeout) as response:
             yield response.iter_lines()
@@ -99,7 +99,9 @@ class Client:
             yield
         except httpx.TransportError as error:
             what = str(error) or type(error).__name__
-            raise UnreachableError(f"no answer from {self._url} ({what}): is it up? `assay status`") from error
+            raise UnreachableError(
+                f"no answer from {self._url} ({what}): check with `assay status` whether it runs"
+            ) from error
 
 
 def _refusal(response: httpx.Response) -> RefusedError:

@@ -1,4 +1,4 @@
-"""`assay deploy`: a suite file becomes a deployment in Prefect, with the schedules that stand in it."""
+"""`assay deploy`: makes a deployment in Prefect from a suite file, with the schedules of the file."""
 
 import asyncio
 import os
@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from cli.connection import connect
 from cli.failure import RefusedError, UnreachableError, UsageError
-from cli.server_discovery import PrefectServer, connect, find_prefect
+from cli.server_discovery import PrefectServer, find_prefect
 from cli.suite_file import load, send_content
 from model.suite import Suite, suite_to_raw
 
@@ -17,7 +18,7 @@ NO_CREDENTIAL = 'Prefect wants a credential: set PREFECT_API_AUTH_STRING, or run
 
 
 def deploy_file(path: Path, settings: Sequence[str] = ()) -> str:
-    """Make or update `suite-run/<name>`, and return that name. Local folders are packed and sent as they are now."""
+    """Make or update `suite-run/<name>`, and return that name. Local folders are packed and sent."""
     loaded = load(path, settings)
     if not isinstance(loaded, Suite):
         raise UsageError(f"{path} holds a single test: a deployment needs a suite, with `name` and `tests`")
@@ -39,9 +40,13 @@ def _tell_prefect(server: PrefectServer) -> None:
 
 def _refuse_name(name: str) -> None:
     if name == TAKEN:
-        raise UsageError(f"name: {name!r} is the deployment that runs all other suites; give the suite another name")
+        raise UsageError(
+            f"name: {name!r} is the deployment of suites without one of their own; give the suite another name"
+        )
     if set(name) & set(UNFIT):
-        raise UsageError(f"name: {name!r} cannot be a deployment's name: Prefect takes none with one of {UNFIT}")
+        raise UsageError(
+            f"name: {name!r} cannot be the name of a deployment: Prefect refuses names with any of {UNFIT}"
+        )
 
 
 async def _deploy(suite: Suite) -> str:
@@ -57,6 +62,8 @@ async def _deploy(suite: Suite) -> str:
     except httpx.HTTPStatusError as error:
         if error.response.status_code == httpx.codes.UNAUTHORIZED:
             raise RefusedError(error.response.status_code, NO_CREDENTIAL) from error
-        raise RefusedError(error.response.status_code, f"Prefect refused it: {error.response.text[:500]}") from error
+        raise RefusedError(
+            error.response.status_code, f"Prefect refused the deployment: {error.response.text[:500]}"
+        ) from error
     except (httpx.HTTPError, RuntimeError, OSError) as error:
         raise UnreachableError(f"Prefect does not answer at {os.environ['PREFECT_API_URL']}: {error}") from error

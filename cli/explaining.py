@@ -1,12 +1,12 @@
-"""The commands that say why: queue and explain."""
+"""The commands that explain waiting: queue and explain."""
 
 from typing import Annotated, Any
 
 import typer
 
 from cli import output
+from cli.connection import connect
 from cli.runs import Json, Run
-from cli.server_discovery import connect
 
 TERMS = ("total", "free", "utilisation", "affinity", "spot", "balance")
 Pool = Annotated[str, typer.Option(help="The pool.")]
@@ -24,11 +24,11 @@ def queue(
     limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
     offset: Annotated[int, typer.Option(min=0, max=10_000)] = 0,
     calibration: Annotated[
-        bool, typer.Option("--calibration", help="Show instead how often runs of the last 7 days started when told.")
+        bool, typer.Option("--calibration", help="Show how accurate the estimated starts of the last 7 days were.")
     ] = False,
     json: Json = False,
 ) -> None:
-    """Show what waits, in the order of service, each run with its reason and when it will start."""
+    """Show the waiting runs in the order of the queue, each with its reason and estimated start."""
     if calibration:
         _calibration(json=json)
         return
@@ -38,7 +38,7 @@ def queue(
         output.as_json(answer)
         return
     output.table(
-        ("place", "run", "name", "user", "team", "priority", "waited", "share", "starts", "reason"),
+        ("position", "run", "name", "user", "team", "priority", "waited", "share", "starts", "reason"),
         [
             (
                 e["position"],
@@ -58,7 +58,7 @@ def queue(
     )
     shown = offset + len(answer["entries"])
     more = f"; {answer['total'] - shown} more: --offset {shown}" if shown < answer["total"] else ""
-    output.say(f"{answer['total']} wait in the pool {answer['pool']}{more}")
+    output.say(f"{answer['total']} runs wait in the pool {answer['pool']}{more}")
 
 
 def _calibration(*, json: bool) -> None:
@@ -75,11 +75,11 @@ def _calibration(*, json: bool) -> None:
         ],
     )
     if not answer["pools"]:
-        output.say(f"no run that was told when it will start has started in the last {answer['days']} days")
+        output.say(f"no run with an estimated start has started in the last {answer['days']} days")
 
 
 def explain(run: Run, *, json: Json = False) -> None:
-    """Say why a run waits or how it got its place: who is before it, and all that the gate said to it."""
+    """Show why a run waits or how it was admitted: which runs are before it, and every decision about it."""
     with connect() as client:
         answer = client.get(f"/tests/{run}/explanation")
     if json:
@@ -94,7 +94,7 @@ def explain(run: Run, *, json: Json = False) -> None:
 
 
 def share(value: float | None) -> str | None:
-    """Return a share as people read it."""
+    """Return a share as a percentage."""
     return None if value is None else f"{value:.1%}"
 
 
@@ -124,7 +124,7 @@ def _estimate(estimate: Any) -> str | None:
     if estimate is None:
         return None
     likely, late = output.moment(estimate["p50"]), output.moment(estimate["p90"])
-    return f"about {likely}, nine times of ten before {late} (by {estimate['basis']})"
+    return f"about {likely}, in 9 of 10 cases before {late} (by {estimate['basis']})"
 
 
 def _ahead(others: list[Any]) -> None:
@@ -142,7 +142,7 @@ def _decisions(decisions: list[Any]) -> None:
 
 
 def _behind(decision: Any) -> str | None:
-    """Return who was before it, those first that were in its way."""
+    """Return the runs that were before it, those that blocked it first."""
     others = {o["executionId"]: o for o in [*decision["blockedBy"], *decision["ahead"]]}
     told = [f"{o['shortId']} ({o['name']}{_told_share(o)})" for o in others.values()]
     return ", ".join(told) or None

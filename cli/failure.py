@@ -1,4 +1,4 @@
-"""What can go wrong for a command, and the exit code it then ends with (decision 6)."""
+"""The errors of commands, and the exit code of each (D6)."""
 
 from collections.abc import Sequence
 
@@ -6,10 +6,10 @@ from model.execution import EXIT_OVER_QUOTA, EXIT_REFUSED
 from model.problems import InvalidError, Problem
 
 EXIT_UNREACHABLE = 3
-"""Infrastructure: no answer, or no certain one; also a watcher that let go of a run that goes on."""
+"""Infrastructure: there is no certain answer. Also: the command stopped watching a run that continues."""
 
 EXIT_UNREAD = 141
-"""Whoever read our output has closed it, as `head` does; shells give this code to what SIGPIPE ends."""
+"""The reader of our output has closed it, as `head` does. Shells give this code to a program that SIGPIPE ends."""
 
 NOT_FOUND = 404
 _WHERE = {"no pool ": "`assay pool list` names all", "no run ": "`assay list` shows the latest"}
@@ -17,27 +17,27 @@ _BY_STATUS = {429: EXIT_OVER_QUOTA}
 
 
 class CommandError(Exception):
-    """A command cannot go on; its text says who must do what."""
+    """A command cannot continue; its text says who must do what."""
 
     exit_code = EXIT_UNREACHABLE
 
 
 class UnreachableError(CommandError):
-    """No answer from the server: look whether it runs (`assay status`), or try again."""
+    """The server does not answer: check whether it runs (`assay status`), or try again."""
 
 
 class DetachedError(CommandError):
-    """The watcher let go; the run goes on."""
+    """The command no longer watches the run; the run continues."""
 
 
 class UsageError(CommandError):
-    """The command line or a file on this side is wrong; change it."""
+    """The command line or a local file is wrong; change it."""
 
     exit_code = EXIT_REFUSED
 
 
 class RefusedError(CommandError):
-    """The server refused; `problems` says what to change, where it knows."""
+    """The server refused the request. `problems` says what to change, if the server knows."""
 
     def __init__(self, status: int, detail: str, problems: Sequence[Problem] = ()) -> None:
         super().__init__(detail)
@@ -47,12 +47,12 @@ class RefusedError(CommandError):
 
 
 def next_step(error: RefusedError) -> str:
-    """Return where to look for what is not there, to be put behind the refusal."""
+    """Return a hint where to look for what was not found, to be added to the refusal."""
     known = (way for what, way in _WHERE.items() if error.status == NOT_FOUND and str(error).startswith(what))
     return next((f": {way}" for way in known), "")
 
 
 def refused(error: InvalidError) -> RefusedError:
-    """Return a finding on this side as the refusal that the server would send."""
+    """Return the problems of a local check as the refusal that the server would send."""
     count = len(error.problems)
     return RefusedError(400, f"the request has {count} problem{'' if count == 1 else 's'}", error.problems)

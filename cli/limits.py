@@ -1,6 +1,6 @@
-"""The commands about what may run at once, and in which order: quota and pool.
+"""The commands about limits and order: quota and pool.
 
-Values go to the server as they are written, and it tells all that is wrong with them at once.
+Values are sent to the server unchecked, so that it can report all problems at once.
 """
 
 import math
@@ -13,9 +13,9 @@ from urllib.parse import quote
 import typer
 
 from cli import output
+from cli.connection import connect
 from cli.failure import RefusedError, UsageError
 from cli.runs import Json
-from cli.server_discovery import connect
 
 Number: TypeAlias = str | None
 Switch: TypeAlias = str | None
@@ -49,8 +49,8 @@ def mount(app: typer.Typer) -> None:
 def quota(
     context: typer.Context,
     *,
-    user: Annotated[str | None, typer.Option(help="Of this user instead of yourself.")] = None,
-    team: Annotated[str | None, typer.Option(help="Of this team alone.")] = None,
+    user: Annotated[str | None, typer.Option(help="The quota of this user instead of yours.")] = None,
+    team: Annotated[str | None, typer.Option(help="Only the quota of this team.")] = None,
     json: Json = False,
 ) -> None:
     """Show your quota and your team's, and what is left of them."""
@@ -62,10 +62,10 @@ def quota(
 
 def quota_set(  # noqa: PLR0913  an option a limit
     *,
-    user: Annotated[str | None, typer.Option(help="Of this user instead of yourself.")] = None,
-    team: Annotated[str | None, typer.Option(help="Of this team instead of a user.")] = None,
+    user: Annotated[str | None, typer.Option(help="The quota of this user instead of yours.")] = None,
+    team: Annotated[str | None, typer.Option(help="The quota of this team instead of a user's.")] = None,
     concurrent: Annotated[
-        Number, typer.Option("--max-concurrent", "--concurrent", help="Runs that may hold a place at once, or none.")
+        Number, typer.Option("--max-concurrent", "--concurrent", help="Runs that may run at once, or none.")
     ] = None,
     daily: Annotated[
         Number, typer.Option("--max-daily", "--daily", help="Runs that may be submitted a day (UTC), or none.")
@@ -74,10 +74,12 @@ def quota_set(  # noqa: PLR0913  an option a limit
     max_memory: MaxMemory = None,
     max_storage: MaxStorage = None,
     max_gpu: MaxGpu = None,
-    weight: Annotated[Number, typer.Option(help="Fair share beside others (FAIR_SHARE); 1 is usual.")] = None,
+    weight: Annotated[
+        Number, typer.Option(help="Weight among other owners under FAIR_SHARE; the default is 1.")
+    ] = None,
     json: Json = False,
 ) -> None:
-    """Change a quota; what is not given stays, `none` takes a limit away. Nothing that runs is stopped."""
+    """Change a quota. Options that are not given stay; `none` removes a limit. No run is stopped."""
     changes = {
         "maxConcurrentTests": number(concurrent),
         "maxDailyTests": number(daily),
@@ -106,7 +108,7 @@ def pool(
 def pool_set(  # noqa: PLR0913  an option a setting
     name: Name = "default",
     *,
-    strategy: Annotated[str | None, typer.Option(help=f"Who goes first: {STRATEGIES}")] = None,
+    strategy: Annotated[str | None, typer.Option(help=f"The order of the queue: {STRATEGIES}")] = None,
     max_concurrent: Annotated[Number, typer.Option(help="Runs at once in the whole pool.")] = None,
     max_daily: Annotated[Number, typer.Option(help="Runs that may be submitted a day (UTC), or none.")] = None,
     max_cpu: MaxCpu = None,
@@ -115,28 +117,32 @@ def pool_set(  # noqa: PLR0913  an option a setting
     max_gpu: MaxGpu = None,
     profile: Annotated[str | None, typer.Option(help=f"How nodes are scored: {PROFILES}")] = None,
     candidates: Annotated[Number, typer.Option(help="Nodes that a run may be bound to, 2 to 5.")] = None,
-    ageing_limit: Annotated[Number, typer.Option(help="Seconds of waiting after which nobody may delay a run.")] = None,
-    backfill_after: Annotated[
-        Number, typer.Option(help="Seconds of waiting after which room is kept for the first that is blocked.")
+    ageing_limit: Annotated[
+        Number, typer.Option(help="Seconds of waiting after which no later run may delay a run.")
     ] = None,
-    half_life: Annotated[Number, typer.Option(help="Seconds after which past use counts half (FAIR_SHARE).")] = None,
+    backfill_after: Annotated[
+        Number, typer.Option(help="Seconds of waiting after which a node is reserved for the first blocked run.")
+    ] = None,
+    half_life: Annotated[Number, typer.Option(help="Seconds after which past usage counts half (FAIR_SHARE).")] = None,
     preemption: Annotated[Switch, typer.Option(help="on: a more important run may stop restartable ones.")] = None,
-    min_runtime: Annotated[Number, typer.Option(help="Seconds that a run may run before it can be stopped.")] = None,
+    min_runtime: Annotated[Number, typer.Option(help="Seconds that a test runs before it can be stopped.")] = None,
     spot: Annotated[Switch, typer.Option(help="on: runs may go to spot nodes.")] = None,
     utilisation: Annotated[
-        Number, typer.Option("--target-utilisation", "--utilization", help="Share of a node to aim at, up to 1.")
+        Number, typer.Option("--target-utilisation", "--utilization", help="Utilisation of a node to aim at, up to 1.")
     ] = None,
-    interval: Annotated[Number, typer.Option(help="Seconds between two passes while nothing happens.")] = None,
+    interval: Annotated[
+        Number, typer.Option(help="Longest time in seconds between two passes while nothing happens.")
+    ] = None,
     selector: Annotated[
         list[str] | None,
         typer.Option("--default-selector", metavar="KEY=VALUE", help="A label that nodes must have, or none."),
     ] = None,
     fixed_nodes: Annotated[
-        Switch, typer.Option(help="on: no larger node will come, so what is larger than all is refused at submit.")
+        Switch, typer.Option(help="on: no larger node will be added, so a test larger than every node is refused.")
     ] = None,
     json: Json = False,
 ) -> None:
-    """Change the settings of a pool; what is not given stays. They hold from the next pass on, and stop nothing."""
+    """Change the settings of a pool. Options that are not given stay. Changes take effect with the next pass."""
     changes = {
         "strategy": text(strategy),
         "maxConcurrentTests": number(max_concurrent),
@@ -184,13 +190,13 @@ def pool_list(*, json: Json = False) -> None:
 def pool_create(
     name: Annotated[str, typer.Argument(help="The new pool.", show_default=False)], *, json: Json = False
 ) -> None:
-    """Add a pool with the usual settings; `assay pool set` changes them, and a worker has to serve it."""
+    """Add a pool with default settings. `assay pool set` changes them; a worker must serve the pool."""
     with connect() as client:
         _pool(client.post("/pools", {"name": name}), json=json)
 
 
 def number(given: str | None) -> object:
-    """Return what the server shall read: a number, None for `none`, text as it is for what is no number."""
+    """Return the value to send: a number, None for `none`, and any other text unchanged."""
     known = text(given)
     if not isinstance(known, str):
         return known
@@ -204,18 +210,18 @@ def number(given: str | None) -> object:
 
 
 def switch(given: str | None) -> object:
-    """Return what the server shall read of on or off; other text as it is."""
+    """Return the value to send for on or off: a boolean, and any other text unchanged."""
     known = text(given)
     return {"on": True, "off": False}.get(known.lower(), known) if isinstance(known, str) else known
 
 
 def text(given: str | None) -> object:
-    """Return what the server shall read: None for `none`, else what was written."""
+    """Return the value to send: None for `none`, else the text."""
     return ... if given is None else None if given.lower() == NONE else given
 
 
 def body(changes: Mapping[str, object]) -> dict[str, object]:
-    """Return what was given: options that were left out are not sent, `none` is sent as null."""
+    """Return the body of a change: options that were not given are left out, `none` is null."""
     return {key: value for key, value in changes.items() if value is not ...}
 
 
@@ -229,7 +235,7 @@ def _sums(cpu: str | None, memory: str | None, storage: str | None, gpu: str | N
 
 
 def _labels(pairs: Sequence[str] | None) -> object:
-    """Return labels; those that are none as they are: the server refuses them with all else that is wrong."""
+    """Return labels as an object; malformed ones unchanged, so that the server refuses them with all other problems."""
     if not pairs:
         return ...
     if list(pairs) == [NONE]:
@@ -238,16 +244,16 @@ def _labels(pairs: Sequence[str] | None) -> object:
 
 
 def _wrong(pairs: Sequence[str] | None) -> str:
-    """Return what is wrong with labels, if something is."""
+    """Return what is wrong with labels, or an empty text."""
     keys = [pair.partition("=")[0] for pair in pairs or () if "=" in pair]
     if bare := [pair for pair in pairs or () if "=" not in pair]:
         return "" if bare == [NONE] and not keys else f"write key=value, or none alone, not {', '.join(bare)}"
-    return "".join(f"{key} is there twice" for key in sorted({key for key in keys if keys.count(key) > 1})[:1])
+    return "".join(f"{key} is given twice" for key in sorted({key for key in keys if keys.count(key) > 1})[:1])
 
 
 @contextmanager
 def _in_words_of(pairs: Sequence[str] | None) -> Iterator[None]:
-    """Tell what is wrong with labels as they were written here."""
+    """Report a problem of the labels in the words of the command line."""
     try:
         yield
     except RefusedError as error:

@@ -1,4 +1,4 @@
-"""Follow a log over lost connections: the byte offset of the last piece says where to go on."""
+"""Follows a log over lost connections. The byte offset of the last piece says where to continue."""
 
 import json
 from collections.abc import Iterable, Iterator
@@ -22,7 +22,7 @@ class Event:
 
 
 def events(lines: Iterable[str]) -> Iterator[Event]:
-    """Read server-sent events from lines; comments are signs of life and nothing else."""
+    """Read server-sent events from lines. Comments are heartbeats and are skipped."""
     fields: dict[str, str] = {}
     for line in lines:
         if not line:
@@ -37,18 +37,18 @@ def events(lines: Iterable[str]) -> Iterator[Event]:
 
 
 def follow(client: Client, execution_id: str) -> str:
-    """Write the log to stdout from its start to its end, each byte once, and return the run's last status."""
+    """Write the whole log to stdout, each byte once, and return the last status of the run."""
     position = Position()
     while True:
         status: str | None = patiently(lambda: _follow_once(client, execution_id, position))
         if status is not None:
             return status
-        say("the log stream was cut; going on where it stopped")
+        say("the log stream was interrupted; continuing where it stopped")
 
 
 @dataclass(slots=True)
 class Position:
-    """The offset behind the last byte that was written."""
+    """The offset after the last byte that was written."""
 
     offset: int = 0
 

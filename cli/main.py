@@ -1,9 +1,8 @@
-"""The `assay` command: one function a command, mounted here; errors end here with their exit code."""
+"""The entry point of `assay`: mounts the commands, and turns errors into exit codes."""
 
 import os
 import sys
 import traceback
-from importlib import import_module
 
 import typer
 
@@ -14,7 +13,7 @@ from model.execution import EXIT_REFUSED
 
 app = typer.Typer(
     name="assay",
-    help="Run tests through one fair and explained queue. Data goes to stdout, messages to stderr.",
+    help="Run tests through one fair queue that explains itself. Data goes to stdout, messages to stderr.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -28,7 +27,7 @@ limits.mount(app)
 simulate.mount(app)
 
 STACK_COMMANDS = frozenset({"up", "down", "status", "env", "open"})
-"""Of `cli.stack.commands`: they start processes, so that only they pay for what that needs."""
+"""The commands of `cli.stack.commands`, which are imported only when they are needed."""
 
 
 def main() -> None:
@@ -40,18 +39,18 @@ def main() -> None:
 
 
 def run(arguments: list[str]) -> int:
-    """Run one command and return its exit code; no error of ours reads as a verdict."""
+    """Run one command and return its exit code. An error of our own never looks like a verdict."""
     try:
         return _run(arguments)
     except BrokenPipeError:
         return EXIT_UNREAD
-    except SystemExit as error:  # what Typer and Rich make of a broken pipe: 1, which would be a verdict
+    except SystemExit as error:  # Typer and Rich turn a broken pipe into 1, which would be a verdict
         if isinstance(error.__context__, BrokenPipeError):
             return EXIT_UNREAD
         raise
     except OSError as error:
         say(f"error: {error}")
-    except Exception:  # noqa: BLE001  the last one that can tell a fault of ours from tests that failed
+    except Exception:  # noqa: BLE001  the last place that can tell a fault of ours from failed tests
         say(traceback.format_exc())
     return EXIT_UNREACHABLE
 
@@ -76,7 +75,7 @@ def _run(arguments: list[str]) -> int:
 
 
 def _hush() -> None:
-    """Send what is still to be flushed nowhere: nobody reads it any more."""
+    """Discard the output that is still buffered: the reader has closed the pipe."""
     nowhere = os.open(os.devnull, os.O_WRONLY)
     for number in (1, 2):
         os.dup2(nowhere, number)
@@ -98,10 +97,11 @@ def _is_ours(name: str) -> bool:
 
 
 def _mount_stack() -> None:
-    """Add the commands of the stack: also for help, which lists them all."""
+    """Add the commands of the stack. Help needs them too, since it lists all commands."""
     if any(command.name in STACK_COMMANDS for command in app.registered_commands):
         return
-    stack: typer.Typer = import_module("cli.stack.commands").app
+    from cli.stack.commands import app as stack  # noqa: PLC0415  only these commands pay for what it imports
+
     app.registered_commands.extend(stack.registered_commands)
 
 

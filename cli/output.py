@@ -1,4 +1,4 @@
-"""Data on stdout, messages on stderr; tables on a terminal, plain lines elsewhere, JSON where asked."""
+"""Output: data to stdout, messages to stderr; tables on a terminal, plain lines elsewhere, JSON on request."""
 
 import json
 import sys
@@ -10,9 +10,9 @@ Row: TypeAlias = Sequence[object]
 
 GAP = 2
 ID_WIDTH, MOMENT_WIDTH = 10, 19
-"""Of a terminal's columns: what holds ids, numbers and states; what holds a time."""
+"""Widths on a terminal: of columns with ids, numbers and states; of columns with a time."""
 READABLE, LEAST = 20, 8
-"""To what a text may be folded before a column is left out, and at all."""
+"""Widths of folded texts: the least before a column is left out, and the least of all."""
 
 STATUS_STYLE = {
     "completed": "green",
@@ -51,12 +51,12 @@ def as_json(value: object) -> None:
 
 
 def json_line(value: object) -> None:
-    """Write `value` as one of many in JSON, a line each."""
+    """Write `value` as one line of JSON."""
     data(json.dumps(value, ensure_ascii=False))
 
 
 def table(headings: Sequence[str], rows: Sequence[Row], spare: Sequence[str] = ()) -> None:
-    """Write rows: a table on a terminal, else one line a row with tabs between, no heading.
+    """Write rows: on a terminal as a table, else as lines with tabs between the columns and without a heading.
 
     Columns in `spare` are left out on a terminal that is too narrow, the first one first.
     """
@@ -82,7 +82,7 @@ def table(headings: Sequence[str], rows: Sequence[Row], spare: Sequence[str] = (
 
 
 def _shown(widths: Mapping[str, int], room: int, spare: Sequence[str]) -> list[str]:
-    """Return the columns that are drawn, so that each text among them has room enough to be read."""
+    """Return the columns to draw, so that each text column is wide enough to be read."""
     shown = list(widths)
     for heading in spare:
         if _needed([widths[each] for each in shown], ID_WIDTH, text=READABLE) > room:
@@ -91,17 +91,17 @@ def _shown(widths: Mapping[str, int], room: int, spare: Sequence[str]) -> list[s
 
 
 def _unfolded(widths: Sequence[int], room: int) -> int:
-    """Return up to which width columns are never folded: times and ids, only ids, or nothing."""
+    """Return the width up to which columns are not folded: times and ids, only ids, or none."""
     return next((most for most in (MOMENT_WIDTH, ID_WIDTH) if _needed(widths, most, text=LEAST) <= room), 0)
 
 
 def _needed(widths: Sequence[int], most: int, *, text: int) -> int:
-    """Return the width of a table in which what is wider than `most` is folded to `text`."""
+    """Return the width of a table in which columns wider than `most` are folded to `text`."""
     return sum(width if width <= most else min(width, text) for width in widths) + GAP * (len(widths) - 1)
 
 
 def facts(pairs: Sequence[tuple[str, object]]) -> None:
-    """Write one thing: a line a fact, names aligned; facts without a value are left out."""
+    """Write facts, one a line, with aligned names. Facts without a value are left out."""
     known = [(name, cell) for name, cell in pairs if cell not in (None, "", [], {})]
     width = max((len(name) for name, _ in known), default=0)
     for name, cell in known:
@@ -121,14 +121,14 @@ def _styled(cell: object) -> Any:
 
 
 def moment(text: str | None) -> str | None:
-    """Return a time of the API as people read it: local, to the second."""
+    """Return a time of the API as local time, to the second."""
     if text is None:
         return None
     return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S")
 
 
 def seconds(value: float | None) -> str | None:
-    """Return a duration as people read it."""
+    """Return a duration in words."""
     if value is None:
         return None
     minutes, rest = divmod(value, 60)
@@ -136,20 +136,20 @@ def seconds(value: float | None) -> str | None:
 
 
 def away(text: str) -> str:
-    """Return how far from now a time of the API is: '0 s', '40 s', '2 min', '1 h 20 min'."""
+    """Return how long it is until a time of the API: '0 s', '40 s', '2 min', '1 h 20 min'."""
     now = datetime.now(UTC)  # noqa: TID251  a command is its own wiring
     return span(max(0.0, (datetime.fromisoformat(text) - now).total_seconds()))
 
 
 def soon(text: str | None) -> str | None:
-    """Return a time to come: on a terminal how far away it is, elsewhere as `moment`."""
+    """Return a future time: on a terminal how long it is until then, elsewhere like `moment`."""
     if text is None or not sys.stdout.isatty():
         return moment(text)
     return f"in {away(text)}"
 
 
 def span(value: float) -> str:
-    """Return seconds as roughly as people say them."""
+    """Return seconds, rounded to what people say."""
     if value < 60:  # noqa: PLR2004  a minute
         return f"{value:.0f} s"
     hours, minutes = divmod(round(value / 60), 60)
@@ -159,7 +159,7 @@ def span(value: float) -> str:
 
 
 def size(value: int | None) -> str | None:
-    """Return bytes as people read them."""
+    """Return a number of bytes with its unit."""
     if value is None:
         return None
     number = float(value)

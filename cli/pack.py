@@ -1,4 +1,4 @@
-"""Pack a folder: the same files always give the same bytes, so that what was sent once is not sent again."""
+"""Packs a folder. The same files always give the same bytes, so that a folder is not sent twice."""
 
 import gzip
 import hashlib
@@ -6,10 +6,11 @@ import io
 import os
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 from pathlib import Path
+
+from pathspec import GitIgnoreSpec, PathSpec
 
 from cli.failure import UsageError
 
@@ -29,40 +30,42 @@ class Packed:
     size: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """One line of an ignore file."""
+class Ignored:
+    """What is not packed: what never is, and what `.assayignore` adds, in the syntax of `.gitignore`.
 
-    pattern: str
-    keeps: bool
-    folders_only: bool
+    The last pattern that matches decides. pathspec's rules for files keep `!*/` from bringing back all that is in a
+    folder; for folders themselves its plain order is what git does.
+    """
 
-    def matches(self, path: str, *, folder: bool) -> bool:
-        """Say whether the rule speaks of `path`, which is relative with slashes."""
-        if self.folders_only and not folder:
+    def __init__(self, lines: Iterable[str]) -> None:
+        self._files = GitIgnoreSpec.from_lines([*ALWAYS_IGNORED, *lines])
+        self._folders = PathSpec(self._files.patterns)
+
+    def file(self, path: str) -> bool:
+        """Return whether a file is left out, if the folder that it is in is not."""
+        return self._files.match_file(path)
+
+    def folder(self, path: str) -> bool:
+        """Return whether a whole folder is left out. `sub/**` means what is in `sub`, not `sub` itself."""
+        found = self._folders.check_file(f"{path}/")
+        if not found.include or found.index is None:
             return False
-        if "/" in self.pattern:
-            return fnmatchcase(path, self.pattern.lstrip("/"))
-        return fnmatchcase(path.rpartition("/")[2], self.pattern)
+        return not str(self._folders.patterns[found.index].pattern).endswith("/**")
 
 
-def read_rules(folder: Path) -> tuple[Rule, ...]:
-    """Return what is never packed and what `.assayignore` adds; the last matching rule decides."""
+def read_ignored(folder: Path) -> Ignored:
+    """Read the ignore file of a folder. Raises: UsageError naming the file that cannot be read."""
     file = folder / IGNORE_FILE
-    lines = file.read_text().splitlines() if file.is_file() else []
-    return tuple(_rule(line.strip()) for line in (*ALWAYS_IGNORED, *lines) if line.strip() and line[0] != "#")
-
-
-def _rule(line: str) -> Rule:
-    keeps = line.startswith("!")
-    text = line.removeprefix("!")
-    return Rule(pattern=text.rstrip("/"), keeps=keeps, folders_only=text.endswith("/"))
+    try:
+        return Ignored(file.read_text(encoding="utf-8").splitlines() if file.is_file() else [])
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error
 
 
 def pack(folder: Path) -> Packed:
     """Pack `folder` into a temporary tar.gz. Raises: UsageError when it is too large or no folder."""
     if not folder.is_dir():
-        raise UsageError(f"{folder} is no folder")
+        raise UsageError(f"{folder} is not a folder")
     with tempfile.NamedTemporaryFile(prefix="assay-", suffix=".tar.gz", delete=False) as target:
         file = Path(target.name)
         try:
@@ -81,7 +84,9 @@ def _measured(file: Path, folder: Path) -> Packed:
     size = file.stat().st_size
     if size > PACKED_LIMIT:
         file.unlink()
-        raise UsageError(f"{folder} is {size} bytes when packed, {PACKED_LIMIT} at most: name files in {IGNORE_FILE}")
+        raise UsageError(
+            f"{folder} is {size} bytes when packed, at most {PACKED_LIMIT} are allowed: exclude files in {IGNORE_FILE}"
+        )
     with file.open("rb") as stream:
         return Packed(file=file, sha256=hashlib.file_digest(stream, "sha256").hexdigest(), size=size)
 
@@ -92,8 +97,8 @@ def _add_all(tar: tarfile.TarFile, folder: Path) -> None:
         data = path.read_bytes()
         total += len(data)
         if total > UNPACKED_LIMIT or count > MEMBER_LIMIT:
-            limits = f"{UNPACKED_LIMIT} bytes in {MEMBER_LIMIT} files at most"
-            raise UsageError(f"{folder} is too large, {limits}: name files in {IGNORE_FILE}")
+            limits = f"at most {UNPACKED_LIMIT} bytes in {MEMBER_LIMIT} files are allowed"
+            raise UsageError(f"{folder} is too large, {limits}: exclude files in {IGNORE_FILE}")
         tar.addfile(_member(path, path.relative_to(folder).as_posix(), len(data)), io.BytesIO(data))
 
 
@@ -106,18 +111,14 @@ def _member(path: Path, name: str, size: int) -> tarfile.TarInfo:
 
 def files(folder: Path) -> Iterator[Path]:
     """Yield the regular files to pack, in one order everywhere. Links are left out: they may lead elsewhere."""
-    rules = read_rules(folder)
+    ignored = read_ignored(folder)
     for parent, names, plain in os.walk(folder):
         here = Path(parent)
-        names[:] = sorted(n for n in names if not _ignored(rules, (here / n).relative_to(folder), folder=True))
+        inside = here.relative_to(folder)
+        names[:] = sorted(name for name in names if not ignored.folder((inside / name).as_posix()))
         for name in sorted(plain):
             path = here / name
             if path.is_symlink() or not path.is_file():
                 continue
-            if not _ignored(rules, path.relative_to(folder), folder=False):
+            if not ignored.file((inside / name).as_posix()):
                 yield path
-
-
-def _ignored(rules: tuple[Rule, ...], relative: Path, *, folder: bool) -> bool:
-    said = [rule for rule in rules if rule.matches(relative.as_posix(), folder=folder)]
-    return bool(said) and not said[-1].keeps

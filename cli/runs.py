@@ -8,22 +8,22 @@ from urllib.parse import quote
 import typer
 
 from cli import output
+from cli.connection import connect
 from cli.failure import UsageError
-from cli.server_discovery import connect
 from cli.watch import counts, describe, detachable, drawn, starts, watch_execution, watch_suite
 
 
 def _id(text: str) -> str:
-    """Return what is typed for a run, if it can be a part of an id. Raises: UsageError."""
+    """Return the text if it can be part of a run's id. Raises: UsageError."""
     if re.fullmatch("[0-9a-fA-F-]+", text):
         return text
-    raise UsageError(f"{text!r} is no part of a run's id, which is of 0-9, a-f and '-': `assay list` shows the ids")
+    raise UsageError(f"{text!r} is not part of a run's id, which has only 0-9, a-f and '-': `assay list` shows the ids")
 
 
 Json = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 Run = Annotated[
     str,
-    typer.Argument(help="An execution id, or any unique beginning or end of it.", callback=_id, show_default=False),
+    typer.Argument(help="The id of a run, or any unique beginning or end of it.", callback=_id, show_default=False),
 ]
 
 
@@ -50,12 +50,12 @@ def run(  # noqa: PLR0913  an option each
         list[str] | None, typer.Option("--set", metavar="PATH=VALUE", help="Change a value of the file; repeatable.")
     ] = None,
     priority: Annotated[
-        int | None, typer.Option(min=0, max=9, help="Of all tests in the file; 0 is the highest.")
+        int | None, typer.Option(min=0, max=9, help="The priority of all tests in the file; 0 is the highest.")
     ] = None,
-    pool: Annotated[str, typer.Option(help="The pool whose nodes shall run it.")] = "default",
+    pool: Annotated[str, typer.Option(help="The pool whose nodes run the tests.")] = "default",
     json: Json = False,
 ) -> None:
-    """Run a test or a suite, and end with its verdict."""
+    """Run a test or a suite, and end with the exit code of its verdict."""
     from cli.suite_file import load, send_content  # noqa: PLC0415  the model's checks load Pydantic
     from model.definition import to_raw  # noqa: PLC0415
     from model.suite import Suite, suite_to_raw  # noqa: PLC0415
@@ -106,7 +106,7 @@ def _warn(answer: Any) -> None:
 
 
 def _verdicts(executions: list[Any]) -> None:
-    """Write the verdicts, unless the watcher's last picture shows them already, and then why they are bad."""
+    """Write the verdicts, unless the screen shows them already, and the reason of each that is not completed."""
     if not drawn():
         output.table(
             ("run", "status", "name", "verdict"),
@@ -152,7 +152,7 @@ def list_runs(  # noqa: PLR0913  an option a filter
 
 
 def show(run: Run, *, json: Json = False) -> None:
-    """Show one run: where it stands, why it waits, how it ended."""
+    """Show one run: its state, why it waits, how it ended."""
     with connect() as client:
         answer = client.get(f"/tests/{run}")
     if json:
@@ -185,7 +185,7 @@ def show(run: Run, *, json: Json = False) -> None:
             ("took", output.seconds(answer["durationSeconds"])),
             ("suite run", answer["suiteRunId"]),
             ("retry of", answer["retriedFrom"]),
-            ("cancelling", "asked for" if answer["cancelRequested"] and not answer["completedAt"] else None),
+            ("cancelling", "requested" if answer["cancelRequested"] and not answer["completedAt"] else None),
             *((f"attempt {a['number']}", _attempt(a)) for a in answer["attempts"]),
         ]
     )
@@ -200,12 +200,12 @@ def _attempt(attempt: Any) -> str:
 def logs(
     run: Run,
     *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on until the run has ended.")] = False,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue until the run has ended.")] = False,
     json: Json = False,
 ) -> None:
     """Write the log of a run to stdout."""
     if follow and json:
-        raise UsageError("--json and --follow exclude each other: a log that grows is no JSON document")
+        raise UsageError("--json and --follow exclude each other: a growing log is not a JSON document")
     with connect() as client:
         if follow:
             from cli.logs import follow as follow_log  # noqa: PLC0415  httpx takes a while to load
@@ -230,11 +230,11 @@ def _whole_log(client: Any, run: str) -> bytes:
 def results(
     run: Run,
     *,
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file; - is stdout.")] = None,
-    attempt: Annotated[int | None, typer.Option(min=1, help="Which attempt; else the last one with results.")] = None,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file; - means stdout.")] = None,
+    attempt: Annotated[int | None, typer.Option(min=1, help="The attempt. Default: the last one with results.")] = None,
     json: Json = False,
 ) -> None:
-    """Show what each test of a run did."""
+    """Show the result of each test of a run."""
     with connect() as client:
         if junit is not None:
             report = client.text(f"/tests/{run}/results", _known(format="junit", attempt=attempt))
@@ -255,7 +255,7 @@ def results(
 
 
 def _all_results(client: Any, run: str, attempt: int | None) -> Any:
-    """Read page after page, all of the attempt that the first one shows."""
+    """Read all pages of the attempt that the first page shows."""
     answer = client.get(f"/tests/{run}/results", {"attempt": attempt})
     page = answer
     while page["links"]["next"]:
@@ -283,9 +283,11 @@ def _first_line(text: str | None) -> str:
 
 def artifacts(
     run: Run,
-    name: Annotated[str | None, typer.Argument(help="The file to fetch; without it all are listed.")] = None,
+    name: Annotated[str | None, typer.Argument(help="The file to fetch. Without it, all are listed.")] = None,
     *,
-    to: Annotated[Path | None, typer.Option(help="Where to write it; else its own name, here.")] = None,
+    to: Annotated[
+        Path | None, typer.Option(help="The file to write. Default: its own name, in the current folder.")
+    ] = None,
     json: Json = False,
 ) -> None:
     """List the files that a run left, or fetch one."""
@@ -310,7 +312,7 @@ def cancel(
     suite: Annotated[bool, typer.Option("--suite", help="RUN is a suite run: cancel all its tests.")] = False,
     json: Json = False,
 ) -> None:
-    """Cancel a run. A second time changes nothing."""
+    """Cancel a run. Cancelling it again changes nothing."""
     with connect() as client:
         answer = client.post(f"/suites/runs/{run}/cancel" if suite else f"/tests/{run}/cancel")
     if json:

@@ -1,16 +1,12 @@
-"""Where the server is: what the environment says, else the nearest state folder from here upwards."""
+"""Finds the servers that a command talks to: by the environment, else by the nearest state folder upwards."""
 
 import json
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from cli.failure import UnreachableError
-
-if TYPE_CHECKING:
-    from cli.client import Client
 
 STATE_NAME = ".assay"
 PREFECT_CREDENTIAL = "prefect-credential"
@@ -19,7 +15,7 @@ PREFECT_CREDENTIAL = "prefect-credential"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Server:
-    """An API and the key to it. The key never stands in a representation."""
+    """An API and its key. The key is left out of the representation."""
 
     url: str
     key: str
@@ -30,20 +26,13 @@ class Server:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PrefectServer:
-    """Prefect's API and the credential for it. The credential never stands in a representation."""
+    """Prefect's API and the credential for it. The credential is never part of a representation."""
 
     url: str
     credential: str | None
 
     def __repr__(self) -> str:
         return f"PrefectServer(url={self.url!r})"
-
-
-def connect() -> "Client":
-    """Return a client of the server that this place belongs to."""
-    from cli.client import Client  # noqa: PLC0415  httpx takes a while to load, and not every command needs it
-
-    return Client(find_server())
 
 
 def find_server(environment: Mapping[str, str] = os.environ, start: Path | None = None) -> Server:
@@ -75,7 +64,7 @@ def find_prefect(environment: Mapping[str, str] = os.environ, start: Path | None
 
 
 def find_state(environment: Mapping[str, str] = os.environ, start: Path | None = None) -> Path | None:
-    """Return the state folder of a stack that was started, if there is one."""
+    """Return the state folder of a started stack, None if there is none."""
     named = environment.get("ASSAY_STATE")
     if named:
         return Path(named)

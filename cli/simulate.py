@@ -1,4 +1,4 @@
-"""The command `assay simulate`: needs neither database nor server; what it does is in `cli.simulating`."""
+"""The command `assay simulate`. It needs neither a database nor a server; `cli.simulating` does the work."""
 
 from pathlib import Path
 from typing import Annotated
@@ -29,16 +29,18 @@ def simulate(  # noqa: PLR0913  an option a setting
     max_concurrent: Annotated[
         int | None, typer.Option(min=1, help="Runs at once.", show_default="no limit but the nodes")
     ] = None,
-    ageing_limit: Annotated[float, typer.Option(min=0, help="Seconds after which nothing may overtake.")] = 3600,
-    preemption: Annotated[bool, typer.Option("--preemption", help="More urgent runs may stop others.")] = False,
-    spot: Annotated[bool, typer.Option("--spot", help="Use spot nodes, too.")] = False,
-    seed: Annotated[int, typer.Option(help="Decides between nodes that are equal.")] = 0,
+    ageing_limit: Annotated[
+        float, typer.Option(min=0, help="Seconds of waiting after which no later run may overtake.")
+    ] = 3600,
+    preemption: Annotated[bool, typer.Option("--preemption", help="More important runs may stop others.")] = False,
+    spot: Annotated[bool, typer.Option("--spot", help="Use spot nodes too.")] = False,
+    seed: Annotated[int, typer.Option(help="Decides between equal nodes.")] = 0,
     plot: Annotated[Path | None, typer.Option(help="Draw utilisation and queue over time, as SVG.")] = None,
     report: Annotated[Path | None, typer.Option(help="Write the tables as Markdown.")] = None,
     json: Json = False,
 ) -> None:
-    """Run a trace through the scheduler in virtual time: waits, utilisation, fairness."""
-    from cli import simulating  # noqa: PLC0415  numpy and the scheduler: only this command pays for them
+    """Run a trace through the scheduler in virtual time, and show waits, utilisation and fairness."""
+    from cli import simulating  # noqa: PLC0415  only this command needs numpy and the scheduler
     from scheduler.pool import Ceiling, Limits  # noqa: PLC0415
 
     strategies = simulating.strategies(strategy or [], every=compare)

@@ -1,4 +1,4 @@
-"""Simulations on this machine: files in, tables and a picture out."""
+"""Runs simulations: reads the files, simulates, and writes tables and a picture."""
 
 import gc
 import math
@@ -24,23 +24,23 @@ from scheduler.simulation_report import SimulationReport
 from scheduler.trace import TraceRun, read_nodes, read_trace
 
 LONGEST = 1e9
-"""Seconds; what no trace reaches."""
+"""Seconds; longer than any trace."""
 REDRAW = 0.2
-"""Seconds between two looks at the progress."""
+"""Seconds between two updates of the progress."""
 
 Value = TypeVar("Value")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
-    """What both files say."""
+    """The content of both files."""
 
     trace: tuple[TraceRun, ...]
     nodes: tuple[Node, ...]
 
 
 def strategies(names: Sequence[str], *, every: bool) -> tuple[Strategy, ...]:
-    """Return the strategies of these names, all for `every`, PRIORITY for none."""
+    """Return the strategies with these names; all with `every`, PRIORITY without a name."""
     unknown = [name for name in names if name.upper() not in Strategy.__members__]
     if unknown:
         raise UsageError(f"--strategy {unknown[0]}: choose one of {', '.join(Strategy)}")
@@ -49,7 +49,7 @@ def strategies(names: Sequence[str], *, every: bool) -> tuple[Strategy, ...]:
 
 
 def profile(name: str) -> Profile:
-    """Return the profile of this name."""
+    """Return the profile with this name. Raises: UsageError."""
     try:
         return named(name)
     except ValueError as error:
@@ -57,7 +57,7 @@ def profile(name: str) -> Profile:
 
 
 def ageing(seconds: float) -> timedelta:
-    """Return the ageing limit; what is longer than any trace is as good as none."""
+    """Return the ageing limit, shortened to what no trace reaches."""
     if math.isnan(seconds):
         raise UsageError("--ageing-limit: must be a number of seconds")
     return timedelta(seconds=min(seconds, LONGEST))
@@ -86,19 +86,19 @@ def _read(path: Path, parse: Callable[[str], Value], problems: list[Problem]) ->
 
 
 def _by_line(problem: Problem) -> tuple[int, str]:
-    """Sort as in the file; what belongs to no line comes last."""
+    """Return a sort key: the order of the file, with problems of no line at the end."""
     line = re.search(r"\.line\[(\d+)\]", problem.path)
     return (int(line[1]) if line else sys.maxsize, problem.path)
 
 
 def collect_seldom() -> None:
-    """Let Python look for cyclic garbage less often: a simulation makes none, and looking takes a fifth of its time."""
+    """Let Python collect garbage less often: a simulation makes no cycles, and collecting takes a fifth of its time."""
     gc.freeze()
     gc.set_threshold(50_000, 20, 50)
 
 
 def run(given: Given, limits: Limits, chosen: Sequence[Strategy]) -> list[SimulationReport]:
-    """Simulate under each strategy, with a line of progress on a terminal."""
+    """Simulate each strategy, with a line of progress on a terminal."""
     found = []
     collect_seldom()
     for strategy in chosen:
@@ -109,7 +109,7 @@ def run(given: Given, limits: Limits, chosen: Sequence[Strategy]) -> list[Simula
 
 
 class _Progress:
-    """One line on stderr, drawn over itself; nothing where stderr is no terminal."""
+    """One line on stderr that is drawn again in place; nothing if stderr is not a terminal."""
 
     def __init__(self, name: str, runs: int) -> None:
         self.name = name
@@ -124,7 +124,7 @@ class _Progress:
             self._write(f"{self.name}: {ended:,} of {self.runs:,} runs ({ended / self.runs:.0%})")
 
     def clear(self) -> None:
-        """Take the line away."""
+        """Remove the line."""
         if self.shown:
             self._write("")
 
@@ -134,14 +134,14 @@ class _Progress:
 
 
 def writable(*paths: Path | None) -> None:
-    """Look whether what is asked for can be written, before a long simulation. Raises: UsageError."""
+    """Check, before a long simulation, that the files can be written. Raises: UsageError."""
     for path in paths:
         if path is not None and (path.is_dir() or not path.parent.is_dir()):
-            raise UsageError(f"{path} cannot be written: name a file in a folder that is there")
+            raise UsageError(f"{path} cannot be written: name a file in an existing folder")
 
 
 def write(reports: Sequence[SimulationReport], title: str, *, plot: Path | None, report: Path | None) -> None:
-    """Write the picture and the Markdown, where asked for."""
+    """Write the picture and the Markdown, if requested."""
     if plot is not None:
         _write(plot, svg(reports, title))
     if report is not None:
@@ -162,7 +162,7 @@ def as_raw(reports: Sequence[SimulationReport]) -> dict[str, Any]:
 
 
 def show(reports: Sequence[SimulationReport]) -> None:
-    """Show the tables; elsewhere than on a terminal the first line names the strategies."""
+    """Show the tables. If stdout is not a terminal, the first line names the strategies."""
     for number, table in enumerate(simulation.tables(reports)):
         if sys.stdout.isatty():
             output.data(("\n" if number else "") + table.title)
@@ -171,4 +171,4 @@ def show(reports: Sequence[SimulationReport]) -> None:
             output.table(table.headings, [table.headings, *table.rows] if number == 0 else table.rows)
     left = sum(each.runs for each in reports[0].unplaced)
     if left:
-        output.say(f"{left} of {reports[0].runs} runs could never start: no node can hold them")
+        output.say(f"{left} of {reports[0].runs} runs could never start: they fit on no node")

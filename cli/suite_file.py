@@ -1,4 +1,4 @@
-"""Suite and test files: read, changed by `--set`, checked, and their local folders packed and sent."""
+"""Reads suite and test files, applies `--set`, checks them, and sends their local folders."""
 
 import re
 from collections.abc import Sequence
@@ -18,7 +18,7 @@ from model.suite import Suite
 from orchestrator.checking import check_file
 
 if TYPE_CHECKING:
-    from cli.client import Client  # httpx takes a while to load, and checking a file needs no server
+    from cli.client import Client  # httpx loads slowly, and checking a file needs no server
 
 Loaded: TypeAlias = Suite | TestRequest | LocalTest
 Step: TypeAlias = str | int
@@ -29,7 +29,7 @@ _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
 def load(path: Path, settings: Sequence[str] = ()) -> Loaded:
-    """Read a file, apply `--set`, and check it whole. Raises: UsageError, or RefusedError with all problems."""
+    """Read a file, apply `--set`, and check the result. Raises: UsageError, or RefusedError with all problems."""
     try:
         document = read_yaml(path.read_text(encoding="utf-8"))
         for setting in settings:
@@ -42,7 +42,7 @@ def load(path: Path, settings: Sequence[str] = ()) -> Loaded:
 
 
 def send_content(client: "Client", loaded: Loaded, beside: Path) -> Suite | TestRequest:
-    """Send the local folders of a file, which are relative to `beside`, and put their digests in their place."""
+    """Send the local folders of a file, relative to `beside`, and replace them by their digests."""
     sent: dict[Path, str] = {}
     if isinstance(loaded, Suite):
         return replace(loaded, tests=tuple(_sent(client, test, beside, sent) for test in loaded.tests))
@@ -70,7 +70,7 @@ def _send(client: "Client", folder: Path) -> str:
 
 
 def change(document: object, setting: str) -> None:
-    """Apply one `PATH=VALUE`. In a suite, what is no key of a suite is set in each of its tests."""
+    """Apply one `PATH=VALUE`. In a suite, a path that is not a key of the suite is set in each of its tests."""
     path, separator, text = setting.partition("=")
     if not separator or not _STEPS.fullmatch(path):
         raise UsageError(f"--set {setting}: write path=value, for example config.timeout=60")

@@ -1,68 +1,86 @@
-"""Follow runs until they end, through lost connections; letting go never ends a run, and never reads as success."""
+"""Watches runs until they end, over lost connections.
+
+To stop watching never ends a run, and never looks like a success.
+"""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
 from cli.failure import DetachedError, UnreachableError
 from cli.output import STATUS_STYLE, away, say, seconds
+from model.backoff import Backoff
 
 if TYPE_CHECKING:
-    from cli.client import Client  # httpx takes a while to load, and not every command needs it
+    from tenacity import RetryCallState
+
+    from cli.client import Client  # httpx loads slowly, and not every command needs it
 
 INTERVAL = 0.4
 PATIENCE = 600.0
-"""Seconds of silence after which the watcher gives up; the run goes on."""
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 10.0
+"""Seconds without an answer after which the watcher gives up; the run continues."""
+BACKOFF = Backoff(first=0.5, longest=10.0)
 ECHO = 3
-"""Columns that stay free at the right: the terminal writes ^C there, and would else go on in another line."""
+"""Columns that stay free at the right: the terminal writes ^C there, and would otherwise wrap the line."""
 TERMINAL = frozenset({"completed", "failed", "cancelled", "timeout", "skipped"})
 
 
 def patiently(ask: Callable[[], Any]) -> Any:
-    """Return what `ask` returns, asked again with growing pauses while the server does not answer."""
-    pause, waited = FIRST_PAUSE, 0.0
-    while True:
-        try:
-            return ask()
-        except UnreachableError as error:
-            if waited >= PATIENCE:
-                raise DetachedError(f"{error}; given up after {waited:.0f} s: the run goes on") from error
-            if waited == 0:
-                say(f"{error}; trying again")
-            time.sleep(pause)
-            waited += pause
-            pause = min(pause * 2, LONGEST_PAUSE)
+    """Return what `ask` returns; ask again, with growing pauses, while the server does not answer."""
+    from tenacity import Retrying, retry_if_exception_type  # noqa: PLC0415  only a watcher pays for it
+
+    again = Retrying(
+        retry=retry_if_exception_type(UnreachableError),
+        wait=lambda tried: BACKOFF.pause(tried.attempt_number),
+        stop=lambda tried: tried.idle_for >= PATIENCE,
+        before_sleep=_say_once,
+        retry_error_callback=_give_up,
+        sleep=time.sleep,
+    )
+    return again(ask)
+
+
+def _say_once(tried: "RetryCallState") -> None:
+    if tried.attempt_number == 1:
+        say(f"{_cause(tried)}; trying again")
+
+
+def _give_up(tried: "RetryCallState") -> NoReturn:
+    error = _cause(tried)
+    raise DetachedError(f"{error}; gave up after {tried.idle_for:.0f} s, but the run continues") from error
+
+
+def _cause(tried: "RetryCallState") -> BaseException | None:
+    return tried.outcome.exception() if tried.outcome is not None else None
 
 
 @contextmanager
 def detachable(what: str, *, suite: bool = False) -> Iterator[None]:
-    """Turn Ctrl-C into letting go: said, and told apart from every verdict by its exit code."""
+    """Turn Ctrl-C into the end of watching, with a message and an exit code that is not a verdict."""
     look, end = ("list --suite", "cancel --suite") if suite else ("show", "cancel")
     try:
         yield
     except KeyboardInterrupt as error:
         raise DetachedError(
-            f"no longer watching; the run goes on (`assay {look} {what}`, `assay {end} {what}` to end it)"
+            f"no longer watching; the run continues (`assay {look} {what}`, `assay {end} {what}` to end it)"
         ) from error
 
 
 def drawn() -> bool:
-    """Return whether a watcher leaves the runs on the same screen that the verdicts would go to."""
+    """Return whether the watcher's last picture stays on the screen to which the verdicts would be written."""
     return sys.stderr.isatty() and sys.stdout.isatty()
 
 
 def watch_execution(client: "Client", execution_id: str) -> Any:
-    """Show one run until it has ended, and return it."""
+    """Show one run until it has ended, and return its last state."""
     return _watch(lambda: client.get(f"/tests/{execution_id}"), lambda answer: [answer])
 
 
 def watch_suite(client: "Client", suite_run_id: str) -> Any:
-    """Show a suite's runs until the suite has ended, and return it."""
+    """Show the runs of a suite until the suite has ended, and return its last state."""
     return _watch(lambda: client.get(f"/suites/runs/{suite_run_id}"), lambda answer: list(answer["executions"]))
 
 
@@ -78,7 +96,7 @@ def _watch(ask: Callable[[], Any], runs_of: Callable[[Any], list[Any]]) -> Any:
 
 
 def describe(run: Any) -> str:
-    """Return in a few words where a run stands."""
+    """Return the state of a run in a few words."""
     if run["status"] == "queued":
         place = f" at {run['queuePosition']}" if run["queuePosition"] else ""
         told = starts(run)
@@ -92,7 +110,7 @@ def describe(run: Any) -> str:
 
 
 def starts(run: Any) -> str:
-    """Return when a run that waits will start, as it was told; nothing while that is unknown."""
+    """Return the estimated start of a waiting run in words; an empty text while it is unknown."""
     p50, p90 = run.get("estimatedStartTime"), run.get("estimatedStartTimeP90")
     if p50 is None:
         return ""
@@ -111,7 +129,7 @@ def counts(progress: Any) -> str:
 
 @dataclass(slots=True)
 class Lines:
-    """A line for each change, for logs of CI jobs."""
+    """Writes a line for each change, for logs of CI jobs."""
 
     last: dict[str, str] = field(default_factory=dict)
 
@@ -122,7 +140,7 @@ class Lines:
         return
 
     def show(self, runs: list[Any]) -> None:
-        """Say what changed since the last time: states, not every test."""
+        """Write which runs changed their state since the last call."""
         for run in runs:
             state = f"{run['status']} {run['phase']} {run['waitReason']}"
             if self.last.get(run["executionId"]) != state:
@@ -131,7 +149,7 @@ class Lines:
 
 
 class Screen:
-    """A table that is drawn again in place, on a terminal."""
+    """Draws a table again in place, on a terminal."""
 
     def __init__(self) -> None:
         from rich.console import Console  # noqa: PLC0415  only a terminal pays for it
@@ -147,7 +165,7 @@ class Screen:
         self._live.__exit__(None, None, None)
 
     def show(self, runs: list[Any]) -> None:
-        """Draw the runs as they stand."""
+        """Draw the present state of the runs."""
         from rich.constrain import Constrain  # noqa: PLC0415  only a terminal pays for it
         from rich.progress_bar import ProgressBar  # noqa: PLC0415
         from rich.table import Table  # noqa: PLC0415

@@ -23,6 +23,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+import psutil
 import psycopg2  # type: ignore[import-untyped]
 from psycopg2 import sql
 from sqlalchemy.engine import URL
@@ -360,10 +361,9 @@ def _postmaster(data: Path) -> int | None:
     """Return the process of the server on `data`. A pid file may be stale, and its number somebody else's by now."""
     pid = _pid_file(data)
     try:
-        words = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    except OSError:
+        return pid if pid is not None and str(data) in psutil.Process(pid).cmdline() else None
+    except (psutil.Error, ValueError):  # there is no such process, or no process has such a number
         return None
-    return pid if os.fsencode(data) in words else None
 
 
 def _forget_stale(record: Record) -> None:

@@ -17,14 +17,15 @@ from sqlalchemy import Connection, create_engine, event
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from tenacity import AsyncRetrying, retry_if_exception, stop_before_delay, stop_never
 
 from db.errors import UnavailableError
+from model.backoff import Backoff
 
 T = TypeVar("T")
 
 CONNECT_SECONDS = 5
-FIRST_PAUSE_SECONDS = 0.05
-LONGEST_PAUSE_SECONDS = 2.0
+BACKOFF = Backoff(first=0.05, longest=2.0)
 SESSION = (
     "SET TIME ZONE 'UTC'; SET idle_in_transaction_session_timeout = '20s'; SET lock_timeout = '30s'; SET jit = off; "
     "SET plan_cache_mode = force_generic_plan"
@@ -91,21 +92,18 @@ class Database:
         return await asyncio.get_running_loop().run_in_executor(self._threads, self.call, work)
 
     async def run_patiently(self, work: Callable[[Connection], T], *, timeout: float | None = None) -> T:  # noqa: ASYNC109
-        """Run idempotent `work`, again and again while the server is away or another transaction is in the way.
+        """Run idempotent `work`; try again while the server does not answer or another transaction is in the way.
 
-        `timeout` in seconds bounds the waiting; after it the last error is raised.
+        `timeout` bounds the seconds of waiting; then the last error is raised.
         """
-        loop = asyncio.get_running_loop()
-        end = None if timeout is None else loop.time() + timeout
-        pause = FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                return await self.run(work)
-            except (UnavailableError, DBAPIError) as exc:
-                if not passing(exc) or (end is not None and loop.time() + pause > end):
-                    raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+        patiently = AsyncRetrying(
+            retry=retry_if_exception(passing),
+            wait=lambda tried: BACKOFF.pause(tried.attempt_number),
+            stop=stop_never if timeout is None else stop_before_delay(timeout),
+            sleep=asyncio.sleep,
+            reraise=True,
+        )
+        return await patiently(self.run, work)
 
     def close(self) -> None:
         """Finish what runs and close all connections."""
@@ -130,11 +128,11 @@ def away(exc: DBAPIError) -> bool:
     return bool(code.startswith(_GONE))
 
 
-def passing(exc: UnavailableError | DBAPIError) -> bool:
+def passing(exc: BaseException) -> bool:
     """Return whether idempotent work that met this error is worth another try."""
     if isinstance(exc, UnavailableError):
         return True
-    return (getattr(exc.orig, "pgcode", None) or "").startswith(_COLLISION)
+    return isinstance(exc, DBAPIError) and (getattr(exc.orig, "pgcode", None) or "").startswith(_COLLISION)
 
 
 @lru_cache(maxsize=16_384)

@@ -8,7 +8,7 @@ it shall see was committed. Where a run stands is told by `gate_standing`, what 
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ from db.locks import Lock, lock_key
 from db.prepared import Prepared
 from model.config import Affinity, Toleration
 from model.execution import Cause
-from model.ids import ExecutionId, GroupId, NodeName, PoolName, TeamId, UserId, WorkerId
+from model.ids import BackendName, ExecutionId, GroupId, NodeName, PoolName, TeamId, UserId, WorkerId
 from model.resources import Resources
 from scheduler.outcome import backoff
 from scheduler.run import HOUR, Apart, Constraints, Shape, Spread
@@ -158,10 +158,10 @@ FROM queue WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'ad
 """)
 _REQUEUE = text("""
 WITH let_go AS (DELETE FROM leases WHERE execution_id = :execution_id), back AS (
-    UPDATE queue SET state = 'waiting', node = NULL, admitted_at = NULL, began_at = NULL, nominated = NULL,
-        position = NULL, told = NULL, said = said + 1, not_before = :not_before, reason = :reason, group_id = NULL,
-        guarded = false, preempted_for = NULL, preempted_at = NULL, constraints = CAST(:constraints AS jsonb),
-        shape = :shape
+    UPDATE queue SET state = 'waiting', node = NULL, backend = NULL, admitted_at = NULL, began_at = NULL,
+        nominated = NULL, position = NULL, told = NULL, said = said + 1, not_before = :not_before,
+        reason = :reason, group_id = NULL, guarded = false, preempted_for = NULL, preempted_at = NULL,
+        constraints = CAST(:constraints AS jsonb), shape = :shape
     WHERE execution_id = :execution_id
     RETURNING execution_id, said, epoch
 )
@@ -174,11 +174,31 @@ WHERE id = :execution_id AND status = 'queued' AND phase = 'admitted'
 """)
 """A run that never started; one that ran is in backoff by now."""
 
-_HOSTED = text("SELECT EXISTS (SELECT FROM queue WHERE execution_id = :execution_id AND host = :worker)")
+_HOSTED = text("""
+SELECT EXISTS (
+    SELECT FROM queue
+    WHERE execution_id = :execution_id AND host = :worker
+        AND (state = 'waiting' OR backend = ANY(CAST(:serves AS text[])))
+)
+""")
+_ELSEWHERE = text("""
+SELECT EXISTS (
+    SELECT FROM queue
+    WHERE execution_id = :execution_id AND state = 'admitted' AND backend <> ALL(CAST(:serves AS text[]))
+)
+""")
 _HOST = text("UPDATE queue SET host = :worker WHERE execution_id = :execution_id")
 _GUARD = text("""
 UPDATE queue SET guarded = :on
 WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted' AND (NOT :on OR preempted_for IS NULL)
+""")
+_FENCE_OFF = text("""
+WITH placed AS (
+    UPDATE queue SET epoch = epoch + 1 WHERE execution_id = :execution_id AND state = 'admitted'
+    RETURNING execution_id, epoch
+)
+UPDATE runs r SET epoch = placed.epoch FROM placed WHERE r.id = placed.execution_id
+RETURNING r.epoch
 """)
 _PREEMPTED = text("""
 SELECT preempted_for FROM queue WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted'
@@ -286,6 +306,14 @@ def guard(conn: Connection, execution_id: ExecutionId, epoch: int, *, on: bool) 
     return conn.execute(_GUARD, {"execution_id": execution_id, "epoch": epoch, "on": on}).rowcount == 1
 
 
+def fence_off(conn: Connection, execution_id: ExecutionId) -> int | None:
+    """Raise the epoch of a run that holds a place, so that its holder changes nothing more; return the new epoch.
+
+    None when it holds no place. The caller holds the row of the run.
+    """
+    return conn.execute(_FENCE_OFF, {"execution_id": execution_id}).scalar_one_or_none()
+
+
 def preempted_for(conn: Connection, execution_id: ExecutionId, epoch: int) -> ExecutionId | None:
     """Return the run for which one that holds a place was asked to stop, None if it was not."""
     found = conn.execute(_PREEMPTED, {"execution_id": execution_id, "epoch": epoch}).scalar_one_or_none()
@@ -293,14 +321,20 @@ def preempted_for(conn: Connection, execution_id: ExecutionId, epoch: int) -> Ex
 
 
 def host(conn: Connection, execution_id: ExecutionId, worker: WorkerId) -> None:
-    """Note that a run's flow waits in a worker already: while that lives, it has the first right to carry the run."""
+    """Note that a run's flow waits in a worker: while that lives, it has the first right to run what it can serve."""
     conn.execute(_LOCK, {"execution_id": execution_id})
     conn.execute(_HOST, {"execution_id": execution_id, "worker": worker})
 
 
-def hosted_by(conn: Connection, execution_id: ExecutionId, worker: WorkerId) -> bool:
-    """Return whether a run is queued and its flow waits in this worker."""
-    return bool(conn.execute(_HOSTED, {"execution_id": execution_id, "worker": worker}).scalar_one())
+def hosted_by(conn: Connection, execution_id: ExecutionId, worker: WorkerId, serves: Collection[BackendName]) -> bool:
+    """Return whether a run is queued, its flow waits in this worker, and it has no place on a backend of others."""
+    mine = {"execution_id": execution_id, "worker": worker, "serves": list(serves)}
+    return bool(conn.execute(_HOSTED, mine).scalar_one())
+
+
+def placed_elsewhere(conn: Connection, execution_id: ExecutionId, serves: Collection[BackendName]) -> bool:
+    """Return whether a run has a place on a backend that is none of these."""
+    return bool(conn.execute(_ELSEWHERE, {"execution_id": execution_id, "serves": list(serves)}).scalar_one())
 
 
 def _waiting_row(run: Waiting) -> dict[str, object]:

@@ -20,6 +20,8 @@ SELECT p.scheduling_interval_seconds AS seconds, waiting.number > 0 AND p.preemp
     p.version,
     coalesce((SELECT s.version FROM node_snapshots s WHERE s.pool = p.name), 0),
     (SELECT count(*) FROM workers w WHERE w.pool = p.name AND NOT w.draining AND w.expires_at > clock_timestamp()),
+    (SELECT coalesce(sum(hashtext(CAST(w.serves AS text))), 0) FROM workers w
+     WHERE w.pool = p.name AND NOT w.draining AND w.expires_at > clock_timestamp()),
     (SELECT count(*) FROM queue q WHERE q.state = 'admitted'),
     (SELECT coalesce(max(q.turn), 0) FROM queue q WHERE q.state = 'admitted'),
     waiting.number, waiting.newest,

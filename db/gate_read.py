@@ -24,7 +24,7 @@ from db.gate_floors import HOLDING_FROM, WAITING_FROM
 from db.gate_locks import name_claim, owner_claim
 from db.gate_rows import COLUMNS, REST_BITS, Noted, noted, queued, running
 from db.prepared import Prepared
-from model.ids import ExecutionId, GroupId, PoolName
+from model.ids import BackendName, ExecutionId, GroupId, PoolName
 from scheduler.fleet import Fleet
 from scheduler.limits import owners_of
 from scheduler.order import Rank
@@ -59,9 +59,13 @@ SELECT p.max_concurrent_tests, p.max_cpu_milli, p.max_memory_bytes, p.max_epheme
     p.candidates, p.usage_at, p.annotated_at,
     clock_timestamp() AS now, (SELECT count(*) > 1 FROM pools) AS several,
     coalesce((SELECT s.version FROM node_snapshots s WHERE s.pool = p.name), 0) AS nodes_version,
-    (SELECT count(*) FROM workers w
-     WHERE w.pool = p.name AND NOT w.draining AND w.expires_at > clock_timestamp()) AS workers
-FROM pools p WHERE p.name = :pool
+    live.workers, live.served
+FROM pools p CROSS JOIN LATERAL (
+    SELECT count(DISTINCT w.worker_id) AS workers, array_agg(DISTINCT s.backend) AS served
+    FROM workers w LEFT JOIN LATERAL unnest(w.serves) AS s (backend) ON true
+    WHERE w.pool = p.name AND NOT w.draining AND w.expires_at > clock_timestamp()
+) AS live
+WHERE p.name = :pool
 """)
 _ADMITTED = Prepared(f"""
 SELECT q.execution_id, q.seq, q.enqueued_at, q.user_id, q.team_id, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes,
@@ -156,7 +160,10 @@ SELECT DISTINCT first.user_id, first.team_id, first.exclusive FROM shapes AS l C
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """A pool as it stands: its settings, who is alive, who holds a place. `annotate`: reasons are due to be written."""
+    """A pool as it stands: its settings, its live workers, the runs that hold a place.
+
+    `served` are the backends that a live worker serves. `annotate`: reasons are due to be written.
+    """
 
     pool: PoolName
     now: datetime
@@ -168,6 +175,7 @@ class Facts:
     lost: tuple[ExecutionId, ...]
     usage_at: datetime | None = None
     nodes_version: int = nodes.UNKNOWN
+    served: frozenset[BackendName] = frozenset()
     turned_back: bool = False
     """The clock stands before the time of an earlier pass."""
 
@@ -275,6 +283,7 @@ def facts(conn: Connection, pool: PoolName) -> Facts:
         lost=tuple(ExecutionId(place.execution_id) for place in admitted if place.lost),
         usage_at=row.usage_at,
         nodes_version=row.nodes_version,
+        served=frozenset(row.served or ()),
         turned_back=row.annotated_at is not None and row.now < row.annotated_at,
     )
 
@@ -309,7 +318,7 @@ def state(conn: Connection, known: Facts, found: Waiting, busy: Collection[Execu
     """
     fleet = Fleet()
     if known.looking or known.several or (known.workers and found.runs):  # without room too: to tell why, what is kept
-        fleet, found.snapshot = nodes.fleet(conn, known.pool, known.nodes_version)
+        fleet, found.snapshot = nodes.fleet(conn, known.pool, known.nodes_version, known.served)
     counted: list[Queued | Running] = list(found.runs.values())
     if known.limits.strategy is Strategy.FAIR_SHARE:
         counted += known.holding

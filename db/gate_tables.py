@@ -94,13 +94,15 @@ class QueueRow(Base):
     turn: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     """The number of its admission."""
     node: Mapped[str | None] = mapped_column(String(255))
+    backend: Mapped[str | None] = mapped_column(String(300))
+    """The backend of the node. Only a worker that serves it may claim the run."""
     nominated: Mapped[str | None] = mapped_column(String(255))
     """The node that is kept free for this run, which waits for longer than the ageing limit."""
     admitted_at: Mapped[datetime | None]
     began_at: Mapped[datetime | None]
     """When the test of a restartable run began to run here; before that it is not stopped for others."""
     host: Mapped[str | None] = mapped_column(String(255))
-    """The worker in which this run's flow already waits; it has the first right to run it."""
+    """The worker in which this run's flow waits. It has the first right to run it, if it serves the backend."""
     reason: Mapped[str] = mapped_column(server_default="")
     position: Mapped[int | None]
     said: Mapped[int] = mapped_column(server_default=text("0"))
@@ -158,6 +160,25 @@ class Worker(Base):
     draining: Mapped[bool] = mapped_column(server_default=text("false"))
     lease: Mapped[timedelta] = mapped_column(Interval, server_default=text("'20 seconds'"))
     """How far ahead of its last sign of life `expires_at` lies."""
+    serves: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    """The backends whose runs it can start, adopt and stop."""
+
+
+class Backend(Base):
+    """What runs attempts on some nodes of a pool, and for how long no live worker has served it.
+
+    `absent` counts only the time in which somebody looked (scheduler/absence.py). All is NULL while it is served.
+    """
+
+    __tablename__ = "backends"
+
+    pool: Mapped[str] = mapped_column(String(100), primary_key=True)
+    name: Mapped[str] = mapped_column(String(300), primary_key=True)
+    absent_since: Mapped[datetime | None]
+    absent: Mapped[timedelta | None] = mapped_column(Interval)
+    observed_at: Mapped[datetime | None]
+    server_started_at: Mapped[datetime | None]
+    """When the database server that counted was started: a count does not outlive it."""
 
 
 class Node(Base):
@@ -175,6 +196,8 @@ class Node(Base):
     labels: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
     taints: Mapped[list[Any]] = mapped_column(server_default=EMPTY_LIST)
     ready: Mapped[bool] = mapped_column(server_default=text("true"))
+    backend: Mapped[str] = mapped_column(String(300))
+    """What runs the attempts that are placed here."""
     observed_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 

@@ -46,7 +46,7 @@ class Admitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Lessee:
-    """A worker that makes a pass, and takes up at once those of its own flows that get a place."""
+    """A worker that makes a pass. It takes up at once the runs whose flows wait in it and whose backend it serves."""
 
     worker: WorkerId
     ttl: timedelta
@@ -54,8 +54,9 @@ class Lessee:
 
 _ADMIT = Prepared("""
 WITH chosen AS (
-    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:nodes AS text[]), CAST(:records AS text[]),
-        CAST(:groups AS uuid[])) WITH ORDINALITY AS c (execution_id, node, record, group_id, number)
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:nodes AS text[]), CAST(:backends AS text[]),
+        CAST(:records AS text[]), CAST(:groups AS uuid[]))
+        WITH ORDINALITY AS c (execution_id, node, backend, record, group_id, number)
 ), mine AS MATERIALIZED (
     SELECT r.id AS execution_id, r.epoch, r.flow_run_id FROM runs r JOIN chosen ON chosen.execution_id = r.id
     WHERE r.status = 'queued' FOR NO KEY UPDATE OF r SKIP LOCKED
@@ -64,16 +65,17 @@ WITH chosen AS (
     WHERE chosen.group_id IS NOT NULL AND mine.execution_id IS NULL
 ), placed AS (
     UPDATE queue q SET state = 'admitted', epoch = greatest(q.epoch, mine.epoch) + 1, node = chosen.node,
-        turn = nextval('queue_turns'), admitted_at = :now, began_at = NULL, nominated = NULL, not_before = NULL,
-        reason = '', position = NULL, told = NULL, keeps = NULL, said = q.said + 1
+        backend = chosen.backend, turn = nextval('queue_turns'), admitted_at = :now, began_at = NULL,
+        nominated = NULL, not_before = NULL, reason = '', position = NULL, told = NULL, keeps = NULL, said = q.said + 1
     FROM mine JOIN chosen USING (execution_id)
     WHERE q.execution_id = mine.execution_id AND q.state = 'waiting'
         AND NOT EXISTS (SELECT FROM torn WHERE torn.group_id = chosen.group_id)
-    RETURNING q.execution_id, q.epoch, q.node, q.said, q.host, mine.flow_run_id, chosen.record, chosen.number
+    RETURNING q.execution_id, q.epoch, q.node, q.backend, q.said, q.host, mine.flow_run_id, chosen.record,
+        chosen.number
 ), leased AS (
     INSERT INTO leases (execution_id, epoch, holder, expires_at)
     SELECT placed.execution_id, placed.epoch, me.worker_id, clock_timestamp() + CAST(:ttl AS interval)
-    FROM workers me JOIN placed ON placed.host = me.worker_id
+    FROM workers me JOIN placed ON placed.host = me.worker_id AND placed.backend = ANY(me.serves)
     WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_timestamp()
     ON CONFLICT (execution_id) DO NOTHING RETURNING execution_id
 ), told AS (
@@ -144,7 +146,7 @@ FOR NO KEY UPDATE SKIP LOCKED
 """)
 _GIVE_BACK = text("""
 WITH back AS (
-    UPDATE queue q SET state = 'waiting', node = NULL, host = NULL, admitted_at = NULL, reason = '',
+    UPDATE queue q SET state = 'waiting', node = NULL, backend = NULL, host = NULL, admitted_at = NULL, reason = '',
         preempted_for = NULL, preempted_at = NULL, guarded = false, said = q.said + 1
     WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND q.state = 'admitted'
         AND NOT EXISTS (SELECT FROM leases l WHERE l.execution_id = q.execution_id)
@@ -198,6 +200,7 @@ def admit(
         {
             "ids": [d.run.execution_id for d in decisions],
             "nodes": [d.node for d in decisions],
+            "backends": [d.backend for d in decisions],
             "records": [gate_records.to_json(_started(d, known, found)) for d in decisions],
             "groups": [d.run.group for d in decisions],
             "now": known.now,

@@ -1,4 +1,4 @@
-"""Find a row by what people type: a whole UUID, or any beginning or end of it that only one row has (decision 7).
+"""Find a row by what people type: a whole UUID, or any beginning or end of it that only one row has (D7).
 
 For the latest rows the beginning of the short form is enough too.
 """

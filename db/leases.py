@@ -1,7 +1,8 @@
-"""Leases: who carries an admitted run, until when by the database's clock, and under which epoch.
+"""Leases: which worker has an admitted run, until when by the database's clock, and under which epoch.
 
 An expired lease frees no place: it lets another worker take the run over, under a new epoch, so that the former holder
-changes nothing more. After a restart of the server nothing expires for one ttl, since nobody could renew.
+changes nothing more. Only a worker that serves the backend of the place may claim a run or take it over (010.2).
+After a restart of the server nothing expires for one ttl, since nobody could renew.
 """
 
 from collections.abc import Collection
@@ -38,13 +39,14 @@ JOIN queue q ON q.pool = {_POOL} AND q.state = 'admitted' AND q.turn >= ({HOLDIN
 JOIN runs r ON r.id = q.execution_id
 LEFT JOIN LATERAL (SELECT * FROM leases WHERE leases.execution_id = q.execution_id LIMIT 1) AS l ON true
 WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_timestamp()
+    AND q.backend = ANY(me.serves)
     AND (l.execution_id IS NULL OR l.expires_at = to_timestamp(0)
         OR (:resume AND l.holder = me.worker_id AND q.execution_id <> ALL(CAST(:known AS uuid[])))
         OR (l.expires_at < clock_timestamp() AND NOT ({_JUST_STARTED})))
     AND NOT EXISTS (
         SELECT FROM workers host
         WHERE host.worker_id = q.host AND host.worker_id <> me.worker_id AND NOT host.draining
-            AND (host.expires_at > clock_timestamp() OR {_JUST_STARTED})
+            AND q.backend = ANY(host.serves) AND (host.expires_at > clock_timestamp() OR {_JUST_STARTED})
     )
 ORDER BY q.priority, q.seq LIMIT :limit
 FOR NO KEY UPDATE OF q, r SKIP LOCKED
@@ -105,10 +107,11 @@ def claim(
     limit: int = 10,
     known: Collection[ExecutionId] | None = None,
 ) -> list[Claimed]:
-    """Take up admitted runs of the worker's pool that nobody carries, most important first.
+    """Claim admitted runs on the worker's backends that no worker has, most important first.
 
-    A run whose flow already waits in another live worker is left to that one. `known` are the runs that the caller
-    carries: with it, what it holds without knowing (the answer to an earlier claim was lost) is returned once more.
+    A run whose flow already waits in another live worker is left to that one, if it serves the backend. `known` are the
+    runs that the caller has: with it, the call also returns the runs that the caller holds without knowing it, since
+    the answer to an earlier claim was lost.
     """
     own = {"resume": known is not None, "worker": worker, "ttl": ttl}
     found = _FREE.execute(conn, {**own, "known": list(known or ()), "limit": limit})

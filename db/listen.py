@@ -16,11 +16,11 @@ from sqlalchemy import Connection
 
 from db.engine import CONNECT_SECONDS, address, readable
 from db.prepared import Prepared
+from model.backoff import Backoff
 
 CHANNEL = "assay"
 LOOK_AGAIN = "*"
-FIRST_PAUSE_SECONDS = 0.1
-LONGEST_PAUSE_SECONDS = 2.0
+BACKOFF = Backoff(first=0.1, longest=2.0)
 PROBE_SECONDS = 20.0
 """A server that vanished without a word is noticed by asking it."""
 LONGEST_PAYLOAD = 7900
@@ -97,15 +97,16 @@ class Listener:
             self._callbacks = tuple(c for c in self._callbacks if c is not callback)
 
     def _work(self) -> None:
-        pause = FIRST_PAUSE_SECONDS
+        failures = 0
         while not self._closed:
             try:
                 self._listen()
             except psycopg2.Error as exc:
-                log.info("listening was interrupted, it goes on in %.1f s: %s", pause, str(exc).strip())
-            pause = FIRST_PAUSE_SECONDS if self._listening.is_set() else min(2 * pause, LONGEST_PAUSE_SECONDS)
-            self._listening.clear()
-            self._sleep(pause)
+                failures = 1 if self._listening.is_set() else failures + 1
+                self._listening.clear()
+                pause = BACKOFF.pause(failures)
+                log.info("listening was interrupted, it continues in %.1f s: %s", pause, str(exc).strip())
+                self._sleep(pause)
 
     def _listen(self) -> None:
         conn = psycopg2.connect(self._dsn, connect_timeout=CONNECT_SECONDS, application_name=self._title)

@@ -8,23 +8,26 @@ changes; it begins with the database's clock in microseconds, so that a pool mad
 import json
 from collections import OrderedDict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from threading import Lock
 
 from sqlalchemy import Connection, text
 
 from model.config import Effect
-from model.ids import NodeName, PoolName
+from model.ids import BackendName, NodeName, PoolName
 from model.resources import Resources
 from scheduler.fleet import Fleet
 from scheduler.node import Node, Taint
+from scheduler.roster import NONE_UNSERVED
 from scheduler.snapshot import pack, unpack
 
 REFRESH = timedelta(minutes=1)
 """How old `nodes.observed_at` may become while nothing changes: not every look is worth writing every row."""
 FLEETS = 16
 """Pools whose nodes a process keeps ready."""
+NARROWED = 4
+"""Sets of backends without a live worker for which a process keeps the fleet of a pool ready."""
 UNKNOWN = -1
 """No version is this."""
 
@@ -43,23 +46,24 @@ SELECT version, observed_at, CASE WHEN version = :known THEN NULL ELSE packed EN
 FROM node_snapshots WHERE pool = :pool AND version > 0
 """)
 _RECORD = text("""
-INSERT INTO nodes (pool, name, cpu_milli, memory_bytes, ephemeral_bytes, gpu, pods, labels, taints, ready, observed_at)
+INSERT INTO nodes (pool, name, cpu_milli, memory_bytes, ephemeral_bytes, gpu, pods, labels, taints, ready, backend,
+    observed_at)
 SELECT :pool, n.name, n.cpu_milli, n.memory_bytes, n.ephemeral_bytes, n.gpu, n.pods, n.labels, n.taints, n.ready,
-    clock_timestamp()
+    n.backend, clock_timestamp()
 FROM jsonb_to_recordset(CAST(:nodes AS jsonb)) AS n(
     name text, cpu_milli bigint, memory_bytes bigint, ephemeral_bytes bigint, gpu int, pods int, labels jsonb,
-    taints jsonb, ready boolean)
+    taints jsonb, ready boolean, backend text)
 ON CONFLICT (pool, name) DO UPDATE SET
     cpu_milli = excluded.cpu_milli, memory_bytes = excluded.memory_bytes, ephemeral_bytes = excluded.ephemeral_bytes,
     gpu = excluded.gpu, pods = excluded.pods, labels = excluded.labels, taints = excluded.taints,
-    ready = excluded.ready, observed_at = excluded.observed_at
+    ready = excluded.ready, backend = excluded.backend, observed_at = excluded.observed_at
 """)
 _TOUCH = text("""
 UPDATE nodes SET observed_at = clock_timestamp()
 WHERE pool = :pool AND name = ANY(:names) AND observed_at < clock_timestamp() - :refresh
 """)
 _READ = text("""
-SELECT name, cpu_milli, memory_bytes, ephemeral_bytes, gpu, pods, labels, taints, ready
+SELECT name, cpu_milli, memory_bytes, ephemeral_bytes, gpu, pods, labels, taints, ready, backend
 FROM nodes WHERE pool = :pool ORDER BY name
 """)
 _FORGET = text("DELETE FROM nodes WHERE pool = :pool AND name = ANY(:names)")
@@ -114,6 +118,7 @@ def read(conn: Connection, pool: PoolName) -> list[Node]:
             labels=row.labels,
             taints=tuple(Taint(key=t["key"], value=t["value"], effect=Effect(t["effect"])) for t in row.taints),
             ready=row.ready,
+            backend=BackendName(row.backend),
         )
         for row in conn.execute(_READ, {"pool": pool})
     ]
@@ -132,11 +137,14 @@ def snapshot(conn: Connection, pool: PoolName, known_version: int = UNKNOWN) -> 
     return Snapshot(version=row.version, nodes=nodes, observed_at=row.observed_at)
 
 
-def fleet(conn: Connection, pool: PoolName, present: int = UNKNOWN) -> tuple[Fleet, int]:
-    """Return the nodes of a pool, without use, as a fleet of one's own, and their version.
+def fleet(
+    conn: Connection, pool: PoolName, present: int = UNKNOWN, served: frozenset[BackendName] | None = None
+) -> tuple[Fleet, int]:
+    """Return the nodes of a pool, without use, as a fleet of the caller's own, and their version.
 
-    A process builds it once for each version: what the labels of a node decide is remembered from pass to pass. Who has
-    just read the `present` version spares the question for it.
+    `served` are the backends that a live worker serves; None: take all as served. A process builds the fleet once for
+    each version and each set of backends that are not served, since what the labels of a node decide is remembered from
+    pass to pass. A caller that has just read the version gives it as `present`, which saves a query.
     """
     address = (str(conn.engine.url), pool)
     base = _ready.get(address)
@@ -144,15 +152,28 @@ def fleet(conn: Connection, pool: PoolName, present: int = UNKNOWN) -> tuple[Fle
     if found is not None:
         base = _Base(version=found.version, fleet=Fleet(found.nodes))
         _ready.keep(address, base)
-    return base.fleet.copy(), base.version
+    unserved = NONE_UNSERVED if served is None else base.fleet.backends - served
+    return base.without(unserved).copy(), base.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Base:
-    """A fleet that nobody uses, to be copied; `version` is that of its nodes."""
+    """A fleet without use, to be copied; `version` is that of its nodes. `narrowed`: the same, some of it unserved."""
 
     version: int = UNKNOWN
     fleet: Fleet
+    narrowed: OrderedDict[frozenset[BackendName], Fleet] = field(default_factory=OrderedDict)
+
+    def without(self, unserved: frozenset[BackendName]) -> Fleet:
+        """Return the fleet for passes while no live worker serves these backends."""
+        if not unserved:
+            return self.fleet
+        known = self.narrowed.get(unserved)
+        if known is None:
+            known = self.narrowed[unserved] = Fleet(self.fleet.nodes, unserved)
+            while len(self.narrowed) > NARROWED:
+                self.narrowed.popitem(last=False)
+        return known
 
 
 class _Ready:
@@ -218,4 +239,5 @@ def _row(node: Node) -> dict[str, object]:
         "labels": dict(node.labels),
         "taints": [{"key": t.key, "value": t.value, "effect": t.effect} for t in node.taints],
         "ready": node.ready,
+        "backend": node.backend,
     }

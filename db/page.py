@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """`limit` rows after the first `offset`; the door bounds both (decision 18)."""
+    """`limit` rows after the first `offset`; the door bounds both (D18)."""
 
     limit: int = 50
     offset: int = 0

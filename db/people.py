@@ -1,4 +1,4 @@
-"""Users, teams and their quotas. The daily quota is taken under row locks: user, then team, then pool (decision 8)."""
+"""Users, teams and their quotas. The daily quota is taken under row locks: user, then team, then pool (D8)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace

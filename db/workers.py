@@ -1,21 +1,24 @@
-"""Workers: who is alive, by the database's clock. With none alive nothing is admitted.
+"""Workers: which are alive, by the database's clock, and which backends each of them serves.
+
+Without a live worker nothing is admitted, and nothing to the nodes of a backend that no live worker serves.
 
 Where that clock goes back, what was to end in seconds would end in hours: who beats then shortens what lies further
 ahead than a worker's lease, its own and that of those that died meanwhile.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 
 from sqlalchemy import Connection, text
 
-from model.ids import PoolName, WorkerId
+from model.ids import BackendName, PoolName, WorkerId
 
 _REGISTER = text("""
-INSERT INTO workers (worker_id, pool, started_at, expires_at, lease, draining)
-VALUES (:worker, :pool, clock_timestamp(), clock_timestamp() + :ttl, greatest(:ttl, interval '0'), false)
+INSERT INTO workers (worker_id, pool, started_at, expires_at, lease, draining, serves)
+VALUES (:worker, :pool, clock_timestamp(), clock_timestamp() + :ttl, greatest(:ttl, interval '0'), false, :serves)
 ON CONFLICT (worker_id) DO UPDATE SET
     pool = excluded.pool, started_at = excluded.started_at, expires_at = excluded.expires_at, lease = excluded.lease,
-    draining = false
+    draining = false, serves = excluded.serves
 """)
 _BEAT = text("UPDATE workers SET expires_at = clock_timestamp() + :ttl, lease = :ttl WHERE worker_id = :worker")
 _SHORTEN = text("""
@@ -29,6 +32,10 @@ WITH ahead AS MATERIALIZED (
     UPDATE leases l SET expires_at = clock_timestamp() + held.lease FROM held WHERE l.execution_id = held.execution_id
 )
 UPDATE workers w SET expires_at = clock_timestamp() + ahead.lease FROM ahead WHERE w.worker_id = ahead.worker_id
+""")
+_BACKENDS = text("""
+INSERT INTO backends (pool, name) SELECT :pool, name FROM unnest(CAST(:serves AS text[])) AS name ORDER BY name
+ON CONFLICT (pool, name) DO NOTHING
 """)
 _DRAIN = text("UPDATE workers SET draining = true WHERE worker_id = :worker")
 _LEAVE = text("DELETE FROM workers WHERE worker_id = :worker")
@@ -47,11 +54,21 @@ WHERE pool = :pool AND NOT draining AND expires_at > clock_timestamp() ORDER BY 
 _WORKING = text("""
 SELECT count(*) FROM workers WHERE NOT draining AND expires_at > clock_timestamp() + lease / 3
 """)
+_SERVED = text("""
+SELECT DISTINCT unnest(serves) FROM workers
+WHERE pool = :pool AND NOT draining AND expires_at > clock_timestamp()
+""")
 
 
-def register(conn: Connection, worker: WorkerId, pool: PoolName, ttl: timedelta) -> None:
-    """Announce a worker. What an earlier life of the same name held is free to be taken up at once."""
-    conn.execute(_REGISTER, {"worker": worker, "pool": pool, "ttl": ttl})
+def register(
+    conn: Connection, worker: WorkerId, pool: PoolName, ttl: timedelta, serves: Collection[BackendName]
+) -> None:
+    """Announce a worker, and the backends that it serves.
+
+    What an earlier worker of the same name held can be taken over at once.
+    """
+    conn.execute(_REGISTER, {"worker": worker, "pool": pool, "ttl": ttl, "serves": sorted(serves)})
+    conn.execute(_BACKENDS, {"pool": pool, "serves": sorted(serves)})
     conn.execute(_ABANDON, {"worker": worker})
     conn.execute(_FORGET)
 
@@ -81,3 +98,8 @@ def working(conn: Connection) -> int:
 def alive(conn: Connection, pool: PoolName) -> list[WorkerId]:
     """Return the workers that take runs of a pool."""
     return [WorkerId(worker) for worker in conn.execute(_ALIVE, {"pool": pool}).scalars()]
+
+
+def served(conn: Connection, pool: PoolName) -> frozenset[BackendName]:
+    """Return the backends of a pool to which runs may be admitted: those that a live worker serves."""
+    return frozenset(BackendName(name) for name in conn.execute(_SERVED, {"pool": pool}).scalars())

@@ -48,8 +48,9 @@ log = logging.getLogger("assay.dispatcher")
 class Dispatcher:
     """Carries the runs of one worker."""
 
-    def __init__(self, context: WorkerContext, mirror: Mirror) -> None:
+    def __init__(self, context: WorkerContext, mirror: Mirror, test_flow: Flow[..., Any]) -> None:
         self._context = context
+        self._test_flow = test_flow
         self._mirror = mirror
         self._binding = FlowRunBinding(context, mirror)
         self._grants: dict[ExecutionId, Grant] = {}
@@ -117,13 +118,11 @@ class Dispatcher:
 
     async def _dispatch(self, grant: Grant) -> None:
         """Start the flow run of an admitted execution, and stay with it."""
-        from flows.test_run import test_run  # noqa: PLC0415  the flow imports the steps, which import this wiring
-
         row = await self._context.db.run_patiently(lambda conn: runs.find(conn, grant.execution_id))
         under_way = row.status is Status.RUNNING
         flow_run = await self._binding.begin(grant, TAKE_OVER_AFTER if under_way else GIVE_BACK_AFTER)
         if flow_run is not None:
-            await self.flow(test_run, flow_run, {"execution_id": grant.execution_id}, grant.execution_id)
+            await self.flow(self._test_flow, flow_run, {"execution_id": grant.execution_id}, grant.execution_id)
         elif under_way:
             await self._bare(grant.execution_id)
         else:
@@ -191,6 +190,7 @@ class Dispatcher:
             return await engine.run(flow, flow_run, parameters)
         except Abort as told:
             log.info("flow run %s stopped here: %s", flow_run.id, told)
+            self._context.superseded.set()
         except Exception as broken:  # noqa: BLE001  whatever broke it, our run must end with a verdict
             log.warning("flow run %s broke off: %r", flow_run.id, broken)
         return None
@@ -211,8 +211,8 @@ class Dispatcher:
         if grant is not None and await self._held_still(grant):
             self._context.wakeups.grant(grant)
             return True
-        worker = self._context.settings.worker
-        return await self._context.db.run_patiently(lambda conn: gate.hosted_by(conn, execution_id, worker))
+        worker, serves = self._context.settings.worker, self._context.serves
+        return await self._context.db.run_patiently(lambda conn: gate.hosted_by(conn, execution_id, worker, serves))
 
     async def _held_still(self, grant: Grant) -> bool:
         worker = self._context.settings.worker
@@ -229,6 +229,7 @@ class Dispatcher:
                 await self._attempt(run, grant)
         except Abort as told:
             log.info("run %s stopped here: %s", execution_id, told)
+            self._context.superseded.set()
 
     async def _attempt(self, run: Run, grant: Grant) -> None:
         """Take one attempt. What fails here is no test: its process is ended before the attempt is called lost."""

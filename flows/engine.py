@@ -2,7 +2,7 @@
 
 For each flow run of a deployment the engine starts a thread with an event loop and a web socket of its own, to hear of
 a suspension, and holds the calling loop until that is connected. Two hundred waiting runs would be two hundred threads,
-and every start a standstill of all others. Our flows wait in our own gate and are never suspended (decision 005).
+and every start a standstill of all others. Our flows wait in our own gate and are never suspended (005.2).
 """
 
 from collections.abc import Iterator

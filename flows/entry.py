@@ -1,7 +1,7 @@
 """How a flow comes in: submitted by itself or found submitted, then waiting for its place, then reading its verdict."""
 
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import datetime
@@ -9,7 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from prefect.client.schemas.objects import State
-from prefect.exceptions import MissingContextError
+from prefect.exceptions import Abort, MissingContextError
 from prefect.logging import get_run_logger
 from prefect.states import Failed
 from sqlalchemy import Connection
@@ -19,7 +19,7 @@ from db.errors import NotFoundError
 from flows.wakeups import news
 from flows.worker_context import WorkerContext, current_context
 from model.execution import Door, Verdict
-from model.ids import ExecutionId, RunId
+from model.ids import BackendName, ExecutionId, RunId
 from model.problems import InvalidError
 from orchestrator import lifecycle, retry, submit
 from orchestrator.checking import check
@@ -90,7 +90,11 @@ def make_room() -> None:
 
 
 async def admitted(run: Run) -> Grant | None:
-    """Wait until the gate gives this run a place; None when the run has ended meanwhile."""
+    """Wait until the gate gives this run a place; None when the run has ended meanwhile.
+
+    Raises: Abort when the place is on a backend that other workers serve: one of them goes on with this flow run
+    (010.5).
+    """
     context = run.context
     await context.db.run_patiently(lambda conn: gate.host(conn, run.execution_id, context.settings.worker))
     with context.wakeups.listening(run.execution_id) as event:
@@ -98,7 +102,7 @@ async def admitted(run: Run) -> Grant | None:
         while True:
             if (grant := context.wakeups.take(run.execution_id)) is not None:
                 return grant
-            waiting = await context.db.run_patiently(lambda conn: _standing(conn, run.execution_id))
+            waiting = await context.db.run_patiently(lambda conn: _standing(conn, run.execution_id, context.serves))
             if waiting is None:
                 return None
             if waiting != told:
@@ -130,10 +134,12 @@ def warn(warnings: Iterable[str]) -> None:
         say(warning, logging.WARNING)
 
 
-def _standing(conn: Connection, execution_id: ExecutionId) -> str | None:
-    """Return the reason why a run waits, as its owner reads it; None when it has ended."""
+def _standing(conn: Connection, execution_id: ExecutionId, serves: Collection[BackendName]) -> str | None:
+    """Return the reason why a run waits, as its owner reads it; None when it has ended. Raises: Abort."""
     if runs.find(conn, execution_id).status.terminal:
         return None
+    if gate.placed_elsewhere(conn, execution_id, serves):
+        raise Abort("this run has a place on another node, and goes on there")
     reason = gate_standing.reason(conn, execution_id)
     return f"waiting: {reason}" if reason else "waiting"
 

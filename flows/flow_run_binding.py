@@ -1,31 +1,33 @@
-"""Brings a run that is about to start into Prefect: its flow run found or made, and ready to be run.
+"""Finds or makes the flow run in Prefect for a run that is about to start.
 
-What a person did to the flow run meanwhile counts: pressed Cancel, or deleted it.
+A person may have cancelled or deleted the flow run in the meantime; both are respected.
 """
 
 import asyncio
 import logging
+from functools import partial
 from uuid import UUID
 
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Pending
+from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from db import runs
 from flows.mirror import Mirror
 from flows.worker_context import WorkerContext
+from model.backoff import Backoff
 from orchestrator import cancel
 from orchestrator.lifecycle import Grant
 
-FIRST_PAUSE = 0.1
-LONGEST_PAUSE = 2.0
-"""Seconds: a collision with another maker of the same flow run passes at once, an absence does not."""
+BACKOFF = Backoff(first=0.1, longest=2.0)
+"""A collision with another maker of the same flow run passes at once; an outage of Prefect does not."""
 
-log = logging.getLogger("assay.showing")
+log = logging.getLogger("assay.flow_run_binding")
 
 
 class FlowRunBinding:
-    """Makes flow runs ready for the carrier."""
+    """Makes flow runs ready for the dispatcher."""
 
     def __init__(self, context: WorkerContext, mirror: Mirror) -> None:
         self._context = context
@@ -33,17 +35,16 @@ class FlowRunBinding:
         self._mirror = mirror
 
     async def begin(self, grant: Grant, patience: float) -> FlowRun | None:
-        """Return the flow run, Pending. None when Prefect stays away for `patience` seconds, or the run has ended."""
-        pause = FIRST_PAUSE
+        """Return the flow run, Pending; None if Prefect fails for `patience` seconds, or the run has ended."""
+        patiently = AsyncRetrying(
+            retry=retry_if_exception_type(Exception),  # the client raises many kinds for one thing
+            wait=lambda tried: BACKOFF.pause(tried.attempt_number),
+            before_sleep=partial(_refused, grant),
+            sleep=asyncio.sleep,
+        )
         try:
             async with asyncio.timeout(patience):
-                while True:
-                    try:
-                        return await self._pending(grant)
-                    except Exception as away:  # noqa: BLE001  the client raises many kinds for one thing
-                        log.warning("Prefect does not take run %s yet: %r", grant.execution_id, away)
-                        await asyncio.sleep(pause)
-                        pause = min(2 * pause, LONGEST_PAUSE)
+                return await patiently(self._pending, grant)
         except TimeoutError:
             return None
 
@@ -61,8 +62,8 @@ class FlowRunBinding:
             )
             if done.status.terminal:
                 return None
-        await self._client.set_flow_run_state(known.id, Pending(), force=True)
-        return await self._client.read_flow_run(known.id)
+        known.state = (await self._client.set_flow_run_state(known.id, Pending(), force=True)).state
+        return known
 
     async def _known(self, flow_run_id: UUID | None) -> FlowRun | None:
         if flow_run_id is None:
@@ -73,7 +74,7 @@ class FlowRunBinding:
             return None
 
     async def _made_anew(self, grant: Grant, lost: UUID | None) -> FlowRun:
-        """Make the flow run; where one was deleted, so may have been the deployment."""
+        """Make the flow run. If one was deleted, the deployment may have been deleted too, so it is looked up again."""
         if lost is not None:
             self._mirror.forget_deployments()
             await self._context.db.run(lambda conn: runs.lose_flow_run(conn, grant.execution_id, lost))
@@ -82,3 +83,8 @@ class FlowRunBinding:
         except ObjectNotFound:
             self._mirror.forget_deployments()
             raise
+
+
+def _refused(grant: Grant, tried: RetryCallState) -> None:
+    failed = tried.outcome.exception() if tried.outcome is not None else None
+    log.warning("Prefect does not take run %s yet: %r", grant.execution_id, failed)

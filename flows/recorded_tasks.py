@@ -2,7 +2,7 @@
 
 A Prefect task costs three events and a pass through its engine. That is right for a step that takes time and that
 people watch (launch, watch). A step that is over at once, or that was over before its flow began (a run that came by
-REST was checked and admitted earlier), is recorded here with its true times instead (decision 011).
+REST was checked and admitted earlier), is recorded here with its true times instead (011.2).
 
 The id of a record is derived from the flow run and the step: recording it again, after a takeover, changes nothing.
 """

@@ -13,12 +13,17 @@ from flows.dispatcher import Dispatcher
 from flows.forecasting import SECONDS as FORECAST_SECONDS
 from flows.forecasting import Forecasting
 from flows.gate_poller import GatePoller
+from flows.leftovers import Leftovers
+from flows.lost_nodes import LOOK_SECONDS as LOST_SECONDS
+from flows.lost_nodes import LostNodes
 from flows.mirror import Mirror
+from flows.orphaned_suites import OrphanedSuites
+from flows.periodic import every
 from flows.reconciler import Reconciler
 from flows.settings import Settings
-from flows.suites import Orphans
+from flows.suite_run import suite_run
+from flows.test_run import test_run
 from flows.wiring import open_context
-from flows.worker import every
 from flows.worker_context import WorkerContext
 
 MIRROR_SECONDS = 2.0
@@ -39,19 +44,19 @@ class Services:
         self._settings = settings
         self.context: WorkerContext = open_context(settings, client)
         self.mirror = Mirror(self.context)
-        self.dispatcher = Dispatcher(self.context, self.mirror)
+        self.dispatcher = Dispatcher(self.context, self.mirror, test_run)
         self._forecasting = Forecasting(self.context.db, settings.pool, self.context.blocking)
         self._poller = GatePoller(self.context.db, settings.pool, self.context.pass_gate)
-        self._orphans = Orphans(self.context, self.dispatcher)
+        self._orphans = OrphanedSuites(self.context, self.dispatcher, suite_run)
+        self._leftovers = Leftovers(self.context)
+        self._lost_nodes = LostNodes(self.context)
         self._reconciler = Reconciler(self.context, self.mirror, lambda: self.dispatcher.running)
         self._stopping = threading.Event()
         self.draining = False
 
     async def open(self) -> None:
         """Make this worker and its machine known, before anything is admitted to them."""
-        await self.context.db.run_patiently(
-            lambda conn: workers.register(conn, self._settings.worker, self._settings.pool, self._settings.lease)
-        )
+        await self.context.db.run_patiently(self._register)
         await self._note_node()
         threading.Thread(target=self._keep_leases, name="assay-leases", daemon=True).start()
 
@@ -59,8 +64,10 @@ class Services:
         """Work until the process ends."""
         async with asyncio.TaskGroup() as loops:
             loops.create_task(self.dispatcher.run())
+            loops.create_task(self._leftovers.run())
             loops.create_task(every(0.0, self._beat_gate))
             loops.create_task(every(NODE_SECONDS, self._note_node))
+            loops.create_task(every(LOST_SECONDS, self._lost_nodes.look))
             loops.create_task(every(FLOOR_SECONDS, self._lift_floors))
             loops.create_task(every(PRUNE_SECONDS, self._prune_outbox))
             loops.create_task(every(FORECAST_SECONDS, self._forecasting.make_round))
@@ -69,7 +76,7 @@ class Services:
             loops.create_task(every(SETTLE_SECONDS, self._reconciler.settle))
             loops.create_task(every(SETTLE_SECONDS, self._reconciler.end_tasks))
             loops.create_task(every(RECOVER_SECONDS, self._reconciler.recover))
-            loops.create_task(every(SETTLE_SECONDS, self._orphans.take_up))
+            loops.create_task(every(SETTLE_SECONDS, self._orphans.take_over))
 
     def drain(self) -> None:
         """Take nothing more, and let another worker go on with what this one holds."""
@@ -111,4 +118,8 @@ class Services:
         settings = self._settings
         leases.renew(conn, settings.worker, settings.lease)
         if not workers.beat(conn, settings.worker, settings.lease):
-            workers.register(conn, settings.worker, settings.pool, settings.lease)
+            self._register(conn)
+
+    def _register(self, conn: Connection) -> None:
+        settings = self._settings
+        workers.register(conn, settings.worker, settings.pool, settings.lease, self.context.serves)

@@ -1,69 +1,131 @@
-"""What the worker process is told from outside, read once at its start."""
+"""The settings of the worker process, read once at its start from environment variables."""
 
 import os
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Annotated, Literal
 
+from pydantic import BeforeValidator, Field
+from pydantic_settings import NoDecode
+
+from model.environment import EnvironmentSettings
 from model.ids import PoolName, WorkerId
 
 WORK_POOL = "assay"
-"""The work pool in Prefect; `pool` below is the gate's."""
+"""The work pool in Prefect. (`Settings.pool` is the pool of our own queue.)"""
 DEFAULT_POOL = PoolName("default")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Settings:
-    """Settings of one worker.
-
-    `lease`: how long a run stays this worker's after its last sign of life; short means quick take-over, long
-    means that a stall is forgiven. `prefect_limit`: Prefect-started runs on their way into the queue
-    at once. Those that wait in it are not counted, or they would keep out more important ones. `cpu_share`: part of
-    this machine's CPU and memory that tests may use. `api_url`: where people reach our API, for links.
-    `allowed_hosts`: private hosts that git content may come from (decision 19). `cgroup`: a delegated folder of the
-    kernel's control groups, in which each test gets one of its own. `log_level`: of the worker's own log.
-    `allowed_entrypoints`: flows that the worker may import and run beside ours, as `module.function`.
-    """
-
-    database_url: str
-    state: Path
-    worker: WorkerId
-    pool: PoolName = DEFAULT_POOL
-    lease: timedelta = timedelta(seconds=20)
-    prefect_limit: int = 500
-    cpu_share: float = 1.0
-    api_url: str = ""
-    allowed_hosts: frozenset[str] = frozenset()
-    cgroup: Path | None = None
-    log_level: str = "INFO"
-    allowed_entrypoints: frozenset[str] = frozenset()
+def _seconds(value: object) -> object:
+    """Return a number of seconds, written as text, as a duration; leave a duration as it is."""
+    if not isinstance(value, str):
+        return value
+    try:
+        return timedelta(seconds=float(value))
+    except (ValueError, OverflowError):
+        msg = "must be a number of seconds"
+        raise ValueError(msg) from None
 
 
-def from_environment(env: Mapping[str, str] = os.environ) -> Settings:
-    """Read the settings (docs/settings.md). Raises: KeyError naming the variable that is missing."""
-    return Settings(
-        database_url=env["DATABASE_URL"],
-        state=Path(env["ASSAY_STATE"]),
-        worker=WorkerId(env.get("ASSAY_WORKER_NAME") or f"{socket.gethostname()}-{os.getpid()}"),
-        pool=PoolName(env.get("ASSAY_POOL", "default")),
-        lease=timedelta(seconds=float(env.get("ASSAY_LEASE_SECONDS", "20"))),
-        prefect_limit=int(env.get("ASSAY_PREFECT_LIMIT", "500")),
-        cpu_share=float(env.get("ASSAY_MACHINE_SHARE", "1.0")),
-        api_url=env.get("ASSAY_URL", ""),
-        cgroup=Path(env["ASSAY_CGROUP"]) if env.get("ASSAY_CGROUP") else None,
-        allowed_hosts=hosts(env.get("ASSAY_ALLOWED_HOSTS", "")),
-        log_level=env.get("ASSAY_LOG_LEVEL", "INFO"),
-        allowed_entrypoints=names(env.get("ASSAY_ALLOWED_ENTRYPOINTS", "")),
+def _hosts(value: object) -> object:
+    """Return a list with commas as a set of names, in lower case and without blanks, as addresses are compared."""
+    if not isinstance(value, str):
+        return value
+    return frozenset(filter(None, (name.strip().lower() for name in value.split(","))))
+
+
+def _names(value: object) -> object:
+    """Return a list with commas as a set of names without blanks."""
+    if not isinstance(value, str):
+        return value
+    return frozenset(filter(None, (name.strip() for name in value.split(","))))
+
+
+class Settings(EnvironmentSettings):
+    """Settings of one worker."""
+
+    database_url: str = Field(
+        validation_alias="DATABASE_URL",
+        repr=False,
+        description="the PostgreSQL with our tables: `postgresql://user:password@host/name`",
+    )
+    state: Path = Field(
+        validation_alias="ASSAY_STATE",
+        description="the folder with runs, logs, artifacts, sent content and virtual environments",
+    )
+    worker: WorkerId = Field(
+        default_factory=lambda: WorkerId(f"{socket.gethostname()}-{os.getpid()}"),
+        validation_alias="ASSAY_WORKER_NAME",
+        description="the name under which it holds leases. A name that stays the same over a restart takes its runs "
+        "up again at once",
+    )
+    pool: PoolName = Field(
+        DEFAULT_POOL,
+        validation_alias="ASSAY_POOL",
+        description="the pool of our queue that it serves, and that this machine is a node of",
+    )
+    lease: Annotated[timedelta, BeforeValidator(_seconds)] = Field(
+        timedelta(seconds=20),
+        gt=timedelta(0),
+        validation_alias="ASSAY_LEASE_SECONDS",
+        description="seconds that a run stays assigned to this worker after its last heartbeat. A short lease means "
+        "that another worker takes over sooner, a long one that a stall costs nothing",
+    )
+    lost_after: Annotated[timedelta, BeforeValidator(_seconds)] = Field(
+        timedelta(minutes=5),
+        gt=timedelta(0),
+        validation_alias="ASSAY_LOST_AFTER_SECONDS",
+        description="seconds that a node may be without a live worker before its runs are tried on other nodes. Only "
+        "time in which the database was up and a worker looked counts",
+    )
+    prefect_limit: int = Field(
+        500,
+        ge=1,
+        validation_alias="ASSAY_PREFECT_LIMIT",
+        description="how many runs that Prefect started may be on their way into the queue at once. Runs that wait in "
+        "the queue do not count, since they would keep out more important ones",
+    )
+    cpu_share: float = Field(
+        1.0,
+        gt=0,
+        allow_inf_nan=False,
+        validation_alias="ASSAY_MACHINE_SHARE",
+        description="the part of this machine's CPU and memory that tests may use. Less than 1 leaves room for "
+        "other work",
+    )
+    api_url: str = Field(
+        "",
+        validation_alias="ASSAY_URL",
+        description="the address at which people reach the API, for the links in Prefect; without it there are none",
+    )
+    allowed_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(_hosts)] = Field(
+        frozenset(),
+        validation_alias="ASSAY_ALLOWED_HOSTS",
+        description="private hosts that git content may come from, separated by commas. All other hosts "
+        "need public addresses, so that no request reaches into the internal network (D19)",
+    )
+    allowed_entrypoints: Annotated[frozenset[str], NoDecode, BeforeValidator(_names)] = Field(
+        frozenset(),
+        validation_alias="ASSAY_ALLOWED_ENTRYPOINTS",
+        description="flows besides Assay's own that the worker may import and run, as `module.function`, separated by "
+        "commas. Their code runs as the user of the worker. Every other deployment is refused before its code is "
+        "imported",
+    )
+    cgroup: Path | None = Field(
+        None,
+        validation_alias="ASSAY_CGROUP",
+        description="a delegated folder of the kernel's control groups. Each test then gets a group of its own, in "
+        "which the kernel keeps its memory limit",
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO",
+        validation_alias="ASSAY_LOG_LEVEL",
+        description="the level of the worker's own log: `DEBUG`, `INFO`, `WARNING` or `ERROR`",
     )
 
 
-def names(text: str) -> frozenset[str]:
-    """Return the names of a list with commas between; blanks around a name do not count."""
-    return frozenset(filter(None, (name.strip() for name in text.split(","))))
-
-
-def hosts(text: str) -> frozenset[str]:
-    """Return the names of hosts that stand in a list with commas, as addresses write them: blanks and case are none."""
-    return frozenset(filter(None, (name.strip().lower() for name in text.split(","))))
+def from_environment(environment: Mapping[str, str] = os.environ) -> Settings:
+    """Read the worker's settings (docs/settings.md). Raises: InvalidError with every problem."""
+    return Settings.read(environment)

@@ -1,4 +1,4 @@
-"""Our verdicts as Prefect's states, by the one table of decision 6."""
+"""Our verdicts as Prefect's states, by the one table of D6."""
 
 from typing import Any
 

@@ -91,6 +91,8 @@ async def launch(run: Run, grant: Grant) -> Attempt:
 async def _start(attempt: Attempt) -> None:
     """Adopt what was started before, or launch it. Raises: LaunchError, CalledOffError, UnavailableError."""
     context, begun, backend = attempt.context, attempt.begun, attempt.backend
+    for number in begun.lost_here:
+        await backend.end(AttemptId(execution_id=begun.grant.execution_id, number=number))
     attempt.launched = await backend.adopt(attempt.id, launching.secret_names(begun.request))
     if attempt.launched is None:
         async with CancellationWatch(context, attempt.grant) as watch_for_cancel:

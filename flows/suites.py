@@ -1,4 +1,4 @@
-"""How the flow of a suite comes in, waits for its tests and shows them; and who goes on when a worker is gone."""
+"""The steps of the flow of a suite: it enters, waits for its tests and shows them."""
 
 import asyncio
 import logging
@@ -19,13 +19,11 @@ from prefect.client.schemas.filters import (
 )
 from prefect.client.schemas.objects import State, StateType
 from prefect.context import FlowRunContext
-from prefect.exceptions import ObjectNotFound
-from prefect.states import Failed, Pending
+from prefect.states import Failed
 from sqlalchemy import Connection
 
 from db import gate, people, runs, suites
 from db.errors import NotFoundError
-from flows.dispatcher import Dispatcher
 from flows.entry import CURRENT_FLOW_RUN, LOOK_AGAIN, CurrentFlowRun, make_room, say, warn
 from flows.schedules import BY_SCHEDULE
 from flows.states import skipped
@@ -206,34 +204,3 @@ def _skipped(note: str) -> NotRun:
 
 def _refused(*lines: str) -> NotRun:
     return NotRun(state=Failed(name="Refused", message="\n".join(["refused, nothing was queued", *lines])))
-
-
-class Orphans:
-    """Suite flows whose worker is gone: Prefect says that they run, and nobody carries them."""
-
-    def __init__(self, context: WorkerContext, dispatcher: Dispatcher) -> None:
-        self._context = context
-        self._dispatcher = dispatcher
-
-    async def take_up(self) -> None:
-        """Go on with what no live worker carries."""
-        worker, running = self._context.settings.worker, self._dispatcher.running
-        ttl = self._context.settings.lease
-        orphans = await self._context.db.run(lambda conn: suites.take_orphans(conn, worker, ttl, running))
-        for suite_run_id, flow_run_id in orphans:
-            await self._go_on(suite_run_id, flow_run_id)
-
-    async def _go_on(self, suite_run_id: SuiteRunId, flow_run_id: UUID) -> None:
-        """Run the flow from its top. Where a person pressed Cancel, the reconciler ends the suite, and the flow run."""
-        from flows.suite_run import suite_run  # noqa: PLC0415  the flow imports this module
-
-        client = self._context.client
-        try:
-            flow_run = await client.read_flow_run(flow_run_id)
-        except ObjectNotFound:
-            log.info("flow run %s is gone from Prefect; suite run %s ends without it", flow_run_id, suite_run_id)
-            return
-        if flow_run.state is not None and (flow_run.state.is_cancelling() or flow_run.state.is_cancelled()):
-            return
-        await client.set_flow_run_state(flow_run_id, Pending(), force=True)
-        self._dispatcher.start(suite_run, await client.read_flow_run(flow_run_id), {"suite_run_id": str(suite_run_id)})

@@ -56,10 +56,6 @@ class Wakeups:
         """Take the place of a run if one has been granted."""
         return self._granted.pop(execution_id, None)
 
-    def waited_for(self, run_id: RunId) -> bool:
-        """Return whether a coroutine of this process waits for notices about that run."""
-        return bool(self._waiting.get(run_id))
-
     def _hear(self, notice: Notice) -> None:
         for topic in (type(notice), *_run_ids(notice)):
             self._wake(topic)

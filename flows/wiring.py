@@ -5,7 +5,6 @@ The only module of the flows that names an implementation of a backend.
 
 import asyncio
 import os
-import platform
 
 from prefect.client.orchestration import PrefectClient
 
@@ -13,6 +12,7 @@ from cluster.artifacts import ArtifactStore
 from cluster.backend import Backend
 from cluster.contents import ContentStore
 from cluster.local.backend import LocalBackend
+from cluster.local.identity import backend_name, node_name
 from cluster.local.preparation import Machine
 from cluster.logs import LogStore
 from cluster.secrets import SecretStore
@@ -21,7 +21,6 @@ from db.listen import Listener
 from flows.settings import Settings
 from flows.wakeups import Wakeups
 from flows.worker_context import WorkerContext
-from model.ids import BackendName
 from model.ports import Contents
 
 CONNECTIONS = 3
@@ -59,4 +58,4 @@ def local_backend(settings: Settings, contents: Contents) -> Backend:
         cgroup=settings.cgroup,
         allowed_hosts=settings.allowed_hosts,
     )
-    return LocalBackend(BackendName(f"local/{platform.node()}"), machine, contents)
+    return LocalBackend(backend_name(node_name(machine.state)), machine, contents)

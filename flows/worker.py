@@ -7,7 +7,7 @@ runs that wait would keep out runs that may start.
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -24,6 +24,7 @@ from prefect.workers.base import BaseJobConfiguration, BaseWorker, BaseWorkerRes
 
 from cluster import heartbeats
 from flows.entrypoints import refuse
+from flows.periodic import every
 from flows.settings import Settings, from_environment
 
 if TYPE_CHECKING:
@@ -33,9 +34,6 @@ POLL_SECONDS = 2.0
 SYNC_SECONDS = 15.0
 KNOWN_SECONDS = 10.0
 """For so long a deployment is taken to be what it was: each call to the server costs as much as a small run."""
-LEAST_PAUSE = 0.25
-LONGEST_PAUSE = 30.0
-"""Seconds between two tries of what fails."""
 
 MESSAGE = 1000
 """Characters of a state's message: what a foreign module says has no limit."""
@@ -196,26 +194,3 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
 async def _beat(file: Path) -> None:
     """Give a heartbeat from the event loop: a thread would give one even while the loop hangs."""
     heartbeats.beat(file)
-
-
-async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
-    """Call `job` for ever, `seconds` apart. A failure is logged and forgiven: it looks again, later each time."""
-    failures = 0
-    while True:
-        try:
-            await job()
-            failures = 0
-        except Exception as failed:  # noqa: BLE001  one bad look must not end the looking
-            failures += 1
-            log.warning("%s failed (%d in a row): %r", getattr(job, "__qualname__", job), failures, failed)
-        await asyncio.sleep(pause_after(seconds, failures))
-
-
-def pause_after(seconds: float, failures: int) -> float:
-    """Return how long to wait after so many failures in a row. A job that does its own waiting may not have come to it.
-
-    So a pause is never nothing after a failure: else what is away would be asked thousands of times a second.
-    """
-    if not failures:
-        return seconds
-    return min(max(seconds, LEAST_PAUSE) * 2.0 ** min(failures, 3), LONGEST_PAUSE)

@@ -64,6 +64,8 @@ class WorkerContext:
     pass_batcher: PassBatcher = field(init=False)
     taking: Callable[[Sequence[Admitted]], None] | None = None
     """Who takes up the runs that got a place in a pass of ours while their flows wait here."""
+    superseded: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when a flow stops since this worker has lost its run: what it started may have to be ended."""
     full: bool = False
     """The last pass left no place free."""
 
@@ -100,6 +102,11 @@ class WorkerContext:
                 taking([run for run in outcome.admitted if run.leased])
             if not outcome.again:
                 return
+
+    @property
+    def serves(self) -> list[BackendName]:
+        """The backends whose runs this worker may claim, in order of name."""
+        return sorted(self.backends)
 
     def backend_of(self, grant: Grant) -> Backend:  # noqa: ARG002  the place where a grant finds its backend
         """Return the backend that runs what was granted. A worker serves one backend so far."""

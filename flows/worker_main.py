@@ -19,6 +19,7 @@ from prefect.settings import (
 
 from flows.settings import WORK_POOL, Settings, from_environment
 from flows.worker import AssayWorker
+from model.problems import InvalidError
 
 SETTINGS = {
     PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # a thread a flow; our leases say who lives
@@ -30,8 +31,11 @@ log = logging.getLogger("assay.worker")
 
 def main() -> int:
     """Work until SIGTERM or SIGINT. Returns: 0 after a signal, 3 when the loop ended by itself."""
-    os.umask(0o077)  # of what the worker keeps; content and tests get the usual one
-    settings = from_environment()
+    os.umask(0o077)  # of what the worker stores; content and tests get the usual one
+    try:
+        settings = from_environment()
+    except InvalidError as error:
+        sys.exit(f"the worker cannot start: {error}")
     logging.basicConfig(level=settings.log_level, format="%(asctime)s %(name)s %(message)s")
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -165,11 +165,6 @@ class TestExecution:
     cancel_requested: bool = False
 
     @property
-    def can_cancel(self) -> bool:
-        """True until the execution has ended."""
-        return not self.status.terminal
-
-    @property
     def is_retryable(self) -> bool:
         """True once the execution has ended. A retry is a new execution of the same definition."""
         return self.status.terminal

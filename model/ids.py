@@ -19,6 +19,7 @@ GroupId = NewType("GroupId", UUID)
 WorkerId = NewType("WorkerId", str)
 NodeName = NewType("NodeName", str)
 BackendName = NewType("BackendName", str)
+"""Of what runs attempts: `local/<node>` for a machine, `kubernetes/<cluster>` for a cluster with all its nodes."""
 PoolName = NewType("PoolName", str)
 
 SHORT_LENGTH = 8

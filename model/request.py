@@ -69,7 +69,7 @@ class RequestFields:
 class TestRequest(RequestFields):
     """A valid test to run.
 
-    `model.check.check` makes it from data that comes from outside.
+    `orchestrator.checking.check` makes it from data that comes from outside.
     """
 
     __test__ = False

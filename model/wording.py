@@ -38,7 +38,7 @@ def field_error(error: ErrorDetails, raw: object, schema: JsonObject) -> FieldEr
     location = _location(error["loc"], raw, schema)
     if error["type"] in {"union_tag_not_found", "union_tag_invalid"}:
         location = (*location, "type")
-    return FieldError(finding=Finding(location=location, message=_words(error)))
+    return FieldError(finding=Finding(location=location, message=in_words(error)))
 
 
 def is_consequence(error: ErrorDetails, raw: object, schema: JsonObject) -> bool:
@@ -118,7 +118,8 @@ def _resolved(root: JsonObject, node: JsonObject) -> JsonObject:
     return node
 
 
-def _words(error: ErrorDetails) -> str:
+def in_words(error: ErrorDetails) -> str:
+    """Return what an error of Pydantic means, as we word it."""
     context = error.get("ctx", {})
     write = _WORDS.get(error["type"])
     return write(context) if write else error["msg"]
@@ -149,6 +150,9 @@ _WORDS: dict[str, Callable[[Context], str]] = {
     "tuple_type": lambda _: "must be a list",
     "string_type": lambda _: "must be text; put numbers, yes and no in quotes",
     "int_type": lambda _: "must be a whole number",
+    "int_parsing": lambda _: "must be a whole number",
+    "float_parsing": lambda _: "must be a number",
+    "finite_number": lambda _: "must be a number",
     "bool_type": lambda _: "must be true or false",
     "float_type": lambda _: "must be a number",
     "enum": _listed,

@@ -30,7 +30,7 @@ from model.execution import (
     Status,
     Verdict,
 )
-from model.ids import ExecutionId, short
+from model.ids import ExecutionId, NodeName, short
 from model.notices import Ended
 from model.request import TestRequest
 from model.result import Artifact, Result, Summary, summarise
@@ -66,6 +66,8 @@ class Begun:
     name: str
     flow_run_id: UUID | None
     started_at: datetime | None
+    lost_here: tuple[int, ...] = ()
+    """Earlier attempts that were lost with this node: what they left here must end before this one starts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,6 +126,7 @@ def begin(conn: Connection, grant: Grant) -> Begun | Superseded:
         name=request.name,
         flow_run_id=row.flow_run_id,
         started_at=attempt.started_at,
+        lost_here=_lost_on(conn, grant) if attempt.number > 1 else (),
     )
 
 
@@ -178,7 +181,8 @@ def finish_among(conn: Connection, grant: Grant, finished: Finished, releases: P
     )
     step = next_step(verdict, history)
     if isinstance(step, Again):
-        return _wait_again(conn, grant, step)
+        avoid = NodeName(grant.node) if verdict.reason is Reason.NODE_LOST else None
+        return _wait_again(conn, grant, step, avoid)
     return _end(conn, grant, verdict, releases)
 
 
@@ -204,8 +208,14 @@ def open_number(conn: Connection, execution_id: ExecutionId) -> int | None:
     return next((found.number for found in executions.attempts(conn, execution_id) if found.ended_at is None), None)
 
 
+def _lost_on(conn: Connection, grant: Grant) -> tuple[int, ...]:
+    """Return the attempts of a run that were lost with the node of its grant."""
+    lost = (one for one in executions.attempts(conn, grant.execution_id) if one.node == grant.node)
+    return tuple(one.number for one in lost if one.verdict is not None and one.verdict.reason is Reason.NODE_LOST)
+
+
 def next_step(verdict: Verdict, history: History) -> Next:
-    """Decide whether a run ends with `verdict` or is tried again (decision 5)."""
+    """Decide whether a run ends with `verdict` or is tried again (D5)."""
     if history.preempted and not history.cancelled and verdict.status is Status.CANCELLED:
         return Again(cause=Cause.PREEMPTED, delay=None)
     if history.cancelled or verdict.good or verdict.status is Status.CANCELLED:
@@ -240,12 +250,13 @@ def _as_asked(verdict: Verdict, beneficiary: ExecutionId | None, *, cancelled: b
     return Verdict(status=Status.CANCELLED, detail=f"stopped for the more important run {short(beneficiary)}")
 
 
-def _wait_again(conn: Connection, grant: Grant, step: Again) -> Next | Superseded:
+def _wait_again(conn: Connection, grant: Grant, step: Again, avoid: NodeName | None) -> Next | Superseded:
     phase = Phase.WAITING if step.delay is None else Phase.BACKOFF
     become = Become(status=Status.QUEUED, phase=phase, cause=step.cause)
     if not runs.transition(conn, fence(grant), Status.RUNNING, become):
         return Superseded()
-    gate.requeue(conn, grant.execution_id, grant.epoch, Requeue(delay=step.delay, cause=step.cause))
+    back = Requeue(delay=step.delay, cause=step.cause, avoid_node=avoid)
+    gate.requeue(conn, grant.execution_id, grant.epoch, back)
     return step
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from db import decisions, executions, forecasts, gate_standing, people, pools, results
+from db import backends, decisions, executions, forecasts, gate_standing, people, pools, results, workers
 from db import nodes as node_rows
 from db.decisions import Owned
 from db.errors import NotFoundError
@@ -20,6 +20,7 @@ from model.request import TestType
 from model.resources import Resources
 from model.result import Outcome, Result, Summary
 from reports.run import AttemptReport, RunReport
+from scheduler.absence import Absence
 from scheduler.node import Node
 from scheduler.pool import NOTHING
 from scheduler.shares import dominant
@@ -220,8 +221,18 @@ class Held:
         return dominant(held, (has.cpu_milli, has.memory_bytes, has.ephemeral_bytes, has.gpu, node.pods))
 
 
-def nodes(conn: Connection, pool: PoolName) -> list[tuple[Node, Held]]:
-    """Return the nodes of a pool with what is held of them. Raises: NotFoundError."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownNode:
+    """A node, what is held of it, and whether a live worker serves it; `absence` tells since when none does."""
+
+    node: Node
+    held: Held
+    served: bool
+    absence: Absence | None = None
+
+
+def nodes(conn: Connection, pool: PoolName) -> list[ShownNode]:
+    """Return the nodes of a pool with what is held of them, by name. Raises: NotFoundError."""
     pools.read(conn, pool)
     amounts = ("cpu_milli", "memory_bytes", "ephemeral_bytes", "gpu")
     sums = (func.sum(getattr(QueueRow, name)) for name in amounts)
@@ -230,4 +241,13 @@ def nodes(conn: Connection, pool: PoolName) -> list[tuple[Node, Held]]:
         name: Held(resources=Resources(**dict(zip(amounts, map(int, used), strict=True))), runs=count)
         for name, count, *used in conn.execute(admitted.group_by(QueueRow.node))
     }
-    return [(node, held.get(node.name, Held())) for node in node_rows.read(conn, pool)]
+    served, absent = workers.served(conn, pool), backends.absent(conn, pool)
+    return [
+        ShownNode(
+            node=node,
+            held=held.get(node.name, Held()),
+            served=node.backend in served,
+            absence=None if node.backend in served else absent.get(node.backend),
+        )
+        for node in node_rows.read(conn, pool)
+    ]

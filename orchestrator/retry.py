@@ -1,4 +1,4 @@
-"""Run the same definition again, as a new execution (decision 5)."""
+"""Run the same definition again, as a new execution (D5)."""
 
 from dataclasses import dataclass
 from datetime import datetime

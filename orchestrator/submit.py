@@ -1,7 +1,7 @@
 """Submit a test: definition, execution and queue row in one transaction, or nothing.
 
 What needs no lock comes first. The rows of user, team and a pool with a daily quota are locked last, in this order
-(decision 8), and until the commit, so that submits of one user pass each other in the time of four statements.
+(D8), and until the commit, so that submits of one user pass each other in the time of four statements.
 Definitions are always written before those locks, and in one order: no two submits can wait for each other.
 """
 

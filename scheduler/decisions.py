@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
-from model.ids import ExecutionId, NodeName
+from model.ids import BackendName, ExecutionId, NodeName
 from scheduler.node import Node
 from scheduler.pool import Limits, Owner
 from scheduler.reasons import Reason
@@ -16,13 +16,14 @@ from scheduler.score import Score
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admit:
-    """Start a run on `node`, the first of its candidates. `scores` belong to the candidates, one each.
+    """Start a run on `node`, the first of its candidates, which `backend` runs. Each candidate has its score.
 
     `share` (FAIR_SHARE) is what its owner had, over its weight, before this run. `at` is the time of the pass.
     """
 
     run: Queued
     node: NodeName
+    backend: BackendName
     candidates: tuple[NodeName, ...]
     scores: tuple[Score, ...]
     share: float | None = None

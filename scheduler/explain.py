@@ -196,7 +196,7 @@ class Explanation:
         return Reason(code=Code.SHARE, text=f"its share is {share:.3f}; {name} had {had:.3f} and was first")
 
 
-_NOT_BY_SHARE = frozenset({Code.EXCLUSIVE, Code.NO_NODE, Code.NO_MATCH, Code.TOO_LARGE})
+_NOT_BY_SHARE = frozenset({Code.EXCLUSIVE, Code.NO_NODE, Code.NOT_SERVED, Code.NO_MATCH, Code.TOO_LARGE})
 _TURN = Reason(code=Code.SPREAD, text="what has just started makes room for it; it starts with the next pass")
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from model.ids import NodeName
+from model.ids import BackendName, NodeName
 from model.resources import Resources
 from scheduler.guests import Guests
 from scheduler.node import Node
-from scheduler.roster import KINDS, Amounts, Mask, Numbers, Roster
+from scheduler.roster import KINDS, NONE_UNSERVED, Amounts, Mask, Numbers, Roster
 from scheduler.run import Labels
 
 __all__ = ["KINDS", "Amounts", "Fleet", "Mask", "vector"]
@@ -30,8 +30,8 @@ class Fleet:
     was worked out for one holds in the others.
     """
 
-    def __init__(self, nodes: Iterable[Node] = ()) -> None:
-        self.roster = Roster(nodes)
+    def __init__(self, nodes: Iterable[Node] = (), unserved: frozenset[BackendName] = NONE_UNSERVED) -> None:
+        self.roster = Roster(nodes, unserved)
         self.free: Amounts = self.roster.capacity.copy()
         self.load: Numbers = np.zeros(self.free.shape)
         self.stamps: Amounts = np.zeros(len(self.roster.nodes), dtype=np.int64)
@@ -51,6 +51,11 @@ class Fleet:
         return self.roster.place
 
     @property
+    def backends(self) -> frozenset[BackendName]:
+        """The backends of all nodes."""
+        return self.roster.backends
+
+    @property
     def capacity(self) -> Amounts:
         """What the nodes have."""
         return self.roster.capacity
@@ -64,6 +69,10 @@ class Fleet:
     def used(self) -> Amounts:
         """What is in use of each node."""
         return self.roster.capacity - self.free
+
+    def backend_of(self, name: NodeName) -> BackendName:
+        """Return the backend of a node."""
+        return self.roster.nodes[self.roster.place[name]].backend
 
     def take(self, name: NodeName | None, resources: Resources, times: int = 1, labels: Labels = ()) -> None:
         """Count a run on a node, or off it with -1. A node that is gone holds nothing."""

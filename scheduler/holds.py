@@ -12,7 +12,7 @@ from operator import itemgetter
 from uuid import UUID
 
 from model.ids import ExecutionId, NodeName
-from scheduler.fleet import Amounts, Fleet, vector
+from scheduler.fleet import Amounts, Fleet
 from scheduler.run import Queued, Running
 from scheduler.sums import Need, Sums
 
@@ -147,8 +147,3 @@ def shadow(free: Amounts, asked: Amounts, going: Iterable[tuple[timedelta, Amoun
         if bool((free >= asked)[needed].all()):
             return after
     return None
-
-
-def going_from(runs: Iterable[Running], now: datetime, *, firm: bool) -> list[tuple[timedelta, Amounts]]:
-    """Return when each run goes, and what it leaves."""
-    return [(remaining(run, now, firm=firm), vector(run.resources)) for run in runs]

@@ -11,29 +11,42 @@ from scheduler.reasons import Code, Reason, amount
 from scheduler.run import Shape
 from scheduler.selectors import any_term, has_labels, intolerable, keys_of
 
+NAMED = 3
+"""Nodes that a reason names at most."""
 
-def misfit(fleet: Fleet, matching: Mask, shape: Shape, selector: Mapping[str, str], seeker: Seeker) -> Reason:
-    """Return why none of the nodes takes a run now; `matching` are those that accept it by all but amounts and others.
 
-    Where a node has room, but a rule about other runs closes it, that rule is the reason.
+def misfit(fleet: Fleet, accepting: Mask, shape: Shape, selector: Mapping[str, str], seeker: Seeker) -> Reason:
+    """Return why none of the nodes takes a run now.
+
+    `accepting` are the nodes that accept it by everything but amounts, other runs, and whether a live worker serves
+    them. Where a node has room, but a rule about other runs closes it, that rule is the reason.
     """
+    if (reason := _no_node(fleet)) is not None:
+        return reason
+    if not accepting.any():
+        return Reason(code=Code.NO_MATCH, text=_mismatch(fleet, shape, selector))
+    request = vector(shape.resources)
+    large_enough = accepting & _room(fleet.capacity, request)
+    if not large_enough.any():
+        return Reason(code=Code.TOO_LARGE, text=_too_large(fleet.capacity[:, accepting], request))
+    matching = accepting & fleet.roster.served
+    able = np.flatnonzero(large_enough & matching)
+    if not len(able):
+        return Reason(code=Code.NOT_SERVED, text=_unserved(fleet, large_enough))
+    if not seeker.free:
+        shut = matching & _room(fleet.free, request) & ~left_by_others(fleet, seeker, matching)
+        if shut.any():
+            return closed(fleet, seeker, matching, int(shut.argmax()))
+    return Reason(code=Code.BUSY, text=_busy(fleet, able, request))
+
+
+def _no_node(fleet: Fleet) -> Reason | None:
     if not len(fleet):
         return Reason(code=Code.NO_NODE, text="the pool has no node")
     if not any(node.ready for node in fleet.nodes):
         which = "the pool's only node is not" if len(fleet) == 1 else f"none of the pool's {len(fleet)} nodes is"
         return Reason(code=Code.NO_NODE, text=f"{which} ready")
-    if not matching.any():
-        return Reason(code=Code.NO_MATCH, text=_mismatch(fleet, shape, selector))
-    request = vector(shape.resources)
-    capacity = fleet.capacity[:, matching]
-    if not _room(capacity, request).any():
-        return Reason(code=Code.TOO_LARGE, text=_too_large(capacity, request))
-    if not seeker.free:
-        shut = matching & _room(fleet.free, request) & ~left_by_others(fleet, seeker, matching)
-        if shut.any():
-            return closed(fleet, seeker, matching, int(shut.argmax()))
-    able = np.flatnonzero(matching & _room(fleet.capacity, request))
-    return Reason(code=Code.BUSY, text=_busy(fleet, able, request))
+    return None
 
 
 def _room(amounts: Amounts, request: Amounts) -> Mask:
@@ -61,6 +74,15 @@ def _broken_rule(node: Node, shape: Shape, selector: Mapping[str, str]) -> str:
         return "outside the required node affinity"
     taint = intolerable(node, shape.constraints.tolerations)
     return f"with taint {taint}" if taint else "on spot, which the pool does not use"
+
+
+def _unserved(fleet: Fleet, nodes: Mask) -> str:
+    """Name nodes that would take the run if a live worker served them."""
+    names = [fleet.nodes[column].name for column in np.flatnonzero(nodes).tolist()]
+    if len(names) == 1:
+        return f"no live worker serves node {names[0]}"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"no live worker serves the nodes {', '.join(names[:NAMED])}{more}"
 
 
 def _too_large(capacity: Amounts, request: Amounts) -> str:

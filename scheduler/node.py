@@ -4,9 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from model.config import Effect
-from model.ids import NodeName
+from model.ids import BackendName, NodeName
 from model.resources import Resources
 
+DEFAULT_BACKEND = BackendName("default")
+"""The one backend of a pool that has no other: that of a simulation, for example."""
 DEFAULT_PODS = 110
 """What a kubelet takes unless it is told otherwise."""
 
@@ -35,7 +37,10 @@ class Taint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Node:
-    """The facts of one node. `capacity` is what runs may use of it, `pods` how many of them it takes at once."""
+    """The facts of one node. `capacity` is what runs may use of it, `pods` how many of them it takes at once.
+
+    `backend` runs what is placed here: only a worker that serves it can start a run on this node.
+    """
 
     name: NodeName
     capacity: Resources
@@ -43,6 +48,7 @@ class Node:
     labels: Mapping[str, str] = field(default_factory=dict)
     taints: tuple[Taint, ...] = ()
     ready: bool = True
+    backend: BackendName = DEFAULT_BACKEND
 
     @property
     def spot(self) -> bool:

@@ -20,7 +20,7 @@ _SEQS = 54
 
 
 def aged(run: Queued | Running, limits: Limits, now: datetime) -> bool:
-    """Return whether a run has waited for so long that none submitted later may delay it (decision 4)."""
+    """Return whether a run has waited for so long that none submitted later may delay it (D4)."""
     return now - run.enqueued_at >= limits.ageing_limit
 
 

@@ -55,7 +55,7 @@ class Ask:
 def place(fleet: Fleet, ask: Ask, run: ExecutionId) -> Placed | Reason:
     """Return the best nodes for a run, best first, or why none will do."""
     placed = choose(fleet, ask, run)
-    return placed or misfit(fleet, matching(fleet, ask), ask.shape, ask.selector, ask.seeker)
+    return placed or misfit(fleet, accepting(fleet, ask), ask.shape, ask.selector, ask.seeker)
 
 
 def choose(fleet: Fleet, ask: Ask, run: ExecutionId, only: int | None = None) -> Placed:
@@ -121,6 +121,15 @@ def able(fleet: Fleet, ask: Ask) -> Mask:
 
 def matching(fleet: Fleet, ask: Ask) -> Mask:
     """Return which nodes a run accepts, and accept it, by everything but amounts and other runs.
+
+    A live worker serves each of them.
+    """
+    accepted = accepting(fleet, ask)
+    return accepted if fleet.roster.all_served else accepted & fleet.roster.served
+
+
+def accepting(fleet: Fleet, ask: Ask) -> Mask:
+    """Return the same, with the nodes that no live worker serves.
 
     Nodes that no rule of the run can tell apart are looked at once.
     """

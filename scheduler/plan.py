@@ -98,7 +98,7 @@ def spell_out(state: State, outcome: Outcome, now: datetime, tell: Tell = lambda
     for run in _in_order(state, outcome, now):
         placed = outcome.admitted.get(run.execution_id)
         if placed is not None:
-            decisions.append(_admit(run, placed, outcome, now))
+            decisions.append(_admit(state, run, placed, outcome, now))
             continue
         startable = due(run, now)
         position += startable
@@ -210,7 +210,7 @@ def _apply_decision(state: State, decision: Decision) -> None:
 
 def _changes(state: State, outcome: Outcome, now: datetime) -> Iterator[Change]:
     for run_id, placed in outcome.admitted.items():
-        yield _admit(state.queued[run_id], placed, outcome, now)
+        yield _admit(state, state.queued[run_id], placed, outcome, now)
     for run_id, victims in outcome.preempted.items():
         yield from (Preempt(run=victim, beneficiary=state.queued[run_id]) for victim in victims)
     for run_id, node in outcome.kept.items():
@@ -220,10 +220,17 @@ def _changes(state: State, outcome: Outcome, now: datetime) -> Iterator[Change]:
         yield Wait(run=state.queued[run_id], reason=_KEPT)
 
 
-def _admit(run: Queued, placed: Placed, outcome: Outcome, now: datetime) -> Admit:
-    candidates = tuple(score.node for score in placed)
-    share = outcome.shares.get(run.execution_id)
-    return Admit(run=run, node=placed[0].node, candidates=candidates, scores=placed, share=share, at=now)
+def _admit(state: State, run: Queued, placed: Placed, outcome: Outcome, now: datetime) -> Admit:
+    node = placed[0].node
+    return Admit(
+        run=run,
+        node=node,
+        backend=state.fleet.backend_of(node),
+        candidates=tuple(score.node for score in placed),
+        scores=placed,
+        share=outcome.shares.get(run.execution_id),
+        at=now,
+    )
 
 
 def _wait(run: Queued, outcome: Outcome, position: int | None) -> Wait:

@@ -13,14 +13,14 @@ from model.resources import Resources
 from scheduler.fleet import KINDS, Fleet, vector
 from scheduler.limits import excess, oversize, pool_bound
 from scheduler.misfit import misfit
-from scheduler.placement import Ask, choose, fits, matching
+from scheduler.placement import Ask, accepting, choose, fits, matching
 from scheduler.pool import Limits
 from scheduler.reasons import Code, Reason, amount
 from scheduler.run import Shape
 from scheduler.sums import most, need
 
 LASTING = frozenset({Code.NO_MATCH, Code.TOO_LARGE})
-"""What does not pass by itself. A pool without a node, or with none ready, only has to be waited for."""
+"""What does not pass by itself. A pool without a node, or with none ready or served, only has to be waited for."""
 
 
 def lasting(fleet: Fleet, ask: Ask) -> Reason | None:
@@ -31,10 +31,9 @@ def lasting(fleet: Fleet, ask: Ask) -> Reason | None:
 
 def impossible(fleet: Fleet, ask: Ask) -> Reason | None:
     """Return why no node would take a run if all were empty, None if one would."""
-    accepted = matching(fleet, ask)
-    if (accepted & fits(fleet.capacity, vector(ask.shape.resources))).any():
+    if (matching(fleet, ask) & fits(fleet.capacity, vector(ask.shape.resources))).any():
         return None
-    return misfit(fleet, accepted, ask.shape, ask.selector, ask.seeker)
+    return misfit(fleet, accepting(fleet, ask), ask.shape, ask.selector, ask.seeker)
 
 
 def too_large(fleet: Fleet, ask: Ask) -> dict[str, Reason]:

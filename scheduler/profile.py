@@ -7,7 +7,7 @@ from types import MappingProxyType
 
 TERMS = ("free", "utilisation", "affinity", "spot", "balance")
 CANDIDATES = (2, 5)
-"""The fewest and the most nodes that a run may be given to choose from (decision 11)."""
+"""The fewest and the most nodes that a run may be given to choose from (D11)."""
 
 Weights = tuple[float, float, float, float, float]
 

@@ -19,6 +19,7 @@ class Code(StrEnum):
     GROUP = "group"
     SHARE = "share"
     NO_NODE = "no_node"
+    NOT_SERVED = "not_served"
     NO_MATCH = "no_match"
     TOO_LARGE = "too_large"
     BUSY = "busy"

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from model.ids import BackendName
 from scheduler.node import Node
 
 Amounts = NDArray[np.int64]
@@ -19,6 +20,7 @@ Columns = NDArray[np.intp]
 KINDS = ("CPU", "memory", "ephemeral storage", "GPUs", "places for pods")
 HOSTNAME = "kubernetes.io/hostname"
 NO_KEYS: frozenset[str] = frozenset()
+NONE_UNSERVED: frozenset[BackendName] = frozenset()
 MEMORY = 2**25
 """Bytes that each memo of a pool may take."""
 
@@ -83,9 +85,12 @@ class Board:
 
 
 class Roster:
-    """Nodes by name, with their capacity. `inverse` is 1 / capacity, 0 of a kind that a node does not have."""
+    """Nodes by name, with their capacity. `inverse` is 1 / capacity, 0 of a kind that a node does not have.
 
-    def __init__(self, nodes: Iterable[Node]) -> None:
+    `unserved` are the backends without a live worker: nothing can be started on their nodes now.
+    """
+
+    def __init__(self, nodes: Iterable[Node], unserved: frozenset[BackendName] = NONE_UNSERVED) -> None:
         self.nodes = tuple(sorted(nodes, key=lambda node: node.name))
         self.place = {node.name: column for column, node in enumerate(self.nodes)}
         rows = np.array([_capacity(node) for node in self.nodes], dtype=np.int64)
@@ -93,6 +98,9 @@ class Roster:
         self.inverse: Numbers = np.where(self.capacity > 0, 1.0 / np.maximum(self.capacity, 1), 0.0)
         self.hashes = np.array([_hash(node.name) for node in self.nodes], dtype=np.uint64)
         self.spot: Mask = np.array([node.spot for node in self.nodes], dtype=np.bool_)
+        self.backends = frozenset(node.backend for node in self.nodes)
+        self.served: Mask = np.array([node.backend not in unserved for node in self.nodes], dtype=np.bool_)
+        self.all_served = bool(self.served.all())
         self.stamps = count(1)
         """Numbers of all changes of use, in all fleets of these nodes."""
         size = max(1, len(self.nodes))

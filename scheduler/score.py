@@ -1,4 +1,4 @@
-"""How well a node suits a run: five terms, each from 0 to 1, weighted and kept (decision 9).
+"""How well a node suits a run: five terms, each from 0 to 1, weighted and kept (D9).
 
     free         what is left of the scarcest resource once the run is there
     utilisation  how near the node then is to the target utilisation

@@ -1,8 +1,9 @@
 """The nodes of a pool as one small value of bytes, so that a pass reads one row however many nodes there are.
 
 Layout: a byte with the version of the format, then, deflated: the length of the head (4 bytes, little-endian), the head
-(JSON: names, label pairs, taints), and columns of numbers, one entry a node but for `pairs`, which holds the label
-pairs of each distinct label set, one set after the other, `sizes[i]` of them. Equal label sets and taints stand once.
+(JSON: names, label pairs, taints, backends), and columns of numbers with one entry a node. The last column, `pairs`, is
+different: it holds the label pairs of each distinct label set, one set after the other, `sizes[i]` of them. Equal label
+sets, taints and backends are stored once.
 """
 
 import json
@@ -15,11 +16,11 @@ from typing import Any, TypeVar
 import numpy as np
 
 from model.config import Effect
-from model.ids import NodeName
+from model.ids import BackendName, NodeName
 from model.resources import Resources
 from scheduler.node import Node, Taint
 
-FORMAT = 1
+FORMAT = 2
 _LARGE, _SMALL = np.dtype("<i8"), np.dtype("<u4")
 _HEAD = "<I"
 
@@ -32,13 +33,16 @@ def pack(nodes: Iterable[Node]) -> bytes:
     pairs: dict[tuple[str, str], int] = {}
     sets: dict[tuple[int, ...], int] = {}
     taints: dict[tuple[Taint, ...], int] = {}
+    backends: dict[BackendName, int] = {}
     in_set = [_number(tuple(_number(pair, pairs) for pair in sorted(node.labels.items())), sets) for node in ordered]
     tainted = [_number(node.taints, taints) for node in ordered]
+    on_backend = [_number(node.backend, backends) for node in ordered]
     told = [[(taint.key, taint.value, taint.effect) for taint in of_node] for of_node in taints]
-    head = json.dumps({"names": [node.name for node in ordered], "pairs": list(pairs), "taints": told}).encode()
+    names = [node.name for node in ordered]
+    head = json.dumps({"names": names, "pairs": list(pairs), "taints": told, "backends": list(backends)}).encode()
     columns = [np.array(column, dtype=_LARGE) for column in _amounts(ordered)]
     sizes, entries = [len(numbers) for numbers in sets], [number for numbers in sets for number in numbers]
-    small = ([node.ready for node in ordered], in_set, tainted, [len(sizes)], sizes, entries)
+    small = ([node.ready for node in ordered], in_set, tainted, on_backend, [len(sizes)], sizes, entries)
     columns += [np.array(column, dtype=_SMALL) for column in small]
     body = packed_struct(_HEAD, len(head)) + head + b"".join(column.tobytes() for column in columns)
     return bytes((FORMAT,)) + zlib.compress(body, 1)
@@ -55,9 +59,10 @@ def unpack(data: bytes) -> tuple[Node, ...]:
     columns = _Columns(body, 4 + length)
     number = len(head["names"])
     amounts = [columns.take(_LARGE, number) for _ in range(5)]
-    ready, in_set, tainted = (columns.take(_SMALL, number) for _ in range(3))
+    ready, in_set, tainted, on_backend = (columns.take(_SMALL, number) for _ in range(4))
     labels = list(_label_sets(head["pairs"], columns))
     taints = [tuple(Taint(key=k, value=v, effect=Effect(e)) for k, v, e in told) for told in head["taints"]]
+    backends = [BackendName(name) for name in head["backends"]]
     return tuple(
         Node(
             name=NodeName(name),
@@ -66,9 +71,10 @@ def unpack(data: bytes) -> tuple[Node, ...]:
             labels=labels[which],
             taints=taints[taint],
             ready=up == 1,
+            backend=backends[backend],
         )
-        for name, cpu, memory, ephemeral, gpu, pods, up, which, taint in zip(
-            head["names"], *amounts, ready, in_set, tainted, strict=True
+        for name, cpu, memory, ephemeral, gpu, pods, up, which, taint, backend in zip(
+            head["names"], *amounts, ready, in_set, tainted, on_backend, strict=True
         )
     )
 

@@ -1,4 +1,4 @@
-"""The stack of one machine: PostgreSQL, Prefect's server, the API and the worker, started, kept alive and ended.
+"""Starts, keeps alive and ends the stack of one machine: PostgreSQL, Prefect's server, the API and the worker.
 
-Belongs here: processes, ports, the state folder, and what people are told about them. No test run is decided here.
+It deals with processes, ports, the state folder, and messages about them. It decides nothing about test runs.
 """

@@ -1,4 +1,4 @@
-"""How the stack comes up, step by step, each said with the time it took; what can go side by side does."""
+"""Starts the stack step by step, in parallel where possible, and reports each step with its time."""
 
 import hashlib
 import os
@@ -26,21 +26,21 @@ from db.errors import ClusterError, UnavailableError
 from model.ids import WorkerId
 
 STILL_STARTING = 5.0
-"""Seconds between two signs that a start is waited for."""
+"""Seconds between two messages that a start takes time."""
 DEATHS = 3
-"""A part that died so often before it was ready will not come up by another try."""
+"""After so many deaths before it was ready, a part is not tried again."""
 LOOK = 0.1
 EXIT_INFRASTRUCTURE = 3
 WORK_POOL = "assay"
 
 
 class BootError(Exception):
-    """The stack did not come up; the text says which part, and what it wrote last."""
+    """The stack did not start. The text says which part failed, and what it wrote last."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wishes:
-    """What `assay up` was asked for."""
+class UpOptions:
+    """The options of `assay up`."""
 
     once: bool = False
     samples: bool = True
@@ -51,9 +51,9 @@ class Wishes:
 
 @dataclass(slots=True, kw_only=True)
 class Boot:
-    """One start. Runs in a thread beside the supervisor's."""
+    """One start of the stack. It runs in a thread beside the supervisor's."""
 
-    wishes: Wishes
+    options: UpOptions
     stack: Supervisor
     _api: socket.socket = field(init=False)
     _prefect: socket.socket = field(init=False)
@@ -61,9 +61,9 @@ class Boot:
     _children: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(2, thread_name_prefix="boot"))
 
     def run(self) -> None:
-        """Bring everything up, run the samples, and with `once` end the stack with their verdict."""
-        if self.wishes.once:
-            self.stack.code = EXIT_INFRASTRUCTURE  # what a stack that is ended before its verdict exits with
+        """Start everything and run the samples; with `once` end the stack with their exit code."""
+        if self.options.once:
+            self.stack.code = EXIT_INFRASTRUCTURE  # the exit code if the stack is ended before the verdict
         try:
             self._choose_ports()
             self._start_postgres()
@@ -73,7 +73,7 @@ class Boot:
             self._wait_for(prefect)
             deployed = self._children.submit(self._deploy)
             if not self._has_pool():
-                deployed.result()  # the first time: else the worker makes the pool too, and one of both fails
+                deployed.result()  # the first time: otherwise the worker makes the pool too, and one of them fails
             worker = self._start_worker()
             self._wait_for(api)
             self._wait_for(worker)
@@ -86,27 +86,27 @@ class Boot:
                 self.stack.stop(EXIT_INFRASTRUCTURE)
 
     def say(self, text: str) -> None:
-        """Say a line."""
+        """Write a message."""
         self.stack.console.say(text)
 
     def _choose_ports(self) -> None:
-        self._prefect = self._listen("Prefect", self.wishes.port_prefect)
-        self._api = self._listen("the API", self.wishes.port_api)
+        self._prefect = self._listen("Prefect", self.options.port_prefect)
+        self._api = self._listen("the API", self.options.port_api)
 
     def _listen(self, who: str, wanted: int) -> socket.socket:
         listener = listen(wanted)
         if port_of(listener) != wanted:
-            self.say(f"port {wanted} is taken: {who} gets {port_of(listener)}")
+            self.say(f"port {wanted} is taken: {who} uses {port_of(listener)}")
         return listener
 
     @property
     def port_api(self) -> int:
-        """The port that the API got."""
+        """The port of the API."""
         return port_of(self._api)
 
     @property
     def port_prefect(self) -> int:
-        """The port that Prefect got."""
+        """The port of Prefect."""
         return port_of(self._prefect)
 
     def _start_postgres(self) -> None:
@@ -134,7 +134,7 @@ class Boot:
         folder = self.stack.folder
         name = worker_name(folder)
         with Database(self.stack.postgres.own_url, size=1) as database:
-            database.call(lambda conn: workers.leave(conn, name))  # an earlier life of it, if it was killed
+            database.call(lambda conn: workers.leave(conn, name))  # it is still registered if it was killed
         environment = {**self._prefect_environment(), "ASSAY_WORKER_NAME": name}
         heartbeat = heartbeats.path_of(folder.path, name)
         return self._start(
@@ -168,7 +168,7 @@ class Boot:
         self.say("database: migrated")
 
     def _deploy(self) -> None:
-        """Let a process of its own do it: importing Prefect would stay in the supervisor's memory."""
+        """Make the deployments in a process of its own: Prefect would stay in the supervisor's memory."""
         log = self.stack.folder.log / "deploy.log"
         with log.open("wb") as out, self.stack.starting():
             deploying = subprocess.Popen(
@@ -185,14 +185,14 @@ class Boot:
         return answers(address, self.stack.folder.prefect_credential())
 
     def _wait_for(self, part: Part) -> None:
-        """Wait until the part can be used, and say now and then that it is still waited for."""
+        """Wait until the part can be used, and report now and then that it is still starting."""
         said = started = time.monotonic()
         while not (part.identity is not None and part.program.healthy()):
             if self.stack.stopping.wait(LOOK):
-                raise BootError("the start was broken off")
+                raise BootError("the start was interrupted")
             for one in self._starting:
                 if one.restarts >= DEATHS:
-                    raise BootError(f"{one.program.title}: does not come up; it wrote last:\n{one.end_of_log()}")
+                    raise BootError(f"{one.program.title}: does not start; its last output:\n{one.end_of_log()}")
             if time.monotonic() - said >= STILL_STARTING:
                 said = time.monotonic()
                 self.say(f"{part.program.title}: still starting ({said - started:.0f} s, log: {part.program.log})")
@@ -210,9 +210,9 @@ class Boot:
         api, prefect = programs.api_url(self.port_api), prefect_server.url(self.port_prefect)
         self.stack.tell(lambda record: replace(record, phase="ready", api_url=api, prefect_url=prefect))
         self.say(f"ready: {addresses(api, prefect)}")
-        code = self._run_samples() if self.wishes.samples or self.wishes.once else 0
+        code = self._run_samples() if self.options.samples or self.options.once else 0
         deployed.result()
-        if self.wishes.once:
+        if self.options.once:
             self.stack.stop(code)
         elif not self.stack.stopping.is_set():
             self.stack.console.plain(
@@ -223,23 +223,23 @@ class Boot:
     def _run_samples(self) -> int:
         try:
             url = programs.api_url(self.port_api)
-            return run_samples(self.stack.folder, url, self.stack.stopping, json=self.wishes.json)
+            return run_samples(self.stack.folder, url, self.stack.stopping, json=self.options.json)
         except CommandError as error:
             self.say(f"the samples could not be run: {error}")
             return error.exit_code
 
 
 def addresses(api: str, prefect: str) -> str:
-    """Return where everything is, for people."""
+    """Return the addresses of the stack in one line."""
     return f"Prefect UI {prefect}   API {api}   its documentation {api}/docs"
 
 
-def booting(wishes: Wishes) -> Callable[[Supervisor], None]:
-    """Return the boot of a stack as the supervisor calls it."""
-    return lambda stack: Boot(wishes=wishes, stack=stack).run()
+def booting(options: UpOptions) -> Callable[[Supervisor], None]:
+    """Return the function that the supervisor calls to start the stack."""
+    return lambda stack: Boot(options=options, stack=stack).run()
 
 
 def worker_name(folder: StateFolder) -> WorkerId:
-    """Return the worker's name: the same after a restart, so that it takes up at once what it held before."""
+    """Return the worker's name. It is the same after a restart, so the worker takes its runs up again at once."""
     digest = hashlib.sha256(os.fsencode(folder.path)).hexdigest()[:6]
     return WorkerId(f"{socket.gethostname()}-{digest}")

@@ -1,7 +1,4 @@
-"""The commands of the stack: up, down, status, env, open. They import what they need when they run.
-
-So `assay list` does not load it.
-"""
+"""The commands of the stack: up, down, status, env, open. They import inside, so that other commands start fast."""
 
 import os
 import shlex
@@ -31,20 +28,22 @@ def up(
     samples: Annotated[bool, typer.Option(help="Submit the sample suites after the start.")] = True,
     port_api: Annotated[int, typer.Option(help="Preferred port of the API.")] = PREFERRED_API_PORT,
     port_prefect: Annotated[int, typer.Option(help="Preferred port of Prefect.")] = PREFERRED_PREFECT_PORT,
-    json: Annotated[bool, typer.Option("--json", help="Write the samples' verdicts as JSON, a line each.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Write the verdicts of the samples as JSON, one a line.")
+    ] = False,
 ) -> None:
-    """Start everything on this machine, run the samples, and stay until Ctrl-C."""
+    """Start everything on this machine, run the samples, and keep running until Ctrl-C."""
     from cli.stack.attach import attach  # noqa: PLC0415
-    from cli.stack.boot import Wishes, booting  # noqa: PLC0415
+    from cli.stack.boot import UpOptions, booting  # noqa: PLC0415
     from cli.stack.starting import start  # noqa: PLC0415
     from cli.stack.state import HeldError, StateFolder  # noqa: PLC0415
 
     os.umask(0o077)  # of all parts too, as their processes inherit it
     folder = StateFolder.find()
     folder.prepare()
-    wishes = Wishes(once=once, samples=samples, port_api=port_api, port_prefect=port_prefect, json=json)
+    options = UpOptions(once=once, samples=samples, port_api=port_api, port_prefect=port_prefect, json=json)
     try:
-        code = start(folder, booting(wishes))
+        code = start(folder, booting(options))
     except HeldError as error:
         code = attach(folder, str(error), once=once, json=json)
     raise typer.Exit(code)
@@ -52,7 +51,7 @@ def up(
 
 @app.command(epilog="Example: assay down")
 def down(*, json: Json = False) -> None:
-    """End the stack, whether its supervisor still lives or was killed; no process of it is left."""
+    """End the stack, also if its supervisor was killed. No process of it is left."""
     from cli.stack.starting import stop  # noqa: PLC0415
     from cli.stack.state import StateFolder  # noqa: PLC0415
 
@@ -66,7 +65,7 @@ def down(*, json: Json = False) -> None:
 
 @app.command(epilog="Example: assay status --json")
 def status(*, json: Json = False) -> None:
-    """Show the parts of the stack; end with 0 only if all of them are well."""
+    """Show the parts of the stack. The exit code is 0 only if all of them work."""
     from cli.stack.report import look  # noqa: PLC0415
     from cli.stack.state import StateFolder  # noqa: PLC0415
 
@@ -86,7 +85,7 @@ def status(*, json: Json = False) -> None:
 
 @app.command(epilog='Example: eval "$(assay env)"')
 def env(*, json: Json = False) -> None:
-    """Print what a shell needs to use the stack, for `eval`."""
+    """Print the variables that a shell needs to use the stack, for `eval`."""
     from cli.stack.proxies import past_proxies  # noqa: PLC0415
     from cli.stack.state import StateFolder  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""What the stack says while it works: each line with the seconds since its start, on stderr and in its log."""
+"""Messages of the stack: each line with the seconds since its start, on stderr and in its log."""
 
 import sys
 import threading
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @dataclass(slots=True, kw_only=True)
 class Console:
-    """Writes lines for people; several threads may speak."""
+    """Writes lines for people, from any thread."""
 
     log: Path | None = None
     quiet: bool = False
@@ -27,7 +27,7 @@ class Console:
                 try:
                     sys.stderr.write(f"{text}\n")
                     sys.stderr.flush()
-                except OSError:  # the terminal was closed: the stack still ends in order
+                except OSError:  # the terminal was closed; the stack must still end properly
                     self.quiet = True
             if self.log is not None:
                 with self.log.open("a") as file:

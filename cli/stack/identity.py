@@ -1,15 +1,19 @@
-"""Which process is meant: a number alone is not enough, since the kernel gives it to another one some day."""
+"""The identity of a process. Its number alone is not enough, since the kernel uses numbers again.
+
+The start time is the kernel's own count of ticks since the boot, and not psutil's time of day: that one changes when
+the clock is set.
+"""
 
 import os
 import signal
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+
+import psutil
 
 from cluster.local import proc
 
-PROC = Path("/proc")
 STEP = 0.05
 
 
@@ -23,7 +27,7 @@ class Identity:
 
 
 def identify(pid: int) -> Identity | None:
-    """Return the identity of a living process; a zombie lives no more."""
+    """Return the identity of a living process, None if there is none; a zombie does not live."""
     stat = proc.stat_of(pid)
     if stat is None or stat.state in {"Z", "X"}:
         return None
@@ -36,7 +40,7 @@ def alive(identity: Identity) -> bool:
 
 
 def end(identities: Iterable[Identity], patience: float) -> None:
-    """Ask these processes and their groups to end, wait `patience` seconds, and kill what is left."""
+    """End these processes and their groups: SIGTERM, then SIGKILL for those that live `patience` seconds later."""
     meant = list(identities)
     for identity in meant:
         _signal(identity, signal.SIGTERM)
@@ -47,7 +51,7 @@ def end(identities: Iterable[Identity], patience: float) -> None:
 
 
 def gone(identities: Iterable[Identity], patience: float) -> bool:
-    """Wait until none of these processes lives, and return whether that came true in `patience` seconds."""
+    """Return whether all these processes ended within `patience` seconds."""
     left = list(identities)
     end_at = time.monotonic() + patience
     while left := [identity for identity in left if alive(identity)]:
@@ -58,30 +62,23 @@ def gone(identities: Iterable[Identity], patience: float) -> bool:
 
 
 def marked(variable: str, value: str) -> list[Identity]:
-    """Return the living processes, but for this one, whose environment carried `variable=value` at their start."""
-    needle = f"{variable}={value}".encode()
-    pids = (pid for pid in proc.processes() if pid != os.getpid() and needle in _environment(pid))
-    return [identity for pid in pids if (identity := identify(pid)) is not None]
+    """Return the living processes, except this one, whose environment had `variable=value` at their start."""
+    found = psutil.process_iter(["environ"])  # of processes of other users the environment is None
+    pids = [one.pid for one in found if (one.info["environ"] or {}).get(variable) == value]
+    return [identity for pid in pids if pid != os.getpid() and (identity := identify(pid)) is not None]
 
 
 def described(pid: int) -> str:
-    """Return a process in words: its number and how it was called."""
+    """Return a process in words: its number and its command line."""
     try:
-        command = (PROC / str(pid) / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
+        command = " ".join(psutil.Process(pid).cmdline()).encode(errors="replace").decode()
+    except psutil.Error:
         return f"process {pid}"
     return f"process {pid} ({command[:120]})" if command else f"process {pid}"
 
 
-def _environment(pid: int) -> list[bytes]:
-    try:
-        return (PROC / str(pid) / "environ").read_bytes().split(b"\0")
-    except OSError:  # it is gone, or somebody else's
-        return []
-
-
 def _signal(identity: Identity, number: signal.Signals) -> None:
-    """Signal the process, and its group where it leads one, if it is still the one that is meant."""
+    """Signal a process, with its whole group if it leads one; do nothing if its number now belongs to another one."""
     if not alive(identity):
         return
     try:

@@ -1,4 +1,7 @@
-"""What an earlier stack left, or this one is about to leave. Ended by whoever holds the state folder, nobody else."""
+"""Ends processes that an earlier stack left, or that this one would leave.
+
+Only the holder of the state folder may call this.
+"""
 
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -19,24 +22,24 @@ TOGETHER = 32
 
 
 def end_processes(folder: StateFolder, console: Console) -> int:
-    """End the parts that a supervisor left when it was killed; return how many. PostgreSQL and tests are adopted."""
+    """End the parts that a killed supervisor left, and return their number. PostgreSQL and tests are adopted."""
     record = folder.read()
     left = [part for part in record.parts if part.identity and alive(part.identity)] if record else []
     left = [part for part in left if part.name != "postgres"]
     if left:
-        console.say(f"ending what an earlier stack left: {', '.join(part.name for part in left)}")
+        console.say(f"ending parts that an earlier stack left: {', '.join(part.name for part in left)}")
         end([part.identity for part in left if part.identity], PATIENCE)
     end_marked(folder)
     return len(left)
 
 
 def end_marked(folder: StateFolder) -> None:
-    """End programs that a part had started. Tests and PostgreSQL do not carry the mark."""
+    """End programs that a part started. Tests and PostgreSQL do not carry the mark."""
     end(marked(MARK, str(folder.path)), PATIENCE)
 
 
 def end_runs(folder: StateFolder) -> int:
-    """End the tests that run in this folder, and return how many. The worker must have ended before."""
+    """End the tests that run in this folder, and return their number. The worker must have ended before."""
     ended = 0
     while living := [attempt for attempt in _open_attempts(folder.path / "runs") if _lives(attempt)]:
         ended += len(living)
@@ -51,7 +54,7 @@ def _lives(attempt: Path) -> bool:
 
 
 def _end_run(attempt: Path) -> None:
-    """Ask the shim to end its test; where it does not in time, kill the whole tree."""
+    """Ask the shim to end its test; if it does not in time, kill the whole process tree."""
     handle = processes.adopt(attempt)
     if handle is None:
         return
@@ -66,7 +69,7 @@ def _end_run(attempt: Path) -> None:
 
 
 def _take_back(attempt: Path) -> None:
-    """Put the record of a stop aside: nobody cancelled the run, so it is lost and tried again, not cancelled."""
+    """Rename the record of a stop. No one cancelled the run, so it must count as lost and be tried again."""
     record = processes.exit_record(attempt)
     if record is not None and record.reason == "stopped":
         (attempt / "exit.json").rename(attempt / "ended-with-the-stack.json")

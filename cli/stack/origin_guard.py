@@ -1,8 +1,9 @@
-"""A closed door before a server of the laptop (D19): no other origin, no other host name.
+"""Refuses requests of other origins and for other host names, in front of Prefect's server (D19).
 
 Prefect's own CORS setting only keeps answers from other pages. A page of another origin may still send a request that
 needs no preflight (a body without a content type is read as JSON), open a websocket, or reach the server by DNS
-rebinding. Whoever may start a flow run may run programs here, so all of these are refused before Prefect sees them.
+rebinding. A client that can start a flow run can run programs here, so all of these are refused before Prefect sees
+them.
 """
 
 from collections.abc import Iterable
@@ -18,22 +19,22 @@ POLICY_VIOLATION = 1008
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OriginGuard:
-    """Lets through what comes from this machine's own pages and programs."""
+    """Passes on requests of this machine's own pages and programs, and refuses all others."""
 
     app: ASGIApp
     origins: frozenset[str]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or refuse it."""
-        if scope["type"] == "lifespan" or self._welcome(Headers(scope=scope)):
+        if scope["type"] == "lifespan" or self._allowed(Headers(scope=scope)):
             await self.app(scope, receive, send)
         elif scope["type"] == "websocket":
             await send({"type": "websocket.close", "code": POLICY_VIOLATION})
         else:
-            refusal = PlainTextResponse("This server answers its own pages and programs on this machine only.\n", 403)
+            refusal = PlainTextResponse("This server answers only its own pages and programs on this machine.\n", 403)
             await refusal(scope, receive, send)
 
-    def _welcome(self, headers: Headers) -> bool:
+    def _allowed(self, headers: Headers) -> bool:
         host = headers.get("host", "")
         if _name(host) not in LOOPBACK_NAMES:
             return False
@@ -47,5 +48,5 @@ def _name(host: str) -> str:
 
 
 def closed(app: ASGIApp, origins: Iterable[str]) -> OriginGuard:
-    """Put the door before `app`."""
+    """Put the guard in front of `app`."""
     return OriginGuard(app=app, origins=frozenset(origins))

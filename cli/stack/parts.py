@@ -1,4 +1,4 @@
-"""A process that is kept alive: started when it is wanted, started again when it dies, with growing pauses."""
+"""Keeps a process alive: starts it, and starts it again when it dies, with growing pauses."""
 
 import os
 import socket
@@ -15,21 +15,21 @@ from cli.stack.heartbeat import DOWN, HANGS, READY, RESTART_AFTER, STARTING, Bea
 from cli.stack.identity import Identity, identify
 from cli.stack.proxies import past_proxies
 from cli.stack.state import PROJECT, rotate
+from model.backoff import Backoff
 
 PARENT_DEATH = Path(__file__).with_name("parent_death.py")
-FIRST_PAUSE = 0.5
-LONGEST_PAUSE = 30.0
+BACKOFF = Backoff(first=0.5, longest=30.0)
 SETTLED = 60.0
-"""Seconds of life after which a death counts as the first one again."""
+"""Seconds of life after which the next death counts as the first one again."""
 HEALTH_TIMEOUT = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Program:
-    """What to run. `healthy` asks it whether it can be used; `patience` in seconds is how long it may take to end.
+    """A program of the stack. `healthy` checks whether it can be used; it may take `patience` seconds to end.
 
-    `beats` checks a process for a heartbeat; without it a process that hangs is not noticed.
-    A server is given `listener` as an open file; the supervisor keeps it over restarts.
+    A server inherits `listener` as an open file; the supervisor keeps it over restarts. `beats` checks a process for a
+    heartbeat; without it a process that hangs is not noticed.
     """
 
     name: str
@@ -57,7 +57,7 @@ class Part:
     restarts: int = 0
     state: str = STARTING
     pulse: Pulse = field(default_factory=Pulse)
-    _pause: float = FIRST_PAUSE
+    _failures: int = 0
     _next: float = 0.0
     _since: float = field(default=0.0)
     _killed: Identity | None = None
@@ -127,14 +127,13 @@ class Part:
         process = self.process
         if process is None or process.poll() is None:
             return False
-        self._pause = FIRST_PAUSE if now - self._since > SETTLED else min(2 * self._pause, LONGEST_PAUSE)
-        if self.restarts == 0:
-            self._pause = FIRST_PAUSE
+        self._failures = 1 if now - self._since > SETTLED else self._failures + 1
         self.restarts += 1
-        self._next = now + self._pause
+        pause = BACKOFF.pause(self._failures)
+        self._next = now + pause
         self.process, self.identity = None, None
         how = ended_how(process.returncode)
-        self.console.say(f"{self.program.title}: ended ({how}); starting it again in {self._pause:.1f} s")
+        self.console.say(f"{self.program.title}: ended ({how}); starting it again in {pause:.1f} s")
         return True
 
 
@@ -149,10 +148,10 @@ def ended_how(code: int) -> str:
 
 
 def inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return what the stack's processes take over from the caller's environment.
+    """Return the part of the caller's environment that the processes of the stack inherit.
 
-    Not the settings of another Prefect or another stack that the caller may use, and not the wish to write no bytecode,
-    which makes every start compile everything again. A proxy is for the world outside, never for the stack's servers.
+    Settings of another Prefect or another stack are left out. So is PYTHONDONTWRITEBYTECODE, with which every start
+    would compile everything again. A proxy is not used for the stack's own servers.
     """
     dropped = (
         "PREFECT_",
@@ -168,7 +167,7 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 def answers(address: str, credential: str | None = None) -> bool:
-    """Return whether a server says there that it is well. `credential` is `user:password`, where it asks for one."""
+    """Return whether the server at this address reports that it is healthy. `credential` is `user:password`."""
     basic = httpx.BasicAuth(*credential.split(":", 1)) if credential else None
     try:
         return httpx.get(address, auth=basic, timeout=HEALTH_TIMEOUT, trust_env=False).is_success

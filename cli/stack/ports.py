@@ -1,4 +1,4 @@
-"""Ports on the loopback address, held from the moment they are chosen."""
+"""Ports on the loopback address. A port is listened on from the moment it is chosen."""
 
 import socket
 
@@ -8,7 +8,7 @@ BACKLOG = 1024
 
 
 def listen(wanted: int) -> socket.socket:
-    """Listen on `wanted`, or on the next port after it that is free; else on any free one."""
+    """Listen on `wanted`, else on the next free port after it, else on any free port."""
     for port in (*range(wanted, min(wanted + ATTEMPTS, 65536)), 0):
         listener = _listen(port)
         if listener is not None:

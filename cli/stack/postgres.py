@@ -1,4 +1,4 @@
-"""PostgreSQL for the stack: the embedded one, or the server that DATABASE_URL names."""
+"""PostgreSQL for the stack: the embedded one, or the server in DATABASE_URL."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -22,7 +22,7 @@ PREFECT_URL = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 
 class PreparationError(Exception):
-    """A database could not be made ready; its administrator has to, as the message says."""
+    """A database could not be prepared. The message says what its administrator must do."""
 
 
 class Postgres(Protocol):
@@ -34,7 +34,7 @@ class Postgres(Protocol):
         """Start or find the server, and make both databases."""
 
     def alive(self) -> bool:
-        """Return whether it runs, as far as this machine can tell."""
+        """Return whether it runs, as far as this machine knows."""
 
     def responds(self) -> bool:
         """Return whether it answers a new connection, be it with a refusal."""
@@ -44,7 +44,7 @@ class Postgres(Protocol):
 
     @property
     def pid(self) -> int | None:
-        """Its process, if it is ours."""
+        """Its process, None if the server is not ours."""
 
     @property
     def own_url(self) -> str:
@@ -56,7 +56,7 @@ class Postgres(Protocol):
 
 
 class Embedded:
-    """The server that the stack brings along."""
+    """The server that is included in the stack."""
 
     title = "embedded PostgreSQL"
 
@@ -79,7 +79,7 @@ class Embedded:
         return responds(self.own_url)
 
     def stop(self) -> None:
-        """Stop it in order."""
+        """Shut it down."""
         self._cluster.stop()
 
     @property
@@ -99,7 +99,7 @@ class Embedded:
 
 
 class External:
-    """A server that somebody else looks after; nothing of it is started or stopped here."""
+    """A server that is administered elsewhere. It is neither started nor stopped here."""
 
     def __init__(self, url: str, prefect_url: str | None = None) -> None:
         self._own = address(url)
@@ -107,7 +107,7 @@ class External:
         self.title = f"PostgreSQL at {self._own.host or 'its socket'} (DATABASE_URL)"
 
     def start(self) -> None:
-        """Make Prefect's database beside ours if it is missing. Raises: PreparationError with the commands to run."""
+        """Make Prefect's database if it is missing. Raises: PreparationError with the commands to run."""
         try:
             _create(self._own, str(self._prefect.database))
             with create_engine(self._prefect, isolation_level="AUTOCOMMIT").connect() as conn:
@@ -115,12 +115,12 @@ class External:
         except DBAPIError as error:
             raise PreparationError(
                 f"{self.title} could not be prepared: {str(error.orig).strip()}\n"
-                f"Its administrator can do it once: CREATE DATABASE {self._prefect.database}; and in that database "
+                f"Its administrator can do this once: CREATE DATABASE {self._prefect.database}; and in that database "
                 f"CREATE EXTENSION {EXTENSION};"
             ) from error
 
     def alive(self) -> bool:
-        """Not ours to look after: every part waits for it by itself."""
+        """Return True: the server is not supervised here, and every part waits for it by itself."""
         return True
 
     def responds(self) -> bool:
@@ -128,11 +128,11 @@ class External:
         return responds(self.own_url)
 
     def stop(self) -> None:
-        """Leave it alone."""
+        """Do nothing."""
 
     @property
     def pid(self) -> int | None:
-        """Not ours."""
+        """None: the process is not ours."""
         return None
 
     @property
@@ -147,7 +147,7 @@ class External:
 
 
 def choose(environment: Mapping[str, str], folder: Path) -> Postgres:
-    """Return the server to use: DATABASE_URL wins."""
+    """Return the server to use: the one in DATABASE_URL if it is set, else the embedded one."""
     url = environment.get("DATABASE_URL")
     return External(url, environment.get(PREFECT_URL)) if url else Embedded(folder)
 
@@ -163,12 +163,12 @@ def responds(url: str) -> bool:
 
 
 def beside(own: URL) -> URL:
-    """Return the address of Prefect's database on the server of ours, under a name that nobody else has."""
+    """Return the address of Prefect's database, which is on the same server as ours."""
     return own.set(database=f"{own.database}_prefect")
 
 
 def asynchronous(url: URL) -> URL:
-    """Return `url` as asyncpg wants it, whose name for `sslmode` is `ssl`."""
+    """Return `url` for asyncpg, which calls `sslmode` `ssl`."""
     query = {("ssl" if name == "sslmode" else name): value for name, value in url.query.items()}
     return url.set(drivername="postgresql+asyncpg", query=query)
 

@@ -2,24 +2,41 @@
 
 import threading
 import time
-from typing import TYPE_CHECKING
+from contextlib import AbstractContextManager
+from typing import Protocol
 
+from cli.stack.console import Console
 from cli.stack.heartbeat import DOWN, HANGS, INTERVAL, READY, RESTART_AFTER, judged
 from cli.stack.identity import identify
-from cli.stack.parts import FIRST_PAUSE, LONGEST_PAUSE
+from cli.stack.parts import BACKOFF
+from cli.stack.postgres import Postgres
 from cli.stack.state import PartRecord
 
-if TYPE_CHECKING:
-    from cli.stack.supervisor import Supervisor
+
+class Stack(Protocol):
+    """What the guard needs of the supervisor."""
+
+    postgres: Postgres
+    console: Console
+    stopping: threading.Event
+
+    def starting(self) -> AbstractContextManager[None]:
+        """Delay the end of the stack while something is started. Raises: EndingError."""
+
+    def note(self, part: PartRecord) -> None:
+        """Record the state of a part."""
+
+    def ago(self, seconds: float) -> float:
+        """Return the time of day so many seconds ago."""
 
 
 class PostgresGuard:
     """Checks PostgreSQL in its own thread, since its recovery after a crash may take minutes."""
 
-    def __init__(self, stack: "Supervisor") -> None:
+    def __init__(self, stack: Stack) -> None:
         self._stack = stack
         self._postgres = stack.postgres
-        self._pause, self._restarts = FIRST_PAUSE, 0
+        self._failures, self._restarts = 0, 0
         self._heard = time.monotonic()
         self._state = READY
 
@@ -43,7 +60,7 @@ class PostgresGuard:
         if not self._postgres.alive():
             return self._start_again("ended")
         if self._postgres.responds():
-            self._heard, self._pause = time.monotonic(), FIRST_PAUSE
+            self._heard, self._failures = time.monotonic(), 0
         silence = time.monotonic() - self._heard
         if judged(silence) != self._state:
             self._note(judged(silence), silence)
@@ -63,10 +80,10 @@ class PostgresGuard:
                     postgres.stop()
                 postgres.start()
         except Exception as error:  # noqa: BLE001  whatever it is, the guard goes on and tries again
-            pause, self._pause = self._pause, min(2 * self._pause, LONGEST_PAUSE)
+            self._failures += 1
             if not stack.stopping.is_set():
                 stack.console.say(f"{postgres.title}: {error}")
-            return pause
+            return BACKOFF.pause(self._failures)
         stack.console.say(f"{postgres.title}: ready again")
         self._heard = time.monotonic()
         self._note(READY)

@@ -1,4 +1,4 @@
-"""Prefect's server behind our door: the factory that uvicorn calls."""
+"""The factory of Prefect's server for `cli.stack.serve`, with the origin guard in front."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from cli.stack.origin_guard import closed
 
 
 def create_app() -> ASGIApp:
-    """Return Prefect's server, closed to all but the origins that its CORS setting names."""
+    """Return Prefect's server, which refuses all origins but those in its CORS setting."""
     settings = get_current_settings().server
     app = create_prefect_app()
     _close_folders(settings.ui.static_directory)

@@ -1,4 +1,4 @@
-"""Prefect's server as a part of the stack: one process on the loopback address, on a database of its own."""
+"""Prefect's server as a part of the stack: one process on the loopback address, with its own database."""
 
 import socket
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ def url(port: int) -> str:
 
 
 def client_environment(port: int, state: Path, credential: str) -> dict[str, str]:
-    """Return what Prefect's client needs, in the worker and in `prefect` itself."""
+    """Return the variables that Prefect's client needs, in the worker and in `prefect` itself."""
     return {
         "PREFECT_API_URL": f"{url(port)}/api",
         "PREFECT_API_AUTH_STRING": credential,
@@ -29,8 +29,9 @@ def client_environment(port: int, state: Path, credential: str) -> dict[str, str
 def server_environment(client: Mapping[str, str], port: int, state: Path, database: str) -> dict[str, str]:
     """Return the server's settings. It asks for the credential that `client` sends.
 
-    The pool is larger than the default of 5 + 10, where 17 flows at once meet time-outs; statements get 30 s instead
-    of 10 on a machine that is busy with tests. The UI's files are copied into the state folder, not into `.venv`.
+    The connection pool is larger than the default of 5 + 10, with which 17 flows at once run into time-outs. Statements
+    may take 30 s instead of 10, since the machine is busy with tests. The UI's files are copied into the state folder,
+    not into `.venv`.
     """
     return {
         **client,

@@ -33,7 +33,7 @@ def api(environment: Mapping[str, str], listener: socket.socket, log: Path) -> P
 
 
 def worker(environment: Mapping[str, str], signed_on: Callable[[], bool], log: Path, heartbeat: Path) -> Program:
-    """Return the worker as a program to keep alive. It ends in order when asked to, and leaves its tests running."""
+    """Return the worker as a program to keep alive. After SIGTERM it ends and leaves its tests running."""
     return Program(
         name="worker",
         title="worker",

@@ -1,4 +1,4 @@
-"""The sample suites: submitted through REST as everybody's would be, shown while they run, judged by the worst."""
+"""Runs the sample suites: submits them through REST, shows them, and returns the worst exit code."""
 
 import sys
 import threading
@@ -18,18 +18,18 @@ from model.suite import Suite, suite_to_raw
 
 SUITES = PROJECT / "examples" / "suites"
 LEFT_OUT = "failing"
-"""In the name of a suite that is meant to fail: the README shows it as the next thing to try."""
+"""Part of the name of a suite that fails on purpose; the README shows it as the next thing to try."""
 MILDEST_FIRST = (0, 1, 5, 124, 2, 3)
-"""The order of decision 6: what says least about the system under test is worst."""
+"""Exit codes of D6, from the mildest to the worst: the code that says least about the system under test is worst."""
 
 
 def sample_files(folder: Path = SUITES) -> list[Path]:
-    """Return the suites that a first start runs."""
+    """Return the suites that a start runs."""
     return sorted(file for file in folder.glob("*.yaml") if LEFT_OUT not in file.stem)
 
 
 def run_samples(folder: StateFolder, url: str, stopping: threading.Event, *, json: bool = False) -> int:
-    """Submit all samples, show them until the last has ended, print the verdicts; return the worst exit code."""
+    """Submit all samples, show them until they have ended, print the verdicts, and return the worst exit code."""
     with Client(Server(url=url, key=folder.api_key())) as client:
         submitted = [_submit(client, file) for file in sample_files()]
         ended = _watch(client, submitted, stopping)
@@ -40,7 +40,7 @@ def run_samples(folder: StateFolder, url: str, stopping: threading.Event, *, jso
 
 
 def worst(codes: Sequence[int]) -> int:
-    """Return the exit code that stands for all; none at all is no success."""
+    """Return the worst exit code; without any, that of infrastructure."""
     return max(codes, key=lambda code: MILDEST_FIRST.index(code) if code in MILDEST_FIRST else 99, default=3)
 
 
@@ -52,7 +52,7 @@ def _submit(client: Client, file: Path) -> str:
 
 
 def _watch(client: Client, suites: Sequence[str], stopping: threading.Event) -> list[Any] | None:
-    """Show the runs of all suites together; None when the stack ends before them."""
+    """Show the runs of all suites together, and return them; None if the stack ends first."""
     screen: Screen | Lines = Screen() if sys.stderr.isatty() else Lines()
     answers: dict[str, Any] = {}
     with screen:

@@ -1,7 +1,7 @@
-"""Serve an application on a socket that the supervisor holds: `python -m cli.stack.serve FD MODULE:FACTORY`.
+"""Serves an application on a socket that the supervisor holds: `python -m cli.stack.serve FD MODULE:FACTORY`.
 
-The supervisor listens from the moment it has chosen the port. So nobody else can take the port, not even between the
-death of a server and its restart, and whoever connects meanwhile is answered by the next one.
+The supervisor listens from the moment it chooses the port. So no other program can take the port, not even between the
+death of a server and its restart, and a client that connects in between is answered by the next server.
 """
 
 import socket
@@ -10,7 +10,7 @@ import sys
 import uvicorn
 
 GRACE = 2
-"""Seconds that open requests and streams get when the server is told to end."""
+"""Seconds that open requests and streams have after SIGTERM."""
 STARTUP_FAILURE = 3
 
 

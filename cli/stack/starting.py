@@ -1,4 +1,4 @@
-"""Take the state folder and run the stack in it; or end the one that runs or ran there."""
+"""Runs the stack in a state folder, or ends the one that runs or ran there."""
 
 import os
 import signal
@@ -16,15 +16,15 @@ from cli.stack.supervisor import Supervisor
 from db.errors import ClusterError
 
 END_PATIENCE = 60.0
-"""An order to end takes as long as the slowest running test takes to be killed."""
+"""The end of a stack takes as long as the slowest running test takes to be killed."""
 
 
-class StubbornError(CommandError):
-    """The stack does not end; a person must look at the named process."""
+class StopTimeoutError(CommandError):
+    """The stack does not end. A person must look at the named process."""
 
 
 def start(folder: StateFolder, boot: Callable[[Supervisor], None]) -> int:
-    """Run a stack in `folder` until it is told to end; return the exit code. Raises: HeldError."""
+    """Run a stack in `folder` until it is ended, and return its exit code. Raises: HeldError."""
     with folder.held():
         log = folder.log / "stack.log"
         rotate(log)
@@ -35,14 +35,14 @@ def start(folder: StateFolder, boot: Callable[[Supervisor], None]) -> int:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """What `stop` found. `ended`: there was something to end; `message` says it in a sentence."""
+    """The result of `stop`. `ended` says whether there was something to end, `message` describes it."""
 
     ended: bool
     message: str
 
 
 def stop(folder: StateFolder) -> Stopped:
-    """End the stack of `folder`, and tell what was done."""
+    """End the stack of `folder`, and return what was done."""
     if not folder.path.exists():
         return Stopped(ended=False, message="no stack was ever started here")
     end_at = time.monotonic() + END_PATIENCE
@@ -54,11 +54,11 @@ def stop(folder: StateFolder) -> Stopped:
         except HeldError as error:
             asked = _ask(folder) or asked
             if time.monotonic() > end_at:
-                raise StubbornError(f"the stack does not end in {END_PATIENCE:.0f} s: {error}") from error
+                raise StopTimeoutError(f"the stack does not end in {END_PATIENCE:.0f} s: {error}") from error
 
 
 def _ask(folder: StateFolder) -> bool:
-    """Ask the supervisor to end, and give it a moment."""
+    """Ask the supervisor to end, and wait up to a second."""
     record = folder.read()
     if record is None or not record.running:
         time.sleep(0.2)
@@ -71,15 +71,15 @@ def _ask(folder: StateFolder) -> bool:
 
 
 def _ended(folder: StateFolder) -> Stopped:
-    """Wait until the process of the supervisor is gone too, which let the folder go a moment before."""
+    """Wait until the supervisor's process has ended; it releases the folder a moment before."""
     record = folder.read()
     if record is not None:
         gone([record.supervisor], END_PATIENCE)
-    return Stopped(ended=True, message="the stack has ended; nothing of it runs any more")
+    return Stopped(ended=True, message="the stack has ended; no process of it is left")
 
 
 def _clear(folder: StateFolder) -> Stopped:
-    """End what a killed supervisor left: its parts, running tests, PostgreSQL."""
+    """End what a killed supervisor left: parts, running tests, PostgreSQL."""
     console = Console()
     parts = leftovers.end_processes(folder, console)
     runs = leftovers.end_runs(folder)
@@ -101,5 +101,5 @@ def _end_postgres(folder: StateFolder) -> bool:
     try:
         postgres.stop()
     except ClusterError as error:
-        raise StubbornError(str(error)) from error
+        raise StopTimeoutError(str(error)) from error
     return True

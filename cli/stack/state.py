@@ -1,4 +1,4 @@
-"""The state folder: what stands where, who holds it, and what is known of the stack that runs or ran in it."""
+"""The state folder: its paths, its lock, and the record of the stack that runs or ran in it."""
 
 import contextlib
 import fcntl
@@ -22,7 +22,7 @@ PRIVATE_FOLDERS = ("runs", "logs", "artifacts", "content", "venvs", "log", "pref
 OWNER_ONLY = 0o700
 OWNER_READS = 0o600
 PASSABLE = 0o710
-"""For root: PostgreSQL runs as another user. Its group may pass through to its own folder, and can list nothing."""
+"""For root: PostgreSQL runs as another user. Its group may pass through this folder to its own, but cannot list it."""
 FORMERLY_PASSABLE = 0o711
 
 
@@ -39,7 +39,7 @@ class PartRecord:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StackRecord:
-    """What `stack.json` says. `phase` is starting, ready, stopping or stopped; times in seconds since 1970."""
+    """The content of `stack.json`. `phase` is starting, ready, stopping or stopped; times in seconds since 1970."""
 
     supervisor: Identity
     phase: str = "starting"
@@ -60,12 +60,12 @@ class StackRecord:
 
 
 class HeldError(Exception):
-    """Somebody else holds the state folder; end that stack, or choose another folder by ASSAY_STATE."""
+    """Another process holds the state folder. End that stack, or set ASSAY_STATE to another folder."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StateFolder:
-    """Paths of everything that one stack keeps."""
+    """The paths of everything that one stack keeps."""
 
     path: Path
 
@@ -92,11 +92,11 @@ class StateFolder:
 
     @property
     def lock_file(self) -> Path:
-        """The file whose lock the supervisor holds as long as it lives."""
+        """The file that the supervisor keeps locked while it lives."""
         return self.path / "lock"
 
     def prepare(self) -> None:
-        """Make what is missing, and close it to everybody but its owner, also where an older version left it open."""
+        """Make missing folders, and close all to other users, also what an older version left open."""
         made = not self.path.exists()
         self.path.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
         if os.geteuid() == 0 and (made or stat.S_IMODE(self.path.stat().st_mode) == FORMERLY_PASSABLE):
@@ -110,7 +110,7 @@ class StateFolder:
                 file.chmod(OWNER_READS)
 
     def api_key(self) -> str:
-        """Return the key of our API. The first caller makes it, whole or not at all."""
+        """Return the key of our API. The first caller makes it, atomically."""
         return self._secret(self.key_file, "assay_")
 
     def prefect_credential(self) -> str:
@@ -132,20 +132,20 @@ class StateFolder:
                 file.write(f"{prefix}{secrets.token_urlsafe(32)}\n")
                 file.flush()
                 os.fsync(file.fileno())
-            with contextlib.suppress(FileExistsError):  # another process was first, so its secret holds
+            with contextlib.suppress(FileExistsError):  # another process was first; its secret counts
                 os.link(name, kept)
         finally:
             Path(name).unlink()
 
     def read(self) -> StackRecord | None:
-        """Return what `stack.json` says, None without a readable one."""
+        """Return the content of `stack.json`, None if it cannot be read."""
         try:
             return _record(json.loads((self.path / "stack.json").read_text()))
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
     def write(self, record: StackRecord) -> None:
-        """Replace `stack.json` in one step."""
+        """Replace `stack.json` atomically."""
         fresh = self.path / "stack.json.tmp"
         with open(fresh, "w", opener=owner_only) as file:
             file.write(json.dumps(asdict(record), indent=2))
@@ -153,7 +153,7 @@ class StateFolder:
 
     @contextlib.contextmanager
     def held(self) -> Iterator[None]:
-        """Hold the folder for this process. Raises: HeldError naming the holder."""
+        """Lock the folder for this process. Raises: HeldError naming the holder."""
         with self._opened() as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -184,14 +184,14 @@ def owner_only(path: str, flags: int) -> int:
 
 
 def rotate(log: Path, limit: int = 10 * 2**20) -> None:
-    """Put a log that has grown beyond `limit` bytes aside; one old one is kept."""
+    """Rename a log that is larger than `limit` bytes; one old log is kept."""
     with contextlib.suppress(FileNotFoundError):
         if log.stat().st_size > limit:
             shutil.move(log, log.with_suffix(".log.1"))
 
 
 def this_process() -> Identity:
-    """Return who we are."""
+    """Return the identity of this process."""
     found = identify(os.getpid())
     if found is None:
         raise OSError("/proc cannot be read: Assay needs Linux with /proc mounted")

@@ -1,7 +1,7 @@
-"""The supervisor: starts the parts, keeps them alive, and leaves nothing behind when it ends.
+"""The supervisor: starts the parts, keeps them alive, and leaves no process behind when it ends.
 
-The main thread does all that must be one thread's work: signals, starting and reaping processes. The boot (boot.py)
-runs beside it and says which parts are wanted; so the first start of a part and its restart are the same code.
+The main thread does the work that must be in one thread: signals, and starting and reaping processes. The boot
+(boot.py) runs in a second thread and adds the parts; so the first start of a part and its restart are the same code.
 """
 
 import signal
@@ -29,7 +29,7 @@ STOOD_STILL = 5.0
 
 
 class EndingError(Exception):
-    """The stack ends, so nothing is started any more."""
+    """The stack is ending, so nothing more is started."""
 
 
 class Supervisor:
@@ -64,19 +64,19 @@ class Supervisor:
         return self.code
 
     def want(self, part: Part) -> None:
-        """Have `part` started and kept alive from now on; from any thread."""
+        """Start `part`, and keep it alive from now on; from any thread."""
         with self._changed:
             self._wanted[part.name] = part
 
     def guard_postgres(self) -> None:
-        """Watch over PostgreSQL from now on."""
+        """Keep PostgreSQL alive from now on."""
         PostgresGuard(self).start()
 
     @contextmanager
     def starting(self) -> Iterator[None]:
-        """Start something that would outlive us; the end of the stack waits until that can be found. From any thread.
+        """Start a process that would outlive us; the end of the stack waits until it can be found. From any thread.
 
-        Raises: EndingError once the stack ends.
+        Raises: EndingError if the stack is ending.
         """
         with self._not_ending:
             if self.stopping.is_set():
@@ -84,13 +84,13 @@ class Supervisor:
             yield
 
     def tell(self, change: Callable[[StackRecord], StackRecord]) -> None:
-        """Change what `stack.json` says; from any thread."""
+        """Change the content of `stack.json`; from any thread."""
         with self._changed:
             self.record = change(self.record)
             self._write()
 
     def note(self, part: PartRecord) -> None:
-        """Change what `stack.json` says about a part."""
+        """Change the record of a part in `stack.json`."""
         self.tell(lambda record: with_part(record, part))
 
     def ago(self, seconds: float) -> float:
@@ -160,22 +160,22 @@ class Supervisor:
         )
 
     def _end(self) -> None:
-        """End everything: the worker first, so that it can sign off, PostgreSQL last."""
+        """End everything: the worker first, so that it can release its leases, PostgreSQL last."""
         started = time.monotonic()
         self.stopping.set()
         self.console.say("ending the stack")
         self.tell(lambda record: replace(record, phase="stopping"))
-        with self._not_ending:  # what is being started is found below, and nothing more is
+        with self._not_ending:  # what is being started is found below, and nothing more is started
             self._end_parts("worker")
         self._end_parts("api", "prefect")
         runs = leftovers.end_runs(self.folder)
         if runs:
             what = "running test was" if runs == 1 else "running tests were"
-            self.console.say(f"{runs} {what} ended; the next start tries again")
+            self.console.say(f"{runs} {what} ended; the next start tries them again")
         leftovers.end_marked(self.folder)
         self.postgres.stop()
         self.tell(lambda record: replace(record, phase="stopped", parts=()))
-        self.console.say(f"ended in {time.monotonic() - started:.1f} s; nothing of the stack runs any more")
+        self.console.say(f"ended in {time.monotonic() - started:.1f} s; no process of the stack is left")
 
     def _end_parts(self, *names: str) -> None:
         parts = [part for name in names if (part := self.parts.get(name)) is not None]
@@ -205,4 +205,4 @@ def _current(part: Part) -> Identity | None:
 
 
 def _wall_clock() -> float:
-    return time.time()  # noqa: TID251  the stack is wiring, and says since when it runs
+    return time.time()  # noqa: TID251  the stack is wiring, and records when it started

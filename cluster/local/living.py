@@ -16,7 +16,8 @@ def attempts(runs: Path) -> list[AttemptId]:
     """Return the attempts below `runs` of which a process is alive, in order.
 
     A shim counts before it has started its test, too. A process belongs to an attempt by its command line (a shim), by
-    the marks in its environment, or by its working directory.
+    the marks in its environment, or by its working directory. A shell of a person that stands in a run folder has a
+    terminal, and is none of the attempt's.
     """
     roots = {runs.absolute(), runs.resolve()}
     found = {attempt for pid in proc.processes() for path in _paths(pid) if (attempt := _attempt(path, roots))}
@@ -29,8 +30,13 @@ def _paths(pid: int) -> Iterator[Path]:
     if len(words) > 1 and any(SHIM in word for word in words):
         yield _path(words[-1])
     yield from (_path(mark.removeprefix(RESULTS)) for mark in proc.variables(pid) if mark.startswith(RESULTS))
-    if (folder := proc.working_folder(pid)) is not None:
+    if (folder := proc.working_folder(pid)) is not None and not _has_terminal(pid):
         yield Path(folder)
+
+
+def _has_terminal(pid: int) -> bool:
+    stat = proc.stat_of(pid)
+    return stat is not None and stat.terminal != 0
 
 
 def _path(name: bytes) -> Path:

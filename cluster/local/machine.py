@@ -5,7 +5,7 @@ import platform
 import shutil
 from pathlib import Path
 
-from model.ids import NodeName
+from cluster.local.identity import backend_name, node_name
 from model.resources import Resources
 from scheduler.node import Node
 
@@ -15,19 +15,20 @@ _MEMORY_LIMITS = (
 )
 
 
-def this_node(share: float, folder: Path = Path("/")) -> Node:
-    """Return the machine as a node with `share` (0 to 1) of its CPU and memory, and the free disk of `folder`."""
+def this_node(share: float, state: Path) -> Node:
+    """Return the machine as a node: `share` (0 to 1) of its CPU and memory, and the free disk of the state folder."""
     capacity = Resources(
         cpu_milli=int(len(os.sched_getaffinity(0)) * 1000 * share),
         memory_bytes=int(_memory() * share),
-        ephemeral_bytes=shutil.disk_usage(folder).free,
+        ephemeral_bytes=shutil.disk_usage(state).free,
     )
     labels = {
         "kubernetes.io/hostname": platform.node(),
         "kubernetes.io/os": "linux",
         "kubernetes.io/arch": {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine()),
     }
-    return Node(name=NodeName(platform.node()), capacity=capacity, labels=labels)
+    name = node_name(state)
+    return Node(name=name, capacity=capacity, labels=labels, backend=backend_name(name))
 
 
 def _memory() -> int:

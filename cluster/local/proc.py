@@ -12,13 +12,17 @@ PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 class Stat:
-    """The facts of one process from `/proc/<pid>/stat`. `cpu` includes its ended children."""
+    """The facts of one process from `/proc/<pid>/stat`.
 
-    __slots__ = ("cpu", "parent", "rss", "start_time", "state")
+    `cpu` includes its ended children; `terminal` is 0 for a process without one.
+    """
+
+    __slots__ = ("cpu", "parent", "rss", "start_time", "state", "terminal")
 
     def __init__(self, fields: list[bytes]) -> None:
         self.state = fields[0].decode()
         self.parent = int(fields[1])
+        self.terminal = int(fields[4])
         self.cpu = sum(map(int, fields[11:15])) / TICKS
         self.start_time = int(fields[19])
         self.rss = int(fields[21]) * PAGE

@@ -131,7 +131,7 @@ def test_a_second_up_once_runs_the_samples_on_the_first_and_ends_with_their_0(st
 
     verdicts = stack.sql("SELECT s.name, e.status FROM test_executions e JOIN suite_runs s USING (suite_run_id)")
     assert done.returncode == 0, done.stderr
-    assert "a stack runs here already" in done.stderr
+    assert "a stack already runs here" in done.stderr
     assert {row["name"] for row in verdicts} == {yaml.safe_load(file.read_text())["name"] for file in sample_files()}
     assert {row["status"] for row in verdicts} == {"completed"}
     assert all(row["name"] in done.stdout for row in verdicts), "the verdicts are printed"
@@ -283,6 +283,6 @@ def test_up_once_runs_the_samples_beside_a_taken_port_ends_with_0_and_leaves_no_
         done = one.run("up", "--once", "--port-api", str(port))
 
         assert done.returncode == 0, done.stderr
-        assert f"port {port} is taken: the API gets" in done.stderr
+        assert f"port {port} is taken: the API uses" in done.stderr
         assert f"{len(sample_files())} suites" in done.stderr
         assert one.processes() == []

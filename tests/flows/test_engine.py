@@ -1,4 +1,4 @@
-"""Flows in our own entry into Prefect's engine, against a real server: what decision 005 promises, and its price."""
+"""Flows in our own entry into Prefect's engine, against a real server: what 005.1 and 005.2 promise."""
 
 import asyncio
 import threading

@@ -1,4 +1,4 @@
-"""Finished steps as Prefect task runs, against a real server: decision 011."""
+"""Finished steps as Prefect task runs, against a real server: what 011.2 and 011.3 say."""
 
 import asyncio
 from collections.abc import AsyncIterator

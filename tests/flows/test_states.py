@@ -1,4 +1,4 @@
-"""The one table of verdicts, Prefect states and exit codes (decision 6)."""
+"""The one table of verdicts, Prefect states and exit codes (D6)."""
 
 import pytest
 from prefect.client.schemas.objects import State, StateType

@@ -4,7 +4,7 @@ import asyncio
 
 import pytest
 
-from flows.worker import every, pause_after
+from flows.periodic import every, pause_after
 
 
 @pytest.mark.parametrize("seconds", [0.0, 0.01])

@@ -47,12 +47,13 @@ def until(what: str, true: Callable[[], Any], seconds: float = 60.0, pause: floa
 
 
 class Stack:
-    """PostgreSQL, Prefect, the API and any number of workers, in one folder."""
+    """PostgreSQL, Prefect, the API and any number of workers, in one folder. Each state folder is a node."""
 
     def __init__(self, folder: Path, *, lease: float = LEASE) -> None:
         self.folder = folder
         self.state = folder / "state"
         self.state.mkdir(parents=True)
+        self.states = [self.state]
         self.faults = folder / "faults"
         for name, secret in {"api-key": KEY, "prefect-credential": PREFECT_CREDENTIAL}.items():
             (self.state / name).write_text(secret)
@@ -87,6 +88,17 @@ class Stack:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(shim, signal.SIGKILL)
         self.cluster.stop()
+
+    def another_node(self, name: str) -> Path:
+        """Make a state folder, in which workers serve a node of their own."""
+        state = self.folder / name
+        state.mkdir()
+        self.states.append(state)
+        return state
+
+    def node_name(self, state: Path) -> str:
+        """Return the name of the node of a state folder, once a worker has made it."""
+        return str(until("the node has a name", (state / "node-name").read_text)).strip()
 
     def start_worker(self, name: str, *, wait: bool = True, **more: str) -> None:
         command = [sys.executable, str(ROOT / "tests/harness/faulty_worker.py")]
@@ -283,7 +295,7 @@ class Stack:
 
     def shims(self) -> list[int]:
         found = []
-        for start in self.state.glob("runs/*/*/start.json"):
+        for start in (found for state in self.states for found in state.glob("runs/*/*/start.json")):
             with contextlib.suppress(OSError, ValueError, KeyError):
                 pid = int(json.loads(start.read_text())["pid"])
                 if str(start.parent).encode() in Path(f"/proc/{pid}/cmdline").read_bytes():

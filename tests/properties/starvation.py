@@ -1,4 +1,4 @@
-"""The starvation bound of decision 4, as a ghost beside a pool: it watches each pass from outside and decides nothing.
+"""The starvation bound of D4, as a ghost beside a pool: it watches each pass from outside and decides nothing.
 
 Of the aged runs that wait for what others hold, the first in order is the eldest; or it is a group, whose members start
 together. From the pass on in which it becomes that, as long as nobody changes nodes, limits or the order before it:

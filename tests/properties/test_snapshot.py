@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.config import Effect
-from model.ids import NodeName
+from model.ids import BackendName, NodeName
 from model.resources import Resources
 from scheduler.node import Node, Taint
 from scheduler.snapshot import FORMAT, pack, unpack
@@ -23,6 +23,7 @@ nodes = st.builds(
         tuple
     ),
     ready=st.booleans(),
+    backend=st.sampled_from(["local/a", "local/b", "kubernetes/c"]).map(BackendName),
 )
 pools = st.lists(nodes, max_size=6, unique_by=lambda node: node.name)
 
@@ -42,6 +43,7 @@ def test_the_same_nodes_give_the_same_bytes(pool: list[Node]) -> None:
             labels=dict(reversed(node.labels.items())),
             taints=node.taints,
             ready=node.ready,
+            backend=node.backend,
         )
         for node in reversed(pool)
     ]

@@ -70,7 +70,7 @@ def test_a_key_that_is_too_short_is_refused_at_the_start(tmp_path: Path, key: st
     (tmp_path / "api-key").write_text(key)
     environment = {"ASSAY_STATE": str(tmp_path), "DATABASE_URL": "postgresql://"}
 
-    with pytest.raises(ValueError, match=r"20 at least: .* removes the key file .* `assay up` makes a new one"):
+    with pytest.raises(ValueError, match=r"at least 20: remove the key file .* `assay up` makes a new one"):
         from_environment(environment)
     (tmp_path / "api-key").write_text("k" * 20 + "\n")
 
@@ -107,7 +107,7 @@ def test_health_counts_the_workers_that_work(api: Api) -> None:
     worker, lease = WorkerId("one-of-health"), timedelta(seconds=30)
     seen = [health(api)]
     for silent in (0, 19, 21):
-        api.db.call(lambda conn: workers.register(conn, worker, PoolName("default"), lease))
+        api.db.call(lambda conn: workers.register(conn, worker, PoolName("default"), lease, ()))
         api.db.call(partial(age, silent))
         seen.append(health(api))
 

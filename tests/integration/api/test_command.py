@@ -20,10 +20,11 @@ from harness.rest import KEY, REQUEST, Api, begin, end, submitted
 from api.settings import Settings
 from cli import watch
 from cli.client import Client
+from cli.connection import connect
 from cli.failure import UnreachableError
-from cli.server_discovery import connect
 from cluster.logs import LogStore
 from db import executions
+from model.backoff import Backoff
 from model.execution import Status
 from model.ids import ExecutionId
 from model.result import Outcome, Result
@@ -277,7 +278,7 @@ def test_an_interrupted_watch_says_that_the_run_continues_and_does_not_end_with_
     _, err = watcher.communicate(timeout=20)
 
     assert watcher.returncode == 3
-    assert "goes on" in err
+    assert "the run continues" in err
     assert client.get("/tests").json()["executions"][0]["status"] == "queued"
 
 
@@ -292,7 +293,7 @@ def test_a_watch_survives_a_lost_connection_and_ends_with_the_verdict(
     client.post(f"/tests/{run}/cancel")
     again = client.post(f"/tests/{run}/retry").json()["executionId"]
     answers = iter([True, True, False])
-    monkeypatch.setattr(watch, "FIRST_PAUSE", 0.01)
+    monkeypatch.setattr(watch, "BACKOFF", Backoff(first=0.01, longest=10.0))
     monkeypatch.setattr("cli.client.Client.get", _failing_while(answers))
     begin(api.db, ExecutionId(again))
     end(api.db, ExecutionId(again), Status.FAILED)

@@ -19,7 +19,7 @@ from db.seeds import DEFAULT_POOL
 from model.ids import NodeName, WorkerId
 from model.resources import Resources
 from scheduler.estimate import Basis, Estimate
-from scheduler.node import Node
+from scheduler.node import DEFAULT_BACKEND, Node
 
 Assay = Callable[..., tuple[int, str, str]]
 SELECTS = REQUEST | {"config": {"nodeSelector": {"disk": "ssd"}}}
@@ -29,7 +29,9 @@ SELECTS = REQUEST | {"config": {"nodeSelector": {"disk": "ssd"}}}
 def run_pass(api: Api) -> Callable[[], None]:
     node = Node(name=NodeName("n0"), capacity=Resources(cpu_milli=4000, memory_bytes=2**33))
     api.db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, [node]))
-    api.db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5)))
+    api.db.call(
+        lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [DEFAULT_BACKEND])
+    )
     return lambda: api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) and None
 
 
@@ -107,7 +109,8 @@ def test_nodes_show_held_amounts_and_utilisation(
     held = ("cpuMilliHeld", "memoryBytesHeld", "ephemeralBytesHeld", "gpuHeld", "runs", "utilization")
     assert [shown[key] for key in held] == [1000, 2**30, 2**33, 1, 1, 0.5]
     assert assay("nodes")[1].split("\t") == [
-        "n0", "yes", "1000m of 4000m", "1.0 GiB of 8.0 GiB", "1", "8.0 GiB of 32.0 GiB", "1 of 2", "50%\n",
+        "n0", "yes", "1000m of 4000m", "1.0 GiB of 8.0 GiB", "1", "8.0 GiB of 32.0 GiB", "1 of 2", "50%",
+        "yes", "default\n",
     ]  # fmt: skip
 
 
@@ -152,7 +155,7 @@ def test_all_problems_of_a_pool_are_reported_at_once_and_nothing_is_changed(assa
     [
         (("ssd",), "write key=value, or none alone, not ssd"),
         (("none", "disk=ssd"), "write key=value, or none alone, not none"),
-        (("disk=ssd", "disk=hdd"), "disk is there twice"),
+        (("disk=ssd", "disk=hdd"), "disk is given twice"),
     ],
 )
 def test_a_malformed_label_is_reported_with_all_other_problems(
@@ -175,7 +178,10 @@ def test_text_that_cannot_be_part_of_an_id_is_refused_without_a_request(assay: A
     code, _, err = assay("explain", run)
 
     assert code == 4
-    assert err == f"error: {run!r} is no part of a run's id, which is of 0-9, a-f and '-': `assay list` shows the ids\n"
+    assert (
+        err
+        == f"error: {run!r} is not part of a run's id, which has only 0-9, a-f and '-': `assay list` shows the ids\n"
+    )
     assert assay("show", "ffffffff")[2] == "refused: no run ffffffff: `assay list` shows the latest\n"
 
 
@@ -195,7 +201,7 @@ def test_calibration_shows_how_often_runs_started_before_their_forecast(
     code, out, _ = assay("queue", "--calibration")
 
     assert none[:2] == (0, "")
-    assert "no run that was told when it will start" in none[2]
+    assert "no run with an estimated start has started" in none[2]
     assert (code, out) == (0, "default\t1\t0.0%\t100.0%\t2m00s\n")
     assert json.loads(assay("queue", "--calibration", "--json")[1])["pools"][0]["number"] == 1
 
@@ -247,8 +253,8 @@ def test_queue_shows_owner_waiting_time_and_reason(
     row = assay("queue")[1].rstrip("\n").split("\t")
     submitted(client, priority=3)
 
-    assert assay("queue")[2] == "2 wait in the pool default\n"
-    assert assay("queue", "--limit", "1")[2] == "2 wait in the pool default; 1 more: --offset 1\n"
+    assert assay("queue")[2] == "2 runs wait in the pool default\n"
+    assert assay("queue", "--limit", "1")[2] == "2 runs wait in the pool default; 1 more: --offset 1\n"
     assert row[:6] == ["1", run[-8:], "checkout", "local", "default", "2"]
     assert re.fullmatch(r"\d+\.\ds", row[6])
     assert row[7:] == ["-", "-", "user local runs 0 of 0"]
@@ -301,7 +307,7 @@ def test_a_narrow_terminal_does_not_break_ids_and_states(
 
     drawn = re.sub(r"\x1b\[[0-9;]*m", "", assay("queue")[1]).splitlines()
 
-    assert drawn[0].split() == ["place", "run", "name", "team", "priority", "starts", "reason"]
+    assert drawn[0].split() == ["position", "run", "name", "team", "priority", "starts", "reason"]
     assert f" {run[-8:]} " in drawn[1]
 
 

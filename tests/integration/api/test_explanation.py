@@ -15,7 +15,7 @@ from model.ids import ExecutionId, NodeName, WorkerId
 from model.resources import Resources
 from orchestrator import explaining
 from scheduler.estimate import Basis, Estimate
-from scheduler.node import Node
+from scheduler.node import DEFAULT_BACKEND, Node
 
 GI = 2**30
 
@@ -24,7 +24,9 @@ GI = 2**30
 def run_pass(api: Api) -> Callable[[], None]:
     made = [Node(name=NodeName(n), capacity=Resources(cpu_milli=4000, memory_bytes=8 * GI)) for n in ("n0", "n1")]
     api.db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, made))
-    api.db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5)))
+    api.db.call(
+        lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [DEFAULT_BACKEND])
+    )
     return lambda: api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) and None
 
 

@@ -13,7 +13,7 @@ from db import gate, nodes, pools, workers
 from db.seeds import DEFAULT_POOL
 from model.ids import NodeName, PoolName, WorkerId
 from model.resources import Resources
-from scheduler.node import Node
+from scheduler.node import DEFAULT_BACKEND, Node
 
 NAN = b'{"weight": NaN}'
 
@@ -29,7 +29,9 @@ def passing(api: Api) -> Callable[[], int]:
     """Register a worker and a node. Return a function that makes a pass and counts the admitted runs."""
     node = Node(name=NodeName("n0"), capacity=Resources(cpu_milli=64_000, memory_bytes=2**36))
     api.db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, [node]))
-    api.db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5)))
+    api.db.call(
+        lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [DEFAULT_BACKEND])
+    )
 
     def run() -> int:
         while api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) is None:

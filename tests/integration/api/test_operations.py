@@ -1,11 +1,13 @@
+from datetime import timedelta
+
 import httpx
 import pytest
 from harness.rest import Api, begin, end, submitted
 
-from db import nodes, people
+from db import nodes, people, workers
 from db.seeds import DEFAULT_POOL, PREFECT_USER
 from model.execution import Status
-from model.ids import NodeName
+from model.ids import BackendName, NodeName, WorkerId
 from model.resources import Resources
 from model.result import Outcome, Result
 from scheduler.node import Node
@@ -31,6 +33,29 @@ def test_nodes_show_capacity_and_held_amounts(client: httpx.Client, api: Api) ->
 
     assert (shown["name"], shown["ready"], shown["cpuMilli"], shown["memoryBytes"]) == ("here", True, 4000, 2**33)
     assert (shown["cpuMilliHeld"], shown["runs"], shown["labels"]) == (0, 0, {"os": "linux"})
+
+
+def test_nodes_show_who_serves_them_and_one_without_a_worker_is_removed(client: httpx.Client, api: Api) -> None:
+    served, other = BackendName("local/served"), BackendName("local/gone")
+    made = [
+        Node(name=NodeName(name), capacity=Resources(cpu_milli=1000), backend=backend)
+        for name, backend in (("served", served), ("gone", other))
+    ]
+    api.db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, made))
+    api.db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [served]))
+
+    shown = {node["name"]: (node["served"], node["backend"]) for node in client.get("/nodes").json()["nodes"]}
+    refused = client.delete("/nodes/served")
+    removed = client.delete("/nodes/gone")
+
+    assert shown == {"served": (True, served), "gone": (False, other)}
+    assert (refused.status_code, refused.json()["detail"]) == (
+        409,
+        "a live worker serves node served: stop that worker first",
+    )
+    assert (removed.status_code, removed.json()) == (200, {"node": "gone", "pool": "default", "runsGivenUp": 0})
+    assert [node["name"] for node in client.get("/nodes").json()["nodes"]] == ["served"]
+    assert [client.delete(path).status_code for path in ("/nodes/gone", "/nodes/served?pool=nobody")] == [404, 404]
 
 
 def test_a_quota_is_shown_changed_and_used(client: httpx.Client) -> None:

@@ -1,3 +1,4 @@
+import subprocess
 import tarfile
 from pathlib import Path
 
@@ -52,6 +53,45 @@ def test_the_ignore_file_leaves_out_and_brings_back(tmp_path: Path) -> None:
     assert names(folder) == [".assayignore", "keep", "docs/b"]
 
 
+@pytest.mark.parametrize(
+    "patterns",
+    [
+        "/data",
+        "**/data",
+        "data",
+        "sub/*/data",
+        "sub/**",
+        "sub/**\n!sub/deep/\n!sub/deep/note",
+        "sub/\n!sub/deep/note",  # nothing comes back out of a folder that is left out
+        "sub\n!sub/deep/note",
+        "sub/*\n!sub/deep/",
+        "*\n!*/\n!note",
+        "[d-m]*",
+        "\\#note\ndata  ",
+        "no?e\n# sub",
+        "deep/",
+    ],
+)
+def test_the_patterns_mean_what_they_mean_to_git(tmp_path: Path, patterns: str) -> None:
+    folder = tree(tmp_path, data="", sub__data="", sub__deep__data="", sub__deep__note="", note="")
+    (folder / ".assayignore").write_text(patterns)
+    subprocess.run(["git", "init", "--quiet", folder], check=True)
+
+    told = subprocess.run(
+        ["git", "ls-files", "--others", "--exclude-from=.assayignore"],
+        cwd=folder, check=True, capture_output=True, text=True,
+    )  # fmt: skip
+
+    assert sorted(names(folder)) == sorted(told.stdout.split())
+
+
+def test_a_pattern_that_means_nothing_is_refused(tmp_path: Path) -> None:
+    (tmp_path / ".assayignore").write_text("!\n")
+
+    with pytest.raises(UsageError, match=r"\.assayignore cannot be read"):
+        names(tmp_path)
+
+
 def test_repositories_caches_and_environments_are_never_packed(tmp_path: Path) -> None:
     folder = tree(tmp_path, test="", __git__config="", __venv__x="")
     for name in (".git/config", "__pycache__/m.pyc", ".venv/bin/python", "left.pyc"):
@@ -74,5 +114,5 @@ def test_too_much_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: pytes
 
     with pytest.raises(UsageError, match="assayignore"):
         pack(tree(tmp_path, a="", b=""))
-    with pytest.raises(UsageError, match="no folder"):
+    with pytest.raises(UsageError, match="not a folder"):
         pack(tmp_path / "missing")

@@ -1,13 +1,14 @@
 """docs/settings.md says what the code reads, all of it, with the defaults that it has."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
 
 from api import settings as api
 from flows import settings as worker
+from model.environment import EnvironmentSettings
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "settings.md").read_text()
@@ -17,34 +18,17 @@ NEEDED = {"DATABASE_URL", "ASSAY_STATE"}
 Read = Callable[[Mapping[str, str]], object]
 
 
-class Recording(Mapping[str, str]):
-    """An environment that notes what is asked for."""
-
-    def __init__(self, values: Mapping[str, str]) -> None:
-        self._values = values
-        self.asked: set[str] = set()
-
-    def __getitem__(self, name: str) -> str:
-        self.asked.add(name)
-        return self._values[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._values)
-
-    def __len__(self) -> int:
-        return len(self._values)
-
-
 @pytest.fixture
 def environment(tmp_path: Path) -> dict[str, str]:
     (tmp_path / "api-key").write_text("k" * 40)
     return {"DATABASE_URL": "postgresql://a/b", "ASSAY_STATE": str(tmp_path), "ASSAY_WORKER_NAME": "w"}
 
 
-def documented(heading: str) -> dict[str, str]:
-    """The variables of one table, each with its default as the page has it."""
+def documented(heading: str) -> dict[str, tuple[str, str]]:
+    """The variables of one table, each with its default and its description as the page has them."""
     section = PAGE.partition(f"## {heading}\n")[2].partition("\n## ")[0]
-    return dict(re.findall(r"^\| `(\w+)` \| (.*?) \|", section, re.MULTILINE))
+    rows = re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", section, re.MULTILINE)
+    return {name: (default, description) for name, default, description in rows}
 
 
 def test_every_variable_in_the_code_is_on_the_page_and_the_other_way_round() -> None:
@@ -54,15 +38,18 @@ def test_every_variable_in_the_code_is_on_the_page_and_the_other_way_round() -> 
     assert in_code == set(NAME.findall(PAGE))
 
 
-@pytest.mark.parametrize(
-    ("heading", "read"), [("The worker", worker.from_environment), ("The API", api.from_environment)]
-)
-def test_what_a_part_reads_is_in_its_table(heading: str, read: Read, environment: dict[str, str]) -> None:
-    recording = Recording(environment)
+@pytest.mark.parametrize(("heading", "kind"), [("The worker", worker.Settings), ("The API", api.Settings)])
+def test_what_a_part_reads_is_in_its_table_in_the_same_words(heading: str, kind: type[EnvironmentSettings]) -> None:
+    fields = {str(field.validation_alias): field for field in kind.model_fields.values() if field.validation_alias}
+    assert fields.keys() >= NEEDED
 
-    read(recording)
+    told = {name: description for name, (_, description) in documented(heading).items()}
+    assert told == {name: field.description for name, field in fields.items() if name not in NEEDED}
 
-    assert recording.asked - NEEDED == set(documented(heading))
+
+@pytest.mark.parametrize("kind", [worker.Settings, api.Settings])
+def test_every_field_is_described(kind: type[EnvironmentSettings]) -> None:
+    assert [name for name, field in kind.model_fields.items() if not field.description] == []
 
 
 @pytest.mark.parametrize(
@@ -70,11 +57,12 @@ def test_what_a_part_reads_is_in_its_table(heading: str, read: Read, environment
 )
 def test_a_default_that_is_set_changes_nothing(heading: str, read: Read, environment: dict[str, str]) -> None:
     """Defaults in words are left out: they depend on the machine."""
-    exact = {name: told for name, told in documented(heading).items() if re.fullmatch(r"`[^`]*`|none", told)}
+    told = {name: default for name, (default, _) in documented(heading).items()}
+    exact = {name: default for name, default in told.items() if re.fullmatch(r"`[^`]*`|none", default)}
     assert len(exact) >= 3
 
-    for name, told in exact.items():
-        assert read(environment | {name: "" if told == "none" else told.strip("`")}) == read(environment), name
+    for name, default in exact.items():
+        assert read(environment | {name: "" if default == "none" else default.strip("`")}) == read(environment), name
 
 
 def test_the_page_is_linked_from_where_people_look() -> None:

@@ -1,6 +1,6 @@
 """A pool with people, nodes and runs, on a real PostgreSQL."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -32,10 +32,10 @@ from db.seeds import DEFAULT_POOL, DEFAULT_TEAM, LOCAL_USER
 from model.content import InlineContent
 from model.definition import define
 from model.execution import Door, Phase, Status
-from model.ids import DefinitionId, ExecutionId, NodeName, PoolName, TeamId, UserId, WorkerId, uuid7
+from model.ids import BackendName, DefinitionId, ExecutionId, NodeName, PoolName, TeamId, UserId, WorkerId, uuid7
 from model.request import TestRequest, TestType
 from model.resources import Resources
-from scheduler.node import Node
+from scheduler.node import DEFAULT_BACKEND, Node
 
 T = TypeVar("T")
 GI = 2**30
@@ -81,8 +81,15 @@ class GateDatabase:
         made = Node(name=NodeName(name), capacity=Resources(cpu_milli=cpu, memory_bytes=memory), **facts)
         self.do(lambda conn: nodes.record(conn, DEFAULT_POOL, [made]))
 
-    def worker(self, name: str = "w0", *, ttl: timedelta = TTL, pool: PoolName = DEFAULT_POOL) -> WorkerId:
-        self.do(lambda conn: workers.register(conn, WorkerId(name), pool, ttl))
+    def worker(
+        self,
+        name: str = "w0",
+        *,
+        ttl: timedelta = TTL,
+        pool: PoolName = DEFAULT_POOL,
+        serves: Sequence[BackendName] = (DEFAULT_BACKEND,),
+    ) -> WorkerId:
+        self.do(lambda conn: workers.register(conn, WorkerId(name), pool, ttl, serves))
         return WorkerId(name)
 
     def person(self, name: str, *, most: int, team: TeamId | None = DEFAULT_TEAM) -> Person:

@@ -34,6 +34,7 @@ from db.runs import Become, Fenced
 from model.execution import Door, Phase, Status
 from model.ids import DefinitionId, ExecutionId, GroupId, PoolName, TeamId, UserId, WorkerId, uuid7
 from model.resources import Resources
+from scheduler.node import DEFAULT_BACKEND
 
 
 @dataclass(frozen=True)
@@ -79,7 +80,7 @@ class Contender:
         self.parent = os.getppid()
 
     def run(self) -> None:
-        self.patiently(lambda conn: workers.register(conn, self.worker, self.pool, self.ttl))
+        self.patiently(lambda conn: workers.register(conn, self.worker, self.pool, self.ttl, [DEFAULT_BACKEND]))
         for _ in range(self.burst):
             self.submit()
         while True:

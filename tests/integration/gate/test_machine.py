@@ -17,7 +17,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from properties import scene_rows
 from properties.ageing_rows import look, place_of
 from properties.referee import Referee
-from properties.starvation import Ghost, Grant, Most, used
+from properties.starvation import Ghost, Most, Place, used
 from properties.starvation_across import GhostAcross
 from properties.whole_rows import BROKEN, BY_NODE, BY_TEAM, HELD, POSITIONS, whole_plan
 from sqlalchemy import Connection
@@ -30,7 +30,7 @@ from db.seeds import DEFAULT_POOL
 from model.execution import Cause, Phase, Status
 from model.ids import ExecutionId, GroupId, NodeName, PoolName, WorkerId
 from model.resources import Resources
-from scheduler.node import Node
+from scheduler.node import DEFAULT_BACKEND, Node
 from scheduler.pool import Strategy
 
 SECOND = PoolName("second")
@@ -151,7 +151,7 @@ class Gate(RuleBasedStateMachine):
             "UPDATE workers SET expires_at = clock_timestamp() - interval '1 s' WHERE pool = :pool", pool=pool
         )
         outcome = self.gate_db.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
-        self.gate_db.do(lambda conn: workers.register(conn, WorkerId(f"w-{pool}"), pool, LONG))
+        self.gate_db.do(lambda conn: workers.register(conn, WorkerId(f"w-{pool}"), pool, LONG, [DEFAULT_BACKEND]))
 
         assert outcome.admitted == ()
 
@@ -311,7 +311,7 @@ class Gate(RuleBasedStateMachine):
             self.gate_db.sql("UPDATE pools SET annotated_at = NULL WHERE name = :pool", pool=pool)
         return self.passes % 2 == 0
 
-    def _elsewhere(self, pool: PoolName) -> list[Grant]:
+    def _elsewhere(self, pool: PoolName) -> list[Place]:
         rows = self.gate_db.sql("SELECT * FROM queue WHERE state = 'admitted' AND pool <> :pool", pool=pool)
         return [place_of(row) for row in rows]
 
@@ -320,7 +320,7 @@ class Gate(RuleBasedStateMachine):
         for pool in changed:
             self.ghosts[pool].forget()
 
-    def _limits(self, elsewhere: list[Grant]) -> dict[Any, Most]:
+    def _limits(self, elsewhere: list[Place]) -> dict[Any, Most]:
         """Return what a pool may use of each limit, less what others use."""
         most: dict[Any, tuple[int, int | None]] = {name: (self.most[name], None) for name in POOLS}
         most |= {person.user_id: (2 + n, None) for n, person in enumerate(self.people)}

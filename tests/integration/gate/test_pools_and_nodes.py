@@ -11,7 +11,7 @@ from db.errors import ConflictError, NotFoundError
 from db.pools import Pool, PoolChange
 from db.seeds import DEFAULT_POOL
 from model.config import Effect
-from model.ids import NodeName, PoolName
+from model.ids import BackendName, NodeName, PoolName
 from model.resources import Resources
 from scheduler.fleet import Fleet
 from scheduler.node import Node, Taint
@@ -169,6 +169,24 @@ def test_nodes_that_nobody_packed_or_another_version_did_are_read_row_by_row(bar
     assert bare.do(lambda conn: nodes.snapshot(conn, DEFAULT_POOL)).version
     bare.node("n2")
     assert len(bare.do(lambda conn: nodes.snapshot(conn, DEFAULT_POOL)).nodes) == 3
+
+
+def test_a_fleet_knows_which_of_its_nodes_are_served_whatever_was_asked_before(bare: Any) -> None:
+    """A process keeps fleets ready; one for other live workers must not be given."""
+    one, other = BackendName("local/n0"), BackendName("local/n1")
+    bare.node("n0", backend=one)
+    bare.node("n1", backend=other)
+
+    def served(*backends: BackendName) -> list[bool]:
+        fleet, _ = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL, served=frozenset(backends)))
+        return [bool(each) for each in fleet.roster.served]
+
+    asked = [(one, other), (one,), (other,), (), (one,), (one, other), (one, other, BackendName("local/n2"))]
+    assert [served(*backends) for backends in asked] == [
+        [backend in backends for backend in (one, other)] for backends in asked
+    ]
+    bare.node("n1", backend=one)
+    assert served(one) == [True, True]
 
 
 def test_two_who_write_at_once_lose_nothing(bare: Any) -> None:

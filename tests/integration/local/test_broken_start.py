@@ -40,7 +40,7 @@ def test_ctrl_c_while_it_starts_leaves_no_process(tmp_path: Path, moment: Callab
         up.wait(60)
 
         assert of(state) == []
-        assert "nothing of the stack runs any more" in state.with_name("said").read_text()
+        assert "no process of the stack is left" in state.with_name("said").read_text()
     finally:
         up.kill()
         up.wait()

@@ -268,8 +268,8 @@ def test_sweep_leaves_the_other_attempts_alone(bench: Bench) -> None:
     assert len(living(second)) == 1
 
 
-def test_this_machine_is_a_node_of_which_a_share_is_given() -> None:
-    whole, half = this_node(1.0), this_node(0.5)
+def test_this_machine_is_a_node_of_which_a_share_is_given(tmp_path: Path) -> None:
+    whole, half = this_node(1.0, tmp_path), this_node(0.5, tmp_path)
 
     assert whole.capacity.cpu_milli == 1000 * len(os.sched_getaffinity(0))
     assert half.capacity.cpu_milli == whole.capacity.cpu_milli // 2

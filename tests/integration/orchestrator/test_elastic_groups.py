@@ -14,7 +14,7 @@ from model.ids import ExecutionId, NodeName, SuiteRunId, WorkerId, uuid7
 from model.resources import Resources
 from orchestrator.checking import check_suite
 from orchestrator.suites import SuiteOrder, SuiteSubmitted, submit_suite
-from scheduler.node import Node
+from scheduler.node import DEFAULT_BACKEND, Node
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 SHARD = {
@@ -52,7 +52,7 @@ def end(db: Database, run: ExecutionId) -> None:
 def room_for_two(db: Database) -> Database:
     node = Node(name=NodeName("n"), capacity=Resources(cpu_milli=2000, memory_bytes=2**36))
     db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, [node]))
-    db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5)))
+    db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [DEFAULT_BACKEND]))
     return db
 
 

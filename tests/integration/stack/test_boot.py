@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from cli.stack.boot import Boot, Wishes
+from cli.stack.boot import Boot, UpOptions
 from cli.stack.console import Console
 from cli.stack.ports import port_of
 from cli.stack.postgres import External
@@ -25,7 +25,7 @@ def test_the_parts_know_the_address_of_their_own_api_and_not_of_the_callers_stac
     monkeypatch.setenv("ASSAY_URL", "http://of-another:1")
     monkeypatch.setenv("ASSAY_API_KEY", "of another")
     monkeypatch.setenv("ASSAY_ALLOWED_HOSTS", "git.internal")
-    boot = Boot(wishes=Wishes(), stack=stack)
+    boot = Boot(options=UpOptions(), stack=stack)
     with socket.create_server(("127.0.0.1", 0)) as api:
         boot._api = api
         known = boot._environment()

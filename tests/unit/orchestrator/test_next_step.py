@@ -1,4 +1,4 @@
-"""Whether a run that failed is tried again (decision 5)."""
+"""Whether a run that failed is tried again (D5)."""
 
 from dataclasses import replace
 from datetime import timedelta

@@ -1,0 +1,15 @@
+"""Connects a command to the API that it talks to."""
+
+from typing import TYPE_CHECKING
+
+from cli.server_discovery import find_server
+
+if TYPE_CHECKING:
+    from cli.client import Client
+
+
+def connect() -> "Client":
+    """Return a client of the API that the environment or the nearest state folder names."""
+    from cli.client import Client  # noqa: PLC0415  httpx loads slowly, and not every command needs it
+
+    return Client(find_server())

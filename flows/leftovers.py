@@ -1,0 +1,46 @@
+"""Ends attempts that run on this worker's backends and are not wanted there any more (010.8).
+
+A worker that was away for long may find some: its node was lost, or forgotten, and their runs were tried elsewhere. It
+looks at its start, when a step finds its run superseded, and now and then.
+"""
+
+import logging
+
+from cluster.backend import AttemptId, Backend
+from db import backends
+from flows.wakeups import news
+from flows.worker_context import WorkerContext
+
+LOOK_SECONDS = 30.0
+
+log = logging.getLogger("assay.leftovers")
+
+
+class Leftovers:
+    """Looks after the backends of one worker."""
+
+    def __init__(self, context: WorkerContext) -> None:
+        self._context = context
+
+    async def run(self) -> None:
+        """Look until the process ends. What fails is tried again at the next look."""
+        while True:
+            try:
+                await self.end_all()
+            except Exception as failed:  # noqa: BLE001  one bad look must not end the looking
+                log.warning("leftovers could not be ended, tried again: %r", failed)
+            await news(self._context.superseded, LOOK_SECONDS)
+
+    async def end_all(self) -> None:
+        """End each attempt that is alive here, unless it is the open attempt of a run placed on this backend."""
+        for backend in self._context.backends.values():
+            for attempt in await backend.running():  # listed first: what is started later is wanted
+                if not await self._is_wanted(backend, attempt):
+                    log.warning("%s is not wanted here any more", attempt)
+                    await backend.end(attempt)
+                    await backend.forget(attempt)
+
+    async def _is_wanted(self, backend: Backend, attempt: AttemptId) -> bool:
+        return await self._context.db.run(
+            lambda conn: backends.is_wanted(conn, attempt.execution_id, attempt.number, [backend.name])
+        )

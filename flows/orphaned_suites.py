@@ -1,0 +1,47 @@
+"""Takes over the flows of suites whose worker is gone."""
+
+import logging
+from typing import Any
+from uuid import UUID
+
+from prefect.exceptions import ObjectNotFound
+from prefect.flows import Flow
+from prefect.states import Pending
+
+from db import suites
+from flows.dispatcher import Dispatcher
+from flows.worker_context import WorkerContext
+from model.ids import SuiteRunId
+
+log = logging.getLogger("assay.suites")
+
+
+class OrphanedSuites:
+    """Flow runs of suites that Prefect shows as running, but that no live worker runs."""
+
+    def __init__(self, context: WorkerContext, dispatcher: Dispatcher, suite_flow: Flow[..., Any]) -> None:
+        self._context = context
+        self._dispatcher = dispatcher
+        self._flow = suite_flow
+
+    async def take_over(self) -> None:
+        """Run in this worker what no live worker runs."""
+        worker, running = self._context.settings.worker, self._dispatcher.running
+        ttl = self._context.settings.lease
+        orphans = await self._context.db.run(lambda conn: suites.take_orphans(conn, worker, ttl, running))
+        for suite_run_id, flow_run_id in orphans:
+            await self._restart(suite_run_id, flow_run_id)
+
+    async def _restart(self, suite_run_id: SuiteRunId, flow_run_id: UUID) -> None:
+        """Run the flow from its start. If a person has cancelled it, the reconciler ends the suite and the flow run."""
+        client = self._context.client
+        try:
+            flow_run = await client.read_flow_run(flow_run_id)
+        except ObjectNotFound:
+            log.info("flow run %s is no longer in Prefect; suite run %s ends without it", flow_run_id, suite_run_id)
+            return
+        if flow_run.state is not None and (flow_run.state.is_cancelling() or flow_run.state.is_cancelled()):
+            return
+        await client.set_flow_run_state(flow_run_id, Pending(), force=True)
+        parameters = {"suite_run_id": str(suite_run_id)}
+        self._dispatcher.start(self._flow, await client.read_flow_run(flow_run_id), parameters)
