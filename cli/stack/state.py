@@ -15,10 +15,12 @@ from typing import IO, Any, Self
 
 from cli.server_discovery import PREFECT_CREDENTIAL
 from cli.stack.identity import Identity, alive, described, identify
+from db.errors import ClusterError
 from db.programs import runner
 
 PROJECT = Path(__file__).resolve().parents[2]
 PRIVATE_FOLDERS = ("runs", "logs", "artifacts", "content", "venvs", "log", "prefect", "heartbeats")
+OUR_FILES = ("stack.json*", "lock", "api-key", "log/*.log*", "postgres/*.json", "postgres/lock", "postgres/server.*")
 OWNER_ONLY = 0o700
 OWNER_READS = 0o600
 PASSABLE = 0o710
@@ -96,16 +98,24 @@ class StateFolder:
         return self.path / "lock"
 
     def prepare(self) -> None:
-        """Make missing folders, and close all to other users, also what an older version left open."""
+        """Make missing folders, readable by their owner only."""
+        if self.lock_file.exists():
+            self._close()
         made = not self.path.exists()
         self.path.mkdir(mode=OWNER_ONLY, parents=True, exist_ok=True)
         if os.geteuid() == 0 and (made or stat.S_IMODE(self.path.stat().st_mode) == FORMERLY_PASSABLE):
-            os.chown(self.path, -1, runner().gid)
-            self.path.chmod(PASSABLE)
+            with contextlib.suppress(ClusterError):  # no user to run PostgreSQL as: it must be one of DATABASE_URL
+                os.chown(self.path, -1, runner().gid)
+                self.path.chmod(PASSABLE)
         for name in PRIVATE_FOLDERS:
             (self.path / name).mkdir(mode=OWNER_ONLY, exist_ok=True)
-            (self.path / name).chmod(OWNER_ONLY)
-        for file in (*self.path.iterdir(), *self.log.iterdir(), *(self.path / "postgres").glob("*")):
+
+    def _close(self) -> None:
+        """Close to other users what an older version left open. Files that are not ours keep their modes."""
+        for name in PRIVATE_FOLDERS:
+            if (self.path / name).is_dir():
+                (self.path / name).chmod(OWNER_ONLY)
+        for file in (file for pattern in OUR_FILES for file in self.path.glob(pattern)):
             if file.is_file() and not file.is_symlink():
                 file.chmod(OWNER_READS)
 

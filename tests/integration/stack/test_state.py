@@ -60,6 +60,7 @@ def test_what_an_older_version_left_open_is_closed(tmp_path: Path) -> None:
         for file in (one.path / "stack.json", one.lock_file, one.log / "api.log", one.path / "postgres" / "server.log"):
             file.write_text("what it wrote")
             file.chmod(0o644)
+        (one.path / "a script of theirs").touch(mode=0o755)
         one.log.chmod(0o755)
         one.path.chmod(left)
         one.prepare()
@@ -68,7 +69,8 @@ def test_what_an_older_version_left_open_is_closed(tmp_path: Path) -> None:
     assert mode(by_hand.path) == 0o755
     for one in (old, by_hand):
         assert mode(one.log) == 0o700
-        assert {mode(file) for file in one.path.rglob("*") if file.is_file()} == {0o600}
+        assert {mode(file) for file in one.path.rglob("*") if file.is_file() and "theirs" not in file.name} == {0o600}
+        assert mode(one.path / "a script of theirs") == 0o755
 
 
 def test_what_is_written_later_is_for_its_owner_only(folder: StateFolder) -> None:
