@@ -12,6 +12,7 @@ from model.problems import InvalidError
 
 def main() -> None:
     """Serve until SIGTERM. Log streams that are open then are closed after a second."""
+    os.umask(0o077)  # what the API stores is readable by its owner only
     try:
         settings = from_environment(os.environ)
     except InvalidError as error:

@@ -28,7 +28,7 @@ EVERYWHERE = (400, 401, 503)
 SHORTENED = ("{executionId}", "{suiteRunId}")
 """Path parameters that may be the beginning or the end of an id."""
 AMBIGUOUS = "The shortened id matches several runs"
-OPEN_PATHS = frozenset({"/health"})
+OPEN_PATHS = frozenset({"/health", "/live"})
 METHODS = frozenset({"get", "put", "patch", "post", "delete"})
 
 

@@ -311,4 +311,11 @@ class Health(Out):
 
     status: Literal["ok", "degraded"]
     database: bool
+    workers: int = Field(description="workers that showed in time that they work")
     version: str
+
+
+class Live(Out):
+    """That this process answers."""
+
+    live: Literal[True]

@@ -31,7 +31,7 @@ from pathlib import Path
 import goals
 from gate_flows import CONNECTIONS, Note, Plan, Worker
 from ground import Costs, Ground, cpu_of, load, pss_mib, server
-from harness.stack import Stack
+from harness.stack import PREFECT_CREDENTIAL, Stack
 
 from db import migrate
 from db.embedded import Cluster
@@ -219,9 +219,9 @@ def both() -> Iterator[Match]:
         stack.cluster = cluster
         ground = Ground(cluster.url("assay"))
         ground.furnish()
-        ground.folders(PLACES)
+        ground.places(PLACES)
         os.environ.update({"PREFECT_API_URL": stack.prefect_url, "PREFECT_LOGGING_LEVEL": "ERROR"})
-        os.environ.update({"PREFECT_HOME": str(stack.state / "prefect")})
+        os.environ.update({"PREFECT_HOME": str(stack.state / "prefect"), "PREFECT_API_AUTH_STRING": PREFECT_CREDENTIAL})
         try:
             stack.start_prefect()
             yield Match(cluster, stack, ground, iter(range(1000)))

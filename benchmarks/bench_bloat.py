@@ -20,7 +20,7 @@ import psycopg2  # type: ignore[import-untyped]
 from ground import Costs, Ground, furnished, load, timed
 from sqlalchemy import Connection, text
 
-from db import gate, gate_floors, leases
+from db import gate, gate_floors, leases, outbox
 from db.seeds import DEFAULT_POOL
 from flows.services import FLOOR_SECONDS
 
@@ -29,14 +29,12 @@ PROBES = 5
 TENTHS = 10
 TABLES = ("queue", "leases", "runs", "test_run_details", "decisions", "outbox")
 
-_ENDED = text("""
+_ENDED = text(f"""
 WITH ended AS (
     UPDATE runs SET status = 'completed', phase = 'ended', completed_at = clock_timestamp()
     WHERE id = ANY(CAST(:ids AS uuid[])) RETURNING id, kind, status, failure_reason
-)
-INSERT INTO outbox (kind, run_id, payload)
-SELECT 'ended', id, jsonb_build_object('kind', kind, 'status', status, 'reason', failure_reason) FROM ended
-""")
+) {outbox.APPEND_ENDED}
+""")  # noqa: S608  only our own text
 _SIZES = text("""
 SELECT relname, n_live_tup, n_dead_tup, n_tup_hot_upd, n_tup_upd, autovacuum_count,
     pg_relation_size(relid) AS heap, pg_indexes_size(relid) AS indexes

@@ -110,7 +110,8 @@ def main() -> None:
     wanted = arguments.parse_args()
     stack = Stack(Path(tempfile.mkdtemp(prefix="assay-bench-")))
     try:
-        stack.start()
+        stack.start(workers=())
+        stack.start_worker("worker-1", ASSAY_ALLOWED_ENTRYPOINTS="benchmarks.trivial.trivial")
         ours = warmed(stack, deploy(stack, "assay", "benchmarks.trivial.trivial", []), wanted.ours, "worker-1")
         stack.kill("worker-1", signal.SIGTERM)  # it would go on asking the server for runs
         start_process_worker(stack)

@@ -8,12 +8,13 @@ from typing import Any
 
 from cli.connection import connect
 from cli.failure import RefusedError, UnreachableError, UsageError
-from cli.server_discovery import find_prefect
+from cli.server_discovery import PrefectServer, find_prefect
 from cli.suite_file import load, send_content
 from model.suite import Suite, suite_to_raw
 
 TAKEN = "default"
 UNFIT = "/%&<>"
+NO_CREDENTIAL = 'Prefect wants a credential: set PREFECT_API_AUTH_STRING, or run `eval "$(assay env)"`'
 
 
 def deploy_file(path: Path, settings: Sequence[str] = ()) -> str:
@@ -22,12 +23,19 @@ def deploy_file(path: Path, settings: Sequence[str] = ()) -> str:
     if not isinstance(loaded, Suite):
         raise UsageError(f"{path} holds a single test: a deployment needs a suite, with `name` and `tests`")
     _refuse_name(loaded.name)
-    os.environ["PREFECT_API_URL"] = find_prefect()  # Prefect reads it once, at its import
+    _tell_prefect(find_prefect())
     with connect() as client:
         suite = send_content(client, loaded, path.parent)
     if not isinstance(suite, Suite):
         raise TypeError(suite)
     return asyncio.run(_deploy(suite))
+
+
+def _tell_prefect(server: PrefectServer) -> None:
+    """Set what Prefect reads once, when it is imported."""
+    os.environ["PREFECT_API_URL"] = server.url
+    if server.credential is not None:
+        os.environ["PREFECT_API_AUTH_STRING"] = server.credential
 
 
 def _refuse_name(name: str) -> None:
@@ -52,6 +60,8 @@ async def _deploy(suite: Suite) -> str:
         async with get_client() as client:
             return await deploy_suite(client, suite, parameters)
     except httpx.HTTPStatusError as error:
+        if error.response.status_code == httpx.codes.UNAUTHORIZED:
+            raise RefusedError(error.response.status_code, NO_CREDENTIAL) from error
         raise RefusedError(
             error.response.status_code, f"Prefect refused the deployment: {error.response.text[:500]}"
         ) from error

@@ -26,7 +26,7 @@ admin.mount(app)
 limits.mount(app)
 simulate.mount(app)
 
-STACK_COMMANDS = frozenset({"up", "down", "status", "env"})
+STACK_COMMANDS = frozenset({"up", "down", "status", "env", "open"})
 """The commands of `cli.stack.commands`, which are imported only when they are needed."""
 
 

@@ -9,6 +9,8 @@ from pathlib import Path
 from cli.failure import UnreachableError
 
 STATE_NAME = ".assay"
+PREFECT_CREDENTIAL = "prefect-credential"
+"""The file in the state folder that holds it, as `user:password`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,6 +22,17 @@ class Server:
 
     def __repr__(self) -> str:
         return f"Server(url={self.url!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PrefectServer:
+    """Prefect's API and the credential for it. The credential is never part of a representation."""
+
+    url: str
+    credential: str | None
+
+    def __repr__(self) -> str:
+        return f"PrefectServer(url={self.url!r})"
 
 
 def find_server(environment: Mapping[str, str] = os.environ, start: Path | None = None) -> Server:
@@ -35,15 +48,19 @@ def find_server(environment: Mapping[str, str] = os.environ, start: Path | None 
     return Server(url=(url or _address(state)).rstrip("/"), key=key or _key(state))
 
 
-def find_prefect(environment: Mapping[str, str] = os.environ, start: Path | None = None) -> str:
-    """Return the address of Prefect's API. Raises: UnreachableError saying how to name one."""
-    named = environment.get("PREFECT_API_URL")
+def find_prefect(environment: Mapping[str, str] = os.environ, start: Path | None = None) -> PrefectServer:
+    """Return Prefect's API and its credential. Raises: UnreachableError saying how to name one.
+
+    The credential of the state folder is sent to no other server than that of the state folder.
+    """
+    named, credential = environment.get("PREFECT_API_URL"), environment.get("PREFECT_API_AUTH_STRING")
     if named:
-        return named
+        return PrefectServer(url=named, credential=credential)
     state = find_state(environment, start)
     if state is None:
         raise UnreachableError("no Prefect server is known here: start one with `assay up`, or set PREFECT_API_URL")
-    return f"{_address(state, 'prefect_url').rstrip('/')}/api"
+    url = f"{_address(state, 'prefect_url').rstrip('/')}/api"
+    return PrefectServer(url=url, credential=_text(state / PREFECT_CREDENTIAL, "Prefect's credential"))
 
 
 def find_state(environment: Mapping[str, str] = os.environ, start: Path | None = None) -> Path | None:
@@ -68,7 +85,11 @@ def _address(state: Path, name: str = "api_url") -> str:
 
 
 def _key(state: Path) -> str:
+    return _text(state / "api-key", "the API key")
+
+
+def _text(file: Path, what: str) -> str:
     try:
-        return (state / "api-key").read_text().strip()
+        return file.read_text().strip()
     except OSError as error:
-        raise UnreachableError(f"the API key in {state} cannot be read ({error}): ask its owner for a key") from error
+        raise UnreachableError(f"{what} in {file.parent} cannot be read ({error}): ask its owner for it") from error

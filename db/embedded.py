@@ -236,6 +236,7 @@ class Cluster:
         command = [str(programs(person, self._elsewhere) / "postgres"), "-D", str(data), "-p", PORT]
         for name, value in settings.items():
             command += ["-c", f"{name}={value}"]
+        self.log.touch(mode=0o600)  # it quotes statements
         with _held(data.with_name("server.lock")) as lock, self.log.open("ab") as log:
             _forget_stale(record)
             # The shell ends at once, so that the server is nobody's child; its streams go to the log.
@@ -383,6 +384,7 @@ def _stop(data: Path) -> None:
             return
         with suppress(ProcessLookupError):
             os.kill(pid, number)
+            os.kill(pid, signal.SIGCONT)  # a process that was stopped would not see the other signal
         if _until(lambda: _postmaster(data) is None, seconds):
             return
     raise ClusterError(f"PostgreSQL on {data} (process {_postmaster(data)}) does not end; look at its log")

@@ -6,15 +6,15 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, literal, select, update
-from sqlalchemy import insert as insert_row
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select, update
 
 from db import attempts as attempt_rows
 from db import runs, tables
 from db.definitions import labelled, request_parts, tagged
 from db.errors import NotFoundError
 from db.page import FIRST_PAGE, Page
-from db.runs import Fenced, NewRun
+from db.prepared import Prepared
+from db.runs import Fenced
 from model.definition import from_json
 from model.execution import Attempt, Door, Phase, Reason, Status, TestExecution, Verdict
 from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId, TeamId, UserId
@@ -24,6 +24,20 @@ from model.runs import RunKind
 R = tables.Run
 T = tables.TestRunDetails
 D = tables.TestDefinition
+
+
+_INSERT = Prepared("""
+WITH run AS (
+    INSERT INTO runs (id, kind, status, phase, priority, door, pool, submitted_by, team_id, submitted_at, flow_run_id,
+        parent_id, retried_from, idempotency_key, request_digest)
+    VALUES (:execution_id, 'test', 'queued', 'waiting', :priority, :door, :pool, :submitted_by, :team_id, :submitted_at,
+        :flow_run_id, :suite_run_id, :retried_from, :idempotency_key, :request_digest)
+    ON CONFLICT DO NOTHING RETURNING id
+)
+INSERT INTO test_run_details (execution_id, definition_id)
+SELECT id, CAST(:definition_id AS uuid) FROM run RETURNING execution_id
+""")
+"""It is prepared, because SQLAlchemy compiles a statement with ON CONFLICT anew each time, which costs more than it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,25 +57,6 @@ class NewExecution:
     retried_from: ExecutionId | None = None
     idempotency_key: str | None = None
     request_digest: str | None = None
-
-    @property
-    def run(self) -> NewRun:
-        """The part of it that every kind of run has."""
-        return NewRun(
-            id=self.execution_id,
-            kind=RunKind.TEST,
-            priority=self.priority,
-            door=self.door,
-            pool=self.pool,
-            submitted_by=self.submitted_by,
-            team_id=self.team_id,
-            submitted_at=self.submitted_at,
-            flow_run_id=self.flow_run_id,
-            parent_id=self.suite_run_id,
-            retried_from=self.retried_from,
-            idempotency_key=self.idempotency_key,
-            request_digest=self.request_digest,
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +100,7 @@ class ExecutionFilter:
 
 def insert(conn: Connection, new: NewExecution) -> bool:
     """Write a test that waits. False when this execution, or one of the same flow run or key, is there already."""
-    run = runs.insertion(new.run).returning(R.id).cte("run")
-    row = insert_row(T).from_select(["execution_id", "definition_id"], select(run.c.id, literal(new.definition_id)))
-    return conn.execute(row).rowcount == 1
+    return len(_INSERT.execute(conn, {name: getattr(new, name) for name in NewExecution.__slots__})) == 1
 
 
 def find(conn: Connection, execution_id: ExecutionId) -> Execution:
@@ -136,7 +129,7 @@ def list_executions(conn: Connection, wanted: ExecutionFilter, page: Page = FIRS
     """Return a page of the executions, newest first, and how many there are in all."""
     conditions = list(_conditions(wanted))
     total = conn.execute(_counted(wanted).where(*conditions)).scalar_one()
-    query = _rows().where(*conditions).order_by(R.submitted_at.desc(), R.id.desc())
+    query = _rows().where(R.kind == RunKind.TEST, *conditions).order_by(R.submitted_at.desc(), R.id.desc())
     return [_execution(row) for row in conn.execute(query.limit(page.limit).offset(page.offset))], total
 
 

@@ -8,8 +8,7 @@ only those of transactions that are older than all that still run: whatever appe
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Connection, Insert, String, cast, delete, func, insert, literal, select, text
-from sqlalchemy.sql.selectable import CTE
+from sqlalchemy import Connection, delete, func, text
 
 from db import tables
 from model.execution import Reason
@@ -17,15 +16,21 @@ from model.ids import RunId
 from model.notices import Ended
 from model.runs import RunKind, run_status
 
-ENDED = "ended"
 KEPT = timedelta(days=7)
 """A subscriber that was away for longer must read the runs themselves."""
 
 O = tables.Outbox  # noqa: E741  the name of a table, as E and D elsewhere
 
+APPEND_ENDED = """
+INSERT INTO outbox (kind, run_id, payload)
+SELECT 'ended', id, jsonb_build_object('kind', kind, 'status', status, 'reason', failure_reason) FROM ended
+RETURNING run_id
+"""
+"""Writes an end for each row of `ended`: the rows of `runs` that the same statement has just ended."""
+
 _READ = text("""
 SELECT CAST(CAST(xid AS text) AS bigint) AS transaction, position, at, run_id, payload FROM outbox
-WHERE kind = :kind AND xid < pg_snapshot_xmin(pg_current_snapshot())
+WHERE kind = 'ended' AND xid < pg_snapshot_xmin(pg_current_snapshot())
     AND (xid, position) > (CAST(CAST(:transaction AS text) AS xid8), :position)
 ORDER BY xid, position LIMIT :limit
 """)
@@ -51,16 +56,9 @@ class OutboxEntry:
     ended: Ended
 
 
-def append_ended(changed: CTE) -> Insert:
-    """Return the statement that writes an end for each row of `changed` (id, kind, status, failure_reason)."""
-    c = changed.c
-    payload = func.jsonb_build_object("kind", c.kind, "status", c.status, "reason", c.failure_reason)
-    return insert(O).from_select(["kind", "run_id", "payload"], select(cast(literal(ENDED), String), c.id, payload))
-
-
 def read_after(conn: Connection, position: OutboxPosition = BEGINNING, limit: int = 100) -> list[OutboxEntry]:
     """Return the next ends after a position. An end appears once all transactions that began before it have ended."""
-    values = {"kind": ENDED, "transaction": position.transaction, "position": position.number, "limit": limit}
+    values = {"transaction": position.transaction, "position": position.number, "limit": limit}
     return [
         OutboxEntry(
             position=OutboxPosition(transaction=row.transaction, number=row.position),

@@ -9,11 +9,12 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Insert, Row, Select, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as insert_row
 
 from db import gate_tables, identifiers, outbox, tables
 from db.errors import NotFoundError
+from db.prepared import Prepared
 from db.text import clean
 from model.execution import PHASES, Cause, Door, Phase, Reason, Status
 from model.ids import PoolName, RunId, TeamId, UserId
@@ -21,6 +22,15 @@ from model.runs import RunKind, RunStatus, kinds_with, phases_of, run_status
 
 R = tables.Run
 ALIVE = tuple(status for status in Status if not status.terminal)
+_ENDED = Prepared(f"""
+WITH ended AS (
+    UPDATE runs SET status = :status, phase = 'ended', completed_at = greatest(now(), submitted_at),
+        failure_reason = :reason, detail = :detail, node_name = coalesce(:node, node_name)
+    WHERE id = :id AND epoch = coalesce(CAST(:epoch AS int), epoch) AND status = :source
+        AND kind = ANY(CAST(:kinds AS text[]))
+    RETURNING id, kind, status, failure_reason
+) {outbox.APPEND_ENDED}
+""")  # noqa: S608  only our own text
 WORDS = {RunKind.TEST: "run", RunKind.SUITE: "suite run"}
 """What people call a run of a kind."""
 
@@ -107,16 +117,11 @@ class Become:
             raise ValueError(msg)
 
 
-def insertion(new: NewRun) -> Insert:
-    """Return the statement that writes a run unless this id, its flow run or its key is there already."""
-    values = {name: getattr(new, name) for name in NewRun.__slots__}
-    row = insert_row(R).values(**values, status=Status.QUEUED, phase=Phase.WAITING)
-    return row.on_conflict_do_nothing()
-
-
 def insert(conn: Connection, new: NewRun) -> bool:
     """Write a run that has not begun. False when this id, its flow run or its key is there already."""
-    return conn.execute(insertion(new)).rowcount == 1
+    values = {name: getattr(new, name) for name in NewRun.__slots__}
+    row = insert_row(R).values(**values, status=Status.QUEUED, phase=Phase.WAITING)
+    return conn.execute(row.on_conflict_do_nothing()).rowcount == 1
 
 
 def find(conn: Connection, run_id: RunId) -> Run:
@@ -149,12 +154,8 @@ def transition(conn: Connection, fenced: Fenced, source: RunStatus, become: Beco
     kind may never make (`model.runs.RUN_TRANSITIONS`).
     """
     kinds = kinds_with(source, become.status)
-    change = update(R).where(*fence(fenced), R.status == source, R.kind.in_(kinds)).values(**_changes(become))
-    if become.status.terminal:
-        ended = change.returning(R.id, R.kind, R.status, R.failure_reason).cte("ended")
-        changed = conn.execute(outbox.append_ended(ended)).rowcount == 1
-    else:
-        changed = conn.execute(change).rowcount == 1
+    change = _end if become.status.terminal else _go_on
+    changed = change(conn, fenced, source, become)
     if not changed and _kind(conn, fenced.run_id) not in (None, *kinds):
         msg = f"run {fenced.run_id}: {source} is never followed by {become.status}"
         raise ValueError(msg)
@@ -266,20 +267,32 @@ def _kind(conn: Connection, run_id: RunId) -> RunKind | None:
     return None if found is None else RunKind(found)
 
 
-def _changes(become: Become) -> dict[str, Any]:
+def _go_on(conn: Connection, fenced: Fenced, source: RunStatus, become: Become) -> bool:
     changes: dict[str, Any] = {"status": become.status, "phase": become.phase, "detail": clean(become.detail)}
     if become.node is not None:
         changes["node_name"] = become.node
     if become.status is Status.RUNNING:
         changes["started_at"] = func.coalesce(R.started_at, func.greatest(func.now(), R.submitted_at))
-    if become.status.terminal:
-        changes["completed_at"] = func.greatest(func.now(), R.submitted_at)
-        changes["failure_reason"] = become.reason
     if become.cause is Cause.RETRY:
         changes["retry_count"] = R.retry_count + 1
     if become.cause is Cause.INFRASTRUCTURE:
         changes["infrastructure_count"] = R.infrastructure_count + 1
-    return changes
+    mine = (*fence(fenced), R.status == source, R.kind.in_(kinds_with(source, become.status)))
+    return conn.execute(update(R).where(*mine).values(**changes)).rowcount == 1
+
+
+def _end(conn: Connection, fenced: Fenced, source: RunStatus, become: Become) -> bool:
+    values = {
+        "id": fenced.run_id,
+        "epoch": fenced.epoch,
+        "source": source,
+        "kinds": list(kinds_with(source, become.status)),
+        "status": become.status,
+        "reason": become.reason,
+        "detail": clean(become.detail),
+        "node": become.node,
+    }
+    return len(_ENDED.execute(conn, values)) == 1
 
 
 def _ref(row: Row[Any]) -> RunRef:

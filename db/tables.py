@@ -169,7 +169,7 @@ class Run(Base):
         CheckConstraint(f"phase IN ({_listed(Phase)})", name="valid_phase"),
         CheckConstraint("priority BETWEEN 0 AND 9", name="valid_priority"),
         Index("idx_runs_status", "status"),
-        Index("idx_runs_submitted_at", text("submitted_at DESC")),
+        Index("idx_runs_submitted_at", text("submitted_at DESC"), postgresql_where=IS_TEST),
         Index("idx_runs_user", "submitted_by", "submitted_at", postgresql_where=IS_TEST),
         Index("idx_runs_team", "team_id", "submitted_at", postgresql_where=IS_TEST),
         Index("idx_runs_pool", "pool", "submitted_at", postgresql_where=IS_TEST),

@@ -51,6 +51,9 @@ _ALIVE = text("""
 SELECT worker_id FROM workers
 WHERE pool = :pool AND NOT draining AND expires_at > clock_timestamp() ORDER BY worker_id
 """)
+_WORKING = text("""
+SELECT count(*) FROM workers WHERE NOT draining AND expires_at > clock_timestamp() + lease / 3
+""")
 _SERVED = text("""
 SELECT DISTINCT unnest(serves) FROM workers
 WHERE pool = :pool AND NOT draining AND expires_at > clock_timestamp()
@@ -85,6 +88,11 @@ def leave(conn: Connection, worker: WorkerId) -> None:
     """Say goodbye: the tests that it leaves running are taken over by the next worker without waiting for a lease."""
     conn.execute(_ABANDON, {"worker": worker})
     conn.execute(_LEAVE, {"worker": worker})
+
+
+def working(conn: Connection) -> int:
+    """Count the workers whose last heartbeat was in time: at most two thirds of a lease ago, with three a lease."""
+    return int(conn.execute(_WORKING).scalar_one())
 
 
 def alive(conn: Connection, pool: PoolName) -> list[WorkerId]:

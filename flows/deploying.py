@@ -19,6 +19,7 @@ from prefect.flows import Flow
 from prefect.utilities.callables import parameter_schema
 
 from flows import schedules
+from flows.entrypoints import SUITE_RUN, TEST_RUN
 from flows.settings import WORK_POOL
 from flows.suite_run import suite_run
 from flows.test_run import test_run
@@ -26,8 +27,8 @@ from flows.worker import AssayWorker
 from model.suite import Suite
 
 FLOWS: dict[str, tuple[Flow[..., Any], str]] = {
-    "test-run": (test_run, "flows.test_run.test_run"),
-    "suite-run": (suite_run, "flows.suite_run.suite_run"),
+    "test-run": (test_run, TEST_RUN),
+    "suite-run": (suite_run, SUITE_RUN),
 }
 PROJECT = Path("prefect.yaml")
 

@@ -2,6 +2,7 @@
 
 observe   a person pressed Cancel in Prefect: our row is told (every 2 s)
 settle    a verdict that Prefect does not show: its state is set (every 10 s)
+end_tasks a task run that seems to run, though its flow run has ended: its worker was killed (every 10 s)
 recover   a flow run that a worker took and never submitted, since it died just then: it is due again (every 30 s)
 """
 
@@ -32,6 +33,7 @@ from db.runs import RunRef
 from flows.mirror import Mirror
 from flows.settings import WORK_POOL
 from flows.states import shows, skipped, state_of
+from flows.task_runs import end_task_runs
 from flows.worker_context import WorkerContext
 from model.execution import Verdict
 from model.ids import ExecutionId, SuiteRunId
@@ -46,6 +48,8 @@ PAGE = 200
 PAGES = 10
 GRACE = timedelta(seconds=5)
 """A flow that has just ended sets its own state; only what is older is looked after."""
+TASK_GRACE = timedelta(seconds=30)
+"""The end of a task run is an event, which may arrive after the end of its flow run."""
 STRANDED_AFTER = timedelta(seconds=30)
 OUR_FLOWS = ["test-run", "suite-run"]
 
@@ -74,6 +78,10 @@ class Reconciler:
         db, before = self._context.db, self._context.now() - GRACE
         await _each(await db.run(lambda conn: suites.open_with_ended_tests(conn, PAGE)), self._close_suite)
         await _each(await db.run(lambda conn: runs.unsettled(conn, before, PAGE)), self._settle)
+
+    async def end_tasks(self) -> None:
+        """End a page of the task runs that their worker left behind when it was killed."""
+        await end_task_runs(self._client, OUR_FLOWS, self._context.now() - TASK_GRACE)
 
     async def recover(self) -> None:
         """Make flow runs due again that nobody carries and that have no row: their worker died before it wrote one."""

@@ -74,6 +74,7 @@ class Services:
             loops.create_task(every(MIRROR_SECONDS, self.mirror.show_head))
             loops.create_task(every(OBSERVE_SECONDS, self._reconciler.observe))
             loops.create_task(every(SETTLE_SECONDS, self._reconciler.settle))
+            loops.create_task(every(SETTLE_SECONDS, self._reconciler.end_tasks))
             loops.create_task(every(RECOVER_SECONDS, self._reconciler.recover))
             loops.create_task(every(SETTLE_SECONDS, self._orphans.take_over))
 

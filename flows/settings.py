@@ -36,6 +36,13 @@ def _hosts(value: object) -> object:
     return frozenset(filter(None, (name.strip().lower() for name in value.split(","))))
 
 
+def _names(value: object) -> object:
+    """Return a list with commas as a set of names without blanks."""
+    if not isinstance(value, str):
+        return value
+    return frozenset(filter(None, (name.strip() for name in value.split(","))))
+
+
 class Settings(EnvironmentSettings):
     """Settings of one worker."""
 
@@ -98,6 +105,13 @@ class Settings(EnvironmentSettings):
         validation_alias="ASSAY_ALLOWED_HOSTS",
         description="private hosts that git content may come from, separated by commas. All other hosts "
         "need public addresses, so that no request reaches into the internal network (D19)",
+    )
+    allowed_entrypoints: Annotated[frozenset[str], NoDecode, BeforeValidator(_names)] = Field(
+        frozenset(),
+        validation_alias="ASSAY_ALLOWED_ENTRYPOINTS",
+        description="flows besides Assay's own that the worker may import and run, as `module.function`, separated by "
+        "commas. Their code runs as the user of the worker. Every other deployment is refused before its code is "
+        "imported",
     )
     cgroup: Path | None = Field(
         None,

@@ -9,6 +9,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -21,8 +22,10 @@ from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.states import Failed
 from prefect.workers.base import BaseJobConfiguration, BaseWorker, BaseWorkerResult
 
+from cluster import heartbeats
+from flows.entrypoints import refuse
 from flows.periodic import every
-from flows.settings import from_environment
+from flows.settings import Settings, from_environment
 
 if TYPE_CHECKING:
     from flows.services import Services
@@ -31,6 +34,9 @@ POLL_SECONDS = 2.0
 SYNC_SECONDS = 15.0
 KNOWN_SECONDS = 10.0
 """For so long a deployment is taken to be what it was: each call to the server costs as much as a small run."""
+
+MESSAGE = 1000
+"""Characters of a state's message: what a foreign module says has no limit."""
 
 log = logging.getLogger("assay.worker")
 
@@ -57,6 +63,7 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
         self._loading = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._services: Services | None = None
+        self._allowed: frozenset[str] = frozenset()
 
     async def start(
         self,
@@ -71,12 +78,15 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
 
     async def _work(self, run_once: bool, printer: Callable[..., None]) -> None:  # noqa: FBT001  as `start` has it
         async with AsyncClientContext.get_or_create(), self:
-            await self._open_services()
+            settings = from_environment()
+            await self._open_services(settings)
+            heartbeat = partial(_beat, heartbeats.path_of(settings.state, settings.worker))
             printer(f"Worker {self.name!r} started!")
             if run_once:
                 await self.get_and_submit_flow_runs()
                 return
             async with asyncio.TaskGroup() as loops:
+                loops.create_task(every(heartbeats.SECONDS, heartbeat))
                 loops.create_task(every(SYNC_SECONDS, self._sync_and_initialize))
                 loops.create_task(every(POLL_SECONDS, self._poll))
 
@@ -105,10 +115,11 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
     async def _setup_cancellation_observer(self) -> None:
         """Leave it out: `flows.reconciler` carries cancellations into our rows, in whatever phase a run is."""
 
-    async def _open_services(self) -> None:
+    async def _open_services(self, settings: Settings) -> None:
         from flows.services import Services  # noqa: PLC0415  Prefect imports this module to list worker types
 
-        self._services = Services(from_environment(), self.client)
+        self._allowed = settings.allowed_entrypoints
+        self._services = Services(settings, self.client)
         await self._services.open()
         if self._runs_task_group is not None:
             self._runs_task_group.start_soon(self._services.run)
@@ -123,8 +134,8 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
             deployment = await self._deployment(flow_run)
             if deployment is None or not await self._propose_pending_state(flow_run):
                 return
-            if refusal := refuse(deployment):
-                await self.client.set_flow_run_state(flow_run.id, Failed(name="Refused", message=refusal), force=True)
+            if refusal := refuse(deployment, self._allowed):
+                await self._refuse(flow_run, refusal)
                 return
             await self._dispatch(deployment, flow_run)
         except Exception:
@@ -134,14 +145,22 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
             self._release_limit_slot(flow_run.id)
 
     async def _dispatch(self, deployment: DeploymentResponse, flow_run: FlowRun) -> None:
-        flow = await self._flow(str(deployment.entrypoint))
+        try:
+            flow = await self._flow(str(deployment.entrypoint))
+        except Exception as error:  # noqa: BLE001  it is their code that is imported
+            await self._refuse(flow_run, f"{deployment.entrypoint} cannot be loaded by this worker: {error!r}")
+            return
         if not flow.isasync:
-            refusal = f"{flow.name} is not an async flow; in this worker it would hold up all others"
-            await self.client.set_flow_run_state(flow_run.id, Failed(name="Refused", message=refusal), force=True)
+            await self._refuse(
+                flow_run, f"{flow.name} is not an async flow; in this worker it would hold up all others"
+            )
             return
         if self._services is not None:
             entered = partial(self._release_limit_slot, flow_run.id)
             await self._services.dispatcher.flow(flow, flow_run, flow_run.parameters or {}, entered=entered)
+
+    async def _refuse(self, flow_run: FlowRun, why: str) -> None:
+        await self.client.set_flow_run_state(flow_run.id, Failed(name="Refused", message=why[:MESSAGE]), force=True)
 
     async def _deployment(self, flow_run: FlowRun) -> DeploymentResponse | None:
         if flow_run.deployment_id is None:
@@ -172,13 +191,6 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
             return self._flows[entrypoint]
 
 
-def refuse(deployment: DeploymentResponse) -> str | None:
-    """Return why this worker cannot run a deployment, None if it can."""
-    if deployment.pull_steps:
-        return (
-            f"deployment {deployment.name} has pull steps, and those change the folder of the whole worker: "
-            "deploy it with `pull: []` and a module entrypoint such as flows.test_run.test_run"
-        )
-    if not deployment.entrypoint:
-        return f"deployment {deployment.name} has no entrypoint"
-    return None
+async def _beat(file: Path) -> None:
+    """Give a heartbeat from the event loop: a thread would give one even while the loop hangs."""
+    heartbeats.beat(file)

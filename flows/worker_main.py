@@ -31,6 +31,7 @@ log = logging.getLogger("assay.worker")
 
 def main() -> int:
     """Work until SIGTERM or SIGINT. Returns: 0 after a signal, 3 when the loop ended by itself."""
+    os.umask(0o077)  # of what the worker stores; content and tests get the usual one
     try:
         settings = from_environment()
     except InvalidError as error:

@@ -18,6 +18,7 @@ from cli.stack.postgres import PreparationError
 from cli.stack.samples import run_samples
 from cli.stack.state import PROJECT, StateFolder
 from cli.stack.supervisor import EndingError, Supervisor
+from cluster import heartbeats
 from cluster.local.guarded_command import MARK
 from db import migrate, seeds, workers
 from db.engine import Database
@@ -118,9 +119,10 @@ class Boot:
 
     def _start_prefect(self) -> Part:
         folder = self.stack.folder
-        settings = prefect_server.server_environment(self.port_prefect, folder.path, self.stack.postgres.prefect_url)
-        log = folder.log / "prefect.log"
-        return self._start(prefect_server.program({**self._environment(), **settings}, self._prefect, log))
+        settings = prefect_server.server_environment(
+            self._prefect_environment(), self.port_prefect, folder.path, self.stack.postgres.prefect_url
+        )
+        return self._start(prefect_server.program(settings, self._prefect, folder.log / "prefect.log"))
 
     def _start_api(self) -> Part:
         folder = self.stack.folder
@@ -134,7 +136,10 @@ class Boot:
         with Database(self.stack.postgres.own_url, size=1) as database:
             database.call(lambda conn: workers.leave(conn, name))  # it is still registered if it was killed
         environment = {**self._prefect_environment(), "ASSAY_WORKER_NAME": name}
-        return self._start(programs.worker(environment, lambda: self._signed_on(name), folder.log / "worker.log"))
+        heartbeat = heartbeats.path_of(folder.path, name)
+        return self._start(
+            programs.worker(environment, lambda: self._signed_on(name), folder.log / "worker.log", heartbeat)
+        )
 
     def _start(self, program: Program) -> Part:
         part = Part(program=program, console=self.stack.console)
@@ -154,7 +159,8 @@ class Boot:
         return {**inherited(os.environ), **own}
 
     def _prefect_environment(self) -> dict[str, str]:
-        client = prefect_server.client_environment(self.port_prefect, self.stack.folder.path)
+        folder = self.stack.folder
+        client = prefect_server.client_environment(self.port_prefect, folder.path, folder.prefect_credential())
         return {**self._environment(), **client}
 
     def _migrate(self) -> None:
@@ -175,7 +181,8 @@ class Boot:
         self.say("prefect.yaml: deployed")
 
     def _has_pool(self) -> bool:
-        return answers(f"{prefect_server.url(self.port_prefect)}/api/work_pools/{WORK_POOL}")
+        address = f"{prefect_server.url(self.port_prefect)}/api/work_pools/{WORK_POOL}"
+        return answers(address, self.stack.folder.prefect_credential())
 
     def _wait_for(self, part: Part) -> None:
         """Wait until the part can be used, and report now and then that it is still starting."""
@@ -208,7 +215,10 @@ class Boot:
         if self.options.once:
             self.stack.stop(code)
         elif not self.stack.stopping.is_set():
-            self.stack.console.plain(f"\n{addresses(api, prefect)}\nCtrl-C ends the stack.")
+            self.stack.console.plain(
+                f"\n{addresses(api, prefect)}\n"
+                "`assay open` opens the Prefect UI and shows its password. Ctrl-C ends the stack."
+            )
 
     def _run_samples(self) -> int:
         try:

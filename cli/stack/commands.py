@@ -1,4 +1,4 @@
-"""The commands of the stack: up, down, status, env. They import inside, so that other commands start fast."""
+"""The commands of the stack: up, down, status, env, open. They import inside, so that other commands start fast."""
 
 import os
 import shlex
@@ -38,6 +38,7 @@ def up(
     from cli.stack.starting import start  # noqa: PLC0415
     from cli.stack.state import HeldError, StateFolder  # noqa: PLC0415
 
+    os.umask(0o077)  # of all parts too, as their processes inherit it
     folder = StateFolder.find()
     folder.prepare()
     options = UpOptions(once=once, samples=samples, port_api=port_api, port_prefect=port_prefect, json=json)
@@ -76,8 +77,8 @@ def status(*, json: Json = False) -> None:
             [("stack", report.phase), ("state folder", report.state_folder), ("documentation", _docs(report.api_url))]
         )
         output.table(
-            ("part", "state", "pid", "restarts", "address"),
-            [(part.name, part.state, part.pid, part.restarts, part.address) for part in report.parts],
+            ("part", "state", "since", "pid", "restarts", "address"),
+            [(part.name, part.state, part.since, part.pid, part.restarts, part.address) for part in report.parts],
         )
     raise typer.Exit(0 if report.well else CommandError.exit_code)
 
@@ -94,6 +95,7 @@ def env(*, json: Json = False) -> None:
         raise DownError("no stack runs here: start one with `assay up`")
     values = {
         "PREFECT_API_URL": f"{record.prefect_url}/api",
+        "PREFECT_API_AUTH_STRING": folder.prefect_credential(),
         "ASSAY_URL": record.api_url,
         "ASSAY_API_KEY": folder.api_key(),
         **past_proxies(os.environ),
@@ -103,6 +105,24 @@ def env(*, json: Json = False) -> None:
         return
     for name, value in values.items():
         output.data(f"export {name}={shlex.quote(value)}")
+
+
+@app.command("open", epilog="Example: assay open")
+def open_pages(*, json: Json = False) -> None:
+    """Open Prefect's pages in a browser, and print the password that they ask for."""
+    from cli.stack.browser import show  # noqa: PLC0415
+    from cli.stack.state import StateFolder  # noqa: PLC0415
+
+    folder = StateFolder.find()
+    record = folder.read()
+    if record is None or not record.running or record.prefect_url is None:
+        raise DownError("no stack runs here: start one with `assay up`")
+    opened = show(record.prefect_url, os.environ)
+    if json:
+        output.as_json({"url": record.prefect_url, "password": folder.prefect_credential(), "opened": opened})
+        return
+    output.say("paste this password into the page" if opened else "no browser can be opened here: do it yourself")
+    output.facts([("address", record.prefect_url), ("password", folder.prefect_credential())])
 
 
 def _docs(api_url: str | None) -> str | None:

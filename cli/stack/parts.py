@@ -11,6 +11,7 @@ from pathlib import Path
 import httpx
 
 from cli.stack.console import Console
+from cli.stack.heartbeat import DOWN, HANGS, READY, RESTART_AFTER, STARTING, Beats, Pulse, judged
 from cli.stack.identity import Identity, identify
 from cli.stack.proxies import past_proxies
 from cli.stack.state import PROJECT, rotate
@@ -27,7 +28,8 @@ HEALTH_TIMEOUT = 2.0
 class Program:
     """A program of the stack. `healthy` checks whether it can be used; it may take `patience` seconds to end.
 
-    A server inherits `listener` as an open file; the supervisor keeps it over restarts.
+    A server inherits `listener` as an open file; the supervisor keeps it over restarts. `beats` checks a process for a
+    heartbeat; without it a process that hangs is not noticed.
     """
 
     name: str
@@ -38,6 +40,7 @@ class Program:
     healthy: Callable[[], bool]
     patience: float
     listener: socket.socket | None = None
+    beats: Beats | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -52,9 +55,12 @@ class Part:
     process: subprocess.Popen[bytes] | None = None
     identity: Identity | None = None
     restarts: int = 0
+    state: str = STARTING
+    pulse: Pulse = field(default_factory=Pulse)
     _failures: int = 0
     _next: float = 0.0
     _since: float = field(default=0.0)
+    _killed: Identity | None = None
 
     @property
     def name(self) -> str:
@@ -69,6 +75,21 @@ class Part:
             return False
         self._start(now)
         return True
+
+    def judge(self, now: float) -> float | None:
+        """Update `state`, and kill a process that hangs for too long. `tick` then starts it again.
+
+        Returns: the seconds since its last heartbeat, None if it has given none.
+        """
+        silence = self.pulse.silence(self.identity, now)
+        before, self.state = self.state, DOWN if self.process is None else judged(silence)
+        if self.state == HANGS and before != HANGS:
+            self.console.say(f"{self.program.title}: hangs, no heartbeat for {silence:.0f} s")
+        if self.state == READY and before == HANGS:
+            self.console.say(f"{self.program.title}: works again")
+        if silence is not None and silence >= RESTART_AFTER:
+            self._kill(silence)
+        return silence
 
     def end_of_log(self, lines: int = 15) -> str:
         """Return the last lines that the process wrote."""
@@ -94,6 +115,13 @@ class Part:
             )
         self.identity = identify(self.process.pid)
         self._since = now
+
+    def _kill(self, silence: float) -> None:
+        """Kill a process that hangs, and only once, since it may take a moment to end."""
+        if self.process is not None and self._killed != self.identity:
+            self._killed = self.identity
+            self.console.say(f"{self.program.title}: killed, no heartbeat for {silence:.0f} s")
+            self.process.kill()
 
     def _reap(self, now: float) -> bool:
         process = self.process
@@ -138,9 +166,10 @@ def inherited(environment: Mapping[str, str]) -> dict[str, str]:
     return {**kept, **past_proxies(environment), "PYTHONUNBUFFERED": "1"}
 
 
-def answers(address: str) -> bool:
-    """Return whether the server at this address reports that it is healthy."""
+def answers(address: str, credential: str | None = None) -> bool:
+    """Return whether the server at this address reports that it is healthy. `credential` is `user:password`."""
+    basic = httpx.BasicAuth(*credential.split(":", 1)) if credential else None
     try:
-        return httpx.get(address, timeout=HEALTH_TIMEOUT, trust_env=False).is_success
+        return httpx.get(address, auth=basic, timeout=HEALTH_TIMEOUT, trust_env=False).is_success
     except httpx.HTTPError:
         return False

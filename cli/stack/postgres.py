@@ -6,7 +6,8 @@ from typing import Protocol
 
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.pool import NullPool
 
 from db.embedded import Cluster
 from db.engine import address
@@ -14,6 +15,9 @@ from db.engine import address
 OWN, PREFECT = "assay", "prefect"
 EXTENSION = "pg_trgm"
 """Prefect's search for names needs it."""
+RESPONSE_SECONDS = 3
+UNANSWERED = ("timeout expired", "Is the server running", "server closed the connection", "could not translate")
+"""What libpq says when no server has answered."""
 PREFECT_URL = "PREFECT_SERVER_DATABASE_CONNECTION_URL"
 
 
@@ -31,6 +35,9 @@ class Postgres(Protocol):
 
     def alive(self) -> bool:
         """Return whether it runs, as far as this machine knows."""
+
+    def responds(self) -> bool:
+        """Return whether it answers a new connection, be it with a refusal."""
 
     def stop(self) -> None:
         """Stop it, if it is ours."""
@@ -66,6 +73,10 @@ class Embedded:
     def alive(self) -> bool:
         """Return whether its process lives."""
         return self._cluster.alive()
+
+    def responds(self) -> bool:
+        """Return whether it answers a new connection."""
+        return responds(self.own_url)
 
     def stop(self) -> None:
         """Shut it down."""
@@ -112,6 +123,10 @@ class External:
         """Return True: the server is not supervised here, and every part waits for it by itself."""
         return True
 
+    def responds(self) -> bool:
+        """Return whether it answers a new connection."""
+        return responds(self.own_url)
+
     def stop(self) -> None:
         """Do nothing."""
 
@@ -135,6 +150,16 @@ def choose(environment: Mapping[str, str], folder: Path) -> Postgres:
     """Return the server to use: the one in DATABASE_URL if it is set, else the embedded one."""
     url = environment.get("DATABASE_URL")
     return External(url, environment.get(PREFECT_URL)) if url else Embedded(folder)
+
+
+def responds(url: str) -> bool:
+    """Return whether the server of `url` answers a new connection, be it with a refusal."""
+    engine = create_engine(url, connect_args={"connect_timeout": RESPONSE_SECONDS}, poolclass=NullPool)
+    try:
+        engine.connect().close()
+    except OperationalError as error:
+        return not any(words in str(error.orig) for words in UNANSWERED)
+    return True
 
 
 def beside(own: URL) -> URL:

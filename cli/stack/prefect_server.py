@@ -4,6 +4,7 @@ import socket
 from collections.abc import Mapping
 from pathlib import Path
 
+from cli.stack.heartbeat import responding
 from cli.stack.parts import Program, answers, serving
 from cli.stack.ports import port_of
 
@@ -15,24 +16,26 @@ def url(port: int) -> str:
     return f"http://127.0.0.1:{port}"
 
 
-def client_environment(port: int, state: Path) -> dict[str, str]:
+def client_environment(port: int, state: Path, credential: str) -> dict[str, str]:
     """Return the variables that Prefect's client needs, in the worker and in `prefect` itself."""
     return {
         "PREFECT_API_URL": f"{url(port)}/api",
+        "PREFECT_API_AUTH_STRING": credential,
         "PREFECT_HOME": str(state / "prefect"),
         "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
     }
 
 
-def server_environment(port: int, state: Path, database: str) -> dict[str, str]:
-    """Return the server's settings.
+def server_environment(client: Mapping[str, str], port: int, state: Path, database: str) -> dict[str, str]:
+    """Return the server's settings. It asks for the credential that `client` sends.
 
     The connection pool is larger than the default of 5 + 10, with which 17 flows at once run into time-outs. Statements
     may take 30 s instead of 10, since the machine is busy with tests. The UI's files are copied into the state folder,
     not into `.venv`.
     """
     return {
-        **client_environment(port, state),
+        **client,
+        "PREFECT_SERVER_API_AUTH_STRING": client["PREFECT_API_AUTH_STRING"],
         "PREFECT_SERVER_DATABASE_CONNECTION_URL": database,
         "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "10",
         "PREFECT_SERVER_DATABASE_SQLALCHEMY_MAX_OVERFLOW": "20",
@@ -58,4 +61,5 @@ def program(environment: Mapping[str, str], listener: socket.socket, log: Path) 
         healthy=lambda: answers(f"{url(port_of(listener))}/api/health"),
         patience=8.0,
         listener=listener,
+        beats=responding(f"{url(port_of(listener))}/api/health"),
     )

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from cli.stack.heartbeat import responding, touching
 from cli.stack.parts import Program, answers, serving
 from cli.stack.ports import port_of
 
@@ -27,10 +28,11 @@ def api(environment: Mapping[str, str], listener: socket.socket, log: Path) -> P
         healthy=lambda: answers(f"{api_url(port_of(listener))}/health"),
         patience=5.0,
         listener=listener,
+        beats=responding(f"{api_url(port_of(listener))}/live"),
     )
 
 
-def worker(environment: Mapping[str, str], signed_on: Callable[[], bool], log: Path) -> Program:
+def worker(environment: Mapping[str, str], signed_on: Callable[[], bool], log: Path, heartbeat: Path) -> Program:
     """Return the worker as a program to keep alive. After SIGTERM it ends and leaves its tests running."""
     return Program(
         name="worker",
@@ -40,4 +42,5 @@ def worker(environment: Mapping[str, str], signed_on: Callable[[], bool], log: P
         log=log,
         healthy=signed_on,
         patience=15.0,
+        beats=touching(heartbeat),
     )

@@ -65,6 +65,7 @@ def _ask(folder: StateFolder) -> bool:
         return False
     if record.phase != "stopping":
         os.kill(record.supervisor.pid, signal.SIGTERM)
+        os.kill(record.supervisor.pid, signal.SIGCONT)  # a process that was stopped would not see the other signal
     gone([record.supervisor], 1.0)
     return True
 

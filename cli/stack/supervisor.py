@@ -8,19 +8,24 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
+from functools import partial
 from types import FrameType
 
 from cli.stack import leftovers
 from cli.stack.console import Console
-from cli.stack.identity import Identity, end, identify
-from cli.stack.parts import BACKOFF, Part
+from cli.stack.heartbeat import HANGS, watch
+from cli.stack.identity import Identity, end
+from cli.stack.parts import Part
 from cli.stack.postgres import Postgres
+from cli.stack.postgres_guard import PostgresGuard
 from cli.stack.state import PartRecord, StackRecord, StateFolder, this_process, with_part
+from cluster import heartbeats
 
 TICK = 0.1
-LOOK_AT_POSTGRES = 1.0
+STOOD_STILL = 5.0
+"""Seconds between two ticks from which on the supervisor itself must have been stopped, or had no processor time."""
 
 
 class EndingError(Exception):
@@ -41,8 +46,7 @@ class Supervisor:
         self._wanted: dict[str, Part] = {}
         self._changed = threading.Lock()
         self._not_ending = threading.Lock()
-        self._guard_postgres = threading.Event()
-        self._postgres_failures, self._look_at = 0, 0.0
+        self._ticked, self._beat_at = time.monotonic(), 0.0
         self._hurry = False
 
     def run(self, boot: Callable[["Supervisor"], None]) -> int:
@@ -66,8 +70,7 @@ class Supervisor:
 
     def guard_postgres(self) -> None:
         """Keep PostgreSQL alive from now on."""
-        self._guard_postgres.set()
-        self.note(PartRecord(name="postgres", identity=_identity(self.postgres.pid)))
+        PostgresGuard(self).start()
 
     @contextmanager
     def starting(self) -> Iterator[None]:
@@ -89,6 +92,10 @@ class Supervisor:
     def note(self, part: PartRecord) -> None:
         """Change the record of a part in `stack.json`."""
         self.tell(lambda record: with_part(record, part))
+
+    def ago(self, seconds: float) -> float:
+        """Return the time of day, in seconds since 1970, so many seconds before now."""
+        return _wall_clock() - seconds
 
     def stop(self, code: int) -> None:
         """End the stack with `code`; from any thread."""
@@ -112,29 +119,45 @@ class Supervisor:
             raise
 
     def _tick(self, now: float) -> None:
-        with self._changed:
-            self.parts.update(self._wanted)
+        self._beat(now)
+        self._watch_new_parts()
         for part in self.parts.values():
-            if part.tick(now):
-                self.note(PartRecord(name=part.name, identity=part.identity, restarts=part.restarts))
-        if self._guard_postgres.is_set() and now >= self._look_at:
-            self._look_after_postgres(now)
+            before = part.state
+            changed = part.tick(now)
+            silence = part.judge(now)
+            if changed or part.state != before:
+                self._note(part, silence)
 
-    def _look_after_postgres(self, now: float) -> None:
-        self._look_at = now + LOOK_AT_POSTGRES
-        if self.postgres.alive():
-            self._postgres_failures = 0
-            return
-        self.console.say(f"{self.postgres.title}: ended; starting it again")
-        try:
-            self.postgres.start()
-        except Exception as error:  # noqa: BLE001  whatever it is, the supervisor tries again
-            self._postgres_failures += 1
-            self._look_at = now + BACKOFF.pause(self._postgres_failures)
-            self.console.say(f"{self.postgres.title}: {error}")
-            return
-        self.console.say(f"{self.postgres.title}: ready again")
-        self.guard_postgres()
+    def _beat(self, now: float) -> None:
+        """Give the supervisor's own heartbeat. If it did not run for a while, start to count anew for all parts."""
+        if now - self._ticked > STOOD_STILL:
+            for part in self.parts.values():
+                part.pulse.excuse(now)
+        self._ticked = now
+        if now >= self._beat_at:
+            self._beat_at = now + heartbeats.SECONDS
+            with suppress(OSError):  # a full disk: the parts go on all the same
+                heartbeats.beat(heartbeats.path_of(self.folder.path, "supervisor"))
+
+    def _watch_new_parts(self) -> None:
+        with self._changed:
+            new = [part for name, part in self._wanted.items() if name not in self.parts]
+            self.parts.update(self._wanted)
+        for part in new:
+            if part.program.beats is not None:
+                watch(part.program.beats, partial(_current, part), part.pulse, self.stopping)
+
+    def _note(self, part: Part, silence: float | None) -> None:
+        """Record the state of a part."""
+        self.note(
+            PartRecord(
+                name=part.name,
+                identity=part.identity,
+                restarts=part.restarts,
+                state=part.state,
+                since=self.ago(silence or 0.0) if part.state == HANGS else None,
+            )
+        )
 
     def _end(self) -> None:
         """End everything: the worker first, so that it can release its leases, PostgreSQL last."""
@@ -177,8 +200,8 @@ class Supervisor:
         self.folder.write(self.record)
 
 
-def _identity(pid: int | None) -> Identity | None:
-    return identify(pid) if pid is not None else None
+def _current(part: Part) -> Identity | None:
+    return part.identity
 
 
 def _wall_clock() -> float:

@@ -21,6 +21,8 @@ from model.ports import Contents, UnknownContentError
 LARGEST_PACKED = 50 * 2**20
 LARGEST_UNPACKED = 500 * 2**20
 MOST_MEMBERS = 20_000
+PLAIN, PROGRAM = 0o644, 0o755
+"""Modes of files, and of programs and folders, whatever the umask of the worker."""
 LARGEST_INLINE = 2**20
 _PIECE = 2**20
 _OUR_FAULT = {errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EROFS, errno.EMFILE, errno.ENFILE}
@@ -121,13 +123,12 @@ def _write(files: dict[str, str], folder: Path) -> None:
     for name, text in files.items():
         target = folder / _relative(name, "files")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            _make_folder(target.parent, folder)
             with target.open("x", encoding="utf-8", newline="") as file:
                 file.write(text)
+            target.chmod(PROGRAM if text.startswith("#!") else PLAIN)
         except OSError as error:  # both "a" and "a/b" were given, or a name is too long
             raise ContentError(f"files: {name[:200]!r} cannot be written: {error.strerror}") from error
-        if text.startswith("#!"):
-            target.chmod(0o755)
 
 
 def _unpack(contents: Contents, sha256: str, folder: Path) -> None:
@@ -175,20 +176,30 @@ def _extract(file: BinaryIO, folder: Path) -> None:
                 raise ContentError(f"the archive unpacks to more than {LARGEST_UNPACKED} bytes")
             if not (member.isdir() or member.isreg()) or member.issparse():
                 raise ContentError(f"{member.name[:200]!r} is a link or a device; only files and folders are unpacked")
-            _extract_member(archive, member, folder / _relative(member.name, "archive"))
+            target = folder / _relative(member.name, "archive")
+            _make_folder(target if member.isdir() else target.parent, folder)
+            if member.isreg():
+                _extract_member(archive, member, target)
+
+
+def _make_folder(folder: Path, top: Path) -> None:
+    """Make `folder` inside `top`, and what is between them, with the usual mode. The worker's umask is not a test's."""
+    made: list[Path] = []
+    while folder != top and not folder.exists():
+        made.append(folder)
+        folder = folder.parent
+    for part in reversed(made):
+        part.mkdir()
+        part.chmod(PROGRAM)
 
 
 def _extract_member(archive: tarfile.TarFile, member: tarfile.TarInfo, target: Path) -> None:
-    """Write one folder or file. The standard library is not used: it extracts safely only from Python 3.11.4 on."""
-    if member.isdir():
-        target.mkdir(mode=0o755, parents=True, exist_ok=True)
-        return
-    target.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    """Write one file. The standard library is not used: it extracts safely only from Python 3.11.4 on."""
     source = archive.extractfile(member)
     with target.open("wb") as file:
         if source is not None:
             shutil.copyfileobj(source, file, _PIECE)
-    target.chmod(0o755 if member.mode & 0o100 else 0o644)
+    target.chmod(PROGRAM if member.mode & 0o100 else PLAIN)
 
 
 class _Sips(io.RawIOBase):

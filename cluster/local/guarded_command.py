@@ -52,6 +52,7 @@ def run(wanted: GuardedCommand, look: Callable[[], None]) -> int:
         stderr=wanted.words,
         start_new_session=True,
         pass_fds=wanted.locks,
+        umask=0o022,  # what it makes is read and run by tests, as in any checkout; the folders above are closed
     )
     try:
         while not _ended(process, LOOK_SECONDS):

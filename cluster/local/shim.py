@@ -146,6 +146,7 @@ class Shim:
             os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
             os.dup2(output, 1)
             os.dup2(output, 2)
+            os.umask(0o022)
             os.chdir(self._cwd)
             _volunteer()
             os.execvpe(self._argv[0], self._argv, self._env)  # noqa: S606  no shell is wanted
@@ -332,7 +333,7 @@ def main(folder: str) -> None:
     folder = os.path.abspath(folder)
     spec["cwd"] = os.path.abspath(spec["cwd"])
     os.chdir("/")
-    os.umask(0o022)
+    os.umask(0o077)  # of our own files; the test gets the usual one
     os.dup2(os.open("/dev/null", os.O_RDONLY), 0)
     signal.pthread_sigmask(signal.SIG_SETMASK, [])
     for number in (signal.SIGINT, signal.SIGHUP):

@@ -15,7 +15,8 @@ import tempfile
 import termios
 from pathlib import Path
 
-from harness.stack import ROOT, Stack
+from harness.browser import sign_in
+from harness.stack import PREFECT_CREDENTIAL, ROOT, Stack
 from playwright.sync_api import FloatRect, Page, sync_playwright
 from rich.console import Console
 from rich.text import Text
@@ -122,7 +123,9 @@ def photograph(stack: Stack, flow_run_id: str, to: Path) -> None:
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         page = browser.new_page(viewport={"width": 1200, "height": 520})
-        page.goto(f"{stack.prefect_url.removesuffix('/api')}/runs/flow-run/{flow_run_id}")
+        pages = stack.prefect_url.removesuffix("/api")
+        sign_in(page, pages, PREFECT_CREDENTIAL)
+        page.goto(f"{pages}/runs/flow-run/{flow_run_id}")
         take(page, to)
         browser.close()
     if to.stat().st_size > LARGEST_PNG:

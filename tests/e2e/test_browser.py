@@ -1,25 +1,15 @@
 """The Prefect UI in a real browser: the form of `test-run`, filled in by hand, ends in a verdict."""
 
-import os
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness.stack import Stack, until
-from playwright.sync_api import Locator, Page, sync_playwright
+from harness.browser import open_page, sign_in
+from harness.stack import PREFECT_CREDENTIAL, Stack, until
+from playwright.sync_api import Locator, Page
 
 pytestmark = pytest.mark.faults
 
-FLAGS = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
 BY_HAND = """
 SELECT e.execution_id FROM test_executions e JOIN test_definitions d ON d.id = e.definition_id WHERE d.name = 'by hand'
 """
@@ -27,15 +17,15 @@ FILES = '{"test_by_hand.py": "def test_by_hand(): pass"}'
 
 
 @pytest.fixture
-def page() -> Iterator[Page]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if chromium is None:
-        assert not os.environ.get("CI"), "CI must have Chromium: apt-get install chromium"
-        pytest.skip("no Chromium on this machine: apt-get install chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser.new_page(viewport={"width": 1300, "height": 2200})
-        browser.close()
+def page(stack: Stack) -> Iterator[Page]:
+    """A browser that has signed in."""
+    with open_page() as page:
+        sign_in(page, pages_of(stack), PREFECT_CREDENTIAL)
+        yield page
+
+
+def pages_of(stack: Stack) -> str:
+    return stack.prefect_url.removesuffix("/api")
 
 
 def prop(page: Page, label: str) -> Locator:
@@ -46,7 +36,7 @@ def prop(page: Page, label: str) -> Locator:
 
 def test_the_form_filled_in_by_hand_ends_in_a_verdict(stack: Stack, page: Page, tmp_path: Path) -> None:
     deployment = stack.prefect("GET", "/deployments/name/test-run/default")["id"]
-    page.goto(f"{stack.prefect_url.removesuffix('/api')}/deployments/deployment/{deployment}/run")
+    page.goto(f"{pages_of(stack)}/deployments/deployment/{deployment}/run")
     page.get_by_text("InlineContent", exact=True).click(timeout=60_000)
     prop(page, "Name").locator("textarea").fill("by hand")
     prop(page, "Type").locator("button.p-select-button__control").focus()
@@ -62,3 +52,15 @@ def test_the_form_filled_in_by_hand_ends_in_a_verdict(stack: Stack, page: Page, 
 
     assert row["status"] == "completed"
     assert state["type"] == "COMPLETED"
+
+
+def test_a_wrong_password_shows_nothing(stack: Stack) -> None:
+    """The page asks again, and none of the server's data is on it."""
+    with open_page() as page:
+        page.goto(f"{pages_of(stack)}/runs")
+        page.locator("input[type=password]").fill("a guess")
+        page.keyboard.press("Enter")
+        page.get_by_text("Authentication failed").first.wait_for(timeout=60_000)
+
+        assert "/login" in page.url
+        assert "test-run" not in page.content()

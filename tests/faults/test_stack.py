@@ -27,7 +27,8 @@ ASK = """
 import os, httpx
 key = {"Authorization": "Bearer " + os.environ["ASSAY_API_KEY"]}
 print(httpx.get(os.environ["ASSAY_URL"] + "/api/v1/nodes", headers=key).status_code)
-print(httpx.get(os.environ["PREFECT_API_URL"] + "/health").status_code)
+prefect = httpx.BasicAuth(*os.environ["PREFECT_API_AUTH_STRING"].split(":"))
+print(httpx.get(os.environ["PREFECT_API_URL"] + "/admin/version", auth=prefect).status_code)
 """
 ROWS_OF = """
 SELECT split_part(r.test_name, '::', 2) AS test, r.status, a.cause
@@ -62,7 +63,7 @@ def test_a_request_that_needs_no_preflight_is_refused_too(stack: Supervised) -> 
     answer = httpx.post(f"{url}/api/variables/", content=b'{"name": "evil", "value": 1}', headers=EVIL)
 
     assert answer.status_code == 403
-    assert httpx.get(f"{url}/api/variables/name/evil").status_code == 404
+    assert httpx.get(f"{url}/api/variables/name/evil", auth=stack.prefect_auth()).status_code == 404
 
 
 @pytest.mark.parametrize("server", ["api", "prefect"])
@@ -79,7 +80,7 @@ def test_prefects_pages_are_served_and_may_talk_to_their_server(stack: Supervise
     url = stack.status()["prefect_url"]
 
     page = httpx.get(url, headers={"Accept": "text/html"}, follow_redirects=True)
-    answer = httpx.post(f"{url}/api/flows/filter", json={}, headers={"Origin": url})
+    answer = httpx.post(f"{url}/api/flows/filter", json={}, headers={"Origin": url}, auth=stack.prefect_auth())
 
     assert "<html" in page.text.lower()
     assert answer.status_code == 200
@@ -174,6 +175,43 @@ def test_a_part_that_is_killed_is_started_again_and_the_running_test_goes_on(sta
     assert [attempt["cause"] for attempt in verdict["attempts"]] == ["first"]
 
 
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_that_is_stopped_is_said_to_hang_and_is_started_again(stack: Supervised, part: str) -> None:
+    """The test that runs meanwhile gets one attempt and its verdict."""
+    run = stack.submit(shell("sleep 20"))
+    stack.in_phase(run, "running")
+    old = stack.pid(part)
+
+    os.kill(old, signal.SIGSTOP)
+
+    seen = until(f"{part} hangs", lambda: (report := stack.report(part))["state"] == "hangs" and report, 30)
+    assert stack.status()["phase"] == "degraded"
+    assert seen["since"] is not None or part in {"api", "prefect"}, "they may be asked before the supervisor sees it"
+    until(f"{part} has a new process", lambda: stack.pid(part) not in {0, old}, 90)
+    until("all is well again", lambda: stack.status()["well"], 120)
+    verdict = stack.ended(run)
+    assert verdict["status"] == "completed"
+    assert [attempt["cause"] for attempt in verdict["attempts"]] == ["first"]
+    assert stack.report(part)["restarts"] >= 1
+
+
+def test_a_supervisor_that_is_stopped_is_said_to_hang(stack: Supervised) -> None:
+    """Nothing else is wrong, and when it goes on it blames no part for the time that it missed."""
+    assert stack.up_process is not None
+    before = {part: stack.pid(part) for part in PARTS}
+    stack.up_process.send_signal(signal.SIGSTOP)
+    try:
+        until("the supervisor hangs", lambda: stack.report("supervisor")["state"] == "hangs", 30)
+        report = stack.status()
+    finally:
+        stack.up_process.send_signal(signal.SIGCONT)
+
+    assert (report["phase"], report["well"]) == ("degraded", False)
+    assert {part["state"] for part in report["parts"] if part["name"] != "supervisor"} == {"ready"}
+    until("all is well again", lambda: stack.status()["well"])
+    assert {part: stack.pid(part) for part in PARTS} == before
+
+
 def test_the_supervisor_killed_amid_20_running_tests_costs_no_attempt(stack: Supervised, tmp_path: Path) -> None:
     """The next `up` adopts PostgreSQL and all tests."""
     diaries = [tmp_path / f"diary-{number}" for number in range(20)]
@@ -223,6 +261,17 @@ def test_down_ends_a_stack_and_what_a_killed_supervisor_left(tmp_path: Path) -> 
         assert one.processes() != []
         assert one.run("down").returncode == 0
         assert one.processes() == []
+
+
+def test_down_ends_a_supervisor_that_is_stopped(tmp_path: Path) -> None:
+    with supervised(tmp_path) as one:
+        one.start()
+        assert one.up_process is not None
+        one.up_process.send_signal(signal.SIGSTOP)
+
+        assert one.run("down").returncode == 0
+        assert one.processes() == []
+        assert one.up_process.wait(1) == 0
 
 
 def test_up_once_runs_the_samples_beside_a_taken_port_ends_with_0_and_leaves_no_process(tmp_path: Path) -> None:

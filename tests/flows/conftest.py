@@ -4,7 +4,6 @@ from collections.abc import Iterator
 from uuid import uuid4
 
 import pytest
-from prefect.client.schemas.responses import DeploymentResponse
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
@@ -33,14 +32,3 @@ def prefect_server() -> Iterator[str]:
     finally:
         watcher.kill()
         watcher.wait()
-
-
-@pytest.fixture
-def deployment_with_pull_steps() -> DeploymentResponse:
-    return DeploymentResponse(
-        id=uuid4(),
-        flow_id=uuid4(),
-        name="moves",
-        entrypoint="flow.py:flow",
-        pull_steps=[{"prefect.deployments.steps.set_working_directory": {"directory": "elsewhere"}}],
-    )

@@ -7,7 +7,7 @@ from prefect.workers.base import BaseWorker
 
 from flows.suite_run import suite_run
 from flows.test_run import test_run as flow_of_a_test
-from flows.worker import AssayWorker, refuse
+from flows.worker import AssayWorker
 
 
 def properties(schema: dict[str, Any]) -> dict[str, Any]:
@@ -41,10 +41,3 @@ def test_both_flows_show_what_their_parameters_mean() -> None:
 def test_prefect_knows_our_worker_type() -> None:
     assert "assay" in BaseWorker.get_all_available_worker_types()
     assert BaseWorker.get_worker_class_from_type("assay") is AssayWorker
-
-
-def test_a_deployment_with_pull_steps_is_refused_with_the_reason(deployment_with_pull_steps: Any) -> None:
-    refusal = refuse(deployment_with_pull_steps)
-
-    assert refusal is not None
-    assert "pull: []" in refusal

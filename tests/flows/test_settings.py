@@ -96,6 +96,16 @@ def test_allowed_hosts_are_compared_as_addresses_write_them(monkeypatch: pytest.
     assert {"ci.local", "b"} <= set(api_settings.from_environment(environment).allowed_hosts)
 
 
+def test_allowed_entrypoints_are_a_list_with_commas(monkeypatch: pytest.MonkeyPatch) -> None:
+    for known, value in NEEDED.items():
+        monkeypatch.setenv(known, value)
+    assert from_environment().allowed_entrypoints == frozenset()
+
+    monkeypatch.setenv("ASSAY_ALLOWED_ENTRYPOINTS", " team.flows.clean , ,team.flows.Load,")
+
+    assert from_environment().allowed_entrypoints == {"team.flows.clean", "team.flows.Load"}
+
+
 def test_the_limit_of_runs_on_their_way_into_the_queue_can_be_set(monkeypatch: pytest.MonkeyPatch) -> None:
     for known, value in NEEDED.items():
         monkeypatch.setenv(known, value)

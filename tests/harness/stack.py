@@ -21,6 +21,7 @@ from db.migrate import upgrade
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "key-of-the-test-stack"
+PREFECT_CREDENTIAL = "tests:credential-of-the-test-stack"
 START_SECONDS = 90.0
 LEASE = 6.0
 
@@ -54,8 +55,9 @@ class Stack:
         self.state.mkdir(parents=True)
         self.states = [self.state]
         self.faults = folder / "faults"
-        (self.state / "api-key").write_text(KEY)
-        (self.state / "api-key").chmod(0o600)
+        for name, secret in {"api-key": KEY, "prefect-credential": PREFECT_CREDENTIAL}.items():
+            (self.state / name).write_text(secret)
+            (self.state / name).chmod(0o600)
         self.cluster = Cluster(self.state / "postgres")
         self.api_port, self.prefect_port = free_port(), free_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
@@ -124,6 +126,7 @@ class Stack:
             {
                 "PREFECT_API_DATABASE_CONNECTION_URL": self.cluster.async_url("prefect"),
                 "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+                "PREFECT_SERVER_API_AUTH_STRING": PREFECT_CREDENTIAL,
                 "PREFECT_SERVER_API_HOST": "127.0.0.1",
             },
         )
@@ -161,6 +164,7 @@ class Stack:
         return keep | {
             "DATABASE_URL": self.database_url,
             "PREFECT_API_URL": self.prefect_url,
+            "PREFECT_API_AUTH_STRING": PREFECT_CREDENTIAL,
             "PREFECT_HOME": str(self.state / "prefect"),
             "PREFECT_LOGGING_LEVEL": "WARNING",
             "ASSAY_STATE": str(self.state),
@@ -206,7 +210,8 @@ class Stack:
         return httpx.request(method, f"{self.api_url}/api/v1{path}", headers=headers, timeout=30, **kwargs)
 
     def prefect(self, method: str, path: str, **kwargs: Any) -> Any:
-        answer = httpx.request(method, f"{self.prefect_url}{path}", timeout=30, **kwargs)
+        basic = httpx.BasicAuth(*PREFECT_CREDENTIAL.split(":"))
+        answer = httpx.request(method, f"{self.prefect_url}{path}", auth=basic, timeout=30, **kwargs)
         answer.raise_for_status()
         return answer.json() if answer.content else None
 

@@ -32,7 +32,7 @@ class Supervised:
             self.up_process = subprocess.Popen(
                 self.command("up", "--no-samples", *options), cwd=ROOT, env=self.environment(), stderr=said
             )
-        until("the stack is ready", self._ready, 120)
+        until("the stack is ready", self._ready, 240)
         assert self.status()["well"]
 
     def _ready(self) -> bool:
@@ -54,8 +54,11 @@ class Supervised:
     def status(self) -> Any:
         return json.loads(self.run("status", "--json").stdout)
 
+    def report(self, part: str) -> Any:
+        return next(one for one in self.status()["parts"] if one["name"] == part)
+
     def pid(self, part: str) -> int:
-        return int(next(p["pid"] for p in self.status()["parts"] if p["name"] == part) or 0)
+        return int(self.report(part)["pid"] or 0)
 
     def rest(self, method: str, path: str, **rest: Any) -> Any:
         headers = {"Authorization": f"Bearer {(self.state / 'api-key').read_text().strip()}"}
@@ -63,6 +66,9 @@ class Supervised:
         answer = httpx.request(method, f"{url}/api/v1{path}", headers=headers, timeout=30, **rest)
         answer.raise_for_status()
         return answer.json()
+
+    def prefect_auth(self) -> httpx.BasicAuth:
+        return httpx.BasicAuth(*(self.state / "prefect-credential").read_text().strip().split(":"))
 
     def sql(self, statement: str, *values: Any) -> list[dict[str, Any]]:
         """Ask the database from outside: by a connection of its own, not through any code of ours."""

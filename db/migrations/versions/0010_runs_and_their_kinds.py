@@ -21,8 +21,8 @@ SUITE_FACTS = (
     *("status", "submitted_by", "submitted_at", "completed_at", "cancel_requested_at", "cancelled_by", "flow_run_id"),
     "prefect_settled",
 )
-KEPT_INDEXES = ("status", "submitted_at")
 OF_TESTS = (
+    ("submitted_at", [sa.text("submitted_at DESC")], None),
     ("user", ["submitted_by", "submitted_at"], None),
     ("team", ["team_id", "submitted_at"], None),
     ("pool", ["pool", "submitted_at"], None),
@@ -183,8 +183,7 @@ def _suites_back() -> None:
 
 
 def _index_runs() -> None:
-    for name in KEPT_INDEXES:
-        op.execute(f"ALTER INDEX idx_test_executions_{name} RENAME TO idx_runs_{name}")
+    op.execute("ALTER INDEX idx_test_executions_status RENAME TO idx_runs_status")
     op.execute("ALTER INDEX idx_test_executions_suffix RENAME TO idx_runs_suffix")
     op.execute("ALTER INDEX idx_test_executions_unsettled RENAME TO idx_runs_unsettled")
     op.execute("ALTER INDEX one_execution_a_key RENAME TO one_run_a_key")
@@ -210,8 +209,7 @@ def _unindex_runs() -> None:
     op.execute("ALTER INDEX one_run_a_key RENAME TO one_execution_a_key")
     op.execute("ALTER INDEX idx_runs_unsettled RENAME TO idx_test_executions_unsettled")
     op.execute("ALTER INDEX idx_runs_suffix RENAME TO idx_test_executions_suffix")
-    for name in KEPT_INDEXES:
-        op.execute(f"ALTER INDEX idx_runs_{name} RENAME TO idx_test_executions_{name}")
+    op.execute("ALTER INDEX idx_runs_status RENAME TO idx_test_executions_status")
 
 
 def _outbox() -> None:

@@ -1,13 +1,18 @@
 """Tests that the API refuses other origins, other host names and wrong keys (D19)."""
 
+from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import httpx
 import pytest
 from harness.rest import KEY, REQUEST, Api
+from sqlalchemy import Connection, text
 
 from api.auth import same_key
 from api.settings import from_environment
+from db import workers
+from model.ids import PoolName, WorkerId
 
 
 @pytest.mark.parametrize("path", ["/tests", "/tests/abc/cancel", "/quota", "/content/" + "0" * 64, "/nowhere"])
@@ -94,7 +99,35 @@ def test_health_needs_no_key_and_reveals_little(shared_api: Api) -> None:
     answer = httpx.get(f"{shared_api.url}/health", trust_env=False)
 
     assert answer.status_code == 200
-    assert (answer.json()["status"], answer.json()["database"]) == ("ok", True)
+    assert set(answer.json()) == {"status", "database", "workers", "version"}
+
+
+def test_health_counts_the_workers_that_work(api: Api) -> None:
+    """One that is stopped looks like one that is away, as soon as two thirds of its lease have gone by."""
+    worker, lease = WorkerId("one-of-health"), timedelta(seconds=30)
+    seen = [health(api)]
+    for silent in (0, 19, 21):
+        api.db.call(lambda conn: workers.register(conn, worker, PoolName("default"), lease, ()))
+        api.db.call(partial(age, silent))
+        seen.append(health(api))
+
+    assert seen == [("degraded", 0), ("ok", 1), ("ok", 1), ("degraded", 0)]
+
+
+def age(seconds: int, conn: Connection) -> None:
+    """Let all workers be silent for so long."""
+    conn.execute(text("UPDATE workers SET expires_at = expires_at - make_interval(secs => :s)"), {"s": seconds})
+
+
+def health(api: Api) -> tuple[str, int]:
+    told = httpx.get(f"{api.url}/health", trust_env=False).json()
+    return told["status"], told["workers"]
+
+
+def test_live_needs_no_key_and_no_database(shared_api: Api) -> None:
+    answer = httpx.get(f"{shared_api.url}/live", trust_env=False)
+
+    assert (answer.status_code, answer.json()) == (200, {"live": True})
 
 
 def test_addresses_with_a_nul_character_are_refused(shared_client: httpx.Client) -> None:

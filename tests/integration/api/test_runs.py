@@ -204,7 +204,7 @@ def test_metrics_have_the_measured_values(client: httpx.Client, api: Api) -> Non
     api.db.call(lambda conn: note_progress(conn, run))
     running = client.get(f"/tests/{run}/metrics").json()
     used = {"cpu_seconds": 1.5, "peak_memory_bytes": 1024, "peak_cpu_milli": 700}
-    api.db.call(lambda conn: executions.set_metrics(conn, run, used))
+    api.db.call(lambda conn: executions.set_outcome(conn, run, metrics=used, progress={}))
     end(api.db, run, Status.COMPLETED, (Result(name="a", outcome=Outcome.PASSED),))
     after = client.get(f"/tests/{run}/metrics").json()
 

@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from cli.failure import UnreachableError
-from cli.server_discovery import find_prefect, find_server
+from cli.server_discovery import PrefectServer, find_prefect, find_server
 
 
 def stack(project: Path, url: str = "http://127.0.0.1:4300", key: str = "secret-key") -> Path:
@@ -62,9 +62,13 @@ def test_no_stack_and_no_key_say_what_to_do(tmp_path: Path) -> None:
 
 
 def test_prefect_is_found_by_the_environment_or_beside_the_api(tmp_path: Path) -> None:
-    (stack(tmp_path) / "stack.json").write_text('{"prefect_url": "http://127.0.0.1:4200"}')
+    state = stack(tmp_path)
+    (state / "stack.json").write_text('{"prefect_url": "http://127.0.0.1:4200"}')
+    (state / "prefect-credential").write_text("assay:a secret\n")
+    named = {"PREFECT_API_URL": "http://ci/api"}
 
-    assert find_prefect({"PREFECT_API_URL": "http://ci/api"}, tmp_path) == "http://ci/api"
-    assert find_prefect({}, tmp_path) == "http://127.0.0.1:4200/api"
+    assert find_prefect(named, tmp_path) == PrefectServer(url="http://ci/api", credential=None)
+    assert find_prefect({**named, "PREFECT_API_AUTH_STRING": "a:b"}, tmp_path).credential == "a:b"
+    assert find_prefect({}, tmp_path) == PrefectServer(url="http://127.0.0.1:4200/api", credential="assay:a secret")
     with pytest.raises(UnreachableError, match="PREFECT_API_URL"):
         find_prefect({}, tmp_path / "..")

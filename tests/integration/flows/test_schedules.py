@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from harness.stack import Stack, until
+from harness.stack import PREFECT_CREDENTIAL, Stack, until
 from harness.suites import BAD, GOOD, children, ended, flow_runs, of_flow, only_worker, row, suite, waits_for, written
 from prefect.client.orchestration import PrefectClient
 
@@ -21,7 +21,7 @@ def deploy(stack: Stack, document: dict[str, Any]) -> dict[str, Any]:
     """Do what `assay deploy` does, without its start-up."""
 
     async def work() -> str:
-        async with PrefectClient(stack.prefect_url) as client:
+        async with PrefectClient(stack.prefect_url, auth_string=PREFECT_CREDENTIAL) as client:
             return await deploy_suite(client, check_suite(document), {"suite": document})
 
     return deployment_of(stack, asyncio.run(work()))

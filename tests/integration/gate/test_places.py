@@ -7,6 +7,9 @@ from sqlalchemy import text
 
 from db import gate
 from db.gate import Requeue
+from model.execution import Status
+from model.notices import Ended
+from model.runs import RunKind
 from orchestrator.place_releases import PlaceReleases
 
 
@@ -25,7 +28,7 @@ def test_runs_that_end_in_one_transaction_are_freed_together_each_under_its_epoc
     gate_db.run_pass()
     ends = PlaceReleases()
     for run, epoch in ((first, 1), (second, 0), (third, 1)):
-        ends.add(run, epoch)
+        ends.add(run, epoch, Ended(run_id=run, kind=RunKind.TEST, status=Status.COMPLETED))
 
     gate_db.do(ends.carry_out)
 

@@ -245,9 +245,8 @@ def test_what_a_test_took_before_is_expected_of_it_again(db: Database) -> None:
     """The p90 of its own attempts, once there are enough; an attempt of infrastructure does not count."""
     before = [submitted(db).execution_id for _ in range(10)]
     attempt = text(
-        "INSERT INTO test_attempts"
-        " (execution_id, definition_id, number, epoch, cause, status, started_at, ended_at)"
-        " SELECT execution_id, definition_id, 1, 1, 'first', 'completed', now(), now() + make_interval(secs => :took)"
+        "INSERT INTO test_attempts (execution_id, number, definition_id, epoch, cause, status, started_at, ended_at)"
+        " SELECT execution_id, 1, definition_id, 1, 'first', 'completed', now(), now() + make_interval(secs => :took)"
         " FROM test_run_details WHERE execution_id = :id"
     )
     ended = text("UPDATE runs SET status = 'completed', completed_at = now() WHERE id = :id")

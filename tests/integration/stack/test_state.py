@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from cli.stack.state import HeldError, PartRecord, StackRecord, StateFolder, rotate, this_process, with_part
+from db.programs import runner
 
 HOLD = """
 import sys, pathlib
@@ -44,9 +45,44 @@ def test_the_environment_names_the_folder(tmp_path: Path) -> None:
 
 
 def test_nobody_else_can_look_into_the_folder(folder: StateFolder) -> None:
-    """Root leaves the way through open, since PostgreSQL runs as another user; everything inside is closed."""
-    assert mode(folder.path) == (0o711 if os.geteuid() == 0 else 0o700)
+    """Root leaves the way through open for the user of PostgreSQL; everything inside is closed."""
+    assert mode(folder.path) == (0o710 if os.geteuid() == 0 else 0o700)
+    assert folder.path.stat().st_gid == (runner().gid if os.geteuid() == 0 else os.getegid())
     assert {mode(inner) for inner in folder.path.iterdir()} == {0o700}
+
+
+def test_what_an_older_version_left_open_is_closed(tmp_path: Path) -> None:
+    """A folder that somebody made by hand keeps its mode: it may be more than ours."""
+    old, by_hand = StateFolder(path=tmp_path / "old"), StateFolder(path=tmp_path / "by hand")
+    for one, left in ((old, 0o711), (by_hand, 0o755)):
+        for inner in (one.log, one.path / "postgres"):
+            inner.mkdir(parents=True)
+        for file in (one.path / "stack.json", one.lock_file, one.log / "api.log", one.path / "postgres" / "server.log"):
+            file.write_text("what it wrote")
+            file.chmod(0o644)
+        (one.path / "a script of theirs").touch(mode=0o755)
+        one.log.chmod(0o755)
+        one.path.chmod(left)
+        one.prepare()
+
+    assert mode(old.path) == (0o710 if os.geteuid() == 0 else 0o711)
+    assert mode(by_hand.path) == 0o755
+    for one in (old, by_hand):
+        assert mode(one.log) == 0o700
+        assert {mode(file) for file in one.path.rglob("*") if file.is_file() and "theirs" not in file.name} == {0o600}
+        assert mode(one.path / "a script of theirs") == 0o755
+
+
+def test_what_is_written_later_is_for_its_owner_only(folder: StateFolder) -> None:
+    former = os.umask(0)
+    try:
+        folder.write(StackRecord(supervisor=this_process()))
+        with folder.held():
+            pass
+    finally:
+        os.umask(former)
+
+    assert {mode(file) for file in (folder.path / "stack.json", folder.lock_file)} == {0o600}
 
 
 def test_the_key_is_made_once_for_its_owner_only(folder: StateFolder) -> None:
@@ -55,6 +91,18 @@ def test_the_key_is_made_once_for_its_owner_only(folder: StateFolder) -> None:
     assert len(key) > 40
     assert folder.api_key() == key
     assert mode(folder.key_file) == 0o600
+
+
+def test_the_credential_of_prefect_is_made_once_for_its_owner_only(folder: StateFolder) -> None:
+    """Also in a state folder that an older version made, which has a key and no credential."""
+    key = folder.api_key()
+    credential = folder.prefect_credential()
+
+    assert credential.startswith("assay:")
+    assert len(credential) > 40
+    assert credential.removeprefix("assay:") not in key
+    assert folder.prefect_credential() == credential
+    assert mode(folder.prefect_credential_file) == 0o600
 
 
 def test_callers_at_once_get_one_key(folder: StateFolder) -> None:

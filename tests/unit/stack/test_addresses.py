@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from cli.stack.postgres import PREFECT_URL, Embedded, External, choose
-from cli.stack.prefect_server import server_environment
+from cli.stack.prefect_server import client_environment, server_environment
 
 
 def test_without_database_url_the_embedded_one_is_used() -> None:
@@ -46,10 +46,19 @@ def test_another_database_than_postgresql_is_refused() -> None:
 
 
 def test_prefects_server_is_told_to_listen_here_only_and_to_tell_nobody() -> None:
-    settings = server_environment(4201, Path("/state"), "postgresql+asyncpg://db")
+    client = client_environment(4201, Path("/state"), "assay:secret")
+    settings = server_environment(client, 4201, Path("/state"), "postgresql+asyncpg://db")
 
     assert settings["PREFECT_SERVER_API_HOST"] == "127.0.0.1"
     assert settings["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"] == "http://127.0.0.1:4201,http://localhost:4201"
     assert settings["PREFECT_SERVER_UI_API_URL"] == "http://127.0.0.1:4201/api"
     assert settings["PREFECT_SERVER_ANALYTICS_ENABLED"] == "false"
     assert settings["PREFECT_HOME"].startswith("/state/")
+
+
+def test_prefects_server_wants_what_its_clients_send() -> None:
+    client = client_environment(4201, Path("/state"), "assay:secret")
+    settings = server_environment(client, 4201, Path("/state"), "postgresql+asyncpg://db")
+
+    assert client["PREFECT_API_AUTH_STRING"] == "assay:secret"
+    assert settings["PREFECT_SERVER_API_AUTH_STRING"] == "assay:secret"
