@@ -23,8 +23,11 @@ from db.listen import Listener
 from db.seeds import DEFAULT_POOL
 from flows.pass_batcher import PassBatcher, PendingChange, carry_out
 from flows.worker_context import GATHER_SECONDS
+from model.execution import Status
 from model.ids import ExecutionId, WorkerId
 from model.notices import Admitted as AdmittedNotice
+from model.notices import Ended
+from model.runs import RunKind
 from orchestrator.place_releases import PlaceReleases
 from scheduler.node import DEFAULT_BACKEND
 
@@ -164,7 +167,7 @@ class Worker:
         """Give a place up, and have it given on."""
 
         def released(_: Connection, ends: PlaceReleases) -> None:
-            ends.add(run, epoch)
+            ends.add(run, epoch, Ended(run_id=run, kind=RunKind.TEST, status=Status.COMPLETED))
             note.released = time.monotonic_ns()
 
         if self.plan.joined:

@@ -113,7 +113,7 @@ def list_suite_runs(conn: Connection, page: Page = FIRST_PAGE, name: str | None 
     """Return a page of the suite runs, newest first, and how many there are in all."""
     conditions = [] if name is None else [S.name == name]
     total = conn.execute(select(func.count()).select_from(S).where(*conditions)).scalar_one()
-    query = _rows().where(*conditions).order_by(R.submitted_at.desc(), R.id.desc())
+    query = _rows().where(R.kind == RunKind.SUITE, *conditions).order_by(R.submitted_at.desc(), R.id.desc())
     return [_suite(row) for row in conn.execute(query.limit(page.limit).offset(page.offset))], total
 
 
