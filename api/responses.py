@@ -14,12 +14,15 @@ from model.ids import short
 from model.quantity import bytes_text, cpu_text
 from model.request import TestType
 from model.result import Result, Summary
+from model.runs import RunKind
+from orchestrator.kinds import ShownRun
 from orchestrator.listing import Shown, ShownNode, Standing
 from orchestrator.submit import Submitted
 from orchestrator.suites import ShownSuite
 
 TESTS = "/api/v1/tests"
 SUITES = "/api/v1/suites/runs"
+RUNS = "/api/v1/runs"
 MIB = 2**20
 
 
@@ -201,6 +204,33 @@ def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteR
         executions=[execution(test) for test in shown.tests],
         warnings=list(warnings),
         links=schemas.SuiteLinks(self=own, cancel=f"{own}/cancel"),
+    )
+
+
+DETAILS = {RunKind.TEST: TESTS, RunKind.SUITE: SUITES}
+"""Where the details of a run are, by kind."""
+
+
+def run(shown: ShownRun) -> schemas.RunOut:
+    """Return the response body of a run of any kind."""
+    row = shown.run
+    return schemas.RunOut(
+        run_id=row.id,
+        short_id=short(row.id),
+        kind=row.kind,
+        title=shown.title,
+        status=schemas.SuiteStatus(row.status),
+        failure_reason=row.failure_reason,
+        detail=row.detail,
+        submitted_at=row.submitted_at,
+        started_at=row.started_at,
+        completed_at=row.completed_at,
+        cancel_requested=row.cancel_requested,
+        parent_id=row.parent_id,
+        exit_code=shown.exit_code,
+        links=schemas.RunLinks(
+            self=f"{RUNS}/{row.id}", details=f"{DETAILS[row.kind]}/{row.id}", cancel=f"{RUNS}/{row.id}/cancel"
+        ),
     )
 
 

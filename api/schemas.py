@@ -11,6 +11,7 @@ from pydantic.alias_generators import to_camel
 from model.execution import Cause, Door, Phase, Reason, Status
 from model.request import TestType
 from model.result import ArtifactType, Outcome, ResultKind
+from model.runs import RunKind
 
 P50 = "The run starts before this time with a probability of 50 %; null while unknown"
 P90 = "The run starts before this time with a probability of 90 %; null while unknown"
@@ -319,3 +320,36 @@ class Live(Out):
     """That this process answers."""
 
     live: Literal[True]
+
+
+class RunLinks(Out):
+    """Links of a run of any kind: itself, its details, and what cancels it."""
+
+    self: str
+    details: str
+    cancel: str
+
+
+class RunOut(Out):
+    """A run of any kind: what all kinds have in common."""
+
+    run_id: UUID
+    short_id: str
+    kind: RunKind
+    title: str
+    status: SuiteStatus
+    failure_reason: str | None = None
+    detail: str = ""
+    submitted_at: datetime
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+    cancel_requested: bool = False
+    parent_id: UUID | None = Field(None, description="The suite run to which a test belongs")
+    exit_code: int | None = Field(None, description="Exit code of a command that waited for it; null until it ended")
+    links: RunLinks
+
+
+class RunList(Paged):
+    """A page of runs of every kind, newest first."""
+
+    runs: list[RunOut]

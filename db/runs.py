@@ -14,6 +14,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_row
 
 from db import gate_tables, identifiers, outbox, tables
 from db.errors import NotFoundError
+from db.page import Page
 from db.prepared import Prepared
 from db.text import clean
 from model.execution import PHASES, Cause, Door, Phase, Reason, Status
@@ -76,6 +77,7 @@ class Run:
     submitted_at: datetime
     door: Door
     team_id: TeamId | None = None
+    started_at: datetime | None = None
     completed_at: datetime | None = None
     retry_count: int = 0
     infrastructure_count: int = 0
@@ -145,6 +147,20 @@ def resolve(conn: Connection, text: str, kind: RunKind) -> RunId:
     Raises: NotFoundError, or ConflictError with the candidates.
     """
     return RunId(identifiers.resolve(conn, WORDS[kind], R.id, text, R.kind == kind))
+
+
+def resolve_any(conn: Connection, text: str) -> RunRef:
+    """Return the run of any kind that people mean. Raises: NotFoundError, or ConflictError with the candidates."""
+    run = find(conn, RunId(identifiers.resolve(conn, "run", R.id, text, true())))
+    return RunRef(id=run.id, kind=run.kind)
+
+
+def list_runs(conn: Connection, kind: RunKind | None, status: Status | None, page: Page) -> tuple[list[RunRef], int]:
+    """Return a page of the runs of every kind, newest first, and how many there are in all."""
+    wanted = [column == value for column, value in ((R.kind, kind), (R.status, status)) if value is not None]
+    total = conn.execute(select(func.count()).select_from(R).where(*wanted)).scalar_one()
+    query = select(R.id, R.kind).where(*wanted).order_by(R.submitted_at.desc(), R.id.desc())
+    return [_ref(row) for row in conn.execute(query.limit(page.limit).offset(page.offset))], total
 
 
 def transition(conn: Connection, fenced: Fenced, source: RunStatus, become: Become) -> bool:
@@ -311,6 +327,7 @@ def _run(row: Row[Any]) -> Run:
         submitted_at=row.submitted_at,
         door=Door(row.door),
         team_id=row.team_id,
+        started_at=row.started_at,
         completed_at=row.completed_at,
         retry_count=row.retry_count,
         infrastructure_count=row.infrastructure_count,

@@ -15,21 +15,15 @@ from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
-from prefect.flows import Flow
 from prefect.utilities.callables import parameter_schema
 
 from flows import schedules
-from flows.entrypoints import SUITE_RUN, TEST_RUN
+from flows.kinds import FLOWS, KindOfFlow
 from flows.settings import WORK_POOL
-from flows.suite_run import suite_run
-from flows.test_run import test_run
 from flows.worker import AssayWorker
+from model.runs import RunKind
 from model.suite import Suite
 
-FLOWS: dict[str, tuple[Flow[..., Any], str]] = {
-    "test-run": (test_run, TEST_RUN),
-    "suite-run": (suite_run, SUITE_RUN),
-}
 PROJECT = Path("prefect.yaml")
 
 
@@ -56,7 +50,7 @@ async def deploy_suite(client: PrefectClient, suite: Suite, parameters: dict[str
     await ensure_pool(client)
     return await _deploy(
         client,
-        "suite-run",
+        FLOWS[RunKind.SUITE],
         {
             "name": suite.name,
             "description": suite.description,
@@ -72,20 +66,20 @@ async def deploy_suite(client: PrefectClient, suite: Suite, parameters: dict[str
 
 async def _deploy_entry(client: PrefectClient, entry: dict[str, Any]) -> str:
     """Make one deployment of prefect.yaml."""
-    flow_name = next(name for name, (_, entrypoint) in FLOWS.items() if entrypoint == entry["entrypoint"])
-    return await _deploy(client, flow_name, entry)
+    kind = next(kind for kind in FLOWS.values() if kind.entrypoint == entry["entrypoint"])
+    return await _deploy(client, kind, entry)
 
 
-async def _deploy(client: PrefectClient, flow_name: str, entry: dict[str, Any]) -> str:
+async def _deploy(client: PrefectClient, kind: KindOfFlow, entry: dict[str, Any]) -> str:
     """Make or update a deployment. Its schedules become those of `entry`; what a person has turned off stays off."""
-    flow, entrypoint = FLOWS[flow_name]
-    name = f"{flow_name}/{entry['name']}"
+    flow = kind.flow
+    name = f"{flow.name}/{entry['name']}"
     known = await _known(client, name)
     before = known.schedules if known else []
     after = [schedules.as_before(schedules.read(schedule), before) for schedule in entry.get("schedules", [])]
     wanted: dict[str, Any] = {
         "description": entry.get("description") or flow.description,
-        "entrypoint": entrypoint,
+        "entrypoint": kind.entrypoint,
         "work_pool_name": WORK_POOL,
         "parameters": entry.get("parameters") or {},
         "tags": sorted(entry.get("tags") or []),

@@ -17,12 +17,14 @@ from prefect.exceptions import Abort
 from prefect.flows import Flow
 from sqlalchemy import Connection
 
-from db import executions, gate, leases, runs, suites
+from db import gate, leases, runs
 from db.gate_write import Admitted as AdmittedRun
 from db.leases import Claimed
+from db.runs import RunRef
 from flows import attempts, engine, entry, steps
 from flows.entry import CURRENT_FLOW_RUN, CurrentFlowRun, Run
 from flows.flow_run_binding import FlowRunBinding
+from flows.kinds import FLOWS
 from flows.mirror import Mirror
 from flows.states import agrees
 from flows.wakeups import news
@@ -30,8 +32,7 @@ from flows.worker_context import CONTEXT, WorkerContext
 from model.execution import Status
 from model.ids import ExecutionId
 from model.notices import Admitted
-from orchestrator import lifecycle
-from orchestrator import suites as suite_cases
+from orchestrator import kinds, lifecycle
 from orchestrator.lifecycle import Grant
 
 CLAIM_EVERY = 1.0
@@ -48,9 +49,8 @@ log = logging.getLogger("assay.dispatcher")
 class Dispatcher:
     """Carries the runs of one worker."""
 
-    def __init__(self, context: WorkerContext, mirror: Mirror, test_flow: Flow[..., Any]) -> None:
+    def __init__(self, context: WorkerContext, mirror: Mirror) -> None:
         self._context = context
-        self._test_flow = test_flow
         self._mirror = mirror
         self._binding = FlowRunBinding(context, mirror)
         self._grants: dict[ExecutionId, Grant] = {}
@@ -122,7 +122,8 @@ class Dispatcher:
         under_way = row.status is Status.RUNNING
         flow_run = await self._binding.begin(grant, TAKE_OVER_AFTER if under_way else GIVE_BACK_AFTER)
         if flow_run is not None:
-            await self.flow(self._test_flow, flow_run, {"execution_id": grant.execution_id}, grant.execution_id)
+            kind = FLOWS[row.kind]
+            await self.flow(kind.flow, flow_run, kind.parameters(row.id), grant.execution_id)
         elif under_way:
             await self._bare(grant.execution_id)
         else:
@@ -157,13 +158,13 @@ class Dispatcher:
         self._running.add(flow_run.id)
         try:
             state = await self._engine(flow, flow_run, parameters, entered)
-            known = execution_id or await self._context.db.run_patiently(
-                lambda c: executions.by_flow_run(c, flow_run.id)
-            )
-            if known is not None:
-                await self._see_through(known, state)
-            elif state is not None:
-                await self._context.db.run_patiently(partial(_settle_suite, flow_run.id, state))
+            run = await self._context.db.run_patiently(lambda conn: runs.by_flow_run(conn, flow_run.id))
+            if execution_id is not None:
+                await self._see_through(execution_id, state)
+            elif run is not None and FLOWS[run.kind].waits:
+                await self._see_through(ExecutionId(run.id), state)
+            elif run is not None and state is not None:
+                await self._context.db.run_patiently(partial(_settle, run, state))
         finally:
             self._running.discard(flow_run.id)
 
@@ -241,9 +242,8 @@ class Dispatcher:
             await steps.abandon(self._context, grant, f"the worker failed: {broken!r}")
 
 
-def _settle_suite(flow_run_id: UUID, state: State[Any], conn: Connection) -> None:
-    """Note that Prefect shows the verdict of a suite, if this was the flow run of one: Retry makes a new one then."""
-    suite_run_id = suites.by_flow_run(conn, flow_run_id)
-    verdict = None if suite_run_id is None else suite_cases.close(conn, suite_run_id)
-    if suite_run_id is not None and verdict is not None and agrees(state, verdict):
-        runs.settle(conn, suite_run_id)
+def _settle(run: RunRef, state: State[Any], conn: Connection) -> None:
+    """Note that Prefect shows the verdict of a run that holds no place: Retry makes a new one then."""
+    ended = kinds.of(run).judge(conn, run.id)
+    if ended is not None and agrees(state, ended.verdict):
+        runs.settle(conn, run.id)

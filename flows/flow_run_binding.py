@@ -11,13 +11,16 @@ from uuid import UUID
 from prefect.client.schemas.objects import FlowRun
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Pending
+from sqlalchemy import Connection
 from tenacity import AsyncRetrying, RetryCallState, retry_if_exception_type
 
 from db import runs
+from db.runs import RunRef
 from flows.mirror import Mirror
 from flows.worker_context import WorkerContext
 from model.backoff import Backoff
-from orchestrator import cancel
+from orchestrator import kinds
+from orchestrator.kinds import Wish
 from orchestrator.lifecycle import Grant
 
 BACKOFF = Backoff(first=0.1, longest=2.0)
@@ -54,13 +57,10 @@ class FlowRunBinding:
             return None
         known = await self._known(row.flow_run_id)
         if known is None:
-            return await self._made_anew(grant, row.flow_run_id)
+            return await self._made_anew(RunRef(id=row.id, kind=row.kind), row.flow_run_id)
         if known.state is not None and (known.state.is_cancelling() or known.state.is_cancelled()):
-            now = self._context.now()
-            done = await self._context.db.run(
-                lambda conn: cancel.cancel(conn, grant.execution_id, by="prefect", now=now)
-            )
-            if done.status.terminal:
+            wish = Wish(by="prefect", now=self._context.now())
+            if await self._context.db.run(partial(_cancelled, RunRef(id=row.id, kind=row.kind), wish)):
                 return None
         known.state = (await self._client.set_flow_run_state(known.id, Pending(), force=True)).state
         return known
@@ -73,16 +73,22 @@ class FlowRunBinding:
         except ObjectNotFound:
             return None
 
-    async def _made_anew(self, grant: Grant, lost: UUID | None) -> FlowRun:
+    async def _made_anew(self, run: RunRef, lost: UUID | None) -> FlowRun:
         """Make the flow run. If one was deleted, the deployment may have been deleted too, so it is looked up again."""
         if lost is not None:
             self._mirror.forget_deployments()
-            await self._context.db.run(lambda conn: runs.lose_flow_run(conn, grant.execution_id, lost))
+            await self._context.db.run(lambda conn: runs.lose_flow_run(conn, run.id, lost))
         try:
-            return await self._mirror.create(grant.execution_id, state=Pending())
+            return await self._mirror.create(run, state=Pending())
         except ObjectNotFound:
             self._mirror.forget_deployments()
             raise
+
+
+def _cancelled(run: RunRef, wish: Wish, conn: Connection) -> bool:
+    """Cancel a run; return whether it has ended by that, since it had not begun."""
+    kinds.of(run).cancel(conn, run.id, wish)
+    return runs.find(conn, run.id).status.terminal
 
 
 def _refused(grant: Grant, tried: RetryCallState) -> None:

@@ -12,20 +12,18 @@ from prefect.client.schemas.filters import FlowFilter, FlowFilterId
 from prefect.client.schemas.objects import FlowRun, State, StateType
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectNotFound
-from sqlalchemy import Connection
 
-from db import executions, runs, suites
+from db import runs
+from db.runs import RunRef
+from flows.kinds import FLOWS
 from flows.worker_context import WorkerContext
-from model.ids import ExecutionId, SuiteRunId, short
-from model.runs import RunKind
+from orchestrator import kinds
 
 HEAD = 500
 """How much of the queue Prefect is shown."""
 BATCH = 25
 """Runs mirrored in one go, so that the mirror never keeps Prefect from its work."""
 FAR = timedelta(days=3650)
-TEST_DEPLOYMENT = "test-run/default"
-SUITE_DEPLOYMENT = "suite-run/default"
 
 log = logging.getLogger("assay.mirror")
 
@@ -42,17 +40,16 @@ class Mirror:
     async def show_head(self) -> None:
         """Mirror a batch of what is not in Prefect yet: suite runs first, then waiting tests."""
         for run in await self._context.db.run(lambda conn: runs.unmirrored(conn, HEAD, BATCH)):
-            if run.kind is RunKind.SUITE:
-                await self._show_suite(SuiteRunId(run.id))
-            else:
-                await self._create(ExecutionId(run.id), self.queued())
+            await self._show(run)
 
-    async def _show_suite(self, suite_run_id: SuiteRunId) -> None:
-        """Show a suite run; where that fails, tests are shown all the same."""
+    async def _show(self, run: RunRef) -> None:
+        """Show a run. One that does not wait in the queue and cannot be shown must not keep the others from it."""
         try:
-            await self.create_suite(suite_run_id)
+            await self.find_or_create(run)
         except ObjectNotFound:
-            log.warning("suite run %s is not shown: deployment %s is missing", suite_run_id, SUITE_DEPLOYMENT)
+            if FLOWS[run.kind].waits:
+                raise
+            log.warning("run %s is not shown: deployment %s is missing", run.id, FLOWS[run.kind].deployment)
             self.forget_deployments()
 
     def queued(self) -> State[None]:
@@ -64,40 +61,31 @@ class Mirror:
             state_details={"scheduled_time": self._context.now() + FAR},
         )
 
-    async def create(self, execution_id: ExecutionId, *, state: State[None]) -> FlowRun:
-        """Make the flow run of an execution, or find it made, and bring it to the given state."""
-        flow_run = await self._create(execution_id, state)
+    async def create(self, run: RunRef, *, state: State[None]) -> FlowRun:
+        """Make the flow run of a run, or find it made, and bring it to the given state."""
+        flow_run = await self.find_or_create(run, state)
         if flow_run.state is None or flow_run.state.name != state.name:
             await self._client.set_flow_run_state(flow_run.id, state, force=True)
             return await self._client.read_flow_run(flow_run.id)
         return flow_run
 
-    async def _create(self, execution_id: ExecutionId, state: State[None]) -> FlowRun:
-        """Make the flow run and write it into our row. One that was made before keeps its state: it may be running."""
-        name = await self._context.db.run(lambda conn: _title(conn, execution_id))
-        deployment = await self.deployment(TEST_DEPLOYMENT)
-        flow_run = await self._client.create_flow_run_from_deployment(
-            deployment.id,
-            parameters={"execution_id": str(execution_id)},
-            state=state,
-            name=name,
-            idempotency_key=str(execution_id),
-        )
-        await self._context.db.run(lambda conn: runs.link_flow_run(conn, execution_id, flow_run.id))
-        return flow_run
+    async def find_or_create(self, run: RunRef, state: State[None] | None = None) -> FlowRun:
+        """Make the flow run and write it into our row. One that was made before keeps its state: it may be running.
 
-    async def create_suite(self, suite_run_id: SuiteRunId) -> UUID:
-        """Make the flow run of a suite run, or find it made; it starts at once, since a suite holds no place."""
-        name = await self._context.db.run(lambda conn: suites.find(conn, suite_run_id).name)
-        deployment = await self.deployment(SUITE_DEPLOYMENT)
+        Without a `state` it is queued where its kind waits for the gate, and starts at once elsewhere.
+        """
+        kind = FLOWS[run.kind]
+        title = await self._context.db.run(lambda conn: kinds.of(run).title(conn, run.id))
+        deployment = await self.deployment(kind.deployment)
         flow_run = await self._client.create_flow_run_from_deployment(
             deployment.id,
-            parameters={"suite_run_id": str(suite_run_id)},
-            name=f"{name} {short(suite_run_id)}",
-            idempotency_key=str(suite_run_id),
+            parameters=kind.parameters(run.id),
+            state=state or (self.queued() if kind.waits else None),
+            name=title,
+            idempotency_key=str(run.id),
         )
-        await self._context.db.run(lambda conn: runs.link_flow_run(conn, suite_run_id, flow_run.id))
-        return flow_run.id
+        await self._context.db.run(lambda conn: runs.link_flow_run(conn, run.id, flow_run.id))
+        return flow_run
 
     async def deployment(self, name: str) -> DeploymentResponse:
         """Return a deployment by its name, read once. Raises: ObjectNotFound until `assay up` has deployed it."""
@@ -120,7 +108,3 @@ class Mirror:
     def forget_deployments(self) -> None:
         """Read the deployments anew: they may have been made again."""
         self._deployments.clear()
-
-
-def _title(conn: Connection, execution_id: ExecutionId) -> str:
-    return f"{executions.find(conn, execution_id).name} {short(execution_id)}"

@@ -30,16 +30,16 @@ from sqlalchemy import Connection
 
 from db import runs, suites
 from db.runs import RunRef
+from flows.kinds import FLOWS
 from flows.mirror import Mirror
 from flows.settings import WORK_POOL
 from flows.states import shows, skipped, state_of
 from flows.task_runs import end_task_runs
 from flows.worker_context import WorkerContext
-from model.execution import Verdict
-from model.ids import ExecutionId, SuiteRunId
-from model.runs import SKIPPED, RunKind
-from orchestrator import cancel, lifecycle
+from model.ids import SuiteRunId
+from orchestrator import kinds
 from orchestrator import suites as suite_cases
+from orchestrator.kinds import Ending, Wish
 
 T = TypeVar("T")
 
@@ -51,7 +51,7 @@ GRACE = timedelta(seconds=5)
 TASK_GRACE = timedelta(seconds=30)
 """The end of a task run is an event, which may arrive after the end of its flow run."""
 STRANDED_AFTER = timedelta(seconds=30)
-OUR_FLOWS = ["test-run", "suite-run"]
+OUR_FLOWS = [kind.flow.name for kind in FLOWS.values()]
 
 log = logging.getLogger("assay.reconciler")
 
@@ -95,32 +95,16 @@ class Reconciler:
                 return
 
     async def _settle(self, run: RunRef) -> None:
-        if run.kind is RunKind.SUITE:
-            await self._settle_suite(SuiteRunId(run.id))
-        else:
-            await self._settle_test(ExecutionId(run.id))
-
-    async def _settle_test(self, execution_id: ExecutionId) -> None:
-        verdict, flow_run_id = await self._context.db.run(lambda conn: _ended(conn, execution_id))
+        ended, flow_run_id = await self._context.db.run(lambda conn: _ended(conn, run))
         if flow_run_id in self._running():
             return  # its flow is about to end there by itself
         if flow_run_id is None:
-            flow_run_id = (await self._mirror.create(execution_id, state=self._mirror.queued())).id
-        await self._set(flow_run_id, state_of(verdict))
-        await self._context.db.run(lambda conn: runs.settle(conn, execution_id))
+            flow_run_id = (await self._mirror.find_or_create(run)).id
+        await self._set(flow_run_id, skipped(ended.verdict.detail) if ended.skipped else state_of(ended.verdict))
+        await self._context.db.run(lambda conn: runs.settle(conn, run.id))
 
     async def _close_suite(self, suite_run_id: SuiteRunId) -> None:
         await self._context.db.run(lambda conn: suite_cases.close(conn, suite_run_id))
-
-    async def _settle_suite(self, suite_run_id: SuiteRunId) -> None:
-        run = await self._context.db.run(lambda conn: suites.find(conn, suite_run_id))
-        verdict = await self._context.db.run(lambda conn: suite_cases.close(conn, suite_run_id))
-        if run.flow_run_id in self._running():
-            return
-        if verdict is not None:
-            flow_run_id = run.flow_run_id or await self._mirror.create_suite(suite_run_id)
-            await self._set(flow_run_id, skipped(run.note) if run.status is SKIPPED else state_of(verdict))
-        await self._context.db.run(lambda conn: runs.settle(conn, suite_run_id))
 
     async def _set(self, flow_run_id: UUID, wanted: State[None]) -> None:
         """Set a flow run's state unless it shows that already."""
@@ -133,10 +117,8 @@ class Reconciler:
 
     def _cancel(self, flow_run_id: UUID, conn: Connection) -> None:
         run = runs.by_flow_run(conn, flow_run_id)
-        if run is not None and run.kind is RunKind.TEST:
-            cancel.cancel(conn, ExecutionId(run.id), by="prefect", now=self._context.now())
-        if run is not None and run.kind is RunKind.SUITE:
-            suite_cases.cancel_suite(conn, SuiteRunId(run.id), by="prefect", now=self._context.now())
+        if run is not None:
+            kinds.of(run).cancel(conn, run.id, Wish(by="prefect", now=self._context.now()))
 
     async def _stopped(self, flow_run_ids: list[UUID]) -> list[FlowRun]:
         """Return those that are to end, or that Prefect has ended at once as it believed them not to have begun."""
@@ -172,12 +154,12 @@ def _of_type(*wanted: StateType) -> FlowRunFilterState:
     return FlowRunFilterState(type=FlowRunFilterStateType(any_=list(wanted)))
 
 
-def _ended(conn: Connection, execution_id: ExecutionId) -> tuple[Verdict, UUID | None]:
-    verdict = lifecycle.verdict_of(conn, execution_id)
-    if verdict is None:
-        msg = f"run {execution_id} is unsettled without a verdict"
+def _ended(conn: Connection, run: RunRef) -> tuple[Ending, UUID | None]:
+    ended = kinds.of(run).judge(conn, run.id)
+    if ended is None:
+        msg = f"run {run.id} is unsettled without a verdict"
         raise RuntimeError(msg)
-    return verdict, runs.flow_run_of(conn, execution_id)
+    return ended, runs.flow_run_of(conn, run.id)
 
 
 def _run_of(flow_run_id: UUID, conn: Connection) -> RunRef | None:

@@ -22,7 +22,6 @@ from flows.periodic import every
 from flows.reconciler import Reconciler
 from flows.settings import Settings
 from flows.suite_run import suite_run
-from flows.test_run import test_run
 from flows.wiring import open_context
 from flows.worker_context import WorkerContext
 
@@ -44,7 +43,7 @@ class Services:
         self._settings = settings
         self.context: WorkerContext = open_context(settings, client)
         self.mirror = Mirror(self.context)
-        self.dispatcher = Dispatcher(self.context, self.mirror, test_run)
+        self.dispatcher = Dispatcher(self.context, self.mirror)
         self._forecasting = Forecasting(self.context.db, settings.pool, self.context.blocking)
         self._poller = GatePoller(self.context.db, settings.pool, self.context.pass_gate)
         self._orphans = OrphanedSuites(self.context, self.dispatcher, suite_run)

