@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 Loaded: TypeAlias = Suite | TestRequest | LocalTest
 Step: TypeAlias = str | int
 
-SUITE_KEYS = frozenset({"name", "description", "overlap", "start", "schedules", "defaults", "tests"})
+SUITE_KEYS = frozenset(
+    {"name", "description", "overlap", "start", "startDeadlineSeconds", "schedules", "defaults", "tests"}
+)
 _STEPS = re.compile(r"[^.\[\]=]+(?:\.[^.\[\]=]+|\[\d+\])*")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 

@@ -7,6 +7,11 @@ from model.lenient import MISSING, at, items, mapping
 from model.problems import Finding, Location
 from model.rules import ToolRules
 
+NAME_OF_ALL = "default"
+"""The deployment of the flow that runs suites of any name."""
+UNFIT_FOR_A_DEPLOYMENT = "/%&<>?#"
+"""Prefect refuses the first five. It reads the others as the end of a name, and then finds another deployment."""
+
 
 def examined_tests(
     suite: Mapping[str, object], most: int, tools: ToolRules, *, allow_local: bool
@@ -42,6 +47,7 @@ def broken_suite_rules(suite: Mapping[str, object]) -> Iterator[Finding]:
     """Yield the problems between the tests of a suite, and those of its schedules."""
     yield from _names_are_unique(suite)
     yield from _schedules_have_one_form(suite)
+    yield from _name_can_be_scheduled(suite)
     yield from _together_is_possible(suite)
 
 
@@ -60,6 +66,21 @@ def _schedules_have_one_form(suite: Mapping[str, object]) -> Iterator[Finding]:
         if isinstance(entry, dict) and len(given) != 1:
             message = f"must have exactly one of cron and interval, not {len(given)}"
             yield Finding(location=("schedules", position), message=message)
+
+
+def _name_can_be_scheduled(suite: Mapping[str, object]) -> Iterator[Finding]:
+    name = suite.get("name")
+    if items(suite.get("schedules")) and isinstance(name, str) and (problem := name_problem(name)):
+        yield Finding(location=("name",), message=problem)
+
+
+def name_problem(name: str) -> str | None:
+    """Return why Prefect can have no deployment of this name. None if it can."""
+    if name == NAME_OF_ALL:
+        return f"{name!r} is the deployment that runs all other suites: give the suite another name"
+    if name in {".", ".."} or set(name) & set(UNFIT_FOR_A_DEPLOYMENT):
+        return f"{name!r} cannot be a deployment's name: it must not be '.' or '..', nor have one of {UNFIT_FOR_A_DEPLOYMENT}"
+    return None
 
 
 def _together_is_possible(suite: Mapping[str, object]) -> Iterator[Finding]:
