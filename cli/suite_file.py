@@ -26,6 +26,7 @@ Step: TypeAlias = str | int
 SUITE_KEYS = frozenset(
     {"name", "description", "overlap", "start", "startDeadlineSeconds", "schedules", "defaults", "tests"}
 )
+_MOST_LINKS_NAMED = 10
 _STEPS = re.compile(r"[^.\[\]=]+(?:\.[^.\[\]=]+|\[\d+\])*")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
@@ -62,6 +63,10 @@ def _sent(client: "Client", test: TestRequest | LocalTest, beside: Path, sent: d
 
 def _send(client: "Client", folder: Path) -> str:
     packed = pack(folder)
+    for link in packed.left_out[:_MOST_LINKS_NAMED]:
+        say(f"warning: the symbolic link {link}, so it is not sent")
+    if len(packed.left_out) > _MOST_LINKS_NAMED:
+        say(f"warning: {len(packed.left_out) - _MOST_LINKS_NAMED} more symbolic links are not sent")
     try:
         answer = client.upload(f"/content/{packed.sha256}", packed.file)
         if answer["created"]:

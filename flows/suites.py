@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -149,7 +149,7 @@ async def _submitted(
         flow_run_id=running.flow_run_id if running else None,
         scheduled=running is not None and running.scheduled and not _has_run_before(),
     )
-    if order.scheduled and running and (note := await _later_one_is_due(context, running)):
+    if order.scheduled and running and (note := _too_late(order, running) or await _later_one_is_due(context, running)):
         return await context.db.run_patiently(lambda conn: cases.skip(conn, order, note))
     return await context.db.run_patiently(
         lambda conn: _hosted(conn, context, cases.submit_suite(conn, order, context.contents.has))
@@ -176,6 +176,19 @@ def _has_run_before() -> bool:
     return context is not None and context.flow_run is not None and context.flow_run.run_count > 1
 
 
+def _too_late(order: SuiteOrder, running: CurrentFlowRun) -> str | None:
+    """Return the note of a scheduled run that could not start by the suite's deadline. None if it is in time."""
+    deadline = order.suite.start_deadline_seconds
+    if running.due is None or deadline is None or order.now <= running.due + timedelta(seconds=deadline):
+        return None
+    late = (order.now - running.due) // timedelta(seconds=1)
+    return f"skipped: due at {_moment(running.due)}, it could start only {late} s later; startDeadlineSeconds is {deadline}"
+
+
+def _moment(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
 async def _later_one_is_due(context: WorkerContext, running: CurrentFlowRun) -> str | None:
     """After a downtime only the latest of the missed scheduled runs is run. Where Prefect cannot tell, it is run."""
     if running.due is None or running.deployment_id is None:
@@ -193,8 +206,7 @@ async def _later_one_is_due(context: WorkerContext, running: CurrentFlowRun) -> 
     except Exception as failed:  # noqa: BLE001  the client raises many kinds; one run too many harms less than none
         log.warning("Prefect did not tell whether a later run is due: %r", failed)
         return None
-    when = f"{running.due:%Y-%m-%d %H:%M:%S} UTC"
-    return f"skipped: missed at {when}, and a later run of the schedule is due" if found else None
+    return f"skipped: missed at {_moment(running.due)}, and a later run of the schedule is due" if found else None
 
 
 def _skipped(note: str) -> NotRun:

@@ -19,9 +19,8 @@ class Schedule:
     __pydantic_config__ = FORBID
 
     cron: Annotated[
-        str | None,
-        Field(max_length=200, description="Five fields: minute hour day month weekday; or @hourly, @daily, @weekly ..."),
-        AfterValidator(lambda text: text if text is None else cron_expression(text)),
+        Annotated[str, Field(max_length=200), AfterValidator(cron_expression)] | None,
+        Field(description="Five fields, minute hour day month weekday, or @hourly, @daily, @weekly, @monthly, @yearly"),
     ] = None
     interval: Annotated[
         int | None,

@@ -2,8 +2,9 @@
 
 from collections.abc import Iterator, Mapping
 
+from model.cron import parse_cron
 from model.examine import Examined, examine
-from model.lenient import MISSING, at, items, mapping
+from model.lenient import MISSING, at, items, mapping, text
 from model.problems import Finding, Location
 from model.rules import ToolRules
 
@@ -47,6 +48,7 @@ def broken_suite_rules(suite: Mapping[str, object]) -> Iterator[Finding]:
     """Yield the problems between the tests of a suite, and those of its schedules."""
     yield from _names_are_unique(suite)
     yield from _schedules_have_one_form(suite)
+    yield from _schedules_stand_once(suite)
     yield from _name_can_be_scheduled(suite)
     yield from _together_is_possible(suite)
 
@@ -66,6 +68,23 @@ def _schedules_have_one_form(suite: Mapping[str, object]) -> Iterator[Finding]:
         if isinstance(entry, dict) and len(given) != 1:
             message = f"must have exactly one of cron and interval, not {len(given)}"
             yield Finding(location=("schedules", position), message=message)
+
+
+def _schedules_stand_once(suite: Mapping[str, object]) -> Iterator[Finding]:
+    first: dict[tuple[object, ...], int] = {}
+    for position, entry in enumerate(items(suite.get("schedules"))):
+        schedule = mapping(entry)
+        when = (_plain_cron(schedule.get("cron")), text(schedule.get("interval")), schedule.get("timezone", "UTC"))
+        if (when[0] or when[1]) and isinstance(when[2], str) and first.setdefault(when, position) != position:
+            message = f"is there twice, first as schedules[{first[when]}]"
+            yield Finding(location=("schedules", position), message=message)
+
+
+def _plain_cron(raw: object) -> str:
+    try:
+        return parse_cron(text(raw)).text()
+    except ValueError:  # the check of the field reports it
+        return ""
 
 
 def _name_can_be_scheduled(suite: Mapping[str, object]) -> Iterator[Finding]:

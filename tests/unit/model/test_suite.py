@@ -55,7 +55,7 @@ def test_problems_have_the_position_of_the_test() -> None:
 
 
 def test_problems_of_a_suite_and_of_its_tests_are_reported_together() -> None:
-    wrong = {"nam": "shop", "overlap": "queue", "tests": [{**TEST, "priority": 99}], "schedules": [{}]}
+    wrong = {"nam": "shop", "overlap": "wait", "tests": [{**TEST, "priority": 99}], "schedules": [{}]}
 
     assert paths(wrong) == ["nam", "overlap", "schedules[0]", "tests[0].priority"]
 
