@@ -187,7 +187,7 @@ def deploy(
     *,
     json: Json = False,
 ) -> None:
-    """Make or update the deployment of a suite in Prefect, with the schedules of its file. Shows the next three runs."""
+    """Make or update the deployment of a suite in Prefect, with the schedules of its file, and show the next runs."""
     from cli.deploying import as_data, deploy_file, in_words  # noqa: PLC0415  Prefect takes seconds to load
 
     deployed, now = deploy_file(file), datetime.now(UTC)  # noqa: TID251  a command is its own wiring

@@ -75,7 +75,10 @@ def in_words(deployed: "Deployed", now: datetime) -> list[str]:
         rule = f"cron {schedule.cron}" if schedule.cron else f"every {schedule.interval} s"
         off = "" if each.active else ", turned off in Prefect"
         lines.append(f"{rule}, {schedule.timezone}{off}")
-        lines += [f"  next: {local:%a %Y-%m-%d %H:%M:%S %z} = {utc:%Y-%m-%d %H:%M:%S} UTC" for local, utc in _next_runs(each, now)]
+        lines += [
+            f"  next: {local:%a %Y-%m-%d %H:%M:%S %z} = {utc:%Y-%m-%d %H:%M:%S} UTC"
+            for local, utc in _next_runs(each, now)
+        ]
     return lines
 
 

@@ -10,6 +10,7 @@ get a time wrong becomes an RRULE with that time left out and the right one adde
 """
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from typing import TypeAlias
@@ -33,6 +34,10 @@ _WEEKDAYS = ("SU", "MO", "TU", "WE", "TH", "FR", "SA")
 _WEEK = 7
 _AROUND = timedelta(hours=3)
 """Around a change of the clocks, where dateutil may err: it does in zones whose standard time is that of the summer."""
+
+
+class _TooLongError(Exception):
+    """There are more single times than Prefect takes: correct fewer years."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,9 +64,8 @@ def as_prefect_plans(schedule: Schedule, year: int) -> tuple[PrefectSchedule, ..
     if (fixed := _in_utc(times, schedule, year)) is not None:
         return (fixed,)
     for years in range(MOST_YEARS, 0, -1):
-        plans = tuple(_in_zone(_weekly(times), schedule, year, years))
-        if all(len(plan.rrule) <= _LONGEST_RRULE for plan in plans if isinstance(plan, RRuleSchedule)):
-            return plans
+        with suppress(_TooLongError):
+            return tuple(_in_zone(_weekly(times), schedule, year, years))
     raise ValueError(f"the clocks of {schedule.timezone} are changed too often for so many times a day: use UTC")
 
 
@@ -83,8 +87,7 @@ def _in_utc(times: LocalTimes, schedule: Schedule, year: int) -> CronSchedule | 
     if not offsets or times.every > 1 or not times.cron.names_every_hour:
         return None
     minutes = {
-        frozenset((minute - offset // timedelta(minutes=1)) % 60 for minute in times.cron.minutes)
-        for offset in offsets
+        frozenset((minute - offset // timedelta(minutes=1)) % 60 for minute in times.cron.minutes) for offset in offsets
     }
     if len(minutes) > 1:
         return None
@@ -95,13 +98,21 @@ def _in_zone(times: LocalTimes, schedule: Schedule, year: int, years: int) -> It
     """Yield a cron in the zone of the schedule, or an RRULE with corrections, and a list of added moments."""
     zone, changes = schedule.timezone, _changes(schedule, year, years)
     by_cron = times.every == 1 and not _croniter_skips_days(times.cron) and _cron_is_harmless(times, changes)
-    found = Corrections(added=tuple(_second_times(times, changes, zone))) if by_cron else _corrected(times, changes, zone)
+    found = (
+        Corrections(added=tuple(_second_times(times, changes, zone))) if by_cron else _corrected(times, changes, zone)
+    )
     if by_cron:
         yield CronSchedule(cron=times.cron.text(), timezone=zone)
     else:
-        yield RRuleSchedule(rrule=_rrule(times, found, year), timezone=zone)
+        yield _rrule_schedule(_rrule(times, found, year), zone)
     if found.added:
-        yield RRuleSchedule(rrule=f"DTSTART:{_digits(found.added[0])}\nRDATE:{_listed(found.added)}", timezone="UTC")
+        yield _rrule_schedule(f"DTSTART:{_digits(found.added[0])}\nRDATE:{_listed(found.added)}", "UTC")
+
+
+def _rrule_schedule(rrule: str, zone: str) -> RRuleSchedule:
+    if len(rrule) > _LONGEST_RRULE:
+        raise _TooLongError
+    return RRuleSchedule(rrule=rrule, timezone=zone)
 
 
 def _cron_is_harmless(times: LocalTimes, changes: Sequence[ClockChange]) -> bool:
@@ -173,7 +184,9 @@ def _rules(times: LocalTimes) -> Iterator[str]:
     hours = f"BYHOUR={_numbers(cron.hours)};BYMINUTE={_numbers(cron.minutes)};BYSECOND=0"
     months = f";BYMONTH={_numbers(cron.months)}" if len(cron.months) < 12 else ""  # noqa: PLR2004  of a year
     of_month = f";BYMONTHDAY={_numbers(cron.days)}" if len(cron.days) < 31 else ""  # noqa: PLR2004  of a month
-    of_week = f";BYDAY={','.join(_WEEKDAYS[day] for day in sorted(cron.weekdays))}" if len(cron.weekdays) < _WEEK else ""
+    of_week = (
+        f";BYDAY={','.join(_WEEKDAYS[day] for day in sorted(cron.weekdays))}" if len(cron.weekdays) < _WEEK else ""
+    )
     for days in (of_month, of_week) if cron.either_suffices else (of_month + of_week,):
         yield f"RRULE:FREQ=DAILY;INTERVAL={times.every};{hours}{months}{days}"
 

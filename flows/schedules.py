@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,7 +20,7 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, StateType
-from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule, IntervalSchedule
+from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.exceptions import ObjectNotFound
 from pydantic import TypeAdapter
 
@@ -33,6 +34,7 @@ PAGE = 200
 SCHEDULER_SECONDS = 1.0
 """Longer than one look of Prefect's scheduler takes."""
 _SCHEDULE = TypeAdapter(Schedule)
+_KEYS = ("cron", "interval", "timezone")
 _SINGLE_TIMES = ("DTSTART:", "EXDATE:", "RDATE:")
 
 
@@ -51,19 +53,15 @@ class Planned:
 
 def read(entry: Mapping[str, Any]) -> Schedule:
     """Read a schedule as prefect.yaml writes it: cron or interval in seconds, and a time zone."""
-    return _SCHEDULE.validate_python({key: entry[key] for key in ("cron", "interval", "timezone") if entry.get(key)})
+    return _SCHEDULE.validate_json(json.dumps({key: entry[key] for key in _KEYS if entry.get(key)}))
 
 
-def planned(
-    schedule: Schedule, known: Sequence[DeploymentSchedule], now: datetime, *, active: bool = True
-) -> Planned:
+def planned(schedule: Schedule, known: Sequence[DeploymentSchedule], now: datetime, *, active: bool = True) -> Planned:
     """Write a schedule as Prefect plans it right. It is turned off where it stands turned off: a person did that."""
     parts = as_prefect_plans(schedule, now.year)
     standing = [each.active for each in known if _rule(each.schedule) == _rule(parts[0])]
     on = active and (not standing or any(standing))
-    return Planned(
-        schedule=schedule, parts=tuple(DeploymentScheduleCreate(schedule=part, active=on) for part in parts)
-    )
+    return Planned(schedule=schedule, parts=tuple(DeploymentScheduleCreate(schedule=part, active=on) for part in parts))
 
 
 def equal(known: Sequence[DeploymentSchedule], wanted: Sequence[DeploymentScheduleCreate]) -> bool:
@@ -109,10 +107,13 @@ def _plan(schedule: SCHEDULE_TYPES) -> tuple[str, ...]:
         return ("interval", str(schedule.interval.total_seconds()), str(schedule.timezone), str(anchor))
     if isinstance(schedule, CronSchedule):
         return ("cron", schedule.cron, str(schedule.timezone))
-    return ("rrule", schedule.rrule, str(schedule.timezone))
+    if isinstance(schedule, RRuleSchedule):
+        return ("rrule", schedule.rrule, str(schedule.timezone))
+    return ("none",)
 
 
 def _rule(schedule: SCHEDULE_TYPES) -> tuple[str, ...]:
     """Return the plan without its single times: they differ from year to year."""
-    kind, rule, *rest = _plan(schedule)
-    return (kind, "\n".join(line for line in rule.splitlines() if not line.startswith(_SINGLE_TIMES)), *rest)
+    return tuple(
+        "\n".join(line for line in part.splitlines() if not line.startswith(_SINGLE_TIMES)) for part in _plan(schedule)
+    )

@@ -182,7 +182,7 @@ def _too_late(order: SuiteOrder, running: CurrentFlowRun) -> str | None:
     if running.due is None or deadline is None or order.now <= running.due + timedelta(seconds=deadline):
         return None
     late = (order.now - running.due) // timedelta(seconds=1)
-    return f"skipped: due at {_moment(running.due)}, it could start only {late} s later; startDeadlineSeconds is {deadline}"
+    return f"skipped: it was due at {_moment(running.due)} and could start only {late} s later, after its start deadline"
 
 
 def _moment(when: datetime) -> str:

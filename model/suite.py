@@ -58,8 +58,8 @@ class SuiteFields:
     overlap: Annotated[
         Overlap,
         Field(
-            description="When a scheduled run is due and the one before has not ended: skip it; queue its tests behind; "
-            "or replace: cancel the one before"
+            description="What happens to a scheduled run while the one before has not ended: skip it, queue its tests, "
+            "or replace the one before, which is cancelled"
         ),
     ] = Overlap.SKIP
     start: Annotated[

@@ -10,7 +10,7 @@ from model.rules import ToolRules
 
 NAME_OF_ALL = "default"
 """The deployment of the flow that runs suites of any name."""
-UNFIT_FOR_A_DEPLOYMENT = "/%&<>?#"
+_UNFIT = "/%&<>?#"
 """Prefect refuses the first five. It reads the others as the end of a name, and then finds another deployment."""
 
 
@@ -97,8 +97,8 @@ def name_problem(name: str) -> str | None:
     """Return why Prefect can have no deployment of this name. None if it can."""
     if name == NAME_OF_ALL:
         return f"{name!r} is the deployment that runs all other suites: give the suite another name"
-    if name in {".", ".."} or set(name) & set(UNFIT_FOR_A_DEPLOYMENT):
-        return f"{name!r} cannot be a deployment's name: it must not be '.' or '..', nor have one of {UNFIT_FOR_A_DEPLOYMENT}"
+    if name in {".", ".."} or set(name) & set(_UNFIT):
+        return f"{name!r} cannot be a deployment's name: it must not be '.' or '..', nor have any of {_UNFIT}"
     return None
 
 
