@@ -131,9 +131,7 @@ class Tree:
 
     def _files(self, inside: Path, above: tuple[Path, ...]) -> Iterator[Path]:
         folders = []
-        with os.scandir(self._folder / inside) as found:
-            entries = sorted(found, key=lambda entry: entry.name)
-        for entry in entries:
+        for entry in self._entries(inside):
             name = (inside / entry.name).as_posix()
             if self._is_ignored(entry, name) or (entry.is_symlink() and self._leads_away(entry, name, above)):
                 continue
@@ -144,7 +142,16 @@ class Tree:
         for each in folders:
             yield from self._files(each, (*above, (self._folder / each).resolve()))
 
+    def _entries(self, inside: Path) -> "list[os.DirEntry[str]]":
+        try:
+            with os.scandir(self._folder / inside) as found:
+                return sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise UsageError(f"{self._folder / inside} cannot be read: {error.strerror}") from error
+
     def _is_ignored(self, entry: "os.DirEntry[str]", name: str) -> bool:
+        if entry.is_symlink():
+            return self._ignored.file(name) or self._ignored.folder(name)
         return self._ignored.folder(name) if entry.is_dir() else self._ignored.file(name)
 
     def _leads_away(self, entry: "os.DirEntry[str]", name: str, above: tuple[Path, ...]) -> bool:

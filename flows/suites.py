@@ -181,8 +181,8 @@ def _too_late(order: SuiteOrder, running: CurrentFlowRun) -> str | None:
     deadline = order.suite.start_deadline_seconds
     if running.due is None or deadline is None or order.now <= running.due + timedelta(seconds=deadline):
         return None
-    late = (order.now - running.due) // timedelta(seconds=1)
-    return f"skipped: it was due at {_moment(running.due)} and could start only {late} s later, after its start deadline"
+    late = int((order.now - running.due).total_seconds())
+    return f"skipped: it was due at {_moment(running.due)} and could start only {late} s later, after the deadline"
 
 
 def _moment(when: datetime) -> str:
