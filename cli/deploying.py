@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
-from cli.connection import connect
+from cli.connection import connect, names_of_secrets
 from cli.failure import RefusedError, UnreachableError, UsageError
 from cli.server_discovery import PrefectServer, find_prefect
 from cli.suite_file import load, send_content
@@ -30,7 +30,7 @@ NO_CREDENTIAL = 'Prefect wants a credential: set PREFECT_API_AUTH_STRING, or run
 
 def deploy_file(path: Path, settings: Sequence[str] = ()) -> "Deployed":
     """Make or update `suite-run/<name>`. Local folders are packed and sent."""
-    loaded = load(path, settings)
+    loaded = load(path, settings, names_of_secrets)
     if not isinstance(loaded, Suite):
         raise UsageError(f"{path} holds a single test: a deployment needs a suite, with `name` and `tests`")
     if problem := name_problem(loaded.name):

@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 
 from db import gate, people, runs, suites
 from db.errors import NotFoundError
-from flows.entry import CURRENT_FLOW_RUN, LOOK_AGAIN, CurrentFlowRun, make_room, say, warn
+from flows.entry import CURRENT_FLOW_RUN, LOOK_AGAIN, CurrentFlowRun, all_problems, make_room, say, warn
 from flows.schedules import BY_SCHEDULE
 from flows.states import skipped
 from flows.wakeups import news
@@ -33,6 +33,7 @@ from model.execution import Door, Verdict
 from model.ids import RunId, SuiteRunId, short
 from model.notices import Ended
 from model.problems import InvalidError
+from model.suite import Suite
 from orchestrator import suites as cases
 from orchestrator.checking import check_suite
 from orchestrator.submit import OverQuota
@@ -138,7 +139,7 @@ async def _submitted(
     context: WorkerContext, running: CurrentFlowRun | None, suite: Mapping[str, Any] | None
 ) -> Outcome:
     order = SuiteOrder(
-        suite=await context.in_thread(check_suite, suite),
+        suite=await _checked(context, running, suite),
         suite_run_id=SuiteRunId(context.new_id()),
         user_id=await context.db.run_patiently(
             lambda conn: people.deployment_user(conn, running.deployment if running else "")
@@ -154,6 +155,13 @@ async def _submitted(
     return await context.db.run_patiently(
         lambda conn: _hosted(conn, context, cases.submit_suite(conn, order, context.contents.has))
     )
+
+
+async def _checked(context: WorkerContext, running: CurrentFlowRun | None, suite: Mapping[str, Any] | None) -> Suite:
+    try:
+        return await context.in_thread(check_suite, suite)
+    except InvalidError as wrong:
+        raise await all_problems(context, running, wrong, suite) from wrong
 
 
 def _id(text: str) -> SuiteRunId:

@@ -24,6 +24,7 @@ from model.rules import ToolRules
 from model.schedule import Schedule
 from model.schema import friendly
 from model.suite_rules import broken_suite_rules, examined_tests
+from model.wording import nearest
 
 MOST_TESTS = 500
 LONGEST_DEADLINE = 30 * 86_400
@@ -124,12 +125,20 @@ def check_file(raw: object, tools: ToolRules) -> Suite | TestRequest | LocalTest
 
     Content may be local. Raises: InvalidError with all problems.
     """
-    if "tests" in mapping(raw):
+    if is_suite(raw):
         return check_suite(raw, tools, allow_local=True)
     seen = plain(raw)
     examined = examine(seen.value, tools, allow_local=True)
     refuse(seen, examined.findings)
     return examined.test()
+
+
+def is_suite(raw: object) -> bool:
+    """Say whether `raw` is a suite and not a single test, also where the key `tests` is misspelt."""
+    document = mapping(raw)
+    known = sorted({*json_object(FORM.schema["properties"]), *json_object(REQUEST.schema["properties"])})
+    lists = [key for key, value in document.items() if isinstance(key, str) and isinstance(value, list)]
+    return "tests" in document or any(key not in known and nearest(key, known) == "tests" for key in lists)
 
 
 def suite_to_raw(suite: Suite) -> JsonObject:
