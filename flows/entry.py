@@ -274,6 +274,12 @@ def _or_retried(
     return again.execution_id
 
 
+def refusal(*lines: str) -> State[None]:
+    """Return the state of a refused flow run, and log the reason: `prefect deployment run --watch` shows the log."""
+    message = "\n".join(["refused, nothing was queued", *lines])
+    say(message, logging.ERROR)
+    return Failed(name="Refused", message=message)
+
+
 def _refused(*lines: str) -> Refused:
-    heading = "refused, nothing was queued"
-    return Refused(state=Failed(name="Refused", message="\n".join([heading, *lines])))
+    return Refused(state=refusal(*lines))

@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 
 from db import gate, people, runs, suites
 from db.errors import NotFoundError
-from flows.entry import CURRENT_FLOW_RUN, LOOK_AGAIN, CurrentFlowRun, all_problems, make_room, say, warn
+from flows.entry import CURRENT_FLOW_RUN, LOOK_AGAIN, CurrentFlowRun, all_problems, make_room, refusal, say, warn
 from flows.schedules import BY_SCHEDULE
 from flows.states import skipped
 from flows.wakeups import news
@@ -223,4 +223,4 @@ def _skipped(note: str) -> NotRun:
 
 
 def _refused(*lines: str) -> NotRun:
-    return NotRun(state=Failed(name="Refused", message="\n".join(["refused, nothing was queued", *lines])))
+    return NotRun(state=refusal(*lines))

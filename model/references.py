@@ -39,8 +39,9 @@ def contents_wanted(raw: object) -> list[Reference]:
     return [
         Reference(path=dotted((*test, "content", "sha256")), name=digest)
         for test, own in _tests(raw)
-        for digest in (mapping(own.get("content")).get("sha256"),)
-        if isinstance(digest, str) and re.fullmatch(SHA256_PATTERN, digest)
+        if (content := mapping(own.get("content"))).get("type") == "artifact"
+        and isinstance(digest := content.get("sha256"), str)
+        and re.fullmatch(SHA256_PATTERN, digest)
     ]
 
 

@@ -167,3 +167,35 @@ def test_tests_that_need_the_same_exclusive_name_cannot_start_together() -> None
     assert problems({**SUITE, "start": "together", "defaults": {"config": {"exclusive": ["printer"]}}}) == [
         ("defaults.config.exclusive[0]", message)
     ]
+
+
+FILES = [
+    ({"name": "a", "type": "pytest", "contnet": LOCAL["content"]}, "contnet"),
+    ({"name": "a", "tests": [{"name": "a", "type": "pytest", "contnet": LOCAL["content"]}]}, "tests[0].contnet"),
+    (
+        {"name": "a", "defaults": {"contnet": LOCAL["content"]}, "tests": [{"name": "a", "type": "pytest"}]},
+        "defaults.contnet",
+    ),
+    ({"name": "a", "tests": [LOCAL | {"content": {"tpye": "local", "path": "x"}}]}, "tests[0].content.tpye"),
+    ({"name": "a", "tests": [TEST | {"content": {"typ": "inline", "files": {"a": "b"}}}]}, "tests[0].content.typ"),
+    ({"name": "a", "tsts": [TEST]}, "tsts"),
+    ({"name": "a", "test": [LOCAL]}, "test"),
+]
+
+
+@pytest.mark.parametrize(("document", "path"), FILES, ids=[path for _, path in FILES])
+def test_a_misspelt_key_is_one_problem_and_no_more(document: dict[str, Any], path: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        check_file(document)
+
+    assert [problem.path for problem in caught.value.problems] == [path]
+    assert "did you mean" in caught.value.problems[0].message
+
+
+def test_an_unknown_type_of_content_names_local_in_a_file_alone() -> None:
+    wrong = {**SUITE, "tests": [{**TEST, "content": {"type": "lokal"}}]}
+
+    assert problems(wrong) == [("tests[0].content.type", "must be one of git, inline, artifact")]
+    assert problems(wrong, allow_local=True) == [
+        ("tests[0].content.type", "must be one of git, inline, artifact, local")
+    ]
