@@ -3,7 +3,7 @@
 Every step runs, also after an earlier one has found problems, so that the sender gets all problems at once.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from model.lenient import mapping
 from model.plain import Plain
@@ -42,16 +42,8 @@ def examine(raw: object, tools: ToolRules, *, allow_local: bool = False) -> Exam
     reading: Reading[LocalTest] | Reading[TestRequest] = REQUEST.read(raw)
     if allow_local and mapping(mapping(reading.raw).get("content")).get("type") == "local":  # its keys are spelt right
         reading = LOCAL_TEST.read(raw)
-    found = [_with_local(finding) if allow_local else finding for finding in reading.findings]
     broken = [reading.as_sent(finding) for finding in broken_rules(reading.raw, tools)]
-    return Examined(value=None if broken else reading.value, findings=(*found, *broken))
-
-
-def _with_local(finding: Finding) -> Finding:
-    """Return a finding about the types of content with `local` among them."""
-    if finding.location[-2:] != ("content", "type") or not finding.message.startswith("must be one of "):
-        return finding
-    return replace(finding, message=f"{finding.message}, local")
+    return Examined(value=None if broken else reading.value, findings=(*reading.findings, *broken))
 
 
 def refuse(seen: Plain, findings: tuple[Finding, ...]) -> None:

@@ -190,12 +190,3 @@ def test_a_misspelt_key_is_one_problem_and_no_more(document: dict[str, Any], pat
 
     assert [problem.path for problem in caught.value.problems] == [path]
     assert "did you mean" in caught.value.problems[0].message
-
-
-def test_an_unknown_type_of_content_names_local_in_a_file_alone() -> None:
-    wrong = {**SUITE, "tests": [{**TEST, "content": {"type": "lokal"}}]}
-
-    assert problems(wrong) == [("tests[0].content.type", "must be one of git, inline, artifact")]
-    assert problems(wrong, allow_local=True) == [
-        ("tests[0].content.type", "must be one of git, inline, artifact, local")
-    ]
