@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from sqlalchemy import Connection
 
 from api import bodies, openapi, schemas
+from api.examples import EXAMPLES
 from api.services import ServicesDep
 from db import people
 from model.lenient import mapping
@@ -21,7 +22,7 @@ class UserIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    user: Annotated[str, Field(min_length=1, max_length=100)]
+    user: Annotated[str, Field(min_length=1, max_length=100, examples=["prefect"])]
 
 
 @router.put(
@@ -31,7 +32,9 @@ class UserIn(BaseModel):
     responses=openapi.refusals(status_404="No such user"),
 )
 async def bind(
-    name: Annotated[str, Path(max_length=300, description="flow/deployment, as in Prefect")],
+    name: Annotated[
+        str, Path(max_length=300, description="flow/deployment, as in Prefect", examples=["suite-run/nightly"])
+    ],
     body: UserIn,
     services: ServicesDep,
 ) -> schemas.Binding:
@@ -54,7 +57,10 @@ async def bind(
             "required": True,
             "content": {
                 "application/json": {
-                    "schema": {"oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("TestRequest", "Suite")]}
+                    "schema": {
+                        "oneOf": [{"$ref": f"#/components/schemas/{name}"} for name in ("TestRequest", "Suite")]
+                    },
+                    "example": EXAMPLES["TestRequest"],
                 }
             },
         }

@@ -1,6 +1,5 @@
 """Tests: submit, show, cancel, retry, metrics."""
 
-import asyncio
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -10,6 +9,7 @@ from sqlalchemy import Connection
 
 from api import bodies, openapi, responses, schemas
 from api.auth import Caller
+from api.checked import checked
 from api.parameters import ExecutionText, IntoPool
 from api.quota_refusal import over_quota
 from api.services import Services, ServicesDep
@@ -69,7 +69,7 @@ async def submit_test(
     The response has the position in the queue and the reason why the run waits.
     """
     raw = await bodies.read(request)
-    wanted = await asyncio.to_thread(check, raw)
+    wanted = await checked(check, raw, services, caller.user_id)
     order = Order(
         request=wanted,
         execution_id=ExecutionId(services.new_id()),

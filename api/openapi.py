@@ -8,6 +8,7 @@ from copy import deepcopy
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from api.examples import EXAMPLES
 from api.problems import MEDIA_TYPE, ProblemDetails
 from model.check import describe_schema
 from model.json_values import JsonObject, json_list, json_object
@@ -47,8 +48,8 @@ def _refusal(description: str) -> JsonObject:
 
 def body(name: str) -> JsonObject:
     """Describe a required JSON body, for a route that parses its body itself."""
-    schema: JsonObject = {"$ref": f"#/components/schemas/{name}"}
-    return {"requestBody": {"required": True, "content": {"application/json": {"schema": schema}}}}
+    content: JsonObject = {"schema": {"$ref": f"#/components/schemas/{name}"}, "example": EXAMPLES[name]}
+    return {"requestBody": {"required": True, "content": {"application/json": content}}}
 
 
 def install(app: FastAPI) -> None:

@@ -11,7 +11,7 @@ from db import secrets as rows
 from orchestrator import secrets
 
 router = APIRouter(tags=["secrets"])
-SecretName = Annotated[str, Path(max_length=200, description="The name, as in ${secrets.name}")]
+SecretName = Annotated[str, Path(max_length=200, description="The name, as in ${secrets.name}", examples=["api_key"])]
 
 
 class SecretIn(BaseModel):
@@ -19,7 +19,10 @@ class SecretIn(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
-    reference: Annotated[str, Field(max_length=1000, description="env:NAME or file:/path, as the worker sees it")]
+    reference: Annotated[
+        str,
+        Field(max_length=1000, description="env:NAME or file:/path, as the worker sees it", examples=["env:API_KEY"]),
+    ]
     team: Annotated[str, Field(max_length=100, description="The team that may use the secret; empty for all teams")] = (
         ""
     )

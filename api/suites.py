@@ -1,12 +1,11 @@
 """Suite runs: submit, list, show, cancel. The tests of a suite are submitted all or none."""
 
-import asyncio
-
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
 from api import bodies, openapi, responses, schemas
 from api.auth import Caller
+from api.checked import checked
 from api.parameters import IntoPool, Page, SuiteRunText
 from api.quota_refusal import over_quota
 from api.services import ServicesDep
@@ -35,7 +34,7 @@ async def submit_suite(
 ) -> object:
     """Check the suite and queue all its tests in one transaction. Schedules are ignored; `assay deploy` sets them."""
     raw = await bodies.read(request)
-    suite = await asyncio.to_thread(check_suite, raw)
+    suite = await checked(check_suite, raw, services, caller.user_id)
     order = suites.SuiteOrder(
         suite=suite,
         suite_run_id=SuiteRunId(services.new_id()),

@@ -1,6 +1,7 @@
 """The commands for administration: nodes, statistics, secret, deploy, validate."""
 
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -21,7 +22,7 @@ def mount(app: typer.Typer) -> None:
         ("stats", stats, "assay stats"),
         ("flaky", flaky, "assay flaky --days 14"),
         ("validate", validate, "assay validate examples/suites/orders.yaml"),
-        ("deploy", deploy, "assay deploy examples/suites/nightly.yaml"),
+        ("deploy", deploy, "assay deploy examples/nightly.yaml"),
     ):
         app.command(name, epilog=f"Example: {example}")(command)
     _mount_nodes(app)
@@ -186,8 +187,13 @@ def deploy(
     *,
     json: Json = False,
 ) -> None:
-    """Make or update the deployment of a suite in Prefect, with the schedules of its file."""
-    from cli.deploying import deploy_file  # noqa: PLC0415  Prefect takes seconds to load
+    """Make or update the deployment of a suite in Prefect, with the schedules of its file, and show the next runs."""
+    from cli.deploying import as_data, deploy_file, in_words  # noqa: PLC0415  Prefect takes seconds to load
 
-    name = deploy_file(file)
-    output.as_json({"deployment": name}) if json else output.data(name)
+    deployed, now = deploy_file(file), datetime.now(UTC)  # noqa: TID251  a command is its own wiring
+    if json:
+        output.as_json(as_data(deployed, now))
+        return
+    output.data(deployed.name)
+    for line in in_words(deployed, now):
+        output.say(line)

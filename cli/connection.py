@@ -13,3 +13,9 @@ def connect() -> "Client":
     from cli.client import Client  # noqa: PLC0415  httpx loads slowly, and not every command needs it
 
     return Client(find_server())
+
+
+def names_of_secrets() -> frozenset[str]:
+    """Return the names of the secrets that are set. Raises: CommandError without a server."""
+    with connect() as client:
+        return frozenset(each["name"] for each in client.get("/secrets")["secrets"])

@@ -1,28 +1,40 @@
-"""`assay deploy`: makes a deployment in Prefect from a suite file, with the schedules of the file."""
+"""`assay deploy`: makes a deployment in Prefect from a suite file, with the schedules of the file.
+
+The next runs are computed by the same rules as Prefect's plan (`model.recurrence`).
+"""
 
 import asyncio
 import os
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from zoneinfo import ZoneInfo
 
-from cli.connection import connect
+from cli.connection import connect, names_of_secrets
 from cli.failure import RefusedError, UnreachableError, UsageError
 from cli.server_discovery import PrefectServer, find_prefect
 from cli.suite_file import load, send_content
+from model.recurrence import due_from
 from model.suite import Suite, suite_to_raw
+from model.suite_rules import name_problem
 
-TAKEN = "default"
-UNFIT = "/%&<>"
+if TYPE_CHECKING:
+    from flows.deploying import Deployed  # Prefect takes seconds to load
+    from flows.schedules import Planned
+
+_NEXT_RUNS = 3
 NO_CREDENTIAL = 'Prefect wants a credential: set PREFECT_API_AUTH_STRING, or run `eval "$(assay env)"`'
 
 
-def deploy_file(path: Path, settings: Sequence[str] = ()) -> str:
-    """Make or update `suite-run/<name>`, and return that name. Local folders are packed and sent."""
-    loaded = load(path, settings)
+def deploy_file(path: Path, settings: Sequence[str] = ()) -> "Deployed":
+    """Make or update `suite-run/<name>`. Local folders are packed and sent."""
+    loaded = load(path, settings, names_of_secrets)
     if not isinstance(loaded, Suite):
         raise UsageError(f"{path} holds a single test: a deployment needs a suite, with `name` and `tests`")
-    _refuse_name(loaded.name)
+    if problem := name_problem(loaded.name):
+        raise UsageError(f"name: {problem}")
     _tell_prefect(find_prefect())
     with connect() as client:
         suite = send_content(client, loaded, path.parent)
@@ -38,18 +50,47 @@ def _tell_prefect(server: PrefectServer) -> None:
         os.environ["PREFECT_API_AUTH_STRING"] = server.credential
 
 
-def _refuse_name(name: str) -> None:
-    if name == TAKEN:
-        raise UsageError(
-            f"name: {name!r} is the deployment of suites without one of their own; give the suite another name"
-        )
-    if set(name) & set(UNFIT):
-        raise UsageError(
-            f"name: {name!r} cannot be the name of a deployment: Prefect refuses names with any of {UNFIT}"
-        )
+def as_data(deployed: "Deployed", now: datetime) -> dict[str, Any]:
+    """Return a deployment with the next runs of its schedules, as `--json` shows it."""
+    return {
+        "deployment": deployed.name,
+        "schedules": [
+            {
+                "cron": each.schedule.cron,
+                "interval": each.schedule.interval,
+                "timezone": each.schedule.timezone,
+                "active": each.active,
+                "next": [{"local": local.isoformat(), "utc": utc.isoformat()} for local, utc in _next_runs(each, now)],
+            }
+            for each in deployed.schedules
+        ],
+    }
 
 
-async def _deploy(suite: Suite) -> str:
+def in_words(deployed: "Deployed", now: datetime) -> list[str]:
+    """Return the schedules of a deployment and their next runs in lines for people."""
+    lines = []
+    for each in deployed.schedules:
+        schedule = each.schedule
+        rule = f"cron {schedule.cron}" if schedule.cron else f"every {schedule.interval} s"
+        off = "" if each.active else ", turned off in Prefect"
+        lines.append(f"{rule}, {schedule.timezone}{off}")
+        lines += [
+            f"  next: {local:%a %Y-%m-%d %H:%M:%S %z} = {utc:%Y-%m-%d %H:%M:%S} UTC"
+            for local, utc in _next_runs(each, now)
+        ]
+    return lines
+
+
+def _next_runs(planned: "Planned", now: datetime) -> list[tuple[datetime, datetime]]:
+    """Return the next runs in the zone of the schedule and in UTC. There are none while it is turned off."""
+    if not planned.active:
+        return []
+    zone = ZoneInfo(planned.schedule.timezone)
+    return [(due.astimezone(zone), due.astimezone(UTC)) for due in islice(due_from(planned.schedule, now), _NEXT_RUNS)]
+
+
+async def _deploy(suite: Suite) -> "Deployed":
     import httpx  # noqa: PLC0415  it takes a while to load, and so does Prefect
     from prefect.client.orchestration import get_client  # noqa: PLC0415  Prefect takes seconds to load
 

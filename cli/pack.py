@@ -7,7 +7,7 @@ import os
 import tarfile
 import tempfile
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pathspec import GitIgnoreSpec, PathSpec
@@ -28,6 +28,8 @@ class Packed:
     file: Path
     sha256: str
     size: int
+    left_out: tuple[str, ...] = ()
+    """The symbolic links that were not followed, with the reason."""
 
 
 class Ignored:
@@ -67,17 +69,17 @@ def pack(folder: Path) -> Packed:
     if not folder.is_dir():
         raise UsageError(f"{folder} is not a folder")
     with tempfile.NamedTemporaryFile(prefix="assay-", suffix=".tar.gz", delete=False) as target:
-        file = Path(target.name)
+        file, tree = Path(target.name), Tree(folder)
         try:
             with (
                 gzip.GzipFile(filename="", mode="wb", fileobj=target, mtime=0, compresslevel=6) as compressed,
                 tarfile.open(fileobj=compressed, mode="w", format=tarfile.PAX_FORMAT) as tar,
             ):
-                _add_all(tar, folder)
+                _add_all(tar, folder, tree.files())
         except BaseException:
             file.unlink()
             raise
-    return _measured(file, folder)
+    return replace(_measured(file, folder), left_out=tuple(tree.left_out))
 
 
 def _measured(file: Path, folder: Path) -> Packed:
@@ -91,9 +93,9 @@ def _measured(file: Path, folder: Path) -> Packed:
         return Packed(file=file, sha256=hashlib.file_digest(stream, "sha256").hexdigest(), size=size)
 
 
-def _add_all(tar: tarfile.TarFile, folder: Path) -> None:
+def _add_all(tar: tarfile.TarFile, folder: Path, packed: Iterator[Path]) -> None:
     total = 0
-    for count, path in enumerate(files(folder), start=1):
+    for count, path in enumerate(packed, start=1):
         data = path.read_bytes()
         total += len(data)
         if total > UNPACKED_LIMIT or count > MEMBER_LIMIT:
@@ -110,15 +112,70 @@ def _member(path: Path, name: str, size: int) -> tarfile.TarInfo:
 
 
 def files(folder: Path) -> Iterator[Path]:
-    """Yield the regular files to pack, in one order everywhere. Links are left out: they may lead elsewhere."""
-    ignored = read_ignored(folder)
-    for parent, names, plain in os.walk(folder):
-        here = Path(parent)
-        inside = here.relative_to(folder)
-        names[:] = sorted(name for name in names if not ignored.folder((inside / name).as_posix()))
-        for name in sorted(plain):
-            path = here / name
-            if path.is_symlink() or not path.is_file():
+    """Yield the regular files to pack, in one order everywhere. Links are followed where they stay in the folder."""
+    return Tree(folder).files()
+
+
+class Tree:
+    """A folder that is packed. `left_out` names the links that are not, with the reason, once `files` is through."""
+
+    def __init__(self, folder: Path) -> None:
+        self.left_out: list[str] = []
+        self._folder = folder
+        self._root = folder.resolve()
+        self._ignored = read_ignored(folder)
+
+    def files(self) -> Iterator[Path]:
+        """Yield the files: those of a folder first, then those of the folders in it."""
+        yield from self._files(Path(), (self._root,))
+
+    def _files(self, inside: Path, above: tuple[Path, ...]) -> Iterator[Path]:
+        folders = []
+        for entry in self._entries(inside):
+            name = (inside / entry.name).as_posix()
+            if self._is_ignored(entry, name) or (entry.is_symlink() and self._leads_away(entry, name, above)):
                 continue
-            if not ignored.file((inside / name).as_posix()):
-                yield path
+            if entry.is_dir():
+                folders.append(inside / entry.name)
+            elif entry.is_file():
+                yield self._folder / inside / entry.name
+        for each in folders:
+            yield from self._files(each, (*above, (self._folder / each).resolve()))
+
+    def _entries(self, inside: Path) -> "list[os.DirEntry[str]]":
+        try:
+            with os.scandir(self._folder / inside) as found:
+                return sorted(found, key=lambda entry: entry.name)
+        except OSError as error:
+            raise UsageError(f"{self._folder / inside} cannot be read: {error.strerror}") from error
+
+    def _is_ignored(self, entry: "os.DirEntry[str]", name: str) -> bool:
+        if entry.is_symlink():
+            return self._ignored.file(name) or self._ignored.folder(name)
+        return self._ignored.folder(name) if entry.is_dir() else self._ignored.file(name)
+
+    def _leads_away(self, entry: "os.DirEntry[str]", name: str, above: tuple[Path, ...]) -> bool:
+        """Say whether a link is not followed, and note why."""
+        why = self._why_not(Path(entry.path), above)
+        if why:
+            self.left_out.append(f"{name}: {why}")
+        return bool(why)
+
+    def _why_not(self, link: Path, above: tuple[Path, ...]) -> str | None:
+        try:
+            target = link.resolve(strict=True)
+        except (OSError, RuntimeError):  # up to Python 3.12 a link to itself is a RuntimeError
+            return "its target does not exist"
+        if not target.is_relative_to(self._root):
+            return "it leads out of the folder"
+        if target in above:
+            return "it leads to a folder that it is in"
+        if self._is_left_out(target.relative_to(self._root), folder=target.is_dir()):
+            return "its target is ignored"
+        return None
+
+    def _is_left_out(self, inside: Path, *, folder: bool) -> bool:
+        folders = [each.as_posix() for each in reversed(inside.parents[:-1])]
+        if any(self._ignored.folder(each) for each in folders):
+            return True
+        return self._ignored.folder(inside.as_posix()) if folder else self._ignored.file(inside.as_posix())

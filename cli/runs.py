@@ -8,7 +8,7 @@ from urllib.parse import quote
 import typer
 
 from cli import output
-from cli.connection import connect
+from cli.connection import connect, names_of_secrets
 from cli.failure import UsageError
 from cli.watch import counts, describe, detachable, drawn, starts, watch_execution, watch_suite
 
@@ -61,7 +61,7 @@ def run(  # noqa: PLR0913  an option each
     from model.suite import Suite, suite_to_raw  # noqa: PLC0415
 
     chosen = [*(settings or []), *([f"priority={priority}"] if priority is not None else [])]
-    loaded = load(file, chosen)
+    loaded = load(file, chosen, names_of_secrets)
     with connect() as client:
         ready = send_content(client, loaded, file.parent)
         if isinstance(ready, Suite):

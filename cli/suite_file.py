@@ -1,18 +1,19 @@
 """Reads suite and test files, applies `--set`, checks them, and sends their local folders."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from cli.failure import UsageError, refused
+from cli.failure import CommandError, UsageError, refused
 from cli.output import say, size
 from cli.pack import pack
 from model.content import ArtifactContent
 from model.document import read_yaml
 from model.lenient import items, mapping
-from model.problems import InvalidError
+from model.problems import InvalidError, Problem
+from model.references import secret_is_not_set, secrets_wanted
 from model.request import LocalTest, TestRequest, with_content
 from model.suite import Suite
 from orchestrator.checking import check_file
@@ -23,13 +24,20 @@ if TYPE_CHECKING:
 Loaded: TypeAlias = Suite | TestRequest | LocalTest
 Step: TypeAlias = str | int
 
-SUITE_KEYS = frozenset({"name", "description", "overlap", "start", "schedules", "defaults", "tests"})
+SUITE_KEYS = frozenset(
+    {"name", "description", "overlap", "start", "startDeadlineSeconds", "schedules", "defaults", "tests"}
+)
+_MOST_LINKS_NAMED = 10
 _STEPS = re.compile(r"[^.\[\]=]+(?:\.[^.\[\]=]+|\[\d+\])*")
 _STEP = re.compile(r"([^.\[\]]+)|\[(\d+)\]")
 
 
-def load(path: Path, settings: Sequence[str] = ()) -> Loaded:
-    """Read a file, apply `--set`, and check the result. Raises: UsageError, or RefusedError with all problems."""
+def load(path: Path, settings: Sequence[str] = (), secrets: Callable[[], Collection[str]] | None = None) -> Loaded:
+    """Read a file, apply `--set`, and check the result. Raises: UsageError, or RefusedError with all problems.
+
+    `secrets` asks a server for the names of secrets, so that a refusal names those that are not set too.
+    """
+    document: object = None
     try:
         document = read_yaml(path.read_text(encoding="utf-8"))
         for setting in settings:
@@ -38,7 +46,18 @@ def load(path: Path, settings: Sequence[str] = ()) -> Loaded:
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{path} cannot be read: {error}") from error
     except InvalidError as error:
-        raise refused(error) from error
+        raise refused(InvalidError([*error.problems, *_not_set(document, secrets)])) from error
+
+
+def _not_set(document: object, secrets: Callable[[], Collection[str]] | None) -> list[Problem]:
+    wanted = secrets_wanted(document)
+    if secrets is None or not wanted:
+        return []
+    try:
+        known = secrets()
+    except CommandError:  # without a server the problems of the file are all that can be told
+        return []
+    return [secret_is_not_set(each) for each in wanted if each.name not in known]
 
 
 def send_content(client: "Client", loaded: Loaded, beside: Path) -> Suite | TestRequest:
@@ -60,6 +79,10 @@ def _sent(client: "Client", test: TestRequest | LocalTest, beside: Path, sent: d
 
 def _send(client: "Client", folder: Path) -> str:
     packed = pack(folder)
+    for link in packed.left_out[:_MOST_LINKS_NAMED]:
+        say(f"warning: the symbolic link {link}, so it is not sent")
+    if len(packed.left_out) > _MOST_LINKS_NAMED:
+        say(f"warning: {len(packed.left_out) - _MOST_LINKS_NAMED} more symbolic links are not sent")
     try:
         answer = client.upload(f"/content/{packed.sha256}", packed.file)
         if answer["created"]:

@@ -7,21 +7,26 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import yaml
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.actions import WorkPoolCreate
+from prefect.client.schemas.filters import DeploymentFilter, DeploymentFilterName, FlowFilter, FlowFilterName
 from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 
 from flows import schedules
 from flows.kinds import FLOWS, KindOfFlow
+from flows.schedules import Planned
 from flows.settings import WORK_POOL
 from flows.worker import AssayWorker
 from model.runs import RunKind
+from model.schedule import Schedule
 from model.suite import Suite
 
 PROJECT = Path("prefect.yaml")
@@ -38,45 +43,45 @@ async def ensure_pool(client: PrefectClient) -> None:
             await client.create_work_pool(wanted)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Deployed:
+    """A deployment that Prefect has now: its name, `flow/deployment`, and its schedules."""
+
+    name: str
+    schedules: tuple[Planned, ...] = ()
+
+
 async def deploy_project(client: PrefectClient, project: Path = PROJECT) -> list[str]:
     """Make the deployments that prefect.yaml names. Returns: their names, `flow/deployment`."""
     described = yaml.safe_load(project.read_text())["deployments"]  # noqa: ASYNC240  a command, nothing else waits
     await ensure_pool(client)
-    return [await _deploy_entry(client, entry) for entry in described]
+    return [(await _deploy_entry(client, entry)).name for entry in described]
 
 
-async def deploy_suite(client: PrefectClient, suite: Suite, parameters: dict[str, Any]) -> str:
-    """Make or update `suite-run/<name>` with exactly the schedules of the suite file. Returns: its name."""
+async def deploy_suite(client: PrefectClient, suite: Suite, parameters: dict[str, Any]) -> Deployed:
+    """Make or update `suite-run/<name>` with exactly the schedules of the suite file."""
     await ensure_pool(client)
-    return await _deploy(
-        client,
-        FLOWS[RunKind.SUITE],
-        {
-            "name": suite.name,
-            "description": suite.description,
-            "parameters": parameters,
-            "tags": ["suite"],
-            "schedules": [
-                {"cron": schedule.cron, "interval": schedule.interval, "timezone": schedule.timezone}
-                for schedule in suite.schedules
-            ],
-        },
-    )
+    entry = {"name": suite.name, "description": suite.description, "parameters": parameters, "tags": ["suite"]}
+    return await _deploy(client, FLOWS[RunKind.SUITE], entry, [(schedule, True) for schedule in suite.schedules])
 
 
-async def _deploy_entry(client: PrefectClient, entry: dict[str, Any]) -> str:
+async def _deploy_entry(client: PrefectClient, entry: dict[str, Any]) -> Deployed:
     """Make one deployment of prefect.yaml."""
     kind = next(kind for kind in FLOWS.values() if kind.entrypoint == entry["entrypoint"])
-    return await _deploy(client, kind, entry)
+    written = [(schedules.read(each), each.get("active", True)) for each in entry.get("schedules", [])]
+    return await _deploy(client, kind, entry, written)
 
 
-async def _deploy(client: PrefectClient, kind: KindOfFlow, entry: dict[str, Any]) -> str:
-    """Make or update a deployment. Its schedules become those of `entry`; what a person has turned off stays off."""
+async def _deploy(
+    client: PrefectClient, kind: KindOfFlow, entry: dict[str, Any], written: Sequence[tuple[Schedule, bool]]
+) -> Deployed:
+    """Make or update a deployment. Its schedules become `written`; what a person has turned off stays off."""
     flow = kind.flow
-    name = f"{flow.name}/{entry['name']}"
-    known = await _known(client, name)
+    name, now = f"{flow.name}/{entry['name']}", datetime.now(UTC)  # noqa: TID251  a command
+    known = await _known(client, flow.name, entry["name"])
     before = known.schedules if known else []
-    after = [schedules.as_before(schedules.read(schedule), before) for schedule in entry.get("schedules", [])]
+    planned = tuple(schedules.planned(schedule, before, now, active=active) for schedule, active in written)
+    after = [part for each in planned for part in each.parts]
     wanted: dict[str, Any] = {
         "description": entry.get("description") or flow.description,
         "entrypoint": kind.entrypoint,
@@ -87,21 +92,21 @@ async def _deploy(client: PrefectClient, kind: KindOfFlow, entry: dict[str, Any]
         "enforce_parameter_schema": False,  # our own check finds every problem at once, with its path
         "pull_steps": [],
     }
-    if known is not None and _stands(known, wanted) and schedules.equal(before, after):
-        return name
-    made = await client.create_deployment(
-        flow_id=await client.create_flow(flow), name=entry["name"], schedules=after, **wanted
+    if known is None or not _stands(known, wanted) or not schedules.equal(before, after):
+        made = await client.create_deployment(
+            flow_id=await client.create_flow(flow), name=entry["name"], schedules=after, **wanted
+        )
+        if before:
+            await schedules.forget_removed(client, made)
+    return Deployed(name=name, schedules=planned)
+
+
+async def _known(client: PrefectClient, flow_name: str, name: str) -> DeploymentResponse | None:
+    found = await client.read_deployments(
+        flow_filter=FlowFilter(name=FlowFilterName(any_=[flow_name])),
+        deployment_filter=DeploymentFilter(name=DeploymentFilterName(any_=[name])),
     )
-    if before:
-        await schedules.forget_removed(client, made)
-    return name
-
-
-async def _known(client: PrefectClient, name: str) -> DeploymentResponse | None:
-    try:
-        return await client.read_deployment_by_name(name)
-    except ObjectNotFound:
-        return None
+    return next(iter(found), None)
 
 
 def _stands(known: DeploymentResponse, wanted: dict[str, Any]) -> bool:

@@ -25,6 +25,7 @@ from model.problems import InvalidError
 from orchestrator import lifecycle, retry, submit
 from orchestrator.checking import check
 from orchestrator.lifecycle import Grant
+from orchestrator.references import with_missing_references
 from orchestrator.submit import Order, OverQuota, Submitted
 
 LOOK_AGAIN = 10.0
@@ -185,7 +186,7 @@ async def _submitted(test: Mapping[str, Any] | None) -> Run | Refused:
     try:
         request = check(test)
     except InvalidError as wrong:
-        return _invalid(context, began_at, wrong)
+        return _invalid(context, began_at, await all_problems(context, running, wrong, test))
     execution_id, checked_at = ExecutionId(context.new_id()), context.now()
 
     def order(conn: Connection) -> Submitted | OverQuota:
@@ -222,6 +223,18 @@ def _entered(context: WorkerContext, known: Known | OverQuota) -> Run | Refused:
         return _refused_by_quota(known)
     shown_steps.checked_before(known.submitted_at, known.door)
     return Run(context, known.execution_id)
+
+
+async def all_problems(
+    context: WorkerContext, running: CurrentFlowRun | None, wrong: InvalidError, raw: object
+) -> InvalidError:
+    """Return a refusal together with the references of `raw` that lead nowhere."""
+
+    def read(conn: Connection) -> InvalidError:
+        user_id = people.deployment_user(conn, running.deployment if running else "")
+        return with_missing_references(conn, wrong, raw, user_id, context.contents.has)
+
+    return await context.db.run_patiently(read)
 
 
 def _invalid(context: WorkerContext, began_at: datetime, wrong: InvalidError) -> Refused:
@@ -261,6 +274,12 @@ def _or_retried(
     return again.execution_id
 
 
+def refusal(*lines: str) -> State[None]:
+    """Return the state of a refused flow run, and log the reason: `prefect deployment run --watch` shows the log."""
+    message = "\n".join(["refused, nothing was queued", *lines])
+    say(message, logging.ERROR)
+    return Failed(name="Refused", message=message)
+
+
 def _refused(*lines: str) -> Refused:
-    heading = "refused, nothing was queued"
-    return Refused(state=Failed(name="Refused", message="\n".join([heading, *lines])))
+    return Refused(state=refusal(*lines))

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
+import json
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
-from zoneinfo import ZoneInfo
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate
@@ -19,41 +20,54 @@ from prefect.client.schemas.filters import (
     FlowRunFilterTags,
 )
 from prefect.client.schemas.objects import DeploymentSchedule, FlowRun, StateType
-from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule
+from prefect.client.schemas.schedules import SCHEDULE_TYPES, CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.exceptions import ObjectNotFound
+from pydantic import TypeAdapter
+
+from flows.prefect_calendar import as_prefect_plans
+from model.schedule import Schedule
 
 BY_SCHEDULE = "auto-scheduled"
 """The tag that Prefect gives to what its scheduler made."""
-ANCHOR = datetime(2024, 1, 1)  # noqa: DTZ001  midnight in the zone of the schedule
-"""From here intervals are counted; were it the time of the deploy, each deploy would put off the next run."""
 PAGE = 200
 """What Prefect returns at most."""
 SCHEDULER_SECONDS = 1.0
 """Longer than one look of Prefect's scheduler takes."""
+_SCHEDULE = TypeAdapter(Schedule)
+_KEYS = ("cron", "interval", "timezone")
+_SINGLE_TIMES = ("DTSTART:", "EXDATE:", "RDATE:")
 
 
-def read(entry: Mapping[str, Any]) -> DeploymentScheduleCreate:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A schedule, and the schedules of Prefect that together mean it, the main one first."""
+
+    schedule: Schedule
+    parts: tuple[DeploymentScheduleCreate, ...]
+
+    @property
+    def active(self) -> bool:
+        """Say whether it is turned on."""
+        return self.parts[0].active is True
+
+
+def read(entry: Mapping[str, Any]) -> Schedule:
     """Read a schedule as prefect.yaml writes it: cron or interval in seconds, and a time zone."""
-    zone = entry.get("timezone") or "UTC"
-    schedule: CronSchedule | IntervalSchedule
-    if entry.get("cron"):
-        schedule = CronSchedule(cron=entry["cron"], timezone=zone)
-    else:
-        anchor = ANCHOR.replace(tzinfo=ZoneInfo(zone)).astimezone(UTC)
-        schedule = IntervalSchedule(interval=timedelta(seconds=entry["interval"]), anchor_date=anchor, timezone=zone)
-    return DeploymentScheduleCreate(schedule=schedule, active=entry.get("active", True))
+    return _SCHEDULE.validate_json(json.dumps({key: entry[key] for key in _KEYS if entry.get(key)}))
+
+
+def planned(schedule: Schedule, known: Sequence[DeploymentSchedule], now: datetime, *, active: bool = True) -> Planned:
+    """Write a schedule as Prefect plans it right. It is turned off where it stands turned off: a person did that."""
+    parts = as_prefect_plans(schedule, now.year)
+    standing = [each.active for each in known if _rule(each.schedule) == _rule(parts[0])]
+    on = active and (not standing or any(standing))
+    return Planned(schedule=schedule, parts=tuple(DeploymentScheduleCreate(schedule=part, active=on) for part in parts))
 
 
 def equal(known: Sequence[DeploymentSchedule], wanted: Sequence[DeploymentScheduleCreate]) -> bool:
     """Return whether both are the same, in whatever order."""
-    plans = [sorted((*_plan(schedule), str(schedule.active)) for schedule in each) for each in (known, wanted)]
+    plans = [sorted((*_plan(each.schedule), str(each.active)) for each in either) for either in (known, wanted)]
     return plans[0] == plans[1]
-
-
-def as_before(wanted: DeploymentScheduleCreate, known: Sequence[DeploymentSchedule]) -> DeploymentScheduleCreate:
-    """Return `wanted`, turned off where the same plan stands turned off: a person did that."""
-    same = [schedule.active for schedule in known if _plan(schedule) == _plan(wanted)]
-    return wanted.model_copy(update={"active": False}) if same and not any(same) else wanted
 
 
 async def forget_removed(client: PrefectClient, deployment_id: UUID) -> None:
@@ -87,11 +101,19 @@ async def _planned_by_others(client: PrefectClient, deployment_id: UUID, schedul
     return [run.id for run in (*found, *page) if run.created_by is None or run.created_by.id not in schedules]
 
 
-def _plan(each: DeploymentSchedule | DeploymentScheduleCreate) -> tuple[str, ...]:
-    schedule = each.schedule
+def _plan(schedule: SCHEDULE_TYPES) -> tuple[str, ...]:
     if isinstance(schedule, IntervalSchedule):
         anchor = schedule.anchor_date.timestamp()
         return ("interval", str(schedule.interval.total_seconds()), str(schedule.timezone), str(anchor))
     if isinstance(schedule, CronSchedule):
         return ("cron", schedule.cron, str(schedule.timezone))
-    return ("another", schedule.model_dump_json())
+    if isinstance(schedule, RRuleSchedule):
+        return ("rrule", schedule.rrule, str(schedule.timezone))
+    return ("none",)
+
+
+def _rule(schedule: SCHEDULE_TYPES) -> tuple[str, ...]:
+    """Return the plan without its single times: they differ from year to year."""
+    return tuple(
+        "\n".join(line for line in part.splitlines() if not line.startswith(_SINGLE_TIMES)) for part in _plan(schedule)
+    )

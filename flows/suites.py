@@ -4,7 +4,7 @@ import asyncio
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
@@ -24,7 +24,7 @@ from sqlalchemy import Connection
 
 from db import gate, people, runs, suites
 from db.errors import NotFoundError
-from flows.entry import CURRENT_FLOW_RUN, LOOK_AGAIN, CurrentFlowRun, make_room, say, warn
+from flows.entry import CURRENT_FLOW_RUN, LOOK_AGAIN, CurrentFlowRun, all_problems, make_room, refusal, say, warn
 from flows.schedules import BY_SCHEDULE
 from flows.states import skipped
 from flows.wakeups import news
@@ -33,6 +33,7 @@ from model.execution import Door, Verdict
 from model.ids import RunId, SuiteRunId, short
 from model.notices import Ended
 from model.problems import InvalidError
+from model.suite import Suite
 from orchestrator import suites as cases
 from orchestrator.checking import check_suite
 from orchestrator.submit import OverQuota
@@ -138,7 +139,7 @@ async def _submitted(
     context: WorkerContext, running: CurrentFlowRun | None, suite: Mapping[str, Any] | None
 ) -> Outcome:
     order = SuiteOrder(
-        suite=await context.in_thread(check_suite, suite),
+        suite=await _checked(context, running, suite),
         suite_run_id=SuiteRunId(context.new_id()),
         user_id=await context.db.run_patiently(
             lambda conn: people.deployment_user(conn, running.deployment if running else "")
@@ -149,11 +150,18 @@ async def _submitted(
         flow_run_id=running.flow_run_id if running else None,
         scheduled=running is not None and running.scheduled and not _has_run_before(),
     )
-    if order.scheduled and running and (note := await _later_one_is_due(context, running)):
+    if order.scheduled and running and (note := _too_late(order, running) or await _later_one_is_due(context, running)):
         return await context.db.run_patiently(lambda conn: cases.skip(conn, order, note))
     return await context.db.run_patiently(
         lambda conn: _hosted(conn, context, cases.submit_suite(conn, order, context.contents.has))
     )
+
+
+async def _checked(context: WorkerContext, running: CurrentFlowRun | None, suite: Mapping[str, Any] | None) -> Suite:
+    try:
+        return await context.in_thread(check_suite, suite)
+    except InvalidError as wrong:
+        raise await all_problems(context, running, wrong, suite) from wrong
 
 
 def _id(text: str) -> SuiteRunId:
@@ -176,6 +184,19 @@ def _has_run_before() -> bool:
     return context is not None and context.flow_run is not None and context.flow_run.run_count > 1
 
 
+def _too_late(order: SuiteOrder, running: CurrentFlowRun) -> str | None:
+    """Return the note of a scheduled run that could not start by the suite's deadline. None if it is in time."""
+    deadline = order.suite.start_deadline_seconds
+    if running.due is None or deadline is None or order.now <= running.due + timedelta(seconds=deadline):
+        return None
+    late = int((order.now - running.due).total_seconds())
+    return f"skipped: it was due at {_moment(running.due)} and could start only {late} s later, after the deadline"
+
+
+def _moment(when: datetime) -> str:
+    return f"{when:%Y-%m-%d %H:%M:%S} UTC"
+
+
 async def _later_one_is_due(context: WorkerContext, running: CurrentFlowRun) -> str | None:
     """After a downtime only the latest of the missed scheduled runs is run. Where Prefect cannot tell, it is run."""
     if running.due is None or running.deployment_id is None:
@@ -193,8 +214,7 @@ async def _later_one_is_due(context: WorkerContext, running: CurrentFlowRun) -> 
     except Exception as failed:  # noqa: BLE001  the client raises many kinds; one run too many harms less than none
         log.warning("Prefect did not tell whether a later run is due: %r", failed)
         return None
-    when = f"{running.due:%Y-%m-%d %H:%M:%S} UTC"
-    return f"skipped: missed at {when}, and a later run of the schedule is due" if found else None
+    return f"skipped: missed at {_moment(running.due)}, and a later run of the schedule is due" if found else None
 
 
 def _skipped(note: str) -> NotRun:
@@ -203,4 +223,4 @@ def _skipped(note: str) -> NotRun:
 
 
 def _refused(*lines: str) -> NotRun:
-    return NotRun(state=Failed(name="Refused", message="\n".join(["refused, nothing was queued", *lines])))
+    return NotRun(state=refusal(*lines))

@@ -39,8 +39,9 @@ class Examined:
 
 def examine(raw: object, tools: ToolRules, *, allow_local: bool = False) -> Examined:
     """Examine one test, given as plain data. Content of type local is accepted only with `allow_local`."""
-    local = allow_local and mapping(mapping(raw).get("content")).get("type") == "local"
-    reading: Reading[LocalTest] | Reading[TestRequest] = LOCAL_TEST.read(raw) if local else REQUEST.read(raw)
+    reading: Reading[LocalTest] | Reading[TestRequest] = REQUEST.read(raw)
+    if allow_local and mapping(mapping(reading.raw).get("content")).get("type") == "local":  # its keys are spelt right
+        reading = LOCAL_TEST.read(raw)
     broken = [reading.as_sent(finding) for finding in broken_rules(reading.raw, tools)]
     return Examined(value=None if broken else reading.value, findings=(*reading.findings, *broken))
 

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 _LABEL_NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
 _DNS_LABEL = re.compile(r"[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?", re.IGNORECASE)
-_BRANCH = re.compile(r"[A-Za-z0-9][A-Za-z0-9_./-]*")
+_NOT_IN_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock/")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_PREFIX = 253
 _LONGEST_COMPONENT = 255
@@ -83,10 +83,13 @@ def mount_path(text: str) -> str:
 
 
 def branch(text: str) -> str:
-    """Accept a branch or tag that git cannot read as an option or a range."""
-    if not _BRANCH.fullmatch(text) or ".." in text:
+    """Accept what `git check-ref-format --branch` accepts as the name of a branch. Tags have the same names."""
+    if found := _NOT_IN_BRANCH.search(text):
+        raise ValueError(f"is not a branch name for git: it must not have {found[0]!r}")
+    if text.startswith(("-", "/", ".")) or text.endswith(("/", ".", ".lock")) or text in {"", "HEAD"}:
         raise ValueError(
-            "is not a branch name: letters, digits, '_', '.', '/', '-', a letter or digit first, and no '..'"
+            "is not a branch name for git: it must not start with '-', '/' or '.', nor end with '/', '.' or '.lock', "
+            "nor be HEAD"
         )
     return text
 

@@ -1,18 +1,17 @@
 """Suites: tests that are run together, and the schedules on which they are run.
 
-A suite file has `name`, `description`, `overlap`, `start`, `schedules`, `defaults` and `tests`. The defaults are
-merged into each test, key by key, and a value of the test wins. A local folder as content is allowed only in files.
+A suite file has `name`, `description`, `overlap`, `start`, `startDeadlineSeconds`, `schedules`, `defaults` and `tests`.
+The defaults are merged into each test, key by key, and a value of the test wins. A local folder as content is allowed
+only in files.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from enum import StrEnum
 from functools import cache
-from typing import Annotated, Literal
-from zoneinfo import ZoneInfo
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from model.cron import cron_expression
 from model.definition import to_raw
 from model.examine import REQUEST, examine, refuse
 from model.fields import FORBID, Name
@@ -22,29 +21,21 @@ from model.plain import plain
 from model.reading import Reader
 from model.request import LocalTest, TestRequest
 from model.rules import ToolRules
+from model.schedule import Schedule
 from model.schema import friendly
 from model.suite_rules import broken_suite_rules, examined_tests
+from model.wording import nearest
 
 MOST_TESTS = 500
+LONGEST_DEADLINE = 30 * 86_400
 
 
-def _timezone(text: str) -> str:
-    try:
-        ZoneInfo(text)
-    except (KeyError, ValueError, OSError):
-        raise ValueError("is not a time zone of the IANA list, such as Europe/Berlin") from None
-    return text
+class Overlap(StrEnum):
+    """What happens to a scheduled run of a suite whose run before has not ended."""
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Schedule:
-    """When a suite is run: a cron expression in a time zone, or an interval in seconds. Exactly one of both is set."""
-
-    __pydantic_config__ = FORBID
-
-    cron: Annotated[str, Field(max_length=200), AfterValidator(cron_expression)] | None = None
-    interval: Annotated[int | None, Field(ge=1, le=31_536_000, description="Seconds")] = None
-    timezone: Annotated[str, Field(min_length=1, max_length=100), AfterValidator(_timezone)] = "UTC"
+    SKIP = "skip"
+    QUEUE = "queue"
+    REPLACE = "replace"
 
 
 class Start(StrEnum):
@@ -65,20 +56,27 @@ class SuiteFields:
 
     name: Name
     description: Annotated[str, Field(max_length=2000)] = ""
-    overlap: Literal["skip"] = "skip"
+    overlap: Annotated[
+        Overlap,
+        Field(
+            description="What happens to a scheduled run while the one before has not ended: skip it, queue its tests, "
+            "or replace the one before, which is cancelled"
+        ),
+    ] = Overlap.SKIP
     start: Annotated[
         Start,
         Field(description="one-by-one: each test as soon as it can be admitted; together: all tests at once, or none"),
     ] = Start.ONE_BY_ONE
+    start_deadline_seconds: Annotated[
+        int | None,
+        Field(ge=10, le=LONGEST_DEADLINE, description="A scheduled run that could not start for so long is skipped"),
+    ] = None
     schedules: Annotated[tuple[Schedule, ...], Field(max_length=20)] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite(SuiteFields):
-    """A valid suite.
-
-    With `overlap: skip` a suite run is skipped, with a note, while the suite run before it has not ended.
-    """
+    """A valid suite."""
 
     tests: tuple[TestRequest | LocalTest, ...]
 
@@ -115,14 +113,11 @@ def check_suite(raw: object, tools: ToolRules, *, allow_local: bool = False) -> 
     findings = [*(finding for test in tests for finding in test.findings), *broken_suite_rules(suite)]
     refuse(seen, (*reading.findings, *(reading.as_sent(finding) for finding in findings)))
     form = reading.required()
-    return Suite(
-        name=form.name,
-        description=form.description,
-        overlap=form.overlap,
-        start=form.start,
-        schedules=form.schedules,
-        tests=tuple(test.test() for test in tests),
-    )
+    return Suite(tests=tuple(test.test() for test in tests), **_suite_fields(form))
+
+
+def _suite_fields(suite: SuiteFields) -> dict[str, Any]:
+    return {field.name: getattr(suite, field.name) for field in fields(SuiteFields)}
 
 
 def check_file(raw: object, tools: ToolRules) -> Suite | TestRequest | LocalTest:
@@ -130,7 +125,7 @@ def check_file(raw: object, tools: ToolRules) -> Suite | TestRequest | LocalTest
 
     Content may be local. Raises: InvalidError with all problems.
     """
-    if "tests" in mapping(raw):
+    if is_suite(raw):
         return check_suite(raw, tools, allow_local=True)
     seen = plain(raw)
     examined = examine(seen.value, tools, allow_local=True)
@@ -138,16 +133,17 @@ def check_file(raw: object, tools: ToolRules) -> Suite | TestRequest | LocalTest
     return examined.test()
 
 
+def is_suite(raw: object) -> bool:
+    """Say whether `raw` is a suite and not a single test, also where the key `tests` is misspelt."""
+    document = mapping(raw)
+    known = sorted({*json_object(FORM.schema["properties"]), *json_object(REQUEST.schema["properties"])})
+    lists = [key for key, value in document.items() if isinstance(key, str) and isinstance(value, list)]
+    return "tests" in document or any(key not in known and nearest(key, known) == "tests" for key in lists)
+
+
 def suite_to_raw(suite: Suite) -> JsonObject:
     """Return `suite` as JSON data that `check_suite` accepts. The defaults are merged into the tests."""
-    form = SuiteForm(
-        name=suite.name,
-        description=suite.description,
-        overlap=suite.overlap,
-        start=suite.start,
-        schedules=suite.schedules,
-        tests=tuple(to_raw(test) for test in suite.tests),
-    )
+    form = SuiteForm(tests=tuple(to_raw(test) for test in suite.tests), **_suite_fields(suite))
     raw: JsonObject = FORM.adapter.dump_python(form, mode="json", by_alias=True, exclude_none=True)
     return raw
 

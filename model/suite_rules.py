@@ -2,10 +2,16 @@
 
 from collections.abc import Iterator, Mapping
 
+from model.cron import parse_cron
 from model.examine import Examined, examine
-from model.lenient import MISSING, at, items, mapping
+from model.lenient import MISSING, at, items, mapping, text
 from model.problems import Finding, Location
 from model.rules import ToolRules
+
+NAME_OF_ALL = "default"
+"""The deployment of the flow that runs suites of any name."""
+_UNFIT = "/%&<>?#"
+"""Prefect refuses the first five. It reads the others as the end of a name, and then finds another deployment."""
 
 
 def examined_tests(
@@ -42,6 +48,8 @@ def broken_suite_rules(suite: Mapping[str, object]) -> Iterator[Finding]:
     """Yield the problems between the tests of a suite, and those of its schedules."""
     yield from _names_are_unique(suite)
     yield from _schedules_have_one_form(suite)
+    yield from _schedules_stand_once(suite)
+    yield from _name_can_be_scheduled(suite)
     yield from _together_is_possible(suite)
 
 
@@ -60,6 +68,38 @@ def _schedules_have_one_form(suite: Mapping[str, object]) -> Iterator[Finding]:
         if isinstance(entry, dict) and len(given) != 1:
             message = f"must have exactly one of cron and interval, not {len(given)}"
             yield Finding(location=("schedules", position), message=message)
+
+
+def _schedules_stand_once(suite: Mapping[str, object]) -> Iterator[Finding]:
+    first: dict[tuple[object, ...], int] = {}
+    for position, entry in enumerate(items(suite.get("schedules"))):
+        schedule = mapping(entry)
+        when = (_plain_cron(schedule.get("cron")), text(schedule.get("interval")), schedule.get("timezone", "UTC"))
+        if (when[0] or when[1]) and isinstance(when[2], str) and first.setdefault(when, position) != position:
+            message = f"is there twice, first as schedules[{first[when]}]"
+            yield Finding(location=("schedules", position), message=message)
+
+
+def _plain_cron(raw: object) -> str:
+    try:
+        return parse_cron(text(raw)).text()
+    except ValueError:  # the check of the field reports it
+        return ""
+
+
+def _name_can_be_scheduled(suite: Mapping[str, object]) -> Iterator[Finding]:
+    name = suite.get("name")
+    if items(suite.get("schedules")) and isinstance(name, str) and (problem := name_problem(name)):
+        yield Finding(location=("name",), message=problem)
+
+
+def name_problem(name: str) -> str | None:
+    """Return why Prefect can have no deployment of this name. None if it can."""
+    if name == NAME_OF_ALL:
+        return f"{name!r} is the deployment that runs all other suites: give the suite another name"
+    if name in {".", ".."} or set(name) & set(_UNFIT):
+        return f"{name!r} cannot be a deployment's name: it must not be '.' or '..', nor have any of {_UNFIT}"
+    return None
 
 
 def _together_is_possible(suite: Mapping[str, object]) -> Iterator[Finding]:

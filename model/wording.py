@@ -9,7 +9,7 @@ from pydantic_core import ErrorDetails
 
 from model.fields import PATTERNS_IN_WORDS
 from model.json_values import JsonObject, json_list, json_object
-from model.lenient import at
+from model.lenient import at, mapping
 from model.problems import Finding, Location
 from model.schema import referenced
 
@@ -36,6 +36,8 @@ def field_error(error: ErrorDetails, raw: object, schema: JsonObject) -> FieldEr
     if error["type"] == UNKNOWN_KEY:
         return _unknown_key(error, schema)
     location = _location(error["loc"], raw, schema)
+    if error["type"] == "union_tag_not_found" and (key := _meant_as_tag(location, raw, schema)):
+        return _misspelt((*location, key), "type")
     if error["type"] in {"union_tag_not_found", "union_tag_invalid"}:
         location = (*location, "type")
     return FieldError(finding=Finding(location=location, message=in_words(error)))
@@ -55,16 +57,29 @@ def is_consequence(error: ErrorDetails, raw: object, schema: JsonObject) -> bool
 def _unknown_key(error: ErrorDetails, schema: JsonObject) -> FieldError:
     *inner, key = error["loc"]
     known = sorted(_known_keys(schema, inner))
-    near = _nearest(str(key), known)
-    if near:
-        message = f"is an unknown key; did you mean {near!r}?"
-    else:
-        message = f"is an unknown key; known are {', '.join(known[:_MOST_KEYS_SHOWN])}"
-    finding = Finding(location=(*_without_tag(inner, schema), key), message=message)
-    return FieldError(finding=finding, meant=near)
+    location = (*_without_tag(inner, schema), key)
+    if near := nearest(str(key), known):
+        return _misspelt(location, near)
+    message = f"is an unknown key; known are {', '.join(known[:_MOST_KEYS_SHOWN])}"
+    return FieldError(finding=Finding(location=location, message=message))
 
 
-def _nearest(key: str, known: list[str]) -> str | None:
+def _misspelt(location: Location, meant: str) -> FieldError:
+    message = f"is an unknown key; did you mean {meant!r}?"
+    return FieldError(finding=Finding(location=location, message=message), meant=meant)
+
+
+def _meant_as_tag(location: Location, raw: object, schema: JsonObject) -> str | None:
+    """Return the key that was meant as the `type` of a union whose type is missing."""
+    field = json_object(json_object(schema.get("properties", {})).get(str(location[0]), {}))
+    variants = json_object(json_object(field.get("discriminator", {})).get("mapping", {})).values()
+    known = sorted({key for ref in variants for key in json_object(referenced(str(ref), schema)["properties"])})
+    keys = [key for key in mapping(at(raw, location)) if key not in known]
+    return next((key for key in keys if nearest(key, known) == "type"), None)
+
+
+def nearest(key: str, known: list[str]) -> str | None:
+    """Return the known key that `key` resembles, if there is one."""
     if len(key) > _LONGEST_NEAR:
         return None
     alike = difflib.get_close_matches(key, known, n=1)

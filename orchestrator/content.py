@@ -5,6 +5,7 @@ from typing import TypeAlias
 
 from model.content import ArtifactContent
 from model.problems import Problem
+from model.references import Reference, content_is_not_known
 from model.request import TestRequest
 
 KnownContent: TypeAlias = Callable[[str], bool]
@@ -16,5 +17,4 @@ def unknown_content(request: TestRequest, known: KnownContent | None) -> list[Pr
     content = request.content
     if known is None or not isinstance(content, ArtifactContent) or known(content.sha256):
         return []
-    message = f"is not known here: send it first, by PUT /api/v1/content/{content.sha256}"
-    return [Problem(path="content.sha256", message=message)]
+    return [content_is_not_known(Reference(path="content.sha256", name=content.sha256))]

@@ -1,7 +1,6 @@
 """Secrets by reference: their values never pass through here."""
 
 import re
-from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
@@ -9,6 +8,7 @@ from db import secrets
 from model import secret
 from model.ids import TeamId
 from model.problems import InvalidError, Problem
+from model.references import Reference, secret_is_not_set
 from model.request import TestRequest
 
 NAME = re.compile(r"[a-z0-9_]{1,100}")
@@ -17,20 +17,17 @@ REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]{0,255}|file:/[^\x00]{1,900}|
 
 def unknown_secrets(conn: Connection, request: TestRequest, team_id: TeamId | None) -> list[Problem]:
     """Return a problem for each reference in `env` and `config.env` to a secret that is not set."""
-    used = {**_used(request.env, "env"), **_used(request.config.env, "config.env")}
-    if not used:
+    values = [("env", request.env), ("config.env", request.config.env)]
+    wanted = [
+        Reference(path=f"{place}.{key}", name=name)
+        for place, env in values
+        for key, value in env.items()
+        for name in sorted(secret.names([value]))
+    ]
+    if not wanted:
         return []
     known = {row.name for row in secrets.visible(conn, team_id)}
-    return [
-        Problem(path=path, message=f"refers to the secret {name}, which is not set: assay secret set {name} env:NAME")
-        for path, names in used.items()
-        for name in sorted(names - known)
-    ]
-
-
-def _used(env: Mapping[str, str], path: str) -> dict[str, frozenset[str]]:
-    found = {f"{path}.{key}": secret.names([value]) for key, value in env.items()}
-    return {place: names for place, names in found.items() if names}
+    return [secret_is_not_set(each) for each in wanted if each.name not in known]
 
 
 def set_secret(conn: Connection, name: str, team: str, reference: str) -> None:

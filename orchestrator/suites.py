@@ -18,7 +18,7 @@ from model.ids import ExecutionId, GroupId, PoolName, RunId, SuiteRunId, UserId,
 from model.notices import Ended
 from model.problems import InvalidError, Problem
 from model.runs import SKIPPED, RunKind, RunStatus
-from model.suite import MOST_TESTS, Start, Suite, suite_to_raw
+from model.suite import MOST_TESTS, Overlap, Start, Suite, suite_to_raw
 from orchestrator import cancel, submit, submit_feasibility
 from orchestrator.checking import check_suite
 from orchestrator.content import KnownContent
@@ -32,9 +32,10 @@ EXIT_SKIPPED = 2
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteOrder:
-    """A valid suite and who it counts for. `scheduled` runs are skipped while the one before has not ended.
+    """A valid suite and who it counts for.
 
-    `note`: what people shall know about this run.
+    `scheduled`: the suite's `overlap` says what happens while the run before has not ended. `note`: what people shall
+    know about this run.
     """
 
     suite: Suite
@@ -119,8 +120,9 @@ def submit_suite(
     """
     if (known := _known(conn, order)) is not None:
         return known
-    if order.scheduled and (before := _not_ended(conn, order)) is not None:
-        return skip(conn, order, f"skipped: suite run {short(before)} of {order.suite.name} has not ended")
+    before = _not_ended(conn, order) if order.scheduled and order.suite.overlap is not Overlap.QUEUE else []
+    if before and order.suite.overlap is Overlap.SKIP:
+        return skip(conn, order, f"skipped: suite run {short(before[0])} of {order.suite.name} has not ended")
     user = people.user(conn, order.user_id)
     orders = _orders(order)
     fits = _fitting(conn, order, orders)
@@ -130,6 +132,8 @@ def submit_suite(
         return known
     if isinstance(taken, OverQuota):
         return taken
+    for replaced in before:
+        cancel_suite(conn, replaced, by=f"suite run {short(order.suite_run_id)} (overlap: replace)", now=order.now)
     suites.save(conn, _new(order, user, order.note))
     written = [submit.write(conn, one, user, known_as) for one, known_as in zip(orders, taken, strict=True)]
     execution_ids = tuple(test.execution_id for test in written)
@@ -243,10 +247,10 @@ def _new(order: SuiteOrder, user: User, note: str) -> NewSuiteRun:
     )
 
 
-def _not_ended(conn: Connection, order: SuiteOrder) -> SuiteRunId | None:
-    """Return a run of this suite that has not ended; one whose tests have is closed in passing."""
+def _not_ended(conn: Connection, order: SuiteOrder) -> list[SuiteRunId]:
+    """Return the runs of this suite that have not ended. One whose tests have is closed in passing."""
     found = suites.unfinished(conn, order.suite.name, order.user_id)
-    return next((before for before in found if close(conn, before) is None), None)
+    return [before for before in found if close(conn, before) is None]
 
 
 def _known(conn: Connection, order: SuiteOrder) -> SuiteSubmitted | SuiteSkipped | None:

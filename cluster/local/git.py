@@ -15,8 +15,8 @@ from urllib.parse import SplitResult, urlsplit
 from cluster import addresses
 from cluster.local import guarded_command
 from cluster.local.guarded_command import GuardedCommand, StoppedError, never
+from model import forms
 
-_BRANCH = re.compile(r"[A-Za-z0-9][\w./-]*", re.ASCII)
 _OLDEST = (2, 37)
 """The first git that connects to given addresses instead of asking for them again (http.curloptResolve)."""
 
@@ -46,8 +46,10 @@ def clone(repository: str, branch: str, folder: Path, policy: Policy) -> None:
     StoppedError.
     """
     url = _checked(repository)
-    if not _BRANCH.fullmatch(branch) or ".." in branch:
-        raise GitError(f"branch: {branch[:100]!r} is not a branch or tag name")
+    try:
+        forms.branch(branch)
+    except ValueError as error:
+        raise GitError(f"branch: {branch[:100]!r} {error}") from error
     if _version() < _OLDEST:
         raise GitError(f"the worker needs git {_OLDEST[0]}.{_OLDEST[1]} or newer to clone safely; install it there")
     try:

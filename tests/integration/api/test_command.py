@@ -123,10 +123,14 @@ def test_a_refused_file_ends_with_4_all_problems_and_no_upload(
     code, out, err = assay("run", bad)
     missing = assay("run", str(tmp_path / "missing.yaml"))[0]
     unknown = assay("run", file(tmp_path, REQUEST | {"env": {"A": "${secrets.nobody}"}}))
+    both = assay("run", file(tmp_path, REQUEST | {"type": "k6", "env": {"A": "${secrets.nobody}"}}))
+    checked = assay("validate", file(tmp_path, REQUEST | {"type": "k6", "env": {"A": "${secrets.nobody}"}}))
 
     assert (code, missing, unknown[0], out) == (4, 4, 4, "")
     assert [line.strip().partition(":")[0] for line in err.splitlines()[1:]] == ['labels["a b"]', "nmae", "priority"]
     assert "env.A" in unknown[2]
+    assert [line.strip().partition(":")[0] for line in both[2].splitlines()[1:]] == ["env.A", "type"]
+    assert "env.A" not in checked[2], "without a server"
     assert api.rows() == before
 
 

@@ -260,3 +260,51 @@ def fields(body: Any, place: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
 def open_map(place: list[str]) -> bool:
     """Say whether the object there may have any keys."""
     return place in (["labels"], ["config", "env"])
+
+
+TRIED = {
+    "post /tests": {},
+    "post /suites/runs": {},
+    "post /validate": {},
+    "put /quota": {},
+    "patch /quota": {},
+    "post /pools": {},
+    "put /pools/{name}": {"name": "default"},
+    "patch /pools/{name}": {"name": "default"},
+    "put /secrets/{name}": {"name": "api_key"},
+    "put /deployments/{name}/user": {"name": "suite-run/nightly"},
+}
+"""The operations with a JSON body, and values for their paths."""
+
+
+def json_bodies(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    return {
+        f"{method} {path.removeprefix(PREFIX)}": operation["requestBody"]["content"]["application/json"]
+        for path, item in document["paths"].items()
+        for method, operation in item.items()
+        if "application/json" in operation.get("requestBody", {}).get("content", {})
+    }
+
+
+def example_of(body: dict[str, Any], document: dict[str, Any]) -> Any:
+    """The body that the pages fill in: the example, or the examples of all its fields."""
+    if "example" in body:
+        return body["example"]
+    properties = resolved(body["schema"], None, document)["properties"]
+    return {name: field.get("examples", [field.get("default")])[0] for name, field in properties.items()}
+
+
+def test_every_body_of_the_document_is_tried(served: dict[str, Any]) -> None:
+    assert set(json_bodies(served)) == set(TRIED)
+
+
+@pytest.mark.parametrize("operation", TRIED)
+def test_what_the_pages_fill_in_is_accepted(operation: str, client: httpx.Client, api: Api) -> None:
+    document = httpx.get(f"{api.url}/openapi.json", trust_env=False).json()
+    method, path = operation.split(" ")
+
+    answer = client.request(
+        method, path.format(**TRIED[operation]), json=example_of(json_bodies(document)[operation], document)
+    )
+
+    assert answer.status_code < 300, answer.text

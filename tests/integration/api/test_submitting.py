@@ -243,3 +243,31 @@ def test_validate_answers_without_writing(client: httpx.Client, api: Api) -> Non
     assert suite.json()["kind"] == "suite"
     assert [problem["path"] for problem in bad["problems"]] == ["tests[0].priority"]
     assert api.rows() == before
+
+
+def test_a_wrong_field_does_not_hide_a_secret_or_a_content_that_is_missing(client: httpx.Client) -> None:
+    digest = "0" * 64
+    wrong = REQUEST | {
+        "type": "k6",
+        "priority": 10,
+        "env": {"A": "${secrets.nobody}", "B": 3},
+        "config": {"env": {"C": "x-${secrets.nothing}"}},
+        "content": {"type": "artifact", "sha256": digest},
+    }
+
+    problems = client.post("/tests", json=wrong).json()["problems"]
+
+    found = {problem["path"]: problem["message"] for problem in problems}
+    assert {"type", "priority", "env.A", "env.B", "config.env.C", "content.sha256"} <= found.keys()
+    assert "secret nobody, which is not set" in found["env.A"]
+    assert "is not known here" in found["content.sha256"]
+
+
+def test_a_secret_that_is_set_is_no_problem_of_a_wrong_request(client: httpx.Client) -> None:
+    client.put("/secrets/api_key", json={"reference": "env:API_KEY"})
+
+    problems = client.post("/tests", json=REQUEST | {"priority": 10, "env": {"A": "${secrets.api_key}"}}).json()[
+        "problems"
+    ]
+
+    assert [problem["path"] for problem in problems] == ["priority"]

@@ -1,3 +1,4 @@
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -29,6 +30,37 @@ def test_every_command_has_an_example_in_its_help() -> None:
     without = [name for name, command in commands() if "assay " not in f"{command.help or ''}{command.epilog or ''}"]
 
     assert without == []
+
+
+def examples() -> list[str]:
+    texts = (command.epilog or "" for _, command in commands())
+    return sorted({text.removeprefix("Example: ") for text in texts if text.startswith("Example: assay ")})
+
+
+@pytest.mark.parametrize("example", examples())
+def test_every_example_of_the_help_is_a_command_that_is_accepted(example: str) -> None:
+    """Its options are known, their values are right, and nothing is missing. The command itself is not run."""
+    _, *words = shlex.split(example)
+    command: Any = typer.main.get_command(main.app)
+
+    while hasattr(command, "commands") and words and words[0] in command.commands:
+        command = command.commands[words.pop(0)]
+
+    assert command.make_context("assay", words)
+
+
+@pytest.mark.parametrize("example", examples())
+def test_every_file_of_the_repository_in_an_example_is_there(example: str) -> None:
+    named = [word for word in shlex.split(example) if word.startswith(("examples/", "docs/", "tests/"))]
+
+    assert [word for word in named if not (ROOT / word).is_file()] == []
+
+
+def test_the_examples_with_files_are_among_them() -> None:
+    """A word that is no path would make the test of files say nothing."""
+    files = {word for example in examples() for word in shlex.split(example) if word.startswith("examples/")}
+
+    assert {"examples/nightly.yaml", "examples/suites/orders.yaml"} <= files
 
 
 def test_every_command_and_option_is_documented() -> None:

@@ -116,3 +116,67 @@ def test_too_much_is_refused_with_the_way_out(tmp_path: Path, monkeypatch: pytes
         pack(tree(tmp_path, a="", b=""))
     with pytest.raises(UsageError, match="not a folder"):
         pack(tmp_path / "missing")
+
+
+def test_links_that_stay_in_the_folder_are_followed(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "content", data__a="1", tests__note="2")
+    (folder / "again").symlink_to("tests/note")
+    (folder / "tests" / "data").symlink_to("../data", target_is_directory=True)
+    (folder / "absolute").symlink_to(folder / "data" / "a")
+
+    packed = pack(folder)
+
+    with tarfile.open(packed.file) as tar:
+        members = {member.name: (member.isreg(), tar.extractfile(member).read()) for member in tar}  # type: ignore[union-attr]  # all are files
+    packed.file.unlink()
+    one, two = (True, b"1"), (True, b"2")
+    assert members == {"absolute": one, "again": two, "data/a": one, "tests/note": two, "tests/data/a": one}
+    assert packed.left_out == ()
+
+
+def test_links_that_cannot_be_followed_are_named_with_the_reason(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "content", keep="", sub__deep__note="", _venv__bin="")
+    (folder / ".assayignore").write_text("_venv/\nhidden\n")
+    tree(tmp_path / "elsewhere", secret="")
+    targets = {
+        "out": "../elsewhere/secret",
+        "out-folder": "../elsewhere",
+        "gone": "nothing",
+        "itself": "itself",
+        "sub/deep/up": "..",
+        "all": ".",
+        "ignored": "_venv/bin",
+        "hidden": "../elsewhere/secret",
+    }
+    for link, target in targets.items():
+        (folder / link).symlink_to(target)
+
+    packed = pack(folder)
+
+    packed.file.unlink()
+    assert dict(line.split(": ") for line in packed.left_out) == {
+        "out": "it leads out of the folder",
+        "out-folder": "it leads out of the folder",
+        "gone": "its target does not exist",
+        "itself": "its target does not exist",
+        "sub/deep/up": "it leads to a folder that it is in",
+        "all": "it leads to a folder that it is in",
+        "ignored": "its target is ignored",
+    }
+    assert names(folder) == [".assayignore", "keep", "sub/deep/note"]
+
+
+def test_links_to_each_other_come_to_an_end(tmp_path: Path) -> None:
+    folder = tree(tmp_path, a__x="1", b__y="2")
+    (folder / "a" / "b").symlink_to("../b")
+    (folder / "b" / "a").symlink_to("../a")
+
+    assert names(folder) == ["a/x", "a/b/y", "b/y", "b/a/x"]
+
+
+def test_a_folder_that_is_given_by_a_link_is_packed(tmp_path: Path) -> None:
+    folder = tree(tmp_path / "content", data__a="1")
+    (folder / "link").symlink_to("data/a")
+    (tmp_path / "given").symlink_to(folder, target_is_directory=True)
+
+    assert names(tmp_path / "given") == ["link", "data/a"]

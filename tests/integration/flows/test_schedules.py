@@ -3,8 +3,10 @@
 import asyncio
 import json
 from collections import Counter
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from harness.stack import PREFECT_CREDENTIAL, Stack, until
@@ -22,7 +24,7 @@ def deploy(stack: Stack, document: dict[str, Any]) -> dict[str, Any]:
 
     async def work() -> str:
         async with PrefectClient(stack.prefect_url, auth_string=PREFECT_CREDENTIAL) as client:
-            return await deploy_suite(client, check_suite(document), {"suite": document})
+            return (await deploy_suite(client, check_suite(document), {"suite": document})).name
 
     return deployment_of(stack, asyncio.run(work()))
 
@@ -33,7 +35,7 @@ def deployment_of(stack: Stack, name: str) -> dict[str, Any]:
 
 
 def test_a_deployment_has_exactly_the_schedules_of_its_file(stack: Stack, tmp_path: Path) -> None:
-    daily = {"cron": "0 2 * * *", "timezone": "Europe/Berlin"}
+    daily = {"cron": "0 6 * * *", "timezone": "Europe/Berlin"}
     file = written(suite(GOOD, name="nightly", schedules=[daily, {"interval": 3600}]), tmp_path)
     answer = stack.assay("deploy", file, timeout=120)
     assert (answer.returncode, answer.stdout) == (0, "suite-run/nightly\n"), answer.stderr
@@ -44,14 +46,73 @@ def test_a_deployment_has_exactly_the_schedules_of_its_file(stack: Stack, tmp_pa
     later = until("its runs are scheduled anew", lambda: planned(stack, "nightly"))
 
     assert [schedules(found) for found in (first, second)] == [
-        [("0 2 * * *", "Europe/Berlin"), (3600.0, "UTC")],
-        [("0 2 * * *", "Europe/Berlin"), ("30 4 * * 1", "UTC")],
+        [("0 6 * * *", "Europe/Berlin"), (3600.0, "UTC")],
+        [("0 6 * * *", "Europe/Berlin"), ("30 4 * * 1", "UTC")],
     ]
     assert first["id"] == second["id"]
     assert [test["name"] for test in second["parameters"]["suite"]["tests"]] == ["good", "bad"]
     assert scheduled <= ids(first)
     assert later <= ids(second)
     stack.prefect("DELETE", f"/deployments/{second['id']}")
+
+
+def test_a_deploy_shows_the_next_runs_that_prefect_plans(stack: Stack, tmp_path: Path) -> None:
+    nightly = {"cron": "30 2 * * *", "timezone": "America/Santiago"}
+    file = written(suite(GOOD, name="shown", schedules=[nightly, {"interval": 3600}]), tmp_path)
+
+    words = stack.assay("deploy", file, timeout=120)
+    told = json.loads(stack.assay("deploy", "--json", file, timeout=120).stdout)
+
+    deployment = deployment_of(stack, "suite-run/shown")
+    until("its runs are scheduled", lambda: len(planned(stack, "shown")) == 2)
+    runs = flow_runs(stack, "suite-run/shown", state={"type": {"any_": ["SCHEDULED"]}})
+    in_prefect = {datetime.fromisoformat(run["expected_start_time"]) for run in runs}
+    stack.prefect("DELETE", f"/deployments/{deployment['id']}")
+    shown = [[datetime.fromisoformat(each["utc"]) for each in schedule["next"]] for schedule in told["schedules"]]
+    assert [len(each) for each in shown] == [3, 3]
+    assert {moment for each in shown for moment in each} <= in_prefect
+    assert words.stderr.count("next: ") == 6
+    assert "cron 30 2 * * *, America/Santiago" in words.stderr
+    assert f"= {shown[0][0]:%Y-%m-%d %H:%M:%S} UTC" in words.stderr
+
+
+@pytest.mark.parametrize(
+    ("schedule", "start", "expected"),
+    [
+        ({"interval": 86_400}, "2027-03-26T12:00", ["03-26 23:00", "03-27 23:00", "03-28 22:00", "03-29 22:00"]),
+        ({"cron": "30 2 * * *"}, "2027-03-26T12:00", ["03-27 01:30", "03-28 01:30", "03-29 00:30", "03-30 00:30"]),
+        ({"cron": "15 * * * *"}, "2027-10-30T23:00", ["10-30 23:15", "10-31 00:15", "10-31 01:15", "10-31 02:15"]),
+        ({"cron": "15 0-6 * * *"}, "2027-10-30T23:00", ["10-30 23:15", "10-31 00:15", "10-31 01:15", "10-31 02:15"]),
+    ],
+)
+def test_prefects_server_plans_the_nights_in_which_the_clocks_are_changed(
+    stack: Stack, schedule: dict[str, Any], start: str, expected: list[str]
+) -> None:
+    """The server is asked to plan as its scheduler would at moments before and after the change, as in plan.py."""
+    name = f"summer-{uuid4().hex[:8]}"
+    deployment = deploy(stack, suite(GOOD, name=name, schedules=[schedule | {"timezone": "Europe/Berlin"}]))
+    first = datetime.fromisoformat(f"{start}+00:00")
+
+    for hours in (0, 14, 30, 47):
+        asked = {"start_time": (first + timedelta(hours=hours)).isoformat(), "end_time": "2027-12-31T00:00:00Z"}
+        bounds = {"min_runs": 5, "max_runs": 5, "min_time": 3600}
+        stack.prefect("POST", f"/deployments/{deployment['id']}/schedule", json=asked | bounds)
+
+    runs = flow_runs(stack, f"suite-run/{name}", expected_start_time={"after_": first.isoformat()})
+    stack.prefect("DELETE", f"/deployments/{deployment['id']}")
+    moments = sorted(datetime.fromisoformat(run["expected_start_time"]) for run in runs)
+    assert [f"{moment:%m-%d %H:%M}" for moment in moments][: len(expected)] == expected
+
+
+def test_a_name_with_a_question_mark_is_not_taken_for_another_deployment(stack: Stack) -> None:
+    """Prefect's client reads what comes before the mark as the name."""
+    shop = deploy(stack, suite(GOOD, name="shop", schedules=[{"interval": 3600}]))
+    stop(stack, shop)
+
+    asked = deploy(stack, suite(GOOD, BAD, name="shop?"))
+
+    assert asked["id"] == shop["id"], "as Prefect's own client finds it"
+    assert [test["name"] for test in deployment_of(stack, "suite-run/shop")["parameters"]["suite"]["tests"]] == ["good"]
 
 
 def test_a_deploy_changes_nothing_that_is_right_and_turns_nothing_on(stack: Stack) -> None:
@@ -68,7 +129,7 @@ def test_a_deploy_changes_nothing_that_is_right_and_turns_nothing_on(stack: Stac
     assert planned(stack, "turned-off") == set()
 
 
-@pytest.mark.parametrize("name", ["default", "shop/nightly"])
+@pytest.mark.parametrize("name", ["default", "shop/nightly", "shop?all", "shop#1", ".."])
 def test_a_name_that_no_deployment_can_have_is_refused(stack: Stack, tmp_path: Path, name: str) -> None:
     answer = stack.assay("deploy", written(suite(GOOD, name=name), tmp_path))
 
@@ -112,6 +173,24 @@ def test_a_scheduled_run_is_skipped_with_a_note_while_the_one_before_has_not_end
     assert [ended(stack, str(found["suite_run_id"]))["status"] for found in before] == ["completed"]
 
 
+def test_a_scheduled_run_that_could_not_start_by_its_deadline_is_skipped_with_a_note(stack: Stack) -> None:
+    worker = only_worker(stack)
+    stack.kill(worker)
+    document = suite(GOOD, name="too-late", startDeadlineSeconds=10, schedules=[{"interval": 3}])
+    deployment = deploy(stack, document)
+    query = "SELECT now() - interval '11 seconds' AS late"
+    until("a run that is too late", lambda: due_before(stack, "too-late", stack.sql(query)[0]["late"]), 60)
+    stop(stack, deployment)
+    missed = overdue(stack, "too-late")
+    late = due_before(stack, "too-late", stack.sql(query)[0]["late"])
+    stack.start_worker(worker)
+
+    states = {run["id"]: stack.flow_ended(run["id"]) for run in missed}
+
+    assert {states[run["id"]]["name"] for run in late} == {"Skipped"}, [states[run["id"]]["message"] for run in late]
+    assert all("after the deadline" in states[run["id"]]["message"] for run in late)
+
+
 def test_after_a_downtime_only_the_latest_missed_run_is_made_up_for(stack: Stack) -> None:
     worker = only_worker(stack)
     stack.kill(worker)
@@ -136,12 +215,13 @@ def named(stack: Stack, name: str, state: str, words: str) -> list[dict[str, Any
 
 
 def overdue(stack: Stack, name: str) -> list[dict[str, Any]]:
-    return flow_runs(
-        stack,
-        f"suite-run/{name}",
-        state={"type": {"any_": ["SCHEDULED"]}},
-        expected_start_time={"before_": stack.sql("SELECT now()")[0]["now"].isoformat()},
-    )
+    return due_before(stack, name, stack.sql("SELECT now()")[0]["now"])
+
+
+def due_before(stack: Stack, name: str, moment: datetime) -> list[dict[str, Any]]:
+    """The runs of a deployment that have not started and were due before a moment."""
+    due = {"before_": moment.isoformat()}
+    return flow_runs(stack, f"suite-run/{name}", state={"type": {"any_": ["SCHEDULED"]}}, expected_start_time=due)
 
 
 def stop(stack: Stack, deployment: dict[str, Any]) -> None:

@@ -15,7 +15,7 @@ from db.people import Quota
 from db.runs import Become, Fenced
 from db.seeds import LOCAL_USER, PREFECT_USER
 from model.execution import Door, Phase, Status
-from model.ids import ExecutionId, SuiteRunId, UserId, uuid7
+from model.ids import ExecutionId, SuiteRunId, UserId, short, uuid7
 from orchestrator import suites as cases
 from orchestrator.checking import check_suite
 from orchestrator.submit import OverQuota
@@ -113,6 +113,51 @@ def test_a_scheduled_run_that_may_not_start_is_skipped_also_when_the_quota_is_us
 
     assert isinstance(submit(db, order("a", scheduled=True)), SuiteSkipped)
     assert isinstance(submit(db, order("a")), OverQuota)
+
+
+def overlapping(overlap: str) -> SuiteOrder:
+    document = {"name": "nightly", "overlap": overlap, "tests": [TEST | {"name": "a"}, TEST | {"name": "b"}]}
+    return order("a", suite=check_suite(document), scheduled=True)
+
+
+def statuses(db: Database, made: SuiteSubmitted) -> list[str]:
+    shown = db.call(lambda conn: cases.show_suite(conn, made.suite_run_id))
+    return [shown.status, *(test.execution.status for test in shown.tests)]
+
+
+def test_with_overlap_queue_a_scheduled_run_waits_in_the_queue_like_any_other(db: Database) -> None:
+    first, second = submit(db, overlapping("queue")), submit(db, overlapping("queue"))
+
+    assert [statuses(db, made) for made in (first, second)] == [["queued"] * 3] * 2
+
+
+def test_with_overlap_replace_the_run_before_is_cancelled_and_names_its_successor(db: Database) -> None:
+    first = submit(db, overlapping("replace"))
+
+    second = submit(db, overlapping("replace"))
+
+    assert statuses(db, first) == ["cancelled"] * 3
+    assert statuses(db, second) == ["queued"] * 3
+    detail = db.call(lambda conn: runs.find(conn, first.execution_ids[0])).detail
+    assert f"suite run {short(second.suite_run_id)} (overlap: replace)" in detail
+
+
+def test_with_overlap_replace_nothing_is_cancelled_for_a_run_that_does_not_come(db: Database) -> None:
+    db.call(lambda conn: people.set_quota(conn, "user", "prefect", Quota(max_concurrent_tests=5, max_daily_tests=2)))
+    first = submit(db, overlapping("replace"))
+
+    assert isinstance(submit(db, overlapping("replace")), OverQuota)
+    assert statuses(db, first) == ["queued"] * 3
+
+
+def test_a_replacing_run_that_comes_twice_replaces_once(db: Database) -> None:
+    submit(db, overlapping("replace"))
+    wanted = overlapping("replace")
+
+    first, again = submit(db, wanted), submit(db, wanted)
+
+    assert (first.new, again.new) == (True, False)
+    assert statuses(db, first) == ["queued"] * 3
 
 
 def test_a_skip_is_written_down_once(db: Database) -> None:

@@ -55,7 +55,7 @@ def test_problems_have_the_position_of_the_test() -> None:
 
 
 def test_problems_of_a_suite_and_of_its_tests_are_reported_together() -> None:
-    wrong = {"nam": "shop", "overlap": "queue", "tests": [{**TEST, "priority": 99}], "schedules": [{}]}
+    wrong = {"nam": "shop", "overlap": "wait", "tests": [{**TEST, "priority": 99}], "schedules": [{}]}
 
     assert paths(wrong) == ["nam", "overlap", "schedules[0]", "tests[0].priority"]
 
@@ -167,3 +167,26 @@ def test_tests_that_need_the_same_exclusive_name_cannot_start_together() -> None
     assert problems({**SUITE, "start": "together", "defaults": {"config": {"exclusive": ["printer"]}}}) == [
         ("defaults.config.exclusive[0]", message)
     ]
+
+
+FILES = [
+    ({"name": "a", "type": "pytest", "contnet": LOCAL["content"]}, "contnet"),
+    ({"name": "a", "tests": [{"name": "a", "type": "pytest", "contnet": LOCAL["content"]}]}, "tests[0].contnet"),
+    (
+        {"name": "a", "defaults": {"contnet": LOCAL["content"]}, "tests": [{"name": "a", "type": "pytest"}]},
+        "defaults.contnet",
+    ),
+    ({"name": "a", "tests": [LOCAL | {"content": {"tpye": "local", "path": "x"}}]}, "tests[0].content.tpye"),
+    ({"name": "a", "tests": [TEST | {"content": {"typ": "inline", "files": {"a": "b"}}}]}, "tests[0].content.typ"),
+    ({"name": "a", "tsts": [TEST]}, "tsts"),
+    ({"name": "a", "test": [LOCAL]}, "test"),
+]
+
+
+@pytest.mark.parametrize(("document", "path"), FILES, ids=[path for _, path in FILES])
+def test_a_misspelt_key_is_one_problem_and_no_more(document: dict[str, Any], path: str) -> None:
+    with pytest.raises(InvalidError) as caught:
+        check_file(document)
+
+    assert [problem.path for problem in caught.value.problems] == [path]
+    assert "did you mean" in caught.value.problems[0].message

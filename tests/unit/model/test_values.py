@@ -1,11 +1,10 @@
-"""Tests of the smaller values: resources, retries, states, identifiers, secrets, cron, YAML, paths."""
+"""Tests of the smaller values: resources, retries, states, identifiers, secrets, YAML, paths."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
 
 import pytest
 
-from model.cron import cron_expression
 from model.document import read_yaml
 from model.execution import (
     PHASES,
@@ -166,32 +165,6 @@ def test_references_to_secrets_are_found_and_filled() -> None:
 )
 def test_text_that_is_not_meant_as_a_reference_is_accepted(text: str) -> None:
     assert well_formed(text) == text
-
-
-@pytest.mark.parametrize("text", ["* * * * *", "*/5 0-6,22 1 JAN-mar mon", "0 6 * * 7", "1-9/2 * * * *"])
-def test_cron_expressions_are_accepted(text: str) -> None:
-    assert cron_expression(text) == text
-
-
-@pytest.mark.parametrize(
-    ("text", "field"),
-    [
-        ("", "five fields"),
-        ("* * * * * *", "five fields"),
-        ("60 * * * *", "minute"),
-        ("* 24 * * *", "hour"),
-        ("* * 0 * *", "day of the month"),
-        ("* * * 13 *", "month"),
-        ("* * * * 8", "day of the week"),
-        ("*/0 * * * *", "minute"),
-        ("9-5 * * * *", "minute"),
-        ("1, * * * *", "minute"),
-        ("@daily", "five fields"),
-    ],
-)
-def test_wrong_cron_expressions_name_the_field(text: str, field: str) -> None:
-    with pytest.raises(ValueError, match=field):
-        cron_expression(text)
 
 
 def test_yaml_keeps_dates_as_text() -> None:

@@ -1,0 +1,37 @@
+"""Examples of bodies. The pages /docs and /redoc fill them in, so each of them is accepted as it stands."""
+
+from model.json_values import JsonObject
+
+_TEST: JsonObject = {
+    "name": "API Regression Test",
+    "type": "pytest",
+    "content": {"type": "inline", "files": {"test_sum.py": "def test_sum():\n    assert 1 + 1 == 2\n"}},
+    "resources": {"cpuRequest": "500m", "memoryRequest": "256Mi"},
+    "config": {"timeout": 300},
+    "labels": {"team": "shop"},
+    "tags": ["regression"],
+    "priority": 5,
+}
+_COMMAND: JsonObject = {
+    "name": "smoke",
+    "type": "custom",
+    "command": ["sh", "-c", 'test "$CI" = true'],
+    "content": {"type": "inline", "files": {"README.txt": "Nothing is needed but the shell.\n"}},
+}
+
+EXAMPLES: dict[str, JsonObject] = {
+    "TestRequest": _TEST,
+    "Suite": {
+        "name": "nightly",
+        "description": "Two tests, every night.",
+        "overlap": "skip",
+        "start": "one-by-one",
+        "startDeadlineSeconds": 3600,
+        "schedules": [{"cron": "30 3 * * *", "timezone": "Europe/Berlin"}],
+        "tests": [_TEST, _COMMAND],
+    },
+    "QuotaChange": {"maxConcurrentTests": 20, "maxDailyTests": 500},
+    "PoolChange": {"maxConcurrentTests": 8, "strategy": "FAIR_SHARE"},
+    "NewPool": {"name": "gpu", "maxConcurrentTests": 4},
+}
+"""By the name of the schema in the OpenAPI document."""
