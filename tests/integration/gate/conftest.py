@@ -39,7 +39,8 @@ from scheduler.node import DEFAULT_BACKEND, Node
 
 T = TypeVar("T")
 GI = 2**30
-TTL = timedelta(seconds=30)
+TTL = timedelta(minutes=5)
+"""Longer than any set-up takes on a busy machine: a worker that does not beat must not be gone before the pass."""
 NOW = datetime(2026, 11, 23, 12, tzinfo=UTC)
 
 
