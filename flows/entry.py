@@ -275,10 +275,8 @@ def _or_retried(
 
 
 def refusal(*lines: str) -> State[None]:
-    """Return the state of a refused flow run, and log the reason: `prefect deployment run --watch` shows the log."""
-    message = "\n".join(["refused, nothing was queued", *lines])
-    say(message, logging.ERROR)
-    return Failed(name="Refused", message=message)
+    """Return the state of a refused flow run. Its message has the reason, and Prefect writes it into the log too."""
+    return Failed(name="Refused", message="\n".join(["refused, nothing was queued", *lines]))
 
 
 def _refused(*lines: str) -> Refused:

@@ -7,7 +7,7 @@ May do I/O: no. Imports no other package of ours.
     check             the check of a request, and the JSON schema of requests
     config            how a run is executed: time limit, retries, node affinity, tolerations, volumes
     content           where the tests come from: git, inline files, a packed folder, a local folder
-    cron              checks cron expressions
+    cron              cron expressions: their check, and the days that they name
     definition        stored requests: owner, version, forms for database and files
     document          reads and writes YAML
     examine           examines one test: plain data, fields, rules across fields
@@ -24,15 +24,19 @@ May do I/O: no. Imports no other package of ours.
     problems          problems with their paths
     quantity          Kubernetes quantities, exactly
     reading           reads plain data into a value, or finds all wrong fields
+    recurrence        when a schedule is due
+    references        what a request refers to outside of itself, also of a wrong one
     request           the test request
     resources         CPU, memory, disk and GPUs
     result            results of single tests, reports, artifacts
     retry             the retry policy
     rules             rules across the fields of a request
+    schedule          schedules of suites
     schema            JSON schemas for people and forms
     secret            references to secrets in environment values
-    suite             suites and their schedules
+    suite             suites
     suite_rules       rules across the tests of a suite
+    timezones         time zones, and when their clocks are changed
     verdict           the verdict of one attempt
     wording           error messages of pydantic in plain words
 """

@@ -31,7 +31,7 @@ def server_environment(client: Mapping[str, str], port: int, state: Path, databa
 
     The connection pool is larger than the default of 5 + 10, with which 17 flows at once run into time-outs. Statements
     may take 30 s instead of 10, since the machine is busy with tests. The UI's files are copied into the state folder,
-    not into `.venv`.
+    not into `.venv`. Logs are streamed, so that `prefect deployment run --watch` shows why a run was refused.
     """
     return {
         **client,
@@ -47,6 +47,8 @@ def server_environment(client: Mapping[str, str], port: int, state: Path, databa
         "PREFECT_SERVER_UI_STATIC_DIRECTORY": str(state / "prefect" / "ui"),
         "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
         "PREFECT_SERVER_LOGGING_LEVEL": "WARNING",
+        "PREFECT_SERVER_LOGS_STREAM_OUT_ENABLED": "true",
+        "PREFECT_SERVER_LOGS_STREAM_PUBLISHING_ENABLED": "true",
     }
 
 

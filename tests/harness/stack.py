@@ -126,6 +126,8 @@ class Stack:
             {
                 "PREFECT_API_DATABASE_CONNECTION_URL": self.cluster.async_url("prefect"),
                 "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+                "PREFECT_SERVER_LOGS_STREAM_OUT_ENABLED": "true",
+                "PREFECT_SERVER_LOGS_STREAM_PUBLISHING_ENABLED": "true",
                 "PREFECT_SERVER_API_AUTH_STRING": PREFECT_CREDENTIAL,
                 "PREFECT_SERVER_API_HOST": "127.0.0.1",
             },

@@ -46,7 +46,7 @@ def test_an_address_that_is_not_plain_https_is_refused(repository: str, tmp_path
         git.clone(repository, "main", tmp_path, git.Policy())
 
 
-@pytest.mark.parametrize("branch", ["", "-b", "--upload-pack=x", "a b", "a..b", "a\nb", "a:b", "~1", "@{u}", "ä"])
+@pytest.mark.parametrize("branch", ["", "-b", "--upload-pack=x", "a b", "a..b", "a\nb", "a:b", "~1", "@{u}", "a.lock"])
 def test_a_branch_that_is_an_option_or_an_expression_is_refused(branch: str, tmp_path: Path) -> None:
     with pytest.raises(git.GitError, match="branch"):
         git.clone("https://example.org/a.git", branch, tmp_path, git.Policy())
