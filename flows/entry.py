@@ -119,7 +119,8 @@ async def admitted(run: Run) -> Grant | None:
                 return None
             if waiting != told:
                 say(waiting)
-                await shown_steps.waiting(context, run.execution_id, waiting)
+                if not told:  # Prefect takes one state of a step at a time: the first reason
+                    await shown_steps.waiting(context, run.execution_id, waiting)
                 told = waiting
             await news(event, LOOK_AGAIN)
 

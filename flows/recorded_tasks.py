@@ -4,7 +4,9 @@ A Prefect task costs three events and a pass through its engine. That is right f
 people watch (launch, watch). A step that is over at once, or that was over before its flow began (a run that came by
 REST was checked and admitted earlier), is recorded here with its true times instead (011.2).
 
-The id of a record is derived from the flow run and the step: recording it again, after a takeover, changes nothing.
+The ids are derived: that of a record from the flow run and the step, that of its state from the record and the time.
+So recording a step again, after a takeover, changes nothing. Prefect allows one state of a task run at a time, and a
+batch of events that breaks this is lost as a whole, with the events of other runs.
 """
 
 import logging
@@ -18,6 +20,9 @@ from prefect.states import Completed, Failed, Running
 from prefect.utilities.engine import emit_task_run_state_change_event
 
 _NAMESPACE = UUID("6f1c52a0-53b7-4d0e-9d5f-7f6f1d3f7a11")
+
+_TICK = timedelta(microseconds=1)
+"""An end is later than the beginning: of two states of one time Prefect keeps the first."""
 
 log = logging.getLogger("assay.recorded_tasks")
 
@@ -52,16 +57,19 @@ def record(step: Step) -> None:
     if context is None or context.flow_run is None:
         return
     try:
-        state = _state(step)
-        emit_task_run_state_change_event(_task_run(step, context.flow_run, state), None, state)
+        shown = _task_run(step, context.flow_run)
+        if shown.state is not None:
+            emit_task_run_state_change_event(shown, None, shown.state)
     except Exception as failed:  # noqa: BLE001  the client raises many kinds for one thing
         log.warning("step %s is not shown in Prefect: %r", step.name, failed)
 
 
-def _task_run(step: Step, flow_run: FlowRun, state: State[None]) -> TaskRun:
+def _task_run(step: Step, flow_run: FlowRun) -> TaskRun:
+    task_run_id = uuid5(_NAMESPACE, f"{flow_run.id}/{step.name}/{step.number}")
+    state = _state(step, task_run_id)
     ended_at = None if step.ended_at is None else max(step.began_at, step.ended_at)
     return TaskRun(
-        id=uuid5(_NAMESPACE, f"{flow_run.id}/{step.name}/{step.number}"),
+        id=task_run_id,
         name=step.name,
         flow_run_id=flow_run.id,
         task_key=f"assay-{step.name}",
@@ -79,8 +87,8 @@ def _task_run(step: Step, flow_run: FlowRun, state: State[None]) -> TaskRun:
     )
 
 
-def _state(step: Step) -> State[None]:
-    if step.ended_at is None:
-        return Running(message=step.message).model_copy(update={"timestamp": step.began_at})
-    made: State[None] = Failed(message=step.message) if step.failed else Completed(message=step.message)
-    return made.model_copy(update={"timestamp": max(step.began_at, step.ended_at)})
+def _state(step: Step, task_run_id: UUID) -> State[None]:
+    at = step.began_at if step.ended_at is None else max(step.began_at + _TICK, step.ended_at)
+    kind = Running if step.ended_at is None else Failed if step.failed else Completed
+    made: State[None] = kind(message=step.message)
+    return made.model_copy(update={"timestamp": at, "id": uuid5(_NAMESPACE, f"{task_run_id}/{at.isoformat()}")})
