@@ -26,7 +26,7 @@ REFUSALS = {
     503: "The database cannot be reached",
 }
 EVERYWHERE = (400, 401, 503)
-SHORTENED = ("{executionId}", "{suiteRunId}")
+SHORTENED = ("{executionId}", "{suiteRunId}", "{runId}")
 """Path parameters that may be the beginning or the end of an id."""
 AMBIGUOUS = "The shortened id matches several runs"
 OPEN_PATHS = frozenset({"/health", "/live"})

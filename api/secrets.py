@@ -35,7 +35,11 @@ async def list_secrets(services: ServicesDep) -> schemas.SecretList:
     return schemas.SecretList(secrets=[schemas.SecretOut.model_validate(row) for row in found])
 
 
-@router.put("/secrets/{name}", summary="Set the reference of a secret")
+@router.put(
+    "/secrets/{name}",
+    summary="Set the reference of a secret",
+    responses=openapi.refusals(status_404="No such team"),
+)
 async def set_secret(name: SecretName, secret: SecretIn, services: ServicesDep) -> schemas.SecretOut:
     """Create or change a reference."""
     await services.database.run(lambda conn: secrets.set_secret(conn, name, secret.team, secret.reference))

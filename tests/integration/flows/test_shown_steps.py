@@ -1,4 +1,4 @@
-"""The way of a run on Prefect's page: eight steps in order, however it came in (decision 011)."""
+"""The way of a run on Prefect's page: eight steps in order, however it came in (011.1, 011.2)."""
 
 from typing import Any
 
