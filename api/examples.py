@@ -30,6 +30,7 @@ EXAMPLES: dict[str, JsonObject] = {
         "schedules": [{"cron": "30 3 * * *", "timezone": "Europe/Berlin"}],
         "tests": [_TEST, _COMMAND],
     },
+    "Run": {"kind": "test", "spec": _COMMAND},
     "QuotaChange": {"maxConcurrentTests": 20, "maxDailyTests": 500},
     "PoolChange": {"maxConcurrentTests": 8, "strategy": "FAIR_SHARE"},
     "NewPool": {"name": "gpu", "maxConcurrentTests": 4},

@@ -155,7 +155,6 @@ async def cancel_test(execution_id: ExecutionText, services: ServicesDep, caller
 async def retry_test(execution_id: ExecutionText, response: Response, services: ServicesDep, caller: Caller) -> object:
     """Create a new run of the same definition. 409 while the old run has not ended."""
     again = retry.Again(
-        by=caller.name,
         now=services.now(),
         new_id=ExecutionId(services.new_id()),
         user_id=caller.user_id,

@@ -12,6 +12,7 @@ from api.examples import EXAMPLES
 from api.problems import MEDIA_TYPE, ProblemDetails
 from model.check import describe_schema
 from model.json_values import JsonObject, json_list, json_object
+from model.run_form import RUN_FORM
 from model.schema import friendly, not_null
 from model.suite import describe_suite_schema
 from orchestrator import pools, quota
@@ -102,6 +103,7 @@ def _component_schemas() -> JsonObject:
         **inner,
         **parts,
         "TestRequest": request,
+        "Run": friendly(RUN_FORM.schema, {}),
         "Suite": deepcopy(describe_suite_schema()),
         "QuotaChange": not_null(friendly(quota.FORM.schema, {}), quota.MAY_BE_NULL),
         "PoolChange": not_null(friendly(pools.FORM.schema, {}), pools.MAY_BE_NULL),

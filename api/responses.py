@@ -208,10 +208,10 @@ def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteR
 
 
 DETAILS = {RunKind.TEST: TESTS, RunKind.SUITE: SUITES}
-"""Where the details of a run are, by kind."""
+"""Where the details of a run are, by kind; a kind that is not here has none."""
 
 
-def run(shown: ShownRun) -> schemas.RunOut:
+def run(shown: ShownRun, warnings: Sequence[str] = ()) -> schemas.RunOut:
     """Return the response body of a run of any kind."""
     row = shown.run
     return schemas.RunOut(
@@ -228,8 +228,12 @@ def run(shown: ShownRun) -> schemas.RunOut:
         cancel_requested=row.cancel_requested,
         parent_id=row.parent_id,
         exit_code=shown.exit_code,
+        warnings=list(warnings),
         links=schemas.RunLinks(
-            self=f"{RUNS}/{row.id}", details=f"{DETAILS[row.kind]}/{row.id}", cancel=f"{RUNS}/{row.id}/cancel"
+            self=f"{RUNS}/{row.id}",
+            details=f"{DETAILS.get(row.kind, RUNS)}/{row.id}",
+            cancel=f"{RUNS}/{row.id}/cancel",
+            retry=f"{RUNS}/{row.id}/retry",
         ),
     )
 

@@ -323,11 +323,12 @@ class Live(Out):
 
 
 class RunLinks(Out):
-    """Links of a run of any kind: itself, its details, and what cancels it."""
+    """Links of a run of any kind: itself, its details, what cancels it, and what submits it once more."""
 
     self: str
     details: str
     cancel: str
+    retry: str
 
 
 class RunOut(Out):
@@ -346,6 +347,7 @@ class RunOut(Out):
     cancel_requested: bool = False
     parent_id: UUID | None = Field(None, description="The suite run to which a test belongs")
     exit_code: int | None = Field(None, description="Exit code of a command that waited for it; null until it ended")
+    warnings: list[str] = []
     links: RunLinks
 
 

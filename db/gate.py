@@ -48,6 +48,8 @@ class Waiting:
     affinity: Affinity = field(default_factory=Affinity)
     apart: tuple[Apart, ...] = ()
     spread: tuple[Spread, ...] = ()
+    backend: BackendName | None = None
+    """It needs no node, only this backend (`scheduler.node.NO_BACKEND`: none)."""
     labels: Mapping[str, str] = field(default_factory=dict)
     exclusive: tuple[str, ...] = ()
     group: GroupId | None = None
@@ -66,6 +68,7 @@ class Waiting:
             affinity=self.affinity,
             apart=self.apart,
             spread=self.spread,
+            backend=self.backend,
         )
         return Kind(
             user_id=self.user_id,
@@ -187,6 +190,7 @@ SELECT EXISTS (
     WHERE execution_id = :execution_id AND state = 'admitted' AND backend <> ALL(CAST(:serves AS text[]))
 )
 """)
+_LIMIT = text("SELECT limit_seconds FROM queue WHERE execution_id = :execution_id")
 _HOST = text("UPDATE queue SET host = :worker WHERE execution_id = :execution_id")
 _GUARD = text("""
 UPDATE queue SET guarded = :on
@@ -318,6 +322,11 @@ def preempted_for(conn: Connection, execution_id: ExecutionId, epoch: int) -> Ex
     """Return the run for which one that holds a place was asked to stop, None if it was not."""
     found = conn.execute(_PREEMPTED, {"execution_id": execution_id, "epoch": epoch}).scalar_one_or_none()
     return None if found is None else ExecutionId(found)
+
+
+def limit_of(conn: Connection, execution_id: ExecutionId) -> timedelta:
+    """Return what an attempt of a queued run may take at most. Raises: NoResultFound if it is not queued."""
+    return timedelta(seconds=conn.execute(_LIMIT, {"execution_id": execution_id}).scalar_one())
 
 
 def host(conn: Connection, execution_id: ExecutionId, worker: WorkerId) -> None:

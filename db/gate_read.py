@@ -318,7 +318,8 @@ def state(conn: Connection, known: Facts, found: Waiting, busy: Collection[Execu
     """
     fleet = Fleet()
     if known.looking or known.several or (known.workers and found.runs):  # without room too: to tell why, what is kept
-        fleet, found.snapshot = nodes.fleet(conn, known.pool, known.nodes_version, known.served)
+        reach = nodes.Reach(served=known.served, virtual=_backends_needed(known, found))
+        fleet, found.snapshot = nodes.fleet(conn, known.pool, known.nodes_version, reach)
     counted: list[Queued | Running] = list(found.runs.values())
     if known.limits.strategy is Strategy.FAIR_SHARE:
         counted += known.holding
@@ -338,6 +339,13 @@ def state(conn: Connection, known: Facts, found: Waiting, busy: Collection[Execu
     for run in found.runs.values():
         made.enqueue(run)
     return made
+
+
+def _backends_needed(known: Facts, found: Waiting) -> frozenset[BackendName]:
+    """Return the backends on which runs that need no node wait or hold a place."""
+    waiting = (run.shape.constraints.backend for run in found.runs.values())
+    holding = (place.constraints.backend for place in known.holding)
+    return frozenset(backend for backend in (*waiting, *holding) if backend is not None)
 
 
 def claims_waiting(conn: Connection, pool: PoolName) -> set[str]:

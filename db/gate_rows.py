@@ -169,6 +169,7 @@ def _ruled(c: Constraints) -> str:
             affinity=c.affinity,
             apart=c.apart,
             spread=c.spread,
+            backend=c.backend,
         )
     )
 

@@ -18,7 +18,7 @@ from model.config import Effect
 from model.ids import BackendName, NodeName, PoolName
 from model.resources import Resources
 from scheduler.fleet import Fleet
-from scheduler.node import Node, Taint
+from scheduler.node import Node, Taint, virtual_node
 from scheduler.roster import NONE_UNSERVED
 from scheduler.snapshot import pack, unpack
 
@@ -27,7 +27,7 @@ REFRESH = timedelta(minutes=1)
 FLEETS = 16
 """Pools whose nodes a process keeps ready."""
 NARROWED = 4
-"""Sets of backends without a live worker for which a process keeps the fleet of a pool ready."""
+"""Narrowed fleets of a pool that a process keeps ready."""
 UNKNOWN = -1
 """No version is this."""
 
@@ -67,6 +67,21 @@ SELECT name, cpu_milli, memory_bytes, ephemeral_bytes, gpu, pods, labels, taints
 FROM nodes WHERE pool = :pool ORDER BY name
 """)
 _FORGET = text("DELETE FROM nodes WHERE pool = :pool AND name = ANY(:names)")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """How far a fleet reaches. `served`: the backends that a live worker serves; None: take all as served.
+
+    `virtual`: the backends that get a virtual node, for runs that need no node (012.2).
+    """
+
+    served: frozenset[BackendName] | None = None
+    virtual: frozenset[BackendName] = frozenset()
+
+
+WHOLE = Reach()
+"""All nodes, and no other."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,14 +152,11 @@ def snapshot(conn: Connection, pool: PoolName, known_version: int = UNKNOWN) -> 
     return Snapshot(version=row.version, nodes=nodes, observed_at=row.observed_at)
 
 
-def fleet(
-    conn: Connection, pool: PoolName, present: int = UNKNOWN, served: frozenset[BackendName] | None = None
-) -> tuple[Fleet, int]:
+def fleet(conn: Connection, pool: PoolName, present: int = UNKNOWN, reach: Reach = WHOLE) -> tuple[Fleet, int]:
     """Return the nodes of a pool, without use, as a fleet of the caller's own, and their version.
 
-    `served` are the backends that a live worker serves; None: take all as served. A process builds the fleet once for
-    each version and each set of backends that are not served, since what the labels of a node decide is remembered from
-    pass to pass. A caller that has just read the version gives it as `present`, which saves a query.
+    A process builds the fleet once for each version and each `reach`, since what the labels of a node decide is
+    remembered from pass to pass. A caller that has just read the version gives it as `present`, which saves a query.
     """
     address = (str(conn.engine.url), pool)
     base = _ready.get(address)
@@ -152,25 +164,31 @@ def fleet(
     if found is not None:
         base = _Base(version=found.version, fleet=Fleet(found.nodes))
         _ready.keep(address, base)
-    unserved = NONE_UNSERVED if served is None else base.fleet.backends - served
-    return base.without(unserved).copy(), base.version
+    unserved = NONE_UNSERVED if reach.served is None else (base.fleet.backends | reach.virtual) - reach.served
+    return base.narrowed_to(unserved, reach.virtual).copy(), base.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Base:
-    """A fleet without use, to be copied; `version` is that of its nodes. `narrowed`: the same, some of it unserved."""
+    """A fleet without use, to be copied; `version` is that of its nodes.
+
+    `narrowed`: the same with some of it unserved, or with virtual nodes.
+    """
 
     version: int = UNKNOWN
     fleet: Fleet
-    narrowed: OrderedDict[frozenset[BackendName], Fleet] = field(default_factory=OrderedDict)
+    narrowed: OrderedDict[tuple[frozenset[BackendName], frozenset[BackendName]], Fleet] = field(
+        default_factory=OrderedDict
+    )
 
-    def without(self, unserved: frozenset[BackendName]) -> Fleet:
-        """Return the fleet for passes while no live worker serves these backends."""
-        if not unserved:
+    def narrowed_to(self, unserved: frozenset[BackendName], virtual: frozenset[BackendName]) -> Fleet:
+        """Return the fleet with these backends unserved, and with the virtual nodes of those."""
+        if not unserved and not virtual:
             return self.fleet
-        known = self.narrowed.get(unserved)
+        known = self.narrowed.get((unserved, virtual))
         if known is None:
-            known = self.narrowed[unserved] = Fleet(self.fleet.nodes, unserved)
+            made = Fleet([*self.fleet.nodes, *map(virtual_node, virtual)], unserved)
+            known = self.narrowed[(unserved, virtual)] = made
             while len(self.narrowed) > NARROWED:
                 self.narrowed.popitem(last=False)
         return known

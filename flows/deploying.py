@@ -30,6 +30,7 @@ from model.schedule import Schedule
 from model.suite import Suite
 
 PROJECT = Path("prefect.yaml")
+DEFAULT_ENTRY = {"name": "default", "tags": ["assay"]}
 
 
 async def ensure_pool(client: PrefectClient) -> None:
@@ -52,10 +53,15 @@ class Deployed:
 
 
 async def deploy_project(client: PrefectClient, project: Path = PROJECT) -> list[str]:
-    """Make the deployments that prefect.yaml names. Returns: their names, `flow/deployment`."""
+    """Make the deployments that prefect.yaml names, and the default one of each kind of run that has none there.
+
+    Returns: their names, `flow/deployment`.
+    """
     described = yaml.safe_load(project.read_text())["deployments"]  # noqa: ASYNC240  a command, nothing else waits
     await ensure_pool(client)
-    return [(await _deploy_entry(client, entry)).name for entry in described]
+    made = [(await _deploy_entry(client, entry)).name for entry in described]
+    missing = [kind for kind in FLOWS.values() if kind.deployment not in made]
+    return [*made, *[(await _deploy(client, kind, dict(DEFAULT_ENTRY), [])).name for kind in missing]]
 
 
 async def deploy_suite(client: PrefectClient, suite: Suite, parameters: dict[str, Any]) -> Deployed:

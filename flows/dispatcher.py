@@ -21,10 +21,10 @@ from db import gate, leases, runs
 from db.gate_write import Admitted as AdmittedRun
 from db.leases import Claimed
 from db.runs import RunRef
-from flows import attempts, engine, entry, steps
+from flows import engine, entry
 from flows.entry import CURRENT_FLOW_RUN, CurrentFlowRun, Run
 from flows.flow_run_binding import FlowRunBinding
-from flows.kinds import FLOWS
+from flows.kinds import FLOWS, Steps
 from flows.mirror import Mirror
 from flows.states import agrees
 from flows.wakeups import news
@@ -121,11 +121,12 @@ class Dispatcher:
         row = await self._context.db.run_patiently(lambda conn: runs.find(conn, grant.execution_id))
         under_way = row.status is Status.RUNNING
         flow_run = await self._binding.begin(grant, TAKE_OVER_AFTER if under_way else GIVE_BACK_AFTER)
+        run = RunRef(id=row.id, kind=row.kind)
         if flow_run is not None:
-            kind = FLOWS[row.kind]
-            await self.flow(kind.flow, flow_run, kind.parameters(row.id), grant.execution_id)
+            kind = FLOWS[run.kind]
+            await self.flow(kind.flow, flow_run, kind.parameters(run.id), run)
         elif under_way:
-            await self._bare(grant.execution_id)
+            await self._bare(run)
         else:
             await self._give_back(grant)
 
@@ -145,12 +146,13 @@ class Dispatcher:
         flow: Flow[..., Any],
         flow_run: FlowRun,
         parameters: dict[str, Any],
-        execution_id: ExecutionId | None = None,
+        granted: RunRef | None = None,
         *,
         entered: Callable[[], None] | None = None,
     ) -> None:
         """Run a flow run in this loop. When it breaks off, see our run of it through without Prefect.
 
+        `granted` is the run that this worker was granted, None for a flow run that comes from Prefect.
         `entered` is given for what Prefect handed out as due, see `entry.CurrentFlowRun`.
         """
         if flow_run.id in self._running:
@@ -158,11 +160,9 @@ class Dispatcher:
         self._running.add(flow_run.id)
         try:
             state = await self._engine(flow, flow_run, parameters, entered)
-            run = await self._context.db.run_patiently(lambda conn: runs.by_flow_run(conn, flow_run.id))
-            if execution_id is not None:
-                await self._see_through(execution_id, state)
-            elif run is not None and FLOWS[run.kind].waits:
-                await self._see_through(ExecutionId(run.id), state)
+            run = granted or await self._context.db.run_patiently(lambda conn: runs.by_flow_run(conn, flow_run.id))
+            if run is not None and FLOWS[run.kind].waits:
+                await self._see_through(run, state)
             elif run is not None and state is not None:
                 await self._context.db.run_patiently(partial(_settle, run, state))
         finally:
@@ -196,12 +196,13 @@ class Dispatcher:
             log.warning("flow run %s broke off: %r", flow_run.id, broken)
         return None
 
-    async def _see_through(self, execution_id: ExecutionId, state: State[Any] | None) -> None:
-        """Carry on bare while the run is ours and has no verdict; then note whether Prefect shows it."""
+    async def _see_through(self, run: RunRef, state: State[Any] | None) -> None:
+        """Go on without Prefect while the run is ours and has no verdict; then note whether Prefect shows it."""
+        execution_id = ExecutionId(run.id)
         grant = self._grants.get(execution_id)
         found = await self._context.db.run_patiently(lambda conn: lifecycle.verdict_of(conn, execution_id))
         if found is None and await self._ours(execution_id):
-            await self._bare(execution_id)
+            await self._bare(run)
         elif found is not None and agrees(state, found):
             await self._context.db.run_patiently(lambda conn: runs.settle(conn, execution_id))
         self._let_go(grant)
@@ -221,21 +222,25 @@ class Dispatcher:
             lambda conn: leases.hold(conn, grant.execution_id, grant.epoch, worker)
         )
 
-    async def _bare(self, execution_id: ExecutionId) -> None:
-        """Take the flow's own steps without Prefect: the row gets its verdict, and Prefect hears of it later."""
-        log.warning("run %s goes on without Prefect", execution_id)
+    async def _bare(self, mine: RunRef) -> None:
+        """Take the steps of a run's kind without Prefect, which is told the verdict later."""
+        steps = FLOWS[mine.kind].steps
+        if steps is None:
+            msg = f"a {mine.kind} has no steps: it is never queued"
+            raise ValueError(msg)
+        log.warning("run %s goes on without Prefect", mine.id)
         try:
-            run = Run(self._context, execution_id)
+            run = Run(self._context, ExecutionId(mine.id))
             while (grant := await entry.admitted(run)) is not None:
-                await self._attempt(run, grant)
+                await self._attempt(steps, run, grant)
         except Abort as told:
-            log.info("run %s stopped here: %s", execution_id, told)
+            log.info("run %s stopped here: %s", mine.id, told)
             self._context.superseded.set()
 
-    async def _attempt(self, run: Run, grant: Grant) -> None:
-        """Take one attempt. What fails here is no test: its process is ended before the attempt is called lost."""
+    async def _attempt(self, steps: Steps, run: Run, grant: Grant) -> None:
+        """Take one attempt. If this worker fails, what runs of the attempt is ended before it is called lost."""
         try:
-            await attempts.take(run, grant, shown=False)
+            await steps.attempt(run, grant)
         except Exception as broken:
             log.exception("run %s: this worker failed", grant.execution_id)
             await asyncio.sleep(FAILED_AGAIN)

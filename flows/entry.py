@@ -267,7 +267,7 @@ def _or_retried(
     """Return the run itself, or a new run of its definition when a person pressed Retry on a finished one."""
     if running is None or not running.polled or not runs.is_settled(conn, known, running.flow_run_id):
         return known
-    again = retry.retry(conn, known, retry.Again(by="prefect", now=context.now(), new_id=ExecutionId(context.new_id())))
+    again = retry.retry(conn, known, retry.Again(now=context.now(), new_id=ExecutionId(context.new_id())))
     if isinstance(again, OverQuota):
         return again
     runs.unlink_flow_run(conn, known)

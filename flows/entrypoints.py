@@ -7,11 +7,10 @@ Prefect can name any module of this machine. So the entrypoint is checked before
 from prefect.client.schemas.responses import DeploymentResponse
 
 TEST_RUN = "flows.test_run.test_run"
-SUITE_RUN = "flows.suite_run.suite_run"
-OURS = frozenset({TEST_RUN, SUITE_RUN})
+"""An example, for people."""
 
 
-def refuse(deployment: DeploymentResponse, allowed: frozenset[str] = frozenset()) -> str | None:
+def refuse(deployment: DeploymentResponse, allowed: frozenset[str]) -> str | None:
     """Return why the worker does not run a deployment and what to do about it, None if it runs it."""
     name, entrypoint = deployment.name, deployment.entrypoint
     if deployment.pull_steps:
@@ -21,7 +20,7 @@ def refuse(deployment: DeploymentResponse, allowed: frozenset[str] = frozenset()
         )
     if not entrypoint:
         return f"deployment {name} has no entrypoint: deploy it with a module entrypoint such as {TEST_RUN}"
-    if entrypoint not in OURS | allowed:
+    if entrypoint not in allowed:
         return (
             f"deployment {name} has the entrypoint {entrypoint[:200]!r}, which this worker may not import. Deploy it "
             "to a work pool of another worker. Or, if its code may run as this worker's user, add the entrypoint to "

@@ -1,15 +1,14 @@
 """Takes over the flows of suites whose worker is gone."""
 
 import logging
-from typing import Any
 from uuid import UUID
 
 from prefect.exceptions import ObjectNotFound
-from prefect.flows import Flow
 from prefect.states import Pending
 
 from db import suites
-from flows.dispatcher import Dispatcher
+from flows.periodic import FlowRunner
+from flows.suite_run import suite_run
 from flows.worker_context import WorkerContext
 from model.ids import SuiteRunId
 
@@ -19,14 +18,13 @@ log = logging.getLogger("assay.suites")
 class OrphanedSuites:
     """Flow runs of suites that Prefect shows as running, but that no live worker runs."""
 
-    def __init__(self, context: WorkerContext, dispatcher: Dispatcher, suite_flow: Flow[..., Any]) -> None:
+    def __init__(self, context: WorkerContext, runner: FlowRunner) -> None:
         self._context = context
-        self._dispatcher = dispatcher
-        self._flow = suite_flow
+        self._runner = runner
 
     async def take_over(self) -> None:
         """Run in this worker what no live worker runs."""
-        worker, running = self._context.settings.worker, self._dispatcher.running
+        worker, running = self._context.settings.worker, self._runner.running
         ttl = self._context.settings.lease
         orphans = await self._context.db.run(lambda conn: suites.take_orphans(conn, worker, ttl, running))
         for suite_run_id, flow_run_id in orphans:
@@ -44,4 +42,4 @@ class OrphanedSuites:
             return
         await client.set_flow_run_state(flow_run_id, Pending(), force=True)
         parameters = {"suite_run_id": str(suite_run_id)}
-        self._dispatcher.start(self._flow, await client.read_flow_run(flow_run_id), parameters)
+        self._runner.start(suite_run, await client.read_flow_run(flow_run_id), parameters)

@@ -3,7 +3,14 @@
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeAlias
+from uuid import UUID
 
+from prefect.client.schemas.objects import FlowRun
+from prefect.flows import Flow
+
+from flows.worker_context import WorkerContext
 from model.backoff import Backoff
 
 LEAST_PAUSE = 0.25
@@ -15,7 +22,29 @@ MOST_TIMES = 8
 log = logging.getLogger("assay.periodic")
 
 
-async def every(seconds: float, job: Callable[[], Awaitable[object]]) -> None:
+Job: TypeAlias = Callable[[], Awaitable[object]]
+
+
+class FlowRunner(Protocol):
+    """Runs flow runs in this process (`flows.dispatcher`)."""
+
+    @property
+    def running(self) -> frozenset[UUID]:
+        """The flow runs that are being run."""
+
+    def start(self, flow: Flow[..., Any], flow_run: FlowRun, parameters: dict[str, Any]) -> None:
+        """Run a flow run beside the others."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Duty:
+    """What each worker does for a kind of run, with `seconds` between two times. `begin` returns the job."""
+
+    seconds: float
+    begin: Callable[[WorkerContext, FlowRunner], Job]
+
+
+async def every(seconds: float, job: Job) -> None:
     """Call `job` for ever, with `seconds` between two calls. A failure is logged and makes the next pause longer."""
     failures = 0
     while True:

@@ -13,15 +13,14 @@ from flows.dispatcher import Dispatcher
 from flows.forecasting import SECONDS as FORECAST_SECONDS
 from flows.forecasting import Forecasting
 from flows.gate_poller import GatePoller
+from flows.kinds import FLOWS
 from flows.leftovers import Leftovers
 from flows.lost_nodes import LOOK_SECONDS as LOST_SECONDS
 from flows.lost_nodes import LostNodes
 from flows.mirror import Mirror
-from flows.orphaned_suites import OrphanedSuites
 from flows.periodic import every
 from flows.reconciler import Reconciler
 from flows.settings import Settings
-from flows.suite_run import suite_run
 from flows.wiring import open_context
 from flows.worker_context import WorkerContext
 
@@ -46,7 +45,6 @@ class Services:
         self.dispatcher = Dispatcher(self.context, self.mirror)
         self._forecasting = Forecasting(self.context.db, settings.pool, self.context.blocking)
         self._poller = GatePoller(self.context.db, settings.pool, self.context.pass_gate)
-        self._orphans = OrphanedSuites(self.context, self.dispatcher, suite_run)
         self._leftovers = Leftovers(self.context)
         self._lost_nodes = LostNodes(self.context)
         self._reconciler = Reconciler(self.context, self.mirror, lambda: self.dispatcher.running)
@@ -75,7 +73,8 @@ class Services:
             loops.create_task(every(SETTLE_SECONDS, self._reconciler.settle))
             loops.create_task(every(SETTLE_SECONDS, self._reconciler.end_tasks))
             loops.create_task(every(RECOVER_SECONDS, self._reconciler.recover))
-            loops.create_task(every(SETTLE_SECONDS, self._orphans.take_over))
+            for duty in (duty for kind in FLOWS.values() for duty in kind.duties):
+                loops.create_task(every(duty.seconds, duty.begin(self.context, self.dispatcher)))
 
     def drain(self) -> None:
         """Take nothing more, and let another worker go on with what this one holds."""

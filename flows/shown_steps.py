@@ -16,6 +16,7 @@ from flows.worker_context import WorkerContext
 from model.ids import ExecutionId, short
 from orchestrator.explaining import sentence
 from reports.markdown import placement_summary
+from scheduler.node import NO_NODE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,6 +82,8 @@ async def admitted(context: WorkerContext, execution_id: ExecutionId) -> None:
     recorded_tasks.record(
         Step(name="gate", began_at=wait.began_at, ended_at=wait.ended_at, message=decision, number=wait.number)
     )
+    if chosen.node == NO_NODE:
+        return
     node = f"node {chosen.node}, the best of {len(chosen.candidates)}"
     recorded_tasks.record(
         Step(name="place", began_at=wait.ended_at, ended_at=wait.ended_at, message=node, number=wait.number)

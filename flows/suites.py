@@ -126,9 +126,7 @@ async def _found(context: WorkerContext, running: CurrentFlowRun | None, named: 
         if known is None:
             return None
         if again and running and runs.is_settled(conn, known, running.flow_run_id):
-            order = SuiteAgain(
-                now=context.now(), new_id=new_id, flow_run_id=running.flow_run_id, pool=context.settings.pool
-            )
+            order = SuiteAgain(now=context.now(), new_id=new_id, flow_run_id=running.flow_run_id)
             return _hosted(conn, context, cases.retry_suite(conn, known, order, context.contents.has))
         return cases.outcome_of(conn, known)
 

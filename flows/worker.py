@@ -116,9 +116,11 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
         """Leave it out: `flows.reconciler` carries cancellations into our rows, in whatever phase a run is."""
 
     async def _open_services(self, settings: Settings) -> None:
-        from flows.services import Services  # noqa: PLC0415  Prefect imports this module to list worker types
+        # Prefect imports this module to list worker types.
+        from flows.kinds import ENTRYPOINTS  # noqa: PLC0415
+        from flows.services import Services  # noqa: PLC0415
 
-        self._allowed = settings.allowed_entrypoints
+        self._allowed = settings.allowed_entrypoints | ENTRYPOINTS
         self._services = Services(settings, self.client)
         await self._services.open()
         if self._runs_task_group is not None:

@@ -27,6 +27,7 @@ from model.ids import BackendName, RunId, uuid7
 from model.ports import Artifacts, Contents, Logs, Secrets
 from orchestrator.lifecycle import Grant
 from orchestrator.place_releases import PlaceReleases
+from scheduler.node import NO_BACKEND
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -105,8 +106,8 @@ class WorkerContext:
 
     @property
     def serves(self) -> list[BackendName]:
-        """The backends whose runs this worker may claim, in order of name."""
-        return sorted(self.backends)
+        """The backends whose runs this worker may claim, in order of name. Any worker runs what needs none."""
+        return sorted([*self.backends, NO_BACKEND])
 
     def backend_of(self, grant: Grant) -> Backend:  # noqa: ARG002  the place where a grant finds its backend
         """Return the backend that runs what was granted. A worker serves one backend so far."""

@@ -35,6 +35,12 @@ class Operator(StrEnum):
     LT = "Lt"
 
 
+ExclusiveNames = Annotated[
+    tuple[ResourceName, ...],
+    Field(max_length=10, description="Names that only one run may hold at a time, such as staging-database"),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSelectorRequirement:
     """One expression over a node's labels."""
@@ -166,10 +172,7 @@ class ExecutionConfig:
     spread: Annotated[
         tuple[RunsSpread, ...], Field(max_length=10, description="Runs that are spread evenly over zones or nodes")
     ] = ()
-    exclusive: Annotated[
-        tuple[ResourceName, ...],
-        Field(max_length=10, description="Names that only one run may hold at a time, such as staging-database"),
-    ] = ()
+    exclusive: ExclusiveNames = ()
     restartable: Annotated[
         bool, Field(description="May be preempted by a more important run and started again, where the pool allows it")
     ] = False

@@ -88,3 +88,4 @@ ResourceName = Annotated[str, Field(min_length=1, max_length=100, pattern=RESOUR
 RelativePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(forms.relative_path)]
 InnerPath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(forms.folder_or_file)]
 MountPath = Annotated[str, Field(max_length=1024, pattern=MOUNT_PATTERN), AfterValidator(forms.mount_path)]
+Priority = Annotated[int, Field(ge=0, le=9, description="0 is the highest")]

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from model.config import ExecutionConfig
 from model.content import LocalContent, TestContent
-from model.fields import FORBID, EnvName, EnvValue, LabelKey, LabelValue, Name, RelativePath, Tag
+from model.fields import FORBID, EnvName, EnvValue, LabelKey, LabelValue, Name, Priority, RelativePath, Tag
 from model.resources import ResourceRequirements
 
 DEFAULT_PRIORITY = 5
@@ -63,7 +63,7 @@ class RequestFields:
     labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=50)] = field(default_factory=dict)
     env: Annotated[dict[EnvName, EnvValue], Field(max_length=200)] = field(default_factory=dict)
     tags: Annotated[tuple[Tag, ...], Field(max_length=50)] = ()
-    priority: Annotated[int, Field(ge=0, le=9, description="0 is the highest")] = DEFAULT_PRIORITY
+    priority: Priority = DEFAULT_PRIORITY
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -2,6 +2,7 @@
 
 A run is a row of the table `runs`; its kind says which other table holds its details. A test waits in the queue and
 holds a place while it runs. A suite only groups tests: it is never queued, and it ends when all its tests have ended.
+A new kind is one more word of `RunKind` here, and what it does in `orchestrator.kinds` and `flows.kinds`.
 """
 
 from enum import StrEnum
@@ -34,13 +35,13 @@ RunStatus: TypeAlias = Status | SuiteOnlyStatus
 SKIPPED = SuiteOnlyStatus.SKIPPED
 
 STATUSES: dict[RunKind, tuple[RunStatus, ...]] = {
-    RunKind.TEST: tuple(Status),
+    **dict.fromkeys(RunKind, tuple(Status)),
     RunKind.SUITE: (*Status, *SuiteOnlyStatus),
 }
 """Every status that a run of a kind may have; the database checks it too."""
 
 RUN_TRANSITIONS: dict[RunKind, frozenset[tuple[RunStatus, RunStatus]]] = {
-    RunKind.TEST: frozenset(TRANSITIONS),
+    **dict.fromkeys(RunKind, frozenset(TRANSITIONS)),
     RunKind.SUITE: frozenset(
         {
             (Status.QUEUED, Status.COMPLETED),
@@ -51,7 +52,10 @@ RUN_TRANSITIONS: dict[RunKind, frozenset[tuple[RunStatus, RunStatus]]] = {
         }
     ),
 }
-"""A suite's row stays `queued` until the suite ends: whether it runs is worked out from its tests."""
+"""All kinds that wait in the queue go the way of a test.
+
+A suite's row stays `queued` until the suite ends: whether it runs is worked out from its tests.
+"""
 
 
 def kinds_with(source: RunStatus, target: RunStatus) -> tuple[RunKind, ...]:

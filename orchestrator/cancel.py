@@ -7,11 +7,10 @@ from sqlalchemy import Connection
 
 from db import gate, notices, runs
 from db.errors import NotFoundError
-from db.runs import Become, Fenced
+from db.runs import Become, Fenced, Run
 from model.execution import Phase, Status
 from model.ids import ExecutionId, PoolName
 from model.notices import CancelAsked, Ended
-from model.runs import RunKind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,16 +33,16 @@ def cancel(conn: Connection, execution_id: ExecutionId, *, by: str, now: datetim
         raise NotFoundError("run", execution_id)
     changed = not row.status.terminal and runs.request_cancel(conn, execution_id, by, now)
     if row.status is Status.QUEUED:
-        _end_waiting(conn, execution_id, by)
+        _end_waiting(conn, row, by)
         return CancelOutcome(execution_id=execution_id, status=Status.CANCELLED, changed=True, pool=row.pool)
     if changed:
         notices.tell(conn, [CancelAsked(run_id=execution_id)])
     return CancelOutcome(execution_id=execution_id, status=Status(row.status), changed=changed, pool=row.pool)
 
 
-def _end_waiting(conn: Connection, execution_id: ExecutionId, by: str) -> None:
+def _end_waiting(conn: Connection, run: Run, by: str) -> None:
     """End the run; a worker that holds its place finds it ended."""
     become = Become(status=Status.CANCELLED, phase=Phase.ENDED, detail=f"cancelled by {by} before it ran")
-    runs.transition(conn, Fenced(run_id=execution_id, epoch=None), Status.QUEUED, become)
-    gate.withdraw(conn, execution_id)
-    notices.tell(conn, [Ended(run_id=execution_id, kind=RunKind.TEST, status=Status.CANCELLED)])
+    runs.transition(conn, Fenced(run_id=run.id, epoch=None), Status.QUEUED, become)
+    gate.withdraw(conn, ExecutionId(run.id))
+    notices.tell(conn, [Ended(run_id=run.id, kind=run.kind, status=Status.CANCELLED)])

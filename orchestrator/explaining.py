@@ -17,6 +17,7 @@ from db.forecasts import Forecast
 from db.gate_records import Record, Returned, Started, Stopped, Waited
 from model.execution import Cause, Status
 from model.ids import ExecutionId, short
+from scheduler.node import NO_NODE
 
 _BACK: Mapping[Cause | None, str] = {
     None: "it never began",
@@ -94,6 +95,8 @@ def sentence(record: Record) -> str:
         case Waited():
             place = "" if record.position is None else f" at position {record.position}"
             return f"waits{place}: {record.text.removeprefix('waits ')}"
+        case Started(node=node) if node == NO_NODE:
+            return f"admitted after {record.waited:.1f} s; it needs no node"
         case Started():
             best = next((score for score in record.candidates if score.node == record.node), None)
             scored = "" if best is None else f", the best of {len(record.candidates)} with {best.total:.3f}"

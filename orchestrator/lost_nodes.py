@@ -16,6 +16,7 @@ from db import backends, gate, nodes, pools, runs, workers
 from db.backends import Placed
 from db.errors import ConflictError, NotFoundError
 from db.gate import Requeue
+from db.nodes import Reach
 from db.runs import Run
 from model.execution import Reason, Status
 from model.ids import BackendName, ExecutionId, NodeName, PoolName
@@ -99,7 +100,7 @@ def _may_be_given_up(conn: Connection, loss: Loss, row: Run, place: Placed) -> b
 def _fits_elsewhere(conn: Connection, pool: PoolName, place: Placed) -> bool:
     """Return whether a node that a live worker serves could take the run if nothing else ran there."""
     empty = empty_pool(conn, pool)
-    fleet, _ = nodes.fleet(conn, pool, served=workers.served(conn, pool))
+    fleet, _ = nodes.fleet(conn, pool, reach=Reach(served=workers.served(conn, pool)))
     ask = Ask(shape=place.shape, limits=empty.limits, labels=place.labels)
     return impossible(fleet, ask) is None
 

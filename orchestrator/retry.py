@@ -15,9 +15,8 @@ from orchestrator.submit import Order, OverQuota, Submitted, submit
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Again:
-    """Who wants the retry, when, and the new run's id. Without a user it counts for the old run's."""
+    """When the retry is wanted, and the new run's id. Without a user it counts for the old run's."""
 
-    by: str
     now: datetime
     new_id: ExecutionId
     user_id: UserId | None = None

@@ -51,12 +51,16 @@ class SuiteOrder:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteAgain:
-    """A retry of an ended suite run: when, the new run's id, and the flow run that it is wanted by."""
+    """A retry of an ended suite run: when, and the new run's id. Without a user it counts for the old run's.
+
+    `flow_run_id`: the flow run that was restarted for it, and that moves to the new run.
+    """
 
     now: datetime
     new_id: SuiteRunId
-    flow_run_id: UUID
-    pool: PoolName = DEFAULT_POOL
+    flow_run_id: UUID | None = None
+    user_id: UserId | None = None
+    door: Door = Door.PREFECT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,29 +156,28 @@ def skip(conn: Connection, order: SuiteOrder, note: str) -> SuiteSubmitted | Sui
 def retry_suite(
     conn: Connection, suite_run_id: SuiteRunId, again: SuiteAgain, known_content: KnownContent | None = None
 ) -> SuiteSubmitted | OverQuota:
-    """Run an ended or skipped suite run once more, as a new one that its flow run moves to.
+    """Run an ended or skipped suite run once more, as a new one.
 
     Raises: ConflictError while it is alive; InvalidError as `submit_suite` does.
     """
     old = suites.lock(conn, suite_run_id)
-    if old.flow_run_id != again.flow_run_id:
+    if again.flow_run_id is not None and old.flow_run_id != again.flow_run_id:
         raise ConflictError(f"suite run {short(suite_run_id)} has been retried already")
     if old.completed_at is None:
         raise ConflictError(f"suite run {short(suite_run_id)} has not ended: cancel it first, or wait")
     order = SuiteOrder(
         suite=check_suite(dict(old.definition)),
         suite_run_id=again.new_id,
-        user_id=old.submitted_by,
-        door=Door.PREFECT,
+        user_id=again.user_id or old.submitted_by,
+        door=again.door,
         now=again.now,
-        pool=again.pool,
+        pool=runs.find(conn, suite_run_id).pool,
         note=f"retry of suite run {short(suite_run_id)}",
     )
     outcome = submit_suite(conn, order, known_content)
-    if isinstance(outcome, SuiteSubmitted):
+    if isinstance(outcome, SuiteSubmitted) and again.flow_run_id is not None:
         runs.unlink_flow_run(conn, suite_run_id)
         runs.link_flow_run(conn, again.new_id, again.flow_run_id)
-        return outcome
     if isinstance(outcome, SuiteSkipped):
         raise TypeError(outcome)
     return outcome

@@ -143,7 +143,8 @@ class Memory:
 
 def _totals(fleet: Fleet, limits: Limits) -> Need:
     """Return what there is of each kind: what the nodes have, or the pool's limit where that is less."""
-    have = [int(fleet.capacity[kind].sum()) for kind in (-1, 0, 1, 2, 3)]
+    capacity = fleet.capacity[:, fleet.roster.real]
+    have = [int(capacity[kind].sum()) for kind in (-1, 0, 1, 2, 3)]
     ceiling = most(limits.ceiling)
     return tuple(there if limit is None else min(there, limit) for there, limit in zip(have, ceiling, strict=True))
 

@@ -21,7 +21,7 @@ def misfit(fleet: Fleet, accepting: Mask, shape: Shape, selector: Mapping[str, s
     `accepting` are the nodes that accept it by everything but amounts, other runs, and whether a live worker serves
     them. Where a node has room, but a rule about other runs closes it, that rule is the reason.
     """
-    if (reason := _no_node(fleet)) is not None:
+    if shape.constraints.backend is None and (reason := _no_node(fleet)) is not None:
         return reason
     if not accepting.any():
         return Reason(code=Code.NO_MATCH, text=_mismatch(fleet, shape, selector))
@@ -41,10 +41,11 @@ def misfit(fleet: Fleet, accepting: Mask, shape: Shape, selector: Mapping[str, s
 
 
 def _no_node(fleet: Fleet) -> Reason | None:
-    if not len(fleet):
+    nodes = [node for node in fleet.nodes if not node.virtual]
+    if not nodes:
         return Reason(code=Code.NO_NODE, text="the pool has no node")
-    if not any(node.ready for node in fleet.nodes):
-        which = "the pool's only node is not" if len(fleet) == 1 else f"none of the pool's {len(fleet)} nodes is"
+    if not any(node.ready for node in nodes):
+        which = "the pool's only node is not" if len(nodes) == 1 else f"none of the pool's {len(nodes)} nodes is"
         return Reason(code=Code.NO_NODE, text=f"{which} ready")
     return None
 
@@ -59,9 +60,13 @@ def _mismatch(fleet: Fleet, shape: Shape, selector: Mapping[str, str]) -> str:
     groups = fleet.roster.groups(keys_of(shape.constraints.affinity.required) | frozenset(selector))
     counts: dict[str, int] = {}
     for column, number in sorted(zip(groups.first.tolist(), np.bincount(groups.of).tolist(), strict=True)):
+        if fleet.nodes[column].virtual:
+            continue
         rule = _broken_rule(fleet.nodes[column], shape, selector)
         counts[rule] = counts.get(rule, 0) + number
-    return f"no node matches: of {len(fleet)}, " + ", ".join(f"{number} {rule}" for rule, number in counts.items())
+    return f"no node matches: of {sum(counts.values())}, " + ", ".join(
+        f"{number} {rule}" for rule, number in counts.items()
+    )
 
 
 def _broken_rule(node: Node, shape: Shape, selector: Mapping[str, str]) -> str:
@@ -80,7 +85,8 @@ def _unserved(fleet: Fleet, nodes: Mask) -> str:
     """Name nodes that would take the run if a live worker served them."""
     names = [fleet.nodes[column].name for column in np.flatnonzero(nodes).tolist()]
     if len(names) == 1:
-        return f"no live worker serves node {names[0]}"
+        what = "backend" if fleet.nodes[int(nodes.argmax())].virtual else "node"
+        return f"no live worker serves {what} {names[0]}"
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"no live worker serves the nodes {', '.join(names[:NAMED])}{more}"
 

@@ -11,6 +11,11 @@ DEFAULT_BACKEND = BackendName("default")
 """The one backend of a pool that has no other: that of a simulation, for example."""
 DEFAULT_PODS = 110
 """What a kubelet takes unless it is told otherwise."""
+NO_BACKEND = BackendName("none")
+"""The backend of runs that need none. Every worker serves it."""
+NO_NODE = NodeName(NO_BACKEND)
+"""Where those runs are placed: on its virtual node."""
+_UNLIMITED = 2**40
 
 _SPOT_LABELS = frozenset(
     {
@@ -49,8 +54,19 @@ class Node:
     taints: tuple[Taint, ...] = ()
     ready: bool = True
     backend: BackendName = DEFAULT_BACKEND
+    virtual: bool = False
+    """It stands for a whole backend, or for none: only runs that need no node are placed here (012.2)."""
 
     @property
     def spot(self) -> bool:
         """True when the provider may take the node away at short notice."""
         return not _SPOT_LABELS.isdisjoint(self.labels.items())
+
+
+def virtual_node(backend: BackendName) -> Node:
+    """Return the node on which the gate places runs that need this backend, but no node of it (012.2).
+
+    It is named after the backend. It limits nothing: the limits of pool, team and user do, and exclusive names.
+    """
+    capacity = Resources(cpu_milli=_UNLIMITED, memory_bytes=_UNLIMITED, ephemeral_bytes=_UNLIMITED, gpu=_UNLIMITED)
+    return Node(name=NodeName(backend), capacity=capacity, pods=_UNLIMITED, backend=backend, virtual=True)

@@ -134,7 +134,8 @@ def accepting(fleet: Fleet, ask: Ask) -> Mask:
     Nodes that no rule of the run can tell apart are looked at once.
     """
     wants, limits, roster = ask.shape.constraints, ask.limits, fleet.roster
-    key = (wants.node_selector, wants.tolerations, wants.affinity.required, limits.default_selector, limits.spot)
+    rules = (wants.node_selector, wants.tolerations, wants.affinity.required, wants.backend)
+    key = (*rules, limits.default_selector, limits.spot)
     known = roster.masks.get(key)
     if known is not None:
         return known
@@ -146,6 +147,8 @@ def accepting(fleet: Fleet, ask: Ask) -> Mask:
 
 def _accepts(node: Node, ask: Ask, wanted: tuple[tuple[str, str], ...]) -> bool:
     constraints = ask.shape.constraints
+    if node.virtual or constraints.backend is not None:
+        return node.virtual and node.backend == constraints.backend
     return (
         node.ready
         and (ask.limits.spot or not node.spot)

@@ -98,6 +98,7 @@ class Roster:
         self.inverse: Numbers = np.where(self.capacity > 0, 1.0 / np.maximum(self.capacity, 1), 0.0)
         self.hashes = np.array([_hash(node.name) for node in self.nodes], dtype=np.uint64)
         self.spot: Mask = np.array([node.spot for node in self.nodes], dtype=np.bool_)
+        self.real: Mask = np.array([not node.virtual for node in self.nodes], dtype=np.bool_)
         self.backends = frozenset(node.backend for node in self.nodes)
         self.served: Mask = np.array([node.backend not in unserved for node in self.nodes], dtype=np.bool_)
         self.all_served = bool(self.served.all())
@@ -132,7 +133,10 @@ class Roster:
 
     def _standing(self) -> Columns:
         spot = self.spot.tolist()
-        return _numbered([(node.taints, node.ready, spot[column]) for column, node in enumerate(self.nodes)])
+        virtual = [node.backend if node.virtual else None for node in self.nodes]
+        return _numbered(
+            [(node.taints, node.ready, spot[column], virtual[column]) for column, node in enumerate(self.nodes)]
+        )
 
     def domains(self, topology: str) -> Domains:
         """Return the domains of a node label. The host's name is each node's own, whether it has the label or not."""

@@ -138,7 +138,7 @@ class Rows:
 
     def _kind(self, line: Line) -> int:
         constraints = line.ask.shape.constraints
-        key = (constraints.node_selector, constraints.tolerations, constraints.affinity.required)
+        key = (constraints.node_selector, constraints.tolerations, constraints.affinity.required, constraints.backend)
         kind = self._kinds.get(key)
         if kind is None:
             kind = self._kinds[key] = len(self._kinds)

@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from model.config import Affinity, Toleration
-from model.ids import ExecutionId, GroupId, NodeName, TeamId, UserId
+from model.ids import BackendName, ExecutionId, GroupId, NodeName, TeamId, UserId
 from model.resources import Resources
 
 NO_AFFINITY = Affinity()
@@ -40,6 +40,8 @@ class Constraints:
     avoid: frozenset[NodeName] = frozenset()
     apart: tuple[Apart, ...] = ()
     spread: tuple[Spread, ...] = ()
+    backend: BackendName | None = None
+    """The run needs no node: it is placed on the virtual node of this backend (012.2)."""
 
 
 NO_CONSTRAINTS = Constraints()

@@ -6,8 +6,8 @@ from uuid import uuid4
 import pytest
 from prefect.client.schemas.responses import DeploymentResponse
 
-from flows.entrypoints import OURS, refuse
-from flows.kinds import FLOWS
+from flows.entrypoints import refuse
+from flows.kinds import ENTRYPOINTS
 
 
 def deployment(entrypoint: str | None, **more: Any) -> DeploymentResponse:
@@ -15,8 +15,8 @@ def deployment(entrypoint: str | None, **more: Any) -> DeploymentResponse:
 
 
 def test_our_own_flows_are_run() -> None:
-    assert {kind.entrypoint for kind in FLOWS.values()} == OURS
-    assert [refuse(deployment(entrypoint)) for entrypoint in sorted(OURS)] == [None, None]
+    assert {"flows.suite_run.suite_run", "flows.test_run.test_run"} <= ENTRYPOINTS
+    assert {refuse(deployment(entrypoint), ENTRYPOINTS) for entrypoint in ENTRYPOINTS} == {None}
 
 
 @pytest.mark.parametrize(
@@ -55,7 +55,7 @@ def test_pull_steps_are_refused_whatever_the_entrypoint(entrypoint: str) -> None
 
 @pytest.mark.parametrize("entrypoint", [None, ""])
 def test_a_deployment_without_an_entrypoint_is_refused(entrypoint: str | None) -> None:
-    refusal = refuse(deployment(entrypoint))
+    refusal = refuse(deployment(entrypoint), frozenset({"theirs.flow"}))
 
     assert refusal is not None
     assert "no entrypoint" in refusal

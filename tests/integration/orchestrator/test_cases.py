@@ -296,7 +296,7 @@ def test_a_key_is_one_users_own(db: Database) -> None:
 
 def test_a_retry_waits_for_the_end_and_keeps_definition_user_and_priority(db: Database) -> None:
     run = submitted(db, request=check(RAW | {"priority": 1}), user_id=PREFECT_USER)
-    again = retry.Again(by="ann", now=NOON, new_id=ExecutionId(new_id()))
+    again = retry.Again(now=NOON, new_id=ExecutionId(new_id()))
 
     with pytest.raises(ConflictError, match="has not ended"):
         db.call(lambda conn: retry.retry(conn, run, again))
