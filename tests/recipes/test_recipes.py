@@ -1,6 +1,7 @@
 """The recipes of docs/architecture.md, each followed by a patch: how many files it touches, and that the result works.
 
-A patch is applied to a copy of the checkout. Then the contract suite of that port runs on the copy, as it stands.
+A patch is applied to a copy of the checkout. Then the contract suite of that port runs on the copy, as it stands. In a
+patch `{newest}` and `{next}` stand for the numbers of the last migration and of the one after it.
 """
 
 import re
@@ -28,6 +29,11 @@ class Recipe:
 
 
 RECIPES = (
+    Recipe(
+        patch="kind",
+        most_files=3,
+        suites=("tests/contract/test_kinds.py", "tests/integration/flows/test_maintenance.py"),
+    ),
     Recipe(patch="tool", most_files=2, suites=("tests/contract/test_tools.py",)),
     Recipe(
         patch="column",
@@ -35,13 +41,19 @@ RECIPES = (
         suites=("tests/integration/db/test_migrations.py", "tests/integration/db/test_executions.py"),
     ),
 )
-"""Recipes that have no patch yet: a backend, a kind of run, a rule of the gate (docs/limits.md)."""
+"""Recipes that have no patch yet: a backend, a rule of the gate (docs/limits.md)."""
 
 
 def touched(patch: Path) -> list[str]:
     """Return the files of the product that a patch touches; tests are not counted."""
     named = re.findall(r"^\+\+\+ b/(\S+)$", patch.read_text(), flags=re.MULTILINE)
     return [name for name in named if not name.startswith("tests/")]
+
+
+def numbered(patch: str, checkout: Path) -> str:
+    """Return a patch with the numbers of migrations that this checkout gives it."""
+    newest = max(int(name.name[:4]) for name in (checkout / "db/migrations/versions").glob("[0-9]*.py"))
+    return patch.replace("{newest}", f"{newest:04}").replace("{next}", f"{newest + 1:04}")
 
 
 @pytest.fixture
@@ -64,8 +76,8 @@ def test_a_recipe_touches_few_files(recipe: Recipe) -> None:
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.patch)
 def test_what_a_recipe_adds_passes_the_suites_of_its_port(recipe: Recipe, checkout: Path) -> None:
-    patch = PATCHES / f"{recipe.patch}.patch"
-    subprocess.run(["git", "apply", "--verbose", str(patch)], cwd=checkout, check=True)
+    patch = numbered((PATCHES / f"{recipe.patch}.patch").read_text(), checkout)
+    subprocess.run(["git", "apply", "--verbose", "-"], input=patch, text=True, cwd=checkout, check=True)
 
     command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *recipe.suites]
     done = subprocess.run(command, cwd=checkout, capture_output=True, text=True, timeout=PATIENCE, check=False)
