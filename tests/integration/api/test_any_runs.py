@@ -1,4 +1,4 @@
-"""/runs: one list, one page and one cancel for runs of every kind."""
+"""/runs: one submit, list, page, cancel and retry for runs of every kind."""
 
 from typing import Any
 
@@ -55,3 +55,37 @@ def test_a_cancel_ends_a_run_of_any_kind_and_its_exit_code_is_2(client: httpx.Cl
         client.post(f"/runs/{run}/cancel").raise_for_status()
         shown = client.get(f"/runs/{run}").json()
         assert (shown["status"], shown["exitCode"]) == ("cancelled", 2)
+
+
+@pytest.mark.parametrize("kind", ["test", "suite"])
+def test_a_run_of_any_kind_is_submitted_and_after_its_end_retried(client: httpx.Client, api: Api, kind: str) -> None:
+    spec = REQUEST if kind == "test" else {"name": "both", "tests": [REQUEST]}
+
+    made = client.post("/runs", json={"kind": kind, "spec": spec})
+    too_early = client.post(f"/runs/{made.json()['runId']}/retry")
+    client.post(f"/runs/{made.json()['runId']}/cancel").raise_for_status()
+    again = client.post(f"/runs/{made.json()['runId']}/retry")
+
+    assert (made.status_code, made.json()["kind"], made.json()["status"]) == (202, kind, "queued")
+    assert made.headers["Location"] == made.json()["links"]["self"]
+    assert too_early.status_code == 409
+    assert (again.status_code, again.json()["kind"], again.json()["status"]) == (202, kind, "queued")
+    assert again.json()["runId"] != made.json()["runId"]
+
+
+def test_the_same_key_submits_a_run_once(client: httpx.Client, api: Api) -> None:
+    body, key = {"kind": "test", "spec": REQUEST}, {"Idempotency-Key": "once"}
+
+    first, second = (client.post("/runs", json=body, headers=key).json()["runId"] for _ in range(2))
+
+    assert first == second
+
+
+def test_all_problems_of_a_run_are_told_at_once_with_their_paths(client: httpx.Client, api: Api) -> None:
+    form = client.post("/runs", json={"kind": "tst", "spce": {}})
+    spec = client.post("/runs", json={"kind": "test", "spec": {"name": "", "type": "pytest", "priority": 10}})
+
+    assert (form.status_code, spec.status_code) == (400, 400)
+    assert {"kind", "spce"} <= {problem["path"] for problem in form.json()["problems"]}
+    assert {"spec.name", "spec.priority", "spec.content"} <= {problem["path"] for problem in spec.json()["problems"]}
+    assert client.get("/runs").json()["total"] == 0
