@@ -33,16 +33,16 @@ def _entry(one: InLine, now: datetime) -> operations_schemas.QueueEntry:
     entry, owned, estimate = one.entry, one.owned, one.estimate
     return operations_schemas.QueueEntry(
         execution_id=entry.execution_id,
-        name=entry.name,
-        user=entry.username,
-        team=None if owned is None else owned.team,
+        name=owned.name,
+        user=owned.username,
+        team=owned.team,
         priority=entry.priority,
         position=entry.position,
         reason=entry.reason,
         enqueued_at=entry.enqueued_at,
         waited_seconds=round(max(0.0, (now - entry.enqueued_at).total_seconds()), 3),
         not_before=entry.not_before,
-        share=None if owned is None else owned.share,
+        share=owned.share,
         estimated_start_time=None if estimate is None else estimate.p50,
         estimated_start_time_p90=None if estimate is None else estimate.p90,
     )

@@ -16,11 +16,11 @@ from scheduler.sums import payer
 
 _READ = text("SELECT number, at, epoch, record FROM decisions WHERE execution_id = :execution_id ORDER BY number")
 _OWNED = text("""
-SELECT r.id AS execution_id, d.name, r.priority, r.submitted_by, u.username, r.team_id, t.team_name, r.pool,
-    coalesce(p.strategy = 'FAIR_SHARE', false) AS shared
+SELECT r.id AS execution_id, coalesce(d.name, r.kind) AS name, r.priority, r.submitted_by, u.username, r.team_id,
+    t.team_name, r.pool, coalesce(p.strategy = 'FAIR_SHARE', false) AS shared
 FROM runs r
-JOIN test_run_details own ON own.execution_id = r.id
-JOIN test_definitions d ON d.id = own.definition_id
+LEFT JOIN test_run_details own ON own.execution_id = r.id
+LEFT JOIN test_definitions d ON d.id = own.definition_id
 JOIN users u ON u.user_id = r.submitted_by
 LEFT JOIN pools p ON p.name = r.pool
 LEFT JOIN teams t ON t.team_id = r.team_id
@@ -40,7 +40,10 @@ class Said:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Owned:
-    """Whose a run is. `share` (FAIR_SHARE): by what its owner is ordered now, what it has and had, over its weight."""
+    """What a run is called (by its kind, if it has no name), and whose it is.
+
+    `share` (FAIR_SHARE): what its owner has and had, over its weight; owners are ordered by this.
+    """
 
     name: str
     priority: int

@@ -38,11 +38,9 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A waiting run, for people."""
+    """A waiting run, for people; `decisions.owned` tells its name and whose it is."""
 
     execution_id: ExecutionId
-    name: str
-    username: str
     priority: int
     enqueued_at: datetime
     position: int | None
@@ -118,12 +116,8 @@ WITH ordered AS (
     ORDER BY resting, written, class, seq LIMIT :limit OFFSET :offset
 )
 SELECT q.execution_id, q.priority, q.enqueued_at, q.not_before, q.resting, q.shared, q.written, {_TOLD} AS reason,
-    {_ALIVE} AS alive, d.name, u.username
+    {_ALIVE} AS alive
 FROM ordered q
-JOIN runs r ON r.id = q.execution_id
-JOIN test_run_details own ON own.execution_id = r.id
-JOIN test_definitions d ON d.id = own.definition_id
-JOIN users u ON u.user_id = r.submitted_by
 ORDER BY q.resting, q.written, q.class, q.seq
 """)  # noqa: S608
 _NOTED = text(f"""
@@ -185,8 +179,6 @@ def _reason(row: Row[Any]) -> str:
 def _entry(row: Row[Any], place: int) -> Entry:
     return Entry(
         execution_id=ExecutionId(row.execution_id),
-        name=row.name,
-        username=row.username,
         priority=row.priority,
         enqueued_at=row.enqueued_at,
         position=None if row.resting else row.written if row.shared else place,

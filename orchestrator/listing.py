@@ -186,7 +186,7 @@ class InLine:
     """A waiting run with whose it is, and when it will start where that is known."""
 
     entry: Entry
-    owned: Owned | None
+    owned: Owned
     estimate: Forecast | None
 
 
@@ -197,8 +197,9 @@ def queue(conn: Connection, pool: PoolName, page: Page) -> tuple[list[InLine], i
     runs = [entry.execution_id for entry in entries]
     owned, told = decisions.owned(conn, runs), forecasts.read(conn, runs)
     return [
-        InLine(entry=entry, owned=owned.get(entry.execution_id), estimate=told.get(entry.execution_id))
+        InLine(entry=entry, owned=owned[entry.execution_id], estimate=told.get(entry.execution_id))
         for entry in entries
+        if entry.execution_id in owned
     ], total
 
 

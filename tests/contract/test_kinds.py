@@ -23,7 +23,7 @@ from model.ids import BackendName, NodeName, RunId, UserId, WorkerId, short, uui
 from model.problems import InvalidError
 from model.resources import Resources
 from model.runs import RUN_TRANSITIONS, STATUSES, RunKind
-from orchestrator import kinds
+from orchestrator import kinds, listing
 from orchestrator.kinds import KINDS, Needs, Wish
 from orchestrator.submission import Sender
 from scheduler.node import NO_BACKEND, Node
@@ -137,6 +137,18 @@ def test_a_queued_kind_is_admitted_to_what_it_needs_and_claimed_there(
     assert made is not None
     assert [admitted.execution_id for admitted in made.admitted] == [run.id]
     assert db.call(lambda conn: runs.find(conn, run.id)).phase is Phase.ADMITTED
+
+
+@every_queued_kind
+def test_a_queued_kind_is_listed_in_the_queue_with_its_owner(
+    db: Database, submit: Callable[[RunKind], RunRef], kind: RunKind
+) -> None:
+    run = submit(kind)
+
+    [waiting], total = db.call(lambda conn: listing.queue(conn, DEFAULT_POOL, Page()))
+
+    assert (waiting.entry.execution_id, waiting.owned.username, total) == (run.id, "local", 1)
+    assert waiting.owned.name
 
 
 @every_queued_kind
