@@ -26,7 +26,6 @@ HERE = Path(__file__).resolve().parent
 PYTEST = "pytest==8.3.5"
 REQUIREMENTS = "compare-requirements.txt"
 LIMIT = 900
-PAGE = 500
 CATEGORY = {
     ("passed", None): "passed",
     ("passed", "xpass"): "xpassed",
@@ -131,12 +130,8 @@ def ours(suite: Suite, top: Path, stack: Stack) -> tuple[dict[str, str], dict[st
     [row] = stack.sql("SELECT execution_id FROM test_executions ORDER BY submitted_at DESC LIMIT 1")
     run = str(row["execution_id"])
     stack.ended(run, LIMIT + 300)
-    found: dict[str, str] = {}
-    while True:
-        page = stack.rest("GET", f"/tests/{run}/results", params={"limit": PAGE, "offset": len(found)}).json()
-        found |= {each["name"]: CATEGORY[(each["status"], each["kind"])] for each in page["results"]}
-        if not page["results"]:
-            return found, stack.rest("GET", f"/tests/{run}").json()
+    found = {row["test_name"]: CATEGORY[(row["status"], row["kind"])] for row in stack.results(run)}
+    return found, stack.rest("GET", f"/tests/{run}").json()
 
 
 def compare(suite: Suite, stack: Stack) -> bool:
