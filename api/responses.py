@@ -10,6 +10,7 @@ from db.executions import Execution
 from db.people import Quota, Usage
 from db.pools import Pool
 from model import execution as life
+from model.fault import exit_code
 from model.ids import short
 from model.quantity import bytes_text, cpu_text
 from model.request import TestType
@@ -63,7 +64,7 @@ def execution(shown: Shown) -> schemas.TestExecution:
         retry_count=row.retry_count,
         failure_reason=row.failure_reason,
         detail=row.detail,
-        exit_code=life.exit_code(row.status, row.failure_reason) if ended else None,
+        exit_code=exit_code(row.status, row.failure_reason) if ended else None,
         cancel_requested=row.cancel_requested,
         queue_position=shown.standing.position if shown.standing else None,
         wait_reason=shown.standing.reason if shown.standing else "",

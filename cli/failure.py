@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from model.execution import EXIT_OVER_QUOTA, EXIT_REFUSED
+from model.fault import EXIT_OVER_QUOTA, EXIT_REFUSED
 from model.problems import InvalidError, Problem
 
 EXIT_UNREACHABLE = 3

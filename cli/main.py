@@ -9,7 +9,7 @@ import typer
 from cli import admin, explaining, limits, runs, simulate
 from cli.failure import EXIT_UNREACHABLE, EXIT_UNREAD, CommandError, RefusedError, next_step
 from cli.output import say
-from model.execution import EXIT_REFUSED
+from model.fault import EXIT_REFUSED
 
 app = typer.Typer(
     name="assay",
@@ -17,8 +17,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    epilog="Exit codes: 0 passed, 1 tests failed, 2 cancelled, 3 infrastructure or no answer, 4 refused, "
-    "5 no tests, 6 over quota, 124 timed out.",
+    epilog="Exit codes: 0 passed, 1 tests failed, 2 cancelled, 3 infrastructure or no answer, "
+    "4 misconfigured or refused, 5 no tests, 6 over quota, 124 timed out.",
 )
 runs.mount(app)
 explaining.mount(app)

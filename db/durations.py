@@ -23,7 +23,7 @@ VERSIONS = 50
 SUITE_RUNS = 20
 
 _ENDED = (Status.COMPLETED, Status.TIMEOUT)
-_FAILED = (Reason.TESTS_FAILED, Reason.OOM_KILLED, Reason.NO_TESTS, Reason.REPORT_MISMATCH)
+_FAILED = (Reason.TESTS_FAILED, Reason.OOM_KILLED, Reason.NO_TESTS, Reason.REPORT_MISMATCH, Reason.TOOL_FAILED)
 _JUDGED = "(a.status = ANY(CAST(:ended AS text[])) OR a.failure_reason = ANY(CAST(:failed AS text[])))"
 _SECONDS = "extract(epoch FROM a.ended_at - a.started_at)::float AS seconds"
 _VALUES = {"ended": list(_ENDED), "failed": list(_FAILED)}

@@ -13,7 +13,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, case, func, select
 
 from db import people, tables
-from model.execution import INFRASTRUCTURE_REASONS, Status
+from model.execution import Status
+from model.fault import INFRASTRUCTURE_REASONS
 from model.result import Outcome
 from model.runs import RunKind
 

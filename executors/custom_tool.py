@@ -5,13 +5,15 @@ from pathlib import Path
 
 from executors.junit import files
 from executors.tool import PYTHON_BASE
+from model import fault
 from model.command import Command, PythonEnvironment, Where
-from model.execution import Reason, Status, Verdict
+from model.execution import Verdict
+from model.fault import End
 from model.problems import Finding
 from model.request import TestRequest
 from model.result import Report, Summary, summarise
 from model.rules import Raw
-from model.verdict import failed, failures, has_report, mismatch, passed
+from model.verdict import failures, has_report, passed, unhappy
 
 _CODE_NOTES = {126: ", not executable", 127: ", command not found"}
 
@@ -57,12 +59,12 @@ class CustomTool:
         if exit_code == 0:
             return passed(report, counts)
         if counts.failed:
-            return failed(Reason.TESTS_FAILED, failures(report, counts))
-        return mismatch(f"exit code {exit_code}, but no test failed")
+            return fault.verdict(End.CUSTOM_REPORTED, failures(report, counts))
+        return unhappy(End.CUSTOM_UNHAPPY, report, exit_code, said)
 
 
 def _by_exit_code(code: int, said: str) -> Verdict:
     if code == 0:
-        return Verdict(status=Status.COMPLETED)
+        return fault.verdict(End.PASSED)
     note = _CODE_NOTES.get(code, "") + (f": {said}" if said else "")
-    return failed(Reason.TESTS_FAILED, f"ended with exit code {code}{note}")
+    return fault.verdict(End.CUSTOM_FAILED, f"ended with exit code {code}{note}")

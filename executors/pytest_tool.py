@@ -6,9 +6,10 @@ from pathlib import Path
 
 from executors import pytest_report
 from executors.tool import PYTHON_BASE
-from model import verdict
+from model import fault, verdict
 from model.command import Command, PythonEnvironment, Where
-from model.execution import Reason, Verdict
+from model.execution import Verdict
+from model.fault import End
 from model.problems import Finding
 from model.request import TestRequest
 from model.result import Report, Summary, summarise
@@ -70,23 +71,29 @@ class PytestTool:
                 return verdict.passed(report, counts)
             case PytestExit.USAGE_ERROR:
                 words = f"pytest could not start its session (exit code 4): {said or 'see the log'}"
-                return verdict.failed(Reason.CONFIG, words)
+                return fault.verdict(End.PYTEST_USAGE, words)
             case PytestExit.INTERNAL_ERROR:
-                return verdict.mismatch(f"pytest itself failed (exit code 3): {said or 'see the log'}")
+                words = f"pytest itself failed (exit code 3): {said or 'see the log'}"
+                return fault.verdict(End.PYTEST_INTERNAL, words)
             case PytestExit.NO_TESTS:
                 return _no_tests_by_exit_code(counts)
             case _:
-                return _tests_failed(report, counts, exit_code)
+                return _failed(report, counts, exit_code, said)
 
 
-def _tests_failed(report: Report, counts: Summary, code: int) -> Verdict:
+def _failed(report: Report, counts: Summary, code: int, said: str) -> Verdict:
     if counts.failed:
-        return verdict.failed(Reason.TESTS_FAILED, verdict.failures(report, counts))
+        return fault.verdict(End.PYTEST_FAILED, verdict.failures(report, counts))
     if report.running:
-        return verdict.failed(Reason.TESTS_FAILED, f"ended with exit code {code}{verdict.during(report)}")
-    if code == PytestExit.TOO_MANY_WARNINGS and report.finished:
-        return verdict.failed(Reason.TESTS_FAILED, "more warnings than allowed (exit code 6)")
-    return verdict.mismatch(f"exit code {code}, but no test failed")
+        return fault.verdict(End.PYTEST_DIED, f"ended with exit code {code}{verdict.during(report)}")
+    return verdict.unhappy(End.PYTEST_UNHAPPY, report, code, _explained(code, said))
+
+
+def _explained(code: int, said: str) -> str:
+    """Return the last words, with what an exit code of pytest means where they do not say it."""
+    if code == PytestExit.TOO_MANY_WARNINGS:
+        return "more warnings than allowed"
+    return said
 
 
 def _no_tests_by_exit_code(counts: Summary) -> Verdict:

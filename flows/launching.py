@@ -9,19 +9,16 @@ from db import secrets as secret_rows
 from executors.registry import tool_for
 from flows.cancellation_watch import CancellationWatch
 from flows.worker_context import WorkerContext
-from model import secret
-from model.execution import Reason, Status, Verdict
+from model import fault, secret
+from model.execution import Verdict
+from model.fault import End
 from model.ids import ExecutionId, NodeName
 from model.mask import Mask
 from model.ports import SecretError
 from model.request import TestRequest
 from orchestrator.lifecycle import Begun
 
-_REASONS = {
-    Fault.CONFIG: Reason.CONFIG,
-    Fault.CONTENT: Reason.CONTENT,
-    Fault.INFRASTRUCTURE: Reason.INFRASTRUCTURE,
-}
+_ENDS = {Fault.CONFIG: End.SETUP, Fault.CONTENT: End.CONTENT, Fault.INFRASTRUCTURE: End.INFRASTRUCTURE}
 
 
 def attempt_of(begun: Begun) -> AttemptId:
@@ -31,7 +28,7 @@ def attempt_of(begun: Begun) -> AttemptId:
 
 def verdict_of(failed: LaunchError) -> Verdict:
     """Return the verdict of an attempt that could not be launched."""
-    return Verdict(status=Status.FAILED, reason=_REASONS[failed.fault], detail=failed.detail)
+    return fault.verdict(_ENDS[failed.fault], failed.detail)
 
 
 async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch) -> LaunchOrder:

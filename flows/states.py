@@ -1,31 +1,21 @@
-"""Our verdicts as Prefect's states, by the one table of D6."""
+"""Our verdicts as Prefect's states, by the one table of `model/fault.py` (D6)."""
 
 from typing import Any
 
 from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
-from model.execution import Reason, Status, Verdict, exit_code
+from model.execution import Verdict
+from model.fault import CONSEQUENCES, consequence_of
 
-_FAILED_NAMES = {Reason.NO_TESTS: "NoTests", Reason.OOM_KILLED: "OutOfMemory"}
-OUR_NAMES = frozenset({"Completed", "Cancelled", "Crashed", "Failed", "Skipped", "TimedOut", *_FAILED_NAMES.values()})
-_OURS_TO_MEND = 3
-"""The exit code of what is neither the test's fault nor its verdict: Prefect calls that Crashed."""
+OUR_NAMES = frozenset({"Skipped", *(one.prefect.shown for one in CONSEQUENCES)})
+_STATES = {"Completed": Completed, "Cancelled": Cancelled, "Crashed": Crashed, "Failed": Failed}
 
 
 def state_of(verdict: Verdict) -> State[None]:
     """Return the final Prefect state of a verdict; its message says why in one line."""
-    message = _message(verdict)
-    if verdict.status is Status.COMPLETED:
-        return Completed(message=message)
-    if verdict.status is Status.CANCELLED:
-        return Cancelled(message=message)
-    if verdict.status is Status.TIMEOUT:
-        return Failed(name="TimedOut", message=message)
-    if exit_code(verdict.status, verdict.reason) == _OURS_TO_MEND:
-        return Crashed(message=message)
-    name = _FAILED_NAMES.get(verdict.reason) if verdict.reason else None
-    return Failed(name=name, message=message) if name else Failed(message=message)
+    state = consequence_of(verdict).prefect
+    return _STATES[state.type](name=state.shown, message=_message(verdict))
 
 
 def skipped(note: str) -> State[None]:

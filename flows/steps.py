@@ -19,7 +19,9 @@ from flows.cancellation_watch import CancellationWatch
 from flows.entry import Run
 from flows.wakeups import news
 from flows.worker_context import WorkerContext
-from model.execution import Phase, Reason, Status, Verdict
+from model import fault
+from model.execution import Phase, Verdict
+from model.fault import End
 from model.mask import NOTHING_SECRET, Mask
 from orchestrator import cancel, lifecycle
 from orchestrator.lifecycle import Begun, Finished, Grant, Superseded
@@ -77,9 +79,9 @@ async def launch(run: Run, grant: Grant) -> Attempt:
     except LaunchError as failed:
         attempt.verdict = launching.verdict_of(failed)
     except CalledOffError:
-        attempt.verdict = Verdict(status=Status.CANCELLED, detail="called off before it was started")
+        attempt.verdict = fault.verdict(End.STOPPED, "called off before it was started")
     except UnavailableError as failed:
-        attempt.verdict = lifecycle.refused_start(str(failed), Reason.INFRASTRUCTURE)
+        attempt.verdict = fault.verdict(End.INFRASTRUCTURE, str(failed))
     if attempt.launched is None:
         await _be_its_holder(context, grant)
         await attempt.backend.end(attempt.id)
@@ -117,7 +119,7 @@ async def abandon(context: WorkerContext, grant: Grant, why: str) -> None:
     attempt = None if number is None else AttemptId(execution_id=grant.execution_id, number=number)
     if attempt is not None:
         await backend.end(attempt)
-    lost = lifecycle.refused_start(why, Reason.INFRASTRUCTURE)
+    lost = fault.verdict(End.INFRASTRUCTURE, why)
     step = await context.db.run_patiently(lambda conn: lifecycle.abandon(conn, grant, lost))
     if isinstance(step, Superseded):
         raise superseded()
@@ -168,7 +170,7 @@ async def collect(attempt: Attempt) -> Attempt:
     if not await context.db.run_patiently(lambda conn: lifecycle.enter(conn, attempt.grant, Phase.COLLECTING)):
         raise superseded()
     if attempt.launched is None:
-        verdict = attempt.verdict or lifecycle.refused_start("it was never started")
+        verdict = attempt.verdict or fault.verdict(End.INFRASTRUCTURE, "it was never started")
         attempt.finished = Finished(number=attempt.begun.number, verdict=verdict)
         return attempt
     ending = await attempt.backend.ending(attempt.id)

@@ -11,7 +11,8 @@ May do I/O: no. Imports no other package of ours.
     definition        stored requests: owner, version, forms for database and files
     document          reads and writes YAML
     examine           examines one test: plain data, fields, rules across fields
-    execution         executions and attempts: states, reasons, transitions, verdicts, exit codes
+    execution         executions and attempts: states, reasons, transitions, verdicts
+    fault             who is at fault: each ending with its verdict, exit code and state in Prefect
     fields            the field types of requests, with their limits
     forms             checks the form of single texts: label keys, paths, branches, repositories
     ids               identifiers

@@ -13,6 +13,9 @@ class How(StrEnum):
     OOM = "oom"
     STOPPED = "stopped"
     START_ERROR = "start_error"
+    """It was not started, for a reason that lies in the request: its program is missing, say."""
+    NO_ROOM = "no_room"
+    """It was not started, because the node had no memory, disk or processes left."""
     LOST = "lost"
 
 

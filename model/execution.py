@@ -48,6 +48,7 @@ class Reason(StrEnum):
     """Why a run failed (`failure_reason`). Completed, cancelled and timeout have no reason."""
 
     TESTS_FAILED = "tests_failed"
+    TOOL_FAILED = "tool_failed"
     OOM_KILLED = "oom_killed"
     NO_TESTS = "no_tests"
     REPORT_MISMATCH = "report_mismatch"
@@ -77,9 +78,6 @@ class Door(StrEnum):
     PREFECT = "prefect"
     SUITE = "suite"
 
-
-INFRASTRUCTURE_REASONS = frozenset({Reason.INFRASTRUCTURE, Reason.EVICTED, Reason.NODE_LOST})
-"""Failures that are not the fault of the test. Their retries have a cap of their own, and flakiness ignores them."""
 
 MAX_INFRASTRUCTURE_ATTEMPTS = 3
 
@@ -168,27 +166,3 @@ class TestExecution:
     def is_retryable(self) -> bool:
         """True once the execution has ended. A retry is a new execution of the same definition."""
         return self.status.terminal
-
-
-def exit_code(status: Status, reason: Reason | None) -> int:
-    """Return the exit code of the command for a verdict (D6)."""
-    if status is Status.FAILED and reason is not None:
-        return _FAILED_EXIT.get(reason, 3)
-    return _EXIT[status]
-
-
-_EXIT = {Status.COMPLETED: 0, Status.FAILED: 3, Status.CANCELLED: 2, Status.TIMEOUT: 124}
-_FAILED_EXIT = {Reason.TESTS_FAILED: 1, Reason.OOM_KILLED: 1, Reason.NO_TESTS: 5}
-EXIT_REFUSED = 4
-EXIT_OVER_QUOTA = 6
-
-_WORST = (0, 1, 5, 124, 2, 3)
-"""Exit codes by severity, mildest first. The less a verdict says about the system under test, the worse it is."""
-
-
-def worst(verdicts: list[Verdict]) -> Verdict:
-    """Return the worst verdict, and the first one of several equal ones. Raises: ValueError for an empty list."""
-    if not verdicts:
-        msg = "no verdicts to compare"
-        raise ValueError(msg)
-    return max(verdicts, key=lambda v: _WORST.index(exit_code(v.status, v.reason)))

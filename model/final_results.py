@@ -2,7 +2,8 @@
 
 from dataclasses import replace
 
-from model.execution import INFRASTRUCTURE_REASONS, Status, Verdict
+from model.execution import Status, Verdict
+from model.fault import INFRASTRUCTURE_REASONS
 from model.result import Outcome, Report, Result, ResultKind
 
 

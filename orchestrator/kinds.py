@@ -17,7 +17,8 @@ from db.errors import ConflictError
 from db.page import Page
 from db.people import OverQuota
 from db.runs import Run, RunRef
-from model.execution import Status, Verdict, exit_code
+from model.execution import Status, Verdict
+from model.fault import exit_code
 from model.gate_request import check_gate_request
 from model.ids import ExecutionId, PoolName, RunId, SuiteRunId, short
 from model.runs import SKIPPED, RunKind

@@ -21,15 +21,8 @@ from sqlalchemy import Connection
 from db import executions, gate, leases, results, runs
 from db.gate import Requeue
 from db.runs import Become, Fenced
-from model.execution import (
-    INFRASTRUCTURE_REASONS,
-    MAX_INFRASTRUCTURE_ATTEMPTS,
-    Cause,
-    Phase,
-    Reason,
-    Status,
-    Verdict,
-)
+from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, Cause, Phase, Reason, Status, Verdict
+from model.fault import INFRASTRUCTURE_REASONS
 from model.ids import ExecutionId, NodeName, short
 from model.notices import Ended
 from model.request import TestRequest
@@ -276,8 +269,3 @@ def verdict_of(conn: Connection, execution_id: ExecutionId) -> Verdict | None:
     if not isinstance(row.status, Status) or not row.status.terminal:
         return None
     return Verdict(status=row.status, reason=row.failure_reason, detail=row.detail)
-
-
-def refused_start(detail: str, reason: Reason = Reason.START_ERROR) -> Verdict:
-    """Return the verdict of an attempt that could not be launched for a reason of its own."""
-    return Verdict(status=Status.FAILED, reason=reason, detail=detail)

@@ -13,7 +13,8 @@ from db.errors import ConflictError
 from db.page import Page
 from db.people import User
 from db.suites import NewSuiteRun, SuiteRow
-from model.execution import Door, Status, Verdict, exit_code, worst
+from model.execution import Door, Status, Verdict
+from model.fault import exit_code, worst
 from model.ids import ExecutionId, GroupId, PoolName, RunId, SuiteRunId, UserId, short, uuid7
 from model.notices import Ended
 from model.problems import InvalidError, Problem

@@ -2,7 +2,8 @@
 
 from dataclasses import dataclass
 
-from model.execution import INFRASTRUCTURE_REASONS, Attempt, TestExecution
+from model.execution import Attempt, TestExecution
+from model.fault import INFRASTRUCTURE_REASONS
 from model.result import Result
 
 

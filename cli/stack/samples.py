@@ -14,13 +14,12 @@ from cli.server_discovery import Server
 from cli.stack.state import PROJECT, StateFolder
 from cli.suite_file import load, send_content
 from cli.watch import INTERVAL, TERMINAL, Lines, Screen, describe, drawn
+from model.fault import MILDEST_FIRST
 from model.suite import Suite, suite_to_raw
 
 SUITES = PROJECT / "examples" / "suites"
 LEFT_OUT = "failing"
 """Part of the name of a suite that fails on purpose; the README shows it as the next thing to try."""
-MILDEST_FIRST = (0, 1, 5, 124, 2, 3)
-"""Exit codes of D6, from the mildest to the worst: the code that says least about the system under test is worst."""
 
 
 def sample_files(folder: Path = SUITES) -> list[Path]:

@@ -5,21 +5,23 @@ from prefect.client.schemas.objects import State, StateType
 from prefect.states import Completed, Failed
 
 from flows.states import agrees, shows, skipped, state_of
-from model.execution import Reason, Status, Verdict, exit_code
+from model.execution import Reason, Status, Verdict
+from model.fault import exit_code
 
 TABLE = [
     (Status.COMPLETED, None, StateType.COMPLETED, "Completed", 0),
     (Status.FAILED, Reason.TESTS_FAILED, StateType.FAILED, "Failed", 1),
-    (Status.FAILED, Reason.OOM_KILLED, StateType.FAILED, "OutOfMemory", 1),
+    (Status.FAILED, Reason.OOM_KILLED, StateType.FAILED, "Failed", 1),
+    (Status.FAILED, Reason.TOOL_FAILED, StateType.FAILED, "Failed", 1),
     (Status.CANCELLED, None, StateType.CANCELLED, "Cancelled", 2),
-    (Status.FAILED, Reason.REPORT_MISMATCH, StateType.CRASHED, "Crashed", 3),
+    (Status.FAILED, Reason.REPORT_MISMATCH, StateType.FAILED, "Failed", 1),
     (Status.FAILED, Reason.EVICTED, StateType.CRASHED, "Crashed", 3),
     (Status.FAILED, Reason.NODE_LOST, StateType.CRASHED, "Crashed", 3),
-    (Status.FAILED, Reason.IMAGE_PULL, StateType.CRASHED, "Crashed", 3),
-    (Status.FAILED, Reason.UNSCHEDULABLE, StateType.CRASHED, "Crashed", 3),
-    (Status.FAILED, Reason.CONFIG, StateType.CRASHED, "Crashed", 3),
-    (Status.FAILED, Reason.CONTENT, StateType.CRASHED, "Crashed", 3),
-    (Status.FAILED, Reason.START_ERROR, StateType.CRASHED, "Crashed", 3),
+    (Status.FAILED, Reason.IMAGE_PULL, StateType.FAILED, "Misconfigured", 4),
+    (Status.FAILED, Reason.UNSCHEDULABLE, StateType.FAILED, "Misconfigured", 4),
+    (Status.FAILED, Reason.CONFIG, StateType.FAILED, "Misconfigured", 4),
+    (Status.FAILED, Reason.CONTENT, StateType.FAILED, "Misconfigured", 4),
+    (Status.FAILED, Reason.START_ERROR, StateType.FAILED, "Misconfigured", 4),
     (Status.FAILED, Reason.INFRASTRUCTURE, StateType.CRASHED, "Crashed", 3),
     (Status.FAILED, Reason.NO_TESTS, StateType.FAILED, "NoTests", 5),
     (Status.TIMEOUT, None, StateType.FAILED, "TimedOut", 124),

@@ -14,7 +14,7 @@ def test_the_suite_that_is_meant_to_fail_is_left_out(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("codes", "stands_for_all"),
-    [([0, 0], 0), ([0, 1], 1), ([1, 124, 5], 124), ([2, 1], 2), ([1, 3, 124], 3), ([0, 99], 99), ([], 3)],
+    [([0, 0], 0), ([0, 1], 1), ([1, 124, 5], 124), ([2, 1], 2), ([1, 3, 124], 3), ([3, 4], 4), ([0, 99], 99), ([], 3)],
 )
 def test_the_worst_exit_code_stands_for_all(codes: list[int], stands_for_all: int) -> None:
     """No suite at all is no success, and an unknown code is the worst."""

@@ -2,7 +2,8 @@
 
 import pytest
 
-from model.execution import INFRASTRUCTURE_REASONS, Reason, Status, Verdict
+from model.execution import Reason, Status, Verdict
+from model.fault import INFRASTRUCTURE_REASONS
 from model.final_results import final_results
 from model.result import Outcome, Report, Result, ResultKind, Summary, summarise
 

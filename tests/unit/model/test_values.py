@@ -12,9 +12,8 @@ from model.execution import (
     Reason,
     Status,
     Verdict,
-    exit_code,
-    worst,
 )
+from model.fault import exit_code, worst
 from model.forms import repository
 from model.ids import short, uuid7
 from model.problems import InvalidError, Problem, dotted
@@ -27,6 +26,7 @@ NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PASSED = Verdict(status=Status.COMPLETED)
 FAILED = Verdict(status=Status.FAILED, reason=Reason.TESTS_FAILED)
 LATE = Verdict(status=Status.TIMEOUT)
+MISCONFIGURED = Verdict(status=Status.FAILED, reason=Reason.CONFIG)
 
 
 def test_requests_become_numbers_and_add_up() -> None:
@@ -108,15 +108,23 @@ def test_a_verdict_is_terminal_and_only_a_failure_has_a_reason(status: Status, r
     [
         (Status.COMPLETED, None, 0),
         (Status.FAILED, Reason.TESTS_FAILED, 1),
+        (Status.FAILED, Reason.TOOL_FAILED, 1),
         (Status.FAILED, Reason.OOM_KILLED, 1),
+        (Status.FAILED, Reason.REPORT_MISMATCH, 1),
         (Status.CANCELLED, None, 2),
         (Status.FAILED, Reason.NO_TESTS, 5),
         (Status.TIMEOUT, None, 124),
     ]
+    + [(Status.FAILED, reason, 3) for reason in (Reason.EVICTED, Reason.NODE_LOST, Reason.INFRASTRUCTURE)]
     + [
-        (Status.FAILED, reason, 3)
-        for reason in Reason
-        if reason not in {Reason.TESTS_FAILED, Reason.OOM_KILLED, Reason.NO_TESTS}
+        (Status.FAILED, reason, 4)
+        for reason in (
+            Reason.CONFIG,
+            Reason.CONTENT,
+            Reason.START_ERROR,
+            Reason.IMAGE_PULL,
+            Reason.UNSCHEDULABLE,
+        )
     ],
 )
 def test_the_table_of_exit_codes(status: Status, reason: Reason | None, code: int) -> None:
@@ -129,6 +137,7 @@ def test_the_worst_verdict_says_least_about_the_system_under_test() -> None:
 
     assert worst([PASSED, FAILED, LATE, PASSED]) is LATE
     assert worst([FAILED, lost, LATE]) is lost
+    assert worst([MISCONFIGURED, lost, FAILED]) is MISCONFIGURED
     with pytest.raises(ValueError, match="no verdicts"):
         worst([])
 
