@@ -30,6 +30,13 @@ class AddressError(ValueError):
     """A host may not be reached from here. Its user names another, or the operator adds it to `allowed_hosts`."""
 
 
+class NoAnswerError(Exception):
+    """No name server answers, so it is not known whether there is such a host. The same may work later."""
+
+
+_NO_SUCH_HOST = {socket.EAI_NONAME, getattr(socket, "EAI_NODATA", socket.EAI_NONAME)}
+
+
 def public(address: Address) -> bool:
     """Return True for an address of the public network, unicast."""
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
@@ -43,11 +50,17 @@ def public(address: Address) -> bool:
 def resolve(host: str, port: int, allowed_hosts: frozenset[str] = frozenset()) -> tuple[Address, ...]:
     """Return all addresses of `host`, each of which may be connected to.
 
-    Raises: AddressError if it has none, or if any is not public and the host is not one of `allowed_hosts`.
+    Raises: AddressError if it has none, or if any is not public and the host is not one of `allowed_hosts`;
+    NoAnswerError if no name server answers.
     """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+    except OSError as error:
+        message = f"{host}: the name cannot be resolved: {error.strerror or error}"
+        if error.errno in _NO_SUCH_HOST:
+            raise AddressError(message) from error
+        raise NoAnswerError(message) from error
+    except UnicodeError as error:
         raise AddressError(f"{host}: the name cannot be resolved: {error}") from error
     addresses = tuple(dict.fromkeys(ipaddress.ip_address(str(entry[4][0]).partition("%")[0]) for entry in found))
     if host.lower() not in allowed_hosts:

@@ -39,6 +39,7 @@ T = TypeVar("T")
 READERS = 4
 ENDERS = 4
 LAUNCHERS = 3
+LONGEST_DETAIL = 1000
 LOST = Ending(how=How.LOST, detail="its process was killed from outside, and nobody saw its end")
 
 
@@ -214,7 +215,13 @@ def _told(record: processes.ExitRecord) -> Ending | None:
             peak_cpu_milli=record.peak_cpu_milli,
             peak_memory_bytes=record.peak_memory_bytes,
         )
-        return Ending(how=How(record.reason), exit_code=record.exit_code, signal=record.signal, used=used)
+        return Ending(
+            how=How(record.reason),
+            exit_code=record.exit_code,
+            signal=record.signal,
+            detail=record.detail[:LONGEST_DETAIL],
+            used=used,
+        )
     except (ValueError, OverflowError, OSError):
         return None
 

@@ -22,6 +22,7 @@ from uv import find_uv_bin
 
 from cluster.local import guarded_command
 from cluster.local.guarded_command import GuardedCommand, StoppedError, never
+from cluster.local.unreachable import HostAwayError, is_away
 
 BUILD_PATIENCE = 900.0
 COMPLETE = ".complete"
@@ -35,6 +36,14 @@ _LAST_WORDS = 2000
 
 class BuildError(ValueError):
     """The environment of a test cannot be made, mostly because its requirements cannot be met. Its author must act."""
+
+    def __init__(self, said: str) -> None:
+        super().__init__(f"setup.requirements cannot be installed: {said}")
+        self.said = said
+
+
+class OwnError(Exception):
+    """What Assay installs by itself cannot be installed. The operator of the worker must act."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +60,8 @@ def python_for(site: Site, requirements: Path | None, base: Path) -> Path:
 
     `base` is a hashed requirements file for pytest itself: all there is without `requirements`, and what is added where
     those bring no pytest of their own. The second call with the same files needs no network.
-    Raises: BuildError with the installer's own words; StoppedError, also while another one builds the same.
+    Raises: BuildError with the installer's own words; HostAwayError if the registry does not answer; OwnError;
+    StoppedError, also while another one builds the same.
     """
     folder = site.venvs / _key(requirements, base)
     if not (folder / COMPLETE).exists():
@@ -79,14 +89,21 @@ class _Build:
 
     def make(self, requirements: Path | None, base: Path) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
-        here, where = self.folder.parent, str(self.folder)
-        self._uv(["venv", "--quiet", "--no-project", "--python", _interpreter(), where], here)
+        where = str(self.folder)
+        self._our_own(["venv", "--quiet", "--no-project", "--python", _interpreter(), where])
         install = ["pip", "install", "--quiet", "--no-editable", "--compile-bytecode", "--python", where]
         if requirements is not None:
             self._uv([*install, "-r", str(requirements.resolve())], requirements.resolve().parent)
         if not any(self.folder.glob("lib/python*/site-packages/pytest/__init__.py")):
-            self._uv([*install, "--require-hashes", "-r", str(base.resolve())], here)
+            self._our_own([*install, "--require-hashes", "-r", str(base.resolve())])
         (self.folder / COMPLETE).touch()
+
+    def _our_own(self, arguments: Sequence[str]) -> None:
+        """Run the installer for what the request does not ask for."""
+        try:
+            self._uv(arguments, self.folder.parent)
+        except BuildError as error:
+            raise OwnError(f"pytest's own environment cannot be made: {error.said}") from error
 
     def _uv(self, arguments: Sequence[str], where: Path) -> None:
         """Run the installer in `where`, to which relative paths in requirements refer."""
@@ -98,7 +115,7 @@ class _Build:
             words.seek(-min(_LAST_WORDS, words.seek(0, os.SEEK_END)), os.SEEK_END)
             said = words.read().decode(errors="replace").strip()
         if code:
-            raise BuildError(f"setup.requirements cannot be installed: {said}")
+            raise HostAwayError(f"the package registry does not answer: {said}") if is_away(said) else BuildError(said)
 
     def _look(self) -> Callable[[], None]:
         """Return a function that raises when the installer is to be broken off."""
@@ -108,7 +125,7 @@ class _Build:
             if self.site.stopped():
                 raise StoppedError
             if time.monotonic() > deadline:
-                raise BuildError(f"setup.requirements: installing took more than {self.site.patience:g} s")
+                raise BuildError(f"it took more than {self.site.patience:g} s")
 
         return look
 
@@ -144,7 +161,7 @@ def _key(requirements: Path | None, base: Path) -> str:
     digest.update(base.read_bytes())
     if requirements is not None:
         if not requirements.is_file():
-            raise BuildError(f"setup.requirements: there is no file {requirements.name} in the content")
+            raise BuildError(f"there is no file {requirements.name} in the content")
         for path in sorted(_referred(requirements)):
             _add(digest, path, requirements.parent)
     return digest.hexdigest()[:32]
@@ -177,7 +194,7 @@ def _add(digest: "hashlib._Hash", path: Path, folder: Path) -> None:
     """Add a file, or all files of a folder, by name and content."""
     files = sorted(path.rglob("*")) if path.is_dir() else [path]
     if len(files) > _LARGEST_TREE:
-        raise BuildError(f"setup.requirements refers to {path.name}, which holds more than {_LARGEST_TREE} files")
+        raise BuildError(f"they refer to {path.name}, which holds more than {_LARGEST_TREE} files")
     for file in files:
         if file.is_file():
             digest.update(f"\0{os.path.relpath(file, folder)}\0".encode(errors="surrogateescape"))

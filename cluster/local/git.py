@@ -15,6 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 from cluster import addresses
 from cluster.local import guarded_command
 from cluster.local.guarded_command import GuardedCommand, StoppedError, never
+from cluster.local.unreachable import HostAwayError, is_away
 from model import forms
 
 _OLDEST = (2, 37)
@@ -42,8 +43,8 @@ class Policy:
 def clone(repository: str, branch: str, folder: Path, policy: Policy) -> None:
     """Fill the empty `folder` with the head of `branch`, without history.
 
-    Raises: GitError if the address or branch is refused, or the clone fails, takes too long, or grows too large;
-    StoppedError.
+    Raises: GitError if the address or branch is refused, or the clone fails or grows too large; HostAwayError if the
+    host does not answer or takes too long; StoppedError.
     """
     url = _checked(repository)
     try:
@@ -54,6 +55,8 @@ def clone(repository: str, branch: str, folder: Path, policy: Policy) -> None:
         raise GitError(f"the worker needs git {_OLDEST[0]}.{_OLDEST[1]} or newer to clone safely; install it there")
     try:
         found = addresses.resolve(url.hostname or "", url.port or 443, policy.allowed_hosts)
+    except addresses.NoAnswerError as error:
+        raise HostAwayError(f"repository: {error}") from error
     except addresses.AddressError as error:
         raise GitError(f"repository: {error}") from error
     with tempfile.TemporaryDirectory(prefix="assay-git-") as home:
@@ -134,7 +137,7 @@ def _watch(command: list[str], env: dict[str, str], folder: Path, policy: Policy
         if policy.stopped():
             raise StoppedError
         if time.monotonic() > deadline:
-            raise GitError(f"repository: cloning took more than {policy.timeout_seconds:g} s")
+            raise HostAwayError(f"repository: cloning took more than {policy.timeout_seconds:g} s")
         _bounded(folder, policy.largest)
 
     with words.open("wb") as said:
@@ -142,7 +145,7 @@ def _watch(command: list[str], env: dict[str, str], folder: Path, policy: Policy
             GuardedCommand(command=tuple(command), cwd=Path(env["HOME"]), env=env, words=said), look
         )
     if code:
-        raise GitError(f"repository: git could not clone it: {_last_line(words)}")
+        raise _failure(words)
     _bounded(folder, policy.largest)
 
 
@@ -158,9 +161,12 @@ def _bounded(folder: Path, largest: int) -> None:
         raise GitError(f"repository: it is larger than {largest} bytes")
 
 
-def _last_line(words: Path) -> str:
-    lines = words.read_text(errors="replace").strip().splitlines()
-    return lines[-1][:500] if lines else "it said nothing"
+def _failure(words: Path) -> GitError | HostAwayError:
+    """Return what git's last words mean."""
+    said = words.read_text(errors="replace").strip()
+    lines = said.splitlines()
+    message = f"repository: git could not clone it: {lines[-1][:500] if lines else 'it said nothing'}"
+    return HostAwayError(message) if is_away(said) else GitError(message)
 
 
 @cache

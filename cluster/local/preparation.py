@@ -8,6 +8,7 @@ from cluster.local import content, environments, masking, processes
 from cluster.local.command import RunFolders, arguments, working_folder
 from cluster.local.environment import Surroundings, environment
 from cluster.local.guarded_command import StoppedError
+from cluster.local.unreachable import HostAwayError
 from model import secret
 from model.ports import Contents
 
@@ -66,6 +67,8 @@ class Preparation:
             return content.entry(work, wanted) if wanted else None
         except content.ContentError as wrong:
             raise LaunchError(Fault.CONTENT, str(wrong)) from wrong
+        except HostAwayError as away:
+            raise LaunchError(Fault.INFRASTRUCTURE, str(away)) from away
 
     def environment_ready(self, requirements: Path | None) -> bool:
         """Return whether the test's virtual environment is there, or none is needed."""
@@ -87,6 +90,7 @@ class Preparation:
             grace_seconds=GRACE_SECONDS,
             memory_limit_bytes=order.resources.memory_limit_bytes(),
             cgroup=self.machine.cgroup,
+            own_interpreter=not isinstance(order.command.argv[0], str),
             log_limit_bytes=processes.log_left(order.log_bytes),
         )
         if order.called_off():
@@ -103,6 +107,8 @@ class Preparation:
             return environments.python_for(site, requirements, python.base)
         except environments.BuildError as wrong:
             raise LaunchError(Fault.CONFIG, str(wrong)) from wrong
+        except (HostAwayError, environments.OwnError) as away:
+            raise LaunchError(Fault.INFRASTRUCTURE, str(away)) from away
 
     def _folders(self, python: Path | None) -> RunFolders:
         work = self.folder / "work"

@@ -55,7 +55,8 @@ class LaunchSpec:
     """What to run, where, and its limits. `env` is all that the test sees (`environment.environment`).
 
     After the time limit, or when asked to stop, the tree gets SIGTERM, and SIGKILL `grace_seconds` later. `cgroup`: a
-    folder of the kernel in which the attempt may have a control group (see cgroup.py).
+    folder of the kernel in which the attempt may have a control group (see cgroup.py). `own_interpreter`: the program
+    is one of ours, so that the request is not to blame if it cannot be started.
     """
 
     folder: Path
@@ -68,6 +69,7 @@ class LaunchSpec:
     grace_seconds: float = 10.0
     memory_limit_bytes: int | None = None
     cgroup: Path | None = None
+    own_interpreter: bool = False
     log_limit_bytes: int = LOG_LIMIT
     line_limit_bytes: int = LINE_LIMIT
 
@@ -84,9 +86,9 @@ class Handle:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ExitRecord:
-    """How a test ended: `reason` is exited, timeout, oom, stopped or start_error; times in seconds since the epoch.
+    """How a test ended: `reason` is a word of `model.ending.How`; times are in seconds since the epoch.
 
-    Exactly one of `exit_code` and `signal` is given.
+    Exactly one of `exit_code` and `signal` is given. `detail` says why a test was not started.
     """
 
     exit_code: int | None
@@ -98,6 +100,7 @@ class ExitRecord:
     cpu_seconds: float
     truncated: bool
     peak_cpu_milli: int = 0
+    detail: str = ""
 
 
 def log_left(taken: int) -> int:
@@ -226,6 +229,7 @@ def exit_record(folder: Path) -> ExitRecord | None:
             cpu_seconds=float(record["cpu_seconds"]),
             truncated=bool(record["truncated"]),
             peak_cpu_milli=int(record.get("peak_cpu_milli", 0)),
+            detail=str(record.get("detail", "")),
         )
     except (KeyError, TypeError, ValueError):
         return None
@@ -270,6 +274,7 @@ def _message(spec: LaunchSpec) -> dict[str, object]:
         "grace_seconds": spec.grace_seconds,
         "memory_limit_bytes": spec.memory_limit_bytes,
         "cgroup": str(spec.cgroup) if spec.cgroup else None,
+        "own_interpreter": spec.own_interpreter,
         "log_limit_bytes": spec.log_limit_bytes,
         "line_limit_bytes": spec.line_limit_bytes,
     }

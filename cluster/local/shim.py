@@ -19,7 +19,7 @@ import signal
 import sys
 import time
 
-from cluster.local import proc
+from cluster.local import proc, start_errors
 from cluster.local.cgroup import Group
 from cluster.local.log_writer import Log
 
@@ -74,6 +74,8 @@ class Shim:
         self._group = Group(str(parent), self._run_id, self._attempt) if parent else None
         limits = (int(str(spec["log_limit_bytes"])), int(str(spec["line_limit_bytes"])))
         self._log = Log(f"{folder}/output.log", *limits)
+        self._own_interpreter = bool(spec.get("own_interpreter"))
+        self._detail = ""
         self._reason = "exited"
         self._status: int | None = None
         self._peak = 0
@@ -105,6 +107,7 @@ class Shim:
             "exit_code": code if code is not None and code >= 0 else None,
             "signal": -code if code is not None and code < 0 else None,
             "reason": self._reason,
+            "detail": self._detail,
             "started_at": started_at,
             "ended_at": time.time(),  # noqa: TID251  see above
             "peak_memory_bytes": self._peak,
@@ -127,12 +130,13 @@ class Shim:
         os.close(theirs)
         os.close(failed)
         if message := os.read(failure, 4096).decode(errors="replace"):
-            self._reason = "start_error"
-            self._log.note(message)
+            self._reason, _, self._detail = message.partition(" ")
+            self._log.note(f"could not be started: {self._detail}")
         os.close(failure)
 
     def _become_test(self, shim: int, output: int, failed: int) -> None:
         """Turn this child into the test. Never returns."""
+        ready = False
         try:
             prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != shim:  # the shim was killed meanwhile: nobody would enforce the limits
@@ -149,11 +153,19 @@ class Shim:
             os.umask(0o022)
             os.chdir(self._cwd)
             _volunteer()
+            ready = True
             os.execvpe(self._argv[0], self._argv, self._env)  # noqa: S606  no shell is wanted
         except BaseException as error:  # noqa: BLE001  whatever it is, the parent has to know
-            os.write(failed, f"could not start {self._argv[0]!r}: {error}".encode(errors="replace")[:4000])
+            requested = ready and not self._own_interpreter
+            os.write(failed, self._why_not_started(error, requested=requested).encode(errors="replace")[:4000])
         finally:
             os._exit(127)
+
+    def _why_not_started(self, error: BaseException, *, requested: bool) -> str:
+        """Return the reason for `exit.json` and a sentence. `requested`: what failed is what the request asked for."""
+        if requested and not start_errors.machine_is_at_fault(error):
+            return f"start_error {start_errors.sentence(self._argv[0], error)}"
+        return f"no_room {start_errors.reason(error)}"
 
     def _asked_to_stop(self, _number: int, _frame: object) -> None:
         self._stop = True

@@ -195,6 +195,7 @@ async def test_a_program_that_is_not_there_is_a_start_error(bed: Bed, backend: B
     ending = await run(backend, wanted)
 
     assert ending.how is How.START_ERROR
+    assert ending.detail == "'no-such-program-anywhere': no such file or directory"
     assert "no-such-program-anywhere" in await printed(backend, wanted.attempt)
 
 

@@ -3,6 +3,7 @@
 import http.server
 import ipaddress
 import os
+import socket
 import socketserver
 import ssl
 import subprocess
@@ -15,6 +16,7 @@ import pytest
 
 from cluster.contents import ContentStore
 from cluster.local import content, git
+from cluster.local.unreachable import HostAwayError
 from model.content import GitContent
 
 GIT = {
@@ -165,6 +167,20 @@ def test_a_branch_that_is_not_there_is_told_in_gits_words(server: Server, head: 
         git.clone(server.url(), "gone", tmp_path, server.policy())
 
 
+def test_a_host_that_does_not_answer_is_not_the_fault_of_the_request(tmp_path: Path) -> None:
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there
+        url = f"https://localhost:{closed.getsockname()[1]}/suite.git"
+
+        with pytest.raises(HostAwayError, match="Failed to connect"):
+            git.clone(url, "main", tmp_path, git.Policy(allowed_hosts=frozenset({"localhost"})))
+
+
+def test_a_repository_that_is_not_there_is_the_fault_of_the_request(server: Server, head: str, tmp_path: Path) -> None:
+    with pytest.raises(git.GitError, match="not found"):
+        git.clone(server.url("other.git"), "main", tmp_path, server.policy())
+
+
 def test_a_redirect_is_not_followed(server: Server, head: str, tmp_path: Path) -> None:
     server.asked.clear()
 
@@ -196,7 +212,7 @@ def test_git_connects_to_the_address_that_was_checked_and_does_not_ask_again(
     answer = (ipaddress.ip_address("127.0.0.9"),)
     monkeypatch.setattr(git.addresses, "resolve", lambda *_: answer)
 
-    with pytest.raises(git.GitError, match=r"127\.0\.0\.9|Failed to connect|Could not connect"):
+    with pytest.raises(HostAwayError, match=r"127\.0\.0\.9|Failed to connect|Could not connect"):
         git.clone(server.url(), "main", tmp_path, server.policy())
 
 

@@ -36,7 +36,7 @@ def test_a_program_that_is_not_there_is_a_start_error(bench: Bench) -> None:
     record = bench.run(spec)
 
     assert record.reason == "start_error"
-    assert b"could not start 'no-such-program'" in output(spec)
+    assert b"could not be started: 'no-such-program': no such file or directory" in output(spec)
 
 
 def test_stdout_and_stderr_are_kept_in_the_order_of_writing(bench: Bench) -> None:
