@@ -1,8 +1,9 @@
 """Runs pytest and reports each step as a JSON line while the tests run.
 
-Run as `python assay_pytest_plugin.py CONTENT [arguments of pytest] ENTRY` by the interpreter of the tests' own
-environment. CONTENT is the folder that holds the content, ENTRY the file or folder inside it to be tested. This file
-stands alone: it imports the standard library and pytest. The lines go to `$ASSAY_RESULTS_DIR/results.jsonl`:
+Run as `python assay_pytest_plugin.py CONTENT COUNT ENTRY... [arguments of pytest]` by the interpreter of the tests' own
+environment. CONTENT is the folder that holds the content. COUNT entries follow: folders, files and node ids inside it
+that are to be tested; without any, pytest is run as a person runs it in that folder. This file stands alone: it imports
+the standard library and pytest. The lines go to `$ASSAY_RESULTS_DIR/results.jsonl`:
 
     {"kind": "collected", "count": 3}
     {"kind": "planned", "tests": ["test_a.py::test_x", ...]}
@@ -59,20 +60,35 @@ def configures(file: Path, wanted: str) -> bool:
     return wanted in file.read_text(encoding="utf-8", errors="replace")
 
 
-def arranged(content: Path, arguments: list[str]) -> tuple[Path, list[str]]:
-    """Return where pytest is to run, and its arguments. The last of `arguments` is the entry.
+def arranged(content: Path, entries: Sequence[str], arguments: Sequence[str]) -> tuple[Path, list[str]]:
+    """Return where pytest is to run, and its arguments.
 
-    It runs in the folder whose settings apply, else at the top of the content. Where the content has no settings,
-    pytest is told so: it would look for them above the content, and find those of whoever keeps our state folder.
+    It runs in the folder whose settings apply, else at the top of the content. A folder that is the only entry and has
+    its own settings is not named as an argument: so its `testpaths` hold, as for a person who runs pytest there.
+    Where the content has no settings, pytest is told so: it would look for them above the content, and find those of
+    whoever keeps our state folder. Entries come first, since an option at the end may take the next word as its value.
     """
-    where = settings_folder(content, Path(arguments[-1]))
+    where = settings_folder(content, _top([content / one.partition("::")[0] for one in entries]) or content)
+    named = [_inside(content, one) for one in entries]
     if where is not None:
-        return where, arguments
-    return content, ["-c", "/dev/null", f"--rootdir={content}", f"--confcutdir={content}", *arguments]
+        return where, [*([] if named == [str(where)] else named), *arguments]
+    return content, ["-c", os.devnull, f"--rootdir={content}", f"--confcutdir={content}", *named, *arguments]
+
+
+def _top(paths: Sequence[Path]) -> Path | None:
+    """Return the lowest file or folder that holds all of `paths`, None without any."""
+    return Path(os.path.commonpath(paths)) if paths else None
+
+
+def _inside(content: Path, entry: str) -> str:
+    """Return an entry as an argument of pytest. What follows the path may be anything that a parameter is called."""
+    path, colons, test = entry.partition("::")
+    return f"{content / path}{colons}{test}"
 
 
 if __name__ == "__main__":
-    WHERE, ARGUMENTS = arranged(Path(sys.argv[1]), sys.argv[2:])
+    COUNT = int(sys.argv[2])
+    WHERE, ARGUMENTS = arranged(Path(sys.argv[1]), sys.argv[3 : 3 + COUNT], sys.argv[3 + COUNT :])
     os.chdir(WHERE)
     sys.path[0] = str(WHERE)  # as `python -m pytest` does: the tests' own folder first, and ours not at all
 
@@ -183,6 +199,12 @@ class Recorder:
     def end(self, status: int) -> None:
         """Note that pytest came to its end by itself."""
         self._write({"kind": "end", "status": status})
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Forget the settings file that stands for none: the header of pytest would show it."""
+        if str(config.inipath) == os.devnull and hasattr(config, "_inipath"):
+            config._inipath = None  # noqa: SLF001  there is no other way
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:

@@ -9,10 +9,11 @@ from model import fault
 from model.command import Command, PythonEnvironment, Where
 from model.execution import Verdict
 from model.fault import End
+from model.lenient import mapping
 from model.problems import Finding
 from model.request import TestRequest
 from model.result import Report, Summary, summarise
-from model.rules import Raw
+from model.rules import Raw, named_entries
 from model.verdict import failures, has_report, passed, unhappy
 
 _CODE_NOTES = {126: ", not executable", 127: ", command not found"}
@@ -27,6 +28,11 @@ class CustomTool:
         """Yield that the command is missing."""
         if raw.get("command") is None:
             yield Finding(location=("command",), message="is required for custom: the program and its arguments")
+        named = named_entries(raw)
+        if len(named) > 1 or any("::" in entry for entry in named):
+            key = "entry" if mapping(raw.get("content")).get("type") == "local" else "path"
+            message = "may be a list or a node id only for pytest: a custom command starts in one folder"
+            yield Finding(location=("content", key), message=message)
 
     def python(self, request: TestRequest) -> PythonEnvironment | None:
         """Return an environment only for a request that names requirements."""

@@ -10,7 +10,7 @@ TAIL = 8192
 LARGEST = 2**40
 """The largest output that is opened. Only its end is read."""
 LONGEST = 200
-_ERROR = re.compile(r"\b(error|fatal|exception|not found|no such|denied|cannot)\b", re.IGNORECASE)
+_ERROR = re.compile(r"\b(error|fatal|exception|fail(?:ed|ure)?|not found|no such|denied|cannot)\b", re.IGNORECASE)
 
 
 def last_words(output: Path) -> str:

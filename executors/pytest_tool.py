@@ -8,6 +8,7 @@ from executors import pytest_report
 from executors.tool import PYTHON_BASE
 from model import fault, verdict
 from model.command import Command, PythonEnvironment, Where
+from model.content import entries
 from model.execution import Verdict
 from model.fault import End
 from model.problems import Finding
@@ -51,8 +52,10 @@ class PytestTool:
 
         The plugin looks for the settings of pytest itself: they stand in the content, which only the backend has.
         """
+        named = entries(request.content)
+        chosen = (str(len(named)), *named)
         return Command(
-            argv=(Where.PYTHON, "-u", Where.SUPPORT, Where.WORK, *request.arguments, Where.ENTRY), support=PLUGIN
+            argv=(Where.PYTHON, "-u", Where.SUPPORT, Where.WORK, *chosen, *request.arguments), support=PLUGIN
         )
 
     def read(self, request: TestRequest, results: Path) -> Report:  # noqa: ARG002  one shape for all tools

@@ -11,7 +11,7 @@ class Where(Enum):
     """A file or folder of an attempt, wherever its backend puts it."""
 
     WORK = "the folder that holds the content"
-    ENTRY = "the file or folder of the content that `content.path` names"
+    ENTRY = "the first file or folder of the content that `content.path` names"
     PYTHON = "the interpreter of the test's own virtual environment"
     SUPPORT = "the tool's own file, see `Command.support`"
 

@@ -6,7 +6,11 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import AfterValidator, Field
 
 from model import forms
-from model.fields import FORBID, SHA256_PATTERN, InnerPath, RelativePath
+from model.fields import FORBID, SHA256_PATTERN, Entries, RelativePath
+
+WHOLE = "."
+"""The entry that means all of a content."""
+ENTRIES = "What is run of the content: a folder, a file, for pytest also a node id or a list; '.' for all of it"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,7 +24,7 @@ class GitContent:
         str, Field(min_length=1, max_length=2048, description="https only"), AfterValidator(forms.repository)
     ]
     branch: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(forms.branch)] = "main"
-    path: Annotated[InnerPath, Field(description="Folder or file in the content, '.' for all of it")] = "."
+    path: Annotated[Entries, Field(description=ENTRIES)] = "."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +35,7 @@ class InlineContent:
 
     type: Literal["inline"] = "inline"
     files: Annotated[dict[RelativePath, str], Field(min_length=1, max_length=200)]
-    path: Annotated[InnerPath, Field(description="Folder or file in the content, '.' for all of it")] = "."
+    path: Annotated[Entries, Field(description=ENTRIES)] = "."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +46,7 @@ class ArtifactContent:
 
     type: Literal["artifact"] = "artifact"
     sha256: Annotated[str, Field(pattern=SHA256_PATTERN)]
-    path: Annotated[InnerPath, Field(description="Folder or file in the content, '.' for all of it")] = "."
+    path: Annotated[Entries, Field(description=ENTRIES)] = "."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,9 +57,20 @@ class LocalContent:
 
     type: Literal["local"] = "local"
     path: Annotated[str, Field(min_length=1, max_length=1024)]
-    entry: InnerPath = "."
+    entry: Annotated[Entries, Field(description=ENTRIES)] = "."
 
 
 MOST_INLINE_BYTES = 2**20
 
 TestContent: TypeAlias = GitContent | InlineContent | ArtifactContent
+
+
+def entries(content: TestContent) -> tuple[str, ...]:
+    """Return what is run of a content, empty for all of it."""
+    named = (content.path,) if isinstance(content.path, str) else content.path
+    return () if named == (WHOLE,) else named
+
+
+def entry_paths(content: TestContent) -> tuple[str, ...]:
+    """Return the folders and files that are run of a content; `.` alone for all of it."""
+    return tuple(one.partition("::")[0] for one in entries(content)) or (WHOLE,)

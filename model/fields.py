@@ -2,8 +2,9 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.alias_generators import to_camel
+from pydantic.config import JsonDict
 
 from model import forms
 from model.quantity import milli, whole
@@ -16,6 +17,7 @@ MOST_CPU_MILLI = 1024 * 1000
 MOST_BYTES = 2**50
 MOST_CPU_SUM = 10**7 * 1000
 MOST_BYTES_SUM = 2**60
+MOST_ENTRIES = 100
 
 
 def _as_text(value: object) -> object:
@@ -35,6 +37,24 @@ def _bytes(text: str) -> str:
         msg = "must be between 1 byte and 1Pi"
         raise ValueError(msg)
     return text
+
+
+def _entries(value: object) -> str | tuple[str, ...]:
+    """Read one entry, or a list of them. Pydantic's own union would report each problem twice, at paths of its own."""
+    if isinstance(value, str):
+        return forms.entry(value)
+    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
+        raise ValueError("must be text, or a list of texts")
+    if not 1 <= len(value) <= MOST_ENTRIES:
+        raise ValueError(f"must have 1 to {MOST_ENTRIES} entries")
+    return tuple(_named_entry(one) for one in value)
+
+
+def _named_entry(text: str) -> str:
+    try:
+        return forms.entry(text)
+    except ValueError as error:
+        raise ValueError(f"has the entry {text[:100]!r}, which {error}") from None
 
 
 def _cpu_sum(text: str) -> str:
@@ -86,6 +106,14 @@ LabelValue = Annotated[str, Field(max_length=63), AfterValidator(forms.label_val
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=OBJECT_NAME_PATTERN)]
 ResourceName = Annotated[str, Field(min_length=1, max_length=100, pattern=RESOURCE_PATTERN)]
 RelativePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(forms.relative_path)]
-InnerPath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(forms.folder_or_file)]
+_ENTRY_SCHEMA: JsonDict = {"type": "string", "minLength": 1, "maxLength": 1024}
+Entries = Annotated[
+    str | tuple[str, ...],
+    PlainValidator(_entries),
+    WithJsonSchema(
+        {"anyOf": [_ENTRY_SCHEMA, {"type": "array", "items": _ENTRY_SCHEMA, "minItems": 1, "maxItems": MOST_ENTRIES}]}
+    ),
+]
+"""What of a content is run: a folder or file, a test by its node id, or several of these."""
 MountPath = Annotated[str, Field(max_length=1024, pattern=MOUNT_PATTERN), AfterValidator(forms.mount_path)]
 Priority = Annotated[int, Field(ge=0, le=9, description="0 is the highest")]

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
 from model import placement_rules
-from model.content import MOST_INLINE_BYTES
+from model.content import MOST_INLINE_BYTES, WHOLE
 from model.lenient import items, mapping, text
 from model.problems import Finding
 from model.quantity import quantity
@@ -99,11 +99,22 @@ def _inline_paths_exist(raw: Raw) -> Iterator[Finding]:
     files = _inline_files(raw)
     if not files:
         return
-    path, requirements = mapping(raw.get("content")).get("path", "."), _requirements(raw)
-    if isinstance(path, str) and path != "." and not any(f"{file}/".startswith(f"{path}/") for file in files):
-        yield Finding(location=("content", "path"), message="is none of content.files, and no folder of them")
+    requirements = _requirements(raw)
+    for named in named_entries(raw):
+        path = named.partition("::")[0]
+        if path != WHOLE and not any(f"{file}/".startswith(f"{path}/") for file in files):
+            which = "is" if mapping(raw.get("content")).get("path") == named else f"has {named!r}, which is"
+            message = f"{which} none of content.files, and no folder of them"
+            yield Finding(location=("content", "path"), message=message)
     if requirements is not None and requirements not in files:
         yield Finding(location=("setup", "requirements"), message="is none of content.files")
+
+
+def named_entries(raw: Raw) -> list[str]:
+    """Return the entries that a request names, of content that was sent or of a local folder."""
+    content = mapping(raw.get("content"))
+    given = content.get("entry" if content.get("type") == "local" else "path", WHOLE)
+    return [one for one in (given if isinstance(given, list) else [given]) if isinstance(one, str)]
 
 
 def _requirements(raw: Raw) -> str | None:

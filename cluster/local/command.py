@@ -10,8 +10,8 @@ from model.command import Command, Where
 class RunFolders:
     """The folders of one attempt.
 
-    `entry` is the file or folder inside `work` that `content.path` names. `python` is the interpreter of the test's own
-    virtual environment, None if it has none.
+    `entry` is the first file or folder inside `work` that `content.path` names. `python` is the interpreter of the
+    test's own virtual environment, None if it has none.
     """
 
     work: Path

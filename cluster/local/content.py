@@ -15,7 +15,7 @@ from typing import BinaryIO
 from cluster import atomic_folder
 from cluster.local import git
 from cluster.local.guarded_command import never
-from model.content import ArtifactContent, GitContent, InlineContent, TestContent
+from model.content import ArtifactContent, GitContent, InlineContent, TestContent, entry_paths
 from model.ports import Contents, UnknownContentError
 
 LARGEST_PACKED = 50 * 2**20
@@ -48,7 +48,7 @@ class Sources:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placed:
-    """Content in its folder. `entry` is the file or folder that `content.path` names; `commit` is set for git."""
+    """Content in its folder. `entry` is the first file or folder that `content.path` names; `commit` is set for git."""
 
     entry: Path
     commit: str | None = None
@@ -64,7 +64,8 @@ def place(content: TestContent, work: Path, sources: Sources) -> Placed:
             _fill(content, draft, sources)
             _put(draft, work)
     commit = git.commit_of(work) if isinstance(content, GitContent) else None
-    return Placed(entry=entry(work, content.path), commit=commit)
+    first, *_ = [entry(work, path) for path in entry_paths(content)]
+    return Placed(entry=first, commit=commit)
 
 
 def entry(work: Path, path: str) -> Path:

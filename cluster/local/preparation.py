@@ -10,6 +10,7 @@ from cluster.local.environment import Surroundings, environment
 from cluster.local.guarded_command import StoppedError
 from cluster.local.unreachable import HostAwayError
 from model import secret
+from model.content import entry_paths
 from model.ports import Contents
 
 GRACE_SECONDS = 10.0
@@ -114,7 +115,7 @@ class Preparation:
         work = self.folder / "work"
         return RunFolders(
             work=work,
-            entry=work / self.order.content.path,
+            entry=work / entry_paths(self.order.content)[0],
             results=self.folder / "results",
             home=self.folder / "home",
             python=python,

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from executors import pytest_report
 from executors.junit import files
+from executors.last_words import last_words
 from executors.pytest_tool import PLUGIN
 from executors.registry import tool_for
 from model.ending import Ending, How
@@ -39,13 +40,15 @@ class ToolRun:
         return {result.name: str(result.kind or result.outcome) for result in self.results}
 
 
-def run_pytest(work: Path, *arguments: str) -> ToolRun:
+def run_pytest(work: Path, *arguments: str, entries: Sequence[str] = ()) -> ToolRun:
     """Run pytest with our plugin in a folder that no settings lie above."""
     results = work.parent / "results"
-    argv = [sys.executable, "-u", str(PLUGIN), str(work), "-p", "no:cacheprovider", *arguments, str(work)]
+    chosen = [str(work), str(len(entries)), *entries]
+    argv = [sys.executable, "-u", str(PLUGIN), *chosen, "-p", "no:cacheprovider", *arguments]
     code, output = _run(argv, work, results)
     report = pytest_report.read(results)
-    return ToolRun(exit_code=code, report=report, verdict=_verdict(TestType.PYTEST, report, code), output=output)
+    verdict = _verdict(TestType.PYTEST, report, code, _said(work, output))
+    return ToolRun(exit_code=code, report=report, verdict=verdict, output=output)
 
 
 def run_custom(command: Sequence[str], work: Path, junit: str) -> ToolRun:
@@ -53,7 +56,8 @@ def run_custom(command: Sequence[str], work: Path, junit: str) -> ToolRun:
     results = work.parent / "results"
     code, output = _run(command, work, results)
     report = files.read(junit, results)
-    return ToolRun(exit_code=code, report=report, verdict=_verdict(TestType.CUSTOM, report, code), output=output)
+    verdict = _verdict(TestType.CUSTOM, report, code, _said(work, output))
+    return ToolRun(exit_code=code, report=report, verdict=verdict, output=output)
 
 
 def _run(argv: Sequence[str], work: Path, results: Path) -> tuple[int, str]:
@@ -63,6 +67,14 @@ def _run(argv: Sequence[str], work: Path, results: Path) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def _verdict(type_: TestType, report: Report, code: int) -> Verdict:
-    ending = Ending(how=How.EXITED, exit_code=code if code >= 0 else None, signal=-code if code < 0 else None)
+def _said(work: Path, output: str) -> str:
+    """Return the last words, as a worker finds them in the file with the output."""
+    file = work.parent / "output.log"
+    file.write_text(output)
+    return last_words(file)
+
+
+def _verdict(type_: TestType, report: Report, code: int, said: str) -> Verdict:
+    exit_code, signal = (code, None) if code >= 0 else (None, -code)
+    ending = Ending(how=How.EXITED, exit_code=exit_code, signal=signal, detail=said)
     return judge(report, ending, tool_for(type_).verdict)

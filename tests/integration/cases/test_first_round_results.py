@@ -140,13 +140,22 @@ def test_two_items_of_one_name_are_two_results(folder: Path) -> None:
 
 @pytest.mark.first_round("pytest-keep-duplicates")
 def test_tests_that_are_run_twice_on_purpose_are_no_mismatch(folder: Path) -> None:
-    run = pytest_run(folder)
+    run = run_pytest(folder / "content", "--keep-duplicates", entries=("test_dup.py", "."))
 
     assert verdict(run) == COMPLETED
     assert sorted(run.told) == [
         "test_dup.py::test_a", "test_dup.py::test_a #2", "test_dup.py::test_b", "test_dup.py::test_b #2",
     ]  # fmt: skip
     assert set(run.told.values()) == {"passed"}
+
+
+@pytest.mark.first_round("pytest-keep-duplicates")
+def test_arguments_are_given_to_pytest_as_they_are(folder: Path) -> None:
+    """Nothing is added to them, so a file that stands once among them is run once."""
+    run = pytest_run(folder)
+
+    assert verdict(run) == COMPLETED
+    assert sorted(run.told) == ["test_dup.py::test_a", "test_dup.py::test_b"]
 
 
 @pytest.mark.first_round("pytest-loadgroup-suffix")

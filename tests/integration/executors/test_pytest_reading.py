@@ -202,24 +202,26 @@ def test_pytest_without_an_environment_of_its_own_is_a_mistake_of_ours(tmp_path:
 
 
 def test_the_command_runs_the_plugin_by_the_tests_own_interpreter(tmp_path: Path) -> None:
-    here = folders(tmp_path, entry="tests")
-    request = replace(REQUEST, arguments=("-k", "fast"))
+    here = folders(tmp_path)
+    content = InlineContent(files={"tests/test_it.py": ""}, path=("tests", "more/test_it.py::test_a"))
+    request = replace(REQUEST, arguments=("-k", "fast"), content=content)
 
     words = arguments(TOOL.command(request), here)
 
     assert words == (
-        "/v/bin/python", "-u", str(pytest_tool.PLUGIN), str(here.work), "-k", "fast", str(here.entry),
+        "/v/bin/python", "-u", str(pytest_tool.PLUGIN), str(here.work),
+        "2", "tests", "more/test_it.py::test_a", "-k", "fast",
     )  # fmt: skip
 
 
 def test_the_plugin_closes_the_search_for_settings_where_the_content_has_none(tmp_path: Path) -> None:
     here = folders(tmp_path)
 
-    where, words = plugin.arranged(here.work, ["-x", str(here.entry)])
+    where, words = plugin.arranged(here.work, [], ["-x"])
 
     assert where == here.work
     assert words == [
-        "-c", "/dev/null", f"--rootdir={here.work}", f"--confcutdir={here.work}", "-x", str(here.entry),
+        "-c", "/dev/null", f"--rootdir={here.work}", f"--confcutdir={here.work}", "-x",
     ]  # fmt: skip
 
 
@@ -228,7 +230,20 @@ def test_the_plugin_runs_where_the_settings_of_the_content_are(tmp_path: Path) -
     here.entry.mkdir(parents=True)
     (here.work / "service" / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
 
-    assert plugin.arranged(here.work, [str(here.entry)]) == (here.work / "service", [str(here.entry)])
+    where, words = plugin.arranged(here.work, ["service/tests"], ["-x"])
+
+    assert (where, words) == (here.work / "service", [str(here.entry), "-x"])
+
+
+def test_a_folder_with_settings_of_its_own_is_run_as_by_a_person_in_it(tmp_path: Path) -> None:
+    here = folders(tmp_path, entry="service")
+    here.entry.mkdir(parents=True)
+    (here.entry / "pytest.ini").write_text("[pytest]\ntestpaths = tests\n")
+
+    assert plugin.arranged(here.work, ["service"], ["-x"]) == (here.entry, ["-x"])
+    assert plugin.arranged(here.work, ["service", "service/b.py::t[x//y]"], []) == (
+        here.entry, [str(here.entry), f"{here.entry}/b.py::t[x//y]"],
+    )  # fmt: skip
 
 
 @pytest.mark.parametrize("what", ["pipe", "folder", "huge", "other section"])
@@ -242,5 +257,5 @@ def test_what_is_no_settings_file_configures_nothing_and_holds_nobody_up(tmp_pat
         "other section": lambda: file.write_text("[tox]\n"),
     }[what]()
 
-    assert plugin.arranged(here.work, [str(here.entry)])[0] == here.work
-    assert plugin.arranged(here.work, [str(here.entry)])[1][:2] == ["-c", "/dev/null"]
+    assert plugin.arranged(here.work, [], [])[0] == here.work
+    assert plugin.arranged(here.work, [], [])[1][:2] == ["-c", "/dev/null"]

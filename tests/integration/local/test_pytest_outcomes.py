@@ -50,8 +50,8 @@ def test_name(text): pass
 """
 
 
-def request(*arguments: str, **more: object) -> TestRequest:
-    content = InlineContent(files={"test_it.py": ""})
+def request(*arguments: str, entry: str = ".", **more: object) -> TestRequest:
+    content = InlineContent(files={"test_it.py": ""}, path=entry)
     return TestRequest(name="suite", type=TestType.PYTEST, content=content, arguments=arguments, **more)  # type: ignore[arg-type]
 
 
@@ -60,7 +60,7 @@ def suite(bench: Bench, files: dict[str, str], *arguments: str, entry: str = "."
     for name, text in files.items():
         (spec.cwd / name).parent.mkdir(parents=True, exist_ok=True)
         (spec.cwd / name).write_text(text)
-    return running(spec, TOOL.command(request(*arguments)), places_of(spec, Path(sys.executable), entry))
+    return running(spec, TOOL.command(request(*arguments, entry=entry)), places_of(spec, Path(sys.executable), entry))
 
 
 def result(bench: Bench, files: dict[str, str], *arguments: str, entry: str = ".") -> tuple[ExitRecord, Report]:
