@@ -161,10 +161,11 @@ class Statistics(Out):
 
 
 class FlakyTest(Out):
-    """A test that both passed and failed with the same version of its definition."""
+    """A test that both passed and failed with the same version of its definition, on the same commit."""
 
     definition: str
     version: str
+    commit: str | None = Field(description="The commit, if the content is from git")
     test_name: str
     total_runs: int
     passes: int

@@ -12,6 +12,7 @@ from db.pools import Pool
 from model import execution as life
 from model.fault import exit_code
 from model.ids import short
+from model.provenance import Provenance
 from model.quantity import bytes_text, cpu_text
 from model.request import TestType
 from model.result import Result, Summary
@@ -76,9 +77,14 @@ def execution(shown: Shown) -> schemas.TestExecution:
         tags=list(row.tags),
         progress=_progress(shown),
         resources=_resources(shown),
+        provenance=_provenance(row.provenance),
         attempts=[_attempt(attempt) for attempt in shown.attempts],
         links=_links(row.execution_id),
     )
+
+
+def _provenance(found: Provenance) -> schemas.ProvenanceOut:
+    return schemas.ProvenanceOut(commit=found.commit, content=found.content, tools=dict(found.tools))
 
 
 def _links(execution_id: UUID) -> schemas.ExecutionLinks:

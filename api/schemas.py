@@ -87,6 +87,14 @@ class AttemptOut(Out):
     detail: str
 
 
+class ProvenanceOut(Out):
+    """What a run has run. All its attempts run the same."""
+
+    commit: str | None = Field(description="The commit, if the content is from git")
+    content: str | None = Field(description="SHA-256 of a content that was sent")
+    tools: dict[str, str] = Field(description="Versions of the tool, its plugins and its interpreter, by name")
+
+
 class ExecutionLinks(Out):
     """Links of a run."""
 
@@ -136,6 +144,7 @@ class TestExecution(Out):
     tags: list[str] = []
     progress: Progress
     resources: RunResources
+    provenance: ProvenanceOut
     attempts: list[AttemptOut] = Field([], description="Empty in lists")
     links: ExecutionLinks
 

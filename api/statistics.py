@@ -26,7 +26,7 @@ async def stats(services: ServicesDep) -> operations_schemas.Statistics:
 async def flaky(
     services: ServicesDep, days: Annotated[int, Query(ge=1, le=90, description="Number of days to look back")] = 7
 ) -> operations_schemas.FlakyList:
-    """Return the tests that both passed and failed with the same version of their definition."""
+    """Return the tests that both passed and failed with the same version of their definition, on the same commit."""
     found = await services.database.run(lambda conn: statistics.flaky(conn, services.now(), days))
     return operations_schemas.FlakyList(
         days=days, tests=[operations_schemas.FlakyTest.model_validate(row) for row in found]

@@ -117,15 +117,19 @@ def stats(*, json: Json = False) -> None:
 
 
 def flaky(*, days: Annotated[int, typer.Option(min=1, max=90)] = 7, json: Json = False) -> None:
-    """Show tests that both passed and failed on the same version."""
+    """Show tests that both passed and failed on the same version and commit."""
     with connect() as client:
         answer = client.get("/flaky", {"days": days})
     if json:
         output.as_json(answer)
         return
     output.table(
-        ("test", "of", "runs", "failed"),
-        [(t["testName"], t["definition"], t["totalRuns"], f"{t['failureRate']} %") for t in answer["tests"]],
+        ("test", "of", "commit", "runs", "failed"),
+        [
+            (t["testName"], t["definition"], t["commit"] and t["commit"][:12], t["totalRuns"], f"{t['failureRate']} %")
+            for t in answer["tests"]
+        ],
+        spare=("commit",),
     )
 
 

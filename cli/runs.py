@@ -178,6 +178,9 @@ def show(run: Run, *, json: Json = False) -> None:
             ("memory", resources["memoryUsage"]),
             ("peak cpu", resources.get("peakCpuUsage")),
             ("peak memory", resources.get("peakMemoryUsage")),
+            ("commit", answer["provenance"]["commit"]),
+            ("content", _short(answer["provenance"]["content"])),
+            ("tools", ", ".join(f"{tool} {version}" for tool, version in answer["provenance"]["tools"].items())),
             ("submitted", output.moment(answer["submittedAt"])),
             ("by", answer["submittedBy"]),
             ("started", output.moment(answer["startedAt"])),
@@ -189,6 +192,10 @@ def show(run: Run, *, json: Json = False) -> None:
             *((f"attempt {a['number']}", _attempt(a)) for a in answer["attempts"]),
         ]
     )
+
+
+def _short(digest: str | None) -> str | None:
+    return digest and digest[:12]
 
 
 def _attempt(attempt: Any) -> str:

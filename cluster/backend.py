@@ -80,6 +80,8 @@ class LaunchOrder:
     test needs no virtual environment; `image` is what the tool runs in where a backend uses images. `log_bytes` is the
     size of the run's log before this attempt: the limit of a log counts over all attempts.
 
+    `commit` is what an earlier attempt has run of git content: this one runs the same, wherever the branch is now.
+
     `called_off` is asked now and then, from any thread, and breaks the preparation off. `look_again` is awaited once
     before the test is started; `called_off` is up to date after it.
     """
@@ -95,15 +97,20 @@ class LaunchOrder:
     env: Mapping[str, str] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     log_bytes: int = 0
+    commit: str | None = None
     called_off: Callable[[], bool] = never
     look_again: Callable[[], Awaitable[None]] = nothing_new
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Launched:
-    """An attempt that was started, whether or not it still runs. `secrets` are the secret values that it was given."""
+    """An attempt that was started, whether or not it still runs.
+
+    `secrets` are the secret values that it was given, `commit` is the one that it runs if its content is from git.
+    """
 
     attempt: AttemptId
+    commit: str | None = None
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 

@@ -15,9 +15,11 @@ from db.errors import NotFoundError
 from db.page import FIRST_PAGE, Page
 from db.prepared import Prepared
 from db.runs import Fenced
+from model import provenance as provenance_rows
 from model.definition import from_json
 from model.execution import Attempt, Door, Phase, Reason, Status, TestExecution, Verdict
 from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId, TeamId, UserId
+from model.provenance import NOTHING_KNOWN, Provenance
 from model.request import TestRequest, TestType
 from model.runs import RunKind
 
@@ -77,6 +79,7 @@ class Execution(TestExecution):
     prefect_settled: bool = False
     metrics: Mapping[str, Any] = field(default_factory=dict)
     progress: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Provenance = field(default_factory=Provenance)
     labels: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
 
@@ -170,15 +173,39 @@ def set_progress(conn: Connection, fenced: Fenced, progress: Mapping[str, Any]) 
 
 
 def set_outcome(
-    conn: Connection, execution_id: ExecutionId, *, metrics: Mapping[str, float], progress: Mapping[str, Any]
+    conn: Connection,
+    execution_id: ExecutionId,
+    *,
+    metrics: Mapping[str, float],
+    progress: Mapping[str, Any],
+    provenance: Provenance = NOTHING_KNOWN,
 ) -> None:
-    """Add figures to those that are kept, and keep how far the run has come. The caller holds the run's row."""
-    values = {"metrics": T.metrics.concat(dict(metrics)), "progress": dict(progress)}
+    """Add figures and provenance to those that are kept, and keep how far the run has come.
+
+    The caller holds the run's row.
+    """
+    values = {
+        "metrics": T.metrics.concat(dict(metrics)),
+        "progress": dict(progress),
+        "provenance": T.provenance.concat(provenance_rows.to_json(provenance)),
+    }
     conn.execute(update(T).where(T.execution_id == execution_id).values(values))
 
 
+def commit_of(conn: Connection, execution_id: ExecutionId) -> str | None:
+    """Return the commit that an earlier attempt of a run has run, None if none is known."""
+    query = select(T.provenance["commit"].astext).where(T.execution_id == execution_id)
+    return conn.execute(query).scalar_one_or_none()
+
+
+def set_commit(conn: Connection, execution_id: ExecutionId, commit: str) -> None:
+    """Keep the commit that a run runs. The first one stays. The caller holds the run's row."""
+    unknown = (T.execution_id == execution_id, ~T.provenance.has_key("commit"))
+    conn.execute(update(T).where(*unknown).values(provenance=T.provenance.concat({"commit": commit})))
+
+
 def _rows() -> Select[Any]:
-    details = (T.definition_id, T.pod_name, T.metrics, T.progress)
+    details = (T.definition_id, T.pod_name, T.metrics, T.progress, T.provenance)
     query = select(R, *details, D.name, D.type, D.meta, tables.User.username).join_from(R, T, T.execution_id == R.id)
     return query.join(D, D.id == T.definition_id).join(tables.User, tables.User.user_id == R.submitted_by)
 
@@ -247,6 +274,7 @@ def _execution(row: Row[Any]) -> Execution:
         prefect_settled=row.settled,
         metrics=row.metrics,
         progress=row.progress,
+        provenance=provenance_rows.from_json(row.provenance),
         labels=row.metadata.get("labels", {}),
         tags=tuple(row.metadata.get("tags", ())),
     )

@@ -1,8 +1,9 @@
 """The three sample queries of the original design (5.3), with their flaws mended.
 
 - Runs of 24 hours: also cancelled and timed-out ones are counted.
-- Flaky: by definition version and identity of the test, not by name over different content; by attempt, since a retry
-  inside a run shows flakiness too; without attempts that infrastructure ended, and without skips, which ran nothing.
+- Flaky: by definition version, commit and identity of the test, not by name over different content: a test that was
+  fixed by a commit is not flaky. By attempt, since a retry inside a run shows flakiness too; without attempts that
+  infrastructure ended, and without skips, which ran nothing.
 - Quota: a user without runs has used 0, not 1; the day begins at midnight UTC, wherever the server is.
 """
 
@@ -37,10 +38,14 @@ class TypeStatistics:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FlakyTest:
-    """A test that both passed and failed while what was run stayed the same. The rate is in percent."""
+    """A test that both passed and failed while what was run stayed the same. The rate is in percent.
+
+    `commit` is what was run of a git repository; None for other content, which the version decides.
+    """
 
     definition: str
     version: str
+    commit: str | None
     test_name: str
     total_runs: int
     passes: int
@@ -97,11 +102,13 @@ def flaky(conn: Connection, now: datetime, days: int = 7) -> list[FlakyTest]:
     passes = func.count(case((r.status == Outcome.PASSED, 1)))
     failures = func.count(case((r.status == Outcome.FAILED, 1)))
     rate = func.round(100.0 * failures / (passes + failures), 2)
+    commit = t.provenance["commit"].astext
     query = (
         select(
             d.id,
             d.name,
             d.version,
+            commit.label("commit"),
             func.max(r.test_name).label("test_name"),
             passes.label("passes"),
             failures.label("failures"),
@@ -113,15 +120,16 @@ def flaky(conn: Connection, now: datetime, days: int = 7) -> list[FlakyTest]:
         .join(a, (a.execution_id == r.execution_id) & (a.number == r.attempt))
         .where(run.kind == RunKind.TEST, run.submitted_at >= now - timedelta(days=days), run.submitted_at <= now)
         .where(func.coalesce(a.failure_reason, "").not_in(INFRASTRUCTURE_REASONS))
-        .group_by(d.id, r.identity)
+        .group_by(d.id, r.identity, commit)
         .having((passes > 0) & (failures > 0))
-        .order_by(rate.desc(), (passes + failures).desc(), d.name, func.max(r.test_name), r.identity, d.id)
+        .order_by(rate.desc(), (passes + failures).desc(), d.name, func.max(r.test_name), r.identity, d.id, commit)
         .limit(MOST_FLAKY)
     )
     return [
         FlakyTest(
             definition=row.name,
             version=row.version,
+            commit=row.commit,
             test_name=row.test_name,
             total_runs=row.passes + row.failures,
             passes=row.passes,

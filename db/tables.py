@@ -242,6 +242,8 @@ class TestRunDetails(Base):
     pod_name: Mapped[str | None] = mapped_column(String(255))
     metrics: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
     progress: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    provenance: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
+    """commit or content, and tools: what was run (`model/provenance.py`)."""
 
 
 class SuiteRun(Base):

@@ -5,6 +5,7 @@ environment. CONTENT is the folder that holds the content. COUNT entries follow:
 that are to be tested; without any, pytest is run as a person runs it in that folder. This file stands alone: it imports
 the standard library and pytest. The lines go to `$ASSAY_RESULTS_DIR/results.jsonl`:
 
+    {"kind": "tools", "versions": {"python": "3.12.3", "pytest": "9.2.0", "pytest-cov": "7.0.0"}}
     {"kind": "collected", "count": 3}
     {"kind": "planned", "tests": ["test_a.py::test_x", ...]}
     {"kind": "start", "test": "test_a.py::test_x", "counts": [0, 0, 0]}
@@ -21,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import re
 import sys
 from dataclasses import dataclass, field
@@ -105,6 +107,8 @@ NAMES_A_LINE = 100_000
 """Characters of names in one line."""
 NAMES_BUDGET = 16_000_000
 """Characters of the names of planned tests; what did not run of later ones is known by number only."""
+MOST_PLUGINS = 100
+LONGEST_NAME = 100
 ORDER = ("passed", "failed", "skipped")
 ORDER_OF_WEIGHT = ("passed", "skipped", "failed")
 GROUPED = re.compile(r"(?P<name>\w+(?:\[.*\])?)@.*", re.DOTALL)
@@ -208,7 +212,8 @@ class Recorder:
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Note how pytest-xdist distributes, and listen to what it drops: modules that its workers skip."""
+        """Note the versions, and how pytest-xdist distributes; listen to what it drops: modules that are skipped."""
+        self._write({"kind": "tools", "versions": _versions(session.config)})
         self._grouped = session.config.getoption("dist", None) == "loadgroup"
         scheduler = session.config.pluginmanager.get_plugin("dsession")
         if hasattr(scheduler, "worker_collectreport"):
@@ -346,6 +351,16 @@ class Recorder:
                 os.write(file, json.dumps(line).encode() + b"\n")
             finally:
                 os.close(file)
+
+
+def _versions(config: pytest.Config) -> dict[str, str]:
+    """Return the versions of the interpreter, of pytest and of the plugins that it has loaded."""
+    found = {"python": platform.python_version(), "pytest": pytest.__version__}
+    for _, distribution in config.pluginmanager.list_plugin_distinfo()[:MOST_PLUGINS]:
+        name, version = (getattr(distribution, key, None) for key in ("project_name", "version"))
+        if isinstance(name, str) and isinstance(version, str):
+            found[name[:LONGEST_NAME]] = version[:LONGEST_NAME]
+    return found
 
 
 def _lines_of(names: Sequence[str]) -> Iterator[list[str]]:

@@ -19,6 +19,8 @@ MOST_TESTS = 200_000
 MOST_OTHERS = 20
 """Failures of one test beside its first one."""
 TEXT_BUDGET = 16 * 2**20
+MOST_VERSIONS = 102
+LONGEST_VERSION = 100
 LARGEST_TAIL = 256 * 2**10
 """Read for progress: more than the longest line that the plugin writes."""
 _LATEST = 4_102_444_800.0
@@ -64,6 +66,7 @@ class _Reading:
     names: list[str] = field(default_factory=list)
     planned: int | None = None
     finished: bool = False
+    tools: tuple[tuple[str, str], ...] = ()
     budget: int = field(default_factory=lambda: TEXT_BUDGET)
 
     def take(self, line: dict[str, object]) -> None:
@@ -71,6 +74,8 @@ class _Reading:
         kind, test, count = line.get("kind"), line.get("test"), line.get("count")
         if kind == "collected" and isinstance(count, int) and count >= 0:
             self.planned = count
+        elif kind == "tools":
+            self.tools = _versions(line.get("versions"))
         elif kind == "planned":
             self._take_names(line.get("tests"))
         elif kind == "start" and isinstance(test, str):
@@ -94,6 +99,7 @@ class _Reading:
             not_run=tuple(_without_outcome(next(names), "did not run") for _ in not_run),
             finished=self.finished,
             planned=self.planned or 0,
+            tools=self.tools,
         )
 
     def _take_names(self, tests: object) -> None:
@@ -143,6 +149,13 @@ class _Reading:
         message, trace = clean(line.get("message"), LONGEST_MESSAGE), clean(line.get("trace"), LONGEST_TRACE)
         self.budget -= len(message) + len(trace)
         return (message, trace) if self.budget >= 0 else (message[:200], "")
+
+
+def _versions(raw: object) -> tuple[tuple[str, str], ...]:
+    """Return the versions that the plugin told, in order of name."""
+    known = raw.items() if isinstance(raw, dict) else ()
+    told = {clean(name, LONGEST_VERSION): clean(version, LONGEST_VERSION) for name, version in known}
+    return tuple(sorted(told.items())[:MOST_VERSIONS])
 
 
 def _kind(detail: object) -> ResultKind | None:

@@ -34,6 +34,7 @@ def judged(begun: Begun, ending: Ending, spooled: Spooled, mask: Mask, artifacts
         exit_code=ending.exit_code,
         results=tuple(result.with_texts(mask.text) if mask else result for result in results),
         planned=report.planned,
+        tools=tuple((mask.text(name), mask.text(version)) for name, version in report.tools),
         artifacts=_kept(begun.grant.execution_id, begun.number, spooled, mask, artifacts),
         metrics=figures(ending),
     )

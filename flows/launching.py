@@ -46,6 +46,7 @@ async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch) 
         env=_variables(request),
         secrets={name: await _secret(context, begun.grant.execution_id, name) for name in secret_names(request)},
         log_bytes=await _log_bytes(context, begun),
+        commit=begun.commit,
         called_off=watch.called_off,
         look_again=watch.look_again,
     )

@@ -106,6 +106,11 @@ class Settings(EnvironmentSettings):
         description="private hosts that git content may come from, separated by commas. All other hosts "
         "need public addresses, so that no request reaches into the internal network (D19)",
     )
+    git_ca_file: Path | None = Field(
+        None,
+        validation_alias="ASSAY_GIT_CA_FILE",
+        description="a file with the certificate authorities of git hosts, where they are not public ones",
+    )
     allowed_entrypoints: Annotated[frozenset[str], NoDecode, BeforeValidator(_names)] = Field(
         frozenset(),
         validation_alias="ASSAY_ALLOWED_ENTRYPOINTS",

@@ -85,7 +85,8 @@ async def launch(run: Run, grant: Grant) -> Attempt:
     if attempt.launched is None:
         await _be_its_holder(context, grant)
         await attempt.backend.end(attempt.id)
-    if not await context.db.run_patiently(lambda conn: lifecycle.enter(conn, grant, Phase.RUNNING)):
+    commit = attempt.launched.commit if attempt.launched else None
+    if not await context.db.run_patiently(lambda conn: lifecycle.enter(conn, grant, Phase.RUNNING, commit)):
         raise superseded()
     return attempt
 

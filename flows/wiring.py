@@ -57,5 +57,6 @@ def local_backend(settings: Settings, contents: Contents) -> Backend:
         cpu_share=settings.cpu_share,
         cgroup=settings.cgroup,
         allowed_hosts=settings.allowed_hosts,
+        git_ca_file=settings.git_ca_file,
     )
     return LocalBackend(backend_name(node_name(machine.state)), machine, contents)

@@ -12,6 +12,7 @@ May do I/O: no. Imports no other package of ours.
     document          reads and writes YAML
     examine           examines one test: plain data, fields, rules across fields
     execution         executions and attempts: states, reasons, transitions, verdicts
+    provenance        what a run has run: commit or content, versions of tools
     fault             who is at fault: each ending with its verdict, exit code and state in Prefect
     fields            the field types of requests, with their limits
     forms             checks the form of single texts: label keys, paths, branches, repositories

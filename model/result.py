@@ -133,7 +133,7 @@ class Report:
     `results` are the tests that have an outcome. `unfinished` are those that began and did not end, `not_run` those
     that were planned and did not begin, where their names are known; `model.final_results` decides what becomes of
     them. `planned` is the number of collected tests, None if the tool reports no tests at all. `broken` says in one
-    sentence why the report cannot be trusted; it is empty if it can.
+    sentence why the report cannot be trusted; it is empty if it can. `tools` are the versions that the tool told.
     """
 
     results: tuple[Result, ...] = ()
@@ -142,6 +142,7 @@ class Report:
     unfinished: tuple[Result, ...] = ()
     not_run: tuple[Result, ...] = ()
     broken: str = ""
+    tools: tuple[tuple[str, str], ...] = ()
 
     @property
     def running(self) -> str | None:

@@ -25,6 +25,7 @@ from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, Cause, Phase, Reason, S
 from model.fault import INFRASTRUCTURE_REASONS
 from model.ids import ExecutionId, NodeName, short
 from model.notices import Ended
+from model.provenance import Provenance, Versions, digest
 from model.request import TestRequest
 from model.result import Artifact, Result, Summary, summarise
 from model.retry import RetryPolicy
@@ -59,6 +60,8 @@ class Begun:
     name: str
     flow_run_id: UUID | None
     started_at: datetime | None
+    commit: str | None = None
+    """What an earlier attempt has run of git content."""
     lost_here: tuple[int, ...] = ()
     """Earlier attempts that were lost with this node: what they left here must end before this one starts."""
 
@@ -72,6 +75,7 @@ class Finished:
     exit_code: int | None = None
     results: tuple[Result, ...] = ()
     planned: int | None = None
+    tools: Versions = ()
     artifacts: tuple[Artifact, ...] = ()
     metrics: tuple[tuple[str, float], ...] = ()
 
@@ -120,6 +124,7 @@ def begin(conn: Connection, grant: Grant) -> Begun | Superseded:
         name=request.name,
         flow_run_id=row.flow_run_id,
         started_at=attempt.started_at,
+        commit=executions.commit_of(conn, grant.execution_id) if attempt.number > 1 else None,
         lost_here=_lost_on(conn, grant) if attempt.number > 1 else (),
     )
 
@@ -135,12 +140,14 @@ def asked_to_stop(conn: Connection, grant: Grant) -> bool | Superseded:
     return row.cancel_requested or gate.preempted_for(conn, grant.execution_id, grant.epoch) is not None
 
 
-def enter(conn: Connection, grant: Grant, phase: Phase) -> bool:
-    """Note where a running attempt stands; False when the place is not ours any more.
+def enter(conn: Connection, grant: Grant, phase: Phase, commit: str | None = None) -> bool:
+    """Note where a running attempt stands, and the commit that it runs; False when the grant is void.
 
     A test that runs, or is found running, may be stopped for a more important run after the pool's minimum time.
     """
     mine = runs.set_phase(conn, fence(grant), phase)
+    if mine and commit is not None:
+        executions.set_commit(conn, grant.execution_id, commit)
     if mine and phase is Phase.RUNNING:
         leases.began(conn, grant.execution_id, grant.epoch)
     return mine
@@ -165,9 +172,11 @@ def finish_among(conn: Connection, grant: Grant, finished: Finished, releases: P
     verdict = _as_asked(finished.verdict, beneficiary, cancelled=row.cancel_requested)
     executions.close_attempt(conn, grant.execution_id, finished.number, verdict, finished.exit_code)
     progress = counts(summarise(finished.results, finished.planned))
-    executions.set_outcome(conn, grant.execution_id, metrics=dict(finished.metrics), progress=progress)
+    request = executions.request_of(conn, grant.execution_id)
+    ran = Provenance(content=digest(request.content), tools=finished.tools)
+    executions.set_outcome(conn, grant.execution_id, metrics=dict(finished.metrics), progress=progress, provenance=ran)
     history = History(
-        policy=executions.request_of(conn, grant.execution_id).config.retry_policy,
+        policy=request.config.retry_policy,
         retries=row.retry_count,
         infrastructure_failures=row.infrastructure_count,
         cancelled=row.cancel_requested,

@@ -24,10 +24,11 @@ from cluster.backend import (
     UnavailableError,
     Usage,
 )
-from cluster.local import cleanup, living, masking, processes
+from cluster.local import cleanup, commits, living, masking, processes
 from cluster.local.guarded_command import LOOK_SECONDS, StoppedError
 from cluster.local.machine import this_node
 from cluster.local.preparation import Machine, Preparation
+from model.content import GitContent
 from model.ending import Consumption, Ending, How
 from model.ids import BackendName
 from model.ports import Contents
@@ -77,7 +78,7 @@ class LocalBackend:
         if handle is None:
             return None
         self._handles[attempt] = handle
-        return Launched(attempt=attempt, secrets=await _run(self._readers, masking.kept, folder, secrets))
+        return await _run(self._readers, _launched, attempt, folder, secrets)
 
     async def launch(self, order: LaunchOrder) -> Launched:
         """Start the attempt, or find it started. Raises: LaunchError, CalledOffError."""
@@ -152,8 +153,14 @@ class LocalBackend:
         threads = self._launchers if ready else self._builders
         handle = await _unless_called_off(order, threads, partial(preparation.start, requirements))
         self._handles[order.attempt] = handle
-        secrets = await _run(self._readers, masking.kept, folder, order.secrets) if order.secrets else frozenset()
-        return Launched(attempt=order.attempt, secrets=secrets)
+        if not order.secrets and not isinstance(order.content, GitContent):
+            return Launched(attempt=order.attempt)
+        return await _run(self._readers, _launched, order.attempt, folder, order.secrets)
+
+
+def _launched(attempt: AttemptId, folder: Path, secrets: Collection[str]) -> Launched:
+    """Return what stands in a run folder about the start of its attempt."""
+    return Launched(attempt=attempt, commit=commits.kept(folder), secrets=masking.kept(folder, secrets))
 
 
 async def _run(threads: Executor, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -37,12 +37,14 @@ class Sources:
     """Where content may come from.
 
     `contents` holds what was sent by `PUT /api/v1/content/{sha256}`. `allowed_hosts` are private hosts that git may
-    clone from, `ca_file` has their certificate authority where it is not a public one. `stopped` breaks a clone off.
+    clone from, `ca_file` has their certificate authority where it is not a public one. `commit` is cloned instead of
+    the head of the branch. `stopped` breaks a clone off.
     """
 
     contents: Contents
     allowed_hosts: frozenset[str] = frozenset()
     ca_file: Path | None = None
+    commit: str | None = None
     stopped: Callable[[], bool] = never
 
 
@@ -57,7 +59,7 @@ class Placed:
 def place(content: TestContent, work: Path, sources: Sources) -> Placed:
     """Fill `work`, unless an earlier call has done so, and return what is to be run in it.
 
-    Raises: ContentError with one sentence for the author of the request; guarded_command.StoppedError.
+    Raises: ContentError with one sentence for the author of the request; HostAwayError; guarded_command.StoppedError.
     """
     if not work.exists():
         with atomic_folder.draft(work) as draft:
@@ -96,7 +98,7 @@ def _fill(content: TestContent, folder: Path, sources: Sources) -> None:
             _unpack(sources.contents, content.sha256, folder)
         case GitContent():
             try:
-                git.clone(content.repository, content.branch, folder, _policy(sources))
+                git.clone(content.repository, content.branch, folder, _policy(sources), sources.commit)
             except git.GitError as error:
                 raise ContentError(str(error)) from error
 

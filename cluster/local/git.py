@@ -18,6 +18,9 @@ from cluster.local.guarded_command import GuardedCommand, StoppedError, never
 from cluster.local.unreachable import HostAwayError, is_away
 from model import forms
 
+_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+_HOW = ("--depth", "1", "--no-tags", "--quiet")
+_BY_NAME = ("--single-branch", "--template=", "--branch")
 _OLDEST = (2, 37)
 """The first git that connects to given addresses instead of asking for them again (http.curloptResolve)."""
 
@@ -40,17 +43,14 @@ class Policy:
     stopped: Callable[[], bool] = never
 
 
-def clone(repository: str, branch: str, folder: Path, policy: Policy) -> None:
-    """Fill the empty `folder` with the head of `branch`, without history.
+def clone(repository: str, branch: str, folder: Path, policy: Policy, commit: str | None = None) -> None:
+    """Fill the empty `folder` with the head of `branch`, or with a `commit` that it has or had, without history.
 
     Raises: GitError if the address or branch is refused, or the clone fails or grows too large; HostAwayError if the
     host does not answer or takes too long; StoppedError.
     """
     url = _checked(repository)
-    try:
-        forms.branch(branch)
-    except ValueError as error:
-        raise GitError(f"branch: {branch[:100]!r} {error}") from error
+    _check(branch, commit)
     if _version() < _OLDEST:
         raise GitError(f"the worker needs git {_OLDEST[0]}.{_OLDEST[1]} or newer to clone safely; install it there")
     try:
@@ -60,8 +60,21 @@ def clone(repository: str, branch: str, folder: Path, policy: Policy) -> None:
     except addresses.AddressError as error:
         raise GitError(f"repository: {error}") from error
     with tempfile.TemporaryDirectory(prefix="assay-git-") as home:
-        command = _command(url, found, branch, folder)
-        _watch(command, _environment(Path(home), policy), folder, policy)
+        env = _environment(Path(home), policy)
+        git = ["git", *_options(url, found)]
+        head = [*git, "clone", *_HOW, *_BY_NAME, branch, "--", url.geturl(), str(folder)]
+        if commit is None:
+            _watch(head, env, folder, policy)
+            return
+        try:
+            for command in _fetching(git, url, branch, commit, folder):
+                _watch(command, env, folder, policy)
+        except GitError as refused:  # some servers give only the heads of branches
+            _empty(folder)
+            _watch(head, env, folder, policy)
+            if commit_of(folder) != commit:
+                message = f"commit: {commit} cannot be had, and {branch} is not there any more: {refused}"
+                raise GitError(message) from refused
 
 
 def commit_of(folder: Path) -> str | None:
@@ -72,7 +85,7 @@ def commit_of(folder: Path) -> str | None:
             head = (folder / ".git" / head.removeprefix("ref: ")).read_text().strip()
     except OSError:
         return None
-    return head if re.fullmatch(r"[0-9a-f]{40,64}", head) else None
+    return head if _COMMIT.fullmatch(head) else None
 
 
 def _checked(repository: str) -> SplitResult:
@@ -91,7 +104,33 @@ def _checked(repository: str) -> SplitResult:
     return url
 
 
-def _command(url: SplitResult, found: tuple[addresses.Address, ...], branch: str, folder: Path) -> list[str]:
+def _check(branch: str, commit: str | None) -> None:
+    """Raise GitError for what git would not take, or would take for an option."""
+    try:
+        forms.branch(branch)
+    except ValueError as error:
+        raise GitError(f"branch: {branch[:100]!r} {error}") from error
+    if commit is not None and not _COMMIT.fullmatch(commit):
+        raise GitError(f"commit: {commit[:100]!r} is none")
+
+
+def _fetching(git: list[str], url: SplitResult, branch: str, commit: str, folder: Path) -> list[list[str]]:
+    """Return the calls of git that end with the commit checked out. Before version 2.49, git clones by name only."""
+    inside = [*git, "-C", str(folder)]
+    return [
+        [*git, "init", "--quiet", "--template=", "--", str(folder)],
+        [*inside, "remote", "add", "--", "origin", url.geturl()],
+        [*inside, "fetch", *_HOW, "--", "origin", commit],
+        [*inside, "checkout", "--quiet", "-B", branch, "FETCH_HEAD", "--"],
+    ]
+
+
+def _empty(folder: Path) -> None:
+    for path in folder.iterdir():
+        shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+
+
+def _options(url: SplitResult, found: tuple[addresses.Address, ...]) -> list[str]:
     port = url.port or 443
     host = f"[{url.hostname}]" if ":" in (url.hostname or "") else url.hostname
     pinned = ",".join(f"[{a}]" if a.version == 6 else str(a) for a in found)  # noqa: PLR2004  the IP version
@@ -107,9 +146,7 @@ def _command(url: SplitResult, found: tuple[addresses.Address, ...], branch: str
         "credential.helper": "",
         "submodule.recurse": "false",
     }
-    options = [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
-    how = ["--depth", "1", "--no-tags", "--single-branch", "--template=", "--quiet", "--branch", branch]
-    return ["git", *options, "clone", *how, "--", url.geturl(), str(folder)]
+    return [word for name, value in settings.items() for word in ("-c", f"{name}={value}")]
 
 
 def _environment(home: Path, policy: Policy) -> dict[str, str]:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cluster.backend import Fault, LaunchError, LaunchOrder
-from cluster.local import content, environments, masking, processes
+from cluster.local import commits, content, environments, masking, processes
 from cluster.local.command import RunFolders, arguments, working_folder
 from cluster.local.environment import Surroundings, environment
 from cluster.local.guarded_command import StoppedError
@@ -23,13 +23,15 @@ class Machine:
 
     `state` is the folder in which runs and environments are kept. `cpu_share` is the part of CPU and memory that tests
     may use. `cgroup` is a delegated folder of the kernel's control groups, in which each test gets one of its own.
-    `allowed_hosts` are private hosts that git content may come from.
+    `allowed_hosts` are private hosts that git content may come from, `git_ca_file` has the certificate authorities of
+    git hosts where they are not public ones.
     """
 
     state: Path
     cpu_share: float = 1.0
     cgroup: Path | None = None
     allowed_hosts: frozenset[str] = frozenset()
+    git_ca_file: Path | None = None
 
     @property
     def runs(self) -> Path:
@@ -60,11 +62,16 @@ class Preparation:
             raise LaunchError(Fault.INFRASTRUCTURE, "this attempt was given up before it started")
         order, work = self.order, self.folder / "work"
         sources = content.Sources(
-            contents=self.contents, allowed_hosts=self.machine.allowed_hosts, stopped=order.called_off
+            contents=self.contents,
+            allowed_hosts=self.machine.allowed_hosts,
+            ca_file=self.machine.git_ca_file,
+            commit=order.commit,
+            stopped=order.called_off,
         )
         wanted = order.python.requirements if order.python else None
         try:
-            content.place(order.content, work, sources)
+            placed = content.place(order.content, work, sources)
+            commits.keep(self.folder, placed.commit)
             return content.entry(work, wanted) if wanted else None
         except content.ContentError as wrong:
             raise LaunchError(Fault.CONTENT, str(wrong)) from wrong

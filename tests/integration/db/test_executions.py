@@ -16,6 +16,7 @@ from db.runs import Become, Fenced, RunRef
 from db.seeds import LOCAL_USER
 from model.execution import Cause, Phase, Reason, Status, Verdict
 from model.ids import ExecutionId
+from model.provenance import Provenance
 from model.runs import RunKind
 
 PASSED = Verdict(status=Status.COMPLETED)
@@ -244,6 +245,21 @@ def test_metrics_are_added_and_progress_replaced(db: Database, waiting: Executio
     found = db.call(lambda conn: executions.find(conn, waiting))
     assert found.metrics == {"cpu_seconds": 1.5, "peak_memory_bytes": 7}
     assert found.progress == {"completed": 2}
+
+
+def test_the_commit_of_the_first_attempt_stays_and_the_rest_is_added(db: Database, waiting: ExecutionId) -> None:
+    def write(conn: Any) -> list[str | None]:
+        before = executions.commit_of(conn, waiting)
+        for commit in ("a" * 40, "b" * 40):
+            executions.set_commit(conn, waiting, commit)
+        executions.set_outcome(
+            conn, waiting, metrics={}, progress={}, provenance=Provenance(tools=(("pytest", "9.2.0"),))
+        )
+        return [before, executions.commit_of(conn, waiting)]
+
+    assert db.call(write) == [None, "a" * 40]
+    found = db.call(lambda conn: executions.find(conn, waiting))
+    assert found.provenance == Provenance(commit="a" * 40, tools=(("pytest", "9.2.0"),))
 
 
 def test_alive_flow_runs_are_told_from_ended_ones(db: Database, make: Any, wanted: Any) -> None:

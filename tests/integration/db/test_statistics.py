@@ -28,6 +28,7 @@ class Run:
     user: str
     type: str
     definition: UUID
+    commit: str | None
     row: dict[str, Any]
     attempts: list[dict[str, Any]]
     results: list[dict[str, Any]]
@@ -89,7 +90,13 @@ def _run(random: Random, users: dict[str, UUID], definitions: list[dict[str, Any
     attempts = _attempts(random, row["id"])
     results = [result for attempt in attempts for result in _results(random, attempt)]
     return Run(
-        user=user, type=definition["type"], definition=definition["id"], row=row, attempts=attempts, results=results
+        user=user,
+        type=definition["type"],
+        definition=definition["id"],
+        commit=random.choice((None, "a" * 40, "b" * 40)),
+        row=row,
+        attempts=attempts,
+        results=results,
     )
 
 
@@ -125,7 +132,14 @@ def world(db: Database) -> World:
         conn.execute(insert(tables.User).values(people))
         conn.execute(insert(tables.TestDefinition).values(definitions))
         conn.execute(insert(tables.Run).values([run.row for run in runs]))
-        details = [{"execution_id": run.row["id"], "definition_id": run.definition} for run in runs]
+        details = [
+            {
+                "execution_id": run.row["id"],
+                "definition_id": run.definition,
+                "provenance": {"commit": run.commit} if run.commit else {},
+            }
+            for run in runs
+        ]
         conn.execute(insert(tables.TestRunDetails).values(details))
         conn.execute(insert(tables.TestAttempt).values([a for run in runs for a in run.attempts]))
         conn.execute(insert(tables.TestResult).values([r for run in runs for r in run.results]))
@@ -160,24 +174,24 @@ def test_the_last_day_is_counted_by_type(db: Database, world: World) -> None:
         assert row.average_duration_seconds == pytest.approx(sum(seconds) / len(seconds))
 
 
-def _outcomes(world: World, days: int) -> dict[tuple[UUID, str], list[str]]:
-    """What each test of each definition did, where infrastructure is not to blame and the test ran."""
-    outcomes: dict[tuple[UUID, str], list[str]] = defaultdict(list)
+def _outcomes(world: World, days: int) -> dict[tuple[UUID, str | None, str], list[str]]:
+    """What each test of each definition did on each commit, where infrastructure is not to blame and the test ran."""
+    outcomes: dict[tuple[UUID, str | None, str], list[str]] = defaultdict(list)
     for run in world.runs:
         if not within(run, timedelta(days=days)):
             continue
         bad = {a["number"] for a in run.attempts if a["failure_reason"] in {"infrastructure", "evicted", "node_lost"}}
         for result in run.results:
             if result["attempt"] not in bad and result["status"] != "skipped":
-                outcomes[run.definition, result["test_name"]].append(result["status"])
+                outcomes[run.definition, run.commit, result["test_name"]].append(result["status"])
     return outcomes
 
 
 @pytest.mark.parametrize("days", [1, DAYS, 14])
-def test_flaky_tests_are_found_by_definition_version(db: Database, world: World, days: int) -> None:
+def test_flaky_tests_are_found_by_definition_version_and_commit(db: Database, world: World, days: int) -> None:
     expected = {
-        (f"{key.int - 1:064}", name): (statuses.count("passed"), statuses.count("failed"))
-        for (key, name), statuses in _outcomes(world, days).items()
+        (f"{key.int - 1:064}", commit, name): (statuses.count("passed"), statuses.count("failed"))
+        for (key, commit, name), statuses in _outcomes(world, days).items()
         if len(set(statuses)) == 2
     }
 
@@ -185,7 +199,7 @@ def test_flaky_tests_are_found_by_definition_version(db: Database, world: World,
 
     assert len(found) == min(len(expected), 20)
     for row in found:
-        passes, failures = expected[row.version, row.test_name]
+        passes, failures = expected[row.version, row.commit, row.test_name]
         assert (row.total_runs, row.passes, row.failures) == (passes + failures, passes, failures)
         assert row.failure_rate == pytest.approx(100 * failures / (passes + failures), abs=0.006)
     assert [row.failure_rate for row in found] == sorted((row.failure_rate for row in found), reverse=True)

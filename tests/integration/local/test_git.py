@@ -1,46 +1,18 @@
 """Cloning from a real git server over https, on loopback: what is let in, and what is refused."""
 
-import http.server
 import ipaddress
 import os
 import socket
-import socketserver
-import ssl
-import subprocess
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from harness.git_server import Server, git_server, sh
 
 from cluster.contents import ContentStore
 from cluster.local import content, git
 from cluster.local.unreachable import HostAwayError
 from model.content import GitContent
-
-GIT = {
-    "GIT_AUTHOR_NAME": "a", "GIT_AUTHOR_EMAIL": "a@b", "GIT_COMMITTER_NAME": "a", "GIT_COMMITTER_EMAIL": "a@b",
-    "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "PATH": os.environ["PATH"],
-}  # fmt: skip
-
-
-@dataclass
-class Server:
-    folder: Path
-    port: int
-    certificate: Path
-    asked: list[str] = field(default_factory=list)
-
-    def url(self, name: str = "suite.git", host: str = "localhost") -> str:
-        return f"https://{host}:{self.port}/{name}"
-
-    def policy(self, **more: object) -> git.Policy:
-        return git.Policy(allowed_hosts=frozenset({"localhost"}), ca_file=self.certificate, **more)  # type: ignore[arg-type]
-
-
-def sh(*command: str, cwd: Path) -> str:
-    return subprocess.run(command, cwd=cwd, env=GIT, check=True, capture_output=True, text=True).stdout.strip()
 
 
 def repository(folder: Path) -> str:
@@ -62,73 +34,10 @@ def repository(folder: Path) -> str:
     return sh("git", "rev-parse", "HEAD", cwd=work)
 
 
-def handler(server: Server) -> type[http.server.BaseHTTPRequestHandler]:
-    class Backend(http.server.BaseHTTPRequestHandler):
-        """Hand each request to git's own CGI program."""
-
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            self.answer(b"")
-
-        def do_POST(self) -> None:
-            self.answer(self.rfile.read(int(self.headers.get("Content-Length") or 0)))
-
-        def answer(self, body: bytes) -> None:
-            path, _, query = self.path.partition("?")
-            server.asked.append(path)
-            if path.startswith("/moved.git"):
-                self.send_response(302)
-                self.send_header("Location", self.path.replace("moved", "suite"))
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-                return
-            env = GIT | {
-                "GIT_PROJECT_ROOT": str(server.folder), "GIT_HTTP_EXPORT_ALL": "1", "PATH_INFO": path,
-                "QUERY_STRING": query, "REQUEST_METHOD": self.command, "GIT_CONFIG_COUNT": "1",
-                "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*",
-                "CONTENT_TYPE": self.headers.get("Content-Type", ""), "CONTENT_LENGTH": str(len(body)),
-                "HTTP_CONTENT_ENCODING": self.headers.get("Content-Encoding", ""),
-                "GIT_PROTOCOL": self.headers.get("Git-Protocol", ""),
-            }  # fmt: skip
-            said = subprocess.run(["git", "http-backend"], env=env, input=body, capture_output=True, check=False).stdout
-            head, _, rest = said.partition(b"\r\n\r\n")
-            fields = dict(line.split(": ", 1) for line in head.decode().split("\r\n") if ": " in line)
-            self.send_response(int(fields.pop("Status", "200").split()[0]))
-            for name, value in fields.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(rest)))
-            self.end_headers()
-            self.wfile.write(rest)
-
-        def log_message(self, *_: object) -> None:
-            return
-
-    return Backend
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    folder = Path(tmp_path_factory.mktemp("git"))
-    certificate, key = folder / "certificate.pem", folder / "key.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1"]
-    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
-    made = subprocess.run(
-        [*command, "-keyout", str(key), "-out", str(certificate), "-days", "2", *subject],
-        capture_output=True, check=False,
-    )  # fmt: skip
-    assert made.returncode == 0, made.stderr.decode()
-    running = Server(folder, 0, certificate)
-    listening = socketserver.ThreadingTCPServer(("127.0.0.1", 0), handler(running))
-    listening.daemon_threads = True
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate, key)
-    listening.socket = context.wrap_socket(listening.socket, server_side=True, do_handshake_on_connect=False)
-    running.port = listening.server_address[1]
-    threading.Thread(target=listening.serve_forever, daemon=True).start()
-    yield running
-    listening.shutdown()
-    listening.server_close()
+    with git_server(Path(tmp_path_factory.mktemp("git"))) as running:
+        yield running
 
 
 @pytest.fixture(scope="module")
@@ -160,6 +69,47 @@ def test_content_from_git_knows_its_commit_and_keeps_its_entry_inside(
     assert placed.commit != head
     with pytest.raises(content.ContentError, match="leads out"):
         content.entry(tmp_path / "work", "out/passwd")
+
+
+def test_a_commit_is_cloned_wherever_its_branch_is_now(server: Server, tmp_path: Path) -> None:
+    """All attempts of a run test the same: the clone of the first and of a later attempt are alike."""
+    work, bare = tmp_path / "work", server.folder / "moving.git"
+    work.mkdir()
+    sh("git", "init", "-q", "-b", "main", cwd=work)
+    for text in ("one", "two"):
+        (work / "file").write_text(text)
+        sh("git", "add", ".", cwd=work)
+        sh("git", "commit", "-q", "-m", text, cwd=work)
+        if text == "one":
+            sh("git", "clone", "-q", "--bare", str(work), str(bare), cwd=tmp_path)
+            git.clone(server.url("moving.git"), "main", tmp_path / "first", server.policy())
+    commit = git.commit_of(tmp_path / "first")
+    sh("git", "push", "-q", str(bare), "main", cwd=work)
+    git.clone(server.url("moving.git"), "main", tmp_path / "second", server.policy())
+
+    git.clone(server.url("moving.git"), "main", tmp_path / "again", server.policy(), commit)
+
+    assert [(tmp_path / name / "file").read_text() for name in ("first", "second", "again")] == ["one", "two", "one"]
+    assert git.commit_of(tmp_path / "again") == commit != git.commit_of(tmp_path / "second")
+    for name in ("first", "again"):
+        assert sh("git", "symbolic-ref", "--short", "HEAD", cwd=tmp_path / name) == "main"
+        assert sh("git", "remote", "get-url", "origin", cwd=tmp_path / name) == server.url("moving.git")
+        assert sh("git", "rev-list", "--count", "HEAD", cwd=tmp_path / name) == "1"
+
+
+def test_a_commit_that_cannot_be_had_is_only_replaced_by_itself(server: Server, head: str, tmp_path: Path) -> None:
+    git.clone(server.url(), "main", tmp_path / "same", server.policy(), head)
+
+    with pytest.raises(git.GitError, match=f"commit: {'a' * 40} cannot be had, and main is not there any more"):
+        git.clone(server.url(), "main", tmp_path / "gone", server.policy(), "a" * 40)
+
+    assert git.commit_of(tmp_path / "same") == head
+
+
+@pytest.mark.parametrize("commit", ["--upload-pack=x", "main", "a" * 39, ""])
+def test_what_is_no_commit_is_refused(server: Server, tmp_path: Path, commit: str) -> None:
+    with pytest.raises(git.GitError, match=r"commit: .* is none"):
+        git.clone(server.url(), "main", tmp_path, server.policy(), commit)
 
 
 def test_a_branch_that_is_not_there_is_told_in_gits_words(server: Server, head: str, tmp_path: Path) -> None:
