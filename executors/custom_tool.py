@@ -7,8 +7,8 @@ from executors.junit import files
 from executors.tool import PYTHON_BASE
 from model import fault
 from model.command import Command, PythonEnvironment, Where
-from model.execution import Verdict
-from model.fault import End
+from model.execution import Reason, Verdict
+from model.fault import Blame, Fault
 from model.lenient import mapping
 from model.problems import Finding
 from model.request import TestRequest
@@ -18,11 +18,31 @@ from model.verdict import failures, has_report, passed, unhappy
 
 _CODE_NOTES = {126: ", not executable", 127: ", command not found"}
 
+FAILED = Fault(
+    tool="custom",
+    happened="an exit code other than 0, without a JUnit file",
+    blame=Blame.TARGET,
+    reason=Reason.TESTS_FAILED,
+)
+REPORTED = Fault(
+    tool="custom",
+    happened="an exit code other than 0, and the JUnit file has failures",
+    blame=Blame.TARGET,
+    reason=Reason.TESTS_FAILED,
+)
+UNHAPPY = Fault(
+    tool="custom",
+    happened="an exit code other than 0, and the JUnit file has no failure",
+    blame=Blame.TARGET,
+    reason=Reason.TOOL_FAILED,
+)
+
 
 class CustomTool:
     """The tool `custom`."""
 
     image: str | None = None
+    faults = (FAILED, REPORTED, UNHAPPY)
 
     def problems(self, raw: Raw) -> Iterator[Finding]:
         """Yield that the command is missing."""
@@ -65,12 +85,12 @@ class CustomTool:
         if exit_code == 0:
             return passed(report, counts)
         if counts.failed:
-            return fault.verdict(End.CUSTOM_REPORTED, failures(report, counts))
-        return unhappy(End.CUSTOM_UNHAPPY, report, exit_code, said)
+            return REPORTED.verdict(failures(report, counts))
+        return unhappy(UNHAPPY, report, exit_code, said)
 
 
 def _by_exit_code(code: int, said: str) -> Verdict:
     if code == 0:
-        return fault.verdict(End.PASSED)
+        return fault.PASSED.verdict()
     note = _CODE_NOTES.get(code, "") + (f": {said}" if said else "")
-    return fault.verdict(End.CUSTOM_FAILED, f"ended with exit code {code}{note}")
+    return FAILED.verdict(f"ended with exit code {code}{note}")

@@ -6,17 +6,49 @@ from pathlib import Path
 
 from executors import pytest_report
 from executors.tool import PYTHON_BASE
-from model import fault, verdict
+from model import verdict
 from model.command import Command, PythonEnvironment, Where
 from model.content import entries
-from model.execution import Verdict
-from model.fault import End
+from model.execution import Reason, Verdict
+from model.fault import Blame, Fault
 from model.problems import Finding
 from model.request import TestRequest
 from model.result import Report, Summary, summarise
 from model.rules import Raw
 
 PLUGIN = Path(__file__).with_name("assay_pytest_plugin.py")
+
+
+FAILED = Fault(
+    tool="pytest",
+    happened="a test failed, or a file could not be collected",
+    blame=Blame.TARGET,
+    reason=Reason.TESTS_FAILED,
+)
+DIED = Fault(
+    tool="pytest",
+    happened="it ended with an exit code while a test was running: `os._exit`, an interrupt",
+    blame=Blame.TEST,
+    reason=Reason.TESTS_FAILED,
+)
+USAGE = Fault(
+    tool="pytest",
+    happened="exit code 4: unknown option, missing file or test, broken `conftest.py`, broken settings",
+    blame=Blame.SETUP,
+    reason=Reason.CONFIG,
+)
+INTERNAL = Fault(
+    tool="pytest",
+    happened="exit code 3: an error inside of pytest or a plugin",
+    blame=Blame.SETUP,
+    reason=Reason.TOOL_FAILED,
+)
+UNHAPPY = Fault(
+    tool="pytest",
+    happened="no test failed, but it ended with an exit code: coverage below its limit, too many warnings",
+    blame=Blame.TARGET,
+    reason=Reason.TOOL_FAILED,
+)
 
 
 class PytestExit(IntEnum):
@@ -35,6 +67,7 @@ class PytestTool:
     """The tool `pytest`."""
 
     image: str | None = None
+    faults = (FAILED, DIED, USAGE, INTERNAL, UNHAPPY)
 
     def problems(self, raw: Raw) -> Iterator[Finding]:
         """Yield fields that only custom has."""
@@ -74,10 +107,10 @@ class PytestTool:
                 return verdict.passed(report, counts)
             case PytestExit.USAGE_ERROR:
                 words = f"pytest could not start its session (exit code 4): {said or 'see the log'}"
-                return fault.verdict(End.PYTEST_USAGE, words)
+                return USAGE.verdict(words)
             case PytestExit.INTERNAL_ERROR:
                 words = f"pytest itself failed (exit code 3): {said or 'see the log'}"
-                return fault.verdict(End.PYTEST_INTERNAL, words)
+                return INTERNAL.verdict(words)
             case PytestExit.NO_TESTS:
                 return _no_tests_by_exit_code(counts)
             case _:
@@ -86,10 +119,10 @@ class PytestTool:
 
 def _failed(report: Report, counts: Summary, code: int, said: str) -> Verdict:
     if counts.failed:
-        return fault.verdict(End.PYTEST_FAILED, verdict.failures(report, counts))
+        return FAILED.verdict(verdict.failures(report, counts))
     if report.running:
-        return fault.verdict(End.PYTEST_DIED, f"ended with exit code {code}{verdict.during(report)}")
-    return verdict.unhappy(End.PYTEST_UNHAPPY, report, code, _explained(code, said))
+        return DIED.verdict(f"ended with exit code {code}{verdict.during(report)}")
+    return verdict.unhappy(UNHAPPY, report, code, _explained(code, said))
 
 
 def _explained(code: int, said: str) -> str:

@@ -1,11 +1,12 @@
 """What Assay needs to know of a test tool: how to run it, what its requests need, and what it leaves means."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from model.command import Command, PythonEnvironment
 from model.execution import Verdict
+from model.fault import Fault
 from model.problems import Finding
 from model.request import TestRequest
 from model.result import Report, Summary
@@ -21,6 +22,11 @@ class Tool(Protocol):
     @property
     def image(self) -> str | None:
         """The image that the tool runs in where its backend uses images; None if a request must name one."""
+        ...
+
+    @property
+    def faults(self) -> Sequence[Fault]:
+        """Its own endings beside those of every tool, and who is at fault. `docs/faults.md` shows them."""
         ...
 
     def problems(self, raw: Raw) -> Iterator[Finding]:

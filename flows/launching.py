@@ -11,14 +11,13 @@ from flows.cancellation_watch import CancellationWatch
 from flows.worker_context import WorkerContext
 from model import fault, secret
 from model.execution import Verdict
-from model.fault import End
 from model.ids import ExecutionId, NodeName
 from model.mask import Mask
 from model.ports import SecretError
 from model.request import TestRequest
 from orchestrator.lifecycle import Begun
 
-_ENDS = {Fault.CONFIG: End.SETUP, Fault.CONTENT: End.CONTENT, Fault.INFRASTRUCTURE: End.INFRASTRUCTURE}
+_FAULTS = {Fault.CONFIG: fault.SETUP, Fault.CONTENT: fault.CONTENT, Fault.INFRASTRUCTURE: fault.INFRASTRUCTURE}
 
 
 def attempt_of(begun: Begun) -> AttemptId:
@@ -28,7 +27,7 @@ def attempt_of(begun: Begun) -> AttemptId:
 
 def verdict_of(failed: LaunchError) -> Verdict:
     """Return the verdict of an attempt that could not be launched."""
-    return fault.verdict(_ENDS[failed.fault], failed.detail)
+    return _FAULTS[failed.fault].verdict(failed.detail)
 
 
 async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch) -> LaunchOrder:

@@ -21,7 +21,6 @@ from flows.wakeups import news
 from flows.worker_context import WorkerContext
 from model import fault
 from model.execution import Phase, Verdict
-from model.fault import End
 from model.mask import NOTHING_SECRET, Mask
 from orchestrator import cancel, lifecycle
 from orchestrator.lifecycle import Begun, Finished, Grant, Superseded
@@ -79,9 +78,9 @@ async def launch(run: Run, grant: Grant) -> Attempt:
     except LaunchError as failed:
         attempt.verdict = launching.verdict_of(failed)
     except CalledOffError:
-        attempt.verdict = fault.verdict(End.STOPPED, "called off before it was started")
+        attempt.verdict = fault.STOPPED.verdict("called off before it was started")
     except UnavailableError as failed:
-        attempt.verdict = fault.verdict(End.INFRASTRUCTURE, str(failed))
+        attempt.verdict = fault.INFRASTRUCTURE.verdict(str(failed))
     if attempt.launched is None:
         await _be_its_holder(context, grant)
         await attempt.backend.end(attempt.id)
@@ -120,7 +119,7 @@ async def abandon(context: WorkerContext, grant: Grant, why: str) -> None:
     attempt = None if number is None else AttemptId(execution_id=grant.execution_id, number=number)
     if attempt is not None:
         await backend.end(attempt)
-    lost = fault.verdict(End.INFRASTRUCTURE, why)
+    lost = fault.INFRASTRUCTURE.verdict(why)
     step = await context.db.run_patiently(lambda conn: lifecycle.abandon(conn, grant, lost))
     if isinstance(step, Superseded):
         raise superseded()
@@ -171,7 +170,7 @@ async def collect(attempt: Attempt) -> Attempt:
     if not await context.db.run_patiently(lambda conn: lifecycle.enter(conn, attempt.grant, Phase.COLLECTING)):
         raise superseded()
     if attempt.launched is None:
-        verdict = attempt.verdict or fault.verdict(End.INFRASTRUCTURE, "it was never started")
+        verdict = attempt.verdict or fault.INFRASTRUCTURE.verdict("it was never started")
         attempt.finished = Finished(number=attempt.begun.number, verdict=verdict)
         return attempt
     ending = await attempt.backend.ending(attempt.id)

@@ -1,7 +1,8 @@
 """Who is at fault: for each ending of each tool its verdict, exit code and Prefect state, and what could mend it (D6).
 
-`CONSEQUENCES` has a row for each verdict: by it the exit code, the state in Prefect and another attempt are decided.
-`FAULTS` has a row for each ending: by it the reason of a verdict is decided. `docs/faults.md` shows both tables.
+`CONSEQUENCES` has a row for each verdict: by it the exit code, the state in Prefect and another attempt are decided. A
+`Fault` is one ending: by it the reason of a verdict is decided. The endings of every tool stand here, those of one tool
+in its module. `docs/faults.md` shows all of them as one table.
 Nothing that another attempt cannot mend has exit code 3, so that a job may retry on 3 and on nothing else.
 """
 
@@ -106,36 +107,6 @@ INFRASTRUCTURE_REASONS = frozenset(one.reason for one in CONSEQUENCES if one.aga
 """Failures that are not the fault of the test. Their retries have a cap of their own, and flakiness ignores them."""
 
 
-class End(StrEnum):
-    """The ways in which an attempt can end."""
-
-    PASSED = "passed"
-    NO_TESTS = "no_tests"
-    TIMED_OUT = "timed_out"
-    STOPPED = "stopped"
-    OUT_OF_MEMORY = "out_of_memory"
-    SIGNAL = "signal"
-    BROKEN_REPORT = "broken_report"
-    DISAGREEMENT = "disagreement"
-    PYTEST_FAILED = "pytest_failed"
-    PYTEST_DIED = "pytest_died"
-    PYTEST_USAGE = "pytest_usage"
-    PYTEST_INTERNAL = "pytest_internal"
-    PYTEST_UNHAPPY = "pytest_unhappy"
-    CUSTOM_FAILED = "custom_failed"
-    CUSTOM_REPORTED = "custom_reported"
-    CUSTOM_UNHAPPY = "custom_unhappy"
-    NOT_STARTED = "not_started"
-    CONTENT = "content"
-    SETUP = "setup"
-    IMAGE = "image"
-    NO_NODE = "no_node"
-    INFRASTRUCTURE = "infrastructure"
-    LOST = "lost"
-    EVICTED = "evicted"
-    NODE_LOST = "node_lost"
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
     """What one ending of one tool means. `tool` is empty for an ending of every tool."""
@@ -151,128 +122,81 @@ class Fault:
         """What follows from it."""
         return _BY_VERDICT[self.status, self.reason]
 
-
-FAULTS: Mapping[End, Fault] = {
-    End.PASSED: Fault(
-        happened="exit code 0, and every test that ran has passed", blame=Blame.NOBODY, status=Status.COMPLETED
-    ),
-    End.NO_TESTS: Fault(
-        happened="no test was found, or all were skipped", blame=Blame.SETUP, reason=Reason.NO_TESTS
-    ),
-    End.TIMED_OUT: Fault(
-        happened="it reached `config.timeout`", blame=Blame.TARGET, status=Status.TIMEOUT
-    ),
-    End.STOPPED: Fault(
-        happened="a person cancelled it, or a more important run took its node",
-        blame=Blame.PERSON,
-        status=Status.CANCELLED,
-    ),
-    End.OUT_OF_MEMORY: Fault(
-        happened="it reached `resources.memoryLimit`", blame=Blame.TEST, reason=Reason.OOM_KILLED
-    ),
-    End.SIGNAL: Fault(
-        happened="a signal ended it, for example a segmentation fault", blame=Blame.TARGET, reason=Reason.TESTS_FAILED
-    ),
-    End.BROKEN_REPORT: Fault(
-        happened="its report is cut off, too large or not readable", blame=Blame.SETUP, reason=Reason.REPORT_MISMATCH
-    ),
-    End.DISAGREEMENT: Fault(
-        happened="exit code 0, but a test failed or has no outcome; or it ended before its report did",
-        blame=Blame.SETUP,
-        reason=Reason.REPORT_MISMATCH,
-    ),
-    End.PYTEST_FAILED: Fault(
-        tool="pytest",
-        happened="a test failed, or a file could not be collected",
-        blame=Blame.TARGET,
-        reason=Reason.TESTS_FAILED,
-    ),
-    End.PYTEST_DIED: Fault(
-        tool="pytest",
-        happened="it ended with an exit code while a test was running: `os._exit`, an interrupt",
-        blame=Blame.TEST,
-        reason=Reason.TESTS_FAILED,
-    ),
-    End.PYTEST_USAGE: Fault(
-        tool="pytest",
-        happened="exit code 4: unknown option, missing file or test, broken `conftest.py`, broken settings",
-        blame=Blame.SETUP,
-        reason=Reason.CONFIG,
-    ),
-    End.PYTEST_INTERNAL: Fault(
-        tool="pytest",
-        happened="exit code 3: an error inside of pytest or a plugin",
-        blame=Blame.SETUP,
-        reason=Reason.TOOL_FAILED,
-    ),
-    End.PYTEST_UNHAPPY: Fault(
-        tool="pytest",
-        happened="no test failed, but it ended with an exit code: coverage below its limit, too many warnings",
-        blame=Blame.TARGET,
-        reason=Reason.TOOL_FAILED,
-    ),
-    End.CUSTOM_FAILED: Fault(
-        tool="custom",
-        happened="an exit code other than 0, without a JUnit file",
-        blame=Blame.TARGET,
-        reason=Reason.TESTS_FAILED,
-    ),
-    End.CUSTOM_REPORTED: Fault(
-        tool="custom",
-        happened="an exit code other than 0, and the JUnit file has failures",
-        blame=Blame.TARGET,
-        reason=Reason.TESTS_FAILED,
-    ),
-    End.CUSTOM_UNHAPPY: Fault(
-        tool="custom",
-        happened="an exit code other than 0, and the JUnit file has no failure",
-        blame=Blame.TARGET,
-        reason=Reason.TOOL_FAILED,
-    ),
-    End.NOT_STARTED: Fault(
-        happened="its program is missing, not executable, or no program at all; or its arguments are too long",
-        blame=Blame.REQUEST,
-        reason=Reason.START_ERROR,
-    ),
-    End.CONTENT: Fault(
-        happened="the content is missing or refused: no such repository, branch, host or path, no access",
-        blame=Blame.REQUEST,
-        reason=Reason.CONTENT,
-    ),
-    End.SETUP: Fault(
-        happened="the requirements cannot be met, or a secret cannot be read",
-        blame=Blame.SETUP,
-        reason=Reason.CONFIG,
-    ),
-    End.IMAGE: Fault(
-        happened="the image is missing, or access to it is denied", blame=Blame.REQUEST, reason=Reason.IMAGE_PULL
-    ),
-    End.NO_NODE: Fault(
-        happened="no node could ever take it", blame=Blame.REQUEST, reason=Reason.UNSCHEDULABLE
-    ),
-    End.INFRASTRUCTURE: Fault(
-        happened="the node has no memory, disk or processes left; a git host or a package registry does not answer",
-        blame=Blame.INFRASTRUCTURE,
-        reason=Reason.INFRASTRUCTURE,
-    ),
-    End.LOST: Fault(
-        happened="its processes were killed from outside, and how it ended is unknown",
-        blame=Blame.INFRASTRUCTURE,
-        reason=Reason.INFRASTRUCTURE,
-    ),
-    End.EVICTED: Fault(
-        happened="the cluster evicted it from its node", blame=Blame.INFRASTRUCTURE, reason=Reason.EVICTED
-    ),
-    End.NODE_LOST: Fault(
-        happened="its node was lost", blame=Blame.INFRASTRUCTURE, reason=Reason.NODE_LOST
-    ),
-}  # fmt: skip
+    def verdict(self, detail: str = "") -> Verdict:
+        """Return the verdict of an attempt that ended like this. `detail` is one sentence for the owner."""
+        return Verdict(status=self.status, reason=self.reason, detail=detail)
 
 
-def verdict(end: End, detail: str = "") -> Verdict:
-    """Return the verdict of an attempt that ended like this. `detail` is one sentence for the owner."""
-    fault = FAULTS[end]
-    return Verdict(status=fault.status, reason=fault.reason, detail=detail)
+PASSED = Fault(happened="exit code 0, and every test that ran has passed", blame=Blame.NOBODY, status=Status.COMPLETED)
+NO_TESTS = Fault(happened="no test was found, or all were skipped", blame=Blame.SETUP, reason=Reason.NO_TESTS)
+TIMED_OUT = Fault(happened="it reached `config.timeout`", blame=Blame.TARGET, status=Status.TIMEOUT)
+STOPPED = Fault(
+    happened="a person cancelled it, or a more important run took its node",
+    blame=Blame.PERSON,
+    status=Status.CANCELLED,
+)
+OUT_OF_MEMORY = Fault(happened="it reached `resources.memoryLimit`", blame=Blame.TEST, reason=Reason.OOM_KILLED)
+SIGNAL = Fault(
+    happened="a signal ended it, for example a segmentation fault", blame=Blame.TARGET, reason=Reason.TESTS_FAILED
+)
+BROKEN_REPORT = Fault(
+    happened="its report is cut off, too large or not readable", blame=Blame.SETUP, reason=Reason.REPORT_MISMATCH
+)
+DISAGREEMENT = Fault(
+    happened="exit code 0, but a test failed or has no outcome; or it ended before its report did",
+    blame=Blame.SETUP,
+    reason=Reason.REPORT_MISMATCH,
+)
+NOT_STARTED = Fault(
+    happened="its program is missing, not executable, or no program at all; or its arguments are too long",
+    blame=Blame.REQUEST,
+    reason=Reason.START_ERROR,
+)
+CONTENT = Fault(
+    happened="the content is missing or refused: no such repository, branch, host or path, no access",
+    blame=Blame.REQUEST,
+    reason=Reason.CONTENT,
+)
+SETUP = Fault(
+    happened="the requirements cannot be met, or a secret cannot be read",
+    blame=Blame.SETUP,
+    reason=Reason.CONFIG,
+)
+IMAGE = Fault(happened="the image is missing, or access to it is denied", blame=Blame.REQUEST, reason=Reason.IMAGE_PULL)
+NO_NODE = Fault(happened="no node could ever take it", blame=Blame.REQUEST, reason=Reason.UNSCHEDULABLE)
+INFRASTRUCTURE = Fault(
+    happened="the node has no memory, disk or processes left; a git host or a package registry does not answer",
+    blame=Blame.INFRASTRUCTURE,
+    reason=Reason.INFRASTRUCTURE,
+)
+LOST = Fault(
+    happened="its processes were killed from outside, and how it ended is unknown",
+    blame=Blame.INFRASTRUCTURE,
+    reason=Reason.INFRASTRUCTURE,
+)
+EVICTED = Fault(happened="the cluster evicted it from its node", blame=Blame.INFRASTRUCTURE, reason=Reason.EVICTED)
+NODE_LOST = Fault(happened="its node was lost", blame=Blame.INFRASTRUCTURE, reason=Reason.NODE_LOST)
+
+COMMON: Sequence[Fault] = (
+    PASSED,
+    NO_TESTS,
+    TIMED_OUT,
+    STOPPED,
+    OUT_OF_MEMORY,
+    SIGNAL,
+    BROKEN_REPORT,
+    DISAGREEMENT,
+    NOT_STARTED,
+    CONTENT,
+    SETUP,
+    IMAGE,
+    NO_NODE,
+    INFRASTRUCTURE,
+    LOST,
+    EVICTED,
+    NODE_LOST,
+)
+"""The endings that every tool may have. A tool has further ones of its own (`executors/tool.py`)."""
 
 
 def consequence_of(verdict: Verdict) -> Consequence:

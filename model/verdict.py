@@ -11,7 +11,7 @@ from typing import TypeAlias
 from model import fault
 from model.ending import Ending, How
 from model.execution import Status, Verdict
-from model.fault import End
+from model.fault import Fault
 from model.result import Outcome, Report, Result, Summary, summarise
 
 ExitMeaning: TypeAlias = Callable[[Report, int, str], Verdict]
@@ -23,11 +23,11 @@ def judge(report: Report, ending: Ending, meaning: ExitMeaning) -> Verdict:
     if ending.how is not How.EXITED:
         return _ended_from_outside(report, ending)
     if report.broken:
-        return fault.verdict(End.BROKEN_REPORT, f"the report cannot be trusted: {report.broken}")
+        return fault.BROKEN_REPORT.verdict(f"the report cannot be trusted: {report.broken}")
     if ending.signal is not None:
-        return fault.verdict(End.SIGNAL, f"ended by {_signal_name(ending.signal)}{during(report)}")
+        return fault.SIGNAL.verdict(f"ended by {_signal_name(ending.signal)}{during(report)}")
     if ending.exit_code is None:
-        return fault.verdict(End.LOST, "nobody knows how it ended")
+        return fault.LOST.verdict("nobody knows how it ended")
     return meaning(report, ending.exit_code, ending.detail)
 
 
@@ -49,17 +49,17 @@ def _ended_from_outside(report: Report, ending: Ending) -> Verdict:
     note = f": {ending.detail}" if ending.detail else ""
     match ending.how:
         case How.TIMEOUT:
-            return fault.verdict(End.TIMED_OUT, f"reached its time limit{during(report)}{note}")
+            return fault.TIMED_OUT.verdict(f"reached its time limit{during(report)}{note}")
         case How.STOPPED:
-            return fault.verdict(End.STOPPED, f"stopped{during(report)}{note}")
+            return fault.STOPPED.verdict(f"stopped{during(report)}{note}")
         case How.OOM:
-            return fault.verdict(End.OUT_OF_MEMORY, f"reached its memory limit{during(report)}{note}")
+            return fault.OUT_OF_MEMORY.verdict(f"reached its memory limit{during(report)}{note}")
         case How.START_ERROR:
-            return fault.verdict(End.NOT_STARTED, f"could not be started{note}")
+            return fault.NOT_STARTED.verdict(f"could not be started{note}")
         case How.NO_ROOM:
-            return fault.verdict(End.INFRASTRUCTURE, f"could not be started{note}")
+            return fault.INFRASTRUCTURE.verdict(f"could not be started{note}")
         case _:
-            return fault.verdict(End.LOST, f"was lost while it ran{note}")
+            return fault.LOST.verdict(f"was lost while it ran{note}")
 
 
 def passed(report: Report, counts: Summary) -> Verdict:
@@ -72,10 +72,10 @@ def passed(report: Report, counts: Summary) -> Verdict:
         return no_tests(counts)
     if counts.completed < counts.total:
         return mismatch(f"exit code 0, but {counts.total - counts.completed} of {counts.total} have no outcome")
-    return fault.verdict(End.PASSED)
+    return fault.PASSED.verdict()
 
 
-def unhappy(end: End, report: Report, exit_code: int, said: str) -> Verdict:
+def unhappy(found: Fault, report: Report, exit_code: int, said: str) -> Verdict:
     """Return the verdict for an exit code other than 0 where no test failed: the tool's last words explain it.
 
     A report that ends early explains nothing, so that it does not agree with the exit code.
@@ -83,16 +83,16 @@ def unhappy(end: End, report: Report, exit_code: int, said: str) -> Verdict:
     if not report.finished:
         return mismatch(f"exit code {exit_code}, but no test failed, and the report ends early{during(report)}")
     count = summarise(report.results, report.planned).passed
-    found = f"{count} passed and none failed" if count else "no test failed"
-    return fault.verdict(end, f"{found}, but it ended with exit code {exit_code}: {said or 'see the log'}")
+    results = f"{count} passed and none failed" if count else "no test failed"
+    return found.verdict(f"{results}, but it ended with exit code {exit_code}: {said or 'see the log'}")
 
 
 def no_tests(counts: Summary) -> Verdict:
     """Return the verdict of an attempt in which no test passed or failed."""
     if counts.total > counts.completed:
-        return fault.verdict(End.NO_TESTS, f"{counts.total} tests were found, and none of them ran")
+        return fault.NO_TESTS.verdict(f"{counts.total} tests were found, and none of them ran")
     detail = f"all {counts.skipped} were skipped" if counts.skipped else "no tests were found"
-    return fault.verdict(End.NO_TESTS, detail)
+    return fault.NO_TESTS.verdict(detail)
 
 
 def failures(report: Report, counts: Summary) -> str:
@@ -108,7 +108,7 @@ def during(report: Report) -> str:
 
 def mismatch(detail: str) -> Verdict:
     """Return the verdict of an attempt whose exit code and report do not agree."""
-    return fault.verdict(End.DISAGREEMENT, detail)
+    return fault.DISAGREEMENT.verdict(detail)
 
 
 def _signal_name(number: int) -> str:

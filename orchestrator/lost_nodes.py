@@ -20,7 +20,6 @@ from db.nodes import Reach
 from db.runs import Run
 from model import fault
 from model.execution import Status
-from model.fault import End
 from model.ids import BackendName, ExecutionId, NodeName, PoolName
 from orchestrator import lifecycle
 from orchestrator.lifecycle import Grant
@@ -109,5 +108,5 @@ def _fits_elsewhere(conn: Connection, pool: PoolName, place: Placed) -> bool:
 
 def _fail(conn: Connection, grant: Grant, loss: Loss) -> None:
     """End the open attempt as lost with its node. Then the run is tried again, or ends."""
-    verdict = fault.verdict(End.NODE_LOST, f"node {grant.node} was lost: {loss.why}")
+    verdict = fault.NODE_LOST.verdict(f"node {grant.node} was lost: {loss.why}")
     lifecycle.abandon(conn, grant, verdict)

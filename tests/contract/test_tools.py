@@ -15,6 +15,7 @@ from executors.tool import Tool
 from model.command import Where
 from model.content import InlineContent
 from model.definition import to_raw
+from model.fault import COMMON
 from model.request import Setup, TestRequest, TestType
 from model.result import Outcome, Report, Result, Summary
 
@@ -154,6 +155,21 @@ def test_no_exit_code_but_0_is_a_pass_and_0_only_with_a_whole_good_report(tool: 
 
     assert [code for code in range(256) if tool.verdict(whole, code, "").good] == [0]
     assert [code for code in range(256) for report in doubtful if tool.verdict(report, code, "").good] == []
+
+
+def test_every_verdict_is_one_of_its_endings_or_of_every_tool(tool: Tool) -> None:
+    """So that `docs/faults.md` says of each who is at fault."""
+    good, bad = Result(name="a", outcome=Outcome.PASSED), Result(name="b", outcome=Outcome.FAILED)
+    reports = [
+        Report(results=results, planned=len(results), finished=finished)
+        for results in ((), (good,), (bad,), (good, bad))
+        for finished in (True, False)
+    ]
+    known = {(fault.status, fault.reason) for fault in (*COMMON, *tool.faults)}
+
+    found = {tool.verdict(report, code, "") for report in reports for code in range(256)}
+
+    assert {(verdict.status, verdict.reason) for verdict in found} <= known
 
 
 def test_what_the_command_leaves_is_told_test_by_test(tool: Tool, sample: Sample, folders: RunFolders) -> None:

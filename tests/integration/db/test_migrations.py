@@ -38,7 +38,7 @@ from model.runs import STATUSES, RunKind
 from scheduler.pool import Strategy
 from scheduler.profile import PROFILES
 
-NEWEST = "0013"
+NEWEST = "0014"
 ROOT = Path(__file__).parents[3]
 USER = UUID("10000000-0000-4000-8000-000000000001")
 FAILED = ExecutionId(RunId(UUID("10000000-0000-4000-8000-0000000000f1")))
@@ -121,7 +121,7 @@ def test_the_models_are_what_the_migrations_make(db: Database) -> None:
     assert db.call(compare) == []
 
 
-@pytest.mark.parametrize("revision", ["0012", "0009", "0006", "0004", "0003", "0002", "0001", "base"])
+@pytest.mark.parametrize("revision", ["0013", "0009", "0006", "0004", "0003", "0002", "0001", "base"])
 def test_down_and_up_again_is_the_same(empty: str, revision: str) -> None:
     below = None if revision == "base" else revision
     if below:

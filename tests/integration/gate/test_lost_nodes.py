@@ -13,7 +13,6 @@ from db.errors import ConflictError, NotFoundError
 from db.seeds import DEFAULT_POOL
 from model import fault
 from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, Cause, Phase, Reason, Status
-from model.fault import End
 from model.ids import BackendName, ExecutionId, NodeName, PoolName, WorkerId
 from orchestrator import cancel, lifecycle, lost_nodes
 from orchestrator.lifecycle import Finished, Grant, Superseded
@@ -173,7 +172,7 @@ def test_the_former_holder_changes_nothing_more(two: Any) -> None:
     die(two)
     lose(two)
     before = two.sql("SELECT * FROM runs"), two.sql("SELECT * FROM queue")
-    done = Finished(number=1, verdict=fault.verdict(End.INFRASTRUCTURE, "late"))
+    done = Finished(number=1, verdict=fault.INFRASTRUCTURE.verdict("late"))
 
     assert isinstance(two.do(lambda conn: lifecycle.begin(conn, grant)), Superseded)
     assert isinstance(two.do(lambda conn: lifecycle.asked_to_stop(conn, grant)), Superseded)

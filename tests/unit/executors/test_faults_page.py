@@ -8,23 +8,21 @@ import pytest
 from executors.registry import TOOLS
 from model.execution import Reason, Status, Verdict
 from model.fault import (
+    COMMON,
     CONSEQUENCES,
-    FAULTS,
     INFRASTRUCTURE_REASONS,
     MILDEST_FIRST,
     Again,
     Blame,
     Consequence,
-    End,
     Fault,
     consequence_of,
     exit_code,
-    verdict,
 )
 from model.retry import RetryCondition, RetryPolicy
 
-ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "faults.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs" / "faults.md").read_text()
+FAULTS = [*COMMON, *(fault for tool in TOOLS.values() for fault in tool.faults)]
 
 
 def rows(title: str) -> list[list[str]]:
@@ -42,8 +40,7 @@ def told(fault: Fault) -> list[str]:
 
 
 def test_every_ending_stands_on_the_page_as_the_code_has_it() -> None:
-    assert rows("| tool | what happened |") == [told(fault) for fault in FAULTS.values()]
-    assert set(FAULTS) == set(End)
+    assert rows("| tool | what happened |") == [told(fault) for fault in FAULTS]
 
 
 def test_every_reason_and_every_final_status_has_one_consequence() -> None:
@@ -52,12 +49,12 @@ def test_every_reason_and_every_final_status_has_one_consequence() -> None:
     assert len(set(verdicts)) == len(verdicts)
     assert {reason for _, reason in verdicts} == {*Reason, None}
     assert {status for status, _ in verdicts} == {status for status in Status if status.terminal}
-    assert {fault.consequence for fault in FAULTS.values()} == set(CONSEQUENCES)
+    assert {fault.consequence for fault in FAULTS} == set(CONSEQUENCES)
 
 
 @pytest.mark.parametrize("one", CONSEQUENCES, ids=lambda one: str(one.reason or one.status))
 def test_exit_code_3_is_what_another_attempt_may_mend_and_nothing_else(one: Consequence) -> None:
-    blamed = {fault.blame for fault in FAULTS.values() if fault.consequence == one}
+    blamed = {fault.blame for fault in FAULTS if fault.consequence == one}
 
     assert (one.exit_code == 3) == (one.again is Again.ALWAYS) == (one.prefect.shown == "Crashed")
     assert (one.exit_code == 3) == (blamed == {Blame.INFRASTRUCTURE})
@@ -83,14 +80,15 @@ def test_infrastructure_is_what_is_tried_again_by_itself() -> None:
     assert set(INFRASTRUCTURE_REASONS) == {Reason.INFRASTRUCTURE, Reason.EVICTED, Reason.NODE_LOST}
 
 
-def test_a_tool_of_the_table_is_one_of_ours() -> None:
-    assert {fault.tool for fault in FAULTS.values()} - {""} == set(TOOLS)
+def test_a_tool_tells_its_own_faults_only() -> None:
+    assert {fault.tool for fault in COMMON} == {""}
+    assert all({fault.tool for fault in tool.faults} == {kind} for kind, tool in TOOLS.items())
 
 
-@pytest.mark.parametrize("end", End)
-def test_an_ending_has_the_verdict_of_its_row(end: End) -> None:
-    found = verdict(end, "why")
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda fault: fault.happened)
+def test_an_ending_has_the_verdict_of_its_row(fault: Fault) -> None:
+    found = fault.verdict("why")
 
     assert found.detail == "why"
-    assert consequence_of(found) == FAULTS[end].consequence
-    assert exit_code(found.status, found.reason) == FAULTS[end].consequence.exit_code
+    assert consequence_of(found) == fault.consequence
+    assert exit_code(found.status, found.reason) == fault.consequence.exit_code
