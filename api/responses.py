@@ -15,6 +15,7 @@ from model.ids import short
 from model.provenance import Provenance
 from model.quantity import bytes_text, cpu_text
 from model.request import TestType
+from model.resources import Used as ResourcesUsed
 from model.result import Result, Summary
 from model.runs import RunKind
 from orchestrator.kinds import ShownRun
@@ -78,8 +79,17 @@ def execution(shown: Shown) -> schemas.TestExecution:
         progress=_progress(shown),
         resources=_resources(shown),
         provenance=_provenance(row.provenance),
+        suggested=_suggested(shown.used),
         attempts=[_attempt(attempt) for attempt in shown.attempts],
         links=_links(row.execution_id),
+    )
+
+
+def _suggested(used: ResourcesUsed | None) -> schemas.SuggestedOut | None:
+    if used is None:
+        return None
+    return schemas.SuggestedOut(
+        cpu_request=cpu_text(used.cpu_milli), memory_request=f"{-(-used.memory_bytes // MIB)}Mi", runs=used.runs
     )
 
 

@@ -73,6 +73,14 @@ class RunResources(Out):
     )
 
 
+class SuggestedOut(Out):
+    """Requests that fit what the test used in its last runs, at the 95th percentile; what `auto` means for it."""
+
+    cpu_request: str
+    memory_request: str
+    runs: int = Field(description="Number of runs that it is computed from")
+
+
 class AttemptOut(Out):
     """One launch for an execution."""
 
@@ -145,6 +153,7 @@ class TestExecution(Out):
     progress: Progress
     resources: RunResources
     provenance: ProvenanceOut
+    suggested: SuggestedOut | None = Field(None, description="Null in lists, and before the test has run")
     attempts: list[AttemptOut] = Field([], description="Empty in lists")
     links: ExecutionLinks
 

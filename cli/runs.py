@@ -178,6 +178,7 @@ def show(run: Run, *, json: Json = False) -> None:
             ("memory", resources["memoryUsage"]),
             ("peak cpu", resources.get("peakCpuUsage")),
             ("peak memory", resources.get("peakMemoryUsage")),
+            ("suggested", _suggested(answer.get("suggested"))),
             ("commit", answer["provenance"]["commit"]),
             ("content", _short(answer["provenance"]["content"])),
             ("tools", ", ".join(f"{tool} {version}" for tool, version in answer["provenance"]["tools"].items())),
@@ -192,6 +193,13 @@ def show(run: Run, *, json: Json = False) -> None:
             *((f"attempt {a['number']}", _attempt(a)) for a in answer["attempts"]),
         ]
     )
+
+
+def _suggested(known: Any) -> str | None:
+    if not known:
+        return None
+    requests = f"cpuRequest {known['cpuRequest']}, memoryRequest {known['memoryRequest']}"
+    return f"{requests} (p95 of {known['runs']} run{'' if known['runs'] == 1 else 's'}; `auto` takes it over)"
 
 
 def _short(digest: str | None) -> str | None:

@@ -13,6 +13,8 @@ from model.secret import well_formed
 FORBID = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=False, strict=True)
 """The pydantic configuration of all values from outside: camelCase names, strict types, no unknown keys."""
 
+AUTO = "auto"
+"""A request for what the test used before."""
 MOST_CPU_MILLI = 1024 * 1000
 MOST_BYTES = 2**50
 MOST_CPU_SUM = 10**7 * 1000
@@ -30,6 +32,14 @@ def _cpu(text: str) -> str:
         msg = "must be between 1m and 1024 cores"
         raise ValueError(msg)
     return text
+
+
+def _cpu_or_auto(text: str) -> str:
+    return text if text == AUTO else _cpu(text)
+
+
+def _bytes_or_auto(text: str) -> str:
+    return text if text == AUTO else _bytes(text)
 
 
 def _bytes(text: str) -> str:
@@ -73,6 +83,10 @@ def _bytes_sum(text: str) -> str:
 
 CpuQuantity = Annotated[str, BeforeValidator(_as_text), AfterValidator(_cpu)]
 ByteQuantity = Annotated[str, BeforeValidator(_as_text), AfterValidator(_bytes)]
+
+CpuRequest = Annotated[str, BeforeValidator(_as_text), AfterValidator(_cpu_or_auto)]
+ByteRequest = Annotated[str, BeforeValidator(_as_text), AfterValidator(_bytes_or_auto)]
+"""A quantity, or `auto`."""
 
 CpuSum = Annotated[str, BeforeValidator(_as_text), AfterValidator(_cpu_sum)]
 ByteSum = Annotated[str, BeforeValidator(_as_text), AfterValidator(_bytes_sum)]

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from db import backends, decisions, executions, forecasts, gate_standing, people, pools, results, workers
+from db import backends, consumption, decisions, executions, forecasts, gate_standing, people, pools, results, workers
 from db import nodes as node_rows
 from db.decisions import Owned
 from db.errors import NotFoundError
@@ -17,7 +17,7 @@ from db.page import Page
 from model.execution import Attempt, Status
 from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId
 from model.request import TestType
-from model.resources import Resources
+from model.resources import Resources, Used
 from model.result import Outcome, Result, Summary
 from reports.run import AttemptReport, RunReport
 from scheduler.absence import Absence
@@ -40,11 +40,15 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A run with what explains it. `standing` is there while it waits; lists have no attempts."""
+    """A run with what explains it. `standing` is there while it waits.
+
+    Lists have neither attempts nor `used`, which is what the test used in its last runs.
+    """
 
     execution: Execution
     standing: Standing | None = None
     attempts: tuple[Attempt, ...] = ()
+    used: Used | None = None
 
     @property
     def duration_seconds(self) -> float | None:
@@ -98,6 +102,7 @@ def show(conn: Connection, execution_id: ExecutionId) -> Shown:
         execution=execution,
         standing=standing(conn, execution_id) if execution.status is Status.QUEUED else None,
         attempts=tuple(executions.attempts(conn, execution_id)),
+        used=consumption.used(conn, execution.pool, [execution.definition_id]).get(execution.definition_id),
     )
 
 

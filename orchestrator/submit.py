@@ -14,7 +14,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import definitions, durations, executions, gate, people, runs, seeds
+from db import consumption, definitions, durations, executions, gate, people, runs, seeds
 from db.errors import ConflictError
 from db.executions import NewExecution
 from db.gate import Waiting
@@ -24,6 +24,7 @@ from model.execution import Door
 from model.ids import DefinitionId, ExecutionId, GroupId, PoolName, SuiteRunId, UserId, WorkerId, short, uuid7
 from model.problems import InvalidError, Problem
 from model.request import TestRequest
+from model.resources import Used
 from orchestrator import submit_feasibility
 from orchestrator.content import KnownContent, unknown_content
 from orchestrator.secrets import unknown_secrets
@@ -75,10 +76,14 @@ class Submitted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Taken:
-    """The definition of an order whose quota was taken, and the p90 of what it takes, where history knows it."""
+    """The definition of an order whose quota was taken, with what history knows of it.
+
+    `expected` is the p90 of its durations, `used` what a request of `auto` means.
+    """
 
     definition_id: DefinitionId
     expected: timedelta | None = None
+    used: Used | None = None
 
 
 def submit(conn: Connection, order: Order, known_content: KnownContent | None = None) -> Submitted | OverQuota:
@@ -115,12 +120,16 @@ def take(conn: Connection, orders: Sequence[Order], user_id: UserId, now: dateti
     attempt = conn.begin_nested()
     definition_ids = _save_all(conn, [_definition(order) for order in orders])
     expected = durations.expected(conn, set(definition_ids))
+    automatic = {
+        known for known, order in zip(definition_ids, orders, strict=True) if order.request.resources.automatic
+    }
+    used = consumption.used(conn, orders[0].pool, automatic)
     over = people.take_daily(conn, user_id, orders[0].pool, len(orders), now)
     if over is not None:
         attempt.rollback()
         return over
     attempt.commit()
-    return [Taken(definition_id=known, expected=expected.get(known)) for known in definition_ids]
+    return [Taken(definition_id=known, expected=expected.get(known), used=used.get(known)) for known in definition_ids]
 
 
 def write(conn: Connection, order: Order, user: User, taken: Taken) -> Submitted:
@@ -144,11 +153,11 @@ def write(conn: Connection, order: Order, user: User, taken: Taken) -> Submitted
         ),
     )
     if inserted:
-        gate.enqueue(conn, _waiting(order, user, taken.expected))
+        gate.enqueue(conn, _waiting(order, user, taken))
     return Submitted(execution_id=order.execution_id, new=inserted, pool=order.pool)
 
 
-def _waiting(order: Order, user: User, expected: timedelta | None) -> Waiting:
+def _waiting(order: Order, user: User, taken: Taken) -> Waiting:
     config = order.request.config
     return Waiting(
         execution_id=order.execution_id,
@@ -157,7 +166,7 @@ def _waiting(order: Order, user: User, expected: timedelta | None) -> Waiting:
         enqueued_at=order.now,
         user_id=order.user_id,
         team_id=user.team_id,
-        resources=order.request.resources.requested(),
+        resources=order.request.resources.requested(taken.used),
         node_selector=config.node_selector,
         tolerations=config.tolerations,
         affinity=config.affinity,
@@ -167,7 +176,7 @@ def _waiting(order: Order, user: User, expected: timedelta | None) -> Waiting:
         exclusive=tuple(sorted(config.exclusive)),
         group=order.group,
         limit=timedelta(seconds=config.timeout),
-        expected=expected,
+        expected=taken.expected,
         restartable=config.restartable,
         host=order.host,
     )

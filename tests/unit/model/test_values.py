@@ -17,7 +17,7 @@ from model.fault import exit_code, worst
 from model.forms import repository
 from model.ids import short, uuid7
 from model.problems import InvalidError, Problem, dotted
-from model.resources import ResourceRequirements, Resources
+from model.resources import ResourceRequirements, Resources, Used
 from model.result import Outcome, Result, summarise
 from model.retry import Backoff, RetryCondition, RetryPolicy
 from model.secret import fill, names, well_formed
@@ -35,6 +35,30 @@ def test_requests_become_numbers_and_add_up() -> None:
     both = asked.requested() + asked.requested()
 
     assert both == Resources(cpu_milli=1000, memory_bytes=2**31, ephemeral_bytes=2000, gpu=2)
+
+
+def test_auto_is_what_was_used_and_a_default_before_that() -> None:
+    auto = ResourceRequirements(cpu_request="auto", memory_request="auto")
+    used = Used(cpu_milli=730, memory_bytes=2**30, runs=4)
+
+    assert auto.requested(used) == Resources(cpu_milli=730, memory_bytes=2**30)
+    assert auto.requested() == Resources(cpu_milli=500, memory_bytes=2**28)
+    assert auto.automatic
+    assert not ResourceRequirements().automatic
+
+
+def test_auto_takes_over_only_what_is_left_to_it() -> None:
+    mixed = ResourceRequirements(cpu_request="auto", memory_request="32Mi", gpu_request=1)
+
+    assert mixed.requested(Used(cpu_milli=730, memory_bytes=2**30)) == Resources(
+        cpu_milli=730, memory_bytes=2**25, gpu=1
+    )
+
+
+def test_auto_never_exceeds_a_limit() -> None:
+    limited = ResourceRequirements(cpu_request="auto", cpu_limit="0.2", memory_request="auto", memory_limit="64Mi")
+
+    assert limited.requested() == Resources(cpu_milli=200, memory_bytes=2**26)
 
 
 @pytest.mark.parametrize("field", ["cpu_milli", "memory_bytes", "ephemeral_bytes", "gpu"])
