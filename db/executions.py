@@ -79,7 +79,6 @@ class Execution(TestExecution):
     prefect_settled: bool = False
     metrics: Mapping[str, Any] = field(default_factory=dict)
     progress: Mapping[str, Any] = field(default_factory=dict)
-    provenance: Provenance = field(default_factory=Provenance)
     labels: Mapping[str, str] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
 

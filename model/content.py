@@ -1,5 +1,7 @@
 """Where the tests come from."""
 
+import hashlib
+import json
 from dataclasses import dataclass
 from typing import Annotated, Literal, TypeAlias
 
@@ -74,3 +76,15 @@ def entries(content: TestContent) -> tuple[str, ...]:
 def entry_paths(content: TestContent) -> tuple[str, ...]:
     """Return the folders and files that are run of a content; `.` alone for all of it."""
     return tuple(one.partition("::")[0] for one in entries(content)) or (WHOLE,)
+
+
+def digest(content: TestContent) -> str | None:
+    """Return the SHA-256 of a content that was sent; None for git, of which only the clone knows the commit."""
+    match content:
+        case ArtifactContent():
+            return content.sha256
+        case InlineContent():
+            canonical = json.dumps(content.files, sort_keys=True, separators=(",", ":"))
+            return hashlib.sha256(canonical.encode()).hexdigest()
+        case _:
+            return None

@@ -14,6 +14,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from model.ids import DefinitionId, ExecutionId
+from model.provenance import NOTHING_KNOWN, Provenance
 
 
 class Status(StrEnum):
@@ -161,6 +162,7 @@ class TestExecution:
     failure_reason: Reason | None = None
     detail: str = ""
     cancel_requested: bool = False
+    provenance: Provenance = NOTHING_KNOWN
 
     @property
     def is_retryable(self) -> bool:

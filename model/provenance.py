@@ -1,12 +1,11 @@
-"""What a run has run: the commit or the content, and the versions of the tools (D24). All its attempts run the same."""
+"""What a run has run: the commit or the content, and the versions of the tools (D24). All its attempts run the same.
 
-import hashlib
-import json
+The commands import this module, so it does not load Pydantic.
+"""
+
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from model.content import ArtifactContent, InlineContent, TestContent
-from model.json_values import JsonObject
 from model.lenient import mapping
 
 Versions = tuple[tuple[str, str], ...]
@@ -25,21 +24,9 @@ class Provenance:
 NOTHING_KNOWN = Provenance()
 
 
-def digest(content: TestContent) -> str | None:
-    """Return the SHA-256 of a content that was sent; None for git, of which only the clone knows the commit."""
-    match content:
-        case ArtifactContent():
-            return content.sha256
-        case InlineContent():
-            canonical = json.dumps(content.files, sort_keys=True, separators=(",", ":"))
-            return hashlib.sha256(canonical.encode()).hexdigest()
-        case _:
-            return None
-
-
-def to_json(provenance: Provenance) -> JsonObject:
+def to_json(provenance: Provenance) -> dict[str, object]:
     """Return what is known of a provenance as JSON; what is not known is left out."""
-    known: JsonObject = {}
+    known: dict[str, object] = {}
     if provenance.commit is not None:
         known["commit"] = provenance.commit
     if provenance.content is not None:

@@ -21,11 +21,12 @@ from sqlalchemy import Connection
 from db import executions, gate, leases, results, runs
 from db.gate import Requeue
 from db.runs import Become, Fenced
+from model.content import digest
 from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, Cause, Phase, Reason, Status, Verdict
 from model.fault import INFRASTRUCTURE_REASONS
 from model.ids import ExecutionId, NodeName, short
 from model.notices import Ended
-from model.provenance import Provenance, Versions, digest
+from model.provenance import Provenance, Versions
 from model.request import TestRequest
 from model.result import Artifact, Result, Summary, summarise
 from model.retry import RetryPolicy

@@ -64,6 +64,8 @@ def _properties(execution: TestExecution, last: AttemptReport | None) -> Mapping
         "assay.attempt": str(last.attempt.number) if last else "",
         "assay.node": (last.attempt.node if last else None) or "",
         "assay.reason": str(execution.failure_reason or ""),
+        "assay.commit": execution.provenance.commit or "",
+        "assay.content": execution.provenance.content or "",
     }
     return {name: value for name, value in properties.items() if value}
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from model.content import ArtifactContent, GitContent, InlineContent
-from model.provenance import NOTHING_KNOWN, Provenance, digest, from_json, to_json
+from model.content import ArtifactContent, GitContent, InlineContent, digest
+from model.provenance import NOTHING_KNOWN, Provenance, from_json, to_json
 
 GIT = GitContent(repository="https://example.org/a.git")
 

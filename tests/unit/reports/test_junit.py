@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from executors.junit import reader
 from model.execution import Attempt, Cause, Door, Phase, Reason, Status, TestExecution, Verdict
 from model.ids import DefinitionId, ExecutionId
+from model.provenance import Provenance
 from model.result import Failure, Outcome, Result, ResultIdentity, ResultKind
 from reports.junit import junit
 from reports.run import AttemptReport, RunReport
@@ -68,6 +69,16 @@ def test_counts_names_and_times_are_in_the_attributes_that_ci_systems_read() -> 
         ("tests.test_a.TestCart", "test_b[x::y]"),
         ("checkout", "test_c"),
     ]
+
+
+def test_the_commit_that_was_run_is_a_property() -> None:
+    ran = run(tried(1, PASS))
+    known = replace(ran, execution=replace(ran.execution, provenance=Provenance(commit="a" * 40)))
+
+    properties = {p.get("name"): p.get("value") for p in suite_of(known).iter("property")}
+
+    assert properties["assay.commit"] == "a" * 40
+    assert "assay.content" not in properties
 
 
 def test_the_run_the_attempt_and_the_node_are_properties() -> None:
