@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator, BeforeValidator, ConfigDict, Field, PlainValidator, TypeAdapter, WithJsonSchema
 from pydantic.alias_generators import to_camel
 from pydantic.config import JsonDict
 
@@ -19,7 +19,6 @@ MOST_CPU_MILLI = 1024 * 1000
 MOST_BYTES = 2**50
 MOST_CPU_SUM = 10**7 * 1000
 MOST_BYTES_SUM = 2**60
-MOST_ENTRIES = 100
 
 
 def _as_text(value: object) -> object:
@@ -47,24 +46,6 @@ def _bytes(text: str) -> str:
         msg = "must be between 1 byte and 1Pi"
         raise ValueError(msg)
     return text
-
-
-def _entries(value: object) -> str | tuple[str, ...]:
-    """Read one entry, or a list of them. Pydantic's own union would report each problem twice, at paths of its own."""
-    if isinstance(value, str):
-        return forms.entry(value)
-    if not isinstance(value, list | tuple) or not all(isinstance(one, str) for one in value):
-        raise ValueError("must be text, or a list of texts")
-    if not 1 <= len(value) <= MOST_ENTRIES:
-        raise ValueError(f"must have 1 to {MOST_ENTRIES} entries")
-    return tuple(_named_entry(one) for one in value)
-
-
-def _named_entry(text: str) -> str:
-    try:
-        return forms.entry(text)
-    except ValueError as error:
-        raise ValueError(f"has the entry {text[:100]!r}, which {error}") from None
 
 
 def _cpu_sum(text: str) -> str:
@@ -120,14 +101,26 @@ LabelValue = Annotated[str, Field(max_length=63), AfterValidator(forms.label_val
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=OBJECT_NAME_PATTERN)]
 ResourceName = Annotated[str, Field(min_length=1, max_length=100, pattern=RESOURCE_PATTERN)]
 RelativePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(forms.relative_path)]
-_ENTRY_SCHEMA: JsonDict = {"type": "string", "minLength": 1, "maxLength": 1024}
-Entries = Annotated[
-    str | tuple[str, ...],
-    PlainValidator(_entries),
-    WithJsonSchema(
-        {"anyOf": [_ENTRY_SCHEMA, {"type": "array", "items": _ENTRY_SCHEMA, "minItems": 1, "maxItems": MOST_ENTRIES}]}
-    ),
-]
+MOST_ENTRIES, LONGEST_ENTRY = 100, 1024
+_Entry = Annotated[str, Field(min_length=1, max_length=LONGEST_ENTRY), AfterValidator(forms.entry)]
+_ONE: TypeAdapter[str] = TypeAdapter(_Entry)
+_SEVERAL: TypeAdapter[tuple[str, ...]] = TypeAdapter(
+    Annotated[tuple[_Entry, ...], Field(min_length=1, max_length=MOST_ENTRIES)]
+)
+_ENTRY_SCHEMA: JsonDict = {"type": "string", "minLength": 1, "maxLength": LONGEST_ENTRY}
+_ENTRIES_SCHEMA: JsonDict = {
+    "anyOf": [_ENTRY_SCHEMA, {"type": "array", "items": _ENTRY_SCHEMA, "minItems": 1, "maxItems": MOST_ENTRIES}]
+}
+
+
+def _entries(value: object) -> str | tuple[str, ...]:
+    """Read one entry, or a list of them. Pydantic's own union would report each problem twice, at paths of its own."""
+    if not isinstance(value, str | list | tuple):
+        raise ValueError("must be text, or a list of texts")
+    return _ONE.validate_python(value) if isinstance(value, str) else _SEVERAL.validate_python(value)
+
+
+Entries = Annotated[str | tuple[str, ...], PlainValidator(_entries), WithJsonSchema(_ENTRIES_SCHEMA)]
 """What of a content is run: a folder or file, a test by its node id, or several of these."""
 MountPath = Annotated[str, Field(max_length=1024, pattern=MOUNT_PATTERN), AfterValidator(forms.mount_path)]
 Priority = Annotated[int, Field(ge=0, le=9, description="0 is the highest")]

@@ -13,7 +13,6 @@ _NOT_IN_BRANCH = re.compile(r"[\x00-\x20\x7f~^:?*\[\\]|\.\.|@\{|//|/\.|\.lock/")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_PREFIX = 253
 _LONGEST_COMPONENT = 255
-_LONGEST_ENTRY = 1024
 
 RESERVED_NAMES = frozenset({"PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "HOME"})
 RESERVED_PREFIXES = ("PREFECT_", "KUBERNETES_", "ASSAY_")
@@ -78,12 +77,8 @@ def folder_or_file(text: str) -> str:
 
 def entry(text: str) -> str:
     """Accept a folder or file of the content, or a test of one by its node id: `test_a.py::TestB::test_c`."""
-    if not text:
-        raise ValueError("must not be empty")
-    if len(text) > _LONGEST_ENTRY:
-        raise ValueError(f"must have at most {_LONGEST_ENTRY} characters")
     path, colons, test = text.partition("::")
-    if _CONTROL.search(text):
+    if _CONTROL.search(test):
         raise ValueError("must hold no control characters")
     if colons and (not test or path == "."):
         raise ValueError("must name a file before '::' and a test behind it")
