@@ -116,7 +116,7 @@ _ENTRIES_SCHEMA: JsonDict = {
 def _entries(value: object) -> str | tuple[str, ...]:
     """Read one entry, or a list of them. Pydantic's own union would report each problem twice, at paths of its own."""
     if not isinstance(value, str | list | tuple):
-        raise ValueError("must be text, or a list of texts")
+        raise ValueError("must be text, or a list of texts")  # noqa: TRY004  the input is wrong, not a Python type
     return _ONE.validate_python(value) if isinstance(value, str) else _SEVERAL.validate_python(value)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import socket
 import tarfile
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from cluster.local import content, environments
 from cluster.local.environment import Surroundings, environment
 from cluster.local.environments import Site
 from cluster.local.processes import ExitRecord
+from cluster.local.unreachable import HostAwayError
 from executors.registry import tool_for
 from executors.tool import PYTHON_BASE as REQUIREMENTS
 from model.content import ArtifactContent, InlineContent
@@ -195,6 +197,27 @@ def test_requirements_that_cannot_be_met_are_told_in_the_installers_words(
 
     with pytest.raises(environments.BuildError, match="no-such-library-at-all"):
         environments.python_for(Site(venvs=venvs), requirements, REQUIREMENTS)
+
+
+def test_a_registry_that_does_not_answer_is_not_the_fault_of_the_request(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("UV_HTTP_RETRIES", "0")
+    requirements = tmp_path / "requirements.txt"
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))  # nobody listens there
+        requirements.write_text(f"--index-url http://127.0.0.1:{closed.getsockname()[1]}/simple\nfoo==1\n")
+
+        with pytest.raises(HostAwayError, match="Connection refused"):
+            environments.python_for(Site(venvs=tmp_path / "venvs"), requirements, REQUIREMENTS)
+
+
+def test_what_we_install_by_ourselves_is_not_the_fault_of_the_request(tmp_path: Path, no_network: None) -> None:
+    base = tmp_path / "base.txt"
+    base.write_text(f"no-such-library-at-all==1 --hash=sha256:{'0' * 64}\n")
+
+    with pytest.raises(environments.OwnError, match="no-such-library-at-all"):
+        environments.python_for(Site(venvs=tmp_path / "venvs"), None, base)
 
 
 def test_requirements_that_are_not_there_are_told(tmp_path: Path, venvs: Path) -> None:
