@@ -153,7 +153,7 @@ class TestExecution(Out):
     progress: Progress
     resources: RunResources
     provenance: ProvenanceOut
-    suggested: SuggestedOut | None = Field(None, description="Null in lists, and before the test has run")
+    suggested: SuggestedOut | None = Field(None, description="Null in lists, and before the run has ended")
     attempts: list[AttemptOut] = Field([], description="Empty in lists")
     links: ExecutionLinks
 

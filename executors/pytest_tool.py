@@ -33,7 +33,7 @@ DIED = Fault(
 )
 USAGE = Fault(
     tool="pytest",
-    happened="exit code 4: unknown option, missing file or test, broken `conftest.py`, broken settings",
+    happened="it could not begin: unknown option, missing file or test, broken `conftest.py`, plugin or settings",
     blame=Blame.SETUP,
     reason=Reason.CONFIG,
 )
@@ -106,8 +106,7 @@ class PytestTool:
             case PytestExit.OK:
                 return verdict.passed(report, counts)
             case PytestExit.USAGE_ERROR:
-                words = f"pytest could not start its session (exit code 4): {said or 'see the log'}"
-                return USAGE.verdict(words)
+                return _could_not_begin(exit_code, said)
             case PytestExit.INTERNAL_ERROR:
                 words = f"pytest itself failed (exit code 3): {said or 'see the log'}"
                 return INTERNAL.verdict(words)
@@ -120,9 +119,15 @@ class PytestTool:
 def _failed(report: Report, counts: Summary, code: int, said: str) -> Verdict:
     if counts.failed:
         return FAILED.verdict(verdict.failures(report, counts))
+    if not (report.finished or report.planned or report.running):
+        return _could_not_begin(code, said)
     if report.running:
         return DIED.verdict(f"ended with exit code {code}{verdict.during(report)}")
     return verdict.unhappy(UNHAPPY, report, code, _explained(code, said))
+
+
+def _could_not_begin(code: int, said: str) -> Verdict:
+    return USAGE.verdict(f"pytest could not start its session (exit code {code}): {said or 'see the log'}")
 
 
 def _explained(code: int, said: str) -> str:

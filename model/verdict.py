@@ -23,7 +23,7 @@ def judge(report: Report, ending: Ending, meaning: ExitMeaning) -> Verdict:
     if ending.how is not How.EXITED:
         return _ended_from_outside(report, ending)
     if report.broken:
-        return fault.BROKEN_REPORT.verdict(f"the report cannot be trusted: {report.broken}")
+        return fault.BROKEN_REPORT.verdict(f"the report cannot be trusted: {report.broken}{_last_words(ending)}")
     if ending.signal is not None:
         return fault.SIGNAL.verdict(f"ended by {_signal_name(ending.signal)}{during(report)}")
     if ending.exit_code is None:
@@ -109,6 +109,13 @@ def during(report: Report) -> str:
 def mismatch(detail: str) -> Verdict:
     """Return the verdict of an attempt whose exit code and report do not agree."""
     return fault.DISAGREEMENT.verdict(detail)
+
+
+def _last_words(ending: Ending) -> str:
+    """Return how a tool that failed ended, as the end of a sentence; empty for one that did not."""
+    if not ending.exit_code:
+        return ""
+    return f"; it ended with exit code {ending.exit_code}: {ending.detail or 'see the log'}"
 
 
 def _signal_name(number: int) -> str:

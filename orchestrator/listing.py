@@ -42,7 +42,7 @@ class Standing:
 class Shown:
     """A run with what explains it. `standing` is there while it waits.
 
-    Lists have neither attempts nor `used`, which is what the test used in its last runs.
+    Lists have no attempts. `used` is what the test used in its last runs; only one run that has ended shows it.
     """
 
     execution: Execution
@@ -102,8 +102,13 @@ def show(conn: Connection, execution_id: ExecutionId) -> Shown:
         execution=execution,
         standing=standing(conn, execution_id) if execution.status is Status.QUEUED else None,
         attempts=tuple(executions.attempts(conn, execution_id)),
-        used=consumption.used(conn, execution.pool, [execution.definition_id]).get(execution.definition_id),
+        used=_used(conn, execution) if execution.status.terminal else None,
     )
+
+
+def _used(conn: Connection, execution: Execution) -> Used | None:
+    """Return what the test of a run has used. It is read only for ended runs: others are looked at again and again."""
+    return consumption.used(conn, execution.pool, [execution.definition_id]).get(execution.definition_id)
 
 
 def standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:

@@ -84,6 +84,27 @@ def test_the_header_shows_the_settings_file_that_holds(work: Path) -> None:
     assert "configfile: pyproject.toml" in run_pytest(work).output
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = "-p no_such_plugin"\n'),
+        ("pyproject.toml", '[tool.pytest.ini_options]\naddopts = "--no-such-option"\n'),
+        ("conftest.py", "import sys\nsys.exit('no database')\n"),
+        ("conftest.py", "import os\nos._exit(7)\n"),
+        ("conftest.py", "import nothing_here\n"),
+        ("conftest.py", "def test(:\n"),
+    ],
+)
+def test_a_session_that_cannot_begin_is_a_matter_of_the_set_up(work: Path, name: str, text: str) -> None:
+    (work / name).write_text(text)
+
+    run = run_pytest(work)
+
+    assert run.verdict.reason is Reason.CONFIG, run.output
+    assert run.verdict.detail.startswith(f"pytest could not start its session (exit code {run.exit_code}): ")
+    assert run.results == ()
+
+
 COVERAGE = """
 import pytest
 

@@ -68,7 +68,15 @@ TABLE: list[Row] = [
     ("interrupted, none failed", PYTEST, report(PASS), exited(2), Reason.TOOL_FAILED, "exit code 2"),
     ("fewer outcomes than tests", PYTEST, report(PASS, planned=3), exited(0), Reason.REPORT_MISMATCH, "2 of 3"),
     ("no report and exit 0", PYTEST, NOTHING, exited(0), Reason.REPORT_MISMATCH, "ends early"),
-    ("no report and exit 1", PYTEST, NOTHING, exited(1), Reason.REPORT_MISMATCH, "no test failed"),
+    (
+        "a plugin that is not there",
+        PYTEST,
+        NOTHING,
+        exited(1),
+        Reason.CONFIG,
+        "could not start its session (exit code 1)",
+    ),
+    ("it ended between two tests", PYTEST, died(PASS, planned=2), exited(1), Reason.REPORT_MISMATCH, "ends early"),
     ("a broken report", PYTEST, BROKEN, exited(0), Reason.REPORT_MISMATCH, "line 3 is no JSON"),
     # pytest: it ended in the middle
     ("a test called _exit(0)", PYTEST, died(PASS, running="test_x"), exited(0), Reason.REPORT_MISMATCH, "test_x"),
@@ -119,6 +127,16 @@ def test_each_row_of_the_table_has_its_verdict(row: Row) -> None:
 
     assert (verdict.status, verdict.reason) == (Status.FAILED if reason else Status.COMPLETED, reason)
     assert detail in verdict.detail
+
+
+def test_a_report_that_cannot_be_trusted_does_not_hide_what_the_tool_said() -> None:
+    ending = replace(exited(127), detail="sh: 1: npm: not found")
+
+    verdict = judge(BROKEN, ending, tool_for(CUSTOM).verdict)
+
+    assert verdict.detail == (
+        "the report cannot be trusted: line 3 is no JSON; it ended with exit code 127: sh: 1: npm: not found"
+    )
 
 
 def test_a_time_limit_is_a_status_of_its_own_and_names_the_test() -> None:
