@@ -193,13 +193,13 @@ def set_outcome(
 
 def commit_of(conn: Connection, execution_id: ExecutionId) -> str | None:
     """Return the commit that an earlier attempt of a run has run, None if none is known."""
-    query = select(T.provenance["commit"].astext).where(T.execution_id == execution_id)
+    query = select(func.jsonb_extract_path_text(T.provenance, "commit")).where(T.execution_id == execution_id)
     return conn.execute(query).scalar_one_or_none()
 
 
 def set_commit(conn: Connection, execution_id: ExecutionId, commit: str) -> None:
     """Keep the commit that a run runs. The first one stays. The caller holds the run's row."""
-    unknown = (T.execution_id == execution_id, ~T.provenance.has_key("commit"))
+    unknown = (T.execution_id == execution_id, ~func.jsonb_exists(T.provenance, "commit"))
     conn.execute(update(T).where(*unknown).values(provenance=T.provenance.concat({"commit": commit})))
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, case, func, select
+from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select
 
 from db import people, tables
 from model.execution import Status
@@ -102,7 +102,7 @@ def flaky(conn: Connection, now: datetime, days: int = 7) -> list[FlakyTest]:
     passes = func.count(case((r.status == Outcome.PASSED, 1)))
     failures = func.count(case((r.status == Outcome.FAILED, 1)))
     rate = func.round(100.0 * failures / (passes + failures), 2)
-    commit = t.provenance["commit"].astext
+    commit = func.jsonb_extract_path_text(t.provenance, literal_column("'commit'"))
     query = (
         select(
             d.id,

@@ -1,5 +1,6 @@
 """Our verdicts as Prefect's states, by the one table of `model/fault.py` (D6)."""
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from prefect.client.schemas.objects import State
@@ -9,7 +10,12 @@ from model.execution import Verdict
 from model.fault import CONSEQUENCES, consequence_of
 
 OUR_NAMES = frozenset({"Skipped", *(one.prefect.shown for one in CONSEQUENCES)})
-_STATES = {"Completed": Completed, "Cancelled": Cancelled, "Crashed": Crashed, "Failed": Failed}
+_STATES: Mapping[str, Callable[..., State[Any]]] = {
+    "Completed": Completed,
+    "Cancelled": Cancelled,
+    "Crashed": Crashed,
+    "Failed": Failed,
+}
 
 
 def state_of(verdict: Verdict) -> State[None]:
