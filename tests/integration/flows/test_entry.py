@@ -50,7 +50,7 @@ STATES = {
     "tests_failed": ("FAILED", "Failed"),
     "no_tests": ("FAILED", "NoTests"),
     "timeout": ("FAILED", "TimedOut"),
-    "start": ("CRASHED", "Crashed"),
+    "start": ("FAILED", "Misconfigured"),
 }
 
 
