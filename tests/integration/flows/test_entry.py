@@ -132,7 +132,7 @@ def test_each_verdict_reaches_the_row_and_prefect_by_every_door(
         (1, shell("exit 1")),
         (5, pytest_request("x = 1")),
         (124, shell("sleep 30", config={"timeout": 1})),
-        (3, shell("true", content={"type": "git", "repository": "https://127.0.0.1:1/x.git", "path": "."})),
+        (4, shell("true", content={"type": "git", "repository": "https://127.0.0.1:1/x.git", "path": "."})),
         (4, shell("true", priority=11)),
     ],
 )
