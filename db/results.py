@@ -11,7 +11,7 @@ from db import tables
 from db.errors import NotFoundError
 from db.page import Page
 from db.text import clean, fitted, told_apart
-from model.execution import INFRASTRUCTURE_REASONS
+from model.fault import INFRASTRUCTURE_REASONS
 from model.ids import ExecutionId
 from model.result import Artifact, ArtifactType, Failure, Outcome, Result, ResultIdentity, ResultKind, Summary
 
