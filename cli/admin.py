@@ -10,7 +10,7 @@ import typer
 
 from cli import output
 from cli.connection import connect
-from cli.runs import Json
+from cli.parameters import Json
 
 Pool = Annotated[str, typer.Option(help="The pool.")]
 File = Annotated[Path, typer.Argument(help="A test or a suite in YAML or JSON.", show_default=False)]

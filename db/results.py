@@ -5,12 +5,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select
 
 from db import tables
 from db.errors import NotFoundError
 from db.page import Page
 from db.text import clean, fitted, told_apart
+from model.execution import INFRASTRUCTURE_REASONS
 from model.ids import ExecutionId
 from model.result import Artifact, ArtifactType, Failure, Outcome, Result, ResultIdentity, ResultKind, Summary
 
@@ -19,6 +20,7 @@ A = tables.TestArtifact
 BATCH = 500
 LONGEST_NAME = 500
 LONGEST_TYPE = 100
+_NOT_COUNTED = tuple(reason.value for reason in INFRASTRUCTURE_REASONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,6 +112,22 @@ def counts(conn: Connection, execution_id: ExecutionId, attempt: int | None) -> 
         outcomes=Counter({Outcome(status): count for status, count, _ in rows}),
         not_run=sum(without for _, _, without in rows),
     )
+
+
+def earlier_failures(conn: Connection, execution_id: ExecutionId, attempt: int) -> dict[ResultIdentity, list[int]]:
+    """Return the tests that failed in earlier attempts than `attempt`, each with the numbers of these attempts.
+
+    Attempts that the infrastructure ended are left out: their failures say nothing about the tests.
+    """
+    a = tables.TestAttempt
+    own = (a.execution_id == execution_id, a.number < attempt)
+    counted = select(a.number).where(*own, or_(a.failure_reason.is_(None), a.failure_reason.not_in(_NOT_COUNTED)))
+    columns = (R.test_name, R.suite, R.classname, R.case_name, R.parameters, R.project, R.result_index)
+    failed = (R.execution_id == execution_id, R.status == Outcome.FAILED, R.attempt.in_(counted))
+    found: dict[ResultIdentity, list[int]] = {}
+    for row in conn.execute(select(R.attempt, *columns).where(*failed).order_by(R.attempt, R.test_name)):
+        found.setdefault(_identity(row) or ResultIdentity(name=row.test_name), []).append(row.attempt)
+    return found
 
 
 def last_attempt(conn: Connection, execution_id: ExecutionId) -> int | None:

@@ -1,5 +1,6 @@
 """What people ask about runs: where one stands and why, which there are, what one left, who waits."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,10 +16,10 @@ from db.gate_standing import Entry, Position
 from db.gate_tables import QueueRow
 from db.page import Page
 from model.execution import Attempt, Status
-from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId
+from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId, short
 from model.request import TestType
 from model.resources import Resources
-from model.result import Outcome, Result, Summary
+from model.result import Outcome, Result, ResultIdentity, Summary
 from reports.run import AttemptReport, RunReport
 from scheduler.absence import Absence
 from scheduler.node import Node
@@ -70,9 +71,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """What the tests of one attempt did: the wanted part of it, how many there are of the wanted status, and the sum.
+    """The results of one attempt: the wanted part of them, the number of those with the wanted status, and the sum.
 
-    `attempt` is None when none has results yet.
+    `attempt` is None when none has results yet. `failed_before` has the tests that failed in earlier attempts, with the
+    numbers of these.
     """
 
     execution_id: ExecutionId
@@ -80,6 +82,7 @@ class Outcomes:
     summary: Summary
     total: int
     results: tuple[Result, ...]
+    failed_before: Mapping[ResultIdentity, Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -156,7 +159,12 @@ def _filter(conn: Connection, wanted: Wanted) -> ExecutionFilter:
 
 
 def outcomes(conn: Connection, execution_id: ExecutionId, part: Part) -> Outcomes:
-    """Return a part of the results of an attempt, and the counts of all of them."""
+    """Return a part of the results of an attempt, and the counts of all of them.
+
+    Raises: NotFoundError for an attempt that a run which has ended did not have.
+    """
+    if part.attempt is not None:
+        _had(conn, execution_id, part.attempt)
     attempt = results.last_attempt(conn, execution_id) if part.attempt is None else part.attempt
     counted = results.counts(conn, execution_id, attempt)
     found = results.read_page(conn, execution_id, attempt, part.page, part.status)
@@ -166,11 +174,24 @@ def outcomes(conn: Connection, execution_id: ExecutionId, part: Part) -> Outcome
         summary=counted.summary,
         total=counted.summary.total if part.status is None else counted.outcomes[part.status],
         results=tuple(found),
+        failed_before={} if attempt is None else results.earlier_failures(conn, execution_id, attempt),
     )
 
 
+def _had(conn: Connection, execution_id: ExecutionId, attempt: int) -> None:
+    """Raise NotFoundError if the run has ended without having had this attempt."""
+    if not executions.find(conn, execution_id).status.terminal:
+        return
+    numbers = [launch.number for launch in executions.attempts(conn, execution_id)]
+    if attempt not in numbers:
+        had = "no attempt at all" if not numbers else "1 attempt" if len(numbers) == 1 else f"{len(numbers)} attempts"
+        raise NotFoundError("attempt", f"{attempt} of run {short(execution_id)}, which had {had}")
+
+
 def report(conn: Connection, execution_id: ExecutionId, attempt: int | None = None) -> RunReport:
-    """Return a run with what the tests of each attempt did, up to the given one. Raises: NotFoundError."""
+    """Return a run with the results of each attempt, up to the given one. Raises: NotFoundError."""
+    if attempt is not None:
+        _had(conn, execution_id, attempt)
     return RunReport(
         execution=executions.find(conn, execution_id),
         attempts=tuple(

@@ -1,5 +1,6 @@
 """Suites: all their tests are submitted in one transaction, and their worst verdict is the suite's."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,9 +23,10 @@ from model.suite import MOST_TESTS, Overlap, Start, Suite, suite_to_raw
 from orchestrator import cancel, submit, submit_feasibility
 from orchestrator.checking import check_suite
 from orchestrator.content import KnownContent
-from orchestrator.listing import Shown, Wanted, list_shown
+from orchestrator.listing import Shown, Wanted, list_shown, report
 from orchestrator.submit import DEFAULT_POOL, Order, OverQuota
 from orchestrator.submit_feasibility import Feasibility
+from reports.run import RunReport
 
 EXIT_SKIPPED = 2
 """Like a cancelled one: nothing was tested, by decision."""
@@ -89,6 +91,19 @@ class ShownSuite:
     tests: tuple[Shown, ...] = ()
     ended: tuple[Verdict, ...] = ()
     """The verdicts of an ended run whose tests are left out, each kind once."""
+    counted: Counter[Status] | None = None
+    """How many tests have each status, where the tests are left out."""
+
+    @property
+    def counts(self) -> Counter[Status]:
+        """How many tests have each status."""
+        return Counter(test.execution.status for test in self.tests) if self.counted is None else self.counted
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """From the submit to the end. None until the run has ended."""
+        ended = self.run.completed_at
+        return None if ended is None else (ended - self.run.submitted_at).total_seconds()
 
     @property
     def status(self) -> RunStatus:
@@ -266,14 +281,24 @@ def show_suite(conn: Connection, suite_run_id: SuiteRunId) -> ShownSuite:
     return ShownSuite(run=suites.find(conn, suite_run_id), tests=_tests(conn, suite_run_id))
 
 
+def reports(conn: Connection, suite_run_id: SuiteRunId) -> list[RunReport]:
+    """Return the tests of a suite run with their results, in the order of the suite. Raises: NotFoundError."""
+    return [report(conn, test.execution.execution_id) for test in show_suite(conn, suite_run_id).tests]
+
+
 def list_suites(conn: Connection, page: Page) -> tuple[list[ShownSuite], int]:
     """Return a page of suite runs, newest first, and how many there are; ended ones without their tests."""
     found, total = suites.list_suite_runs(conn, page)
     ended = suites.kinds_of_verdicts(conn, [run.suite_run_id for run in found if run.completed_at is not None])
+    counted = suites.counts(conn, list(ended))
     shown = [
         show_suite(conn, run.suite_run_id)
         if run.completed_at is None
-        else ShownSuite(run=run, ended=tuple(ended.get(run.suite_run_id, ())))
+        else ShownSuite(
+            run=run,
+            ended=tuple(ended.get(run.suite_run_id, ())),
+            counted=counted.get(run.suite_run_id, Counter()),
+        )
         for run in found
     ]
     return shown, total
