@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import admin, explaining, limits, outcomes, output, runs, simulate
+from cli import admin, explaining, limits, outcomes, output, people, runs, simulate
 from cli.failure import EXIT_UNREACHABLE, EXIT_UNREAD, CommandError, RefusedError, next_step
 from cli.output import say
 from model.execution import EXIT_REFUSED
@@ -26,6 +26,7 @@ outcomes.mount(app)
 explaining.mount(app)
 admin.mount(app)
 limits.mount(app)
+people.mount(app)
 simulate.mount(app)
 
 

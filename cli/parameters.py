@@ -1,10 +1,11 @@
 """Parameters that several commands share, and the completion of run ids in a shell."""
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from cli import output
 from cli.failure import CommandError, UsageError
 
 COMPLETION_SECONDS = 1.0
@@ -37,6 +38,15 @@ def complete_run(incomplete: str) -> list[tuple[str, str]]:
     ]
 
 
+def say_more(answer: Any, shown: int) -> None:
+    """Say how to see the rest of a list, of which a page is shown."""
+    after = answer["offset"] + shown
+    if after < answer["total"]:
+        output.say(f"{answer['total'] - after} more: --offset {after}")
+
+
+Limit = Annotated[int, typer.Option(min=1, max=200, help="The number of entries to show.")]
+Offset = Annotated[int, typer.Option(min=0, max=10_000, help="The number of entries to skip.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
 Run = Annotated[
     str,

@@ -12,7 +12,7 @@ from cli import found_run, output
 from cli.connection import connect, names_of_secrets
 from cli.failure import UsageError
 from cli.found_run import FoundRun
-from cli.parameters import Json, Run, run_id
+from cli.parameters import Json, Limit, Offset, Run, run_id, say_more
 from cli.screen import drawn
 from cli.watch import FOREVER, Patience, detachable, patiently, watch_run
 from cli.words import by_status, closing, counts, describe, starts
@@ -145,8 +145,8 @@ def list_runs(  # noqa: PLR0913  an option a filter
     tag: Annotated[str | None, typer.Option(help="A tag.")] = None,
     suite: Annotated[str | None, typer.Option(help="Only tests of this suite run.")] = None,
     suites: Annotated[bool, typer.Option("--suites", help="List suite runs instead of tests.")] = False,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
-    offset: Annotated[int, typer.Option(min=0, max=10_000)] = 0,
+    limit: Limit = 20,
+    offset: Offset = 0,
     json: Json = False,
 ) -> None:
     """List tests, or suite runs, newest first."""
@@ -169,7 +169,7 @@ def list_runs(  # noqa: PLR0913  an option a filter
             for e in answer["executions"]
         ],
     )  # fmt: skip
-    _say_more(answer, len(answer["executions"]))
+    say_more(answer, len(answer["executions"]))
 
 
 def _list_suites(filters: Mapping[str, object], page: Mapping[str, int], *, json: bool) -> None:
@@ -188,18 +188,11 @@ def _list_suites(filters: Mapping[str, object], page: Mapping[str, int], *, json
             for s in answer["suiteRuns"]
         ],
     )  # fmt: skip
-    _say_more(answer, len(answer["suiteRuns"]))
+    say_more(answer, len(answer["suiteRuns"]))
 
 
 def _tests_in_words(suite_run: Any) -> str:
     return by_status(Counter(suite_run["counts"]))
-
-
-def _say_more(answer: Any, shown: int) -> None:
-    """Say how to see the rest of a list."""
-    after = answer["offset"] + shown
-    if after < answer["total"]:
-        output.say(f"{answer['total'] - after} more: --offset {after}")
 
 
 def show(run: Run, *, json: Json = False) -> None:
