@@ -23,7 +23,7 @@ def mount(app: typer.Typer) -> None:
         ("stats", stats, "assay stats"),
         ("flaky", flaky, "assay flaky --days 14"),
         ("validate", validate, "assay validate examples/suites/orders.yaml"),
-        ("schema", schema, "assay schema suite > suite.schema.json"),
+        ("schema", schema, "assay schema suite"),
         ("deploy", deploy, "assay deploy examples/nightly.yaml"),
     ):
         app.command(name, epilog=f"Example: {example}")(command)

@@ -1,7 +1,7 @@
 """The commands about what a run left: logs, results, artifacts. Each takes a run or a suite run."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 from urllib.parse import quote
 
 import typer
@@ -43,21 +43,22 @@ def logs(
     if follow and json:
         raise UsageError("--json and --follow exclude each other: a growing log is not a JSON document")
     with connect() as client:
-        found = found_run.find(client, run)
         if follow:
-            _follow_logs(client, found)
-        elif found.is_suite:
+            _follow_logs(client, run)
+        found = found_run.find(client, run)
+        if found.is_suite:
             _suite_logs(client, found, json=json)
         else:
             content = _whole_log(client, found.id)
             output.as_json({"run": run, "log": _text(content)}) if json else output.raw(content)
 
 
-def _follow_logs(client: "Client", run: FoundRun) -> None:
+def _follow_logs(client: "Client", text: str) -> NoReturn:
     """Write a log as it grows, and end with the exit code of the verdict."""
     from cli.logs import follow, follow_suite  # noqa: PLC0415  httpx takes a while to load
 
-    with detachable(run.id):
+    with detachable(text):
+        run = found_run.find(client, text)
         ended = follow_suite(client, run) if run.is_suite else follow(client, run)
     for test in found_run.tests_of(run, ended):
         output.say(f"{test['shortId']}  {test['name']}  {test['status']}  {describe(test)}")
