@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from cli.failure import UsageError
 from model.runs import RunKind
 
 if TYPE_CHECKING:
@@ -53,5 +54,10 @@ def suite(suite_run_id: str) -> FoundRun:
 
 
 def tests_of(run: FoundRun, answer: Any) -> list[Any]:
-    """Return the tests in the details of a run: those of a suite, or the test itself."""
+    """Return the tests in the details of a run: those of a suite, or the test itself.
+
+    Raises: UsageError for a run of another kind.
+    """
+    if not run.is_suite and not run.is_test:
+        raise UsageError(f"a run of the kind {run.kind} has no tests: `assay show {run.id}` shows what it has")
     return list(answer["executions"]) if run.is_suite else [answer]
