@@ -120,6 +120,17 @@ def test_cancel_takes_a_suite_run_by_its_id_alone(assay: Callable[..., Any], cli
     assert client.get(f"/suites/runs/{made}").json()["status"] == "cancelled"
 
 
+def test_retry_runs_a_whole_suite_again(assay: Callable[..., Any], client: httpx.Client, shop: dict[str, Any]) -> None:
+    client.post(f"/suites/runs/{shop['suiteRunId']}/cancel")  # closes it, as its flow would
+
+    code, out, err = assay("retry", shop["suiteRunId"], "--no-watch")
+
+    again = client.get(f"/suites/runs/{out.strip()}").json()
+    assert (code, err) == (0, f"submitted {out.strip()}\n")
+    assert out.strip() != shop["suiteRunId"]
+    assert sorted(test["name"] for test in again["executions"]) == ["cart", "search"]
+
+
 def test_what_only_a_single_test_has_is_refused_for_a_suite_run(
     assay: Callable[..., Any], shop: dict[str, Any]
 ) -> None:
