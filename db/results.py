@@ -1,4 +1,4 @@
-"""Results and files of attempts. Writing them again replaces them: a collector that starts anew changes nothing."""
+"""Results and files of attempts. Writing them again replaces them, so a collector may start over."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -32,7 +32,7 @@ class Counts:
 
     @property
     def summary(self) -> Summary:
-        """The same as it is told to people."""
+        """The counts in the form that people see."""
         return Summary(
             total=self.outcomes.total(),
             passed=self.outcomes[Outcome.PASSED],
@@ -85,7 +85,7 @@ def _identity_row(identity: ResultIdentity | None) -> dict[str, object]:
 
 
 def read(conn: Connection, execution_id: ExecutionId, attempt: int | None = None) -> list[Result]:
-    """Return the results of an attempt in the order of their execution; without one, of the last that has any."""
+    """Return the results of an attempt in the order of their execution. The default is the last that has any."""
     if attempt is None:
         attempt = last_attempt(conn, execution_id)
     query = select(R).where(R.execution_id == execution_id, R.attempt == attempt)
@@ -95,7 +95,7 @@ def read(conn: Connection, execution_id: ExecutionId, attempt: int | None = None
 def read_page(
     conn: Connection, execution_id: ExecutionId, attempt: int | None, page: Page, status: Outcome | None = None
 ) -> list[Result]:
-    """Return a part of the results of an attempt, in the order of `read`; with a status only those that have it."""
+    """Return a page of the results of an attempt, in the order of `read`, or only those with a status."""
     conditions = [R.execution_id == execution_id, R.attempt == attempt]
     if status is not None:
         conditions.append(R.status == status)
@@ -156,7 +156,7 @@ def save_artifacts(conn: Connection, execution_id: ExecutionId, attempt: int, ar
 
 
 def artifacts(conn: Connection, execution_id: ExecutionId, attempt: int | None = None) -> list[Artifact]:
-    """Return the files of an attempt by name; without one, of the last that left any."""
+    """Return the files of an attempt by name. The default is the last attempt that left any."""
     if attempt is None:
         attempt = _last_with_files(conn, execution_id)
     query = select(A).where(A.execution_id == execution_id, A.attempt == attempt)
@@ -164,7 +164,7 @@ def artifacts(conn: Connection, execution_id: ExecutionId, attempt: int | None =
 
 
 def artifact(conn: Connection, execution_id: ExecutionId, name: str) -> Artifact:
-    """Return one file, that of the last attempt which left it. Raises: NotFoundError."""
+    """Return a file of the last attempt that left one of this name. Raises: NotFoundError."""
     query = select(A).where(A.execution_id == execution_id, A.file_name == clean(name))
     row = conn.execute(query.order_by(A.attempt.desc()).limit(1)).one_or_none()
     if row is None:

@@ -1,4 +1,4 @@
-"""What people ask about runs: where one stands and why, which there are, what one left, who waits."""
+"""Read runs for people: their position in the queue and its reason, lists of runs, results, and waiting runs."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -27,12 +27,12 @@ from scheduler.pool import NOTHING
 from scheduler.shares import dominant
 
 COUNTED = 200
-"""Positions that the answer to a submit knows, as many as a pass writes down."""
+"""The response to a submit has a position up to this one. A gate pass records as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a waiting run stands. It has no position in backoff, nor far behind; no estimate while none is known."""
+    """The standing of a waiting run. It has no position in a backoff or far behind, and may have no estimate yet."""
 
     position: int | None
     reason: str
@@ -41,7 +41,7 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A run with what explains it. `standing` is there while it waits; lists have no attempts."""
+    """A run with its attempts, which lists leave out. `standing` is None unless it waits."""
 
     execution: Execution
     standing: Standing | None = None
@@ -56,7 +56,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which runs a list shows; None does not matter. `user`, `suite_run` and `definition` as people name them."""
+    """The filters of a list of runs. None means that a filter is not used."""
 
     status: Status | None = None
     type: TestType | None = None
@@ -87,7 +87,7 @@ class Outcomes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Which results are wanted: of which attempt (None: the last that has any), of which status, which page."""
+    """The results to read: of one attempt (None: the last that has any), with one status, on one page."""
 
     page: Page
     attempt: int | None = None
@@ -95,7 +95,7 @@ class Part:
 
 
 def show(conn: Connection, execution_id: ExecutionId) -> Shown:
-    """Return one run with its attempts, and its place in the queue. Raises: NotFoundError."""
+    """Return one run with its attempts, and its standing in the queue. Raises: NotFoundError."""
     execution = executions.find(conn, execution_id)
     return Shown(
         execution=execution,
@@ -105,12 +105,12 @@ def show(conn: Connection, execution_id: ExecutionId) -> Shown:
 
 
 def standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:
-    """Return where a run stands, counted now; None if it does not wait."""
+    """Return the standing of a run in the queue as of now. None if it does not wait."""
     return _standing(conn, execution_id, gate_standing.position(conn, execution_id))
 
 
 def first_standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:
-    """Return where a new run stands: with a position among the first only, so that no submit pays for a deep queue."""
+    """Return the standing of a new run. Only the first positions are counted, so that a deep queue delays no submit."""
     found = _standing(conn, execution_id, gate_standing.near(conn, execution_id, COUNTED))
     if found is None or found.estimate is not None:
         return found
@@ -125,7 +125,7 @@ def _standing(conn: Connection, execution_id: ExecutionId, counted: Position | N
 
 
 def list_shown(conn: Connection, wanted: Wanted, page: Page) -> tuple[list[Shown], int]:
-    """Return a page of runs, newest first, and how many there are. Nobody knows runs of an unknown user."""
+    """Return a page of runs, newest first, and how many there are. An unknown user has none."""
     try:
         found, total = executions.list_executions(conn, _filter(conn, wanted), page)
     except NotFoundError:
@@ -204,7 +204,7 @@ def report(conn: Connection, execution_id: ExecutionId, attempt: int | None = No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InLine:
-    """A waiting run with whose it is, and when it will start where that is known."""
+    """A waiting run with its owner, and the estimate of its start if there is one."""
 
     entry: Entry
     owned: Owned
@@ -212,7 +212,7 @@ class InLine:
 
 
 def queue(conn: Connection, pool: PoolName, page: Page) -> tuple[list[InLine], int]:
-    """Return a page of the waiting runs in the order of service, and how many wait. Raises: NotFoundError."""
+    """Return a page of the waiting runs in the order of the queue, and how many wait. Raises: NotFoundError."""
     pools.read(conn, pool)
     entries, total = gate_standing.queue(conn, pool, page.limit, page.offset)
     runs = [entry.execution_id for entry in entries]
@@ -226,13 +226,13 @@ def queue(conn: Connection, pool: PoolName, page: Page) -> tuple[list[InLine], i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What the runs that hold a place have of one node."""
+    """The resources of one node that admitted runs hold."""
 
     resources: Resources = NOTHING
     runs: int = 0
 
     def of(self, node: Node) -> float:
-        """Return the largest part that is held of any one amount of a node; above 1 where the node has shrunk."""
+        """Return the share of the scarcest resource of a node that is held. It exceeds 1 if the node has shrunk."""
         r, has = self.resources, node.capacity
         held = (r.cpu_milli, r.memory_bytes, r.ephemeral_bytes, r.gpu, self.runs)
         return dominant(held, (has.cpu_milli, has.memory_bytes, has.ephemeral_bytes, has.gpu, node.pods))
@@ -240,7 +240,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownNode:
-    """A node, what is held of it, and whether a live worker serves it; `absence` tells since when none does."""
+    """A node, what is held of it, and whether a live worker serves it. `absence` is set if none does."""
 
     node: Node
     held: Held

@@ -1,4 +1,4 @@
-"""Suites: all their tests are submitted in one transaction, and their worst verdict is the suite's."""
+"""Suites: all tests are submitted in one transaction, and the worst verdict of them is that of the suite."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -29,7 +29,7 @@ from orchestrator.submit_feasibility import Feasibility
 from reports.run import RunReport
 
 EXIT_SKIPPED = 2
-"""Like a cancelled one: nothing was tested, by decision."""
+"""A skipped suite run has the exit code of a cancelled one: nothing was tested, by decision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class SuiteAgain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteSubmitted:
-    """A suite run whose tests wait now, or have ended. `new` is false when it had been submitted before."""
+    """A suite run that was submitted. `new` is false if it had been submitted before."""
 
     suite_run_id: SuiteRunId
     execution_ids: tuple[ExecutionId, ...]
@@ -85,7 +85,7 @@ class SuiteSkipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSuite:
-    """A suite run with its tests. The status is that of the tests, also before anybody has closed the row."""
+    """A suite run with its tests. Its status follows from the tests, also before its row is closed."""
 
     run: SuiteRow
     tests: tuple[Shown, ...] = ()
@@ -117,7 +117,7 @@ class ShownSuite:
 
     @property
     def exit_code(self) -> int | None:
-        """Of the command for this suite run; None until all tests have ended."""
+        """The exit code of a command that waited for this suite run. None until all tests have ended."""
         if self.run.status == SKIPPED:
             return EXIT_SKIPPED
         if not all(test.execution.status.terminal for test in self.tests):
@@ -160,7 +160,7 @@ def submit_suite(
 
 
 def skip(conn: Connection, order: SuiteOrder, note: str) -> SuiteSubmitted | SuiteSkipped:
-    """Write down that a suite run was not run, and why. Idempotent by flow run."""
+    """Record that a suite run was not run, and why. Idempotent by flow run."""
     if (known := _known(conn, order)) is not None:
         return known
     suites.save(conn, _new(order, people.user(conn, order.user_id), note))
@@ -199,7 +199,7 @@ def retry_suite(
 
 
 def outcome_of(conn: Connection, suite_run_id: SuiteRunId) -> SuiteSubmitted | SuiteSkipped:
-    """Return what came of a suite run. Raises: NotFoundError."""
+    """Return the outcome of a suite run that was submitted before. Raises: NotFoundError."""
     run = suites.find(conn, suite_run_id)
     if run.status == SKIPPED:
         return SuiteSkipped(suite_run_id=suite_run_id, note=run.note)
@@ -221,7 +221,7 @@ def _in_test(number: int, problems: Sequence[Problem]) -> Sequence[Problem]:
 
 
 def _fitting(conn: Connection, order: SuiteOrder, orders: Sequence[Order]) -> Feasibility:
-    """Look at the nodes for each test, and for all of them where they start together."""
+    """Check whether the nodes are large enough for each test, and for all of them if they start together."""
     here = submit_feasibility.empty_pool(conn, order.pool)
     each = [submit_feasibility.feasibility(here, one.request) for one in orders]
     problems = [problem for number, own in enumerate(each) for problem in _in_test(number, own.problems)]
@@ -266,7 +266,7 @@ def _new(order: SuiteOrder, user: User, note: str) -> NewSuiteRun:
 
 
 def _not_ended(conn: Connection, order: SuiteOrder) -> list[SuiteRunId]:
-    """Return the runs of this suite that have not ended. One whose tests have is closed in passing."""
+    """Return the runs of this suite that have not ended. A run whose tests have all ended is closed here."""
     found = suites.unfinished(conn, order.suite.name, order.user_id)
     return [before for before in found if close(conn, before) is None]
 
@@ -335,7 +335,7 @@ def standing(conn: Connection, suite_run_id: SuiteRunId) -> ShownSuite:
 
 
 def _tests(conn: Connection, suite_run_id: SuiteRunId) -> tuple[Shown, ...]:
-    """Return the tests in the order in which the suite has them; within a suite a name stands once."""
+    """Return the tests in the order of the suite. Within a suite, names are unique."""
     found, _ = list_shown(conn, Wanted(suite_run=suite_run_id), Page(limit=MOST_TESTS))
     place = {
         test["name"]: position for position, test in enumerate(suites.find(conn, suite_run_id).definition["tests"])
