@@ -104,8 +104,11 @@ class Screen:
         parts: list[Any] = [_table(chosen.shown, width)]
         if chosen.hidden:
             parts.append(Text(_hidden_words(chosen.hidden), style="dim", no_wrap=True, overflow="ellipsis"))
+        summed = overall(runs, now())
         if len(runs) > 1:
-            parts.append(_total(overall(runs, now()), width))
+            parts.append(_total(summed, width))
+        elif summed.left_seconds is not None:
+            parts.append(Text(f"about {span(summed.left_seconds)} left", style="bold"))
         self._live.update(Constrain(Group(*parts), width))
 
 

@@ -25,6 +25,7 @@ INTERVAL = 0.4
 PATIENCE = 600.0
 """Seconds without an answer after which the watcher gives up; the run continues."""
 BACKOFF = Backoff(first=0.5, longest=10.0)
+_SAY_EVERY = QUIET_SECONDS - BACKOFF.longest
 
 
 @dataclass(slots=True, kw_only=True)
@@ -63,10 +64,10 @@ def patiently(ask: Callable[[], Any], patience: Patience = FOREVER) -> Any:
 
 
 def _say_now_and_then(tried: "RetryCallState") -> None:
-    """Say it at once, and then as often as a watcher must say something."""
+    """Say it at once, and then so often that no pause between two lines is longer than a watcher's may be."""
     if tried.attempt_number == 1:
         say(f"{_cause(tried)}; trying again")
-    elif tried.idle_for // QUIET_SECONDS > (tried.idle_for - tried.upcoming_sleep) // QUIET_SECONDS:
+    elif tried.idle_for // _SAY_EVERY > (tried.idle_for - tried.upcoming_sleep) // _SAY_EVERY:
         say(f"still no answer after {span(tried.idle_for)}; trying again")
 
 

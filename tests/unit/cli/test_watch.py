@@ -2,12 +2,13 @@
 
 import json
 import sys
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from cli import runs
-from cli.failure import DetachedError
+from cli import runs, watch
+from cli.failure import DetachedError, UnreachableError
 from cli.screen import Screen
 from cli.stack import samples
 from cli.watch import detachable
@@ -93,6 +94,25 @@ def test_verdicts_of_the_samples_are_a_json_object_a_line_also_beside_the_screen
 
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert lines == [{"suite": "orders", **PASSED}] * 2
+
+
+def test_an_outage_is_told_at_once_and_then_at_least_every_15_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With pauses of up to 10 seconds between two requests, which here take no time."""
+    slept: list[float] = []
+    told: list[float] = []
+    monkeypatch.setattr(watch.time, "sleep", slept.append)
+    monkeypatch.setattr(watch, "say", lambda _: told.append(sum(slept)))
+
+    def ask() -> str:
+        if sum(slept) < 120:
+            raise UnreachableError("no answer")
+        return "back"
+
+    assert watch.patiently(ask) == "back"
+    assert told[0] == 0.0
+    assert max(after - before for before, after in pairwise([*told, sum(slept)])) <= 15
 
 
 def test_letting_go_names_commands_that_know_the_run() -> None:
