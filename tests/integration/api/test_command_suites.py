@@ -37,7 +37,7 @@ def test_show_takes_any_run(assay: Callable[..., Any], client: httpx.Client, sho
     code, out, _ = assay("show", shop["suiteRunId"][-10:])
 
     assert code == 0
-    assert "tests       1 passed, 1 failed" in out
+    assert "tests      1 passed, 1 failed\n" in out
     assert [line.split("\t")[1:3] for line in out.splitlines() if "\t" in line] == [
         ["completed", "cart"],
         ["failed", "search"],
