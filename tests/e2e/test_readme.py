@@ -56,8 +56,10 @@ def test_the_readme_still_has_commands_to_run() -> None:
 
 @pytest.fixture
 def stack(tmp_path: Path) -> Iterator[Supervised]:
+    """Start a stack, and run a sample that passes, as `make run` does."""
     with supervised(tmp_path) as running:
         running.start()
+        assert running.run("run", "examples/suites/smoke.yaml").returncode == 0
         yield running
 
 
