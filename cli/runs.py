@@ -20,6 +20,8 @@ from cli.words import by_status, closing, counts, describe, starts
 if TYPE_CHECKING:
     from cli.client import Client  # httpx loads slowly
 
+_MOST_REASONS = 20
+"""Runs that did not pass whose reasons are written after a suite."""
 _OPTIONS = {"suiteRun": "suite"}
 """Names of options, by the name of the parameter of the API where they differ."""
 
@@ -109,10 +111,14 @@ def _verdicts(executions: list[Any]) -> None:
             ("run", "status", "name", "verdict"),
             [(e["shortId"], e["status"], e["name"], describe(e)) for e in executions],
         )
-    for execution in executions:
-        if execution["status"] != "completed":
-            cause = execution["detail"] or execution["failureReason"] or execution["status"]
-            output.say(f"{execution['shortId']}: {cause} (assay results {execution['shortId']})")
+    others = [execution for execution in executions if execution["status"] != "completed"]
+    for execution in others[:_MOST_REASONS]:
+        cause = execution["detail"] or execution["failureReason"] or execution["status"]
+        output.say(f"{execution['shortId']}: {cause} (assay results {execution['shortId']})")
+    if len(others) > _MOST_REASONS:
+        output.say(
+            f"and {len(others) - _MOST_REASONS} more that did not pass: assay list --suite {others[0]['suiteRunId']}"
+        )
 
 
 def wait(

@@ -15,8 +15,8 @@ ECHO = 3
 """Columns that stay free at the right: the terminal writes ^C there, and would otherwise wrap the line."""
 QUIET_SECONDS = 15.0
 """Without a terminal, a line is written at least this often: some CI systems end a job that says nothing."""
-_WIDE = 100
-_ID_WIDTH, _STATUS_WIDTH, _LEAST_BAR = 8, 9, 4
+_WIDE = 97
+_ID_WIDTH, _STATUS_WIDTH, _BAR_WIDTH, _LEAST_BAR = 8, 9, 20, 4
 _LEAST_ROWS = 3
 
 
@@ -162,25 +162,25 @@ def _table(runs: Sequence[Any], width: int) -> Any:
     for wide in _widths(runs, width):
         table.add_column(no_wrap=True, overflow="ellipsis", width=wide)
     for run in runs:
+        bar = ProgressBar(total=100, completed=100 * fraction(run), width=_BAR_WIDTH)
         table.add_row(
             Text(run["shortId"], style="dim"),
             Text(printable(run["name"])),
             Text(run["status"], style=STATUS_STYLE.get(run["status"], "")),
-            ProgressBar(total=100, completed=100 * fraction(run), width=_bar_width(width)),
+            *([bar] if width >= _WIDE else []),
             Text(printable(describe(run))),
         )
     return table
 
 
 def _widths(runs: Sequence[Any], width: int) -> Sequence[int]:
-    """Return the widths of the columns: id, name, status, bar, and words for the rest. A space is between them."""
+    """Return the widths of the columns: id, name, status, bar, and words for the rest. A space is between them.
+
+    A narrow terminal has no bars of single runs: the words have their numbers.
+    """
     name = min(max((len(run["name"]) for run in runs), default=0), max(12, width // 4))
-    known = [_ID_WIDTH, name, _STATUS_WIDTH, _bar_width(width)]
+    known = [_ID_WIDTH, name, _STATUS_WIDTH, *([_BAR_WIDTH] if width >= _WIDE else [])]
     return [*known, max(1, width - sum(known) - len(known))]
-
-
-def _bar_width(width: int) -> int:
-    return 20 if width >= _WIDE else 8
 
 
 def _total(summed: Overall, width: int) -> Any:
@@ -189,7 +189,7 @@ def _total(summed: Overall, width: int) -> Any:
     from rich.text import Text  # noqa: PLC0415
 
     words = Text(str(summed), style="bold", no_wrap=True, overflow="ellipsis")
-    bar = min(_bar_width(_WIDE), width - len(words) - 1)
+    bar = min(_BAR_WIDTH, width - len(words) - 1)
     if bar < _LEAST_BAR:
         return words
     line = Table(box=None, show_header=False, pad_edge=False, padding=(0, 1, 0, 0))

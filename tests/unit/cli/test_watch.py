@@ -85,6 +85,19 @@ def test_verdicts_go_to_a_file_also_when_the_screen_showed_them(
     assert capsys.readouterr().out == "15a34c47\tcompleted\tcheckout\t5/5 tests in 1.5s\n"
 
 
+def test_the_reasons_of_many_failures_do_not_fill_the_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch, "stdout", "stderr")
+    failed = {**PASSED, "status": "cancelled", "detail": "cancelled by anna", "suiteRunId": "abc"}
+
+    runs._verdicts([failed] * 60)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == "and 40 more that did not pass: assay list --suite abc"
+
+
 def test_verdicts_of_the_samples_are_a_json_object_a_line_also_beside_the_screen(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
