@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev down status test test-faults soak check format bench compare-pytest pins clean
+.PHONY: help run setup setup-dev down status test test-faults soak check format bench reference compare-pytest pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ bench: setup-dev ## Run the benchmarks, with peers in the same run; BENCH=bloat 
 
 compare-pytest: setup-dev ## Run public test suites by plain pytest and by Assay, and compare item for item; 20 minutes
 	@PYTHONPATH=.:tests $(PY) benchmarks/compare_pytest.py $(ARGS)
+
+reference: setup-dev ## Write docs/reference.md and docs/schema from the code
+	@PYTHONPATH=. $(PY) docs/make_reference.py
 
 pins: setup-dev ## Renew the pins of the requirements, with hashes for all Python versions and no index address
 	@sh deploy/pins

@@ -33,6 +33,8 @@ EXAMPLES: dict[str, JsonObject] = {
     "Run": {"kind": "test", "spec": _COMMAND},
     "QuotaChange": {"maxConcurrentTests": 20, "maxDailyTests": 500},
     "PoolChange": {"maxConcurrentTests": 8, "strategy": "FAIR_SHARE"},
+    "NewTeam": {"name": "platform"},
+    "NewUser": {"name": "anna", "email": "anna@example.com", "team": "default"},
     "NewPool": {"name": "gpu", "maxConcurrentTests": 4},
 }
 """By the name of the schema in the OpenAPI document."""

@@ -15,7 +15,7 @@ from model.json_values import JsonObject, json_list, json_object
 from model.run_form import RUN_FORM
 from model.schema import friendly, not_null
 from model.suite import describe_suite_schema
-from orchestrator import pools, quota
+from orchestrator import members, pools, quota
 
 REFUSALS = {
     400: "Invalid request",
@@ -107,6 +107,8 @@ def _component_schemas() -> JsonObject:
         "Suite": deepcopy(describe_suite_schema()),
         "QuotaChange": not_null(friendly(quota.FORM.schema, {}), quota.MAY_BE_NULL),
         "PoolChange": not_null(friendly(pools.FORM.schema, {}), pools.MAY_BE_NULL),
+        "NewTeam": friendly(members.NEW_TEAM.schema, {}),
+        "NewUser": friendly(members.NEW_USER.schema, {}),
         "NewPool": not_null(friendly(pools.NEW_FORM.schema, {}), pools.MAY_BE_NULL),
     }
 

@@ -178,3 +178,34 @@ class FlakyList(Out):
 
     days: int
     tests: list[FlakyTest]
+
+
+class TeamOut(Out):
+    """A team."""
+
+    name: str
+    members: int = Field(description="Number of users in the team")
+    created_at: datetime
+
+
+class TeamList(Paged):
+    """A page of teams, in order of name."""
+
+    teams: list[TeamOut]
+
+
+class UserOut(Out):
+    """A user."""
+
+    name: str
+    email: str
+    team: str | None
+    roles: list[str]
+    active: bool
+    created_at: datetime
+
+
+class UserList(Paged):
+    """A page of users, in order of name."""
+
+    users: list[UserOut]

@@ -38,7 +38,7 @@ class ResultQuery:
     summary="Show the results of a run",
     response_model=schemas.ResultList,
     responses={
-        **openapi.refusals(404),
+        **openapi.refusals(status_404="No such run, or it ended without such an attempt"),
         200: {"content": {"application/xml": {"schema": {"type": "string"}}}, "description": "The results"},
     },
 )
@@ -70,7 +70,7 @@ def _page(found: listing.Outcomes, page: Paging) -> str:
         limit=page.limit,
         offset=page.offset,
         links=page.links(found.total),
-        results=[responses.result(result) for result in found.results],
+        results=[responses.result(result, found.failed_before.get(result.key, ())) for result in found.results],
     )
     return answer.model_dump_json()
 

@@ -16,7 +16,7 @@ from model.provenance import Provenance
 from model.quantity import bytes_text, cpu_text
 from model.request import TestType
 from model.resources import Used as ResourcesUsed
-from model.result import Result, Summary
+from model.result import Outcome, Result, Summary
 from model.runs import RunKind
 from orchestrator.kinds import ShownRun
 from orchestrator.listing import Shown, ShownNode, Standing
@@ -121,14 +121,15 @@ def summary(counted: Summary) -> schemas.Progress:
     )
 
 
-def result(found: Result) -> schemas.ResultOut:
-    """Return the response body of the result of one test."""
+def result(found: Result, failed_in_attempts: Sequence[int] = ()) -> schemas.ResultOut:
+    """Return the response body of the result of one test. `failed_in_attempts`: earlier attempts in which it failed."""
     return schemas.ResultOut(
         name=found.name,
         status=found.outcome,
         duration_ms=found.duration_ms,
         kind=found.kind,
-        flaky=found.flaky,
+        flaky=found.flaky or (found.outcome is Outcome.PASSED and bool(failed_in_attempts)),
+        failed_in_attempts=list(failed_in_attempts),
         error_message=found.message or None,
         stack_trace=found.trace or None,
         executed_at=found.executed_at,
@@ -216,11 +217,13 @@ def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteR
         note=run.note,
         submitted_at=run.submitted_at,
         completed_at=run.completed_at,
+        duration_seconds=shown.duration_seconds,
         cancel_requested=run.cancel_requested_at is not None,
         exit_code=shown.exit_code,
+        counts=schemas.SuiteCounts(**{status.value: number for status, number in shown.counts.items()}),
         executions=[execution(test) for test in shown.tests],
         warnings=list(warnings),
-        links=schemas.SuiteLinks(self=own, cancel=f"{own}/cancel"),
+        links=schemas.SuiteLinks(self=own, cancel=f"{own}/cancel", junit=f"{own}/junit"),
     )
 
 

@@ -195,7 +195,12 @@ class ResultOut(Out):
     status: Outcome
     duration_ms: int
     kind: ResultKind | None = Field(description="What the status means where it does not say enough, else null")
-    flaky: bool = Field(description="True if it failed first and passed in a later run of the same attempt")
+    flaky: bool = Field(
+        description="True if it passed after it had failed, in an earlier attempt or earlier in the same one"
+    )
+    failed_in_attempts: list[int] = Field(
+        [], description="Earlier attempts of the run in which this test failed, without those that infrastructure ended"
+    )
     error_message: str | None
     stack_trace: str | None
     executed_at: datetime | None
@@ -249,6 +254,7 @@ class SuiteLinks(Out):
 
     self: str
     cancel: str
+    junit: str
 
 
 class SuiteStatus(StrEnum):
@@ -263,6 +269,17 @@ class SuiteStatus(StrEnum):
     SKIPPED = "skipped"
 
 
+class SuiteCounts(Out):
+    """How many tests of a suite run have each status."""
+
+    queued: int = 0
+    running: int = 0
+    completed: int = 0
+    failed: int = 0
+    cancelled: int = 0
+    timeout: int = 0
+
+
 class SuiteRunOut(Out):
     """One run of a suite, with its tests."""
 
@@ -273,8 +290,10 @@ class SuiteRunOut(Out):
     note: str
     submitted_at: datetime
     completed_at: datetime | None = None
+    duration_seconds: float | None = Field(None, description="From submit to end; null until the run has ended")
     cancel_requested: bool = False
     exit_code: int | None = None
+    counts: SuiteCounts = SuiteCounts()
     executions: list[TestExecution] = []
     warnings: list[str] = Field(
         [], description="After a submit: reasons for which tests will wait until somebody changes something"

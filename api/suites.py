@@ -1,5 +1,7 @@
 """Suite runs: submit, list, show, cancel. The tests of a suite are submitted all or none."""
 
+import asyncio
+
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
@@ -15,6 +17,8 @@ from model.ids import PoolName, SuiteRunId
 from orchestrator import suites
 from orchestrator.checking import check_suite
 from orchestrator.submit import DEFAULT_POOL, OverQuota
+from reports.junit import junit_of_suite
+from reports.run import RunReport
 
 router = APIRouter(tags=["suites"])
 NOT_FOUND = "Suite run not found"
@@ -85,6 +89,26 @@ async def show_suite_run(suite_run_id: SuiteRunText, services: ServicesDep) -> s
         return suites.show_suite(conn, rows.resolve(conn, suite_run_id))
 
     return responses.suite_run(await services.database.run(read))
+
+
+@router.get(
+    "/suites/runs/{suiteRunId}/junit",  # noqa: FAST003  bound by alias
+    summary="Show the results of a suite run as JUnit XML",
+    response_class=Response,
+    responses={
+        **openapi.refusals(status_404=NOT_FOUND),
+        200: {"content": {"application/xml": {"schema": {"type": "string"}}}, "description": "The results"},
+    },
+)
+async def suite_junit(suite_run_id: SuiteRunText, services: ServicesDep) -> Response:
+    """Return the results of all tests of a suite run, with one `testsuite` for each of them."""
+
+    def read(conn: Connection) -> tuple[str, list[RunReport]]:
+        found = rows.resolve(conn, suite_run_id)
+        return rows.find(conn, found).name, suites.reports(conn, found)
+
+    name, reports = await services.database.run(read)
+    return Response(await asyncio.to_thread(junit_of_suite, name, reports), media_type="application/xml")
 
 
 @router.post(

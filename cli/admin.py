@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -10,7 +11,7 @@ import typer
 
 from cli import output
 from cli.connection import connect
-from cli.runs import Json
+from cli.parameters import Json
 
 Pool = Annotated[str, typer.Option(help="The pool.")]
 File = Annotated[Path, typer.Argument(help="A test or a suite in YAML or JSON.", show_default=False)]
@@ -22,6 +23,7 @@ def mount(app: typer.Typer) -> None:
         ("stats", stats, "assay stats"),
         ("flaky", flaky, "assay flaky --days 14"),
         ("validate", validate, "assay validate examples/suites/orders.yaml"),
+        ("schema", schema, "assay schema suite"),
         ("deploy", deploy, "assay deploy examples/nightly.yaml"),
     ):
         app.command(name, epilog=f"Example: {example}")(command)
@@ -184,6 +186,24 @@ def validate(
     kind = "suite" if isinstance(loaded, Suite) else "test"
     answer = {"valid": True, "kind": kind, "name": loaded.name}
     output.as_json(answer) if json else output.say(f"{file}: a valid {kind}, {loaded.name}")
+
+
+class FileKind(StrEnum):
+    """A kind of file."""
+
+    SUITE = "suite"
+    TEST = "test"
+
+
+def schema(
+    kind: Annotated[FileKind, typer.Argument(help="The kind of file.")] = FileKind.SUITE,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Not needed: a schema is always JSON.")] = False,  # noqa: ARG001
+) -> None:
+    """Write the JSON Schema of suite or test files, with which an editor completes and checks them."""
+    from model.file_schema import schema_of  # noqa: PLC0415  the model loads Pydantic
+
+    output.as_json(schema_of(kind))
 
 
 def deploy(

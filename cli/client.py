@@ -20,12 +20,12 @@ QUIET = 60.0
 class Client:
     """One connection to one server."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, seconds: float | None = None) -> None:
         self._url = server.url
         self._http = httpx.Client(
             base_url=f"{server.url}/api/v1",
             headers={"Authorization": f"Bearer {server.key}", "User-Agent": "assay-cli"},
-            timeout=TIMEOUT,
+            timeout=TIMEOUT if seconds is None else httpx.Timeout(seconds),
             trust_env=False,
         )
 

@@ -8,11 +8,14 @@ if TYPE_CHECKING:
     from cli.client import Client
 
 
-def connect() -> "Client":
-    """Return a client of the API that the environment or the nearest state folder names."""
+def connect(seconds: float | None = None) -> "Client":
+    """Return a client of the API that the environment or the nearest state folder names.
+
+    `seconds` is the longest wait for one answer, where the usual one is too long.
+    """
     from cli.client import Client  # noqa: PLC0415  httpx loads slowly, and not every command needs it
 
-    return Client(find_server())
+    return Client(find_server(), seconds)
 
 
 def names_of_secrets() -> frozenset[str]:

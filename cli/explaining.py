@@ -6,7 +6,7 @@ import typer
 
 from cli import output
 from cli.connection import connect
-from cli.runs import Json, Run
+from cli.parameters import Json, Run
 
 TERMS = ("total", "free", "utilisation", "affinity", "spot", "balance")
 Pool = Annotated[str, typer.Option(help="The pool.")]
@@ -136,8 +136,8 @@ def _ahead(others: list[Any]) -> None:
 
 def _decisions(decisions: list[Any]) -> None:
     output.table(
-        ("", "at", "what", "snapshot", "behind"),
-        [("said", output.moment(d["at"]), d["text"], d["snapshot"], _behind(d)) for d in decisions],
+        ("", "at", "what", "behind"),
+        [("said", output.moment(d["at"]), d["text"], _behind(d)) for d in decisions],
     )
 
 

@@ -12,7 +12,12 @@ EXIT_UNREAD = 141
 """The reader of our output has closed it, as `head` does. Shells give this code to a program that SIGPIPE ends."""
 
 NOT_FOUND = 404
-_WHERE = {"no pool ": "`assay pool list` names all", "no run ": "`assay list` shows the latest"}
+_WHERE = {
+    "no pool ": "`assay pool list` names all",
+    "no run ": "`assay list` shows the latest",
+    "no team ": "`assay team list` names all",
+    "no user ": "`assay user list` names all",
+}
 _BY_STATUS = {429: EXIT_OVER_QUOTA}
 
 

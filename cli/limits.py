@@ -15,7 +15,7 @@ import typer
 from cli import output
 from cli.connection import connect
 from cli.failure import RefusedError, UsageError
-from cli.runs import Json
+from cli.parameters import Json
 
 Number: TypeAlias = str | None
 Switch: TypeAlias = str | None

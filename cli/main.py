@@ -3,10 +3,11 @@
 import os
 import sys
 import traceback
+from typing import Annotated
 
 import typer
 
-from cli import admin, explaining, limits, runs, simulate
+from cli import admin, explaining, limits, outcomes, output, people, runs, simulate
 from cli.failure import EXIT_UNREACHABLE, EXIT_UNREAD, CommandError, RefusedError, next_step
 from cli.output import say
 from model.fault import EXIT_REFUSED
@@ -21,10 +22,32 @@ app = typer.Typer(
     "4 misconfigured or refused, 5 no tests, 6 over quota, 124 timed out.",
 )
 runs.mount(app)
+outcomes.mount(app)
 explaining.mount(app)
 admin.mount(app)
 limits.mount(app)
+people.mount(app)
 simulate.mount(app)
+
+
+def _version(wanted: bool) -> None:
+    """Write the version and end."""
+    if wanted:
+        from importlib.metadata import version  # noqa: PLC0415  only --version pays for it
+
+        output.data(f"assay {version('assay')}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and end.")
+    ] = False,
+) -> None:
+    """Take the options that need no command."""
+
 
 STACK_COMMANDS = frozenset({"up", "down", "status", "env", "open"})
 """The commands of `cli.stack.commands`, which are imported only when they are needed."""
@@ -69,6 +92,9 @@ def _run(arguments: list[str]) -> int:
         say(f"error: {error}")
         return error.exit_code
     except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":  # Typer shows the help in the same way
+            output.data(error.format_message())
+            return 0
         return _misused(error)
     except typer.Abort:
         return EXIT_REFUSED

@@ -108,9 +108,13 @@ def facts(pairs: Sequence[tuple[str, object]]) -> None:
         data(f"{name:<{width}}  {_plain(cell)}")
 
 
+def printable(text: str) -> str:
+    """Return one line of text without what a terminal would not print but obey. Tests may write anything."""
+    return "".join(c if c.isprintable() else " " for c in text.expandtabs())
+
+
 def _plain(cell: object) -> str:
-    text = "-" if cell is None else str(cell)
-    return "".join(c if c.isprintable() else " " for c in text)
+    return printable("-" if cell is None else str(cell))
 
 
 def _styled(cell: object) -> Any:

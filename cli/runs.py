@@ -1,41 +1,38 @@
-"""The commands about runs: run, list, show, logs, results, artifacts, cancel, retry."""
+"""The commands about runs: run, wait, list, show, cancel, retry. `cli.outcomes` has those about what a run left."""
 
-import re
+from collections import Counter
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from cli import output
+from cli import found_run, output
 from cli.connection import connect, names_of_secrets
 from cli.failure import UsageError
-from cli.watch import counts, describe, detachable, drawn, starts, watch_execution, watch_suite
+from cli.found_run import FoundRun
+from cli.parameters import Json, Limit, Offset, Run, run_id, say_more
+from cli.screen import drawn
+from cli.watch import FOREVER, Patience, detachable, patiently, watch_run
+from cli.words import by_status, closing, counts, describe, starts
 
+if TYPE_CHECKING:
+    from cli.client import Client  # httpx loads slowly
 
-def _id(text: str) -> str:
-    """Return the text if it can be part of a run's id. Raises: UsageError."""
-    if re.fullmatch("[0-9a-fA-F-]+", text):
-        return text
-    raise UsageError(f"{text!r} is not part of a run's id, which has only 0-9, a-f and '-': `assay list` shows the ids")
-
-
-Json = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
-Run = Annotated[
-    str,
-    typer.Argument(help="The id of a run, or any unique beginning or end of it.", callback=_id, show_default=False),
-]
+_MOST_REASONS = 20
+"""Runs that did not pass whose reasons are written after a suite."""
+_OPTIONS = {"suiteRun": "suite"}
+"""Names of options, by the name of the parameter of the API where they differ."""
 
 
 def mount(app: typer.Typer) -> None:
     """Add the commands to `app`, in the order of its help."""
     for name, command, example in (
         ("run", run, "assay run examples/suites/orders.yaml --set config.timeout=60"),
+        ("wait", wait, "assay wait 3f9a01c2 --timeout 600"),
         ("list", list_runs, "assay list --status failed --limit 5"),
         ("show", show, "assay show 3f9a01c2"),
-        ("logs", logs, "assay logs -f 3f9a01c2"),
-        ("results", results, "assay results 3f9a01c2 --junit report.xml"),
-        ("artifacts", artifacts, "assay artifacts 3f9a01c2 screenshots/cart.png --to cart.png"),
         ("cancel", cancel, "assay cancel 3f9a01c2"),
         ("retry", retry, "assay retry 3f9a01c2 --no-watch"),
     ):
@@ -66,43 +63,45 @@ def run(  # noqa: PLR0913  an option each
         ready = send_content(client, loaded, file.parent)
         if isinstance(ready, Suite):
             answer = client.post(f"/suites/runs?pool={quote(pool, safe='')}", suite_to_raw(ready))
-            _run_suite(client, answer, watch=watch, json=json)
+            output.say(f"submitted suite {answer['suiteRunId']}: {len(answer['executions'])} tests")
+            submitted = found_run.suite(answer["suiteRunId"])
         else:
             answer = client.post(f"/tests?pool={quote(pool, safe='')}", to_raw(ready))
-            _run_test(client, answer, watch=watch, json=json)
+            output.say(f"submitted {answer['executionId']}")
+            submitted = found_run.test(answer["executionId"])
+        _follow(client, submitted, answer, watch=watch, json=json)
 
 
-def _run_test(client: Any, answer: Any, *, watch: bool, json: bool) -> None:
-
-    execution_id = answer["executionId"]
-    output.say(f"submitted {execution_id}")
-    _warn(answer)
-    if not watch:
-        output.as_json(answer) if json else output.data(execution_id)
-        return
-    with detachable(execution_id):
-        ended = watch_execution(client, execution_id)
-    output.as_json(ended) if json else _verdicts([ended])
-    raise typer.Exit(ended["exitCode"])
-
-
-def _run_suite(client: Any, answer: Any, *, watch: bool, json: bool) -> None:
-
-    suite_run_id = answer["suiteRunId"]
-    output.say(f"submitted suite {suite_run_id}: {len(answer['executions'])} tests")
-    _warn(answer)
-    if not watch:
-        output.as_json(answer) if json else output.data(suite_run_id)
-        return
-    with detachable(suite_run_id, suite=True):
-        ended = watch_suite(client, suite_run_id)
-    output.as_json(ended) if json else _verdicts(ended["executions"])
-    raise typer.Exit(ended["exitCode"])
-
-
-def _warn(answer: Any) -> None:
-    for warning in answer["warnings"]:
+def _follow(client: "Client", run: FoundRun, answer: Any, *, watch: bool, json: bool) -> None:
+    """Watch a run that was just submitted, or only write its id."""
+    for warning in answer.get("warnings", []):
         output.say(f"warning: {warning}")
+    if watch:
+        _end_with_verdict(client, run, json=json)
+    elif json:
+        output.as_json(answer)
+    else:
+        output.data(run.id)
+
+
+def _end_with_verdict(client: "Client", run: FoundRun, patience: Patience = FOREVER, *, json: bool) -> None:
+    """Watch a run until it has ended, write its verdict, and end with its exit code."""
+    with detachable(run.id):
+        ended = watch_run(client, run, patience)
+    output.as_json(ended) if json else _write_verdict(run, ended)
+    raise typer.Exit(ended["exitCode"])
+
+
+def _write_verdict(run: FoundRun, ended: Any) -> None:
+    if run.is_test:
+        _verdicts([ended])
+    elif run.is_suite:
+        _verdicts(ended["executions"])
+        output.say(closing(ended["name"], ended))
+    else:
+        output.data("\t".join((ended["shortId"], ended["status"], ended["title"])))
+        if ended["detail"]:
+            output.say(f"{ended['shortId']}: {ended['detail']}")
 
 
 def _verdicts(executions: list[Any]) -> None:
@@ -112,10 +111,34 @@ def _verdicts(executions: list[Any]) -> None:
             ("run", "status", "name", "verdict"),
             [(e["shortId"], e["status"], e["name"], describe(e)) for e in executions],
         )
-    for execution in executions:
-        if execution["status"] != "completed":
-            cause = execution["detail"] or execution["failureReason"] or execution["status"]
-            output.say(f"{execution['shortId']}: {cause} (assay results {execution['shortId']})")
+    others = [execution for execution in executions if execution["status"] != "completed"]
+    for execution in others[:_MOST_REASONS]:
+        cause = execution["detail"] or execution["failureReason"] or execution["status"]
+        output.say(f"{execution['shortId']}: {cause} (assay results {execution['shortId']})")
+    if len(others) > _MOST_REASONS:
+        output.say(
+            f"and {len(others) - _MOST_REASONS} more that did not pass: assay list --suite {others[0]['suiteRunId']}"
+        )
+
+
+def wait(
+    run: Run,
+    *,
+    timeout: Annotated[
+        float | None,
+        typer.Option(min=0, metavar="SECONDS", help="Stop waiting after so many seconds, with exit code 3."),
+    ] = None,
+    json: Json = False,
+) -> None:
+    """Wait until a run or a suite run has ended, and end with the exit code of its verdict.
+
+    A run that has ended gives its verdict at once. The command survives restarts of the API.
+    """
+    patience = Patience(seconds=timeout)
+    with connect() as client:
+        with detachable(run):
+            found = patiently(lambda: found_run.find(client, run), patience)
+        _end_with_verdict(client, found, patience, json=json)
 
 
 def list_runs(  # noqa: PLR0913  an option a filter
@@ -127,13 +150,19 @@ def list_runs(  # noqa: PLR0913  an option a filter
     label: Annotated[str | None, typer.Option(help="key=value")] = None,
     tag: Annotated[str | None, typer.Option(help="A tag.")] = None,
     suite: Annotated[str | None, typer.Option(help="Only tests of this suite run.")] = None,
-    limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
-    offset: Annotated[int, typer.Option(min=0, max=10_000)] = 0,
+    suites: Annotated[bool, typer.Option("--suites", help="List suite runs instead of tests.")] = False,
+    limit: Limit = 20,
+    offset: Offset = 0,
     json: Json = False,
 ) -> None:
-    """List runs, newest first."""
+    """List tests, or suite runs, newest first."""
     query = {"status": status, "type": type_, "label": label, "tag": tag, "suiteRun": suite}
+    if suites:
+        _list_suites(query, {"limit": limit, "offset": offset}, json=json)
+        return
     with connect() as client:
+        if suite is not None:
+            query["suiteRun"] = found_run.find(client, run_id(suite)).id
         answer = client.get("/tests", {**query, "limit": limit, "offset": offset})
     if json:
         output.as_json(answer)
@@ -146,18 +175,69 @@ def list_runs(  # noqa: PLR0913  an option a filter
             for e in answer["executions"]
         ],
     )  # fmt: skip
-    shown = offset + len(answer["executions"])
-    if shown < answer["total"]:
-        output.say(f"{answer['total'] - shown} more: --offset {shown}")
+    say_more(answer, len(answer["executions"]))
 
 
-def show(run: Run, *, json: Json = False) -> None:
-    """Show one run: its state, why it waits, how it ended."""
+def _list_suites(filters: Mapping[str, object], page: Mapping[str, int], *, json: bool) -> None:
+    if given := [name for name, value in filters.items() if value is not None]:
+        raise UsageError(f"--suites lists suite runs: --{_OPTIONS.get(given[0], given[0])} is a filter of tests")
     with connect() as client:
-        answer = client.get(f"/tests/{run}")
+        answer = client.get("/suites/runs", page)
     if json:
         output.as_json(answer)
         return
+    output.table(
+        ("run", "status", "name", "submitted", "took", "tests"),
+        [
+            (s["shortId"], s["status"], s["name"], output.moment(s["submittedAt"]),
+             output.seconds(s["durationSeconds"]), _tests_in_words(s) or s["note"])
+            for s in answer["suiteRuns"]
+        ],
+    )  # fmt: skip
+    say_more(answer, len(answer["suiteRuns"]))
+
+
+def _tests_in_words(suite_run: Any) -> str:
+    return by_status(Counter(suite_run["counts"]))
+
+
+def show(run: Run, *, json: Json = False) -> None:
+    """Show one run or suite run: its state, why it waits, how it ended."""
+    with connect() as client:
+        found = found_run.find(client, run)
+        answer = client.get(found.details)
+    if json:
+        output.as_json(answer)
+    elif found.is_test:
+        _show_test(answer)
+    elif found.is_suite:
+        _show_suite(answer)
+    else:
+        output.facts([(name, value) for name, value in answer.items() if name != "links"])
+
+
+def _show_suite(answer: Any) -> None:
+    output.facts(
+        [
+            ("suite run", answer["suiteRunId"]),
+            ("name", answer["name"]),
+            ("status", answer["status"]),
+            ("note", answer["note"]),
+            ("tests", _tests_in_words(answer)),
+            ("submitted", output.moment(answer["submittedAt"])),
+            ("ended", output.moment(answer["completedAt"])),
+            ("took", output.seconds(answer["durationSeconds"])),
+            ("exit code", answer["exitCode"]),
+            ("cancelling", "requested" if answer["cancelRequested"] and not answer["completedAt"] else None),
+        ]
+    )
+    output.table(
+        ("run", "status", "name", "state"),
+        [(e["shortId"], e["status"], e["name"], describe(e)) for e in answer["executions"]],
+    )
+
+
+def _show_test(answer: Any) -> None:
     resources = answer["resources"]
     output.facts(
         [
@@ -212,128 +292,20 @@ def _attempt(attempt: Any) -> str:
     return f"{attempt['cause']} on {attempt['node'] or 'no node'}: {ended}{code}"
 
 
-def logs(
-    run: Run,
-    *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Continue until the run has ended.")] = False,
-    json: Json = False,
-) -> None:
-    """Write the log of a run to stdout."""
-    if follow and json:
-        raise UsageError("--json and --follow exclude each other: a growing log is not a JSON document")
-    with connect() as client:
-        if follow:
-            from cli.logs import follow as follow_log  # noqa: PLC0415  httpx takes a while to load
-
-            with detachable(run):
-                follow_log(client, run)
-            return
-        content = _whole_log(client, run)
-    if json:
-        output.as_json({"run": run, "log": content.decode("utf-8", "replace")})
-    else:
-        output.raw(content)
-
-
-def _whole_log(client: Any, run: str) -> bytes:
-    content = b""
-    while piece := client.text(f"/tests/{run}/logs", {"offset": len(content)}):
-        content += piece
-    return content
-
-
-def results(
-    run: Run,
-    *,
-    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file; - means stdout.")] = None,
-    attempt: Annotated[int | None, typer.Option(min=1, help="The attempt. Default: the last one with results.")] = None,
-    json: Json = False,
-) -> None:
-    """Show the result of each test of a run."""
-    with connect() as client:
-        if junit is not None:
-            report = client.text(f"/tests/{run}/results", _known(format="junit", attempt=attempt))
-            output.raw(report) if str(junit) == "-" else _write(junit, report)
-            return
-        answer = _all_results(client, run, attempt)
-    if answer["total"] > len(answer["results"]):
-        output.say(f"{answer['total'] - len(answer['results'])} more than can be shown: --junit FILE writes all")
-    if json:
-        output.as_json(answer)
-        return
-    output.table(
-        ("status", "test", "took", "message"),
-        [(r["status"], r["name"], f"{r['durationMs']} ms", _first_line(r["errorMessage"])) for r in answer["results"]],
-    )
-    if not answer["results"]:
-        output.say("no results yet")
-
-
-def _all_results(client: Any, run: str, attempt: int | None) -> Any:
-    """Read all pages of the attempt that the first page shows."""
-    answer = client.get(f"/tests/{run}/results", {"attempt": attempt})
-    page = answer
-    while page["links"]["next"]:
-        query = {"attempt": answer["attempt"], "limit": page["limit"], "offset": page["offset"] + page["limit"]}
-        page = client.get(f"/tests/{run}/results", query)
-        answer["results"] += page["results"]
-    return {key: value for key, value in answer.items() if key not in {"limit", "offset", "links"}}
-
-
-def _known(**query: object) -> dict[str, object]:
-    return {name: value for name, value in query.items() if value is not None}
-
-
-def _write(path: Path, content: bytes) -> None:
-    try:
-        path.write_bytes(content)
-    except OSError as error:
-        raise UsageError(f"{path} cannot be written: {error}") from error
-    output.say(f"wrote {path}")
-
-
-def _first_line(text: str | None) -> str:
-    return (text or "").strip().partition("\n")[0][:200]
-
-
-def artifacts(
-    run: Run,
-    name: Annotated[str | None, typer.Argument(help="The file to fetch. Without it, all are listed.")] = None,
-    *,
-    to: Annotated[
-        Path | None, typer.Option(help="The file to write. Default: its own name, in the current folder.")
-    ] = None,
-    json: Json = False,
-) -> None:
-    """List the files that a run left, or fetch one."""
-    with connect() as client:
-        if name is not None:
-            target = to or Path(name).name
-            written = client.download(f"/tests/{run}/artifacts/{quote(name)}", Path(target))
-            output.as_json({"file": str(target), "sizeBytes": written}) if json else output.say(f"wrote {target}")
-            return
-        answer = client.get(f"/tests/{run}/artifacts")
-    if json:
-        output.as_json(answer)
-        return
-    output.table(
-        ("name", "type", "size"), [(a["name"], a["type"], output.size(a["sizeBytes"])) for a in answer["artifacts"]]
-    )
-
-
 def cancel(
     run: Run,
     *,
-    suite: Annotated[bool, typer.Option("--suite", help="RUN is a suite run: cancel all its tests.")] = False,
+    suite: Annotated[bool, typer.Option("--suite", help="Not needed: the id tells that RUN is a suite run.")] = False,  # noqa: ARG001
     json: Json = False,
 ) -> None:
-    """Cancel a run. Cancelling it again changes nothing."""
+    """Cancel a run, or all tests of a suite run. Cancelling it again changes nothing."""
     with connect() as client:
-        answer = client.post(f"/suites/runs/{run}/cancel" if suite else f"/tests/{run}/cancel")
+        found = found_run.find(client, run)
+        answer = client.post(f"{found.details}/cancel")
     if json:
         output.as_json(answer)
     else:
-        output.data(f"{answer.get('executionId') or answer['suiteRunId']}\t{_cancelled(answer)}")
+        output.data(f"{found.id}\t{_cancelled(answer)}")
 
 
 def _cancelled(answer: Any) -> str:
@@ -348,16 +320,14 @@ def retry(
     watch: Annotated[bool, typer.Option(help="Wait for the verdict and end with its exit code.")] = True,
     json: Json = False,
 ) -> None:
-    """Run the same test again, as a new run."""
+    """Run the same test or suite again, as a new run."""
     with connect() as client:
-        answer = client.post(f"/tests/{run}/retry")
-        execution_id = answer["executionId"]
-        output.say(f"submitted {execution_id}")
-        _warn(answer)
-        if not watch:
-            output.as_json(answer) if json else output.data(execution_id)
-            return
-        with detachable(execution_id):
-            ended = watch_execution(client, execution_id)
-    output.as_json(ended) if json else _verdicts([ended])
-    raise typer.Exit(ended["exitCode"])
+        found = found_run.find(client, run)
+        if found.is_test:
+            answer = client.post(f"{found.details}/retry")
+            again = found_run.test(answer["executionId"])
+        else:
+            answer = client.post(f"/runs/{found.id}/retry")
+            again = found_run.found(answer["runId"], answer["kind"])
+        output.say(f"submitted {again.id}")
+        _follow(client, again, answer, watch=watch, json=json)

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from cli import output
-from cli.runs import Json
+from cli.parameters import Json
 
 EXAMPLE = "assay simulate examples/traces/morning.csv --nodes examples/traces/nodes.csv --compare --plot morning.svg"
 

@@ -1,16 +1,17 @@
-"""Results and files of attempts. Writing them again replaces them: a collector that starts anew changes nothing."""
+"""Results and files of attempts. Writing them again replaces them, so a collector may start over."""
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select
+from sqlalchemy import Connection, Row, delete, func, insert, or_, select
 
 from db import tables
 from db.errors import NotFoundError
 from db.page import Page
 from db.text import clean, fitted, told_apart
+from model.fault import INFRASTRUCTURE_REASONS
 from model.ids import ExecutionId
 from model.result import Artifact, ArtifactType, Failure, Outcome, Result, ResultIdentity, ResultKind, Summary
 
@@ -19,6 +20,7 @@ A = tables.TestArtifact
 BATCH = 500
 LONGEST_NAME = 500
 LONGEST_TYPE = 100
+_NOT_COUNTED = tuple(reason.value for reason in INFRASTRUCTURE_REASONS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,7 +32,7 @@ class Counts:
 
     @property
     def summary(self) -> Summary:
-        """The same as it is told to people."""
+        """The counts in the form that people see."""
         return Summary(
             total=self.outcomes.total(),
             passed=self.outcomes[Outcome.PASSED],
@@ -83,7 +85,7 @@ def _identity_row(identity: ResultIdentity | None) -> dict[str, object]:
 
 
 def read(conn: Connection, execution_id: ExecutionId, attempt: int | None = None) -> list[Result]:
-    """Return the results of an attempt in the order of their execution; without one, of the last that has any."""
+    """Return the results of an attempt in the order of their execution. The default is the last that has any."""
     if attempt is None:
         attempt = last_attempt(conn, execution_id)
     query = select(R).where(R.execution_id == execution_id, R.attempt == attempt)
@@ -93,7 +95,7 @@ def read(conn: Connection, execution_id: ExecutionId, attempt: int | None = None
 def read_page(
     conn: Connection, execution_id: ExecutionId, attempt: int | None, page: Page, status: Outcome | None = None
 ) -> list[Result]:
-    """Return a part of the results of an attempt, in the order of `read`; with a status only those that have it."""
+    """Return a page of the results of an attempt, in the order of `read`, or only those with a status."""
     conditions = [R.execution_id == execution_id, R.attempt == attempt]
     if status is not None:
         conditions.append(R.status == status)
@@ -110,6 +112,22 @@ def counts(conn: Connection, execution_id: ExecutionId, attempt: int | None) -> 
         outcomes=Counter({Outcome(status): count for status, count, _ in rows}),
         not_run=sum(without for _, _, without in rows),
     )
+
+
+def earlier_failures(conn: Connection, execution_id: ExecutionId, attempt: int) -> dict[ResultIdentity, list[int]]:
+    """Return the tests that failed in earlier attempts than `attempt`, each with the numbers of these attempts.
+
+    Attempts that the infrastructure ended are left out: their failures say nothing about the tests.
+    """
+    a = tables.TestAttempt
+    own = (a.execution_id == execution_id, a.number < attempt)
+    counted = select(a.number).where(*own, or_(a.failure_reason.is_(None), a.failure_reason.not_in(_NOT_COUNTED)))
+    columns = (R.test_name, R.suite, R.classname, R.case_name, R.parameters, R.project, R.result_index)
+    failed = (R.execution_id == execution_id, R.status == Outcome.FAILED, R.attempt.in_(counted))
+    found: dict[ResultIdentity, list[int]] = {}
+    for row in conn.execute(select(R.attempt, *columns).where(*failed).order_by(R.attempt, R.test_name)):
+        found.setdefault(_identity(row) or ResultIdentity(name=row.test_name), []).append(row.attempt)
+    return found
 
 
 def last_attempt(conn: Connection, execution_id: ExecutionId) -> int | None:
@@ -138,7 +156,7 @@ def save_artifacts(conn: Connection, execution_id: ExecutionId, attempt: int, ar
 
 
 def artifacts(conn: Connection, execution_id: ExecutionId, attempt: int | None = None) -> list[Artifact]:
-    """Return the files of an attempt by name; without one, of the last that left any."""
+    """Return the files of an attempt by name. The default is the last attempt that left any."""
     if attempt is None:
         attempt = _last_with_files(conn, execution_id)
     query = select(A).where(A.execution_id == execution_id, A.attempt == attempt)
@@ -146,7 +164,7 @@ def artifacts(conn: Connection, execution_id: ExecutionId, attempt: int | None =
 
 
 def artifact(conn: Connection, execution_id: ExecutionId, name: str) -> Artifact:
-    """Return one file, that of the last attempt which left it. Raises: NotFoundError."""
+    """Return a file of the last attempt that left one of this name. Raises: NotFoundError."""
     query = select(A).where(A.execution_id == execution_id, A.file_name == clean(name))
     row = conn.execute(query.order_by(A.attempt.desc()).limit(1)).one_or_none()
     if row is None:

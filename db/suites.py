@@ -1,5 +1,6 @@
 """Suites: what only a run of kind `suite` has, beside its row in `runs` (db/runs.py). Its tests have it as parent."""
 
+from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -131,6 +132,15 @@ def kinds_of_verdicts(conn: Connection, suite_run_ids: Collection[SuiteRunId]) -
     for row in conn.execute(select(R.parent_id, R.status, R.failure_reason).where(*ended).distinct()):
         if (verdict := _verdict(Status(row.status), row.failure_reason, "")) is not None:
             found.setdefault(SuiteRunId(row.parent_id), []).append(verdict)
+    return found
+
+
+def counts(conn: Connection, suite_run_ids: Collection[SuiteRunId]) -> dict[SuiteRunId, Counter[Status]]:
+    """Return how many tests of each of these suite runs have each status."""
+    query = select(R.parent_id, R.status, func.count()).where(R.parent_id.in_(suite_run_ids))
+    found: dict[SuiteRunId, Counter[Status]] = {}
+    for parent, status, number in conn.execute(query.group_by(R.parent_id, R.status)):
+        found.setdefault(SuiteRunId(parent), Counter())[Status(status)] = number
     return found
 
 

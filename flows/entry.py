@@ -16,12 +16,15 @@ from sqlalchemy import Connection
 
 from db import executions, gate, gate_standing, people, runs, seeds
 from db.errors import NotFoundError
+from db.runs import RunRef
 from flows import shown_steps
+from flows.flow_run_names import name_current
 from flows.wakeups import news
 from flows.worker_context import WorkerContext, current_context
 from model.execution import Door, Verdict
 from model.ids import BackendName, ExecutionId, RunId
 from model.problems import InvalidError
+from model.runs import RunKind
 from orchestrator import lifecycle, retry, submit
 from orchestrator.checking import check
 from orchestrator.lifecycle import Grant
@@ -90,6 +93,9 @@ async def enter(test: Mapping[str, Any] | None, execution_id: UUID | str | None)
         return _refused("give exactly one of `test` and `execution_id`")
     found = await (_submitted(test) if execution_id is None else _known(str(execution_id)))
     make_room()
+    running = CURRENT_FLOW_RUN.get()
+    if isinstance(found, Run) and running is not None and running.polled:
+        await name_current(found.context, RunRef(id=found.execution_id, kind=RunKind.TEST))
     return found
 
 

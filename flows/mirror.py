@@ -18,6 +18,7 @@ from db.runs import RunRef
 from flows.kinds import FLOWS
 from flows.worker_context import WorkerContext
 from orchestrator import kinds
+from orchestrator.tags import tags_of
 
 HEAD = 500
 """How much of the queue Prefect is shown."""
@@ -75,13 +76,14 @@ class Mirror:
         Without a `state` it is queued where its kind waits for the gate, and starts at once elsewhere.
         """
         kind = FLOWS[run.kind]
-        title = await self._context.db.run(lambda conn: kinds.of(run).title(conn, run.id))
+        title, tags = await self._context.db.run(lambda conn: (kinds.of(run).title(conn, run.id), tags_of(conn, run)))
         deployment = await self.deployment(kind.deployment)
         flow_run = await self._client.create_flow_run_from_deployment(
             deployment.id,
             parameters=kind.parameters(run.id),
             state=state or (self.queued() if kind.waits else None),
             name=title,
+            tags=tags,
             idempotency_key=str(run.id),
         )
         await self._context.db.run(lambda conn: runs.link_flow_run(conn, run.id, flow_run.id))

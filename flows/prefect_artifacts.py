@@ -1,10 +1,11 @@
 """What people see of a run in Prefect: progress while it runs, a table and a summary at its end.
 
-A window, never a load-bearing wall: when Prefect is slow or away, nothing here holds up a run or changes its verdict.
+When Prefect is slow or away, nothing here holds up a run or changes its verdict.
 """
 
 import asyncio
 import logging
+import re
 from collections.abc import Awaitable
 from typing import Any
 from uuid import UUID
@@ -15,6 +16,7 @@ from prefect.artifacts import (
     acreate_table_artifact,
     aupdate_progress_artifact,
 )
+from prefect.client.schemas.actions import ArtifactUpdate
 from prefect.context import get_run_context
 from prefect.exceptions import MissingContextError
 
@@ -24,26 +26,32 @@ from model.ids import short
 from model.result import Summary
 from orchestrator.lifecycle import Begun, Finished, Next, counts
 from reports.markdown import summary as summary_text
+from reports.markdown import verdict_words
 
 PATIENCE = 5.0
 """Seconds that one call to Prefect may take before it is given up."""
 ROWS = 1000
 """Rows of the result table; Prefect's own limits are near."""
 
+LONGEST_NAME = 60
+"""Characters of a run's name in the key of an artifact."""
+_NOT_IN_KEY = re.compile("[^a-z0-9]+")
+
 log = logging.getLogger("assay.windows")
 
 
 class ProgressReporter:
-    """Sends a run's progress to Prefect, not more often than every `interval` seconds."""
+    """Sends the progress of a run to Prefect, not more often than every `interval` seconds."""
 
-    def __init__(self, interval: float) -> None:
+    def __init__(self, begun: Begun, interval: float) -> None:
+        self._begun = begun
         self._interval = interval
         self._next = 0.0
         self._artifact: Any = None
         self._told: Summary | None = None
 
     async def tell(self, summary: Summary) -> None:
-        """Tell it if it is time, and there is something new."""
+        """Send it if it is time, and if there is something new."""
         now = asyncio.get_running_loop().time()
         if self._next == 0.0:  # a run shorter than the interval never shows a bar
             self._next = now + self._interval
@@ -51,8 +59,10 @@ class ProgressReporter:
             return
         self._next, self._told = now + self._interval, summary
         if self._artifact is None:
-            note = f"{summary.completed} of {summary.total} tests"
-            self._artifact = await _try(acreate_progress_artifact(summary.percent, key="progress", description=note))
+            begun = self._begun
+            key = artifact_key("progress", begun.name, begun.grant.execution_id)
+            note = f"Tests of {begun.name} that have ended, attempt {begun.number}"
+            self._artifact = await _try(acreate_progress_artifact(summary.percent, key=key, description=note))
         else:
             await _try(aupdate_progress_artifact(self._artifact, summary.percent))
 
@@ -71,26 +81,38 @@ def progress(summary: Summary, usage: Usage | None) -> dict[str, Any]:
     }
 
 
-async def show(context: WorkerContext, begun: Begun, finished: Finished, step: Next) -> None:
-    """Leave the table of results and the summary with links, as artifacts of the flow run."""
+async def show(begun: Begun, finished: Finished, step: Next) -> None:
+    """Leave the table of results and the summary as artifacts of the flow run."""
     if not _in_flow():
         return
-    suffix = short(begun.grant.execution_id)
+    name, run = begun.name, begun.grant.execution_id
     table = [
         {"test": r.name, "outcome": str(r.outcome), "milliseconds": r.duration_ms, "message": r.message[:300]}
         for r in finished.results[:ROWS]
     ]
     if table:
-        await _try(acreate_table_artifact(table, key=f"results-{suffix}", description=f"attempt {finished.number}"))
-    text = summary_text(begun.name, begun.grant.execution_id, finished.number, finished.verdict, finished.results)
-    text += _links(context.settings.api_url, begun)
-    await _try(acreate_markdown_artifact(text, key=f"summary-{suffix}", description=_next_words(step)))
+        told = f"Results of {name}, attempt {finished.number}"
+        await _try(acreate_table_artifact(table, key=artifact_key("results", name, run), description=told))
+    text = summary_text(name, run, finished.number, finished.verdict, finished.results) + _commands(run)
+    told = f"Verdict of {name}, attempt {finished.number}: {verdict_words(finished.verdict)}{_next_words(step)}"
+    await _try(acreate_markdown_artifact(text, key=artifact_key("summary", name, run), description=told))
 
 
-async def markdown(key: str, text: str, description: str) -> None:
-    """Leave a text as an artifact of the flow run, if one is under way."""
-    if _in_flow():
-        await _try(acreate_markdown_artifact(text, key=key, description=description))
+def artifact_key(kind: str, name: str, run: UUID) -> str:
+    """Return the key of an artifact: its kind, the name of the run as far as a key may have it, and the short id."""
+    words = _NOT_IN_KEY.sub("-", name.lower()).strip("-")[:LONGEST_NAME].strip("-")
+    return "-".join(filter(None, (kind, words, short(run))))
+
+
+async def markdown(key: str, text: str, description: str) -> UUID | None:
+    """Leave a text as an artifact of the flow run, if one is under way. Returns: its id, None if there is none."""
+    made = await _try(acreate_markdown_artifact(text, key=key, description=description)) if _in_flow() else None
+    return made if isinstance(made, UUID) else None
+
+
+async def update_markdown(context: WorkerContext, artifact: UUID, text: str) -> None:
+    """Replace the text of an artifact."""
+    await _try(context.client.update_artifact(artifact, ArtifactUpdate(data=text)))
 
 
 async def cancel_asked(context: WorkerContext, flow_run_id: UUID | None) -> bool:
@@ -104,20 +126,14 @@ async def cancel_asked(context: WorkerContext, flow_run_id: UUID | None) -> bool
     return flow_run is not None and flow_run.state is not None and flow_run.state.is_cancelling()
 
 
-def _links(base: str, begun: Begun) -> str:
-    if not base:
-        return ""
-    run = f"{base}/api/v1/tests/{begun.grant.execution_id}"
-    known = short(begun.grant.execution_id)
-    return (
-        f"\n[log]({run}/logs) · [results]({run}/results) · [JUnit]({run}/results?format=junit): with the API key, as a "
-        f"browser does not send it. In a shell: `assay logs {known}`, `assay results {known}`\n"
-    )
+def _commands(run: UUID) -> str:
+    """Return what to type in a shell. Links to the API would need the API key, which a browser does not send."""
+    return f"\nIn a shell: `assay logs {short(run)}` · `assay results {short(run)}` · `assay explain {short(run)}`\n"
 
 
 def _next_words(step: Next) -> str:
     cause = getattr(step, "cause", None)
-    return f"tried again: {cause}" if cause else "final"
+    return f"; it is tried again: {cause}" if cause else ""
 
 
 def _in_flow() -> bool:

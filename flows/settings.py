@@ -95,11 +95,6 @@ class Settings(EnvironmentSettings):
         description="the part of this machine's CPU and memory that tests may use. Less than 1 leaves room for "
         "other work",
     )
-    api_url: str = Field(
-        "",
-        validation_alias="ASSAY_URL",
-        description="the address at which people reach the API, for the links in Prefect; without it there are none",
-    )
     allowed_hosts: Annotated[frozenset[str], NoDecode, BeforeValidator(_hosts)] = Field(
         frozenset(),
         validation_alias="ASSAY_ALLOWED_HOSTS",

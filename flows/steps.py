@@ -131,7 +131,7 @@ async def watch(attempt: Attempt) -> Attempt:
     """Wait until the test has ended; meanwhile carry its log and progress on, and stop it when asked to."""
     if attempt.launched is None:
         return attempt
-    reporter = prefect_artifacts.ProgressReporter(TELL_EVERY)
+    reporter = prefect_artifacts.ProgressReporter(attempt.begun, TELL_EVERY)
     with attempt.context.wakeups.listening(attempt.grant.execution_id) as event:
         async with _end_of(attempt, event) as ended:
             while not ended.done():
@@ -199,7 +199,7 @@ async def record(attempt: Attempt) -> Attempt:
         raise superseded()
     entry.say(f"attempt {finished.number}: {verdict_words(finished.verdict)} {finished.verdict.detail}".rstrip())
     await attempt.backend.forget(attempt.id)
-    await prefect_artifacts.show(context, attempt.begun, finished, step)
+    await prefect_artifacts.show(attempt.begun, finished, step)
     return attempt
 
 

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from typing import Any, TypeAlias
 from uuid import UUID
 
-from prefect.artifacts import acreate_markdown_artifact
 from prefect.client.schemas.filters import (
     FlowRunFilter,
     FlowRunFilterDeploymentId,
@@ -24,21 +23,24 @@ from sqlalchemy import Connection
 
 from db import gate, people, runs, suites
 from db.errors import NotFoundError
+from db.runs import RunRef
 from flows.entry import CURRENT_FLOW_RUN, LOOK_AGAIN, CurrentFlowRun, all_problems, make_room, refusal, say, warn
+from flows.flow_run_names import name_current
 from flows.schedules import BY_SCHEDULE
 from flows.states import skipped
+from flows.suite_page import SuitePage
 from flows.wakeups import news
 from flows.worker_context import WorkerContext, current_context
 from model.execution import Door, Verdict
-from model.ids import RunId, SuiteRunId, short
+from model.ids import RunId, SuiteRunId
 from model.notices import Ended
 from model.problems import InvalidError
+from model.runs import RunKind
 from model.suite import Suite
 from orchestrator import suites as cases
 from orchestrator.checking import check_suite
 from orchestrator.submit import OverQuota
 from orchestrator.suites import SuiteAgain, SuiteOrder, SuiteSkipped, SuiteSubmitted
-from reports.markdown import suite_summary
 
 Outcome: TypeAlias = SuiteSubmitted | SuiteSkipped | OverQuota
 
@@ -54,6 +56,7 @@ class SuiteRun:
     def __init__(self, context: WorkerContext, suite_run_id: SuiteRunId) -> None:
         self.context = context
         self.suite_run_id = suite_run_id
+        self.page = SuitePage(context, suite_run_id)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +86,8 @@ async def enter(suite: Mapping[str, Any] | None, suite_run_id: UUID | str | None
         return _skipped(outcome.note)
     warn(outcome.warnings)
     await context.db.run_patiently(lambda conn: gate.run_pass(conn, context.settings.pool))
+    if running is not None and running.polled:
+        await name_current(context, RunRef(id=outcome.suite_run_id, kind=RunKind.SUITE))
     return SuiteRun(context, outcome.suite_run_id)
 
 
@@ -92,6 +97,7 @@ async def all_ended(run: SuiteRun) -> None:
     await context.db.run_patiently(lambda conn: suites.host(conn, run.suite_run_id, context.settings.worker))
     with context.wakeups.listening(run.suite_run_id, Ended) as event:
         while await context.db.run_patiently(lambda conn: cases.close(conn, run.suite_run_id)) is None:
+            await run.page.show()
             await asyncio.sleep(LOOK_APART)
             await news(event, LOOK_AGAIN)
 
@@ -106,12 +112,8 @@ async def worst(run: SuiteRun) -> Verdict:
 
 
 async def show(run: SuiteRun) -> None:
-    """Leave the table of the suite's tests as an artifact of the flow run."""
-    standing = await run.context.db.run_patiently(lambda conn: cases.standing(conn, run.suite_run_id))
-    try:
-        await acreate_markdown_artifact(suite_summary(standing), key=f"suite-{short(run.suite_run_id)}")
-    except Exception as failed:  # noqa: BLE001  a window, never a load-bearing wall
-        log.warning("Prefect did not take an artifact: %s", failed)
+    """Leave the final table of the suite's tests as an artifact of the flow run."""
+    await run.page.show(now=True)
 
 
 async def _found(context: WorkerContext, running: CurrentFlowRun | None, named: UUID | str | None) -> Outcome | None:

@@ -47,9 +47,12 @@ class NodeSelectorRequirement:
 
     __pydantic_config__ = FORBID
 
-    key: LabelKey
-    operator: Operator
-    values: Annotated[tuple[LabelValue, ...], Field(max_length=100)] = ()
+    key: Annotated[LabelKey, Field(description="A label of the node")]
+    operator: Annotated[Operator, Field(description="How the label is compared with the values")]
+    values: Annotated[
+        tuple[LabelValue, ...],
+        Field(max_length=100, description="Empty for Exists and DoesNotExist; one for Gt and Lt"),
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +61,10 @@ class NodeSelectorTerm:
 
     __pydantic_config__ = FORBID
 
-    match_expressions: Annotated[tuple[NodeSelectorRequirement, ...], Field(min_length=1, max_length=20)]
+    match_expressions: Annotated[
+        tuple[NodeSelectorRequirement, ...],
+        Field(min_length=1, max_length=20, description="Expressions over labels of a node; all of them must hold"),
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +73,8 @@ class PreferredTerm:
 
     __pydantic_config__ = FORBID
 
-    weight: Annotated[int, Field(ge=1, le=100)]
-    preference: NodeSelectorTerm
+    weight: Annotated[int, Field(ge=1, le=100, description="How much it counts beside the other preferences")]
+    preference: Annotated[NodeSelectorTerm, Field(description="What the node should be like")]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,8 +83,10 @@ class Affinity:
 
     __pydantic_config__ = FORBID
 
-    required: Annotated[tuple[NodeSelectorTerm, ...], Field(max_length=20)] = ()
-    preferred: Annotated[tuple[PreferredTerm, ...], Field(max_length=20)] = ()
+    required: Annotated[
+        tuple[NodeSelectorTerm, ...], Field(max_length=20, description="Alternatives of which one must hold")
+    ] = ()
+    preferred: Annotated[tuple[PreferredTerm, ...], Field(max_length=20, description="What adds to the score")] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +98,12 @@ class RunsApart:
 
     __pydantic_config__ = FORBID
 
-    topology_key: LabelKey = HOST_LABEL
-    match_labels: Annotated[dict[LabelKey, LabelValue], Field(min_length=1, max_length=20)]
+    topology_key: Annotated[LabelKey, Field(description="Nodes with the same value of this label are one domain")] = (
+        HOST_LABEL
+    )
+    match_labels: Annotated[
+        dict[LabelKey, LabelValue], Field(min_length=1, max_length=20, description="Labels of the runs to avoid")
+    ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,9 +115,15 @@ class RunsSpread:
 
     __pydantic_config__ = FORBID
 
-    topology_key: LabelKey = ZONE_LABEL
-    match_labels: Annotated[dict[LabelKey, LabelValue], Field(min_length=1, max_length=20)]
-    max_skew: Annotated[int, Field(ge=1, le=1000)] = 1
+    topology_key: Annotated[LabelKey, Field(description="Nodes with the same value of this label are one domain")] = (
+        ZONE_LABEL
+    )
+    match_labels: Annotated[
+        dict[LabelKey, LabelValue], Field(min_length=1, max_length=20, description="Labels of the runs to spread")
+    ]
+    max_skew: Annotated[
+        int, Field(ge=1, le=1000, description="By how many the numbers of runs in two domains may differ")
+    ] = 1
 
 
 class TolerationOperator(StrEnum):
@@ -129,11 +147,15 @@ class Toleration:
 
     __pydantic_config__ = FORBID
 
-    key: TolerationKey = ""
-    operator: TolerationOperator = TolerationOperator.EQUAL
-    value: LabelValue = ""
-    effect: Effect | None = None
-    toleration_seconds: Annotated[int | None, Field(ge=0)] = None
+    key: Annotated[TolerationKey, Field(description="Key of the taint; empty for all taints, with Exists")] = ""
+    operator: Annotated[TolerationOperator, Field(description="Equal compares the value, Exists only the key")] = (
+        TolerationOperator.EQUAL
+    )
+    value: Annotated[LabelValue, Field(description="Value of the taint")] = ""
+    effect: Annotated[Effect | None, Field(description="Effect of the taint; null for all")] = None
+    toleration_seconds: Annotated[
+        int | None, Field(ge=0, description="How long the run may stay on a node that gets the taint (NoExecute)")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,13 +164,13 @@ class VolumeMount:
 
     __pydantic_config__ = FORBID
 
-    name: Annotated[str, Field(pattern=VOLUME_NAME_PATTERN)]
-    mount_path: MountPath
-    read_only: bool = True
-    config_map: ObjectName | None = None
-    secret: ObjectName | None = None
-    claim: ObjectName | None = None
-    empty_dir: bool = False
+    name: Annotated[str, Field(pattern=VOLUME_NAME_PATTERN, description="Name of the volume")]
+    mount_path: Annotated[MountPath, Field(description="Absolute path in the container")]
+    read_only: Annotated[bool, Field(description="The test cannot write to it")] = True
+    config_map: Annotated[ObjectName | None, Field(description="Source: a ConfigMap")] = None
+    secret: Annotated[ObjectName | None, Field(description="Source: a Secret of Kubernetes")] = None
+    claim: Annotated[ObjectName | None, Field(description="Source: a PersistentVolumeClaim")] = None
+    empty_dir: Annotated[bool, Field(description="Source: an empty folder that ends with the run")] = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -159,13 +181,21 @@ class ExecutionConfig:
 
     parallelism: Annotated[int, Field(ge=1, le=1000, description="Number of shards that may run in parallel")] = 1
     timeout: Annotated[int, Field(ge=1, le=604_800, description="Seconds one attempt may take")] = 3600
-    retry_policy: RetryPolicy = field(default_factory=RetryPolicy)
-    env: Annotated[dict[EnvName, EnvValue], Field(max_length=200)] = field(default_factory=dict)
-    volumes: Annotated[tuple[VolumeMount, ...], Field(max_length=20)] = ()
-    service_account: ObjectName | None = None
-    node_selector: Annotated[dict[LabelKey, LabelValue], Field(max_length=50)] = field(default_factory=dict)
-    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=50)] = ()
-    affinity: Affinity = field(default_factory=Affinity)
+    retry_policy: Annotated[RetryPolicy, Field(description="Which failed runs are tried again")] = field(
+        default_factory=RetryPolicy
+    )
+    env: Annotated[
+        dict[EnvName, EnvValue], Field(max_length=200, description="More environment variables; they win over `env`")
+    ] = field(default_factory=dict)
+    volumes: Annotated[tuple[VolumeMount, ...], Field(max_length=20, description="Volumes (Kubernetes)")] = ()
+    service_account: Annotated[ObjectName | None, Field(description="Service account (Kubernetes)")] = None
+    node_selector: Annotated[
+        dict[LabelKey, LabelValue], Field(max_length=50, description="Labels that the node must have")
+    ] = field(default_factory=dict)
+    tolerations: Annotated[tuple[Toleration, ...], Field(max_length=50, description="Taints that the run accepts")] = ()
+    affinity: Annotated[Affinity, Field(description="What the node must or should be like")] = field(
+        default_factory=Affinity
+    )
     apart: Annotated[
         tuple[RunsApart, ...], Field(max_length=10, description="Runs whose nodes or zones this run avoids")
     ] = ()

@@ -21,11 +21,15 @@ class GitContent:
 
     __pydantic_config__ = FORBID
 
-    type: Literal["git"] = "git"
+    type: Annotated[Literal["git"], Field(description="A git repository")] = "git"
     repository: Annotated[
-        str, Field(min_length=1, max_length=2048, description="https only"), AfterValidator(forms.repository)
+        str,
+        Field(min_length=1, max_length=2048, description="Its address, https only"),
+        AfterValidator(forms.repository),
     ]
-    branch: Annotated[str, Field(min_length=1, max_length=255), AfterValidator(forms.branch)] = "main"
+    branch: Annotated[
+        str, Field(min_length=1, max_length=255, description="A branch or a tag"), AfterValidator(forms.branch)
+    ] = "main"
     path: Annotated[Entries, Field(description=ENTRIES)] = "."
 
 
@@ -35,8 +39,11 @@ class InlineContent:
 
     __pydantic_config__ = FORBID
 
-    type: Literal["inline"] = "inline"
-    files: Annotated[dict[RelativePath, str], Field(min_length=1, max_length=200)]
+    type: Annotated[Literal["inline"], Field(description="Files inside the request")] = "inline"
+    files: Annotated[
+        dict[RelativePath, str],
+        Field(min_length=1, max_length=200, description="Relative path to text, at most 1 MiB in all"),
+    ]
     path: Annotated[Entries, Field(description=ENTRIES)] = "."
 
 
@@ -46,8 +53,8 @@ class ArtifactContent:
 
     __pydantic_config__ = FORBID
 
-    type: Literal["artifact"] = "artifact"
-    sha256: Annotated[str, Field(pattern=SHA256_PATTERN)]
+    type: Annotated[Literal["artifact"], Field(description="A packed folder that was uploaded")] = "artifact"
+    sha256: Annotated[str, Field(pattern=SHA256_PATTERN, description="The SHA-256 of its bytes")]
     path: Annotated[Entries, Field(description=ENTRIES)] = "."
 
 
@@ -57,8 +64,8 @@ class LocalContent:
 
     __pydantic_config__ = FORBID
 
-    type: Literal["local"] = "local"
-    path: Annotated[str, Field(min_length=1, max_length=1024)]
+    type: Annotated[Literal["local"], Field(description="A folder beside this file")] = "local"
+    path: Annotated[str, Field(min_length=1, max_length=1024, description="The folder, relative to this file")]
     entry: Annotated[Entries, Field(description=ENTRIES)] = "."
 
 

@@ -80,6 +80,8 @@ OBJECT_NAME_PATTERN = r"^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$"
 RESOURCE_PATTERN = r"^[a-z0-9]([-a-z0-9._/]*[a-z0-9])?$"
 MOUNT_PATTERN = r"^/[^\x00:]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
+ACCOUNT_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._@+-]*[A-Za-z0-9])?$"
+EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"
 
 PATTERNS_IN_WORDS = {
     LINE_PATTERN: "must be one line of text without blanks at its ends",
@@ -88,10 +90,15 @@ PATTERNS_IN_WORDS = {
     OBJECT_NAME_PATTERN: "is not a name of a Kubernetes object: a-z, 0-9, '-' and '.', a letter or digit at both ends",
     RESOURCE_PATTERN: "must be of a-z, 0-9, '-', '.', '_' and '/', with a letter or digit at both ends",
     MOUNT_PATTERN: "must be an absolute path without ':'",
+    ACCOUNT_PATTERN: "must be of letters, digits, '.', '_', '-', '+' and '@', with a letter or digit at both ends",
+    EMAIL_PATTERN: "must be a mail address, name@host",
     SHA256_PATTERN: "must be a SHA-256 digest: 64 digits of 0-9 and a-f",
 }
 
 Name = Annotated[str, Field(min_length=1, max_length=255, pattern=LINE_PATTERN)]
+AccountName = Annotated[str, Field(min_length=1, max_length=100, pattern=ACCOUNT_PATTERN)]
+"""The name of a user or of a team. It is part of addresses of the API, so it has no slash."""
+EmailAddress = Annotated[str, Field(max_length=255, pattern=EMAIL_PATTERN)]
 Tag = Annotated[str, Field(min_length=1, max_length=100, pattern=LINE_PATTERN)]
 EnvName = Annotated[str, Field(min_length=1, max_length=256, pattern=ENV_NAME_PATTERN), AfterValidator(forms.env_name)]
 EnvValue = Annotated[str, Field(max_length=32_768), AfterValidator(well_formed)]

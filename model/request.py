@@ -57,12 +57,22 @@ class RequestFields:
         RelativePath | None,
         Field(description="custom: the JUnit file that it writes, or a pattern of files, in $ASSAY_RESULTS_DIR"),
     ] = None
-    setup: Setup = field(default_factory=Setup)
-    resources: ResourceRequirements = field(default_factory=ResourceRequirements)
-    config: ExecutionConfig = field(default_factory=ExecutionConfig)
-    labels: Annotated[dict[LabelKey, LabelValue], Field(max_length=50)] = field(default_factory=dict)
-    env: Annotated[dict[EnvName, EnvValue], Field(max_length=200)] = field(default_factory=dict)
-    tags: Annotated[tuple[Tag, ...], Field(max_length=50)] = ()
+    setup: Annotated[Setup, Field(description="What is installed before a run")] = field(default_factory=Setup)
+    resources: Annotated[
+        ResourceRequirements, Field(description="What the run needs of a node, as Kubernetes quantities")
+    ] = field(default_factory=ResourceRequirements)
+    config: Annotated[ExecutionConfig, Field(description="How the run is executed")] = field(
+        default_factory=ExecutionConfig
+    )
+    labels: Annotated[
+        dict[LabelKey, LabelValue],
+        Field(max_length=50, description="Labels to find the run by"),
+    ] = field(default_factory=dict)
+    env: Annotated[
+        dict[EnvName, EnvValue],
+        Field(max_length=200, description="Environment variables; ${secrets.name} stands for a secret"),
+    ] = field(default_factory=dict)
+    tags: Annotated[tuple[Tag, ...], Field(max_length=50, description="Words to find the run by")] = ()
     priority: Priority = DEFAULT_PRIORITY
 
 

@@ -36,10 +36,14 @@ class RetryPolicy:
 
     __pydantic_config__ = FORBID
 
-    max_retries: Annotated[int, Field(ge=0, le=10)] = 0
-    backoff_seconds: Annotated[int, Field(ge=0, le=3600)] = 10
-    backoff_strategy: Backoff = Backoff.EXPONENTIAL
-    retry_conditions: Annotated[tuple[RetryCondition, ...], Field(max_length=4)] = (RetryCondition.TESTS_FAILED,)
+    max_retries: Annotated[int, Field(ge=0, le=10, description="Retries after the first attempt")] = 0
+    backoff_seconds: Annotated[int, Field(ge=0, le=3600, description="Delay before the first retry")] = 10
+    backoff_strategy: Annotated[Backoff, Field(description="How the delay grows with the number of retries")] = (
+        Backoff.EXPONENTIAL
+    )
+    retry_conditions: Annotated[
+        tuple[RetryCondition, ...], Field(max_length=4, description="The failures that are retried")
+    ] = (RetryCondition.TESTS_FAILED,)
 
     def should_retry(self, verdict: Verdict, retries: int) -> bool:
         """Say whether `verdict` meets a retry condition and fewer than `max_retries` retries were made."""

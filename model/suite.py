@@ -54,8 +54,8 @@ class SuiteFields:
 
     __pydantic_config__ = FORBID
 
-    name: Name
-    description: Annotated[str, Field(max_length=2000)] = ""
+    name: Annotated[Name, Field(description="Name of the suite")]
+    description: Annotated[str, Field(max_length=2000, description="A sentence for people")] = ""
     overlap: Annotated[
         Overlap,
         Field(
@@ -71,7 +71,9 @@ class SuiteFields:
         int | None,
         Field(ge=10, le=LONGEST_DEADLINE, description="A scheduled run that could not start for so long is skipped"),
     ] = None
-    schedules: Annotated[tuple[Schedule, ...], Field(max_length=20)] = ()
+    schedules: Annotated[
+        tuple[Schedule, ...], Field(max_length=20, description="When the suite is run by itself, after `assay deploy`")
+    ] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,7 +100,9 @@ class SuiteForm(SuiteFields):
     defaults: Annotated[
         dict[str, object] | None, Field(description="Merged into each test; a value of the test wins")
     ] = None
-    tests: Annotated[tuple[object, ...], Field(min_length=1, max_length=MOST_TESTS)]
+    tests: Annotated[
+        tuple[object, ...], Field(min_length=1, max_length=MOST_TESTS, description="The tests of the suite")
+    ]
 
 
 FORM = Reader(SuiteForm)

@@ -1,5 +1,6 @@
-"""What people ask about runs: where one stands and why, which there are, what one left, who waits."""
+"""Read runs for people: their position in the queue and its reason, lists of runs, results, and waiting runs."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -15,10 +16,10 @@ from db.gate_standing import Entry, Position
 from db.gate_tables import QueueRow
 from db.page import Page
 from model.execution import Attempt, Status
-from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId
+from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId, short
 from model.request import TestType
 from model.resources import Resources, Used
-from model.result import Outcome, Result, Summary
+from model.result import Outcome, Result, ResultIdentity, Summary
 from reports.run import AttemptReport, RunReport
 from scheduler.absence import Absence
 from scheduler.node import Node
@@ -26,12 +27,12 @@ from scheduler.pool import NOTHING
 from scheduler.shares import dominant
 
 COUNTED = 200
-"""Positions that the answer to a submit knows, as many as a pass writes down."""
+"""The response to a submit has a position up to this one. A gate pass records as many."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """Where a waiting run stands. It has no position in backoff, nor far behind; no estimate while none is known."""
+    """The standing of a waiting run. It has no position in a backoff or far behind, and may have no estimate yet."""
 
     position: int | None
     reason: str
@@ -40,9 +41,9 @@ class Standing:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
-    """A run with what explains it. `standing` is there while it waits.
+    """A run with its attempts, which lists leave out. `standing` is None unless it waits.
 
-    Lists have no attempts. `used` is what the test used in its last runs; only one run that has ended shows it.
+    `used` is what the test used in its last runs; only one run that has ended shows it.
     """
 
     execution: Execution
@@ -59,7 +60,7 @@ class Shown:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which runs a list shows; None does not matter. `user`, `suite_run` and `definition` as people name them."""
+    """The filters of a list of runs. None means that a filter is not used."""
 
     status: Status | None = None
     type: TestType | None = None
@@ -74,9 +75,10 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcomes:
-    """What the tests of one attempt did: the wanted part of it, how many there are of the wanted status, and the sum.
+    """The results of one attempt: the wanted part of them, the number of those with the wanted status, and the sum.
 
-    `attempt` is None when none has results yet.
+    `attempt` is None when none has results yet. `failed_before` has the tests that failed in earlier attempts, with the
+    numbers of these.
     """
 
     execution_id: ExecutionId
@@ -84,11 +86,12 @@ class Outcomes:
     summary: Summary
     total: int
     results: tuple[Result, ...]
+    failed_before: Mapping[ResultIdentity, Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """Which results are wanted: of which attempt (None: the last that has any), of which status, which page."""
+    """The results to read: of one attempt (None: the last that has any), with one status, on one page."""
 
     page: Page
     attempt: int | None = None
@@ -96,7 +99,7 @@ class Part:
 
 
 def show(conn: Connection, execution_id: ExecutionId) -> Shown:
-    """Return one run with its attempts, and its place in the queue. Raises: NotFoundError."""
+    """Return one run with its attempts, and its standing in the queue. Raises: NotFoundError."""
     execution = executions.find(conn, execution_id)
     return Shown(
         execution=execution,
@@ -112,12 +115,12 @@ def _used(conn: Connection, execution: Execution) -> Used | None:
 
 
 def standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:
-    """Return where a run stands, counted now; None if it does not wait."""
+    """Return the standing of a run in the queue as of now. None if it does not wait."""
     return _standing(conn, execution_id, gate_standing.position(conn, execution_id))
 
 
 def first_standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:
-    """Return where a new run stands: with a position among the first only, so that no submit pays for a deep queue."""
+    """Return the standing of a new run. Only the first positions are counted, so that a deep queue delays no submit."""
     found = _standing(conn, execution_id, gate_standing.near(conn, execution_id, COUNTED))
     if found is None or found.estimate is not None:
         return found
@@ -132,7 +135,7 @@ def _standing(conn: Connection, execution_id: ExecutionId, counted: Position | N
 
 
 def list_shown(conn: Connection, wanted: Wanted, page: Page) -> tuple[list[Shown], int]:
-    """Return a page of runs, newest first, and how many there are. Nobody knows runs of an unknown user."""
+    """Return a page of runs, newest first, and how many there are. An unknown user has none."""
     try:
         found, total = executions.list_executions(conn, _filter(conn, wanted), page)
     except NotFoundError:
@@ -166,7 +169,12 @@ def _filter(conn: Connection, wanted: Wanted) -> ExecutionFilter:
 
 
 def outcomes(conn: Connection, execution_id: ExecutionId, part: Part) -> Outcomes:
-    """Return a part of the results of an attempt, and the counts of all of them."""
+    """Return a part of the results of an attempt, and the counts of all of them.
+
+    Raises: NotFoundError for an attempt that a run which has ended did not have.
+    """
+    if part.attempt is not None:
+        _had(conn, execution_id, part.attempt)
     attempt = results.last_attempt(conn, execution_id) if part.attempt is None else part.attempt
     counted = results.counts(conn, execution_id, attempt)
     found = results.read_page(conn, execution_id, attempt, part.page, part.status)
@@ -176,11 +184,24 @@ def outcomes(conn: Connection, execution_id: ExecutionId, part: Part) -> Outcome
         summary=counted.summary,
         total=counted.summary.total if part.status is None else counted.outcomes[part.status],
         results=tuple(found),
+        failed_before={} if attempt is None else results.earlier_failures(conn, execution_id, attempt),
     )
 
 
+def _had(conn: Connection, execution_id: ExecutionId, attempt: int) -> None:
+    """Raise NotFoundError if the run has ended without having had this attempt."""
+    if not executions.find(conn, execution_id).status.terminal:
+        return
+    numbers = [launch.number for launch in executions.attempts(conn, execution_id)]
+    if attempt not in numbers:
+        had = "no attempt at all" if not numbers else "1 attempt" if len(numbers) == 1 else f"{len(numbers)} attempts"
+        raise NotFoundError("attempt", f"{attempt} of run {short(execution_id)}, which had {had}")
+
+
 def report(conn: Connection, execution_id: ExecutionId, attempt: int | None = None) -> RunReport:
-    """Return a run with what the tests of each attempt did, up to the given one. Raises: NotFoundError."""
+    """Return a run with the results of each attempt, up to the given one. Raises: NotFoundError."""
+    if attempt is not None:
+        _had(conn, execution_id, attempt)
     return RunReport(
         execution=executions.find(conn, execution_id),
         attempts=tuple(
@@ -193,7 +214,7 @@ def report(conn: Connection, execution_id: ExecutionId, attempt: int | None = No
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class InLine:
-    """A waiting run with whose it is, and when it will start where that is known."""
+    """A waiting run with its owner, and the estimate of its start if there is one."""
 
     entry: Entry
     owned: Owned
@@ -201,7 +222,7 @@ class InLine:
 
 
 def queue(conn: Connection, pool: PoolName, page: Page) -> tuple[list[InLine], int]:
-    """Return a page of the waiting runs in the order of service, and how many wait. Raises: NotFoundError."""
+    """Return a page of the waiting runs in the order of the queue, and how many wait. Raises: NotFoundError."""
     pools.read(conn, pool)
     entries, total = gate_standing.queue(conn, pool, page.limit, page.offset)
     runs = [entry.execution_id for entry in entries]
@@ -215,13 +236,13 @@ def queue(conn: Connection, pool: PoolName, page: Page) -> tuple[list[InLine], i
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Held:
-    """What the runs that hold a place have of one node."""
+    """The resources of one node that admitted runs hold."""
 
     resources: Resources = NOTHING
     runs: int = 0
 
     def of(self, node: Node) -> float:
-        """Return the largest part that is held of any one amount of a node; above 1 where the node has shrunk."""
+        """Return the share of the scarcest resource of a node that is held. It exceeds 1 if the node has shrunk."""
         r, has = self.resources, node.capacity
         held = (r.cpu_milli, r.memory_bytes, r.ephemeral_bytes, r.gpu, self.runs)
         return dominant(held, (has.cpu_milli, has.memory_bytes, has.ephemeral_bytes, has.gpu, node.pods))
@@ -229,7 +250,7 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownNode:
-    """A node, what is held of it, and whether a live worker serves it; `absence` tells since when none does."""
+    """A node, what is held of it, and whether a live worker serves it. `absence` is set if none does."""
 
     node: Node
     held: Held

@@ -1,5 +1,6 @@
-"""Suites: all their tests are submitted in one transaction, and their worst verdict is the suite's."""
+"""Suites: all tests are submitted in one transaction, and the worst verdict of them is that of the suite."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -23,12 +24,13 @@ from model.suite import MOST_TESTS, Overlap, Start, Suite, suite_to_raw
 from orchestrator import cancel, submit, submit_feasibility
 from orchestrator.checking import check_suite
 from orchestrator.content import KnownContent
-from orchestrator.listing import Shown, Wanted, list_shown
+from orchestrator.listing import Shown, Wanted, list_shown, report
 from orchestrator.submit import DEFAULT_POOL, Order, OverQuota
 from orchestrator.submit_feasibility import Feasibility
+from reports.run import RunReport
 
 EXIT_SKIPPED = 2
-"""Like a cancelled one: nothing was tested, by decision."""
+"""A skipped suite run has the exit code of a cancelled one: nothing was tested, by decision."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +68,7 @@ class SuiteAgain:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteSubmitted:
-    """A suite run whose tests wait now, or have ended. `new` is false when it had been submitted before."""
+    """A suite run that was submitted. `new` is false if it had been submitted before."""
 
     suite_run_id: SuiteRunId
     execution_ids: tuple[ExecutionId, ...]
@@ -84,12 +86,25 @@ class SuiteSkipped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownSuite:
-    """A suite run with its tests. The status is that of the tests, also before anybody has closed the row."""
+    """A suite run with its tests. Its status follows from the tests, also before its row is closed."""
 
     run: SuiteRow
     tests: tuple[Shown, ...] = ()
     ended: tuple[Verdict, ...] = ()
     """The verdicts of an ended run whose tests are left out, each kind once."""
+    counted: Counter[Status] | None = None
+    """How many tests have each status, where the tests are left out."""
+
+    @property
+    def counts(self) -> Counter[Status]:
+        """How many tests have each status."""
+        return Counter(test.execution.status for test in self.tests) if self.counted is None else self.counted
+
+    @property
+    def duration_seconds(self) -> float | None:
+        """From the submit to the end. None until the run has ended."""
+        ended = self.run.completed_at
+        return None if ended is None else (ended - self.run.submitted_at).total_seconds()
 
     @property
     def status(self) -> RunStatus:
@@ -103,7 +118,7 @@ class ShownSuite:
 
     @property
     def exit_code(self) -> int | None:
-        """Of the command for this suite run; None until all tests have ended."""
+        """The exit code of a command that waited for this suite run. None until all tests have ended."""
         if self.run.status == SKIPPED:
             return EXIT_SKIPPED
         if not all(test.execution.status.terminal for test in self.tests):
@@ -146,7 +161,7 @@ def submit_suite(
 
 
 def skip(conn: Connection, order: SuiteOrder, note: str) -> SuiteSubmitted | SuiteSkipped:
-    """Write down that a suite run was not run, and why. Idempotent by flow run."""
+    """Record that a suite run was not run, and why. Idempotent by flow run."""
     if (known := _known(conn, order)) is not None:
         return known
     suites.save(conn, _new(order, people.user(conn, order.user_id), note))
@@ -185,7 +200,7 @@ def retry_suite(
 
 
 def outcome_of(conn: Connection, suite_run_id: SuiteRunId) -> SuiteSubmitted | SuiteSkipped:
-    """Return what came of a suite run. Raises: NotFoundError."""
+    """Return the outcome of a suite run that was submitted before. Raises: NotFoundError."""
     run = suites.find(conn, suite_run_id)
     if run.status == SKIPPED:
         return SuiteSkipped(suite_run_id=suite_run_id, note=run.note)
@@ -207,7 +222,7 @@ def _in_test(number: int, problems: Sequence[Problem]) -> Sequence[Problem]:
 
 
 def _fitting(conn: Connection, order: SuiteOrder, orders: Sequence[Order]) -> Feasibility:
-    """Look at the nodes for each test, and for all of them where they start together."""
+    """Check whether the nodes are large enough for each test, and for all of them if they start together."""
     here = submit_feasibility.empty_pool(conn, order.pool)
     each = [submit_feasibility.feasibility(here, one.request) for one in orders]
     problems = [problem for number, own in enumerate(each) for problem in _in_test(number, own.problems)]
@@ -252,7 +267,7 @@ def _new(order: SuiteOrder, user: User, note: str) -> NewSuiteRun:
 
 
 def _not_ended(conn: Connection, order: SuiteOrder) -> list[SuiteRunId]:
-    """Return the runs of this suite that have not ended. One whose tests have is closed in passing."""
+    """Return the runs of this suite that have not ended. A run whose tests have all ended is closed here."""
     found = suites.unfinished(conn, order.suite.name, order.user_id)
     return [before for before in found if close(conn, before) is None]
 
@@ -267,14 +282,24 @@ def show_suite(conn: Connection, suite_run_id: SuiteRunId) -> ShownSuite:
     return ShownSuite(run=suites.find(conn, suite_run_id), tests=_tests(conn, suite_run_id))
 
 
+def reports(conn: Connection, suite_run_id: SuiteRunId) -> list[RunReport]:
+    """Return the tests of a suite run with their results, in the order of the suite. Raises: NotFoundError."""
+    return [report(conn, test.execution.execution_id) for test in show_suite(conn, suite_run_id).tests]
+
+
 def list_suites(conn: Connection, page: Page) -> tuple[list[ShownSuite], int]:
     """Return a page of suite runs, newest first, and how many there are; ended ones without their tests."""
     found, total = suites.list_suite_runs(conn, page)
     ended = suites.kinds_of_verdicts(conn, [run.suite_run_id for run in found if run.completed_at is not None])
+    counted = suites.counts(conn, list(ended))
     shown = [
         show_suite(conn, run.suite_run_id)
         if run.completed_at is None
-        else ShownSuite(run=run, ended=tuple(ended.get(run.suite_run_id, ())))
+        else ShownSuite(
+            run=run,
+            ended=tuple(ended.get(run.suite_run_id, ())),
+            counted=counted.get(run.suite_run_id, Counter()),
+        )
         for run in found
     ]
     return shown, total
@@ -311,7 +336,7 @@ def standing(conn: Connection, suite_run_id: SuiteRunId) -> ShownSuite:
 
 
 def _tests(conn: Connection, suite_run_id: SuiteRunId) -> tuple[Shown, ...]:
-    """Return the tests in the order in which the suite has them; within a suite a name stands once."""
+    """Return the tests in the order of the suite. Within a suite, names are unique."""
     found, _ = list_shown(conn, Wanted(suite_run=suite_run_id), Page(limit=MOST_TESTS))
     place = {
         test["name"]: position for position, test in enumerate(suites.find(conn, suite_run_id).definition["tests"])

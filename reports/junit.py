@@ -1,11 +1,11 @@
-"""Write a run as JUnit XML for CI systems.
+"""Write a run, or all runs of a suite, as JUnit XML for CI systems.
 
-The document has one suite with the tests of the last attempt. Failures of earlier attempts are added in the form of
+Each run is one `testsuite` with the tests of its last attempt. Failures of earlier attempts are added in the form of
 Surefire: `flakyFailure` if the test passed in the last attempt, `rerunFailure` if it failed again. A run that did not
 pass although no test failed has one more entry, an `error`. Else a reader that counts failures would see success.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
@@ -14,12 +14,32 @@ from model.result import Failure, Outcome, Result, ResultKind, Summary, summaris
 from reports.run import AttemptReport, RunReport
 from reports.texts import for_xml
 
+_COUNTS = ("tests", "failures", "errors", "skipped")
 _PHASES = {"setup", "teardown"}
 _DECLARATION = '<?xml version="1.0" encoding="utf-8"?>\n'
 
 
 def junit(report: RunReport) -> str:
     """Return the run as an XML document."""
+    return _document(report.execution.name, [_suite(report)])
+
+
+def junit_of_suite(name: str, reports: Sequence[RunReport]) -> str:
+    """Return the runs of a suite as one XML document, with one `testsuite` for each run."""
+    return _document(name, [_suite(report) for report in reports])
+
+
+def _document(name: str, suites: Sequence[Element]) -> str:
+    """Return a document of `suites`. Its counts are their sums."""
+    sums = {key: str(sum(int(suite.attrib[key]) for suite in suites)) for key in _COUNTS}
+    seconds = sum(float(suite.attrib["time"]) for suite in suites)
+    root = Element("testsuites", {"name": for_xml(name), **sums, "time": f"{seconds:.3f}"})
+    root.extend(suites)
+    indent(root)
+    return _DECLARATION + tostring(root, encoding="unicode") + "\n"
+
+
+def _suite(report: RunReport) -> Element:
     last = report.last
     results = last.results if last else ()
     error = _error(report, results)
@@ -27,15 +47,13 @@ def junit(report: RunReport) -> str:
     errors = sum(result.kind is ResultKind.ERROR for result in results)
     seconds = sum(result.duration_ms for result in results) / 1000
     numbers = _numbers(counts, errors=errors, unreported=error is not None)
-    root = Element("testsuites", {"name": for_xml(report.execution.name), **numbers, "time": f"{seconds:.3f}"})
-    suite = SubElement(root, "testsuite", root.attrib)
+    suite = Element("testsuite", {"name": for_xml(report.execution.name), **numbers, "time": f"{seconds:.3f}"})
     _describe(suite, report, last)
     for result in results:
         _test(suite, result, report)
     if error is not None:
         suite.append(error)
-    indent(root)
-    return _DECLARATION + tostring(root, encoding="unicode") + "\n"
+    return suite
 
 
 def _numbers(counts: Summary, *, errors: int, unreported: bool) -> dict[str, str]:

@@ -1,6 +1,7 @@
 """Write runs and suite runs as Markdown for Prefect. Text from tests is untrusted, so it is escaped."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 
 from model.execution import TestExecution, Verdict
@@ -59,9 +60,9 @@ def summary(name: str, execution_id: ExecutionId, attempt: int, verdict: Verdict
     return "\n".join([*head, *_results_table(results)]) + "\n"
 
 
-def suite_summary(standing: SuiteStanding) -> str:
-    """Return the summary of a suite run: a table with one row for each test."""
-    rows = [_execution_cells(shown.execution) for shown in standing.tests]
+def suite_summary(standing: SuiteStanding, links: Mapping[ExecutionId, str] = MappingProxyType({})) -> str:
+    """Return the summary of a suite run: a table with one row for each test. `links` are the pages of the tests."""
+    rows = [_execution_cells(shown.execution, links.get(shown.execution.execution_id)) for shown in standing.tests]
     note = [for_markdown(standing.run.note, MOST_MESSAGE), ""] if standing.run.note else []
     head = [f"# {for_markdown(standing.run.name, MOST_NAME)}: {standing.status}", "", *note]
     return "\n".join([*head, *_table(("test", "status", "seconds", "retries", "why", "run"), rows)]) + "\n"
@@ -102,12 +103,13 @@ def _result_cells(result: Result) -> tuple[str, ...]:
     return name, str(result.kind or result.outcome), str(result.duration_ms), message
 
 
-def _execution_cells(execution: TestExecution) -> tuple[str, ...]:
+def _execution_cells(execution: TestExecution, link: str | None = None) -> tuple[str, ...]:
     started, completed = execution.started_at, execution.completed_at
     seconds = f"{(completed - started).total_seconds():.1f}" if started and completed else ""
     reason = f"{execution.failure_reason}: " if execution.failure_reason else ""
+    name = for_markdown(execution.name, MOST_NAME)
     return (
-        for_markdown(execution.name, MOST_NAME),
+        f"[{name}]({link})" if link else name,
         str(execution.status),
         seconds,
         str(execution.retry_count),

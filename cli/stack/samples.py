@@ -1,6 +1,5 @@
 """Runs the sample suites: submits them through REST, shows them, and returns the worst exit code."""
 
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -10,10 +9,12 @@ from typing import Any
 from cli import output
 from cli.client import Client
 from cli.failure import UnreachableError, UsageError
+from cli.screen import drawn, picture
 from cli.server_discovery import Server
 from cli.stack.state import PROJECT, StateFolder
 from cli.suite_file import load, send_content
-from cli.watch import INTERVAL, TERMINAL, Lines, Screen, describe, drawn
+from cli.watch import INTERVAL
+from cli.words import TERMINAL, describe
 from model.fault import MILDEST_FIRST
 from model.suite import Suite, suite_to_raw
 
@@ -52,7 +53,7 @@ def _submit(client: Client, file: Path) -> str:
 
 def _watch(client: Client, suites: Sequence[str], stopping: threading.Event) -> list[Any] | None:
     """Show the runs of all suites together, and return them; None if the stack ends first."""
-    screen: Screen | Lines = Screen() if sys.stderr.isatty() else Lines()
+    screen = picture()
     answers: dict[str, Any] = {}
     with screen:
         while not stopping.is_set():

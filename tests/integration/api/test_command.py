@@ -18,7 +18,7 @@ from harness.bad_requests import REQUESTS, SUITES, Cases
 from harness.rest import KEY, REQUEST, Api, begin, end, submitted
 
 from api.settings import Settings
-from cli import watch
+from cli import found_run, watch
 from cli.client import Client
 from cli.connection import connect
 from cli.failure import UnreachableError
@@ -303,7 +303,7 @@ def test_a_watch_survives_a_lost_connection_and_ends_with_the_verdict(
     end(api.db, ExecutionId(again), Status.FAILED)
 
     with connect() as connected:
-        ended = watch.watch_execution(connected, again)
+        ended = watch.watch_run(connected, found_run.test(again))
 
     assert ended["exitCode"] == 1
 

@@ -277,6 +277,7 @@ def test_explain_writes_facts_and_records_as_plain_lines_and_all_as_json(
     assert re.search(r"^position +1 of 1$", waiting, re.MULTILINE)
     assert re.search(r"^waits +user local runs 0 of 0$", waiting, re.MULTILINE)
     assert [line for line in plain if line.startswith("said\t")][: len(said)] == said
+    assert all(line.count("\t") == 3 for line in said), "at, text and who is ahead: no version of a table of the gate"
     assert [line.split("\t")[:2] for line in plain if line.startswith("chosen\t")] == [["chosen", "n0"]]
     assert [d["kind"] for d in answer["decisions"]] == ["waiting", "admitted"]
     assert assay("explain", "ffffffff")[0] == 4

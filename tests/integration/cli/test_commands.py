@@ -2,6 +2,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,21 @@ def test_every_command_has_json() -> None:
     ]
 
     assert without == []
+
+
+def test_the_bare_command_shows_its_help_and_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run([]) == 0
+    out, err = capsys.readouterr()
+    assert (out.startswith("Usage: assay"), "up" in out.split(), err) == (True, True, "")
+
+    assert main.run(["secret"]) == 0
+    assert capsys.readouterr().out.startswith("Usage: assay secret")
+
+
+def test_the_version_is_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["--version"]) == 0
+
+    assert capsys.readouterr().out == f"assay {version('assay')}\n"
 
 
 def test_a_misspelt_command_is_refused_not_cancelled(capsys: pytest.CaptureFixture[str]) -> None:

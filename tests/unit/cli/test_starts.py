@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from cli.output import span
-from cli.watch import describe, starts
+from cli.words import describe, starts
 
 
 def waiting(**told: timedelta) -> dict[str, Any]:

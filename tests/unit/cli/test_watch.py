@@ -2,16 +2,21 @@
 
 import json
 import sys
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
-from cli import runs
-from cli.failure import DetachedError
+from cli import runs, watch
+from cli.failure import DetachedError, UnreachableError
+from cli.screen import Screen
 from cli.stack import samples
-from cli.watch import Screen, detachable
+from cli.watch import detachable
 
 PASSED: dict[str, Any] = {
+    "waitReason": "",
+    "queuePosition": None,
+    "startedAt": None,
     "executionId": "01a20b9b-9979-7f70-bad9-737415a34c47",
     "shortId": "15a34c47",
     "name": "checkout",
@@ -80,6 +85,19 @@ def test_verdicts_go_to_a_file_also_when_the_screen_showed_them(
     assert capsys.readouterr().out == "15a34c47\tcompleted\tcheckout\t5/5 tests in 1.5s\n"
 
 
+def test_the_reasons_of_many_failures_do_not_fill_the_screen(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    on_a_terminal(monkeypatch, "stdout", "stderr")
+    failed = {**PASSED, "status": "cancelled", "detail": "cancelled by anna", "suiteRunId": "abc"}
+
+    runs._verdicts([failed] * 60)
+
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == 21
+    assert lines[-1] == "and 40 more that did not pass: assay list --suite abc"
+
+
 def test_verdicts_of_the_samples_are_a_json_object_a_line_also_beside_the_screen(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -91,12 +109,28 @@ def test_verdicts_of_the_samples_are_a_json_object_a_line_also_beside_the_screen
     assert lines == [{"suite": "orders", **PASSED}] * 2
 
 
-@pytest.mark.parametrize(
-    ("suite", "words"),
-    [(False, ("`assay show 7f70`", "`assay cancel 7f70`")), (True, ("`assay list --suite 7f70`", "--suite 7f70` to"))],
-)
-def test_letting_go_names_commands_that_know_the_run(suite: bool, words: tuple[str, ...]) -> None:  # noqa: FBT001
-    with pytest.raises(DetachedError) as told, detachable("7f70", suite=suite):
+def test_an_outage_is_told_at_once_and_then_at_least_every_15_seconds(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With pauses of up to 10 seconds between two requests, which here take no time."""
+    slept: list[float] = []
+    told: list[float] = []
+    monkeypatch.setattr(watch.time, "sleep", slept.append)
+    monkeypatch.setattr(watch, "say", lambda _: told.append(sum(slept)))
+
+    def ask() -> str:
+        if sum(slept) < 120:
+            raise UnreachableError("no answer")
+        return "back"
+
+    assert watch.patiently(ask) == "back"
+    assert told[0] == 0.0
+    assert max(after - before for before, after in pairwise([*told, sum(slept)])) <= 15
+
+
+def test_letting_go_names_commands_that_know_the_run() -> None:
+    with pytest.raises(DetachedError) as told, detachable("7f70"):
         raise KeyboardInterrupt
 
-    assert all(word in str(told.value) for word in words)
+    assert all(word in str(told.value) for word in ("`assay wait 7f70`", "`assay cancel 7f70`"))
+    assert told.value.exit_code == 3

@@ -139,6 +139,12 @@ def test_a_suite_is_a_table_of_its_tests() -> None:
     assert "| flaky\\|one | failed | 2.0 | 1 | no\\_tests: none | `abcdef01` |" in text
 
 
+def test_a_test_of_a_suite_links_its_page_where_there_is_one() -> None:
+    text = suite_summary(Standing(run=Row("shop"), tests=(Shown(EXECUTION),)), {RUN: "http://prefect/runs/1"})
+
+    assert "| [orders](http://prefect/runs/1) | completed |" in text
+
+
 def test_a_skipped_suite_says_why() -> None:
     text = suite_summary(Standing(run=Row("shop", note="the one before runs still"), tests=(), status="skipped"))
 

@@ -1,0 +1,98 @@
+"""The commands about people: team and user."""
+
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from cli import output
+from cli.connection import connect
+from cli.parameters import Json, Limit, Offset, say_more
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands to `app`, in the order of its help."""
+    teams = typer.Typer(name="team", no_args_is_help=True, rich_markup_mode=None)
+    teams.callback(help="Add and list teams, and put users into them.", epilog="Example: assay team list")(_nothing)
+    teams.command("create", epilog="Example: assay team create platform")(team_create)
+    teams.command("list", epilog="Example: assay team list")(team_list)
+    teams.command("add", epilog="Example: assay team add platform anna")(team_add)
+    app.add_typer(teams)
+    users = typer.Typer(name="user", no_args_is_help=True, rich_markup_mode=None)
+    users.callback(help="Add and list users.", epilog="Example: assay user list")(_nothing)
+    users.command("create", epilog="Example: assay user create anna --team platform")(user_create)
+    users.command("list", epilog="Example: assay user list --team platform")(user_list)
+    app.add_typer(users)
+
+
+def _nothing() -> None:
+    """Do nothing: the subcommands do the work."""
+
+
+def team_create(
+    name: Annotated[str, typer.Argument(help="The new team.", show_default=False)], *, json: Json = False
+) -> None:
+    """Add a team with the default quota. `assay quota set --team NAME` changes it."""
+    with connect() as client:
+        answer = client.post("/teams", {"name": name})
+    output.as_json(answer) if json else output.say(f"added the team {answer['name']}")
+
+
+def team_list(*, limit: Limit = 20, offset: Offset = 0, json: Json = False) -> None:
+    """List teams."""
+    with connect() as client:
+        answer = client.get("/teams", {"limit": limit, "offset": offset})
+    if json:
+        output.as_json(answer)
+        return
+    output.table(
+        ("team", "users", "since"),
+        [(t["name"], t["members"], output.moment(t["createdAt"])) for t in answer["teams"]],
+    )
+    say_more(answer, len(answer["teams"]))
+
+
+def team_add(
+    team: Annotated[str, typer.Argument(help="The team.", show_default=False)],
+    user: Annotated[str, typer.Argument(help="The user.", show_default=False)],
+    *,
+    json: Json = False,
+) -> None:
+    """Put a user into a team. A user is in one team at most."""
+    with connect() as client:
+        answer = client.put(f"/teams/{quote(team, safe='')}/members/{quote(user, safe='')}", {})
+    output.as_json(answer) if json else output.say(f"{answer['name']} is in the team {answer['team']} now")
+
+
+def user_create(
+    name: Annotated[str, typer.Argument(help="The new user.", show_default=False)],
+    *,
+    email: Annotated[str | None, typer.Option(help="The mail address. Default: NAME@localhost.")] = None,
+    team: Annotated[str | None, typer.Option(help="The team of the user. Default: none.")] = None,
+    json: Json = False,
+) -> None:
+    """Add a user with the default quota. `assay quota set --user NAME` changes it."""
+    wanted = {"name": name, "email": email, "team": team}
+    with connect() as client:
+        answer = client.post("/users", {key: value for key, value in wanted.items() if value is not None})
+    output.as_json(answer) if json else output.say(f"added the user {answer['name']}")
+
+
+def user_list(
+    *,
+    team: Annotated[str | None, typer.Option(help="Only users of this team.")] = None,
+    limit: Limit = 20,
+    offset: Offset = 0,
+    json: Json = False,
+) -> None:
+    """List users."""
+    with connect() as client:
+        answer = client.get("/users", {"team": team, "limit": limit, "offset": offset})
+    if json:
+        output.as_json(answer)
+        return
+    output.table(
+        ("user", "team", "mail address", "since"),
+        [(u["name"], u["team"], u["email"], output.moment(u["createdAt"])) for u in answer["users"]],
+    )
+    say_more(answer, len(answer["users"]))
