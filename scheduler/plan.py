@@ -35,6 +35,8 @@ The rules, in the order in which they are looked at; the code cites them by numb
    that have a node kept; what no node of the pool could be kept for does not (`scheduler.across`).
 11. A run over whose owners or names another pool decides at this moment does not start, but counts as if it did: nobody
    behind it gets its node or its place, and nobody is asked to stop for it. The next pass decides.
+12. A run starts only if every rule of `scheduler.rules` lets it; that is looked at before its own limits and names. A
+   run that such a rule refuses is skipped. It keeps nothing free, aged or not, and asks nobody to stop.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -165,12 +167,13 @@ def carry_out(state: State, outcome: Outcome, now: datetime) -> State:
 def wake(state: State, now: datetime) -> datetime | None:
     """Return the next moment at which time alone can change a decision, after a pass at `now`; None if there is none.
 
-    A backoff ends, a run becomes aged, the first that is blocked has waited for long enough to have a node kept, a run
-    has run for long enough to be asked to stop.
+    A backoff ends, a run becomes aged, the first that is blocked has waited for long enough to have a node kept, an
+    added rule changes its answer, a run has run for long enough to be asked to stop.
     """
     moments = [state.waiting.next_moment()]
     if state.memory.blocked_since is not None:
         moments.append(state.memory.blocked_since + state.limits.backfill_after)
+    moments += [rule.next_change(now) for rule in state.rules]
     if state.limits.preemption:
         moments.append(next_stoppable(state.running.values(), state.limits, now))
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
