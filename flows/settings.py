@@ -66,6 +66,11 @@ class Settings(EnvironmentSettings):
         validation_alias="ASSAY_POOL",
         description="the pool of our queue that it serves, and that this machine is a node of",
     )
+    backend: str = Field(
+        "local",
+        validation_alias="ASSAY_BACKEND",
+        description="what runs the tests of this worker: the name of a package of `cluster`. `local` is this machine",
+    )
     lease: Annotated[timedelta, BeforeValidator(_seconds)] = Field(
         timedelta(seconds=20),
         gt=timedelta(0),

@@ -1,0 +1,1 @@
+"""A module for each backend, with a class `Bed` that fulfils `harness.backends.Bed` and is made from a folder."""
