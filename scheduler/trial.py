@@ -90,7 +90,7 @@ class Trial:
         An added rule comes first: what it refuses must not keep a limit or a name from others. The pool's limit comes
         last: a run that is stopped by any of the others does not wait for other runs.
         """
-        if self.refusal(line) is not None:
+        if self.state.rules and self.refusal(line) is not None:
             return Code.RULE
         reserved = self.reserved(run)
         for bound in line.bounds:

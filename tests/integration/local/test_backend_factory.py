@@ -9,6 +9,8 @@ from cluster.backend_factory import BackendSettings, UnknownBackendError
 from cluster.contents import ContentStore
 from cluster.local.backend import LocalBackend
 from cluster.local.identity import node_name
+from flows.settings import from_environment
+from model.problems import InvalidError
 
 
 @pytest.fixture
@@ -43,3 +45,14 @@ def test_an_unknown_name_is_refused_with_the_known_ones(settings: BackendSetting
         backend_factory.open_backend(name, settings)
 
     assert refused.value.name == name
+
+
+def test_a_worker_with_an_unknown_backend_does_not_start(tmp_path: Path) -> None:
+    environment = {"DATABASE_URL": "postgresql://a/b", "ASSAY_STATE": str(tmp_path), "ASSAY_BACKEND": "nothing"}
+
+    with pytest.raises(InvalidError) as refused:
+        from_environment(environment)
+
+    [problem] = refused.value.problems
+    assert problem.path == "ASSAY_BACKEND"
+    assert "there is no backend 'nothing'; known are" in problem.message
