@@ -69,6 +69,11 @@ def touched(patch: Path) -> list[str]:
     return [name for name in named if not name.startswith("tests/")]
 
 
+def added(patch: Path) -> list[str]:
+    """Return the files that a patch makes."""
+    return re.findall(r"^diff --git a/(\S+) b/\1\nnew file", patch.read_text(), flags=re.MULTILINE)
+
+
 def numbered(patch: str, checkout: Path) -> str:
     """Return a patch with the numbers of migrations that this checkout gives it."""
     newest = max(int(name.name[:4]) for name in (checkout / "db/migrations/versions").glob("[0-9]*.py"))
@@ -91,8 +96,8 @@ def test_a_recipe_touches_few_files(recipe: Recipe) -> None:
     files = touched(PATCHES / f"{recipe.patch}.patch")
 
     if recipe.package:
-        assert not (ROOT / recipe.package).exists()
         assert {str(Path(name).parent) for name in files} == {recipe.package}
+        assert set(files) <= set(added(PATCHES / f"{recipe.patch}.patch"))
     else:
         assert 0 < len(files) <= recipe.most_files
 
