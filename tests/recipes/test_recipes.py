@@ -43,7 +43,13 @@ RECIPES = (
     Recipe(
         patch="backend",
         package="cluster/toy",
-        suites=("tests/contract/test_backends.py", "tests/contract/test_backend_launches.py", "-k", "toy"),
+        suites=(
+            "tests/contract/test_backends.py",
+            "tests/contract/test_backend_launches.py",
+            "tests/integration/flows",
+            "-k",
+            "toy",
+        ),
     ),
     Recipe(
         patch="rule",
