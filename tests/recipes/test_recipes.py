@@ -46,7 +46,7 @@ RECIPES = (
         suites=(
             "tests/contract/test_backends.py",
             "tests/contract/test_backend_launches.py",
-            "tests/integration/flows",
+            "tests/integration/flows/test_toy_backend.py",
             "-k",
             "toy",
         ),
