@@ -115,7 +115,9 @@ class Trial:
             owners=self.state.owners,
         )
         refusals = (rule.refusal(line.facts, pool) for rule in self.state.rules)
-        return next((text for text in refusals if text is not None), None)
+        text = next((text for text in refusals if text is not None), None)
+        self.memory.refused = self.memory.refused or text is not None
+        return text
 
     def reserved(self, run: Queued) -> Sums:
         """Return what is kept from a run for aged runs of other pools that arrived before it."""

@@ -39,7 +39,7 @@ class Walk:
     def run(self) -> None:
         """Look at everybody who may make a difference."""
         trial = self.trial
-        trial.memory.blocked_since = None
+        trial.memory.blocked_since, trial.memory.refused = None, False
         while self._open() and (found := self.front.next()) is not None:
             self._visit(*found)
         taken = {run.execution_id: column for column, runs in trial.started.items() for run in runs}

@@ -9,7 +9,7 @@ from harness.gate_rules import rules_under_test
 from unit.scheduler.conftest import make, node, queued, running, state, team, user
 
 from scheduler.decisions import Admit, Wait
-from scheduler.plan import decide, plan, wake
+from scheduler.plan import decide, plan, rules_change
 from scheduler.pool import Owner
 from scheduler.reasons import Code
 from scheduler.rule import GateRule, LineFacts, PoolFacts
@@ -145,9 +145,24 @@ def test_the_gate_keeps_it_and_tells_its_words(rule: GateRule) -> None:
     assert told > 0
 
 
-def test_the_gate_wakes_when_it_changes(rule: GateRule) -> None:
+def test_the_gate_looks_again_when_it_changes_if_it_refused_a_run(rule: GateRule) -> None:
+    random, refused = Random(6), 0
+    for _ in range(CASES):
+        now = MONDAY + timedelta(minutes=random.randrange(24 * 60))
+        pool = state([any_run(random, number) for number in range(6)], nodes=[node(0)], holding=holding(random))
+        pool.rules = (rule,)
+        decisions = plan(pool, now)
+
+        stopped = any(isinstance(d, Wait) and d.reason.code is Code.RULE for d in decisions)
+        refused += stopped
+        assert not stopped or rules_change(pool, now) == rule.next_change(now)
+
+    assert refused > 0
+
+
+def test_it_does_not_wake_a_pool_without_runs(rule: GateRule) -> None:
     pool = state([], nodes=[node(0)])
     pool.rules = (rule,)
     decide(pool, MONDAY)
 
-    assert wake(pool, MONDAY) == rule.next_change(MONDAY)
+    assert rules_change(pool, MONDAY) is None

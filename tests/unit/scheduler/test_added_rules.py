@@ -1,7 +1,7 @@
 """What an added rule means to a pass: it stops only whom it refuses, and keeps nothing from the others."""
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import SimpleNamespace
 
 import pytest
@@ -10,7 +10,7 @@ from harness.gate_rules import Freeze
 from model.ids import GroupId
 from scheduler.across import kept_across
 from scheduler.decisions import Admit, Decision, Wait
-from scheduler.forward import Started, forward
+from scheduler.forward import LONGEST_QUIET, Passed, Started, forward
 from scheduler.plan import decide, plan
 from scheduler.pool import Ceiling, Owner, Strategy
 from scheduler.reasons import Code
@@ -26,8 +26,15 @@ class Closed:
     def refusal(self, line: LineFacts, _pool: PoolFacts) -> str | None:
         return "closed" if line.priority == 9 else None
 
-    def next_change(self, _now: object) -> None:
+    def next_change(self, now: datetime) -> datetime | None:  # noqa: ARG002  one shape for all rules
         return None
+
+
+class Weekly(Closed):
+    """The same, and it claims that this may change every week."""
+
+    def next_change(self, now: datetime) -> datetime:
+        return now + timedelta(days=7)
 
 
 @pytest.fixture
@@ -127,3 +134,22 @@ def test_it_starts_when_the_rule_lets_it_in_virtual_time_too(
     starts = [e.at for e in forward(state, make.NOON, lambda _: HOUR) if isinstance(e, Started)]
 
     assert starts == [make.NOON + HOUR]
+
+
+def test_a_run_that_could_not_start_anyway_is_not_looked_at_again(make: SimpleNamespace) -> None:
+    state = make.state([make.queued(1, priority=9, cpu=9000)], ageing_limit=timedelta(days=1))
+    state.rules = (Weekly(),)
+
+    passes = [event for event in forward(state, make.NOON, lambda _: HOUR) if isinstance(event, Passed)]
+
+    assert [event.at for event in passes] == [make.NOON, make.queued(1).enqueued_at + timedelta(days=1)]
+
+
+def test_a_run_that_is_refused_for_ever_is_given_up_after_a_year(make: SimpleNamespace) -> None:
+    state = make.state([make.queued(1, priority=9)])
+    state.rules = (Weekly(),)
+
+    passes = [event.at for event in forward(state, make.NOON, lambda _: HOUR) if isinstance(event, Passed)]
+
+    assert timedelta(days=366) < passes[-1] - make.NOON <= LONGEST_QUIET
+    assert len(passes) < 70
