@@ -3,10 +3,12 @@
 import asyncio
 import importlib
 import pkgutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
+
+import pytest
 
 import harness.beds
 from cluster.backend import AttemptId, Backend, Launched, LaunchOrder
@@ -52,10 +54,11 @@ class Bed(Protocol):
         ...
 
 
-def beds() -> dict[str, Callable[[Path], Bed]]:
-    """Return the beds of all backends by name: each module of `harness.beds` has one, so none is registered here."""
-    names = sorted(module.name for module in pkgutil.iter_modules(harness.beds.__path__))
-    return {name: importlib.import_module(f"harness.beds.{name}").Bed for name in names}
+def beds() -> Iterator[tuple[str, Callable[[Path], Bed], Sequence[pytest.MarkDecorator]]]:
+    """Yield name, bed and marks of each backend: the modules of `harness.beds`, so none is registered here."""
+    for name in sorted(module.name for module in pkgutil.iter_modules(harness.beds.__path__)):
+        module = importlib.import_module(f"harness.beds.{name}")
+        yield name, module.Bed, getattr(module, "MARKS", ())
 
 
 def order(bed: Bed, script: str, **more: Any) -> LaunchOrder:

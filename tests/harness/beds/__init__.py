@@ -1,1 +1,1 @@
-"""A module for each backend, with a class `Bed` that fulfils `harness.backends.Bed` and is made from a folder."""
+"""A module for each backend. `Bed(folder)` returns a `harness.backends.Bed`; `MARKS`, if any, mark its tests."""
