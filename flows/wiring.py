@@ -1,7 +1,4 @@
-"""The wiring of a worker process: which database, which stores, which backends.
-
-The only module of the flows that names an implementation of a backend.
-"""
+"""The wiring of a worker process: which database, which stores, which backend."""
 
 import asyncio
 import os
@@ -9,11 +6,8 @@ import os
 from prefect.client.orchestration import PrefectClient
 
 from cluster.artifacts import ArtifactStore
-from cluster.backend import Backend
+from cluster.backend_factory import BackendSettings, open_backend
 from cluster.contents import ContentStore
-from cluster.local.backend import LocalBackend
-from cluster.local.identity import backend_name, node_name
-from cluster.local.preparation import Machine
 from cluster.logs import LogStore
 from cluster.secrets import SecretStore
 from db.engine import Database
@@ -21,10 +15,9 @@ from db.listen import Listener
 from flows.settings import Settings
 from flows.wakeups import Wakeups
 from flows.worker_context import WorkerContext
-from model.ports import Contents
 
 CONNECTIONS = 3
-"""With the heartbeat and the listener five a worker, however many flows wait."""
+"""With the heartbeat and the listener, a worker has five connections, however many flows wait."""
 
 
 def open_context(settings: Settings, client: PrefectClient) -> WorkerContext:
@@ -34,7 +27,15 @@ def open_context(settings: Settings, client: PrefectClient) -> WorkerContext:
     wakeups = Wakeups(asyncio.get_running_loop())
     listener.subscribe(wakeups.hear)
     contents = ContentStore(settings.state / "content")
-    backend = local_backend(settings, contents)
+    offered = BackendSettings(
+        state=settings.state,
+        contents=contents,
+        cpu_share=settings.cpu_share,
+        cgroup=settings.cgroup,
+        allowed_hosts=settings.allowed_hosts,
+        git_ca_file=settings.git_ca_file,
+    )
+    backend = open_backend(settings.backend, offered)
     return WorkerContext(
         settings=settings,
         client=client,
@@ -48,15 +49,3 @@ def open_context(settings: Settings, client: PrefectClient) -> WorkerContext:
         contents=contents,
         backends={backend.name: backend},
     )
-
-
-def local_backend(settings: Settings, contents: Contents) -> Backend:
-    """Return the backend of this machine."""
-    machine = Machine(
-        state=settings.state.absolute(),
-        cpu_share=settings.cpu_share,
-        cgroup=settings.cgroup,
-        allowed_hosts=settings.allowed_hosts,
-        git_ca_file=settings.git_ca_file,
-    )
-    return LocalBackend(backend_name(node_name(machine.state)), machine, contents)

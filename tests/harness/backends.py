@@ -1,23 +1,21 @@
 """Backends under test: each with what a test needs to know from outside of the port, and orders to launch on it."""
 
 import asyncio
-import os
-import signal
-from collections.abc import Callable
-from dataclasses import dataclass
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
+import pytest
+
+import harness.beds
 from cluster.backend import AttemptId, Backend, Launched, LaunchOrder
-from cluster.contents import ContentStore
-from cluster.local import proc, processes
-from cluster.local.backend import LocalBackend
-from cluster.local.preparation import Machine
 from model.command import Command, Where
 from model.content import InlineContent
 from model.ending import Ending
-from model.ids import BackendName, ExecutionId, NodeName
+from model.ids import ExecutionId, NodeName
 from model.ports import Contents
 
 SECRET = "the-value-of-the-secret"
@@ -27,7 +25,7 @@ PATIENCE = 60.0
 
 
 class Bed(Protocol):
-    """One backend with a place of its own."""
+    """One backend with a folder of its own."""
 
     contents: Contents
 
@@ -51,54 +49,16 @@ class Bed(Protocol):
         """Return whether any file or object that the backend keeps holds `text`."""
         ...
 
-
-@dataclass
-class LocalBed:
-    """This machine, with a state folder of its own."""
-
-    state: Path
-
-    def __post_init__(self) -> None:
-        self.state.mkdir(parents=True)
-        self.contents: Contents = ContentStore(self.state / "content")
-        self._opened: list[LocalBackend] = []
-
-    def open(self) -> Backend:
-        backend = LocalBackend(BackendName("local/here"), Machine(state=self.state), self.contents)
-        self._opened.append(backend)
-        return backend
-
-    def node(self) -> NodeName:
-        return NodeName("here")
-
-    def living(self, attempt: AttemptId) -> bool:
-        return bool(proc.carriers(str(attempt.execution_id), attempt.number))
-
-    def kill_supervisor(self, attempt: AttemptId) -> None:
-        handle = processes.adopt(self._folder(attempt))
-        assert handle is not None
-        os.kill(handle.pid, signal.SIGKILL)
-
-    def holds(self, text: str) -> bool:
-        files = [path for path in (self.state / "runs").rglob("*") if path.is_file()]
-        return any(text.encode() in path.read_bytes() for path in files)
-
     def close(self) -> None:
-        for folder in (self.state / "runs").glob("*/*"):
-            processes.sweep(folder.parent.name, int(folder.name), folder)  # type: ignore[arg-type]
-        for backend in self._opened:
-            backend.close()
-
-    def _folder(self, attempt: AttemptId) -> Path:
-        return self.state / "runs" / str(attempt.execution_id) / str(attempt.number)
+        """End what is left, and close all that was opened."""
+        ...
 
 
-def local(folder: Path) -> LocalBed:
-    return LocalBed(folder / "state")
-
-
-BEDS: dict[str, Callable[[Path], LocalBed]] = {"local": local}
-"""Every backend that passes the suite."""
+def beds() -> Iterator[tuple[str, Callable[[Path], Bed], Sequence[pytest.MarkDecorator]]]:
+    """Yield name, bed and marks of each backend: the modules of `harness.beds`, so none is registered here."""
+    for name in sorted(module.name for module in pkgutil.iter_modules(harness.beds.__path__)):
+        module = importlib.import_module(f"harness.beds.{name}")
+        yield name, module.Bed, getattr(module, "MARKS", ())
 
 
 def order(bed: Bed, script: str, **more: Any) -> LaunchOrder:
