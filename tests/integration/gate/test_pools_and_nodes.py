@@ -178,7 +178,7 @@ def test_a_fleet_knows_which_of_its_nodes_are_served_whatever_was_asked_before(b
     bare.node("n1", backend=other)
 
     def served(*backends: BackendName) -> list[bool]:
-        fleet, _ = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL, served=frozenset(backends)))
+        fleet, _ = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL, reach=nodes.Reach(served=frozenset(backends))))
         return [bool(each) for each in fleet.roster.served]
 
     asked = [(one, other), (one,), (other,), (), (one,), (one, other), (one, other, BackendName("local/n2"))]
