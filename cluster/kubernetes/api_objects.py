@@ -203,3 +203,15 @@ class AccessReview(ApiObject):
         reason: str = ""
 
     status: Status = Status()
+
+
+class ApiNamespace(ApiObject):
+    """A namespace."""
+
+    metadata: Meta
+
+
+class ApiVersion(ApiObject):
+    """What the API server says about itself."""
+
+    git_version: str
