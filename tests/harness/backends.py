@@ -171,6 +171,8 @@ def kubernetes(folder: Path) -> KubernetesBed:
 
 BEDS: dict[str, Callable[[Path], LocalBed | KubernetesBed]] = {"local": local, "kubernetes": kubernetes}
 """Every backend that passes the suite."""
+MARKS = {"kubernetes": pytest.mark.cluster}
+"""What a backend needs from outside."""
 
 
 def order(bed: Bed, script: str, **more: Any) -> LaunchOrder:

@@ -6,7 +6,7 @@ have or can pull. Where something is missing the test is skipped, and says what.
 
 import os
 import secrets
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -16,11 +16,22 @@ from cluster.backend import UnavailableError
 from cluster.kubernetes import names, node_facts
 from cluster.kubernetes.api_objects import NodeList, PodList
 from cluster.kubernetes.connection import ApiError, ClusterAccess, Connection
+from harness.stack import Stack
 from model.ids import NodeName
 
 NAME = "tests"
 IMAGE = "localhost/test-python:1"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServedCluster:
+    """A stack whose worker serves a namespace of the cluster. `host` is the label of its node."""
+
+    stack: Stack
+    access: ClusterAccess
+    node: str
+    host: dict[str, str]
 
 
 def usable() -> tuple[ClusterAccess, NodeName]:
