@@ -7,6 +7,7 @@ these files, so no link is followed, and sizes and numbers are limited. It needs
 # ruff: noqa: PTH123
 # it runs by path and alone, so it imports nothing of Assay
 
+import gzip
 import json
 import os
 import stat
@@ -64,7 +65,7 @@ def pack(folder: str, out: BinaryIO) -> list[str]:
     """Write the plain files of a folder as a tar.gz. Return the names of those that were left out."""
     left_out: list[str] = []
     files = total = 0
-    with tarfile.open(fileobj=out, mode="w|gz", compresslevel=1) as archive:
+    with gzip.GzipFile("", "wb", 1, out) as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
         for name in found(folder):
             try:
                 descriptor = open_plain(f"{folder}/{name}")
