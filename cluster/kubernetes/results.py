@@ -1,8 +1,9 @@
 """Sends what a test has left to the worker: a program that the worker runs in the keeper container.
 
-Usage: `results.py RUN OFFSET LIMIT WITH_RESULTS`. It prints one line of JSON, then that many bytes of the output from
-`OFFSET` on, then the results folder as a tar.gz if `WITH_RESULTS` is 1. A test may have put anything where it finds
-these files, so no link is followed, and sizes and numbers are limited. It needs Python 3.10 and nothing else.
+Usage: `results.py RUN OFFSET LIVE_OFFSET WITH_RESULTS`. It prints one line of JSON; then the output from `OFFSET` on;
+then the report that a tool writes line by line, from `LIVE_OFFSET` on; then the results folder as a tar.gz if
+`WITH_RESULTS` is 1. The line says how many bytes of each follow. A test may have put anything where it finds these
+files, so no link is followed, and sizes and numbers are limited. It needs Python 3.10 and nothing else.
 """
 # ruff: noqa: PTH123
 # it runs by path and alone, so it imports nothing of Assay
@@ -14,9 +15,14 @@ import stat
 import sys
 import tarfile
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import BinaryIO
 
+LIVE = "results.jsonl"
+"""A report in the results folder that grows while the test runs."""
+LARGEST_LIVE = 64 * 2**20
+LARGEST_OUTPUT = 100_000_000
+"""As much as a log may have."""
 MOST_FILES = 2_000
 MOST_ENTRIES = 20_000
 LARGEST_FILE = 200 * 2**20
@@ -29,29 +35,48 @@ LEFT_OUT = 100
 """Files that are named as left out."""
 
 
-def main(run: str, offset: int, limit: int, *, with_results: bool) -> None:
-    """Write header, output and results to standard output."""
+def main(run: str, offset: int, live_offset: int, *, with_results: bool) -> None:
+    """Write header, output, report and results to standard output."""
     out = sys.stdout.buffer
-    usage = read_usage(f"{run}/usage.json")
-    send_output(f"{run}/output.log", (offset, limit), usage, out)
+    with ExitStack() as stack:
+        output = Piece.of(stack, f"{run}/output.log", offset, LARGEST_OUTPUT)
+        live = Piece.of(stack, f"{run}/results/{LIVE}", live_offset, LARGEST_LIVE)
+        header = {"bytes": output.count, "live": live.count, "usage": read_usage(f"{run}/usage.json")}
+        out.write(json.dumps(header).encode() + b"\n")
+        output.send(out)
+        live.send(out)
     if with_results:
         pack(f"{run}/results", out)
     out.flush()
 
 
-def send_output(path: str, piece: tuple[int, int], usage: object, out: BinaryIO) -> None:
-    """Write the header, and at most `limit` bytes of the output, for `piece` = (offset, limit)."""
-    offset, limit = piece
-    with suppress(OSError), open(open_plain(path), "rb") as file:
-        count = max(0, min(limit, os.fstat(file.fileno()).st_size - offset))
-        out.write(json.dumps({"bytes": count, "usage": usage}).encode() + b"\n")
-        file.seek(offset)
-        while count:
-            read = file.read(min(count, PIECE)) or bytes(min(count, PIECE))  # the test made it shorter meanwhile
+class Piece:
+    """The part of a file from an offset on. Its size is fixed when it is opened."""
+
+    def __init__(self, file: BinaryIO | None, offset: int, limit: int) -> None:
+        self._file = file
+        self._offset = offset
+        self.count = 0 if file is None else max(0, min(os.fstat(file.fileno()).st_size, limit) - offset)
+
+    @classmethod
+    def of(cls, stack: ExitStack, path: str, offset: int, limit: int) -> "Piece":
+        """Open a file as far as it is a plain one; else the piece is empty."""
+        try:
+            file = stack.enter_context(os.fdopen(open_plain(path), "rb"))
+        except OSError:
+            return cls(None, offset, limit)
+        return cls(file, offset, limit)
+
+    def send(self, out: BinaryIO) -> None:
+        """Write exactly as many bytes as were promised, though the test may make the file shorter meanwhile."""
+        if self._file is None:
+            return
+        self._file.seek(self._offset)
+        left = self.count
+        while left:
+            read = self._file.read(min(left, PIECE)) or bytes(min(left, PIECE))
             out.write(read)
-            count -= len(read)
-        return
-    out.write(json.dumps({"bytes": 0, "usage": usage}).encode() + b"\n")
+            left -= len(read)
 
 
 def read_usage(path: str) -> object:

@@ -17,6 +17,7 @@ from cluster.backend import LOG_LIMIT, Spooled, UnavailableError, Usage
 from cluster.kubernetes import exec_stream, pod_paths
 from cluster.kubernetes.connection import Connection
 from cluster.kubernetes.exec_stream import PodProgram
+from cluster.kubernetes.results import LARGEST_LIVE, LIVE
 from cluster.local import content
 
 LARGEST_HEADER = 65_536
@@ -43,37 +44,42 @@ class UsageRecord(BaseModel):
 
 
 class Header(BaseModel):
-    """The first line of what the keeper sends: how many bytes of output follow, and the last sample."""
+    """The first line of what the keeper sends: how many bytes of output and report follow, and the last sample."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
     bytes: int
+    live: int = 0
     usage: UsageRecord | None = None
 
 
 @dataclass(slots=True)
 class Incoming:
-    """Takes what the keeper sends: a header line, the output, then the packed results."""
+    """Takes what the keeper sends: a header line, the output, the live report, then the packed results."""
 
     output: BinaryIO
+    live: BinaryIO
     packed: BinaryIO
     usage: Usage | None = None
-    left: int = -1
+    headed: bool = False
     size: int = 0
+    _left: list[tuple[BinaryIO, int]] = field(default_factory=list)
     _line: bytearray = field(default_factory=bytearray)
 
     def take(self, piece: bytes) -> None:
         """Take the next bytes. Raises: UnavailableError for what no keeper of ours sends."""
-        if self.left < 0:
+        if not self.headed:
             piece = self._header(piece)
-        if piece and self.left > 0:
-            self.output.write(piece[: self.left])
-            piece, self.left = piece[self.left :], max(0, self.left - len(piece))
-        if piece and self.left == 0:
-            self.size += len(piece)
-            if self.size > LARGEST_PACKED:
-                raise UnavailableError("the keeper sends more results than any test may leave")
-            self.packed.write(piece)
+        while piece and self._left:
+            file, left = self._left.pop(0)
+            file.write(piece[:left])
+            if len(piece) < left:
+                self._left.insert(0, (file, left - len(piece)))
+            piece = piece[left:]
+        self.size += len(piece)
+        if self.size > LARGEST_PACKED:
+            raise UnavailableError("the keeper sends more results than any test may leave")
+        self.packed.write(piece)
 
     def _header(self, piece: bytes) -> bytes:
         """Take bytes up to the end of the header. Return those after it."""
@@ -87,7 +93,9 @@ class Incoming:
             header = Header.model_validate_json(line)
         except ValidationError as wrong:
             raise UnavailableError(f"the keeper sends no header: {line[:200]!r}") from wrong
-        self.left = min(max(0, header.bytes), LOG_LIMIT)
+        promised = ((self.output, header.bytes, LOG_LIMIT), (self.live, header.live, LARGEST_LIVE))
+        self._left = [(file, min(count, most)) for file, count, most in promised if count > 0]
+        self.headed = True
         self.usage = header.usage.usage() if header.usage else None
         return rest
 
@@ -116,9 +124,10 @@ class Spool:
             if self._brought.exists():
                 return None
             packed = self.folder / "results.tar.gz"
-            with self.files.output.open("ab") as output, packed.open("wb") as results:
-                incoming = Incoming(output, results)
-                words = (str(pod_paths.RUN), str(output.tell()), str(LOG_LIMIT), "1" if ended else "0")
+            live = self.files.results / LIVE
+            with self.files.output.open("ab") as output, live.open("ab") as report, packed.open("wb") as results:
+                incoming = Incoming(output, report, results)
+                words = (str(pod_paths.RUN), str(output.tell()), str(report.tell()), "1" if ended else "0")
                 command = ["python3", "-I", "-S", PROGRAM, *words]
                 program = PodProgram(path=path, container=pod_paths.KEEPER, command=command, take=incoming.take)
                 ran = exec_stream.run(connection, program)

@@ -53,7 +53,7 @@ def fetch(order: LaunchOrder, folder: Path, sources: Sources) -> str | None:
 
 def pack(order: LaunchOrder, folder: Path) -> Path:
     """Pack all that the pod needs into a new file, and return it. The caller removes it."""
-    descriptor, name = tempfile.mkstemp(prefix="stage.", dir=folder)  # several may launch the attempt at once
+    descriptor, target = tempfile.mkstemp(prefix="stage.", dir=folder)  # several may launch the attempt at once
     with (
         os.fdopen(descriptor, "wb") as file,
         gzip.open(file, "wb", compresslevel=1) as packed,
@@ -62,14 +62,14 @@ def pack(order: LaunchOrder, folder: Path) -> Path:
         archive.add(folder / "work", "work")
         for package in _PACKAGES:
             _add(archive, f"lib/{package}/__init__.py", b"")
-        for name, module in _PROGRAMS.items():
-            archive.add(str(module.__file__), f"lib/{name}")
+        for place, module in _PROGRAMS.items():
+            archive.add(str(module.__file__), f"lib/{place}")
         if order.command.support:
             archive.add(order.command.support, f"support/{order.command.support.name}")
         if order.python:
             archive.add(order.python.base, "support/base.txt")
         _add(archive, "spec.json", json.dumps(spec_of(order, folder / "work")).encode())
-    return Path(name)
+    return Path(target)
 
 
 def spec_of(order: LaunchOrder, work: Path) -> dict[str, object]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -22,35 +23,40 @@ def run(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def sent(
-    run: Path, offset: int, limit: int, *, with_results: bool
-) -> tuple[dict[str, object], bytes, dict[str, bytes]]:
-    """Run the program as the keeper does: alone, by path. Return header, output and files."""
-    words = [str(results.__file__), str(run), str(offset), str(limit), "1" if with_results else "0"]
+def sent(run: Path, offset: int, live_offset: int = 0, *, packed: bool = False) -> tuple[Any, list[bytes], Any]:
+    """Run the program as the keeper does: alone, by path. Return header, output and report, and files."""
+    words = [str(results.__file__), str(run), str(offset), str(live_offset), "1" if packed else "0"]
     done = subprocess.run([sys.executable, "-I", "-S", *words], capture_output=True, check=True, timeout=60)
     line, _, rest = done.stdout.partition(b"\n")
     header = json.loads(line)
-    output, packed = rest[: header["bytes"]], rest[header["bytes"] :]
+    output, rest = rest[: header["bytes"]], rest[header["bytes"] :]
+    live, rest = rest[: header["live"]], rest[header["live"] :]
+    assert bool(rest) == packed
+    return header, [output, live], _files(rest) if packed else {}
+
+
+def _files(packed: bytes) -> dict[str, bytes]:
     files: dict[str, bytes] = {}
-    if packed:
-        with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
-            for member in archive:
-                source = archive.extractfile(member)
-                assert source is not None
-                files[member.name] = source.read()
-    return header, output, files
+    with tarfile.open(fileobj=io.BytesIO(packed), mode="r:gz") as archive:
+        for member in archive:
+            source = archive.extractfile(member)
+            assert source is not None
+            files[member.name] = source.read()
+    return files
 
 
-def test_output_comes_from_the_offset_on_and_within_the_limit(run: Path) -> None:
-    header, output, files = sent(run, 3, 4, with_results=False)
+def test_output_and_report_come_from_their_offsets_on(run: Path) -> None:
+    (run / "results" / "results.jsonl").write_text("one\ntwo\n")
 
-    assert (header["usage"], output, files) == ({"memory_bytes": 1}, b"3456", {})
-    assert sent(run, 10, 4, with_results=False)[1] == b""
-    assert sent(run, 99, 4, with_results=False)[1] == b""
+    header, pieces, files = sent(run, 3, 4)
+
+    assert (header["usage"], pieces, files) == ({"memory_bytes": 1}, [b"3456789", b"two\n"], {})
+    assert sent(run, 10, 8)[1] == [b"", b""]
+    assert sent(run, 99, 99)[1] == [b"", b""]
 
 
 def test_results_come_with_their_paths(run: Path) -> None:
-    assert sent(run, 10, 100, with_results=True)[2] == {"deep/report.xml": b"<x/>"}
+    assert sent(run, 10, packed=True)[2] == {"deep/report.xml": b"<x/>"}
 
 
 def test_links_pipes_and_names_that_cannot_be_shown_are_left_out(run: Path) -> None:
@@ -62,7 +68,7 @@ def test_links_pipes_and_names_that_cannot_be_shown_are_left_out(run: Path) -> N
     (folder / "new\nline").write_text("")
     (folder / "closed").mkdir(mode=0)
 
-    assert list(sent(run, 0, 0, with_results=True)[2]) == ["deep/report.xml"]
+    assert list(sent(run, 0, packed=True)[2]) == ["deep/report.xml"]
 
 
 @pytest.mark.parametrize("kind", ["link", "pipe", "folder", "nothing"])
@@ -76,9 +82,9 @@ def test_output_and_usage_may_be_anything(run: Path, kind: str) -> None:
         elif kind == "folder":
             (run / name).mkdir()
 
-    header, output, _ = sent(run, 0, 100, with_results=False)
+    header, pieces, _ = sent(run, 0)
 
-    assert (header, output) == ({"bytes": 0, "usage": None}, b"")
+    assert (header, pieces) == ({"bytes": 0, "live": 0, "usage": None}, [b"", b""])
 
 
 def test_more_than_the_limits_is_left_out(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

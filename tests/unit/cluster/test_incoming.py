@@ -13,36 +13,36 @@ from cluster.kubernetes.spool import LARGEST_HEADER, Incoming
 USAGE = {"memory_bytes": 5, "peak_memory_bytes": 7, "cpu_seconds": 0.5, "processes": 2}
 
 
-def sent(output: bytes, packed: bytes, usage: object = USAGE) -> bytes:
-    return json.dumps({"bytes": len(output), "usage": usage}).encode() + b"\n" + output + packed
+def sent(output: bytes, live: bytes, packed: bytes, usage: object = USAGE) -> bytes:
+    header = {"bytes": len(output), "live": len(live), "usage": usage}
+    return json.dumps(header).encode() + b"\n" + output + live + packed
 
 
-def taken(data: bytes, cuts: list[int]) -> tuple[bytes, bytes, Incoming]:
-    incoming = Incoming(io.BytesIO(), io.BytesIO())
+def taken(data: bytes, cuts: list[int]) -> tuple[list[bytes], Incoming]:
+    files = [io.BytesIO() for _ in range(3)]
+    incoming = Incoming(*files)
     places = sorted(min(cut, len(data)) for cut in cuts)
     for begin, end in zip([0, *places], [*places, len(data)], strict=True):
         incoming.take(data[begin:end])
-    assert isinstance(incoming.output, io.BytesIO)
-    assert isinstance(incoming.packed, io.BytesIO)
-    return incoming.output.getvalue(), incoming.packed.getvalue(), incoming
+    return [file.getvalue() for file in files], incoming
 
 
-@given(st.binary(max_size=50), st.binary(max_size=50), st.lists(st.integers(0, 200), max_size=10))
-def test_it_does_not_matter_how_the_bytes_are_cut(output: bytes, packed: bytes, cuts: list[int]) -> None:
-    got = taken(sent(output, packed), cuts)
+@given(*[st.binary(max_size=50)] * 3, st.lists(st.integers(0, 250), max_size=10))
+def test_it_does_not_matter_how_the_bytes_are_cut(output: bytes, live: bytes, packed: bytes, cuts: list[int]) -> None:
+    files, incoming = taken(sent(output, live, packed), cuts)
 
-    assert got[:2] == (output, packed)
-    assert got[2].usage is not None
-    assert (got[2].usage.memory_bytes, got[2].usage.processes) == (5, 2)
+    assert files == [output, live, packed]
+    assert incoming.usage is not None
+    assert (incoming.usage.memory_bytes, incoming.usage.processes) == (5, 2)
 
 
 def test_usage_may_be_unknown() -> None:
-    assert taken(sent(b"a", b"", None), [])[2].usage is None
+    assert taken(sent(b"a", b"", b"", None), [])[1].usage is None
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"no JSON\n", b'{"bytes": "many"}\n', sent(b"", b"", {"memory_bytes": "much"}), b"x" * (LARGEST_HEADER + 1)],
+    [b"no JSON\n", b'{"bytes": "many"}\n', sent(b"", b"", b"", {"memory_bytes": "much"}), b"x" * (LARGEST_HEADER + 1)],
     ids=["no JSON", "no number", "no usage", "no end"],
 )
 def test_what_no_keeper_of_ours_sends_is_refused(data: bytes) -> None:
