@@ -15,6 +15,8 @@ from cluster.kubernetes.exec_stream import PodProgram
 from cluster.kubernetes.pod import POD_GRACE_SECONDS, PodSite, pod_of, secret_of, tombstone
 from cluster.kubernetes.watch import PodWatch
 
+RELEASES = 6
+RELEASE_PAUSE = 0.5
 TRIES = 20
 """How often a change is tried anew because the pod has changed meanwhile."""
 FORBIDDEN, INVALID = 403, 422
@@ -27,6 +29,7 @@ class ClusterPods:
         self._connection = connection
         self._watch = watch
         self._namespace = connection.access.namespace
+        self._closing = connection.closing
 
     def path(self, attempt: AttemptId) -> str:
         """Return the path of an attempt's pod in the API."""
@@ -70,7 +73,7 @@ class ClusterPods:
         """
         for _ in range(TRIES):
             pod = self.find(attempt)
-            if pod is None or pod.metadata.deletion_timestamp is not None or pod_facts.is_tombstone(pod):
+            if pod is None or _is_given_up(pod):
                 raise gone()
             if pod_facts.stage(pod):
                 return pod
@@ -87,11 +90,22 @@ class ClusterPods:
         raise UnavailableError("the pod changes too fast")
 
     def release(self, attempt: AttemptId, pod: Pod) -> None:
-        """Let the init container end, so that the test starts. Harmless if it has."""
-        if pod_facts.runs(pod, pod_paths.PREPARE):
-            command = pod_paths.python(pod_paths.RELEASE, pod_facts.stage(pod))
-            program = PodProgram(path=self.path(attempt), container=pod_paths.PREPARE, command=command)
-            exec_stream.run(self._connection, program)
+        """Let the init container end, so that the test starts. Harmless if it has, or does so meanwhile."""
+        command = pod_paths.python(pod_paths.RELEASE, pod_facts.stage(pod))
+        program = PodProgram(path=self.path(attempt), container=pod_paths.PREPARE, command=command)
+        known: Pod | None = pod
+        for left in reversed(range(RELEASES)):
+            if known is None or not pod_facts.runs(known, pod_paths.PREPARE):
+                return
+            try:
+                exec_stream.run(self._connection, program)
+            except UnavailableError:
+                if not left:
+                    raise
+                self._closing.wait(RELEASE_PAUSE)  # another worker may have let it end, and the kubelet not yet said so
+                known = self.find(attempt)
+            else:
+                return
 
     def stop(self, attempt: AttemptId) -> None:
         """Ask the shim to end its test."""
@@ -104,7 +118,7 @@ class ClusterPods:
         """Remove the pod of a launch that failed, unless somebody has started its test, or has given the attempt up."""
         for _ in range(TRIES):
             pod = self.find(attempt)
-            if pod is None or pod_facts.stage(pod) or pod.metadata.deletion_timestamp is not None:
+            if pod is None or pod_facts.stage(pod) or _is_given_up(pod):
                 return
             try:
                 metadata = {"resourceVersion": pod.metadata.resource_version, "finalizers": None}
@@ -175,6 +189,10 @@ class ClusterPods:
         pod = Pod.model_validate_json(data)
         self._watch.seen(pod)
         return pod
+
+
+def _is_given_up(pod: Pod) -> bool:
+    return pod.metadata.deletion_timestamp is not None or pod_facts.is_tombstone(pod)
 
 
 def gone() -> LaunchError:

@@ -74,14 +74,14 @@ class Call:
 
 
 class Connection:
-    """Connections to one API server, made at the first request. Threads may share it."""
+    """Connections to one API server, made at the first request. Threads may share it. `closing` is set at its end."""
 
     def __init__(self, access: ClusterAccess, dice: Random | None = None) -> None:
         self.access = access
         self._dice = dice or SystemRandom()
         self._lock = threading.Lock()
         self._client: ApiClient | None = None
-        self._closed = threading.Event()
+        self.closing = threading.Event()
 
     def get(self, path: str, *query: tuple[str, str]) -> bytes:
         """Return an object or a list. Raises: ApiError, UnavailableError."""
@@ -118,7 +118,7 @@ class Connection:
             try:
                 return self._once(call)
             except UnavailableError:
-                if not left or self._closed.wait(pause * self._dice.uniform(0.5, 1.5)):
+                if not left or self.closing.wait(pause * self._dice.uniform(0.5, 1.5)):
                     raise
                 pause *= 2
         raise UnavailableError("the connection is closed")
@@ -132,7 +132,7 @@ class Connection:
             for piece in response.stream(PIECE):
                 *lines, left = (left + piece).split(b"\n")
                 yield from lines
-                if self._closed.is_set():
+                if self.closing.is_set():
                     return
         except (urllib3.exceptions.HTTPError, OSError) as broken:
             raise UnavailableError(f"the watch of cluster {self.access.name} broke off: {broken}") from broken
@@ -154,7 +154,7 @@ class Connection:
 
     def close(self) -> None:
         """Let go of the connections. Who waits for a retry gives up."""
-        self._closed.set()
+        self.closing.set()
         if self._client is not None:
             self._client.rest_client.close()
 

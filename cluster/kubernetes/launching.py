@@ -97,7 +97,7 @@ class Launcher:
     async def _after_all(self, order: LaunchOrder) -> Pod:
         """Find out what a step means that broke off. Raises: LaunchError if the attempt was given up meanwhile."""
         pod = await in_thread(self.readers, self.pods.find, order.attempt)
-        if pod is None or pod.metadata.deletion_timestamp is not None:
+        if pod is None or pod.metadata.deletion_timestamp is not None or pod_facts.is_tombstone(pod):
             raise gone()
         if not pod_facts.stage(pod):
             raise UnavailableError("the content could not be sent to the pod; the launch may be tried again")
