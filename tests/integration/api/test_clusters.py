@@ -36,7 +36,7 @@ def test_every_problem_of_a_cluster_is_told(client: httpx.Client) -> None:
     refused = client.put("/clusters/LAB", json=bad)
 
     assert refused.status_code == 400
-    assert [problem["path"] for problem in refused.json()["problems"]] == ["name", "namespace", "image", "kubeconfig"]
+    assert [problem["path"] for problem in refused.json()["problems"]] == ["image", "kubeconfig", "name", "namespace"]
 
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "/clusters/none"), ("POST", "/clusters/none/check")])
