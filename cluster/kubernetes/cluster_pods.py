@@ -143,6 +143,8 @@ class ClusterPods:
                 continue
             if not pod_facts.is_tombstone(pod) and pod.metadata.deletion_timestamp is None:
                 grace = POD_GRACE_SECONDS if pod_facts.stage(pod) else 1
+                ours = {"metadata": {"uid": pod.metadata.uid, "annotations": {names.ENDED: "1"}}}
+                self._connection.patch(self.path(attempt), ours)
                 self._connection.delete(self.path(attempt), grace=grace, uid=pod.metadata.uid)
                 pod = self.find(attempt)
             if pod is not None:

@@ -83,7 +83,10 @@ def ending_of(pod: Pod) -> Ending | None:
     """Return how the attempt ended, None while it runs. The same pod gives the same answer."""
     terminated = state(pod, TEST).terminated
     if terminated is not None:
-        return _record(terminated) or _by_reason(pod, terminated)
+        record = _record(terminated)
+        if record is not None and record.how is How.STOPPED and _was_disrupted(pod):
+            return _without_container(pod)
+        return record or _by_reason(pod, terminated)
     if stage(pod) and (waiting := state(pod, TEST).waiting) is not None and _cannot_run(waiting):
         return Ending(how=How.START_ERROR, detail=_words(waiting.reason, waiting.message))
     if pod.status.phase in {"Succeeded", "Failed"} or is_dead(pod):
@@ -150,7 +153,14 @@ def _without_container(pod: Pod) -> Ending:
     if pod.status.reason == "DeadlineExceeded":
         return Ending(how=How.TIMEOUT, detail="the pod reached its deadline while no worker looked after it")
     words = _words(pod.status.reason, pod.status.message) or _disruption(pod)
+    if not words and _was_disrupted(pod):
+        words = "its pod was deleted by somebody else"
     return Ending(how=How.LOST, detail=words or "its container was killed from outside, and nobody saw its end")
+
+
+def _was_disrupted(pod: Pod) -> bool:
+    """Return whether the pod was deleted, and not by a worker: evicted, preempted, or deleted by hand."""
+    return pod.metadata.deletion_timestamp is not None and names.ENDED not in pod.metadata.annotations
 
 
 def _disruption(pod: Pod) -> str:

@@ -98,7 +98,7 @@ def _handler(told: Server) -> type[BaseHTTPRequestHandler]:
             else:
                 self.wfile.write(b"0\r\n\r\n")
 
-        do_GET = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815  the names of the base class
+        do_GET = do_HEAD = do_POST = do_PATCH = do_DELETE = _answer  # noqa: N815  the names of the base class
 
         def log_message(self, *_: Any) -> None:
             """Say nothing: a test looks at what was asked."""

@@ -104,6 +104,34 @@ def test_without_a_record_the_reasons_decide(facts: Pod, how: How, words: str) -
     assert words in ending.detail
 
 
+DELETED = {"deletionTimestamp": "2026-11-29T00:00:00Z"}
+EVICTED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
+
+
+@pytest.mark.parametrize(
+    ("metadata", "conditions", "how", "words"),
+    [
+        ({}, [], How.STOPPED, ""),
+        (DELETED | {"annotations": {"assay.internal/ended": "1"}}, [], How.STOPPED, ""),
+        (DELETED, [EVICTED], How.LOST, "EvictionByEvictionAPI"),
+        (DELETED, [], How.LOST, "deleted by somebody else"),
+    ],
+    ids=["stopped", "ended", "evicted", "deleted by hand"],
+)
+def test_a_test_that_was_stopped_by_the_removal_of_its_pod_was_not_cancelled(
+    metadata: dict[str, Any], conditions: Any, how: How, words: str
+) -> None:
+    """A drained node stops it by the same signal as a cancel. It is tried again, unless a worker has ended it."""
+    record = RECORD | {"reason": "stopped", "exit_code": None, "signal": 15}
+    facts = pod(ended(143, json.dumps(record)), metadata=metadata, conditions=conditions)
+
+    ending = pod_facts.ending_of(facts)
+
+    assert ending is not None
+    assert ending.how is how
+    assert words in ending.detail
+
+
 @pytest.mark.parametrize(
     "facts",
     [pod(RUNNING), pod(waiting("PodInitializing"), RUNNING, stage=""), pod(waiting("ContainerCreating"))],
