@@ -45,6 +45,8 @@ END_SECONDS = 60.0
 """How long the kubelet may take to end a pod, before a person has to look at its node."""
 PULL_SECONDS = 1.0
 """Output of a running attempt is brought at most so often."""
+PULL_SHARE = 5.0
+"""A pull that took long is followed by a pause of so many times its length: a busy node is not made busier."""
 CONFIRM_SECONDS = 30.0
 """How often a waiter asks the server itself, should the watch have missed something."""
 UNFINISHED = "status.phase!=Succeeded,status.phase!=Failed"
@@ -155,21 +157,23 @@ class KubernetesBackend:
         return pod_facts.NEVER_STARTED if pod is None else pod_facts.ending_of(pod)
 
     async def usage(self, attempt: AttemptId) -> Usage | None:
-        """Return what the attempt used at the last sample, at most three seconds ago."""
+        """Return what the attempt used at the last sample that was brought."""
         await self.spool(attempt)
         return self._pulled.get(attempt, (0.0, None))[1]
 
     async def spool(self, attempt: AttemptId) -> Spooled:
         """Bring the output, and the results once it has ended, from the keeper."""
         spool = self._spool(attempt)
-        now = asyncio.get_running_loop().time()
-        pulled_at, usage = self._pulled.get(attempt, (float("-inf"), None))
+        clock = asyncio.get_running_loop().time
+        due, usage = self._pulled.get(attempt, (float("-inf"), None))
         pod = self._watch.pod(names.pod_name(attempt)) or await self._call(self._readers, self._pods.find, attempt)
         if pod is not None and pod_facts.runs(pod, pod_paths.KEEPER):
             ended = pod_facts.has_ended(pod)
-            if ended or now - pulled_at >= PULL_SECONDS:
+            begun = clock()
+            if ended or begun >= due:
                 bring = partial(spool.bring, self._connection, self._pods.path(attempt), ended=ended)
-                self._pulled[attempt] = (now, await self._call(self._streams, bring) or usage)
+                usage = await self._call(self._streams, bring) or usage
+                self._pulled[attempt] = (clock() + max(PULL_SECONDS, PULL_SHARE * (clock() - begun)), usage)
         return await self._call(self._readers, spool.make)
 
     async def forget(self, attempt: AttemptId) -> None:

@@ -52,6 +52,22 @@ def test_a_run_outlives_a_kubelet_that_is_away(served: ServedCluster) -> None:
     assert "done" in log(served, run)
 
 
+def test_a_pod_is_adopted_and_finished_while_prefect_is_away(served: ServedCluster) -> None:
+    stack = served.stack
+    run = stack.submit(shell("echo up; sleep 10; exit 5", config=on(served)))
+    until("it runs", lambda: "up" in log(served, run), 60)
+
+    stack.kill("prefect")
+    stack.kill("worker-1")
+    stack.start_worker("worker-1", ASSAY_CLUSTERS=NAME)
+    try:
+        row = stack.ended(run, 120)
+    finally:
+        stack.start_prefect()
+
+    assert (row["status"], [a["exit_code"] for a in stack.attempts(run)]) == ("failed", [5])
+
+
 def test_a_drained_node_costs_an_attempt_and_the_run_goes_on_after_it(served: ServedCluster) -> None:
     """The cluster has one node: the run waits with the reason until it may be used again.
 
