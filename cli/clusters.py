@@ -8,7 +8,7 @@ import typer
 
 from cli import output
 from cli.connection import connect
-from cli.runs import Json
+from cli.parameters import Json
 from model.fault import EXIT_REFUSED
 
 Name = Annotated[str, typer.Argument(help="The name of the cluster.", show_default=False)]

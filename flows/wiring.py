@@ -72,7 +72,12 @@ def kubernetes_backends(settings: Settings, contents: Contents, db: Database) ->
     from cluster.kubernetes.access import access_of  # noqa: PLC0415  the client costs 50 MB: only who serves one pays
     from cluster.kubernetes.backend import Disk, KubernetesBackend  # noqa: PLC0415
 
-    disk = Disk(runs=settings.state.absolute() / "pods", contents=contents, allowed_hosts=settings.allowed_hosts)
+    disk = Disk(
+        runs=settings.state.absolute() / "pods",
+        contents=contents,
+        allowed_hosts=settings.allowed_hosts,
+        git_ca_file=settings.git_ca_file,
+    )
     rows = [db.call(partial(clusters.find, name=name)) for name in sorted(settings.clusters)]
     return [
         KubernetesBackend(access_of(row.name, row.namespace, row.image, row.kubeconfig, row.context), disk)

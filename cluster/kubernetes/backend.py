@@ -62,6 +62,7 @@ class Disk:
     runs: Path
     contents: Contents
     allowed_hosts: frozenset[str] = frozenset()
+    git_ca_file: Path | None = None
 
 
 class KubernetesBackend:
@@ -100,7 +101,7 @@ class KubernetesBackend:
             return None
         if pod.metadata.deletion_timestamp is None:
             await self._call(self._streams, self._pods.release, attempt, pod)
-        return Launched(attempt=attempt, secrets=await self._call(self._readers, self._pods.secrets, attempt, secrets))
+        return await self._launched(attempt, pod, secrets)
 
     async def launch(self, order: LaunchOrder) -> Launched:
         """Start the attempt, or find it started. Raises: LaunchError, CalledOffError."""
@@ -108,16 +109,19 @@ class KubernetesBackend:
         if adopted is not None:
             return adopted
         sources = Sources(
-            contents=self._disk.contents, allowed_hosts=self._disk.allowed_hosts, stopped=order.called_off
+            contents=self._disk.contents,
+            allowed_hosts=self._disk.allowed_hosts,
+            ca_file=self._disk.git_ca_file,
+            commit=order.commit,
+            stopped=order.called_off,
         )
         try:
-            await self._launcher.launch(order, self._spool(order.attempt).folder, sources)
+            pod = await self._launcher.launch(order, self._spool(order.attempt).folder, sources)
         except ApiError as refused:
             raise refusal(refused) from refused
         except OSError as failed:
             raise LaunchError(Fault.INFRASTRUCTURE, f"this worker could not prepare it: {failed}") from failed
-        secrets = await self._call(self._readers, self._pods.secrets, order.attempt, order.secrets)
-        return Launched(attempt=order.attempt, secrets=secrets)
+        return await self._launched(order.attempt, pod, order.secrets)
 
     async def wait(self, attempt: AttemptId, seconds: float | None = None) -> bool:
         """Wait for the end of the attempt, at most `seconds`; return whether it has ended."""
@@ -195,6 +199,11 @@ class KubernetesBackend:
         self._connection.close()
         for threads in (self._readers, self._streams):
             threads.shutdown(wait=False, cancel_futures=True)
+
+    async def _launched(self, attempt: AttemptId, pod: Pod, secrets: Collection[str]) -> Launched:
+        """Return what the pod and its Secret say about the start of an attempt."""
+        given = await self._call(self._readers, self._pods.secrets, attempt, secrets)
+        return Launched(attempt=attempt, commit=pod_facts.commit(pod), secrets=given)
 
     def _spool(self, attempt: AttemptId) -> Spool:
         return Spool(folder=self._disk.runs / self._access.name / f"{attempt.execution_id}-{attempt.number}")

@@ -44,12 +44,15 @@ class ClusterPods:
         path = f"/api/v1/namespaces/{self._namespace}/pods"
         return PodList.model_validate_json(self._connection.get(path, ("labelSelector", names.SELECTOR))).items
 
-    def create(self, order: LaunchOrder) -> Pod:
-        """Make the pod of an attempt with its Secret, or return the one that is there. Raises: LaunchError."""
+    def create(self, order: LaunchOrder, commit: str | None) -> Pod:
+        """Make the pod of an attempt with its Secret, or return the one that is there. Raises: LaunchError.
+
+        `commit` is that of the content, if it is from git.
+        """
         access = self._connection.access
         node = names.cluster_node(order.node, access.name)
         site = PodSite(namespace=self._namespace, node=node, image=order.image or access.image, gpu=access.gpu)
-        body = pod_of(order, site)
+        body = pod_of(order, site, commit)
         if wrong := restricted.problems(body):
             raise LaunchError(Fault.CONFIG, "; ".join(f"{one.path} {one.message}" for one in wrong))
         secret = secret_of(order, self._namespace)

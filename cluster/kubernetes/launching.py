@@ -46,24 +46,25 @@ class Launcher:
     readers: Executor
     streams: Executor
 
-    async def launch(self, order: LaunchOrder, folder: Path, sources: Sources) -> None:
-        """Start the attempt. Raises: LaunchError, CalledOffError, UnavailableError."""
+    async def launch(self, order: LaunchOrder, folder: Path, sources: Sources) -> Pod:
+        """Start the attempt, and return its pod. Raises: LaunchError, CalledOffError, UnavailableError."""
         try:
-            requirements = await in_thread(self.streams, stage.fetch, order, folder, sources)
+            fetched = await in_thread(self.streams, stage.fetch, order, folder, sources)
         except StoppedError as stopped:
             raise called_off() from stopped
-        pod = await in_thread(self.readers, self.pods.create, order)
+        pod = await in_thread(self.readers, self.pods.create, order, fetched.commit)
         try:
             if not pod_facts.stage(pod):
                 pod = await self._until_ready(order, pod)
             if not pod_facts.stage(pod):
-                pod = await self._prepare_and_start(order, folder, requirements)
+                pod = await self._prepare_and_start(order, folder, fetched.requirements)
         except (LaunchError, CalledOffError):
             await in_thread(self.readers, self.pods.discard, order.attempt)
             raise
         except UnavailableError:
             pod = await self._after_all(order)
         await in_thread(self.streams, self.pods.release, order.attempt, pod)
+        return pod
 
     async def _until_ready(self, order: LaunchOrder, pod: Pod) -> Pod:
         """Wait until the pod can take its content, or somebody else has started it. Raises: LaunchError."""

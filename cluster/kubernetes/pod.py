@@ -44,7 +44,7 @@ class PodSite:
     gpu: str = "nvidia.com/gpu"
 
 
-def pod_of(order: LaunchOrder, site: PodSite) -> Body:
+def pod_of(order: LaunchOrder, site: PodSite, commit: str | None = None) -> Body:
     """Return the pod. `restricted.problems` says whether the order asks for something that no pod may have."""
     return {
         "apiVersion": "v1",
@@ -53,11 +53,17 @@ def pod_of(order: LaunchOrder, site: PodSite) -> Body:
             "name": names.pod_name(order.attempt),
             "namespace": site.namespace,
             "labels": names.labels(order.attempt),
-            "annotations": {names.STAGE: ""} | ({names.SECRETS: "1"} if order.secrets else {}),
+            "annotations": _annotations(order, commit),
             "finalizers": [names.FINALIZER],
         },
         "spec": _spec(order, site),
     }
+
+
+def _annotations(order: LaunchOrder, commit: str | None) -> dict[str, str]:
+    own = {names.STAGE: ""}
+    own |= {names.SECRETS: "1"} if order.secrets else {}
+    return own | ({names.COMMIT: commit} if commit else {})
 
 
 def tombstone(attempt: AttemptId, namespace: str) -> Body:

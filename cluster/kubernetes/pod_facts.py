@@ -14,6 +14,7 @@ from cluster.kubernetes.api_objects import ContainerState, ContainerStatus, Pod,
 from cluster.kubernetes.pod_paths import PREPARE, TEST
 from model.ending import Consumption, Ending, How
 
+LONGEST_DETAIL = 1000
 UNKNOWN = ContainerState()
 NEVER_STARTED = Ending(how=How.LOST, detail="nobody knows of this attempt: its pod is gone")
 _NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ImageInspectError"})
@@ -44,6 +45,11 @@ def is_tombstone(pod: Pod) -> bool:
 def stage(pod: Pod) -> str:
     """Return the prepared folder with which the test starts; empty: nobody has started it."""
     return pod.metadata.annotations.get(names.STAGE, "")
+
+
+def commit(pod: Pod) -> str | None:
+    """Return the commit that the pod runs, None if its content is not from git."""
+    return pod.metadata.annotations.get(names.COMMIT)
 
 
 def state(pod: Pod, container: str) -> ContainerState:
@@ -183,7 +189,8 @@ def _record(terminated: Terminated) -> Ending | None:
             peak_cpu_milli=int(told["peak_cpu_milli"]),
             peak_memory_bytes=int(told["peak_memory_bytes"]),
         )
-        ending = Ending(how=How(told["reason"]), exit_code=code, signal=number, used=used)
+        detail = str(told.get("detail", ""))[:LONGEST_DETAIL]
+        ending = Ending(how=How(told["reason"]), exit_code=code, signal=number, detail=detail, used=used)
     except (ValueError, TypeError, KeyError, OverflowError, OSError):
         return None
     expected = code if code is not None else 128 + number if number is not None else 1

@@ -10,17 +10,19 @@ import json
 import os
 import tarfile
 import tempfile
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster.backend import Fault, LaunchError, LaunchOrder
 from cluster.kubernetes import install, pod, results, shim
 from cluster.kubernetes.pod_paths import CHOSEN, HOME, RESULTS
-from cluster.local import cgroup, content, log_writer, proc, processes
+from cluster.local import cgroup, content, log_writer, proc, processes, start_errors
 from cluster.local import shim as local_shim
 from cluster.local.command import RunFolders, arguments, working_folder
 from cluster.local.content import Sources
 from cluster.local.environment import Surroundings, environment
+from cluster.local.unreachable import HostAwayError
+from model.content import entry_paths
 
 WORK = Path(CHOSEN) / "work"
 SUPPORT = Path(CHOSEN) / "support"
@@ -30,6 +32,7 @@ _PROGRAMS = {
     "cluster/local/proc.py": proc,
     "cluster/local/cgroup.py": cgroup,
     "cluster/local/log_writer.py": log_writer,
+    "cluster/local/start_errors.py": start_errors,
     "cluster/kubernetes/shim.py": shim,
     "cluster/kubernetes/results.py": results,
     "cluster/kubernetes/install.py": install,
@@ -37,18 +40,26 @@ _PROGRAMS = {
 _PACKAGES = ("cluster", "cluster/local", "cluster/kubernetes")
 
 
-def fetch(order: LaunchOrder, folder: Path, sources: Sources) -> str | None:
-    """Put the content into `folder`/work. Return the requirements file that the test names, inside of the content.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetched:
+    """Content that was fetched. `requirements` is a file inside of it; `commit` is set for git."""
 
-    Raises: LaunchError, StoppedError.
-    """
+    requirements: str | None = None
+    commit: str | None = None
+
+
+def fetch(order: LaunchOrder, folder: Path, sources: Sources) -> Fetched:
+    """Put the content into `folder`/work. Raises: LaunchError, StoppedError."""
     work = folder / "work"
     wanted = order.python.requirements if order.python else None
     try:
-        content.place(order.content, work, sources)
-        return str(content.entry(work, wanted).relative_to(work)) if wanted else None
+        commit = content.place(order.content, work, sources).commit
+        requirements = str(content.entry(work, wanted).relative_to(work)) if wanted else None
     except content.ContentError as wrong:
         raise LaunchError(Fault.CONTENT, str(wrong)) from wrong
+    except HostAwayError as away:
+        raise LaunchError(Fault.INFRASTRUCTURE, str(away)) from away
+    return Fetched(requirements=requirements, commit=commit)
 
 
 def pack(order: LaunchOrder, folder: Path) -> Path:
@@ -77,9 +88,10 @@ def spec_of(order: LaunchOrder, work: Path) -> dict[str, object]:
 
     Variables with secrets are named only: their values come to the pod in its Secret.
     """
+    first = entry_paths(order.content)[0]
     folders = RunFolders(
         work=WORK,
-        entry=WORK / order.content.path,
+        entry=WORK / first,
         results=RESULTS,
         home=HOME,
         python=PYTHON if order.python else None,
@@ -87,7 +99,7 @@ def spec_of(order: LaunchOrder, work: Path) -> dict[str, object]:
     command = order.command
     if command.support:
         command = replace(command, support=SUPPORT / command.support.name)
-    here = working_folder(command, replace(folders, work=work, entry=work / order.content.path))
+    here = working_folder(command, replace(folders, work=work, entry=work / first))
     secret = pod.secret_variables(order)
     plain = {name: text for name, text in order.env.items() if name not in secret}
     around = Surroundings(
@@ -106,6 +118,7 @@ def spec_of(order: LaunchOrder, work: Path) -> dict[str, object]:
         "secret_env": secret,
         "time_limit_seconds": order.config.timeout,
         "grace_seconds": pod.GRACE_SECONDS,
+        "own_interpreter": not isinstance(order.command.argv[0], str),
         "log_limit_bytes": processes.log_left(order.log_bytes),
         "line_limit_bytes": processes.LINE_LIMIT,
     }
