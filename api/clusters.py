@@ -41,8 +41,8 @@ class ClusterIn(BaseModel):
         ),
     ] = None
     context: Annotated[str | None, Field(max_length=253, description="A context of the kubeconfig")] = None
-    labels: Annotated[dict[str, str], Field(max_length=50, description="What people call it by")] = Field(
-        default_factory=dict
+    labels: Annotated[dict[str, str], Field(max_length=50, description="What people call it by", examples=[{}])] = (
+        Field(default_factory=dict)
     )
 
 
