@@ -9,6 +9,7 @@ from pydantic.alias_generators import to_camel
 
 from api import openapi
 from api.services import ServicesDep
+from cluster.backend_factory import ClusterSettings
 from db import clusters as rows
 from db.clusters import ClusterRow
 from orchestrator import clusters
@@ -116,10 +117,11 @@ async def remove_cluster(name: ClusterName, services: ServicesDep) -> None:
 async def check_cluster(name: ClusterName, services: ServicesDep) -> ClusterChecked:
     """Ask the cluster itself, as the machine of the API reaches it. What is missing is told with how to get it."""
     row = await services.database.run(lambda conn: rows.find(conn, name))
-    from cluster.kubernetes.access import access_of  # noqa: PLC0415  the client costs 50 MB: only who asks pays
-    from cluster.kubernetes.check import check  # noqa: PLC0415
+    from cluster.kubernetes.check import check_cluster as check  # noqa: PLC0415  the client costs 50 MB of memory
 
-    access = access_of(row.name, row.namespace, row.image, row.kubeconfig, row.context)
-    found = await asyncio.to_thread(check, access)
+    wanted = ClusterSettings(
+        name=row.name, namespace=row.namespace, image=row.image, kubeconfig=row.kubeconfig, context=row.context
+    )
+    found = await asyncio.to_thread(check, wanted)
     findings = [FindingOut.model_validate(one) for one in found]
     return ClusterChecked(name=name, fine=all(one.fine for one in findings), findings=findings)

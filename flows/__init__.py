@@ -1,4 +1,4 @@
-"""The Prefect door: flows, their tasks, the in-process worker, and what keeps Prefect's states and ours equal.
+"""The entry by Prefect: flows and their tasks, the worker that runs them in its process, and the sync of states.
 
-Wires stores, clocks and settings for the worker process.
+This package chooses the stores, the backend, the clock and the settings of the worker process.
 """

@@ -1,7 +1,7 @@
-"""One attempt of a run, step after step: shown in Prefect as tasks, or bare while Prefect is away.
+"""Runs the four steps of one attempt: as tasks of Prefect, or as plain calls while Prefect is away.
 
 launch     start the test, or find it started
-watch      wait until it has ended; carry its log and progress on; stop it when asked to
+watch      wait until it has ended; copy its log and progress; stop it when asked to
 collect    read what it left, and judge it
 record     write the results; the run ends, or waits for its next attempt
 """
@@ -21,7 +21,7 @@ _record = task(name="record", task_run_name="record", retries=0, cache_policy=NO
 
 
 async def take(run: Run, grant: Grant, *, shown: bool = True) -> None:
-    """Take an attempt through its four steps. `shown`: each is a task of the current flow run."""
+    """Run the four steps of an attempt. With `shown`, each step is a task of the current flow run."""
     attempt = await (_launch if shown else steps.launch)(run, grant)
     await (_watch if shown else steps.watch)(attempt)
     await (_collect if shown else steps.collect)(attempt)

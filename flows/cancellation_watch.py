@@ -1,6 +1,6 @@
-"""Whether a run is still wanted while it is being prepared: a clone may take minutes, an installation even more.
+"""Checks whether a run is still wanted while it is being prepared. A clone may take minutes, an installation even more.
 
-The loop looks into the database, once for all that is done meanwhile. Threads of the backend ask for the answer.
+A task of the event loop reads the database now and then. The threads of the backend only ask for its last answer.
 """
 
 import asyncio
@@ -13,13 +13,14 @@ from orchestrator import lifecycle
 from orchestrator.lifecycle import Grant, Superseded
 
 LOOK_AGAIN = 2.0
-"""Seconds between two looks; a cancel is in the news besides."""
+"""Seconds between two looks at the database. A notice of a cancel leads to a look at once."""
 
 
 class CancellationWatch:
-    """Looks, while its context is open, whether a run is asked to stop or held by another worker; then calls it off.
+    """Calls the launch off if the run is asked to stop or is held by another worker, while this context is open.
 
-    A run that has not begun is not asked to stop for another run. One whose worker was lost may have been asked before.
+    The gate does not ask a run to stop for another run before its test has begun. But a run that is launched again
+    after its worker was lost may have been asked before.
     """
 
     def __init__(self, context: WorkerContext, grant: Grant) -> None:
@@ -35,17 +36,17 @@ class CancellationWatch:
         await asyncio.wait([self._looking])
 
     def called_off(self) -> bool:
-        """Return whether the preparation is to be broken off; from any thread."""
+        """Return whether the preparation must be broken off. May be called from any thread."""
         return self._called_off.is_set()
 
     async def look_again(self) -> None:
-        """Look now: a run whose cancellation was not heard of, since a notification was lost, must not be started."""
+        """Read the database now. If the notice of a cancel was lost, the run must still not be started."""
         asked = await self._context.db.run_patiently(lambda conn: lifecycle.asked_to_stop(conn, self._grant))
         if asked or isinstance(asked, Superseded):
             self._called_off.set()
 
     async def _look(self) -> None:
-        """Return once it is not wanted any more."""
+        """Return when the run is not wanted any more."""
         with self._context.wakeups.listening(self._grant.execution_id) as event:
             while not self.called_off():
                 await self.look_again()

@@ -1,6 +1,6 @@
-"""Makes Prefect know our flows: the work pool, the deployments of prefect.yaml, and those of suite files.
+"""Registers our flows with Prefect: the work pool, the deployments of prefect.yaml, and those of suite files.
 
-`python -m flows.deploying` does all that `assay up` needs; it changes nothing that is already right.
+`python -m flows.deploying` does all that `assay up` needs. It changes nothing that is right already.
 """
 
 import asyncio
@@ -34,30 +34,30 @@ DEFAULT_ENTRY = {"name": "default", "tags": ["assay"]}
 
 
 async def ensure_pool(client: PrefectClient) -> None:
-    """Make the work pool of our worker type where it is missing."""
+    """Create the work pool of our worker type if it is missing."""
     try:
         await client.read_work_pool(WORK_POOL)
     except ObjectNotFound:
         template = AssayWorker.get_default_base_job_template()
         wanted = WorkPoolCreate(name=WORK_POOL, type=AssayWorker.type, base_job_template=template)
-        with suppress(ObjectAlreadyExists):  # a worker was faster
+        with suppress(ObjectAlreadyExists):  # a worker has created it meanwhile
             await client.create_work_pool(wanted)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Deployed:
-    """A deployment that Prefect has now: its name, `flow/deployment`, and its schedules."""
+    """A deployment that Prefect has now. Its name is `flow/deployment`."""
 
     name: str
     schedules: tuple[Planned, ...] = ()
 
 
 async def deploy_project(client: PrefectClient, project: Path = PROJECT) -> list[str]:
-    """Make the deployments that prefect.yaml names, and the default one of each kind of run that has none there.
+    """Create or update the deployments of prefect.yaml, and a default one for each kind of run that has none there.
 
     Returns: their names, `flow/deployment`.
     """
-    described = yaml.safe_load(project.read_text())["deployments"]  # noqa: ASYNC240  a command, nothing else waits
+    described = yaml.safe_load(project.read_text())["deployments"]  # noqa: ASYNC240  a command: nothing else runs in this loop
     await ensure_pool(client)
     made = [(await _deploy_entry(client, entry)).name for entry in described]
     missing = [kind for kind in FLOWS.values() if kind.deployment not in made]
@@ -65,14 +65,14 @@ async def deploy_project(client: PrefectClient, project: Path = PROJECT) -> list
 
 
 async def deploy_suite(client: PrefectClient, suite: Suite, parameters: dict[str, Any]) -> Deployed:
-    """Make or update `suite-run/<name>` with exactly the schedules of the suite file."""
+    """Create or update `suite-run/<name>` with exactly the schedules of the suite file."""
     await ensure_pool(client)
     entry = {"name": suite.name, "description": suite.description, "parameters": parameters, "tags": ["suite"]}
     return await _deploy(client, FLOWS[RunKind.SUITE], entry, [(schedule, True) for schedule in suite.schedules])
 
 
 async def _deploy_entry(client: PrefectClient, entry: dict[str, Any]) -> Deployed:
-    """Make one deployment of prefect.yaml."""
+    """Create or update one deployment of prefect.yaml."""
     kind = next(kind for kind in FLOWS.values() if kind.entrypoint == entry["entrypoint"])
     written = [(schedules.read(each), each.get("active", True)) for each in entry.get("schedules", [])]
     return await _deploy(client, kind, entry, written)
@@ -81,7 +81,7 @@ async def _deploy_entry(client: PrefectClient, entry: dict[str, Any]) -> Deploye
 async def _deploy(
     client: PrefectClient, kind: KindOfFlow, entry: dict[str, Any], written: Sequence[tuple[Schedule, bool]]
 ) -> Deployed:
-    """Make or update a deployment. Its schedules become `written`; what a person has turned off stays off."""
+    """Create or update a deployment. Its schedules become `written`; a schedule that a person turned off stays off."""
     flow = kind.flow
     name, now = f"{flow.name}/{entry['name']}", datetime.now(UTC)  # noqa: TID251  a command
     known = await _known(client, flow.name, entry["name"])
@@ -116,7 +116,7 @@ async def _known(client: PrefectClient, flow_name: str, name: str) -> Deployment
 
 
 def _stands(known: DeploymentResponse, wanted: dict[str, Any]) -> bool:
-    """Return whether a deployment is as it is wanted: its planned runs are then left alone."""
+    """Return whether a deployment is as it is wanted. Then it is not written, so its planned runs stay."""
     stands = {key: getattr(known, key) for key in wanted} | {"tags": sorted(known.tags)}
     return all((stands[key] or None) == (wanted[key] or None) for key in wanted)
 

@@ -1,8 +1,8 @@
-"""Takes up what the gate admitted, starts its flow, and sees it through to a verdict, with Prefect or without.
+"""Claims admitted runs, starts their flows, and brings each run to a verdict, with Prefect or without it.
 
-claim      a lease on an admitted run, by a worker's own right or because its last holder is gone
-carry      its flow run, in this loop; where the flow breaks off (Prefect away), the same steps bare
-settle     Prefect shows the verdict too; else the reconciler will see to it
+claim      take the lease of an admitted run that no worker holds, or whose last holder is gone
+run        run its flow run in this loop; if the flow breaks off (Prefect is away), do the same steps without Prefect
+settle     note that Prefect shows the verdict; if it does not, the reconciler sets it
 """
 
 import asyncio
@@ -38,16 +38,16 @@ from orchestrator.lifecycle import Grant
 CLAIM_EVERY = 1.0
 CLAIMS = 50
 GIVE_BACK_AFTER = 60.0
-"""Seconds after which an admitted run that cannot be shown in Prefect gives its place back."""
+"""Seconds after which an admitted run that has no flow run in Prefect returns its capacity."""
 TAKE_OVER_AFTER = 5.0
-"""Seconds after which a run that was taken over goes on without Prefect: its process is running already."""
+"""Seconds after which a run that was taken over goes on without Prefect, since its process is running already."""
 FAILED_AGAIN = 5.0
 
 log = logging.getLogger("assay.dispatcher")
 
 
 class Dispatcher:
-    """Carries the runs of one worker."""
+    """Runs the flows of one worker."""
 
     def __init__(self, context: WorkerContext, mirror: Mirror) -> None:
         self._context = context
@@ -61,7 +61,7 @@ class Dispatcher:
 
     @property
     def running(self) -> frozenset[UUID]:
-        """The flow runs that are being run in this process."""
+        """The flow runs that are under way in this process."""
         return frozenset(self._running)
 
     async def run(self) -> None:
@@ -77,12 +77,12 @@ class Dispatcher:
                 await news(event, CLAIM_EVERY)
 
     def drain(self) -> None:
-        """Take nothing more."""
+        """Claim no more runs."""
         self._draining = True
         self._context.taking = None
 
     async def _claim(self) -> list[Claimed]:
-        """Claim what nobody carries; also what the database says is ours and we do not know of."""
+        """Claim the runs that no worker holds, and those that the database lists as ours but are unknown here."""
         settings, known = self._context.settings, list(self._grants)
         return await self._context.db.run_patiently(
             lambda conn: leases.claim(conn, settings.worker, settings.lease, limit=CLAIMS, known=known)
@@ -97,11 +97,11 @@ class Dispatcher:
             execution_id=claimed.execution_id, epoch=claimed.epoch, node=claimed.node, backend=claimed.backend
         )
         if self._grants.get(grant.execution_id) == grant:
-            return  # a pass of ours and the look for what is ours both found it
+            return  # both a pass of this worker and `_claim` found it
         self._grants[grant.execution_id] = grant
         self._context.wakeups.grant(grant)
         if grant.execution_id in self._tasks or claimed.flow_run_id in self._running:
-            return  # its flow is here already, and waits for the place or is about to
+            return  # its flow is here already, and waits for the grant or soon will
         task = asyncio.create_task(self._dispatch(grant), name=f"run {grant.execution_id}")
         self._tasks[grant.execution_id] = task
         task.add_done_callback(lambda done: self._forget(grant, done))
@@ -113,13 +113,13 @@ class Dispatcher:
             log.error("run %s broke off and is claimed anew", grant.execution_id, exc_info=failed)
 
     def _let_go(self, grant: Grant | None) -> None:
-        """Forget a place, but not a later one of the same run."""
+        """Forget a grant, but not a later one of the same run."""
         if grant is not None and self._grants.get(grant.execution_id) == grant:
             del self._grants[grant.execution_id]
             self._context.wakeups.take(grant.execution_id)
 
     async def _dispatch(self, grant: Grant) -> None:
-        """Start the flow run of an admitted execution, and stay with it."""
+        """Run the flow run of an admitted execution to its end."""
         row = await self._context.db.run_patiently(lambda conn: runs.find(conn, grant.execution_id))
         under_way = row.status is Status.RUNNING
         flow_run = await self._binding.begin(grant, TAKE_OVER_AFTER if under_way else GIVE_BACK_AFTER)
@@ -133,12 +133,12 @@ class Dispatcher:
             await self._give_back(grant)
 
     async def _give_back(self, grant: Grant) -> None:
-        """Let others have the place of a run that has not begun; one that was cancelled meanwhile has none."""
-        log.warning("run %s gives its place back: Prefect did not answer", grant.execution_id)
+        """Return the capacity of a run that has not begun. A run that was cancelled meanwhile has none."""
+        log.warning("run %s returns to the queue: Prefect did not answer", grant.execution_id)
         await self._context.db.run_patiently(lambda conn: lifecycle.give_back(conn, grant))
 
     def start(self, flow: Flow[..., Any], flow_run: FlowRun, parameters: dict[str, Any]) -> None:
-        """Run a flow run beside the others, and keep hold of it."""
+        """Run a flow run beside the others, and keep a reference to its task."""
         task = asyncio.create_task(self.flow(flow, flow_run, parameters), name=f"flow run {flow_run.id}")
         self._others.add(task)
         task.add_done_callback(self._others.discard)
@@ -152,10 +152,10 @@ class Dispatcher:
         *,
         entered: Callable[[], None] | None = None,
     ) -> None:
-        """Run a flow run in this loop. When it breaks off, see our run of it through without Prefect.
+        """Run a flow run in this loop. If it breaks off, finish our run without Prefect.
 
         `granted` is the run that this worker was granted, None for a flow run that comes from Prefect.
-        `entered` is given for what Prefect handed out as due, see `entry.CurrentFlowRun`.
+        `entered` is given for a flow run that Prefect handed out as due; see `entry.CurrentFlowRun`.
         """
         if flow_run.id in self._running:
             return
@@ -177,7 +177,7 @@ class Dispatcher:
         parameters: dict[str, Any],
         entered: Callable[[], None] | None,
     ) -> State[Any] | None:
-        """Run it by Prefect's engine. Returns: its state, None when it stopped without one."""
+        """Run it with Prefect's engine. Returns: its state, None if it stopped without one."""
         try:
             CONTEXT.set(self._context)
             CURRENT_FLOW_RUN.set(
@@ -194,12 +194,12 @@ class Dispatcher:
         except Abort as told:
             log.info("flow run %s stopped here: %s", flow_run.id, told)
             self._context.superseded.set()
-        except Exception as broken:  # noqa: BLE001  whatever broke it, our run must end with a verdict
+        except Exception as broken:  # noqa: BLE001  whatever the error is, our run must end with a verdict
             log.warning("flow run %s broke off: %r", flow_run.id, broken)
         return None
 
     async def _see_through(self, run: RunRef, state: State[Any] | None) -> None:
-        """Go on without Prefect while the run is ours and has no verdict; then note whether Prefect shows it."""
+        """Finish the run without Prefect if it is ours and has no verdict; otherwise note whether Prefect shows it."""
         execution_id = ExecutionId(run.id)
         grant = self._grants.get(execution_id)
         found = await self._context.db.run_patiently(lambda conn: lifecycle.verdict_of(conn, execution_id))
@@ -210,7 +210,7 @@ class Dispatcher:
         self._let_go(grant)
 
     async def _ours(self, execution_id: ExecutionId) -> bool:
-        """Return whether this worker holds the run, or hosts it while it waits."""
+        """Return whether this worker holds the lease of the run, or its flow waits here in the gate."""
         grant = self._grants.get(execution_id)
         if grant is not None and await self._held_still(grant):
             self._context.wakeups.grant(grant)
@@ -225,7 +225,7 @@ class Dispatcher:
         )
 
     async def _bare(self, mine: RunRef) -> None:
-        """Take the steps of a run's kind without Prefect, which is told the verdict later."""
+        """Do the steps of the run's kind without Prefect. The reconciler tells Prefect the verdict later."""
         steps = FLOWS[mine.kind].steps
         if steps is None:
             msg = f"a {mine.kind} has no steps: it is never queued"
@@ -240,7 +240,7 @@ class Dispatcher:
             self._context.superseded.set()
 
     async def _attempt(self, steps: Steps, run: Run, grant: Grant) -> None:
-        """Take one attempt. If this worker fails, what runs of the attempt is ended before it is called lost."""
+        """Run one attempt. If this worker fails, the process is ended before the attempt counts as lost."""
         try:
             await steps.attempt(run, grant)
         except Exception as broken:
@@ -250,7 +250,7 @@ class Dispatcher:
 
 
 def _settle(run: RunRef, state: State[Any], conn: Connection) -> None:
-    """Note that Prefect shows the verdict of a run that holds no place: Retry makes a new one then."""
+    """Note that Prefect shows the verdict of a run that holds no capacity. Retry then makes a new run."""
     ended = kinds.of(run).judge(conn, run.id)
     if ended is not None and agrees(state, ended.verdict):
         runs.settle(conn, run.id)

@@ -1,8 +1,8 @@
-"""Prefect's async flow engine without the part that stands in our way.
+"""Runs flows with Prefect's async engine, without its watch for suspensions.
 
-For each flow run of a deployment the engine starts a thread with an event loop and a web socket of its own, to hear of
-a suspension, and holds the calling loop until that is connected. Two hundred waiting runs would be two hundred threads,
-and every start a standstill of all others. Our flows wait in our own gate and are never suspended (005.2).
+For each flow run of a deployment the engine starts a thread with an event loop and a web socket, to learn of a
+suspension, and blocks the calling loop until the socket is connected. Two hundred waiting runs would need two hundred
+threads, and each start would stop all other flows. Our flows wait in our own gate and are never suspended (005.2).
 """
 
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ class Engine(AsyncFlowRunEngine[Any, Any]):
 
     @contextmanager
     def setup_flow_run_suspension_request(self) -> Iterator[FlowRunSuspensionRequest]:
-        """Register the request as the base class does, and do not watch for it."""
+        """Register the request as the base class does, but do not watch for it."""
         if self.flow_run is None:
             raise ValueError("a flow run is made before it is run")
         request = self._get_flow_run_suspension_request()
@@ -33,9 +33,10 @@ class Engine(AsyncFlowRunEngine[Any, Any]):
 
 @lru_cache(maxsize=64)
 def without_storage(flow: Flow[..., Any]) -> Flow[..., Any]:
-    """Return a flow that keeps no results as one that says where, else Prefect asks the server for a place at each run.
+    """Return the flow with a result storage if it keeps no results.
 
-    It asks synchronously, and so holds up every other flow of this loop.
+    Without one Prefect asks the server for a storage at each run. It asks synchronously, which blocks every other flow
+    of this loop.
     """
     if flow.persist_result is not False or flow.result_storage is not None:
         return flow

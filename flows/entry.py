@@ -1,4 +1,4 @@
-"""How a flow comes in: submitted by itself or found submitted, then waiting for its place, then reading its verdict."""
+"""The first and last steps of a flow: submit or find its run, wait for the admission, read the verdict."""
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Mapping
@@ -32,12 +32,12 @@ from orchestrator.references import with_missing_references
 from orchestrator.submit import Order, OverQuota, Submitted
 
 LOOK_AGAIN = 10.0
-"""Seconds after which a waiting flow looks by itself, should a notification have been lost."""
+"""Seconds after which a waiting flow reads the database, in case that a notification was lost."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CurrentFlowRun:
-    """The flow run that is being carried: who started it, and for when."""
+    """The flow run that is under way: its deployment, and when it was due."""
 
     flow_run_id: UUID
     deployment: str
@@ -45,21 +45,21 @@ class CurrentFlowRun:
     due: datetime | None = None
     scheduled: bool = False
     entered: Callable[[], None] | None = None
-    """To be called once it stands in our queue, or never will. Given for what Prefect handed out as due."""
+    """To be called once it is in our queue, or never will be. Given for flow runs that Prefect handed out as due."""
 
     @property
     def polled(self) -> bool:
-        """Prefect handed it out as due: a first start, or a person pressed Retry."""
+        """True if Prefect handed it out as due: a first start, or a person pressed Retry."""
         return self.entered is not None
 
 
-CURRENT_FLOW_RUN: ContextVar[CurrentFlowRun | None] = ContextVar("carried", default=None)
+CURRENT_FLOW_RUN: ContextVar[CurrentFlowRun | None] = ContextVar("current flow run", default=None)
 
 
 class Run:
-    """An execution that this flow stands for, with the worker's wiring for its steps.
+    """The execution of this flow, with the worker context for its steps.
 
-    Not a dataclass: Prefect walks through those, and would walk through the whole wiring.
+    It is no dataclass, because Prefect visits all fields of a dataclass, and would visit the whole context.
     """
 
     def __init__(self, context: WorkerContext, execution_id: ExecutionId) -> None:
@@ -78,17 +78,17 @@ class Known:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refused:
-    """The request was wrong or over quota: nothing was written."""
+    """The request has problems or is over quota. Nothing was written."""
 
     state: State[None]
 
 
 class NotTheirsError(Exception):
-    """A flow run that a person started names a run that came in by another door: two flows would carry one run."""
+    """A flow run that a person started names a run that has a flow run already: one run would have two flows."""
 
 
 async def enter(test: Mapping[str, Any] | None, execution_id: UUID | str | None) -> Run | Refused:
-    """Find or make the execution of this flow run. The same flow run comes to the same execution, however often."""
+    """Find or create the execution of this flow run. Repeated calls for a flow run return the same execution."""
     if (test is None) == (execution_id is None):
         return _refused("give exactly one of `test` and `execution_id`")
     found = await (_submitted(test) if execution_id is None else _known(str(execution_id)))
@@ -100,16 +100,16 @@ async def enter(test: Mapping[str, Any] | None, execution_id: UUID | str | None)
 
 
 def make_room() -> None:
-    """Let the worker take another flow run: this one waits in our queue now, or ends. Waiting ones hold up nobody."""
+    """Let the worker take another flow run: this one is in our queue now, or ends. Waiting flow runs do not count."""
     running = CURRENT_FLOW_RUN.get()
     if running is not None and running.entered is not None:
         running.entered()
 
 
 async def admitted(run: Run) -> Grant | None:
-    """Wait until the gate gives this run a place; None when the run has ended meanwhile.
+    """Wait until the gate admits this run. Returns: its grant, None if the run has ended meanwhile.
 
-    Raises: Abort when the place is on a backend that other workers serve: one of them goes on with this flow run
+    Raises: Abort if it was admitted to a backend that other workers serve; one of them goes on with this flow run
     (010.5).
     """
     context = run.context
@@ -125,14 +125,14 @@ async def admitted(run: Run) -> Grant | None:
                 return None
             if waiting != told:
                 say(waiting)
-                if not told:  # Prefect takes one state of a step at a time: the first reason
+                if not told:  # Prefect accepts one state of a step at a time, so only the first reason is shown
                     await shown_steps.waiting(context, run.execution_id, waiting)
                 told = waiting
             await news(event, LOOK_AGAIN)
 
 
 async def verdict(run: Run) -> Verdict:
-    """Read how the run ended."""
+    """Return the verdict of a run that has ended."""
     found = await run.context.db.run_patiently(lambda conn: lifecycle.verdict_of(conn, run.execution_id))
     if found is None:
         msg = f"run {run.execution_id} has no verdict yet"
@@ -141,7 +141,7 @@ async def verdict(run: Run) -> Verdict:
 
 
 def say(line: str, level: int = logging.INFO) -> None:
-    """Write a line into the flow run's log, or into the process's where no flow run is under way."""
+    """Write a line to the log of the flow run, or to that of the process if no flow run is under way."""
     try:
         get_run_logger().log(level, line)
     except MissingContextError:
@@ -149,17 +149,17 @@ def say(line: str, level: int = logging.INFO) -> None:
 
 
 def warn(warnings: Iterable[str]) -> None:
-    """Write warnings of a submit into the flow run's log."""
+    """Write the warnings of a submit to the log of the flow run."""
     for warning in warnings:
         say(warning, logging.WARNING)
 
 
 def _standing(conn: Connection, execution_id: ExecutionId, serves: Collection[BackendName]) -> str | None:
-    """Return the reason why a run waits, as its owner reads it; None when it has ended. Raises: Abort."""
+    """Return why a run waits, in words for its owner; None if it has ended. Raises: Abort."""
     if runs.find(conn, execution_id).status.terminal:
         return None
     if gate.placed_elsewhere(conn, execution_id, serves):
-        raise Abort("this run has a place on another node, and goes on there")
+        raise Abort("this run was admitted to another node, and goes on there")
     reason = gate_standing.reason(conn, execution_id)
     return f"waiting: {reason}" if reason else "waiting"
 
@@ -169,7 +169,7 @@ async def _known(text: str) -> Run | Refused:
     running = CURRENT_FLOW_RUN.get()
 
     def find(conn: Connection) -> Known | OverQuota:
-        mine = executions.by_flow_run(conn, running.flow_run_id) if running else None  # after a Retry it is another one
+        mine = executions.by_flow_run(conn, running.flow_run_id) if running else None  # another one after a Retry
         known = mine or executions.find(conn, ExecutionId(RunId(UUID(text)))).execution_id
         if mine is None and running and running.polled:
             raise NotTheirsError
@@ -177,7 +177,7 @@ async def _known(text: str) -> Run | Refused:
 
     try:
         return _entered(context, await context.db.run_patiently(find))
-    except InvalidError as wrong:  # of a run that is retried: what it needs is not there any more
+    except InvalidError as wrong:  # a run is retried, and something that it needs is gone
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     except (ValueError, NotFoundError):
         return _refused(f"execution_id: there is no run {text}")
@@ -235,7 +235,7 @@ def _entered(context: WorkerContext, known: Known | OverQuota) -> Run | Refused:
 async def all_problems(
     context: WorkerContext, running: CurrentFlowRun | None, wrong: InvalidError, raw: object
 ) -> InvalidError:
-    """Return a refusal together with the references of `raw` that lead nowhere."""
+    """Return the problems of `wrong`, and one for each reference of `raw` to something that does not exist."""
 
     def read(conn: Connection) -> InvalidError:
         user_id = people.deployment_user(conn, running.deployment if running else "")
@@ -260,7 +260,7 @@ def _by_flow_run(conn: Connection, context: WorkerContext, running: CurrentFlowR
 
 
 def _shown(conn: Connection, found: ExecutionId | OverQuota) -> Known | OverQuota:
-    """Return a run that was submitted before, with what is shown of its submission."""
+    """Return a run that was submitted before, with the facts of its submission that are shown."""
     if isinstance(found, OverQuota):
         return found
     row = runs.find(conn, found)
@@ -270,7 +270,7 @@ def _shown(conn: Connection, found: ExecutionId | OverQuota) -> Known | OverQuot
 def _or_retried(
     conn: Connection, context: WorkerContext, known: ExecutionId, running: CurrentFlowRun | None
 ) -> ExecutionId | OverQuota:
-    """Return the run itself, or a new run of its definition when a person pressed Retry on a finished one."""
+    """Return the run itself, or a new run of its definition if a person pressed Retry on a finished one."""
     if running is None or not running.polled or not runs.is_settled(conn, known, running.flow_run_id):
         return known
     again = retry.retry(conn, known, retry.Again(now=context.now(), new_id=ExecutionId(context.new_id())))
@@ -282,7 +282,7 @@ def _or_retried(
 
 
 def refusal(*lines: str) -> State[None]:
-    """Return the state of a refused flow run. Its message has the reason, and Prefect writes it into the log too."""
+    """Return the state of a refused flow run. Its message has the reasons; Prefect writes it to the log, too."""
     return Failed(name="Refused", message="\n".join(["refused, nothing was queued", *lines]))
 
 

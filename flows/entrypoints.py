@@ -1,4 +1,4 @@
-"""The deployments that the worker runs: those of Assay's own flows, and those that its settings name.
+"""Decides which deployments the worker runs: those of Assay's own flows, and those that its settings name.
 
 Loading a flow imports its module, and so runs the module's code as the user of the worker. A user who may write to
 Prefect can name any module of this machine. So the entrypoint is checked before anything is imported.
@@ -11,7 +11,7 @@ TEST_RUN = "flows.test_run.test_run"
 
 
 def refuse(deployment: DeploymentResponse, allowed: frozenset[str]) -> str | None:
-    """Return why the worker does not run a deployment and what to do about it, None if it runs it."""
+    """Return why the worker does not run a deployment, and how to change that; None if the worker runs it."""
     name, entrypoint = deployment.name, deployment.entrypoint
     if deployment.pull_steps:
         return (

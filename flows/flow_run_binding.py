@@ -1,6 +1,6 @@
-"""Finds or makes the flow run in Prefect for a run that is about to start.
+"""Finds or creates the flow run in Prefect for a run that is about to start.
 
-A person may have cancelled or deleted the flow run in the meantime; both are respected.
+If a person has cancelled the flow run meanwhile, the run is cancelled. If it was deleted, another one is created.
 """
 
 import asyncio
@@ -24,13 +24,13 @@ from orchestrator.kinds import Wish
 from orchestrator.lifecycle import Grant
 
 BACKOFF = Backoff(first=0.1, longest=2.0)
-"""A collision with another maker of the same flow run passes at once; an outage of Prefect does not."""
+"""If another worker creates the same flow run now, the next try finds it. An outage of Prefect lasts longer."""
 
 log = logging.getLogger("assay.flow_run_binding")
 
 
 class FlowRunBinding:
-    """Makes flow runs ready for the dispatcher."""
+    """Prepares flow runs for the dispatcher."""
 
     def __init__(self, context: WorkerContext, mirror: Mirror) -> None:
         self._context = context
@@ -38,9 +38,9 @@ class FlowRunBinding:
         self._mirror = mirror
 
     async def begin(self, grant: Grant, patience: float) -> FlowRun | None:
-        """Return the flow run, Pending; None if Prefect fails for `patience` seconds, or the run has ended."""
+        """Return the flow run in state Pending; None if Prefect fails for `patience` seconds, or the run has ended."""
         patiently = AsyncRetrying(
-            retry=retry_if_exception_type(Exception),  # the client raises many kinds for one thing
+            retry=retry_if_exception_type(Exception),  # the client raises many types for one kind of failure
             wait=lambda tried: BACKOFF.pause(tried.attempt_number),
             before_sleep=partial(_refused, grant),
             sleep=asyncio.sleep,
@@ -74,7 +74,7 @@ class FlowRunBinding:
             return None
 
     async def _made_anew(self, run: RunRef, lost: UUID | None) -> FlowRun:
-        """Make the flow run. If one was deleted, the deployment may have been deleted too, so it is looked up again."""
+        """Create the flow run. If one was deleted, its deployment may be gone too, so the deployment is read again."""
         if lost is not None:
             self._mirror.forget_deployments()
             await self._context.db.run(lambda conn: runs.lose_flow_run(conn, run.id, lost))
@@ -86,7 +86,7 @@ class FlowRunBinding:
 
 
 def _cancelled(run: RunRef, wish: Wish, conn: Connection) -> bool:
-    """Cancel a run; return whether it has ended by that, since it had not begun."""
+    """Cancel a run. Returns: whether it has ended at once, since it had not begun."""
     kinds.of(run).cancel(conn, run.id, wish)
     return runs.find(conn, run.id).status.terminal
 

@@ -1,6 +1,6 @@
-"""The worker's part in forecasts: a round every few seconds, by whichever worker of the pool comes first.
+"""Makes the forecasts of a pool every few seconds. Of the workers of a pool, the first one that is due does it.
 
-What is computed is computed in a thread, between two transactions: no pass waits for it, and no row stays old for it.
+The computation runs in a thread between two transactions, so that no pass waits for it and no old row has to be kept.
 """
 
 import asyncio
@@ -20,13 +20,13 @@ FEWEST_TRIALS = 10
 BUDGET_SECONDS = 1.5
 """Of CPU time."""
 MOST_NEAR, FEWEST_NEAR = 200, 25
-"""Runs simulated, of which there are fewer where a trial costs much."""
+"""Runs that are simulated. There are fewer of them if a trial takes long."""
 SEED = 4
-"""The same dice each time, so that a forecast moves only because something has happened."""
+"""The random numbers are the same each time, so that a forecast changes only if something has happened."""
 
 
 class Forecasting:
-    """Makes the forecasts of one pool; in `threads` it computes."""
+    """Makes the forecasts of one pool. It computes in `threads`."""
 
     def __init__(self, db: Database, pool: PoolName, threads: Executor) -> None:
         self._db = db
@@ -36,7 +36,7 @@ class Forecasting:
         self._near = MOST_NEAR
 
     async def make_round(self) -> int:
-        """Make a round if it is due and nobody else makes it; return of how many runs something was told."""
+        """Make a round if one is due and no other worker makes it. Returns: how many forecasts were written."""
         pool = self._pool
         question = await self._db.run(lambda conn: forecasts.begin(conn, pool, self._memory, self._near))
         if question is None:
@@ -47,7 +47,7 @@ class Forecasting:
 
 
 def simulate(question: Question) -> tuple[list[Trial], float]:
-    """Return as many trials as the budget allows, and what they cost in seconds of this thread's CPU time."""
+    """Return as many trials as the budget allows, and the CPU seconds of this thread that they took."""
     random, begun = Random(SEED), thread_time()
     trials = [trial(question, random)]
     while len(trials) < TRIALS and (len(trials) < FEWEST_TRIALS or thread_time() - begun < BUDGET_SECONDS):
@@ -56,7 +56,7 @@ def simulate(question: Question) -> tuple[list[Trial], float]:
 
 
 def near_after(near: int, seconds: float) -> int:
-    """Return how many runs to simulate next, after a trial of `near` cost so many seconds."""
+    """Return how many runs to simulate next, if a trial of `near` runs took so many seconds."""
     cost = seconds * TRIALS
     if cost > BUDGET_SECONDS:
         return max(FEWEST_NEAR, near // 2)

@@ -1,7 +1,7 @@
-"""The schema of a parameter, arranged for the form of the Prefect UI.
+"""Adapts the schema of a parameter to the form in the Prefect UI.
 
-The UI draws `anyOf` as a choice and knows no `oneOf`; it orders fields by `position`, since its server keeps objects in
-an order of its own; and it shows a constant only where that is a choice of one.
+The UI shows `anyOf` as a choice and does not know `oneOf`. It orders fields by `position`, since its server does not
+keep the order of the schema. It shows a constant only if that is written as a choice of one.
 """
 
 from collections.abc import Mapping
@@ -11,7 +11,7 @@ FIRST = ("name", "type", "content", "command", "arguments", "priority", "tags", 
 
 
 def arranged(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `schema` as the UI draws it best; what it accepts is the same."""
+    """Return `schema` in the form that the UI shows best. It accepts the same values."""
     return {key: _arranged(value, key) for key, value in _choices(schema).items()}
 
 
@@ -26,7 +26,7 @@ def _arranged(value: Any, key: str) -> Any:
 
 
 def _choices(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """Return it with `anyOf` for `oneOf`, and constants as a choice of one."""
+    """Return it with `anyOf` instead of `oneOf`, and with constants as choices of one."""
     changed = dict(schema)
     if "oneOf" in changed:
         changed["anyOf"] = changed.pop("oneOf")

@@ -1,6 +1,6 @@
-"""The gate's pulse in a worker: a pass as often as the pool says, and within a second whenever one is due.
+"""Makes the periodic passes of the gate in a worker: after the interval of the pool, or within a second if one is due.
 
-`schedulingIntervalSeconds` is how seldom a pass may be made while nothing has happened. It holds up nobody.
+`schedulingIntervalSeconds` is the longest time between two passes while nothing happens. It delays no run.
 """
 
 from collections.abc import Awaitable, Callable
@@ -15,11 +15,11 @@ from db.gate_due import Marks
 from model.ids import PoolName
 
 LONGEST = timedelta(seconds=1)
-"""Between two looks at whether a pass is due."""
+"""The time between two checks of whether a pass is due."""
 
 
 class GatePoller:
-    """Makes the passes of one worker that nobody asks for. `again` makes one that waits for those of other pools."""
+    """Makes the periodic passes of one worker. `again` makes a pass that waits for the passes of other pools."""
 
     def __init__(self, db: Database, pool: PoolName, again: Callable[[], Awaitable[None]]) -> None:
         self._db = db
@@ -29,10 +29,10 @@ class GatePoller:
         self._passed_at = 0.0
 
     async def beat(self, now: float) -> timedelta:
-        """Make a pass if one is due at `now`, in seconds of a clock that never goes back; return until the next look.
+        """Make a pass if one is due at `now`, in seconds of a monotonic clock. Returns: the time until the next check.
 
-        Another's pass that is under way may have begun before what is due happened: then it stays due. So it does where
-        another pool's pass was in the way of somebody; that one is looked at again at once besides.
+        If another worker's pass is under way, it may have begun before the change, so a pass stays due. If a pass had
+        to skip runs because another pool was deciding about them, a pass stays due, and one more is made at once.
         """
         marks = await self._db.run(self._read)
         outcome = await self._db.run(self._pass) if self._due(marks, now) else None

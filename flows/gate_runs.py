@@ -1,4 +1,4 @@
-"""The steps of runs that need no node and have no details of their own: what their flows share (012.3)."""
+"""The steps of runs that need no node and have no details of their own; their flows share them (012.3)."""
 
 import asyncio
 import logging
@@ -21,7 +21,7 @@ log = logging.getLogger("assay.gate_runs")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Begun:
-    """A run that runs: since when, and until when it may."""
+    """A run that is under way: when it began, and when its time is over."""
 
     started_at: datetime
     ends_at: datetime
@@ -59,7 +59,7 @@ async def abandon(context: WorkerContext, grant: Grant, why: str) -> None:
 
 
 async def _done(context: WorkerContext, grant: Grant, work: Work, begun: Begun) -> Verdict:
-    """Return what came of the work; it is cancelled when its time is over, or its end is asked for."""
+    """Return the verdict of the work. It is cancelled if its time is over, or if its end is asked for."""
     task = asyncio.ensure_future(work(context, begun))
     try:
         while True:

@@ -1,4 +1,4 @@
-"""What a backend is told of an attempt: the order to launch it, with its secrets resolved."""
+"""Builds the order by which a backend launches an attempt, with its secrets resolved."""
 
 from collections.abc import Iterable
 from contextlib import suppress
@@ -21,7 +21,7 @@ _FAULTS = {Fault.CONFIG: fault.SETUP, Fault.CONTENT: fault.CONTENT, Fault.INFRAS
 
 
 def attempt_of(begun: Begun) -> AttemptId:
-    """Return what the backend calls this attempt."""
+    """Return the id by which the backend knows this attempt."""
     return AttemptId(execution_id=begun.grant.execution_id, number=begun.number)
 
 
@@ -31,7 +31,7 @@ def verdict_of(failed: LaunchError) -> Verdict:
 
 
 async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch) -> LaunchOrder:
-    """Return the order to launch an attempt. Raises: LaunchError for a secret that cannot be had."""
+    """Return the order to launch an attempt. Raises: LaunchError if a secret cannot be resolved."""
     request, tool = begun.request, tool_for(begun.request.type)
     return LaunchOrder(
         attempt=attempt_of(begun),
@@ -52,17 +52,17 @@ async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch) 
 
 
 async def _log_bytes(context: WorkerContext, begun: Begun) -> int:
-    """Return what earlier attempts have printed."""
+    """Return how many bytes earlier attempts have printed."""
     return 0 if begun.number == 1 else await context.in_thread(context.logs.size, begun.grant.execution_id)
 
 
 def secret_names(request: TestRequest) -> list[str]:
-    """Return the secrets that a test names, in order."""
+    """Return the names of the secrets that a test uses, in order."""
     return sorted(secret.names(_variables(request).values()))
 
 
 async def mask_of(context: WorkerContext, begun: Begun, launched: Launched) -> Mask:
-    """Return what hides the values that the test was given, whatever has become of its secrets since."""
+    """Return the mask of the values that the test was given, even if its secrets were changed since."""
     names = secret_names(begun.request)
     return Mask(launched.secrets or await _values_of_today(context, begun.grant.execution_id, names))
 

@@ -1,7 +1,7 @@
 """Ends attempts that run on this worker's backends and are not wanted there any more (010.8).
 
-A worker that was away for long may find some: its node was lost, or forgotten, and their runs were tried elsewhere. It
-looks at its start, when a step finds its run superseded, and now and then.
+There may be some after a worker was away for long: its node was lost or forgotten, and its runs were tried elsewhere. A
+worker looks for them at its start, when a step finds that its run is superseded, and every 30 seconds.
 """
 
 import logging
@@ -17,24 +17,24 @@ log = logging.getLogger("assay.leftovers")
 
 
 class Leftovers:
-    """Looks after the backends of one worker."""
+    """Ends the leftovers on the backends of one worker."""
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
 
     async def run(self) -> None:
-        """Look until the process ends. What fails is tried again at the next look."""
+        """Look until the process ends. After a failure the next look tries again."""
         while True:
             try:
                 await self.end_all()
-            except Exception as failed:  # noqa: BLE001  one bad look must not end the looking
+            except Exception as failed:  # noqa: BLE001  one failure must not end the loop
                 log.warning("leftovers could not be ended, tried again: %r", failed)
             await news(self._context.superseded, LOOK_SECONDS)
 
     async def end_all(self) -> None:
         """End each attempt that is alive here, unless it is the open attempt of a run placed on this backend."""
         for backend in self._context.backends.values():
-            for attempt in await backend.running():  # listed first: what is started later is wanted
+            for attempt in await backend.running():  # listed first: an attempt that starts later is wanted
                 if not await self._is_wanted(backend, attempt):
                     log.warning("%s is not wanted here any more", attempt)
                     await backend.end(attempt)

@@ -1,6 +1,6 @@
 """Gives up the runs of nodes that are lost: nodes that no live worker has served for too long (010.6).
 
-Every worker of a pool looks; the row of a backend is locked meanwhile, so that one of them counts.
+Every worker of a pool looks. A look locks the row of the backend, so that only one worker counts the time.
 """
 
 import asyncio
@@ -18,7 +18,7 @@ from orchestrator.lost_nodes import Loss
 LOOK_SECONDS = 2.0
 """Between two looks. Time is counted only between looks that are close (scheduler.absence.LONGEST_GAP)."""
 TRY_AGAIN_SECONDS = 10.0
-"""Between two tries to give up what had to stay on a lost node, since no other node could take it."""
+"""Between two tries to give up runs that stayed on a lost node because no other node could take them."""
 
 log = logging.getLogger("assay.lost_nodes")
 

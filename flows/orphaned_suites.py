@@ -23,7 +23,7 @@ class OrphanedSuites:
         self._runner = runner
 
     async def take_over(self) -> None:
-        """Run in this worker what no live worker runs."""
+        """Run the flows of these suites in this worker."""
         worker, running = self._context.settings.worker, self._runner.running
         ttl = self._context.settings.lease
         orphans = await self._context.db.run(lambda conn: suites.take_orphans(conn, worker, ttl, running))

@@ -1,11 +1,11 @@
-"""Passes of the gate, joined: of many that ask at once, one passes for all.
+"""Combines passes of the gate: callers that ask at the same time share one pass.
 
-Who asks while a pass waits to begin shares it. One that has begun may have read before the asker's change was
-committed, so the next asker gets the next one.
+A caller that asks while a pass waits to begin shares that pass. A pass that has begun may have read before the
+caller's change was committed, so the caller gets the next one.
 
-A change that frees a place is best handed in: it is carried out in the pass's own transaction, just before the pass, so
-that one commit frees the place and gives it on, and changes that come together share it. The runs that end by them are
-told by the changes, and their places are freed by one statement for all.
+A change that frees capacity should be handed in here. It is made in the transaction of the pass, just before the pass.
+So one commit frees the capacity and gives it to the next run, and changes that come at the same time share the
+transaction. The changes name the runs that end, and one statement frees the capacity of all of them.
 """
 
 import asyncio
@@ -23,20 +23,20 @@ from orchestrator.place_releases import PlaceReleases
 
 T = TypeVar("T")
 Change: TypeAlias = Callable[[Connection, PlaceReleases], object]
-"""Idempotent work in one transaction, and who ends by it."""
+"""Idempotent work in one transaction. It adds the runs that it ends to the releases."""
 
 log = logging.getLogger("assay.passes")
 
 
 @dataclass(slots=True, eq=False)
 class PendingChange:
-    """A change that was handed in, and what came of it."""
+    """A change that was handed in, and its outcome."""
 
     change: Change
     outcome: "asyncio.Future[object]" = field(default_factory=lambda: asyncio.get_running_loop().create_future())
 
     def settle(self, outcome: object) -> None:
-        """Tell what came of it, an exception included."""
+        """Set the outcome, which may be an exception. Only the first outcome counts."""
         if self.outcome.done():
             return
         if isinstance(outcome, Exception):
@@ -46,7 +46,7 @@ class PendingChange:
 
 
 class PassBatcher:
-    """Makes one pass at a time, and one more for all that asked meanwhile."""
+    """Makes one pass at a time, and then one for all callers that asked meanwhile."""
 
     def __init__(self, make: Callable[[Sequence[PendingChange]], Awaitable[object]]) -> None:
         self._make = make
@@ -57,24 +57,24 @@ class PassBatcher:
         self._pending: list[PendingChange] = []
 
     async def ask(self, patience: float = 0.0) -> None:
-        """Return when a pass that began after this call has ended. Raises: what that pass raised.
+        """Wait until a pass that began after this call has ended. Raises: what that pass raised.
 
-        So many seconds of `patience` it may begin later, to be shared with those that ask meanwhile.
+        The pass may begin up to `patience` seconds later, so that more callers can share it.
         """
         self._due = min(self._due, asyncio.get_running_loop().time() + patience)
         self._sooner.set()
         if self._next is None:
             self._next = asyncio.create_task(self._begin())
-        await asyncio.shield(self._next)  # others wait for it too: one that is cancelled must not end it
+        await asyncio.shield(self._next)  # other callers wait for it, too: the cancel of one must not end it
 
     async def change(self, work: Callable[[Connection, PlaceReleases], T]) -> T:
-        """Return what idempotent `work` returns, once a pass has seen it. Raises: what it raised.
+        """Do idempotent `work` and a pass. Returns: what the work returned. Raises: what the work raised.
 
-        Cancelling the caller undoes nothing. A pass that failed is no matter of the work's.
+        A cancel of the caller undoes nothing. The caller does not see a failure of the pass.
         """
         pending = PendingChange(work)
         self._pending.append(pending)
-        with suppress(Exception):  # of the pass; or, when it never came to the work, of both
+        with suppress(Exception):  # of the pass; the outcome below has the failure of the work
             await self.ask()
         return cast("T", await pending.outcome)
 
@@ -91,7 +91,7 @@ class PassBatcher:
                 raise
 
     async def _until_due(self) -> None:
-        """Wait as long as all are patient who share the pass."""
+        """Wait as long as every caller that shares the pass allows."""
         while (left := self._due - asyncio.get_running_loop().time()) > 0:
             self._sooner.clear()
             with suppress(TimeoutError):
@@ -99,9 +99,9 @@ class PassBatcher:
 
 
 async def carry_out(db: Database, pending: Sequence[PendingChange], run_pass: Callable[[Connection], T]) -> T:
-    """Carry out all that was handed in and make a pass, in one transaction. Returns: what the pass returned.
+    """Make all changes that were handed in, and a pass, in one transaction. Returns: what the pass returned.
 
-    If that cannot be, each change has a transaction of its own, so that none fails for another one, or for the pass.
+    If that fails, each change gets a transaction of its own, so that no change fails because of another or of the pass.
     """
 
     def together(conn: Connection) -> tuple[list[object], T]:
@@ -112,7 +112,7 @@ async def carry_out(db: Database, pending: Sequence[PendingChange], run_pass: Ca
     except Exception:
         if not pending:
             raise
-        log.exception("%d changes are made one by one, since together with a pass they failed", len(pending))
+        log.exception("%d changes failed together with a pass, and are made one by one", len(pending))
         outcomes = [await _alone(db, one.change) for one in pending]
     else:
         _tell(pending, outcomes)
@@ -124,7 +124,7 @@ async def carry_out(db: Database, pending: Sequence[PendingChange], run_pass: Ca
 async def _alone(db: Database, change: Change) -> object:
     try:
         [outcome] = await db.run_patiently(lambda conn: _change(conn, [change]))
-    except Exception as failed:  # noqa: BLE001  told to whoever handed it in
+    except Exception as failed:  # noqa: BLE001  it is the outcome of the caller that handed it in
         return failed
     return outcome
 

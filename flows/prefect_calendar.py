@@ -1,12 +1,12 @@
-"""Write a schedule in such a form that Prefect's calendar plans it as `model.recurrence` says.
+"""Writes a schedule in a form that Prefect's calendar plans as `model.recurrence` does.
 
 Prefect's own calendar errs around the changes of the clocks. Measured with 3.8.8:
 - An interval of days in a zone is stepped in local time from a start that is found in UTC, so days are planned twice.
 - A cron time that does not exist is planned an hour early, and of an hour that comes twice only the first is planned.
 - Its croniter skips the first days of a month after 31, 30 or 29 in a shorter month.
 
-So intervals become UTC intervals or cron expressions, hourly crons become UTC crons, and a cron of which Prefect would
-get a time wrong becomes an RRULE with that time left out and the right one added.
+So intervals become UTC intervals or cron expressions, and hourly crons become UTC crons. If Prefect would get a time of
+a cron wrong, the cron becomes an RRULE that leaves this time out and adds the right one.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -29,20 +29,20 @@ PrefectSchedule: TypeAlias = CronSchedule | IntervalSchedule | RRuleSchedule
 MOST_YEARS = 10
 """The years ahead for which single times are corrected."""
 _LONGEST_RRULE = 6500
-"""What Prefect takes at most."""
+"""Characters that Prefect accepts at most."""
 _WEEKDAYS = ("SU", "MO", "TU", "WE", "TH", "FR", "SA")
 _WEEK = 7
 _AROUND = timedelta(hours=3)
-"""Around a change of the clocks, where dateutil may err: it does in zones whose standard time is that of the summer."""
+"""The time around a change of the clocks in which dateutil may err, as in zones whose standard time is in summer."""
 
 
 class _TooLongError(Exception):
-    """There are more single times than Prefect takes: correct fewer years."""
+    """There are more single times than Prefect accepts. Correct fewer years."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Corrections:
-    """Single times at which Prefect is told something else than the rule: local ones, and moments in UTC.
+    """Single times that differ from the rule: local times, and moments in UTC.
 
     `left_out` and `put_in` are local times of the zone. `added` are moments that no local time names for Prefect, such
     as a local time that is due a second time.
@@ -116,7 +116,7 @@ def _rrule_schedule(rrule: str, zone: str) -> RRuleSchedule:
 
 
 def _cron_is_harmless(times: LocalTimes, changes: Sequence[ClockChange]) -> bool:
-    """Say whether Prefect may plan the missing times earlier or later by the shift: both times are due anyway."""
+    """Return whether Prefect may shift the missing times either way: the times before and after them are due anyway."""
     return all(
         _both_neighbours_are_due(times, local, change.shift)
         for change in changes
@@ -134,7 +134,7 @@ def _second_times(times: LocalTimes, changes: Sequence[ClockChange], zone: str) 
 
 
 def _corrected(times: LocalTimes, changes: Sequence[ClockChange], zone: str) -> Corrections:
-    """Return the corrections of an RRULE: Prefect lets dateutil say which moment a local time is."""
+    """Return the corrections of an RRULE. Prefect uses dateutil to turn local times into moments."""
     left_out, put_in, added = [], [], []
     for change in changes:
         start, end = change.local
@@ -157,13 +157,13 @@ def _as_prefect_reads(local: datetime, zone: str) -> datetime:
 
 
 def _both_neighbours_are_due(times: LocalTimes, local: datetime, shift: timedelta) -> bool:
-    """Say whether it does no harm that Prefect plans a missing time earlier or later by the shift."""
+    """Return whether it does no harm if Prefect plans a missing time earlier or later by the shift."""
     near = times.between(local - shift, local + shift + timedelta(minutes=1))
     return local - shift in near and local + shift in near
 
 
 def _croniter_skips_days(cron: Cron) -> bool:
-    """Say whether Prefect's croniter skips days: it steps from a short month to the third, say, and looks on there."""
+    """Return whether Prefect's croniter skips days. From a short month it may step to the 3rd and go on there."""
     beyond = {length: [day for day in cron.days if day > length] for length in (28, 29, 30)}
     return any(min(cron.days) < min(days) - length for length, days in beyond.items() if days)
 

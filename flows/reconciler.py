@@ -1,9 +1,9 @@
-"""Keeps Prefect's states and ours equal, both ways. Level-triggered: it looks at what is, not at what happened.
+"""Keeps the states of Prefect and of our rows equal. It is level-triggered: it compares states and needs no events.
 
-observe   a person pressed Cancel in Prefect: our row is told (every 2 s)
-settle    a verdict that Prefect does not show: its state is set (every 10 s)
-end_tasks a task run that seems to run, though its flow run has ended: its worker was killed (every 10 s)
-recover   a flow run that a worker took and never submitted, since it died just then: it is due again (every 30 s)
+observe   copy a cancel that a person made in Prefect to our row (every 2 s)
+settle    set the state of a flow run that does not show its verdict (every 10 s)
+end_tasks end a task run that still runs although its flow run has ended, since its worker was killed (every 10 s)
+recover   make a flow run due again that a worker took, and died before it submitted the run (every 30 s)
 """
 
 import logging
@@ -44,10 +44,10 @@ from orchestrator.kinds import Ending, Wish
 T = TypeVar("T")
 
 PAGE = 200
-"""What Prefect returns at most."""
+"""Flow runs that Prefect returns at most in one call."""
 PAGES = 10
 GRACE = timedelta(seconds=5)
-"""A flow that has just ended sets its own state; only what is older is looked after."""
+"""A flow sets its own state when it ends. Only runs that ended longer ago are settled here."""
 TASK_GRACE = timedelta(seconds=30)
 """The end of a task run is an event, which may arrive after the end of its flow run."""
 STRANDED_AFTER = timedelta(seconds=30)
@@ -57,7 +57,7 @@ log = logging.getLogger("assay.reconciler")
 
 
 class Reconciler:
-    """Looks at both sides and closes what stands open between them."""
+    """Compares the states of both sides, and corrects the one that is behind."""
 
     def __init__(self, context: WorkerContext, mirror: Mirror, running: Callable[[], frozenset[UUID]]) -> None:
         self._context = context
@@ -66,7 +66,7 @@ class Reconciler:
         self._running = running
 
     async def observe(self) -> None:
-        """Carry cancellations over from Prefect."""
+        """Copy cancellations from Prefect to our rows."""
         alive = await self._context.db.run(runs.alive_flow_runs)
         for start in range(0, len(alive), PAGE):
             for flow_run in await self._stopped(alive[start : start + PAGE]):
@@ -84,7 +84,7 @@ class Reconciler:
         await end_task_runs(self._client, OUR_FLOWS, self._context.now() - TASK_GRACE)
 
     async def recover(self) -> None:
-        """Make flow runs due again that nobody carries and that have no row: their worker died before it wrote one."""
+        """Make flow runs due again that have no row and run nowhere: their worker died before it wrote the row."""
         for page in range(PAGES):
             found = await self._taken(page)
             for flow_run in [run for run in found if self._old(run) and run.id not in self._running()]:
@@ -97,7 +97,7 @@ class Reconciler:
     async def _settle(self, run: RunRef) -> None:
         ended, flow_run_id = await self._context.db.run(lambda conn: _ended(conn, run))
         if flow_run_id in self._running():
-            return  # its flow is about to end there by itself
+            return  # its flow sets the state in a moment
         if flow_run_id is None:
             flow_run_id = (await self._mirror.find_or_create(run)).id
         await self._set(flow_run_id, skipped(ended.verdict.detail) if ended.skipped else state_of(ended.verdict))
@@ -107,7 +107,7 @@ class Reconciler:
         await self._context.db.run(lambda conn: suite_cases.close(conn, suite_run_id))
 
     async def _set(self, flow_run_id: UUID, wanted: State[None]) -> None:
-        """Set a flow run's state unless it shows that already."""
+        """Set the state of a flow run, unless it shows that state already."""
         try:
             flow_run = await self._client.read_flow_run(flow_run_id)
             if not shows(flow_run.state, wanted):
@@ -121,14 +121,14 @@ class Reconciler:
             kinds.of(run).cancel(conn, run.id, Wish(by="prefect", now=self._context.now()))
 
     async def _stopped(self, flow_run_ids: list[UUID]) -> list[FlowRun]:
-        """Return those that are to end, or that Prefect has ended at once as it believed them not to have begun."""
+        """Return those that are to be cancelled, or that Prefect has cancelled at once, as if they had not begun."""
         wanted = FlowRunFilter(
             id=FlowRunFilterId(any_=flow_run_ids), state=_of_type(StateType.CANCELLING, StateType.CANCELLED)
         )
         return await self._client.read_flow_runs(flow_run_filter=wanted, limit=PAGE)
 
     async def _taken(self, page: int) -> list[FlowRun]:
-        """Return a page of what Prefect believes to be under way."""
+        """Return a page of the flow runs that are under way in Prefect."""
         return await self._client.read_flow_runs(
             flow_filter=FlowFilter(name=FlowFilterName(any_=OUR_FLOWS)),
             flow_run_filter=FlowRunFilter(state=_of_type(StateType.PENDING, StateType.RUNNING)),
@@ -142,7 +142,7 @@ class Reconciler:
 
 
 async def _each(items: Iterable[T], work: Callable[[T], Awaitable[None]]) -> None:
-    """Work on every item; one that fails is tried again next time and holds up no other."""
+    """Work on every item. An item that fails is tried again next time, and does not delay the others."""
     for item in items:
         try:
             await work(item)

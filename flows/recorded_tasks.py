@@ -1,4 +1,4 @@
-"""Shows steps as Prefect task runs, at the price of one event for each change.
+"""Shows steps as task runs in Prefect, with one event for each change.
 
 A Prefect task costs three events and a pass through its engine. That is right for a step that takes time and that
 people watch (launch, watch). A step that is over at once, or that was over before its flow began (a run that came by
@@ -51,7 +51,7 @@ def in_flow_run() -> bool:
 def record(step: Step) -> None:
     """Show a step on the page of the current flow run. Does nothing outside of a flow run.
 
-    A failure is logged and forgiven: what Prefect shows never decides how a run goes on (011.5).
+    A failure is only logged: what Prefect shows never decides how a run goes on (011.5).
     """
     context = FlowRunContext.get()
     if context is None or context.flow_run is None:

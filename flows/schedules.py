@@ -1,4 +1,4 @@
-"""Schedules as suite files and prefect.yaml write them, and what Prefect has of them."""
+"""Translates the schedules of suite files and prefect.yaml into schedules of Prefect, and compares both."""
 
 import asyncio
 import contextlib
@@ -28,11 +28,11 @@ from flows.prefect_calendar import as_prefect_plans
 from model.schedule import Schedule
 
 BY_SCHEDULE = "auto-scheduled"
-"""The tag that Prefect gives to what its scheduler made."""
+"""The tag that Prefect gives to the flow runs that its scheduler plans."""
 PAGE = 200
-"""What Prefect returns at most."""
+"""Flow runs that Prefect returns at most in one call."""
 SCHEDULER_SECONDS = 1.0
-"""Longer than one look of Prefect's scheduler takes."""
+"""Longer than one round of Prefect's scheduler takes."""
 _SCHEDULE = TypeAdapter(Schedule)
 _KEYS = ("cron", "interval", "timezone")
 _SINGLE_TIMES = ("DTSTART:", "EXDATE:", "RDATE:")
@@ -47,7 +47,7 @@ class Planned:
 
     @property
     def active(self) -> bool:
-        """Say whether it is turned on."""
+        """True if it is turned on."""
         return self.parts[0].active is True
 
 
@@ -57,7 +57,7 @@ def read(entry: Mapping[str, Any]) -> Schedule:
 
 
 def planned(schedule: Schedule, known: Sequence[DeploymentSchedule], now: datetime, *, active: bool = True) -> Planned:
-    """Write a schedule as Prefect plans it right. It is turned off where it stands turned off: a person did that."""
+    """Write a schedule in the form that Prefect plans rightly. One that a person turned off in Prefect stays off."""
     parts = as_prefect_plans(schedule, now.year)
     standing = [each.active for each in known if _rule(each.schedule) == _rule(parts[0])]
     on = active and (not standing or any(standing))
@@ -65,7 +65,7 @@ def planned(schedule: Schedule, known: Sequence[DeploymentSchedule], now: dateti
 
 
 def equal(known: Sequence[DeploymentSchedule], wanted: Sequence[DeploymentScheduleCreate]) -> bool:
-    """Return whether both are the same, in whatever order."""
+    """Return whether both have the same schedules, in any order."""
     plans = [sorted((*_plan(each.schedule), str(each.active)) for each in either) for either in (known, wanted)]
     return plans[0] == plans[1]
 
@@ -73,8 +73,8 @@ def equal(known: Sequence[DeploymentSchedule], wanted: Sequence[DeploymentSchedu
 async def forget_removed(client: PrefectClient, deployment_id: UUID) -> None:
     """Delete planned runs of schedules that are gone.
 
-    The server does that itself, but its scheduler may have read the old ones just before and plan their runs just
-    after: so look again until nothing of the kind is found.
+    The server does that itself, but its scheduler may have read the old schedules just before, and plan their runs
+    just after. So this looks again until it finds none.
     """
     while True:
         await asyncio.sleep(SCHEDULER_SECONDS)
@@ -88,7 +88,7 @@ async def forget_removed(client: PrefectClient, deployment_id: UUID) -> None:
 
 
 async def _planned_by_others(client: PrefectClient, deployment_id: UUID, schedules: set[UUID]) -> list[UUID]:
-    """Return the runs of a deployment that are planned, and by none of its schedules."""
+    """Return the planned runs of a deployment that belong to none of its schedules."""
     planned = FlowRunFilter(
         deployment_id=FlowRunFilterDeploymentId(any_=[deployment_id]),
         state=FlowRunFilterState(type=FlowRunFilterStateType(any_=[StateType.SCHEDULED])),
@@ -113,7 +113,7 @@ def _plan(schedule: SCHEDULE_TYPES) -> tuple[str, ...]:
 
 
 def _rule(schedule: SCHEDULE_TYPES) -> tuple[str, ...]:
-    """Return the plan without its single times: they differ from year to year."""
+    """Return the plan without its single times, since those differ from year to year."""
     return tuple(
         "\n".join(line for line in part.splitlines() if not line.startswith(_SINGLE_TIMES)) for part in _plan(schedule)
     )

@@ -1,4 +1,4 @@
-"""What a worker does besides carrying flows: the gate's pulse, leases, this machine's facts, mirror and reconciler."""
+"""Runs the periodic jobs of a worker: passes of the gate, leases, facts of its nodes, mirror, reconciler, forecasts."""
 
 import asyncio
 import contextlib
@@ -38,7 +38,7 @@ log = logging.getLogger("assay.services")
 
 
 class Services:
-    """The standing work of one worker."""
+    """The periodic jobs of one worker, and its dispatcher."""
 
     def __init__(self, settings: Settings, client: PrefectClient) -> None:
         self._settings = settings
@@ -54,7 +54,7 @@ class Services:
         self.draining = False
 
     async def open(self) -> None:
-        """Make this worker and its machine known, before anything is admitted to them."""
+        """Register this worker and its nodes, so that the gate can admit runs to them."""
         await self.context.db.run_patiently(self._register)
         await self._note_nodes()
         threading.Thread(target=self._keep_leases, name="assay-leases", daemon=True).start()
@@ -79,19 +79,19 @@ class Services:
                 loops.create_task(every(duty.seconds, duty.begin(self.context, self.dispatcher)))
 
     def drain(self) -> None:
-        """Take nothing more, and let another worker go on with what this one holds."""
+        """Claim no more runs. Another worker will go on with those that this one holds."""
         self.draining = True
         self.dispatcher.drain()
 
     def leave(self) -> None:
-        """Give all leases up and sign off; from any thread. The tests go on, and the next worker takes them up."""
+        """Give up all leases and sign off, from any thread. The tests run on, and the next worker adopts them."""
         self._stopping.set()
-        with contextlib.suppress(Exception):  # a database that is away learns it from the leases' end
+        with contextlib.suppress(Exception):  # if the database is away, the leases end by themselves
             self.context.heartbeat.call(lambda conn: workers.leave(conn, self._settings.worker))
         self.context.close()
 
     async def _beat_gate(self) -> None:
-        """Try a pass of the gate where one is due, then wait for a moment."""
+        """Make a pass of the gate if one is due, then wait until the next check."""
         pause = await self._poller.beat(asyncio.get_running_loop().time())
         await asyncio.sleep(pause.total_seconds())
 
@@ -112,15 +112,15 @@ class Services:
                 await self.context.db.run(partial(nodes.record_all, pool=self._settings.pool, of=name, facts=facts))
 
     def _keep_leases(self) -> None:
-        """Renew in a thread and on a connection of its own: a loop or a pool that is busy must not lose its runs."""
+        """Renew the leases in a thread with its own connection: a busy loop or connection pool must not lose runs."""
         while not self._stopping.wait(self._settings.lease.total_seconds() / 3):
             try:
                 self.context.heartbeat.call(self._beat)
-            except Exception as failed:  # noqa: BLE001  tried again in a moment; the fence guards meanwhile
+            except Exception as failed:  # noqa: BLE001  tried again in a moment; the epoch protects the runs meanwhile
                 log.warning("leases were not renewed: %r", failed)
 
     def _beat(self, conn: Connection) -> None:
-        """Say that this worker lives; after a sleep of days nobody may know it any more."""
+        """Record that this worker is alive. After a sleep of days its row may be gone, and it registers again."""
         settings = self._settings
         leases.renew(conn, settings.worker, settings.lease)
         if not workers.beat(conn, settings.worker, settings.lease):

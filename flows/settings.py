@@ -7,9 +7,11 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import AfterValidator, BeforeValidator, Field
 from pydantic_settings import NoDecode
 
+from cluster import backend_factory
+from cluster.backend_factory import UnknownBackendError
 from model.environment import EnvironmentSettings
 from model.ids import PoolName, WorkerId
 
@@ -43,6 +45,13 @@ def _names(value: object) -> object:
     return frozenset(filter(None, (name.strip() for name in value.split(","))))
 
 
+def _backend(name: str) -> str:
+    """Return the name of a backend. Raises: UnknownBackendError."""
+    if name not in backend_factory.known():
+        raise UnknownBackendError(name)
+    return name
+
+
 class Settings(EnvironmentSettings):
     """Settings of one worker."""
 
@@ -65,6 +74,11 @@ class Settings(EnvironmentSettings):
         DEFAULT_POOL,
         validation_alias="ASSAY_POOL",
         description="the pool of our queue that it serves, and that this machine is a node of",
+    )
+    backend: Annotated[str, AfterValidator(_backend)] = Field(
+        "local",
+        validation_alias="ASSAY_BACKEND",
+        description="what runs the tests of this worker: the name of a package of `cluster`. `local` is this machine",
     )
     lease: Annotated[timedelta, BeforeValidator(_seconds)] = Field(
         timedelta(seconds=20),

@@ -1,6 +1,6 @@
-"""The steps before an attempt, as Prefect's page of a run shows them: validate, check-quota, gate, place (011).
+"""Shows the steps before an attempt on Prefect's page of a run: validate, check-quota, gate, place (011).
 
-They are recorded and not run as tasks: where a run came by REST, they were over before its flow began.
+They are recorded and not run as tasks, because for a run that came by REST they were over before its flow began.
 """
 
 from dataclasses import dataclass, replace
@@ -21,7 +21,7 @@ from scheduler.node import NO_NODE
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waited:
-    """A wait in the gate: the how-manyeth of its run, since when, and the admission that ended it (None: none yet)."""
+    """A wait in the gate. `number` counts the waits of a run from 1; `admission` ended it, None while it goes on."""
 
     number: int
     began_at: datetime
@@ -37,7 +37,7 @@ def checked_before(submitted_at: datetime, door: str) -> None:
 
 
 def validated(began_at: datetime, ended_at: datetime, problems: str = "") -> None:
-    """Show the check of a request, with its problems if it has any."""
+    """Show the check of a request, and its problems if it has any."""
     recorded_tasks.record(
         Step(
             name="validate",
@@ -50,7 +50,7 @@ def validated(began_at: datetime, ended_at: datetime, problems: str = "") -> Non
 
 
 def quota_checked(began_at: datetime, ended_at: datetime, refusal: str = "") -> None:
-    """Show the check of the quota, with the refusal if it is used up."""
+    """Show the check of the quota, and the refusal if the quota is used up."""
     recorded_tasks.record(
         Step(
             name="check-quota",
@@ -93,7 +93,7 @@ async def admitted(context: WorkerContext, execution_id: ExecutionId) -> None:
 
 
 def _last_wait(conn: Connection, execution_id: ExecutionId) -> Waited:
-    """Return the last wait of a run, by what the gate recorded: it ends with an admission, and a return begins one."""
+    """Return the last wait of a run from the records of the gate: an admission ends a wait, and a return begins one."""
     wait = Waited(number=1, began_at=runs.find(conn, execution_id).submitted_at)
     for said in decisions.read(conn, execution_id):
         if isinstance(said.record, Started):

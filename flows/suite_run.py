@@ -1,4 +1,4 @@
-"""The flow of a suite: it holds no place. It submits its tests at once, waits for them, and ends like its worst one."""
+"""The flow of a suite: it submits all tests at once, waits for them, ends like the worst one, uses no capacity."""
 
 from typing import Annotated, Any
 from uuid import UUID

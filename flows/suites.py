@@ -1,4 +1,4 @@
-"""The steps of the flow of a suite: it enters, waits for its tests and shows them."""
+"""The steps of the flow of a suite: submit or find the suite run, wait for its tests, show them."""
 
 import asyncio
 import logging
@@ -45,13 +45,13 @@ from orchestrator.suites import SuiteAgain, SuiteOrder, SuiteSkipped, SuiteSubmi
 Outcome: TypeAlias = SuiteSubmitted | SuiteSkipped | OverQuota
 
 LOOK_APART = 0.5
-"""Seconds at least between two looks: every test that ends anywhere wakes every suite that waits."""
+"""Seconds between two looks at least, since every test that ends anywhere wakes every suite that waits."""
 
 log = logging.getLogger("assay.suites")
 
 
 class SuiteRun:
-    """A suite run that this flow stands for, with the worker's wiring. Not a dataclass, like `entry.Run`."""
+    """The suite run of this flow, with the worker context. It is no dataclass, for the reason given at `entry.Run`."""
 
     def __init__(self, context: WorkerContext, suite_run_id: SuiteRunId) -> None:
         self.context = context
@@ -61,13 +61,13 @@ class SuiteRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotRun:
-    """Refused, or skipped with a note: no test was submitted."""
+    """The suite was refused or skipped. No test was submitted."""
 
     state: State[None]
 
 
 async def enter(suite: Mapping[str, Any] | None, suite_run_id: UUID | str | None) -> SuiteRun | NotRun:
-    """Find or make the suite run of this flow run. The same flow run comes to the same suite run, however often."""
+    """Find or create the suite run of this flow run. Repeated calls for a flow run return the same suite run."""
     if (suite is None) == (suite_run_id is None):
         return _refused("give exactly one of `suite` and `suite_run_id`")
     context, running = current_context(), CURRENT_FLOW_RUN.get()
@@ -92,7 +92,7 @@ async def enter(suite: Mapping[str, Any] | None, suite_run_id: UUID | str | None
 
 
 async def all_ended(run: SuiteRun) -> None:
-    """Wait until every test of the suite has its verdict; its row in the database is then closed too."""
+    """Wait until every test of the suite has its verdict. Then the row of the suite run is closed, too."""
     context = run.context
     await context.db.run_patiently(lambda conn: suites.host(conn, run.suite_run_id, context.settings.worker))
     with context.wakeups.listening(run.suite_run_id, Ended) as event:
@@ -117,13 +117,13 @@ async def show(run: SuiteRun) -> None:
 
 
 async def _found(context: WorkerContext, running: CurrentFlowRun | None, named: UUID | str | None) -> Outcome | None:
-    """Return what came of this flow run before; a new suite run when a person pressed Retry on an ended one."""
+    """Return the earlier outcome of this flow run, or a new suite run if a person pressed Retry on an ended one."""
     wanted = None if named is None else _id(str(named))
     again = running is not None and running.polled and _has_run_before()
     new_id = SuiteRunId(context.new_id())
 
     def find(conn: Connection) -> Outcome | None:
-        mine = suites.by_flow_run(conn, running.flow_run_id) if running else None  # after a Retry it is another one
+        mine = suites.by_flow_run(conn, running.flow_run_id) if running else None  # another one after a Retry
         known = mine or wanted
         if known is None:
             return None
@@ -172,20 +172,20 @@ def _id(text: str) -> SuiteRunId:
 
 
 def _hosted(conn: Connection, context: WorkerContext, outcome: Outcome) -> Outcome:
-    """Note that the flow waits here, in the transaction that makes it wait: so it is never nobody's."""
+    """Note that the flow waits in this worker. Done in the transaction of the submit, so a suite always has one."""
     if isinstance(outcome, SuiteSubmitted):
         suites.host(conn, outcome.suite_run_id, context.settings.worker)
     return outcome
 
 
 def _has_run_before() -> bool:
-    """Return whether this flow run was started before: by a person who pressed Retry, or by a worker that is gone."""
+    """Return whether this flow run was started before: a person pressed Retry, or its worker is gone."""
     context = FlowRunContext.get()
     return context is not None and context.flow_run is not None and context.flow_run.run_count > 1
 
 
 def _too_late(order: SuiteOrder, running: CurrentFlowRun) -> str | None:
-    """Return the note of a scheduled run that could not start by the suite's deadline. None if it is in time."""
+    """Return the note of a scheduled run that could not start by the deadline of its suite; None if it is in time."""
     deadline = order.suite.start_deadline_seconds
     if running.due is None or deadline is None or order.now <= running.due + timedelta(seconds=deadline):
         return None
@@ -198,7 +198,7 @@ def _moment(when: datetime) -> str:
 
 
 async def _later_one_is_due(context: WorkerContext, running: CurrentFlowRun) -> str | None:
-    """After a downtime only the latest of the missed scheduled runs is run. Where Prefect cannot tell, it is run."""
+    """Return the note of a missed run if a later run of the schedule is due; None if none is, or on an error."""
     if running.due is None or running.deployment_id is None:
         return None
     later = FlowRunFilter(
@@ -211,7 +211,7 @@ async def _later_one_is_due(context: WorkerContext, running: CurrentFlowRun) -> 
     )
     try:
         found = await context.client.read_flow_runs(flow_run_filter=later, limit=1)
-    except Exception as failed:  # noqa: BLE001  the client raises many kinds; one run too many harms less than none
+    except Exception as failed:  # noqa: BLE001  many types; one run too many harms less than none
         log.warning("Prefect did not tell whether a later run is due: %r", failed)
         return None
     return f"skipped: missed at {_moment(running.due)}, and a later run of the schedule is due" if found else None

@@ -29,9 +29,9 @@ log = logging.getLogger("assay.reconciler")
 
 
 async def end_task_runs(client: PrefectClient, flows: list[str], before: datetime) -> int:
-    """End a page of the task runs whose flow run ended before a given time. Returns: how many were found.
+    """End a page of the task runs whose flow run ended before a given time. Returns: how many it found.
 
-    This makes one query, and one call for each task run. If one cannot be ended, that is logged, and the others are.
+    This makes one query, and one call for each task run. If a task run cannot be ended, that is logged.
     """
     found = await client.read_task_runs(
         flow_filter=FlowFilter(name=FlowFilterName(any_=flows)),

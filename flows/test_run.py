@@ -1,4 +1,4 @@
-"""The flow of one test run: what the Prefect UI shows, a schedule starts and a CI job waits for."""
+"""The flow of one test run, which the Prefect UI shows, a schedule starts, and a CI job waits for."""
 
 from typing import Annotated, Any
 from uuid import UUID
@@ -13,7 +13,7 @@ from flows.states import state_of
 from model.check import describe_schema
 
 TestParameter = Annotated[dict[str, Any] | None, WithJsonSchema(arranged(describe_schema()))]
-"""Raw on purpose: `model.check` finds every problem at once, which Prefect's own check does not."""
+"""A raw mapping on purpose: `model.check` finds every problem at once, which Prefect's own check does not."""
 
 
 @flow(name="test-run", validate_parameters=False, retries=0, persist_result=False)

@@ -1,7 +1,7 @@
-"""Wakes the coroutines of a worker that wait for a notice: one about a run, or one of a kind.
+"""Wakes the coroutines of a worker that wait for a notice, either about one run or of one type.
 
-A notice is a hint, never the truth. A coroutine that is woken looks again, and one that waits also looks now and then,
-so that a lost notice costs seconds and nothing else.
+A notice is only a hint. A coroutine that is woken reads the database again. One that waits also reads it now and then,
+so a lost notice costs some seconds and nothing else.
 """
 
 import asyncio
@@ -16,11 +16,11 @@ from model.notices import CancelAsked, Ended, LookAgain, Notice
 from orchestrator.lifecycle import Grant
 
 Topic: TypeAlias = RunId | type[Notice]
-"""A run that a notice names, or a kind of notices."""
+"""A run that notices name, or a type of notices."""
 
 
 class Wakeups:
-    """Wakes waiters by topic, and hands over the places that this worker has claimed for them."""
+    """Wakes waiters by topic, and hands them the grants that this worker has claimed for them."""
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
@@ -28,13 +28,13 @@ class Wakeups:
         self._granted: dict[ExecutionId, Grant] = {}
 
     def hear(self, payload: str) -> None:
-        """Take one payload of the database, from any thread."""
+        """Receive one payload of the database, from any thread."""
         if not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._hear, notices.parse(payload))
 
     @contextmanager
     def listening(self, *topics: Topic) -> Iterator[asyncio.Event]:
-        """Give an event that is set by each notice about one of `topics`; the waiter clears it."""
+        """Yield an event that each notice about one of `topics` sets. The waiter clears it."""
         event = asyncio.Event()
         heard: tuple[Topic, ...] = (*topics, LookAgain)
         for topic in heard:
@@ -48,12 +48,12 @@ class Wakeups:
                     del self._waiting[topic]
 
     def grant(self, grant: Grant) -> None:
-        """Put down a claimed place for the flow that waits for it, or that is about to start."""
+        """Keep a grant for the flow that waits for it or is about to start, and wake that flow."""
         self._granted[grant.execution_id] = grant
         self._wake(grant.execution_id)
 
     def take(self, execution_id: ExecutionId) -> Grant | None:
-        """Take the place of a run if one has been granted."""
+        """Return the grant of a run and forget it; None if there is none."""
         return self._granted.pop(execution_id, None)
 
     def _hear(self, notice: Notice) -> None:

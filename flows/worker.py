@@ -1,8 +1,8 @@
-"""Our worker type: every flow run is a coroutine in one event loop, so that starting one costs milliseconds.
+"""The worker type `assay`: each flow run is a coroutine in one event loop, so that a start costs milliseconds.
 
-Registered as `assay` with Prefect (`prefect work-pool create --type assay`). Beside the runs that Prefect schedules it
-carries what our own gate admits; only the former count against its limit, and only until they stand in our queue, else
-runs that wait would keep out runs that may start.
+Prefect finds it by its entry point (`prefect work-pool create --type assay`). The worker runs what Prefect schedules
+and what our gate admits. Only the former count against its limit, and only until they are in our queue: otherwise runs
+that wait would keep out runs that may start.
 """
 
 import asyncio
@@ -33,16 +33,16 @@ if TYPE_CHECKING:
 POLL_SECONDS = 2.0
 SYNC_SECONDS = 15.0
 KNOWN_SECONDS = 10.0
-"""For so long a deployment is taken to be what it was: each call to the server costs as much as a small run."""
+"""Seconds for which a deployment is kept. Each call to the server costs as much as a small run."""
 
 MESSAGE = 1000
-"""Characters of a state's message: what a foreign module says has no limit."""
+"""Characters of a state's message at most, since an error of a foreign module may have any length."""
 
 log = logging.getLogger("assay.worker")
 
 
 class AssayJobConfiguration(BaseJobConfiguration):
-    """Nothing to configure: flows run in the worker itself, tests where the gate places them."""
+    """There is nothing to configure: flows run in the worker, and tests where the gate places them."""
 
 
 class AssayWorkerResult(BaseWorkerResult):
@@ -71,8 +71,8 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
         with_healthcheck: bool = False,  # noqa: ARG002, FBT001, FBT002  no web server inside: `assay status` asks the database
         printer: Callable[..., None] = print,
     ) -> None:
-        """Work until told to stop. Unlike the base class's loops, these never give up on a Prefect that is away."""
-        # The engine asks for a synchronous client at each run; made anew it costs 25 ms, most of them for certificates.
+        """Work until the process ends. Unlike the loops of the base class, these go on while Prefect is away."""
+        # The engine uses a synchronous client in each run. A new one would cost 25 ms, most of it for certificates.
         with SyncClientContext.get_or_create():
             await self._work(run_once, printer)
 
@@ -103,17 +103,17 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
         return AssayWorkerResult(identifier=str(flow_run.id), status_code=0)
 
     def drain(self) -> None:
-        """Take nothing more."""
+        """Take no more runs."""
         if self._services is not None:
             self._services.drain()
 
     def leave(self) -> None:
-        """Give up what this worker holds; from any thread."""
+        """Give up the leases of this worker. May be called from any thread."""
         if self._services is not None:
             self._services.leave()
 
     async def _setup_cancellation_observer(self) -> None:
-        """Leave it out: `flows.reconciler` carries cancellations into our rows, in whatever phase a run is."""
+        """Do nothing: `flows.reconciler` copies cancellations to our rows, whatever the phase of a run."""
 
     async def _open_services(self, settings: Settings) -> None:
         # Prefect imports this module to list worker types.
@@ -131,7 +131,7 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
             await self.get_and_submit_flow_runs()
 
     async def _submit_run(self, flow_run: FlowRun) -> None:
-        """Take one due flow run: propose Pending, which only one worker gets, and carry it."""
+        """Take one due flow run: propose Pending, which only one worker gets, and run it."""
         try:
             deployment = await self._deployment(flow_run)
             if deployment is None or not await self._propose_pending_state(flow_run):
@@ -141,7 +141,7 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
                 return
             await self._dispatch(deployment, flow_run)
         except Exception:
-            log.exception("flow run %s could not be carried", flow_run.id)
+            log.exception("flow run %s could not be run", flow_run.id)
         finally:
             self._submitting_flow_run_ids.discard(flow_run.id)
             self._release_limit_slot(flow_run.id)
@@ -168,7 +168,7 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
         if flow_run.deployment_id is None:
             return None
         try:
-            async with self._reading:  # of many runs that come at once one asks
+            async with self._reading:  # of many runs that come at once, only one reads
                 return await self._known_deployment(flow_run.deployment_id)
         except ObjectNotFound:
             await self._mark_flow_run_as_cancelled(flow_run, {"message": "its deployment no longer exists"})
@@ -186,13 +186,13 @@ class AssayWorker(BaseWorker[AssayJobConfiguration, Any, AssayWorkerResult]):
         return found
 
     async def _flow(self, entrypoint: str) -> Flow[..., Any]:
-        """Load a flow once; module entrypoints only, so nothing is downloaded and no folder is changed."""
-        async with self._loading:  # else many runs that come at once would load it at once, each in a thread
+        """Load a flow once. Only module entrypoints are allowed, so nothing is downloaded and no folder is changed."""
+        async with self._loading:  # otherwise runs that come at once would each load it
             if entrypoint not in self._flows:
                 self._flows[entrypoint] = await asyncio.to_thread(load_flow_from_entrypoint, entrypoint)
             return self._flows[entrypoint]
 
 
 async def _beat(file: Path) -> None:
-    """Give a heartbeat from the event loop: a thread would give one even while the loop hangs."""
+    """Write a heartbeat from the event loop. A thread would write one even while the loop hangs."""
     heartbeats.beat(file)

@@ -1,6 +1,6 @@
-"""What a worker's flows share: database, stores, backends, clock. `flows.wiring` puts it together.
+"""What the flows of a worker share: database, stores, backends, clock. `flows.wiring` builds it.
 
-The dispatcher sets it for each flow that it runs; from there `entry.Run` and `steps.Attempt` carry it to the steps.
+The dispatcher sets it for each flow that it runs. `entry.Run` and `steps.Attempt` pass it to the steps.
 """
 
 import asyncio
@@ -34,14 +34,14 @@ T = TypeVar("T")
 
 BLOCKING_THREADS = 4
 PASSES = 2
-"""Whom another pool's pass was in the way of is looked at again at once; if that is so again, with the next pulse."""
+"""Passes in a row, if the pass of another pool made one skip runs. After that the next periodic pass tries again."""
 GATHER_SECONDS = 0.02
-"""A run that comes while there is no place is looked at together with others that come, or end, in this time."""
+"""A run that comes while the pool is full shares a pass with others that come or end in this time."""
 
 
 @dataclass(slots=True, kw_only=True)
 class WorkerContext:
-    """What a worker's flows share.
+    """What the flows of a worker share.
 
     `blocking` are the threads for file calls, so that the loop never waits for them. `heartbeat` is a connection that
     is never busy. `backends` are those that this worker serves.
@@ -64,28 +64,28 @@ class WorkerContext:
     )
     pass_batcher: PassBatcher = field(init=False)
     taking: Callable[[Sequence[Admitted]], None] | None = None
-    """Who takes up the runs that got a place in a pass of ours while their flows wait here."""
+    """Called with the runs that a pass of this worker has admitted, so that their flows go on at once."""
     superseded: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when a flow stops since this worker has lost its run: what it started may have to be ended."""
+    """Set when a flow stops because this worker has lost its run: its process may have to be ended."""
     full: bool = False
-    """The last pass left no place free."""
+    """True if the pool was full after the last pass."""
 
     def __post_init__(self) -> None:
         self.pass_batcher = PassBatcher(self._pass)
 
     async def in_thread(self, work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-        """Run a blocking call beside the loop."""
+        """Run a blocking call in a thread."""
         return await asyncio.get_running_loop().run_in_executor(self.blocking, lambda: work(*args, **kwargs))
 
     async def pass_gate(self, *, freed: bool = True) -> None:
-        """Let the gate see what has just changed, in a transaction of its own after that one.
+        """Make a pass of the gate for a change that was just committed.
 
-        Where nothing was `freed` and there is no place to give, it is soon enough when the next one gets free.
+        If the change `freed` nothing and the pool is full, the pass may wait a moment to be shared with others.
         """
         await self.pass_batcher.ask(0.0 if freed or not self.full else GATHER_SECONDS)
 
     async def change(self, work: Callable[[Connection, PlaceReleases], T]) -> T:
-        """Do idempotent work that frees a place, and give the place on: in one transaction, with others' work."""
+        """Do idempotent work that frees capacity, and a pass, in one transaction that other work may share."""
         return await self.pass_batcher.change(work)
 
     async def _pass(self, pending: Sequence[PendingChange]) -> None:
@@ -95,7 +95,7 @@ class WorkerContext:
             outcome = await carry_out(
                 self.db, pending, lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
             )
-            pending = ()  # they are done: what is looked at again is looked at in a pass alone
+            pending = ()  # they are done, so the next pass makes no changes
             if outcome is None:
                 return
             self.full = outcome.full
@@ -114,15 +114,15 @@ class WorkerContext:
         return self.backends[grant.backend]
 
     def now(self) -> datetime:
-        """Read the clock: here, and nowhere else in the worker."""
-        return datetime.now(UTC)  # noqa: TID251  the wiring is where the clock is read
+        """Return the time. Nothing else in the worker reads the clock."""
+        return datetime.now(UTC)  # noqa: TID251  the one place that reads the clock
 
     def new_id(self) -> RunId:
-        """Make the identifier of a new run."""
+        """Return the identifier of a new run."""
         return RunId(uuid7(self.now(), self.dice))
 
     def close(self) -> None:
-        """Let go of connections and threads; the tests that run are left alone."""
+        """Close connections and threads. The tests run on."""
         self.listener.close()
         self.blocking.shutdown(wait=False, cancel_futures=True)
         for backend in self.backends.values():

@@ -1,7 +1,7 @@
-"""The worker process. The main thread takes the signals, a second one runs the loop.
+"""The worker process. The main thread receives the signals, and a second thread runs the event loop.
 
-Prefect's engine would raise a SIGTERM into whatever flow happens to run, were its loop in the main thread. Here SIGTERM
-means: take nothing more, leave the tests running, give the leases up, end. The next worker goes on.
+If the loop were in the main thread, Prefect's engine would raise a SIGTERM inside of the flow that runs at the moment.
+Here a SIGTERM means: take no more runs, leave the tests running, give up the leases, and end. The next worker goes on.
 """
 
 import asyncio
@@ -22,16 +22,16 @@ from flows.worker import AssayWorker
 from model.problems import InvalidError
 
 SETTINGS = {
-    PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # a thread a flow; our leases say who lives
-    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,  # a worker starts also while Prefect is away
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None,  # it costs a thread for each flow; our leases show who is alive
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,  # a worker must start while Prefect is away, too
 }
 
 log = logging.getLogger("assay.worker")
 
 
 def main() -> int:
-    """Work until SIGTERM or SIGINT. Returns: 0 after a signal, 3 when the loop ended by itself."""
-    os.umask(0o077)  # of what the worker stores; content and tests get the usual one
+    """Work until SIGTERM or SIGINT. Returns: 0 after a signal, 3 if the loop ended by itself."""
+    os.umask(0o077)  # for the worker's files; content and tests get the usual umask
     try:
         settings = from_environment()
     except InvalidError as error:
@@ -46,7 +46,7 @@ def main() -> int:
     stop.wait()
     work.leave()
     logging.shutdown()
-    os._exit(work.status)  # the flows under way are not unwound: the next worker takes them up as they are
+    os._exit(work.status)  # no flow is unwound: the next worker goes on with each as it is
 
 
 class Work:
@@ -58,7 +58,7 @@ class Work:
         self._worker: AssayWorker | None = None
 
     def run(self, stop: threading.Event) -> None:
-        """Run the worker; when it ends by itself, say so and end the process."""
+        """Run the worker. If it ends by itself, log that and end the process."""
         try:
             with temporary_settings(SETTINGS):
                 asyncio.run(self._main())
@@ -69,7 +69,7 @@ class Work:
             stop.set()
 
     def leave(self) -> None:
-        """Drain and sign off."""
+        """Take no more runs, and sign off."""
         if self._worker is not None:
             self._worker.drain()
             self._worker.leave()
@@ -80,7 +80,7 @@ class Work:
             work_pool_name=WORK_POOL,
             name=settings.worker,
             limit=settings.prefect_limit,
-            prefetch_seconds=0,  # starting a flow takes no time here, and what is not taken yet is not lost with us
+            prefetch_seconds=0,  # a start takes no time, and a run that is not taken yet cannot be lost
         )
         await self._worker.start(printer=log.info)
 

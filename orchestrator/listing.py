@@ -43,7 +43,7 @@ class Standing:
 class Shown:
     """A run with its attempts, which lists leave out. `standing` is None unless it waits.
 
-    `used` is what the test used in its last runs; only one run that has ended shows it.
+    `used` is what the test used in its last runs. Only a single run that has ended has it.
     """
 
     execution: Execution

@@ -12,6 +12,7 @@ from scheduler.lines import Line
 from scheduler.order import rank
 from scheduler.outcome import Outcome
 from scheduler.placement import able, undisturbed
+from scheduler.reasons import Code
 from scheduler.run import Queued
 from scheduler.sums import POOL
 from scheduler.trial import POOL_CODES, Trial
@@ -86,9 +87,10 @@ def _has_node(trial: Trial, line: Line) -> bool:
 def _waiting_for(trial: Trial, line: Line, run: Queued) -> tuple[UUID, ...] | None:
     """Return the owners in whose limits a run has room kept that the walk did not come to, as it would have found it.
 
-    None where no limit and no name keeps it waiting: then its pool has nothing for it, or keeps that for others.
+    None where no limit and no name keeps it waiting: then its pool has nothing for it, or keeps that for others, or an
+    added rule refuses it.
     """
     code = trial.limited(line, run)
-    if code is None:
+    if code is None or code is Code.RULE:
         return None
     return line.owners if code in POOL_CODES else kept_owners(line, code)

@@ -84,7 +84,7 @@ class Explanation:
         """Return what keeps a run waiting whatever else starts in the pool, and whatever is kept free for others."""
         trial = self.trial
         reasons = (exceeded(bound, line.need, trial.used) for bound in line.bounds if bound is not trial.memory.pool)
-        own = next((reason for reason in reasons if reason is not None), None)
+        own = self._refusal(line) or next((reason for reason in reasons if reason is not None), None)
         own = own or self._reserved(line, run) or self._exclusive(line, run)
         if own is not None:
             return own
@@ -107,6 +107,11 @@ class Explanation:
             if elsewhere := self.trial.keeper(name, run):
                 return Reason(code=Code.EXCLUSIVE, text=f"{name} is kept {_for_elsewhere([elsewhere])}")
         return None
+
+    def _refusal(self, line: Line) -> Reason | None:
+        """Return which added rule does not let a run start."""
+        text = self.trial.refusal(line)
+        return None if text is None else Reason(code=Code.RULE, text=text)
 
     def _kept_for(self, name: str, line: Line, run: Queued) -> ExecutionId | None:
         """Return for which run, before this one in the order, a name is kept."""

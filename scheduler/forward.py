@@ -16,10 +16,12 @@ from typing import TypeAlias
 
 from model.ids import ExecutionId, NodeName
 from scheduler.decisions import Arrived, Left
-from scheduler.plan import Outcome, apply, carry_out, decide, wake
+from scheduler.plan import Outcome, apply, carry_out, decide, rules_change, wake
 from scheduler.run import Queued, Running, Shape
 from scheduler.state import State
 
+LONGEST_QUIET = timedelta(days=400)
+"""If nothing arrives, starts or ends for so long, added rules do not wake the pool any more: more than a year."""
 Duration: TypeAlias = Callable[[Queued | Running], timedelta]
 """How long a run that waits will run once it has started; of one that runs at the beginning: how much longer."""
 
@@ -82,10 +84,13 @@ class _Course:
         self.next = next(self.arrivals, None)
         self.ends: list[tuple[datetime, int, ExecutionId]] = []
         self.places = 0
+        self.moved: datetime | None = None
+        """When a run arrived, started or ended for the last time."""
         self.place_of: dict[ExecutionId, int] = {}
 
     def begin(self, now: datetime) -> None:
         """Let those that run already end in time."""
+        self.moved = now
         for run in self.state.running.values():
             self._ends_at(now + self.duration(run), run.execution_id)
 
@@ -94,13 +99,14 @@ class _Course:
         while self.ends and self.ends[0][0] <= at:
             _, place, run = heappop(self.ends)
             if self.place_of.get(run) == place:
+                self.moved = at
                 yield self._free(run, at)
 
     def arrive(self, at: datetime) -> None:
         """Let those wait that come now."""
         while self.next is not None and self.next.enqueued_at <= at:
             self.state = apply(self.state, Arrived(run=self.next))
-            self.next = next(self.arrivals, None)
+            self.next, self.moved = next(self.arrivals, None), at
 
     def carry_out(self, outcome: Outcome, at: datetime) -> Iterator[Started]:
         """Do what a pass decided; those that are preempted stop now."""
@@ -108,6 +114,7 @@ class _Course:
         self.state = carry_out(self.state, outcome, at)
         for run, node in started:
             self._ends_at(at + self.duration(run), run.execution_id)
+            self.moved = at
             yield Started(at=at, run=run, node=node)
         for victims in outcome.preempted.values():
             for victim in victims:
@@ -123,6 +130,9 @@ class _Course:
         woken = wake(self.state, at) if self.state.queued else None
         if woken is not None and woken > at:
             moments.append(woken)
+        changed = rules_change(self.state, at) if self.state.queued else None
+        if changed is not None and changed - (self.moved or at) <= LONGEST_QUIET:
+            moments.append(changed)
         return max(min(moments), at) if moments else None
 
     def _ends_at(self, at: datetime, run: ExecutionId) -> None:

@@ -119,6 +119,7 @@ def _twin(state: State) -> State:
         fleet=Fleet(),
         exclusive_elsewhere=state.exclusive_elsewhere,
         usage_at=state.usage_at,
+        rules=state.rules,
     )
     for place in state.running.values():
         twin.start(replace(place, enqueued_at=_whole_tick(place.enqueued_at)))

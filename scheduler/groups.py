@@ -78,10 +78,13 @@ def possible(trial: Trial, of_group: Members) -> bool:
 
 
 def _stopped(trial: Trial, of_group: Members) -> Tried | None:
-    """Return what stops a group whatever nodes there are: its own limits or names first, then the pool's limit.
+    """Return what stops a group whatever nodes there are: added rules, its own limits or names, then the pool's limit.
 
     Looked at for all members before any node is: what a group waits for must not hang on which of them is tried first.
     """
+    refused = next((number for number, (line, _) in enumerate(of_group) if trial.refusal(line) is not None), None)
+    if refused is not None:
+        return Tried(number=refused, code=Code.RULE)
     copy, pool, back = trial.fork(), None, None
     for number, (line, run) in enumerate(of_group):
         code = copy.limited(line, run)

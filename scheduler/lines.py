@@ -12,6 +12,7 @@ from scheduler.limits import Bound
 from scheduler.order import aged, due
 from scheduler.placement import Ask
 from scheduler.pool import Limits, Strategy
+from scheduler.rule import LineFacts
 from scheduler.run import Queued
 from scheduler.sums import POOL, Need, need, owners_of, payer
 
@@ -43,6 +44,19 @@ class Line:
     def first(self) -> Queued:
         """Who starts first."""
         return self.runs[0]
+
+    @property
+    def facts(self) -> LineFacts:
+        """What an added rule may look at."""
+        run, (user, team) = self.first, self.users
+        return LineFacts(
+            user_id=user,
+            team_id=team,
+            priority=run.priority,
+            shape=run.shape,
+            exclusive=run.exclusive,
+            aged=self.aged,
+        )
 
     @property
     def plain(self) -> bool:

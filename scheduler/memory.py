@@ -51,6 +51,8 @@ class Memory:
         """Users and teams whose sums have changed since the last pass."""
         self.possible: dict[frozenset[ExecutionId], bool] = {}
         """Whether a group could start if nothing else ran."""
+        self.refused = False
+        """An added rule refused a run in the last pass."""
         self.blocked_since: datetime | None = None
         """Since when the first run that is blocked has waited, if it has no node kept free yet."""
         self._bounds: dict[UUID, Bound | None] = {}

@@ -35,6 +35,8 @@ The rules, in the order in which they are looked at; the code cites them by numb
    that have a node kept; what no node of the pool could be kept for does not (`scheduler.across`).
 11. A run over whose owners or names another pool decides at this moment does not start, but counts as if it did: nobody
    behind it gets its node or its place, and nobody is asked to stop for it. The next pass decides.
+12. A run starts only if every rule of `scheduler.rules` lets it; that is looked at before its own limits and names. A
+   run that such a rule refuses is skipped. It keeps nothing free, aged or not, and asks nobody to stop.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -73,6 +75,7 @@ __all__ = [
     "carry_out",
     "decide",
     "plan",
+    "rules_change",
     "spell_out",
     "wake",
 ]
@@ -166,13 +169,25 @@ def wake(state: State, now: datetime) -> datetime | None:
     """Return the next moment at which time alone can change a decision, after a pass at `now`; None if there is none.
 
     A backoff ends, a run becomes aged, the first that is blocked has waited for long enough to have a node kept, a run
-    has run for long enough to be asked to stop.
+    has run for long enough to be asked to stop. Added rules have a function of their own (`rules_change`).
     """
     moments = [state.waiting.next_moment()]
     if state.memory.blocked_since is not None:
         moments.append(state.memory.blocked_since + state.limits.backfill_after)
     if state.limits.preemption:
         moments.append(next_stoppable(state.running.values(), state.limits, now))
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
+
+def rules_change(state: State, now: datetime) -> datetime | None:
+    """Return the next moment at which an added rule may change a decision, after a pass at `now`; None if none may.
+
+    Only what a rule refused, or what is kept free, can change by that. So a rule that changes every week does not wake
+    a pool whose runs could not start anyway.
+    """
+    if not (state.memory.refused or state.memory.kept):
+        return None
+    moments = [rule.next_change(now) for rule in state.rules]
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 

@@ -16,6 +16,7 @@ class Code(StrEnum):
     TEAM_RESOURCES = "team_resources"
     USER_RESOURCES = "user_resources"
     EXCLUSIVE = "exclusive"
+    RULE = "rule"
     GROUP = "group"
     SHARE = "share"
     NO_NODE = "no_node"

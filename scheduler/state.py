@@ -4,18 +4,20 @@
 that a change costs its own run and node, not the queue. A pass changes nothing but what is remembered to be quicker.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from uuid import UUID
 
 from model.ids import ExecutionId, NodeName
+from scheduler import rules as registered
 from scheduler.fleet import Fleet
 from scheduler.lines import Line, Lines
 from scheduler.memory import not_yet
 from scheduler.node import Node
 from scheduler.pool import NO_OWNERS, Limits, Owner
 from scheduler.reserved import NOTHING_RESERVED, Reserved
+from scheduler.rule import GateRule
 from scheduler.run import Queued, Running
 from scheduler.shares import Usage
 from scheduler.sums import POOL, Sums, need, owners_of, payer
@@ -27,7 +29,7 @@ class State:
     `exclusive_elsewhere` are the names held in other pools, `usage_at` the time at which the owners' usage was measured
     (None: just now). `fleet`, where it is given, is what `nodes` come to, with nothing on them yet. `reserved` is what
     aged runs of other pools have kept for them; `busy` are the waiting runs over whose owners or names another pool
-    decides at this moment.
+    decides at this moment. `rules` are the added rules; None: those of `scheduler.rules`.
     """
 
     def __init__(  # noqa: PLR0913  one value for each part of a pool
@@ -42,6 +44,7 @@ class State:
         usage_at: datetime | None = None,
         reserved: Reserved = NOTHING_RESERVED,
         busy: Collection[ExecutionId] = frozenset(),
+        rules: Sequence[GateRule] | None = None,
     ) -> None:
         self.limits = limits or Limits()
         self.owners = owners
@@ -50,6 +53,7 @@ class State:
         self.usage_at = usage_at
         self.reserved = reserved
         self.busy = busy
+        self.rules = registered.RULES if rules is None else tuple(rules)
         self.fleet = Fleet(nodes) if fleet is None else fleet
         self.waiting = Lines()
         self.running: dict[ExecutionId, Running] = {}

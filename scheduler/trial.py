@@ -18,6 +18,7 @@ from scheduler.placement import Placed, choose
 from scheduler.pool import Strategy
 from scheduler.reasons import Code
 from scheduler.reserved import Reservation
+from scheduler.rule import PoolFacts
 from scheduler.run import Queued, Running, Shape
 from scheduler.seats import Members, Seats
 from scheduler.state import State
@@ -84,10 +85,13 @@ class Trial:
         return self._find(line, run, room), Code.BUSY
 
     def limited(self, line: Line, run: Queued) -> Code | None:
-        """Return which limit or exclusive name keeps a run waiting, whatever this pool keeps free for others.
+        """Return which added rule, limit or exclusive name keeps a run waiting, whatever is kept free here for others.
 
-        The pool's limit comes last: whoever its own owners or names stop does not wait for others.
+        An added rule comes first: what it refuses must not keep a limit or a name from others. The pool's limit comes
+        last: a run that is stopped by any of the others does not wait for other runs.
         """
+        if self.state.rules and self.refusal(line) is not None:
+            return Code.RULE
         reserved = self.reserved(run)
         for bound in line.bounds:
             if bound is self.memory.pool:
@@ -99,6 +103,21 @@ class Trial:
             return Code.EXCLUSIVE
         kind = over(self.memory.pool, line.need, self.used.of(POOL))
         return None if kind is None else code_of(self.memory.pool, kind)
+
+    def refusal(self, line: Line) -> str | None:
+        """Return why a rule of `scheduler.rules` does not let runs of a line start now; None if all rules do."""
+        if not self.state.rules:
+            return None
+        pool = PoolFacts(
+            now=self.now,
+            running=self.state.running.values(),
+            admitted=[run for runs in self.started.values() for run in runs],
+            owners=self.state.owners,
+        )
+        refusals = (rule.refusal(line.facts, pool) for rule in self.state.rules)
+        text = next((text for text in refusals if text is not None), None)
+        self.memory.refused = self.memory.refused or text is not None
+        return text
 
     def reserved(self, run: Queued) -> Sums:
         """Return what is kept from a run for aged runs of other pools that arrived before it."""

@@ -21,6 +21,8 @@ TEAM_CODES = frozenset({Code.TEAM_LIMIT, Code.TEAM_RESOURCES})
 USER_CODES = frozenset({Code.USER_LIMIT, Code.USER_RESOURCES})
 DELAYED = frozenset({Code.BUSY, Code.RESERVED, *POOL_CODES})
 """Waits that others cause by what they hold: the first run in one of them is the head of the queue."""
+KEEPS_NOTHING = frozenset({Code.RESERVED, Code.TOO_LARGE, Code.RULE})
+"""Waits that no capacity would end, even if it were kept free for the run."""
 
 
 class Walk:
@@ -37,7 +39,7 @@ class Walk:
     def run(self) -> None:
         """Look at everybody who may make a difference."""
         trial = self.trial
-        trial.memory.blocked_since = None
+        trial.memory.blocked_since, trial.memory.refused = None, False
         while self._open() and (found := self.front.next()) is not None:
             self._visit(*found)
         taken = {run.execution_id: column for column, runs in trial.started.items() for run in runs}
@@ -111,7 +113,7 @@ class Walk:
         """
         if code in DELAYED:
             self._found_head()
-        if self.trial.holds.turns >= MOST_KEPT or code in (Code.RESERVED, Code.TOO_LARGE):
+        if self.trial.holds.turns >= MOST_KEPT or code in KEEPS_NOTHING:
             return False
         if any(beyond(bound, line.need) for line, _ in members for bound in line.bounds):
             return False  # its owner's limit was lowered: what it had kept, nobody of that owner could ever use

@@ -1,13 +1,20 @@
-"""How a row says to reach a cluster, in the words of the connection."""
+"""How to reach a cluster, in the words of the connection."""
 
 from pathlib import Path
 
+from cluster.backend_factory import ClusterSettings
 from cluster.kubernetes.connection import ClusterAccess
 
 FILE = "file:"
 
 
-def access_of(name: str, namespace: str, image: str, kubeconfig: str | None, context: str | None) -> ClusterAccess:
-    """Return how to reach a cluster. `kubeconfig` is a reference, None inside of the cluster."""
-    path = None if kubeconfig is None else Path(kubeconfig.removeprefix(FILE))
-    return ClusterAccess(name=name, namespace=namespace, image=image, kubeconfig=path, context=context or None)
+def access_of(wanted: ClusterSettings) -> ClusterAccess:
+    """Return how to reach a cluster."""
+    path = None if wanted.kubeconfig is None else Path(wanted.kubeconfig.removeprefix(FILE))
+    return ClusterAccess(
+        name=wanted.name,
+        namespace=wanted.namespace,
+        image=wanted.image,
+        kubeconfig=path,
+        context=wanted.context or None,
+    )

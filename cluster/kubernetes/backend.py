@@ -25,7 +25,9 @@ from cluster.backend import (
     UnavailableError,
     Usage,
 )
+from cluster.backend_factory import BackendSettings, ClusterSettings
 from cluster.kubernetes import names, node_facts, pod_facts, pod_paths
+from cluster.kubernetes.access import access_of
 from cluster.kubernetes.api_objects import NodeList, Pod, PodList
 from cluster.kubernetes.cluster_pods import ClusterPods, refusal
 from cluster.kubernetes.connection import ApiError, ClusterAccess, Connection
@@ -84,6 +86,17 @@ class KubernetesBackend:
             streams=self._streams,
         )
         self._pulled: dict[AttemptId, tuple[float, Usage | None]] = {}
+
+    @classmethod
+    def opened(cls, wanted: ClusterSettings, settings: BackendSettings) -> "KubernetesBackend":
+        """Return the backend of a cluster, with what a worker gives to all its backends."""
+        disk = Disk(
+            runs=settings.state.absolute() / "pods",
+            contents=settings.contents,
+            allowed_hosts=settings.allowed_hosts,
+            git_ca_file=settings.git_ca_file,
+        )
+        return cls(access_of(wanted), disk)
 
     @property
     def name(self) -> BackendName:

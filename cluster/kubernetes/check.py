@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from pydantic import ValidationError
 
 from cluster.backend import UnavailableError
+from cluster.backend_factory import ClusterSettings
 from cluster.kubernetes import node_facts
+from cluster.kubernetes.access import access_of
 from cluster.kubernetes.api_objects import AccessReview, ApiNamespace, ApiVersion, NodeList
 from cluster.kubernetes.connection import ApiError, ClusterAccess, Connection
 
@@ -28,6 +30,11 @@ class Finding:
     what: str
     fine: bool
     words: str
+
+
+def check_cluster(wanted: ClusterSettings) -> list[Finding]:
+    """Look at everything that a run needs in a cluster."""
+    return check(access_of(wanted))
 
 
 def check(access: ClusterAccess) -> list[Finding]:

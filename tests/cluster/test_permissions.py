@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import yaml
-from harness import backends, cluster_namespaces
-from harness.backends import Bed, order, run
+from harness import cluster_namespaces
+from harness.backends import order, run
+from harness.beds.kubernetes import Bed
 
 from cluster.contents import ContentStore
 from cluster.kubernetes.backend import Disk, KubernetesBackend
@@ -55,7 +56,7 @@ def account(tmp_path: Path) -> Iterator[Account]:
 
 @pytest.fixture
 def bed(account: Account, tmp_path: Path) -> Iterator[Bed]:
-    made = backends.KubernetesBed(account.admin, account.node, tmp_path)  # type: ignore[arg-type]
+    made = Bed(tmp_path, account.admin)
     yield made
     for backend in made._opened:
         backend.close()

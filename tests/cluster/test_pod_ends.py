@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from harness import api_server
 from harness.api_server import Answer
-from harness.backends import FOREVER, KubernetesBed, ended, kubernetes, order, up
+from harness.backends import FOREVER, ended, order, up
+from harness.beds.kubernetes import Bed
 
 from cluster.backend import Backend, Fault, LaunchError
 from cluster.kubernetes import names
@@ -19,14 +20,14 @@ pytestmark = pytest.mark.cluster
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Iterator[KubernetesBed]:
-    made = kubernetes(tmp_path)
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    made = Bed(tmp_path)
     yield made
     made.close()
 
 
 @pytest.fixture
-def backend(bed: KubernetesBed) -> Backend:
+def backend(bed: Bed) -> Backend:
     return bed.open()
 
 
@@ -40,7 +41,7 @@ def backend(bed: KubernetesBed) -> Backend:
     ids=["no such image", "denied", "registry away"],
 )
 async def test_an_image_that_cannot_be_pulled_says_who_must_act(
-    bed: KubernetesBed, backend: Backend, answer: Answer, fault: Fault, words: str
+    bed: Bed, backend: Backend, answer: Answer, fault: Fault, words: str
 ) -> None:
     with api_server.serving() as registry:
         registry.answers = [answer]
@@ -52,14 +53,14 @@ async def test_an_image_that_cannot_be_pulled_says_who_must_act(
     assert refused.value.fault is fault, refused.value.detail
 
 
-async def test_a_registry_that_is_not_there_is_infrastructure(bed: KubernetesBed, backend: Backend) -> None:
+async def test_a_registry_that_is_not_there_is_infrastructure(bed: Bed, backend: Backend) -> None:
     with pytest.raises(LaunchError, match="did not answer") as refused:
         await backend.launch(replace(order(bed, "true"), image="127.0.0.1:9/none:1"))
 
     assert refused.value.fault is Fault.INFRASTRUCTURE
 
 
-async def test_an_image_without_python_is_for_who_named_it(bed: KubernetesBed, backend: Backend) -> None:
+async def test_an_image_without_python_is_for_who_named_it(bed: Bed, backend: Backend) -> None:
     if bed.access.image != "localhost/test-python:1":
         pytest.skip("only the shared cluster has the image localhost/busybox:1")
 
@@ -69,7 +70,7 @@ async def test_an_image_without_python_is_for_who_named_it(bed: KubernetesBed, b
     assert refused.value.fault is Fault.CONFIG
 
 
-async def test_an_evicted_test_is_lost_and_not_cancelled(bed: KubernetesBed, backend: Backend) -> None:
+async def test_an_evicted_test_is_lost_and_not_cancelled(bed: Bed, backend: Backend) -> None:
     wanted = order(bed, FOREVER)
     await up(backend, wanted)
 
@@ -84,7 +85,7 @@ async def test_an_evicted_test_is_lost_and_not_cancelled(bed: KubernetesBed, bac
 
 
 async def test_a_pod_that_is_too_large_for_its_node_is_given_up_with_the_reason(
-    bed: KubernetesBed, backend: Backend, monkeypatch: pytest.MonkeyPatch
+    bed: Bed, backend: Backend, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("cluster.kubernetes.launching.PLACE_SECONDS", 1.0)
     huge = replace(order(bed, "true"), resources=ResourceRequirements(cpu_request="1000"))
@@ -96,7 +97,7 @@ async def test_a_pod_that_is_too_large_for_its_node_is_given_up_with_the_reason(
     assert await backend.running() == []
 
 
-def _evict(bed: KubernetesBed, name: str) -> None:
+def _evict(bed: Bed, name: str) -> None:
     connection = Connection(bed.access)
     body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
     connection.create(f"/api/v1/namespaces/{bed.access.namespace}/pods/{name}/eviction", body)

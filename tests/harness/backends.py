@@ -1,33 +1,21 @@
 """Backends under test: each with what a test needs to know from outside of the port, and orders to launch on it."""
 
 import asyncio
-import base64
-import os
-import signal
-from collections.abc import Callable
-from dataclasses import dataclass
-from functools import cached_property
+import importlib
+import pkgutil
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
 import pytest
 
+import harness.beds
 from cluster.backend import AttemptId, Backend, Launched, LaunchOrder
-from cluster.contents import ContentStore
-from cluster.kubernetes import names, pod_facts
-from cluster.kubernetes.api_objects import Pod
-from cluster.kubernetes.backend import Disk, KubernetesBackend
-from cluster.kubernetes.connection import ClusterAccess, Connection
-from cluster.kubernetes.pod_paths import PREPARE, TEST
-from cluster.local import proc, processes
-from cluster.local.backend import LocalBackend
-from cluster.local.preparation import Machine
-from harness import cluster_namespaces
 from model.command import Command, Where
 from model.content import InlineContent
 from model.ending import Ending
-from model.ids import BackendName, ExecutionId, NodeName
+from model.ids import ExecutionId, NodeName
 from model.ports import Contents
 
 SECRET = "the-value-of-the-secret"
@@ -37,7 +25,7 @@ PATIENCE = 60.0
 
 
 class Bed(Protocol):
-    """One backend with a place of its own."""
+    """One backend with a folder of its own."""
 
     contents: Contents
 
@@ -61,118 +49,16 @@ class Bed(Protocol):
         """Return whether any file or object that the backend keeps holds `text`."""
         ...
 
-
-@dataclass
-class LocalBed:
-    """This machine, with a state folder of its own."""
-
-    state: Path
-
-    def __post_init__(self) -> None:
-        self.state.mkdir(parents=True)
-        self.contents: Contents = ContentStore(self.state / "content")
-        self._opened: list[LocalBackend] = []
-
-    def open(self) -> Backend:
-        backend = LocalBackend(BackendName("local/here"), Machine(state=self.state), self.contents)
-        self._opened.append(backend)
-        return backend
-
-    def node(self) -> NodeName:
-        return NodeName("here")
-
-    def living(self, attempt: AttemptId) -> bool:
-        return bool(proc.carriers(str(attempt.execution_id), attempt.number))
-
-    def kill_supervisor(self, attempt: AttemptId) -> None:
-        handle = processes.adopt(self._folder(attempt))
-        assert handle is not None
-        os.kill(handle.pid, signal.SIGKILL)
-
-    def holds(self, text: str) -> bool:
-        files = [path for path in (self.state / "runs").rglob("*") if path.is_file()]
-        return any(text.encode() in path.read_bytes() for path in files)
-
     def close(self) -> None:
-        for folder in (self.state / "runs").glob("*/*"):
-            processes.sweep(folder.parent.name, int(folder.name), folder)  # type: ignore[arg-type]
-        for backend in self._opened:
-            backend.close()
-
-    def _folder(self, attempt: AttemptId) -> Path:
-        return self.state / "runs" / str(attempt.execution_id) / str(attempt.number)
+        """End what is left, and close all that was opened."""
+        ...
 
 
-def local(folder: Path) -> LocalBed:
-    return LocalBed(folder / "state")
-
-
-@dataclass
-class KubernetesBed:
-    """A cluster, with a namespace and a spool folder of its own."""
-
-    access: ClusterAccess
-    at: NodeName
-    folder: Path
-
-    def __post_init__(self) -> None:
-        self.contents: Contents = ContentStore(self.folder / "content")
-        self._opened: list[KubernetesBackend] = []
-
-    def open(self) -> Backend:
-        """Return a view with a spool of its own, as a worker on another machine has it."""
-        runs = self.folder / f"runs-{len(self._opened)}"
-        backend = KubernetesBackend(self.access, Disk(runs=runs, contents=self.contents))
-        self._opened.append(backend)
-        return backend
-
-    def node(self) -> NodeName:
-        return self.at
-
-    def living(self, attempt: AttemptId) -> bool:
-        """Ask the kernel where the node is this machine, and the kubelet in any case."""
-        data = self._connection.find(self._path(f"pods/{names.pod_name(attempt)}"))
-        pod = None if data is None else Pod.model_validate_json(data)
-        said = pod is not None and (pod_facts.runs(pod, TEST) or pod_facts.runs(pod, PREPARE))
-        return said or bool(proc.carriers(str(attempt.execution_id), attempt.number))
-
-    def kill_supervisor(self, attempt: AttemptId) -> None:
-        shims = proc.called("cluster.kubernetes.shim", f"{attempt.execution_id}/{attempt.number}")
-        if not shims:
-            pytest.skip("the node is another machine: its processes cannot be killed from here")
-        for pid in shims:
-            os.kill(pid, signal.SIGKILL)
-
-    def holds(self, text: str) -> bool:
-        files = [path for path in self.folder.rglob("*") if path.is_file()]
-        objects = [self._connection.get(self._path(kind)) for kind in ("pods", "secrets", "configmaps")]
-        signs = (text.encode(), base64.b64encode(text.encode()))
-        return any(sign in data for data in (*objects, *(path.read_bytes() for path in files)) for sign in signs)
-
-    def close(self) -> None:
-        cluster_namespaces.remove(self._connection)
-        for backend in self._opened:
-            backend.close()
-        self._connection.close()
-
-    def _path(self, rest: str) -> str:
-        return f"/api/v1/namespaces/{self.access.namespace}/{rest}"
-
-    @cached_property
-    def _connection(self) -> Connection:
-        return Connection(self.access)
-
-
-def kubernetes(folder: Path) -> KubernetesBed:
-    """Return a bed in the cluster that KUBECONFIG names. Without one the test is skipped, and says what is missing."""
-    access, node = cluster_namespaces.usable()
-    return KubernetesBed(cluster_namespaces.make(access), node, folder)
-
-
-BEDS: dict[str, Callable[[Path], LocalBed | KubernetesBed]] = {"local": local, "kubernetes": kubernetes}
-"""Every backend that passes the suite."""
-MARKS = {"kubernetes": pytest.mark.cluster}
-"""What a backend needs from outside."""
+def beds() -> Iterator[tuple[str, Callable[[Path], Bed], Sequence[pytest.MarkDecorator]]]:
+    """Yield name, bed and marks of each backend: the modules of `harness.beds`, so none is registered here."""
+    for name in sorted(module.name for module in pkgutil.iter_modules(harness.beds.__path__)):
+        module = importlib.import_module(f"harness.beds.{name}")
+        yield name, module.Bed, getattr(module, "MARKS", ())
 
 
 def order(bed: Bed, script: str, **more: Any) -> LaunchOrder:

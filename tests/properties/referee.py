@@ -1,6 +1,7 @@
 """What one pass of a pool must have come to, worked out from plain values and by nothing of the scheduler's own.
 
-1. What starts is within all limits, on nodes that take it and have room; of a group start all or none.
+1. What starts is within all limits, on nodes that take it and have room; no added rule refuses it; of a group start all
+   or none.
 2. The order is respected: at the moment at which a run starts, nobody before it in the order could have started, unless
    by what is kept free for one before that. Under FAIR_SHARE shares are counted anew for each moment.
 3. Work-conserving: who waits could not start after all that did either, beside what is kept for those before it.
@@ -17,7 +18,18 @@ Order: TypeAlias = tuple[int, float, int, int]
 """Tier (aged, then who has had a node kept under FAIR_SHARE, then all others), share, priority, arrival."""
 BY_SHARE = 2
 """The tier of those whose share has a say."""
-NODE_ONLY = ("busy", "reserved", "head", "too_large", "no_match", "no_node", "pool_limit", "pool_resources", "apart")
+NODE_ONLY = (
+    "busy",
+    "reserved",
+    "head",
+    "too_large",
+    "no_match",
+    "no_node",
+    "pool_limit",
+    "pool_resources",
+    "apart",
+    "rule",
+)
 """Whoever waits for one of these keeps a node, or nothing."""
 
 
@@ -75,6 +87,7 @@ class Referee:
         for start in self.starts:
             names = [name for one in start.party for name in one.names]
             assert frozenset(one.run for one in start.party) in whole, f"a part of a group starts: {start.party}"
+            assert not any(one.refused for one in start.party), f"a rule refuses one of {start.party}"
             assert sight.limited(start.party) is None, f"{start.party}: {sight.limited(start.party)}"
             assert sight.names().isdisjoint(names), f"one of {names} is not free"
             assert len(set(names)) == len(names), f"one of {names} is given twice"
@@ -117,6 +130,7 @@ class Referee:
             "group": lambda: any(one in party and len(party) > 1 for party in self.waits),
             "apart": lambda: ruled((one,)),
             "spread": lambda: ruled((one,)),
+            "rule": lambda: one.refused,
             "share": lambda: self._was_first(one),
             "preempting": lambda: self.ruling.stops,
         }

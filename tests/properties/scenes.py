@@ -10,6 +10,7 @@ from properties.sight import Amounts, Asked, Held, Most, Scene, Shares
 from model.resources import Resources
 from scheduler.decisions import Admit, Decision, Preempt, Wait
 from scheduler.pool import Ceiling, Owner, Strategy
+from scheduler.rule import LineFacts, PoolFacts
 from scheduler.run import Queued, Running
 from scheduler.state import State
 
@@ -77,7 +78,22 @@ def _asked(run: Queued, state: State, now: datetime) -> Asked:
         names=frozenset(run.exclusive),
         group=run.group,
         ruled=bool(wanted.apart or wanted.spread),
+        refused=_refused(run, state, now),
     )
+
+
+def _refused(run: Queued, state: State, now: datetime) -> bool:
+    """Return whether an added rule refuses a run before the pass: what starts in the pass is not looked at here."""
+    line = LineFacts(
+        user_id=run.user_id,
+        team_id=run.team_id,
+        priority=run.priority,
+        shape=run.shape,
+        exclusive=run.exclusive,
+        aged=now - run.enqueued_at >= state.limits.ageing_limit,
+    )
+    pool = PoolFacts(now=now, running=state.running.values(), admitted=(), owners=state.owners)
+    return any(rule.refusal(line, pool) is not None for rule in state.rules)
 
 
 def _limits(state: State) -> dict[Any, Most]:

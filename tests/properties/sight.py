@@ -18,7 +18,7 @@ class Asked:
     """What a run that may start needs. `owners`: the pool, its user, its team if it has one.
 
     `nodes`: which take it, by all but room. `priority` is 0 where that has no say, `chosen`: it had a node kept before.
-    `ruled`: other runs matter to it by rules that are not looked at here.
+    `ruled`: other runs matter to it by rules that are not looked at here. `refused`: an added rule stops it.
     """
 
     run: Any
@@ -32,6 +32,7 @@ class Asked:
     names: frozenset[str] = frozenset()
     group: Any = None
     ruled: bool = False
+    refused: bool = False
 
     @property
     def payer(self) -> Any:
@@ -135,7 +136,7 @@ class Sight:
     def admits(self, party: Party) -> bool:
         """Return whether a party could start."""
         names = [name for one in party for name in one.names]
-        if len(names) != len(set(names)) or not self.names().isdisjoint(names):
+        if any(one.refused for one in party) or len(names) != len(set(names)) or not self.names().isdisjoint(names):
             return False
         return self.limited(party) is None and self.seats(party)
 

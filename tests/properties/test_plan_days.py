@@ -11,6 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from harness.gate_rules import Freeze
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
@@ -27,6 +28,7 @@ from scheduler.decisions import Arrived, Configured, Decision, Left, Owned, Seen
 from scheduler.forward import again
 from scheduler.plan import apply, apply_all, plan
 from scheduler.pool import Ceiling, Limits, Owner, Strategy
+from scheduler.rules import RULES
 from scheduler.run import Apart, Constraints, Queued, Spread
 from scheduler.state import State
 
@@ -65,7 +67,7 @@ LIMITS = st.builds(
     min_runtime=st.sampled_from([timedelta(), timedelta(minutes=3)]),
 )
 PLAIN: dict[str, Any] = {"constraints": Constraints(), "labels": ()}
-EXTRAS = ("groups", "names", "constraints", "quotas")
+EXTRAS = ("groups", "names", "constraints", "quotas", "rules")
 
 
 class Pool(RuleBasedStateMachine):
@@ -91,8 +93,15 @@ class Pool(RuleBasedStateMachine):
             owners[make.team(0)] = Owner(name="t0", ceiling=ceilings[0])
             owners[make.user(0)] = Owner(name="u0", ceiling=ceilings[1])
         held = frozenset({"lab"}) if nodes == 1 else frozenset[str]()
+        begins = self.now + timedelta(minutes=20)
+        added = (*RULES, Freeze(begins=begins, ends=begins + timedelta(minutes=40))) if "rules" in extras else RULES
         self.state = State(
-            limits=limits, nodes=self.nodes(nodes), owners=owners, exclusive_elsewhere=held, usage_at=self.now
+            limits=limits,
+            nodes=self.nodes(nodes),
+            owners=owners,
+            exclusive_elsewhere=held,
+            usage_at=self.now,
+            rules=added,
         )
 
     def nodes(self, number: int, ready: int = 9) -> tuple[Any, ...]:
@@ -292,6 +301,7 @@ def rebuilt(state: State) -> State:
         workers=state.workers,
         exclusive_elsewhere=state.exclusive_elsewhere,
         usage_at=state.usage_at,
+        rules=state.rules,
     )
     for running in state.running.values():
         fresh.start(running)

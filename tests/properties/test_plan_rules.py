@@ -5,6 +5,7 @@ from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
+from harness.gate_rules import Freeze
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from properties.referee import Referee
@@ -14,6 +15,7 @@ from scheduler.order import aged, due, rank
 from scheduler.plan import Admit, Arrived, Left, Wait, apply, apply_all, plan
 from scheduler.pool import Ceiling, Owner, Strategy
 from scheduler.reasons import Code
+from scheduler.rules import RULES
 from scheduler.run import Constraints
 from scheduler.state import State
 
@@ -45,6 +47,7 @@ ANY_POOL = st.fixed_dictionaries(
         "user": st.one_of(st.none(), st.integers(0, 4)),
         "elsewhere": st.integers(0, 2),
         "workers": st.sampled_from([0, 1, 1, 1, 1]),
+        "frozen": st.sampled_from([None, None, 2, 6]),
     }
 )
 
@@ -66,7 +69,10 @@ def build(make: SimpleNamespace, runs: list[Any], facts: list[Any], pool: dict[s
     limits = {"ceiling": Ceiling(runs=pool["max_concurrent"]), "strategy": pool["strategy"]}
     ordered = sorted(runs, key=lambda run: -run["minutes"])
     waiting = [queued(make, number, run) for number, run in enumerate(ordered)]
-    return make.state(waiting, nodes=fleet, owners=owners, workers=pool["workers"], **limits)
+    made: State = make.state(waiting, nodes=fleet, owners=owners, workers=pool["workers"], **limits)
+    if pool["frozen"] is not None:
+        made.rules = (*RULES, Freeze(begins=make.NOON, ends=make.NOON + timedelta(hours=1), least=pool["frozen"]))
+    return made
 
 
 def queued(make: SimpleNamespace, number: int, run: dict[str, Any]) -> Any:

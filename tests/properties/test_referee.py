@@ -39,6 +39,7 @@ CASES = SimpleNamespace(
         ),
         (scene(asked("a"), asked("b", **BLUES), limits={RED: (0, None)}), ruling("b", a="team_limit")),
         (scene(asked("a", 600), asked("b", 600, **BLUES), shares=FAIR), ruling("b", a="share")),
+        (scene(asked("a", 600, refused=True), asked("b", 600)), ruling("b", a="rule")),
     ],
     wrong=[
         (scene(asked("a")), ruling(a="busy")),  # there is room
@@ -49,6 +50,8 @@ CASES = SimpleNamespace(
         (scene(asked("a"), asked("b", priority=4), limits={POOL: (1, None)}), ruling("a", b="pool_limit")),
         (scene(asked("a"), limits={ANN: (0, None)}), ruling("a")),
         (scene(asked("a", 1500)), ruling("a")),
+        (scene(asked("a", refused=True)), ruling("a")),
+        (scene(asked("a", 900), holding=[BUSY]), ruling(a="rule")),  # no rule refuses it
         (scene(asked("a", names=frozenset({"db"})), taken=frozenset({"db"})), ruling("a")),
         (scene(asked("a", 300, group="g"), asked("b", 300, group="g")), ruling("a", b="group")),
         (scene(asked("a", 300, group="g"), asked("b", 300, group="g")), ruling(a="group", b="group")),

@@ -21,11 +21,16 @@ PATIENCE = 300.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
-    """What a recipe adds, which files of the product it may touch at most, and the tests that must pass after it."""
+    """What a recipe adds, how much of the product it may touch at most, and the tests that must pass after it.
+
+    Of the product it touches `most_files`, or any number of files of the one new `package`. `suites` are arguments of
+    pytest.
+    """
 
     patch: str
-    most_files: int
     suites: tuple[str, ...]
+    most_files: int = 0
+    package: str = ""
 
 
 RECIPES = (
@@ -36,18 +41,43 @@ RECIPES = (
     ),
     Recipe(patch="tool", most_files=2, suites=("tests/contract/test_tools.py",)),
     Recipe(
+        patch="backend",
+        package="cluster/toy",
+        suites=(
+            "tests/contract/test_backends.py",
+            "tests/contract/test_backend_launches.py",
+            "tests/integration/flows/test_toy_backend.py",
+            "-k",
+            "toy",
+        ),
+    ),
+    Recipe(
+        patch="rule",
+        most_files=2,
+        suites=(
+            "tests/contract/test_gate_rules.py",
+            "tests/properties/test_plan_rules.py",
+            "tests/properties/test_plan_days.py",
+            "tests/properties/test_simulation.py",
+        ),
+    ),
+    Recipe(
         patch="column",
         most_files=3,
         suites=("tests/integration/db/test_migrations.py", "tests/integration/db/test_executions.py"),
     ),
 )
-"""Recipes that have no patch yet: a backend, a rule of the gate (docs/limits.md)."""
 
 
 def touched(patch: Path) -> list[str]:
-    """Return the files of the product that a patch touches; tests are not counted."""
-    named = re.findall(r"^\+\+\+ b/(\S+)$", patch.read_text(), flags=re.MULTILINE)
+    """Return the files of the product that a patch touches, deleted ones too; tests are not counted."""
+    named = re.findall(r"^diff --git a/(\S+) b/\1$", patch.read_text(), flags=re.MULTILINE)
     return [name for name in named if not name.startswith("tests/")]
+
+
+def added(patch: Path) -> list[str]:
+    """Return the files that a patch makes."""
+    return re.findall(r"^diff --git a/(\S+) b/\1\nnew file", patch.read_text(), flags=re.MULTILINE)
 
 
 def numbered(patch: str, checkout: Path) -> str:
@@ -71,7 +101,11 @@ def checkout(tmp_path: Path) -> Path:
 def test_a_recipe_touches_few_files(recipe: Recipe) -> None:
     files = touched(PATCHES / f"{recipe.patch}.patch")
 
-    assert 0 < len(files) <= recipe.most_files
+    if recipe.package:
+        assert {str(Path(name).parent) for name in files} == {recipe.package}
+        assert set(files) <= set(added(PATCHES / f"{recipe.patch}.patch"))
+    else:
+        assert 0 < len(files) <= recipe.most_files
 
 
 @pytest.mark.parametrize("recipe", RECIPES, ids=lambda recipe: recipe.patch)

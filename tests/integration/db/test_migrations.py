@@ -340,7 +340,9 @@ def test_the_database_knows_the_words_that_the_code_knows(db: Database) -> None:
     rules = {row.conname: row.rule for row in db.call(lambda conn: conn.execute(text(query)).all())}
     words = {name: set(re.findall(r"'(\w+)'", rule)) for name, rule in rules.items()}
 
-    assert words["valid_kind"] == set(RunKind)
+    pattern = re.search(r"'(\^.*\$)'", rules["valid_kind"])  # any word: a new kind needs no migration
+    assert pattern is not None
+    assert [kind for kind in RunKind if not re.fullmatch(pattern[1], kind)] == []
     assert words["valid_phase"] == set(Phase)
     assert words["valid_status"] == {*STATUSES[RunKind.SUITE], RunKind.SUITE}
     assert {*STATUSES[RunKind.SUITE]} - {*STATUSES[RunKind.TEST]} == {"skipped"}

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from harness.backends import FOREVER, LocalBed, ended, order, up
+from harness.backends import FOREVER, ended, order, up
+from harness.beds.local import Bed
 
 from cluster.backend import Fault, LaunchError, LaunchOrder, UnavailableError
 from cluster.local import processes
@@ -15,8 +16,8 @@ from model.ending import How
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Iterator[LocalBed]:
-    made = LocalBed(tmp_path / "state")
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    made = Bed(tmp_path)
     yield made
     made.close()
 
@@ -31,7 +32,7 @@ def no_descriptors_left() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_without_descriptors_waiting_may_be_tried_again(bed: LocalBed) -> None:
+async def test_without_descriptors_waiting_may_be_tried_again(bed: Bed) -> None:
     backend, wanted = bed.open(), order(bed, FOREVER)
     await up(backend, wanted)
 
@@ -42,7 +43,7 @@ async def test_without_descriptors_waiting_may_be_tried_again(bed: LocalBed) -> 
     assert await backend.wait(wanted.attempt)
 
 
-async def test_a_state_folder_that_takes_nothing_is_for_the_operator(bed: LocalBed) -> None:
+async def test_a_state_folder_that_takes_nothing_is_for_the_operator(bed: Bed) -> None:
     backend, wanted = bed.open(), order(bed, FOREVER)
     (bed.state / "runs").write_text("no folder")
 
@@ -57,7 +58,7 @@ async def test_a_state_folder_that_takes_nothing_is_for_the_operator(bed: LocalB
 
 
 @pytest.mark.parametrize("changed", [{"reason": "splendid"}, {"started_at": 1e300}, {"ended_at": "soon"}])
-async def test_an_exit_record_that_no_shim_wrote_is_not_believed(bed: LocalBed, changed: dict[str, object]) -> None:
+async def test_an_exit_record_that_no_shim_wrote_is_not_believed(bed: Bed, changed: dict[str, object]) -> None:
     backend, wanted = bed.open(), order(bed, "true")
     await backend.launch(wanted)
     honest = await ended(backend, wanted.attempt)
@@ -71,7 +72,7 @@ async def test_an_exit_record_that_no_shim_wrote_is_not_believed(bed: LocalBed, 
     assert ending.how is How.LOST
 
 
-async def test_a_record_that_a_running_test_forged_deceives_nobody_who_launched_it(bed: LocalBed) -> None:
+async def test_a_record_that_a_running_test_forged_deceives_nobody_who_launched_it(bed: Bed) -> None:
     """The process that was seen at the launch counts, not what the run folder says later."""
     backend, stranger = bed.open(), order(bed, FOREVER)
     await up(backend, stranger)
@@ -90,5 +91,5 @@ async def test_a_record_that_a_running_test_forged_deceives_nobody_who_launched_
     assert bed.living(stranger.attempt)
 
 
-def folder(bed: LocalBed, wanted: LaunchOrder) -> Path:
+def folder(bed: Bed, wanted: LaunchOrder) -> Path:
     return bed.state / "runs" / str(wanted.attempt.execution_id) / "1"
