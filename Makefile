@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev down status test test-faults soak check format bench reference compare-pytest pins clean
+.PHONY: help run setup setup-dev down status test test-faults test-cluster soak check format bench reference compare-pytest pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -31,11 +31,14 @@ down: setup ## End the stack, also if its supervisor was killed
 status: setup ## Show the parts of the stack
 	@$(PY) -m cli.main status
 
-test: setup-dev ## Run all tests but those of test-faults and soak; under 10 minutes on 2 cores
-	@$(PYTEST) -m "not faults and not soak" -n 2 --dist loadfile $(ARGS)
+test: setup-dev ## Run all tests but those of test-faults, test-cluster and soak; under 10 minutes on 2 cores
+	@$(PYTEST) -m "not faults and not cluster and not soak" -n 2 --dist loadfile $(ARGS)
 
 test-faults: setup-dev ## Run the tests that kill processes, hostile tests and the browser; under 12 minutes
 	@$(PYTEST) -m faults -n 3 --dist loadfile $(ARGS)
+
+test-cluster: setup-dev ## Run the tests that need a Kubernetes cluster: that of KUBECONFIG, else one that is started for them
+	@sh deploy/test-cluster $(PYTEST) -m cluster $(ARGS)
 
 soak: setup-dev ## Run 1,000 tests through one worker and check for leaks
 	@$(PYTEST) -m soak $(ARGS)

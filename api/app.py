@@ -7,6 +7,7 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
 from api import (
+    clusters,
     content,
     deployments,
     execution_list,
@@ -53,6 +54,7 @@ ROUTERS = (
     limits,
     members,
     secrets,
+    clusters,
     content,
     deployments,
 )

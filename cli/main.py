@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import admin, explaining, limits, outcomes, output, people, runs, simulate
+from cli import admin, clusters, explaining, limits, outcomes, output, people, runs, simulate
 from cli.failure import EXIT_UNREACHABLE, EXIT_UNREAD, CommandError, RefusedError, next_step
 from cli.output import say
 from model.fault import EXIT_REFUSED
@@ -27,6 +27,7 @@ explaining.mount(app)
 admin.mount(app)
 limits.mount(app)
 people.mount(app)
+clusters.mount(app)
 simulate.mount(app)
 
 

@@ -17,6 +17,8 @@ from cluster.backend import Backend
 from model.ports import Contents
 
 FACTORY = "factory"
+CLUSTERS = "cluster.kubernetes.backend"
+"""Imported only where a cluster is served, since the client of Kubernetes costs 15 MB of memory."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,22 @@ class BackendSettings:
     git_ca_file: Path | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterSettings:
+    """How to reach a Kubernetes cluster, and what to use of it.
+
+    `kubeconfig` is a reference, `file:/path`; None if the worker runs in the cluster. `image` is what a pod runs in if
+    the request names no image.
+    """
+
+    name: str
+    namespace: str
+    image: str
+    kubeconfig: str | None = None
+    context: str | None = None
+
+
+OpenCluster: TypeAlias = Callable[[ClusterSettings, BackendSettings], Backend]
 OpenBackend: TypeAlias = Callable[[BackendSettings], Backend]
 
 
@@ -60,3 +78,9 @@ def open_backend(name: str, settings: BackendSettings) -> Backend:
         raise UnknownBackendError(name)
     factory = cast("OpenBackend", import_module(f"cluster.{name}.{FACTORY}").open_backend)
     return factory(settings)
+
+
+def open_cluster(wanted: ClusterSettings, settings: BackendSettings) -> Backend:
+    """Open the backend of a Kubernetes cluster. It connects at the first call."""
+    opened = cast("OpenCluster", import_module(CLUSTERS).KubernetesBackend.opened)
+    return opened(wanted, settings)

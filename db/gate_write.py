@@ -19,7 +19,7 @@ from db.gate_records import Ahead, Pass, Returned, Started, Stopped
 from db.gate_rows import Noted
 from db.listen import CHANNEL
 from db.prepared import Prepared
-from model.ids import ExecutionId, NodeName, WorkerId
+from model.ids import BackendName, ExecutionId, NodeName, WorkerId
 from model.notices import PreemptAsked
 from scheduler.decisions import Admit, Decision, Preempt, Wait
 from scheduler.outcome import Outcome
@@ -39,6 +39,7 @@ class Admitted:
     execution_id: ExecutionId
     epoch: int
     node: NodeName
+    backend: BackendName
     flow_run_id: UUID | None = None
     leased: bool = False
     """The worker that made the pass has the run in hand already."""
@@ -90,7 +91,7 @@ WITH chosen AS (
     FROM (SELECT execution_id, number, (row_number() OVER (ORDER BY number) - 1) / :a_message AS part FROM placed) AS p
     GROUP BY part ORDER BY part
 )
-SELECT execution_id, epoch, node, flow_run_id, leased.execution_id IS NOT NULL AS leased
+SELECT execution_id, epoch, node, backend, flow_run_id, leased.execution_id IS NOT NULL AS leased
 FROM placed LEFT JOIN leased USING (execution_id) WHERE (SELECT count(*) FROM heard) > 0
 """)
 _EXPLAIN = Prepared("""
@@ -223,6 +224,7 @@ def _admitted(row: Row[Any]) -> Admitted:
         execution_id=ExecutionId(row.execution_id),
         epoch=row.epoch,
         node=NodeName(row.node),
+        backend=BackendName(row.backend),
         flow_run_id=row.flow_run_id,
         leased=row.leased,
     )

@@ -14,7 +14,7 @@ from sqlalchemy import Connection, Row, text
 
 from db.gate_floors import HOLDING_FROM
 from db.prepared import Prepared
-from model.ids import ExecutionId, NodeName, WorkerId
+from model.ids import BackendName, ExecutionId, NodeName, WorkerId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,6 +24,7 @@ class Claimed:
     execution_id: ExecutionId
     epoch: int
     node: NodeName
+    backend: BackendName
     flow_run_id: UUID | None = None
     taken_over: bool = False
 
@@ -33,7 +34,7 @@ _JUST_STARTED = """clock_timestamp() BETWEEN pg_postmaster_start_time()
     AND pg_postmaster_start_time() + CAST(:ttl AS interval)"""
 """Where the clock went back behind the server's start, nobody knows, and leases are what they say."""
 _FREE = Prepared(f"""
-SELECT q.execution_id, q.node, q.epoch, r.flow_run_id
+SELECT q.execution_id, q.node, q.backend, q.epoch, r.flow_run_id
 FROM workers me
 JOIN queue q ON q.pool = {_POOL} AND q.state = 'admitted' AND q.turn >= ({HOLDING_FROM.replace(":pool", _POOL)})
 JOIN runs r ON r.id = q.execution_id
@@ -155,6 +156,7 @@ def _claimed(row: Row[tuple[object, ...]], epoch: int) -> Claimed:
         execution_id=ExecutionId(row.execution_id),
         epoch=epoch,
         node=NodeName(row.node),
+        backend=BackendName(row.backend),
         flow_run_id=row.flow_run_id,
         taken_over=epoch != row.epoch,
     )

@@ -66,6 +66,7 @@ _READ = text("""
 SELECT name, cpu_milli, memory_bytes, ephemeral_bytes, gpu, pods, labels, taints, ready, backend
 FROM nodes WHERE pool = :pool ORDER BY name
 """)
+_OTHERS = text("SELECT name FROM nodes WHERE pool = :pool AND backend = :backend AND name <> ALL(:names) ORDER BY name")
 _FORGET = text("DELETE FROM nodes WHERE pool = :pool AND name = ANY(:names)")
 
 
@@ -106,6 +107,14 @@ def record(conn: Connection, pool: PoolName, nodes: Sequence[Node]) -> None:
     else:
         conn.execute(_SEEN_AGAIN, {"pool": pool})
     conn.execute(_TOUCH, {"pool": pool, "names": list(given), "refresh": REFRESH})
+
+
+def record_all(conn: Connection, pool: PoolName, of: BackendName, facts: Sequence[Node]) -> None:
+    """Write what is known of all nodes of a backend. Those that it has no more are taken out."""
+    record(conn, pool, facts)
+    gone = conn.execute(_OTHERS, {"pool": pool, "backend": of, "names": [node.name for node in facts]}).scalars().all()
+    if gone:
+        forget(conn, pool, [NodeName(name) for name in gone])
 
 
 def forget(conn: Connection, pool: PoolName, names: Sequence[NodeName]) -> None:

@@ -363,6 +363,20 @@ class Secret(Base):
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 
+class Cluster(Base):
+    """A Kubernetes cluster (D27). `kubeconfig` is a reference as the worker sees it; none means: in the cluster."""
+
+    __tablename__ = "clusters"
+
+    name: Mapped[str] = mapped_column(String(63), primary_key=True)
+    namespace: Mapped[str] = mapped_column(String(63))
+    image: Mapped[str] = mapped_column(String(500))
+    kubeconfig: Mapped[str | None] = mapped_column(String(1000))
+    context: Mapped[str | None] = mapped_column(String(253))
+    labels: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=EMPTY_OBJECT)
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
 class DeploymentUser(Base):
     """The user that runs of a Prefect deployment count for; the service user `prefect` where there is no row."""
 

@@ -93,7 +93,9 @@ class Dispatcher:
             self._take_up(run)
 
     def _take_up(self, claimed: Claimed | AdmittedRun) -> None:
-        grant = Grant(execution_id=claimed.execution_id, epoch=claimed.epoch, node=claimed.node)
+        grant = Grant(
+            execution_id=claimed.execution_id, epoch=claimed.epoch, node=claimed.node, backend=claimed.backend
+        )
         if self._grants.get(grant.execution_id) == grant:
             return  # both a pass of this worker and `_claim` found it
         self._grants[grant.execution_id] = grant

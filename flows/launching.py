@@ -39,7 +39,7 @@ async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch) 
         content=request.content,
         command=tool.command(request),
         python=tool.python(request),
-        image=tool.image,
+        image=request.config.image or tool.image,
         resources=request.resources,
         config=request.config,
         env=_variables(request),

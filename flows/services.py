@@ -4,10 +4,12 @@ import asyncio
 import contextlib
 import logging
 import threading
+from functools import partial
 
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Connection
 
+from cluster.backend import UnavailableError
 from db import gate_floors, leases, nodes, outbox, workers
 from flows.dispatcher import Dispatcher
 from flows.forecasting import SECONDS as FORECAST_SECONDS
@@ -54,7 +56,7 @@ class Services:
     async def open(self) -> None:
         """Register this worker and its nodes, so that the gate can admit runs to them."""
         await self.context.db.run_patiently(self._register)
-        await self._note_node()
+        await self._note_nodes()
         threading.Thread(target=self._keep_leases, name="assay-leases", daemon=True).start()
 
     async def run(self) -> None:
@@ -63,7 +65,7 @@ class Services:
             loops.create_task(self.dispatcher.run())
             loops.create_task(self._leftovers.run())
             loops.create_task(every(0.0, self._beat_gate))
-            loops.create_task(every(NODE_SECONDS, self._note_node))
+            loops.create_task(every(NODE_SECONDS, self._note_nodes))
             loops.create_task(every(LOST_SECONDS, self._lost_nodes.look))
             loops.create_task(every(FLOOR_SECONDS, self._lift_floors))
             loops.create_task(every(PRUNE_SECONDS, self._prune_outbox))
@@ -99,9 +101,15 @@ class Services:
     async def _prune_outbox(self) -> None:
         await self.context.db.run(outbox.prune)
 
-    async def _note_node(self) -> None:
-        facts = [node for backend in self.context.backends.values() for node in await backend.nodes()]
-        await self.context.db.run(lambda conn: nodes.record(conn, self._settings.pool, facts))
+    async def _note_nodes(self) -> None:
+        """Write down the nodes of each backend. One that does not answer now keeps those that are known of it."""
+        for name, backend in self.context.backends.items():
+            try:
+                facts = await backend.nodes()
+            except UnavailableError as failed:
+                log.warning("the nodes of %s are not known now: %s", name, failed)
+            else:
+                await self.context.db.run(partial(nodes.record_all, pool=self._settings.pool, of=name, facts=facts))
 
     def _keep_leases(self) -> None:
         """Renew the leases in a thread with its own connection: a busy loop or connection pool must not lose runs."""

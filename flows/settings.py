@@ -133,6 +133,12 @@ class Settings(EnvironmentSettings):
         description="a delegated folder of the kernel's control groups. Each test then gets a group of its own, in "
         "which the kernel keeps its memory limit",
     )
+    clusters: Annotated[frozenset[str], NoDecode, BeforeValidator(_names)] = Field(
+        frozenset(),
+        validation_alias="ASSAY_CLUSTERS",
+        description="Kubernetes clusters whose pods this worker starts and watches, separated by commas, by the names "
+        "that `assay cluster add` gave them. It reads their rows at its start",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO",
         validation_alias="ASSAY_LOG_LEVEL",

@@ -1,15 +1,18 @@
-"""The wiring of a worker process: which database, which stores, which backend."""
+"""The wiring of a worker process: which database, which stores, which backends."""
 
 import asyncio
 import os
+from functools import partial
 
 from prefect.client.orchestration import PrefectClient
 
 from cluster.artifacts import ArtifactStore
-from cluster.backend_factory import BackendSettings, open_backend
+from cluster.backend import Backend
+from cluster.backend_factory import BackendSettings, ClusterSettings, open_backend, open_cluster
 from cluster.contents import ContentStore
 from cluster.logs import LogStore
 from cluster.secrets import SecretStore
+from db import clusters
 from db.engine import Database
 from db.listen import Listener
 from flows.settings import Settings
@@ -35,11 +38,12 @@ def open_context(settings: Settings, client: PrefectClient) -> WorkerContext:
         allowed_hosts=settings.allowed_hosts,
         git_ca_file=settings.git_ca_file,
     )
-    backend = open_backend(settings.backend, offered)
+    db = Database(settings.database_url, size=CONNECTIONS, title=title)
+    backends = [open_backend(settings.backend, offered), *cluster_backends(settings, offered, db)]
     return WorkerContext(
         settings=settings,
         client=client,
-        db=Database(settings.database_url, size=CONNECTIONS, title=title),
+        db=db,
         heartbeat=Database(settings.database_url, size=1, title=title),
         listener=listener,
         wakeups=wakeups,
@@ -47,5 +51,23 @@ def open_context(settings: Settings, client: PrefectClient) -> WorkerContext:
         artifacts=ArtifactStore(settings.state / "artifacts"),
         secrets=SecretStore(os.environ),
         contents=contents,
-        backends={backend.name: backend},
+        backends={backend.name: backend for backend in backends},
     )
+
+
+def cluster_backends(settings: Settings, offered: BackendSettings, db: Database) -> list[Backend]:
+    """Open the clusters that this worker serves. Raises: NotFoundError for one that has no row."""
+    rows = [db.call(partial(clusters.find, name=name)) for name in sorted(settings.clusters)]
+    return [
+        open_cluster(
+            ClusterSettings(
+                name=row.name,
+                namespace=row.namespace,
+                image=row.image,
+                kubeconfig=row.kubeconfig,
+                context=row.context,
+            ),
+            offered,
+        )
+        for row in rows
+    ]

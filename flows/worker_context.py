@@ -109,10 +109,9 @@ class WorkerContext:
         """The backends whose runs this worker may claim, in order of name. Any worker runs what needs none."""
         return sorted([*self.backends, NO_BACKEND])
 
-    def backend_of(self, grant: Grant) -> Backend:  # noqa: ARG002  a grant will choose the backend
-        """Return the backend on which the grant is. A worker serves one backend so far."""
-        [backend] = self.backends.values()
-        return backend
+    def backend_of(self, grant: Grant) -> Backend:
+        """Return the backend that runs what was granted. Only a worker that serves it can be granted a run there."""
+        return self.backends[grant.backend]
 
     def now(self) -> datetime:
         """Return the time. Nothing else in the worker reads the clock."""

@@ -11,6 +11,7 @@ from model.fields import (
     VOLUME_NAME_PATTERN,
     EnvName,
     EnvValue,
+    ImageName,
     LabelKey,
     LabelValue,
     MountPath,
@@ -188,6 +189,9 @@ class ExecutionConfig:
         dict[EnvName, EnvValue], Field(max_length=200, description="More environment variables; they win over `env`")
     ] = field(default_factory=dict)
     volumes: Annotated[tuple[VolumeMount, ...], Field(max_length=20, description="Volumes (Kubernetes)")] = ()
+    image: Annotated[
+        ImageName | None, Field(description="The image of the pod (Kubernetes); without it that of the cluster")
+    ] = None
     service_account: Annotated[ObjectName | None, Field(description="Service account (Kubernetes)")] = None
     node_selector: Annotated[
         dict[LabelKey, LabelValue], Field(max_length=50, description="Labels that the node must have")

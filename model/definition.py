@@ -23,7 +23,7 @@ from model.rules import ToolRules
 
 _RUN = ("command", "arguments", "junit", "setup", "env")
 _METADATA = ("labels", "tags", "priority")
-_LATER: Mapping[str, object] = {"apart": [], "spread": [], "exclusive": [], "restartable": False}
+_LATER: Mapping[str, object] = {"apart": [], "spread": [], "exclusive": [], "restartable": False, "image": None}
 """The fields of `config` that came after the first release, with their defaults. See `version_of`."""
 
 

@@ -82,6 +82,7 @@ MOUNT_PATTERN = r"^/[^\x00:]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 ACCOUNT_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._@+-]*[A-Za-z0-9])?$"
 EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"
+IMAGE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$"
 
 PATTERNS_IN_WORDS = {
     LINE_PATTERN: "must be one line of text without blanks at its ends",
@@ -92,6 +93,7 @@ PATTERNS_IN_WORDS = {
     MOUNT_PATTERN: "must be an absolute path without ':'",
     ACCOUNT_PATTERN: "must be of letters, digits, '.', '_', '-', '+' and '@', with a letter or digit at both ends",
     EMAIL_PATTERN: "must be a mail address, name@host",
+    IMAGE_PATTERN: "is not the name of an image, such as registry.example/python:3.12 or one with @sha256:",
     SHA256_PATTERN: "must be a SHA-256 digest: 64 digits of 0-9 and a-f",
 }
 
@@ -105,6 +107,7 @@ EnvValue = Annotated[str, Field(max_length=32_768), AfterValidator(well_formed)]
 LabelKey = Annotated[str, Field(min_length=1, max_length=317), AfterValidator(forms.label_key)]
 TolerationKey = Annotated[str, Field(max_length=317), AfterValidator(forms.taint_key)]
 LabelValue = Annotated[str, Field(max_length=63), AfterValidator(forms.label_value)]
+ImageName = Annotated[str, Field(min_length=1, max_length=500, pattern=IMAGE_PATTERN)]
 ObjectName = Annotated[str, Field(min_length=1, max_length=253, pattern=OBJECT_NAME_PATTERN)]
 ResourceName = Annotated[str, Field(min_length=1, max_length=100, pattern=RESOURCE_PATTERN)]
 RelativePath = Annotated[str, Field(min_length=1, max_length=1024), AfterValidator(forms.relative_path)]

@@ -65,6 +65,7 @@ EXAMPLES: Mapping[str, JsonValue] = {
     "test.config.volumes[].secret": "shop-certificate",
     "test.config.volumes[].claim": "shop-data",
     "test.config.volumes[].emptyDir": True,
+    "test.config.image": "registry.example/python:3.12",
     "test.config.serviceAccount": "shop-tests",
     "test.config.nodeSelector": {"disk": "ssd"},
     "test.config.tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],

@@ -24,7 +24,7 @@ from db.runs import Become, Fenced
 from model.content import digest
 from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, Cause, Phase, Reason, Status, Verdict
 from model.fault import INFRASTRUCTURE_REASONS
-from model.ids import ExecutionId, NodeName, short
+from model.ids import BackendName, ExecutionId, NodeName, short
 from model.notices import Ended
 from model.provenance import Provenance, Versions
 from model.request import TestRequest
@@ -32,6 +32,7 @@ from model.result import Artifact, Result, Summary, summarise
 from model.retry import RetryPolicy
 from model.runs import RunKind
 from orchestrator.place_releases import PlaceReleases
+from scheduler.node import NO_BACKEND
 
 INFRASTRUCTURE_DELAY = timedelta(seconds=1)
 """Long enough for a passing fault to pass, short enough not to be noticed."""
@@ -39,11 +40,15 @@ INFRASTRUCTURE_DELAY = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Grant:
-    """The right to run one execution on one node; void as soon as the database knows a newer epoch."""
+    """The right to run one execution on one node; void as soon as the database knows a newer epoch.
+
+    `backend` runs what is placed on the node.
+    """
 
     execution_id: ExecutionId
     epoch: int
     node: str
+    backend: BackendName = NO_BACKEND
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -142,7 +142,7 @@ def _unpack(contents: Contents, sha256: str, folder: Path) -> None:
     with file:
         _verify(file, sha256)
         try:
-            _extract(file, folder)
+            extract(file, folder)
         except OSError as error:
             if error.errno in _OUR_FAULT:
                 raise
@@ -164,7 +164,7 @@ def _verify(file: BinaryIO, sha256: str) -> None:
     file.seek(0)
 
 
-def _extract(file: BinaryIO, folder: Path) -> None:
+def extract(file: BinaryIO, folder: Path) -> None:
     """Unpack plain files and folders, and check each member before it is written.
 
     All links are refused: the standard library's filter has let some lead outside (CVE-2025-4517).

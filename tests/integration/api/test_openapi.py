@@ -274,6 +274,7 @@ TRIED = {
     "post /pools": {},
     "put /pools/{name}": {"name": "default"},
     "patch /pools/{name}": {"name": "default"},
+    "put /clusters/{name}": {"name": "lab"},
     "put /secrets/{name}": {"name": "api_key"},
     "put /deployments/{name}/user": {"name": "suite-run/nightly"},
 }

@@ -141,9 +141,9 @@ def test_a_definition_with_another_name_than_its_request_is_refused() -> None:
 
 
 def test_a_newer_field_does_not_change_the_version_while_it_has_its_default() -> None:
-    """The digest was computed before `apart`, `spread`, `exclusive` and `restartable` existed."""
+    """The digest was computed before `apart`, `spread`, `exclusive`, `restartable` and `image` existed."""
     first = "692dc9d8cb255a05ef68f6d6a3b4cc045978ebec3a2c8bf947a66fd315a2158f"
-    given = [{"exclusive": ["printer"]}, {"restartable": True}, {"apart": [{"matchLabels": {"a": "b"}}]}]
+    given = [{"exclusive": ["printer"]}, {"restartable": True}, {"image": "python:3"}]
 
     assert version_of(check(RAW)) == first
     assert len({version_of(check({**RAW, "config": change})) for change in given} | {first}) == 4

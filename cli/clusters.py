@@ -1,0 +1,87 @@
+"""The commands for clusters: add, list, check, rm."""
+
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import quote
+
+import typer
+
+from cli import output
+from cli.connection import connect
+from cli.parameters import Json
+from model.fault import EXIT_REFUSED
+
+Name = Annotated[str, typer.Argument(help="The name of the cluster.", show_default=False)]
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    group = typer.Typer(name="cluster", no_args_is_help=True, rich_markup_mode=None)
+    group.callback(help="Manage Kubernetes clusters.", epilog="Example: assay cluster list")(_nothing)
+    example = "assay cluster add lab --kubeconfig ~/.kube/config --image python:3.12"
+    group.command("add", epilog=f"Example: {example}")(add)
+    group.command("list", epilog="Example: assay cluster list")(list_clusters)
+    group.command("check", epilog="Example: assay cluster check lab")(check)
+    group.command("rm", epilog="Example: assay cluster rm lab")(rm)
+    app.add_typer(group)
+
+
+def _nothing() -> None:
+    """Do nothing: the subcommands do the work."""
+
+
+def add(  # noqa: PLR0913  one option for each column
+    name: Name,
+    *,
+    image: Annotated[str, typer.Option(help="The image in which tests run: with Python 3.10 or newer, and pip.")],
+    kubeconfig: Annotated[
+        Path | None, typer.Option(help="As the worker sees it. Without it the worker runs inside of the cluster.")
+    ] = None,
+    context: Annotated[str | None, typer.Option(help="A context of the kubeconfig.")] = None,
+    namespace: Annotated[str, typer.Option(help="The namespace of the pods.")] = "assay-tests",
+    json: Json = False,
+) -> None:
+    """Add a cluster, or change it. A worker that is to serve it is started with ASSAY_CLUSTERS=NAME."""
+    body = {"namespace": namespace, "image": image, "context": context, "kubeconfig": None}
+    if kubeconfig is not None:
+        body["kubeconfig"] = f"file:{kubeconfig.expanduser().absolute()}"
+    with connect() as client:
+        answer = client.put(f"/clusters/{quote(name, safe='')}", body)
+    output.as_json(answer) if json else output.say(f"{name} is known; look at it with: assay cluster check {name}")
+
+
+def list_clusters(*, json: Json = False) -> None:
+    """List the clusters."""
+    with connect() as client:
+        answer = client.get("/clusters")
+    if json:
+        output.as_json(answer)
+        return
+    output.table(
+        ("name", "namespace", "image", "kubeconfig", "context"),
+        [
+            (c["name"], c["namespace"], c["image"], c["kubeconfig"] or "in the cluster", c["context"] or "")
+            for c in answer["clusters"]
+        ],
+        spare=("context", "kubeconfig"),
+    )
+
+
+def check(name: Name, *, json: Json = False) -> None:
+    """Look at what tests need in a cluster, and say what is missing and how to get it. Exit code 4 if anything is."""
+    with connect() as client:
+        answer = client.post(f"/clusters/{quote(name, safe='')}/check")
+    if json:
+        output.as_json(answer)
+    else:
+        rows = [("yes" if f["fine"] else "NO", f["what"], f["words"]) for f in answer["findings"]]
+        output.table(("fine", "what", "found"), rows)
+    if not answer["fine"]:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def rm(name: Name, *, json: Json = False) -> None:
+    """Remove a cluster. Workers that serve it go on until they are started anew."""
+    with connect() as client:
+        client.delete(f"/clusters/{quote(name, safe='')}")
+    output.as_json({"removed": name}) if json else output.say(f"removed {name}")

@@ -1,0 +1,218 @@
+"""The pods and Secrets of attempts in one namespace: each step as one or a few requests that may be repeated.
+
+All of it blocks. Races between workers are decided by the API server: by the name of the pod, and by its version.
+"""
+
+import base64
+import binascii
+from collections.abc import Collection
+
+from cluster.backend import AttemptId, Fault, LaunchError, LaunchOrder, UnavailableError
+from cluster.kubernetes import exec_stream, names, pod_facts, pod_paths, restricted
+from cluster.kubernetes.api_objects import Pod, PodList, SecretObject
+from cluster.kubernetes.connection import CONFLICT, ApiError, Connection
+from cluster.kubernetes.exec_stream import PodProgram
+from cluster.kubernetes.pod import POD_GRACE_SECONDS, PodSite, pod_of, secret_of, tombstone
+from cluster.kubernetes.watch import PodWatch
+
+RELEASES = 6
+RELEASE_PAUSE = 0.5
+TRIES = 20
+"""How often a change is tried anew because the pod has changed meanwhile."""
+FORBIDDEN, INVALID = 403, 422
+
+
+class ClusterPods:
+    """The pods of one namespace, by attempt."""
+
+    def __init__(self, connection: Connection, watch: PodWatch) -> None:
+        self._connection = connection
+        self._watch = watch
+        self._namespace = connection.access.namespace
+        self._closing = connection.closing
+
+    def path(self, attempt: AttemptId) -> str:
+        """Return the path of an attempt's pod in the API."""
+        return f"/api/v1/namespaces/{self._namespace}/pods/{names.pod_name(attempt)}"
+
+    def find(self, attempt: AttemptId) -> Pod | None:
+        """Read an attempt's pod from the server."""
+        return self._seen(self._connection.find(self.path(attempt)), attempt)
+
+    def all(self) -> tuple[Pod, ...]:
+        """Read all pods of attempts from the server."""
+        path = f"/api/v1/namespaces/{self._namespace}/pods"
+        return PodList.model_validate_json(self._connection.get(path, ("labelSelector", names.SELECTOR))).items
+
+    def create(self, order: LaunchOrder, commit: str | None) -> Pod:
+        """Make the pod of an attempt with its Secret, or return the one that is there. Raises: LaunchError.
+
+        `commit` is that of the content, if it is from git.
+        """
+        access = self._connection.access
+        node = names.cluster_node(order.node, access.name)
+        site = PodSite(namespace=self._namespace, node=node, image=order.image or access.image, gpu=access.gpu)
+        body = pod_of(order, site, commit)
+        if wrong := restricted.problems(body):
+            raise LaunchError(Fault.CONFIG, "; ".join(f"{one.path} {one.message}" for one in wrong))
+        secret = secret_of(order, self._namespace)
+        try:
+            if secret is not None:
+                self._connection.create(self._secrets, secret)
+            made = self._connection.create(f"/api/v1/namespaces/{self._namespace}/pods", body)
+        except ApiError as refused:
+            raise refusal(refused) from refused
+        pod = self.find(order.attempt) if made is None else self._seen(made, order.attempt)
+        if pod is None:
+            raise gone()
+        if made is not None and secret is not None:
+            self._own_secret(order.attempt, pod)
+        return pod
+
+    def start(self, attempt: AttemptId, stage: str) -> Pod:
+        """Write down that the test starts, with the content of `stage` unless somebody was first.
+
+        Raises: LaunchError if the attempt was given up.
+        """
+        for _ in range(TRIES):
+            pod = self.find(attempt)
+            if pod is None or _is_given_up(pod):
+                raise gone()
+            if pod_facts.stage(pod):
+                return pod
+            metadata = {"resourceVersion": pod.metadata.resource_version, "annotations": {names.STAGE: stage}}
+            try:
+                patched = self._connection.patch(self.path(attempt), {"metadata": metadata})
+            except ApiError as refused:
+                if refused.status != CONFLICT:
+                    raise
+            else:
+                started = self._seen(patched, attempt)
+                if started is not None:
+                    return started
+        raise UnavailableError("the pod changes too fast")
+
+    def release(self, attempt: AttemptId, pod: Pod) -> None:
+        """Let the init container end, so that the test starts. Harmless if it has, or does so meanwhile."""
+        command = pod_paths.python(pod_paths.RELEASE, pod_facts.stage(pod))
+        program = PodProgram(path=self.path(attempt), container=pod_paths.PREPARE, command=command)
+        known: Pod | None = pod
+        for left in reversed(range(RELEASES)):
+            if known is None or not pod_facts.runs(known, pod_paths.PREPARE):
+                return
+            try:
+                exec_stream.run(self._connection, program)
+            except UnavailableError:
+                if not left:
+                    raise
+                self._closing.wait(RELEASE_PAUSE)  # another worker may have let it end, and the kubelet not yet said so
+                known = self.find(attempt)
+            else:
+                return
+
+    def stop(self, attempt: AttemptId) -> None:
+        """Ask the shim to end its test."""
+        command = pod_paths.python(pod_paths.STOP)
+        exec_stream.run(
+            self._connection, PodProgram(path=self.path(attempt), container=pod_paths.TEST, command=command)
+        )
+
+    def discard(self, attempt: AttemptId) -> None:
+        """Remove the pod of a launch that failed, unless somebody has started its test, or has given the attempt up."""
+        for _ in range(TRIES):
+            pod = self.find(attempt)
+            if pod is None or pod_facts.stage(pod) or _is_given_up(pod):
+                return
+            try:
+                metadata = {"resourceVersion": pod.metadata.resource_version, "finalizers": None}
+                self._connection.patch(self.path(attempt), {"metadata": metadata})
+                self._connection.delete(self.path(attempt), grace=0, uid=pod.metadata.uid)
+            except ApiError as refused:
+                if refused.status != CONFLICT:
+                    raise
+            else:
+                self._remove_secret(attempt, pod)
+                self._watch.forget(pod.metadata.name)
+                return
+
+    def give_up(self, attempt: AttemptId) -> Pod | None:
+        """See to it that the pod ends and that no other takes its name. Return it, None if there never was one."""
+        for _ in range(TRIES):
+            pod = self.find(attempt)
+            if pod is None:
+                body = tombstone(attempt, self._namespace)
+                if self._connection.create(f"/api/v1/namespaces/{self._namespace}/pods", body) is not None:
+                    return None
+                continue
+            if not pod_facts.is_tombstone(pod) and pod.metadata.deletion_timestamp is None:
+                grace = POD_GRACE_SECONDS if pod_facts.stage(pod) else 1
+                ours = {"metadata": {"uid": pod.metadata.uid, "annotations": {names.ENDED: "1"}}}
+                self._connection.patch(self.path(attempt), ours)
+                self._connection.delete(self.path(attempt), grace=grace, uid=pod.metadata.uid)
+                pod = self.find(attempt)
+            if pod is not None:
+                return pod
+        raise UnavailableError("the pod changes too fast")
+
+    def forget(self, attempt: AttemptId) -> None:
+        """Remove pod and Secret of an attempt that has ended. What takes the name of one that never started stays."""
+        pod = self.find(attempt)
+        if pod is None or pod_facts.is_tombstone(pod):
+            return
+        self._remove_secret(attempt, pod)
+        if pod.metadata.deletion_timestamp is None:
+            self._connection.delete(self.path(attempt), grace=1, uid=pod.metadata.uid)
+        self._connection.patch(self.path(attempt), {"metadata": {"uid": pod.metadata.uid, "finalizers": None}})
+        self._watch.forget(pod.metadata.name)
+
+    def secrets(self, attempt: AttemptId, wanted: Collection[str]) -> frozenset[str]:
+        """Return the values that the test was given of these secrets."""
+        data = self._connection.find(f"{self._secrets}/{names.pod_name(attempt)}") if wanted else None
+        if data is None:
+            return frozenset()
+        given = SecretObject.model_validate_json(data).data
+        return frozenset(_text(given[f"value.{name}"]) for name in wanted if f"value.{name}" in given)
+
+    @property
+    def _secrets(self) -> str:
+        return f"/api/v1/namespaces/{self._namespace}/secrets"
+
+    def _own_secret(self, attempt: AttemptId, pod: Pod) -> None:
+        """Let the Secret go with its pod, however that goes."""
+        owner = {"apiVersion": "v1", "kind": "Pod", "name": pod.metadata.name, "uid": pod.metadata.uid}
+        path = f"{self._secrets}/{names.pod_name(attempt)}"
+        self._connection.patch(path, {"metadata": {"ownerReferences": [owner]}})
+
+    def _remove_secret(self, attempt: AttemptId, pod: Pod) -> None:
+        if names.SECRETS in pod.metadata.annotations:
+            self._connection.delete(f"{self._secrets}/{names.pod_name(attempt)}", grace=0)
+
+    def _seen(self, data: bytes | None, attempt: AttemptId) -> Pod | None:
+        if data is None:
+            self._watch.forget(names.pod_name(attempt))
+            return None
+        pod = Pod.model_validate_json(data)
+        self._watch.seen(pod)
+        return pod
+
+
+def _is_given_up(pod: Pod) -> bool:
+    return pod.metadata.deletion_timestamp is not None or pod_facts.is_tombstone(pod)
+
+
+def gone() -> LaunchError:
+    """Return the error of a launch whose attempt was given up."""
+    return LaunchError(Fault.INFRASTRUCTURE, "this attempt was given up before it started")
+
+
+def refusal(refused: ApiError) -> LaunchError:
+    """Return whose fault it is that the API server does not take a pod."""
+    ours = refused.status == INVALID or "violates PodSecurity" in refused.message
+    return LaunchError(Fault.CONFIG if ours else Fault.INFRASTRUCTURE, refused.message[:2000])
+
+
+def _text(data: str) -> str:
+    try:
+        return base64.b64decode(data).decode(errors="replace")
+    except binascii.Error:
+        return ""

@@ -1,0 +1,31 @@
+"""Tests on a real cluster: the whole stack, with a worker that serves it. Without a cluster each test says so."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from harness import cluster_namespaces
+from harness.cluster_namespaces import NAME, ServedCluster
+from harness.stack import Stack
+
+from cluster.kubernetes.connection import Connection
+
+
+@pytest.fixture(scope="session")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCluster]:
+    """One stack for all tests: it starts once."""
+    access, node = cluster_namespaces.usable()
+    access = cluster_namespaces.make(access)
+    running = Stack(Path(tmp_path_factory.mktemp("stack")))
+    try:
+        running.start(workers=())
+        body = {"namespace": access.namespace, "image": access.image, "kubeconfig": f"file:{access.kubeconfig}"}
+        assert running.rest("PUT", f"/clusters/{NAME}", json=body).status_code == 200
+        running.start_worker("worker-1", ASSAY_CLUSTERS=NAME)
+        host = {"kubernetes.io/hostname": node.removesuffix(f".{NAME}")}
+        yield ServedCluster(stack=running, access=access, node=str(node), host=host)
+    finally:
+        running.stop()
+        connection = Connection(access)
+        cluster_namespaces.remove(connection)
+        connection.close()

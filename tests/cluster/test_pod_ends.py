@@ -1,0 +1,104 @@
+"""How attempts end on a real node by what happens around them: images, deadlines, evictions."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from harness import api_server
+from harness.api_server import Answer
+from harness.backends import FOREVER, ended, order, up
+from harness.beds.kubernetes import Bed
+
+from cluster.backend import Backend, Fault, LaunchError
+from cluster.kubernetes import names
+from cluster.kubernetes.connection import Connection
+from model.ending import How
+from model.resources import ResourceRequirements
+
+pytestmark = pytest.mark.cluster
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    made = Bed(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def backend(bed: Bed) -> Backend:
+    return bed.open()
+
+
+@pytest.mark.parametrize(
+    ("answer", "fault", "words"),
+    [
+        (Answer(status=404, body={"errors": [{"code": "MANIFEST_UNKNOWN"}]}), Fault.CONFIG, "missing"),
+        (Answer(status=403, body={"errors": [{"code": "DENIED"}]}), Fault.CONFIG, "may not be pulled"),
+        (Answer(status=503, body={}), Fault.INFRASTRUCTURE, "did not answer"),
+    ],
+    ids=["no such image", "denied", "registry away"],
+)
+async def test_an_image_that_cannot_be_pulled_says_who_must_act(
+    bed: Bed, backend: Backend, answer: Answer, fault: Fault, words: str
+) -> None:
+    with api_server.serving() as registry:
+        registry.answers = [answer]
+        image = f"{registry.url.removeprefix('http://')}/none:1"
+
+        with pytest.raises(LaunchError, match=words) as refused:
+            await backend.launch(replace(order(bed, "true"), image=image))
+
+    assert refused.value.fault is fault, refused.value.detail
+
+
+async def test_a_registry_that_is_not_there_is_infrastructure(bed: Bed, backend: Backend) -> None:
+    with pytest.raises(LaunchError, match="did not answer") as refused:
+        await backend.launch(replace(order(bed, "true"), image="127.0.0.1:9/none:1"))
+
+    assert refused.value.fault is Fault.INFRASTRUCTURE
+
+
+async def test_an_image_without_python_is_for_who_named_it(bed: Bed, backend: Backend) -> None:
+    if bed.access.image != "localhost/test-python:1":
+        pytest.skip("only the shared cluster has the image localhost/busybox:1")
+
+    with pytest.raises(LaunchError, match="python3") as refused:
+        await backend.launch(replace(order(bed, "true"), image="localhost/busybox:1"))
+
+    assert refused.value.fault is Fault.CONFIG
+
+
+async def test_an_evicted_test_is_lost_and_not_cancelled(bed: Bed, backend: Backend) -> None:
+    wanted = order(bed, FOREVER)
+    await up(backend, wanted)
+
+    name = names.pod_name(wanted.attempt)
+    _evict(bed, name)
+    ending = await ended(backend, wanted.attempt)
+
+    assert (ending.how, "Evict" in ending.detail) == (How.LOST, True), ending
+    await backend.end(wanted.attempt)
+    assert await backend.ending(wanted.attempt) == ending
+    assert not bed.living(wanted.attempt)
+
+
+async def test_a_pod_that_is_too_large_for_its_node_is_given_up_with_the_reason(
+    bed: Bed, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("cluster.kubernetes.launching.PLACE_SECONDS", 1.0)
+    huge = replace(order(bed, "true"), resources=ResourceRequirements(cpu_request="1000"))
+
+    with pytest.raises(LaunchError, match="Insufficient cpu") as refused:
+        await backend.launch(huge)
+
+    assert refused.value.fault is Fault.INFRASTRUCTURE
+    assert await backend.running() == []
+
+
+def _evict(bed: Bed, name: str) -> None:
+    connection = Connection(bed.access)
+    body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": name}}
+    connection.create(f"/api/v1/namespaces/{bed.access.namespace}/pods/{name}/eviction", body)
+    connection.close()

@@ -1,0 +1,61 @@
+"""A run from the API to its verdict, as a pod on a real node."""
+
+import pytest
+from harness.cluster_namespaces import ServedCluster
+from harness.stack import pytest_request, shell, until
+
+from cluster.kubernetes import names
+from cluster.kubernetes.api_objects import PodList
+from cluster.kubernetes.connection import Connection
+
+pytestmark = pytest.mark.cluster
+
+TWO_TESTS = "def test_good():\n    print('hello from the pod')\n\ndef test_bad():\n    assert 1 == 2\n"
+
+
+def test_a_pytest_run_is_a_pod_with_verdict_results_and_log(served: ServedCluster) -> None:
+    stack = served.stack
+    run = stack.submit(pytest_request(TWO_TESTS, config={"nodeSelector": served.host}))
+
+    row = stack.ended(run, 120)
+
+    assert (row["status"], row["failure_reason"]) == ("failed", "tests_failed"), row
+    assert [attempt["node"] for attempt in stack.attempts(run)] == [served.node]
+    outcomes = {result["test_name"].rpartition("::")[2]: result["status"] for result in stack.results(run)}
+    assert outcomes == {"test_good": "passed", "test_bad": "failed"}
+    log = stack.rest("GET", f"/tests/{run}/logs").text
+    assert "1 failed, 1 passed" in log
+
+
+def test_a_cancelled_run_leaves_no_pod(served: ServedCluster) -> None:
+    stack = served.stack
+    run = stack.submit(shell("echo up; sleep 600", config={"nodeSelector": served.host}))
+    until("the log is there", lambda: "up" in stack.rest("GET", f"/tests/{run}/logs").text, 60)
+
+    assert stack.rest("POST", f"/tests/{run}/cancel").status_code in {200, 202}
+    row = stack.ended(run, 60)
+
+    assert row["status"] == "cancelled"
+    until("no pod is left", lambda: not _pods(served), 60)
+
+
+def test_a_run_goes_on_when_its_worker_is_killed(served: ServedCluster) -> None:
+    """The next worker finds the pod by its name: one attempt, one verdict."""
+    stack = served.stack
+    run = stack.submit(shell("echo up; sleep 8; exit 3", config={"nodeSelector": served.host}))
+    until("the log is there", lambda: "up" in stack.rest("GET", f"/tests/{run}/logs").text, 60)
+
+    stack.kill("worker-1")
+    stack.start_worker("worker-1", ASSAY_CLUSTERS=served.access.name)
+    row = stack.ended(run, 90)
+
+    assert (row["status"], row["failure_reason"]) == ("failed", "tests_failed")
+    assert [attempt["exit_code"] for attempt in stack.attempts(run)] == [3]
+
+
+def _pods(served: ServedCluster) -> list[str]:
+    connection = Connection(served.access)
+    path = f"/api/v1/namespaces/{served.access.namespace}/pods"
+    pods = PodList.model_validate_json(connection.get(path, ("labelSelector", names.SELECTOR))).items
+    connection.close()
+    return [pod.metadata.name for pod in pods]
