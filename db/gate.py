@@ -190,6 +190,7 @@ SELECT EXISTS (
     WHERE execution_id = :execution_id AND state = 'admitted' AND backend <> ALL(CAST(:serves AS text[]))
 )
 """)
+_REQUESTED = text("SELECT cpu_milli, memory_bytes, ephemeral_bytes, gpu FROM queue WHERE execution_id = :execution_id")
 _LIMIT = text("SELECT limit_seconds FROM queue WHERE execution_id = :execution_id")
 _HOST = text("UPDATE queue SET host = :worker WHERE execution_id = :execution_id")
 _GUARD = text("""
@@ -322,6 +323,11 @@ def preempted_for(conn: Connection, execution_id: ExecutionId, epoch: int) -> Ex
     """Return the run for which one that holds a place was asked to stop, None if it was not."""
     found = conn.execute(_PREEMPTED, {"execution_id": execution_id, "epoch": epoch}).scalar_one_or_none()
     return None if found is None else ExecutionId(found)
+
+
+def requested(conn: Connection, execution_id: ExecutionId) -> Resources:
+    """Return the amounts that the gate counts for a queued run. Raises: NoResultFound if it is not queued."""
+    return Resources(**conn.execute(_REQUESTED, {"execution_id": execution_id}).mappings().one())
 
 
 def limit_of(conn: Connection, execution_id: ExecutionId) -> timedelta:

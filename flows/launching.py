@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from cluster.backend import AttemptId, Fault, Launched, LaunchError, LaunchOrder
-from db import runs
+from db import gate, runs
 from db import secrets as secret_rows
 from executors.registry import tool_for
 from flows.cancellation_watch import CancellationWatch
@@ -15,6 +15,7 @@ from model.ids import ExecutionId, NodeName
 from model.mask import Mask
 from model.ports import SecretError
 from model.request import TestRequest
+from model.resources import ResourceRequirements
 from orchestrator.lifecycle import Begun
 
 _FAULTS = {Fault.CONFIG: fault.SETUP, Fault.CONTENT: fault.CONTENT, Fault.INFRASTRUCTURE: fault.INFRASTRUCTURE}
@@ -40,7 +41,7 @@ async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch) 
         command=tool.command(request),
         python=tool.python(request),
         image=request.config.image or tool.image,
-        resources=request.resources,
+        resources=await _resources(context, begun),
         config=request.config,
         env=_variables(request),
         secrets={name: await _secret(context, begun.grant.execution_id, name) for name in secret_names(request)},
@@ -49,6 +50,14 @@ async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch) 
         called_off=watch.called_off,
         look_again=watch.look_again,
     )
+
+
+async def _resources(context: WorkerContext, begun: Begun) -> ResourceRequirements:
+    """Return what the attempt may use. `auto` is what the gate has counted for it."""
+    asked, run = begun.request.resources, begun.grant.execution_id
+    if not asked.automatic:
+        return asked
+    return asked.fixed(await context.db.run_patiently(lambda conn: gate.requested(conn, run)))
 
 
 async def _log_bytes(context: WorkerContext, begun: Begun) -> int:

@@ -1,13 +1,13 @@
 """The resources that a run requests from a node."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated
 
 from pydantic import Field
 
 from model.fields import AUTO, FORBID, ByteQuantity, ByteRequest, CpuQuantity, CpuRequest
-from model.quantity import milli, whole
+from model.quantity import bytes_text, cpu_text, milli, whole
 
 DEFAULT_CPU = "100m"
 DEFAULT_MEMORY = "128Mi"
@@ -79,6 +79,14 @@ class ResourceRequirements:
             ),
             ephemeral_bytes=whole(self.ephemeral_storage) if self.ephemeral_storage else 0,
             gpu=self.gpu_request,
+        )
+
+    def fixed(self, amounts: Resources) -> "ResourceRequirements":
+        """Return the same with `auto` replaced by the amounts that the gate has counted."""
+        return replace(
+            self,
+            cpu_request=cpu_text(amounts.cpu_milli) if self.cpu_request == AUTO else self.cpu_request,
+            memory_request=bytes_text(amounts.memory_bytes) if self.memory_request == AUTO else self.memory_request,
         )
 
     def memory_limit_bytes(self) -> int | None:

@@ -5,16 +5,16 @@ from random import Random
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, update
 
-from db import consumption, executions, nodes, runs, tables
+from db import consumption, executions, gate, nodes, runs, tables
 from db.engine import Database
-from db.gate_tables import QueueRow
 from db.runs import Become, Fenced
 from db.seeds import DEFAULT_POOL, LOCAL_USER, PREFECT_USER
 from model.execution import Door, Phase, Status, Verdict
+from model.fields import AUTO
 from model.ids import BackendName, ExecutionId, NodeName, UserId, uuid7
-from model.resources import Resources, Used
+from model.resources import ResourceRequirements, Resources, Used
 from orchestrator import listing
 from orchestrator.checking import check
 from orchestrator.submit import Order, Submitted, submit
@@ -52,13 +52,19 @@ def ran(conn: Connection, cpu: float, memory: int, **change: Any) -> ExecutionId
     return run
 
 
-def requested(conn: Connection, run: ExecutionId) -> Resources:
-    columns = (QueueRow.cpu_milli, QueueRow.memory_bytes, QueueRow.ephemeral_bytes, QueueRow.gpu)
-    return Resources(**conn.execute(select(*columns).where(QueueRow.execution_id == run)).one()._mapping)
-
-
 def test_without_a_history_auto_is_a_default(db: Database) -> None:
-    assert db.call(lambda conn: requested(conn, submitted(conn))) == Resources(cpu_milli=500, memory_bytes=256 * MIB)
+    assert db.call(lambda conn: gate.requested(conn, submitted(conn))) == Resources(
+        cpu_milli=500, memory_bytes=256 * MIB
+    )
+
+
+def test_a_launch_gets_the_amounts_that_the_gate_has_counted() -> None:
+    asked = ResourceRequirements(cpu_request=AUTO, memory_request=AUTO, cpu_limit="2")
+
+    fixed = asked.fixed(Resources(cpu_milli=340, memory_bytes=100 * MIB))
+
+    assert fixed == ResourceRequirements(cpu_request="340m", memory_request="100Mi", cpu_limit="2")
+    assert fixed.requested() == Resources(cpu_milli=340, memory_bytes=100 * MIB)
 
 
 def test_with_a_history_auto_is_the_95th_percentile_of_the_peaks(db: Database) -> None:
@@ -67,7 +73,7 @@ def test_with_a_history_auto_is_the_95th_percentile_of_the_peaks(db: Database) -
     def write(conn: Connection) -> Resources:
         for number in range(1, 21):
             ran(conn, cpu=40 * number, memory=10 * number * MIB)
-        return requested(conn, submitted(conn, arguments=["--all"]))
+        return gate.requested(conn, submitted(conn, arguments=["--all"]))
 
     assert db.call(write) == Resources(cpu_milli=760, memory_bytes=190 * MIB)
 
@@ -81,7 +87,7 @@ def test_only_the_last_runs_of_the_same_test_of_the_same_owner_count(db: Databas
             ran(conn, cpu=300, memory=100 * MIB)
         ran(conn, cpu=1800, memory=900 * MIB, name="another")
         ran(conn, cpu=1800, memory=900 * MIB, user=PREFECT_USER)
-        return requested(conn, submitted(conn))
+        return gate.requested(conn, submitted(conn))
 
     assert db.call(write) == Resources(cpu_milli=300, memory_bytes=100 * MIB)
 
@@ -103,7 +109,7 @@ def test_auto_has_a_floor_and_fits_on_the_largest_node(
             one = Node(name=NodeName(name), capacity=capacity, backend=BackendName(f"local/{name}"))
             nodes.record(conn, DEFAULT_POOL, [one])
         ran(conn, cpu=cpu, memory=memory)
-        return requested(conn, submitted(conn))
+        return gate.requested(conn, submitted(conn))
 
     assert db.call(write) == expected
 
@@ -114,7 +120,7 @@ def test_a_request_that_is_given_stays_and_the_use_is_suggested(db: Database) ->
     def write(conn: Connection) -> tuple[Resources, Used | None, Used | None]:
         before = listing.show(conn, submitted(conn, resources=given)).used
         run = ran(conn, cpu=340, memory=100 * MIB, resources=given)
-        return requested(conn, submitted(conn, resources=given)), before, listing.show(conn, run).used
+        return gate.requested(conn, submitted(conn, resources=given)), before, listing.show(conn, run).used
 
     asked, before, after = db.call(write)
     assert asked == Resources(cpu_milli=1000, memory_bytes=1024 * MIB)
