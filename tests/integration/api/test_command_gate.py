@@ -32,7 +32,13 @@ def run_pass(api: Api) -> Callable[[], None]:
     api.db.call(
         lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [DEFAULT_BACKEND])
     )
-    return lambda: api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) and None
+
+    def passed() -> None:
+        """Make a pass. Where another one does it, that may not be over yet: then make one more."""
+        while api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) is None:
+            pass
+
+    return passed
 
 
 def test_quota_set_changes_every_limit_and_none_takes_them_away(assay: Assay) -> None:

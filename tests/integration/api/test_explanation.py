@@ -27,7 +27,13 @@ def run_pass(api: Api) -> Callable[[], None]:
     api.db.call(
         lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [DEFAULT_BACKEND])
     )
-    return lambda: api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) and None
+
+    def passed() -> None:
+        """Make a pass. Where another one does it, that may not be over yet: then make one more."""
+        while api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) is None:
+            pass
+
+    return passed
 
 
 def explanation(client: httpx.Client, run: ExecutionId) -> Any:
