@@ -36,7 +36,7 @@ def test_a_cancelled_run_leaves_no_pod(served: ServedCluster) -> None:
     row = stack.ended(run, 60)
 
     assert row["status"] == "cancelled"
-    until("no pod is left", lambda: not _pods(served), 60)
+    until("no pod is left", lambda: not _pods(served, run), 60)
 
 
 def test_a_run_goes_on_when_its_worker_is_killed(served: ServedCluster) -> None:
@@ -53,9 +53,10 @@ def test_a_run_goes_on_when_its_worker_is_killed(served: ServedCluster) -> None:
     assert [attempt["exit_code"] for attempt in stack.attempts(run)] == [3]
 
 
-def _pods(served: ServedCluster) -> list[str]:
+def _pods(served: ServedCluster, run: str) -> list[str]:
+    """Return the pods of a run. Those that only keep the name of an attempt that was given up stay (013.7)."""
     connection = Connection(served.access)
     path = f"/api/v1/namespaces/{served.access.namespace}/pods"
-    pods = PodList.model_validate_json(connection.get(path, ("labelSelector", names.SELECTOR))).items
+    pods = PodList.model_validate_json(connection.get(path, ("labelSelector", f"{names.EXECUTION}={run}"))).items
     connection.close()
     return [pod.metadata.name for pod in pods]
