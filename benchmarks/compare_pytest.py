@@ -86,7 +86,7 @@ SUITES = (
     Suite(name="python-dateutil", version="2.9.0.post0", needs=("freezegun", "hypothesis", "pytest-cov")),
     Suite(name="tabulate", version="0.9.0"),
     Suite(name="toolz", version="1.0.0"),
-    Suite(name="wcwidth", version="0.2.13"),
+    Suite(name="wcwidth", version="0.2.13", needs=("pytest-cov",)),
     Suite(
         name="werkzeug", version="3.1.3", needs=("ephemeral-port-reserve", "watchdog", "pytest-timeout", "cryptography")
     ),
@@ -120,7 +120,8 @@ def plain(suite: Suite, top: Path, folder: Path) -> dict[str, str]:
     environment |= {"PYTHONPATH": str(HERE), "RECORD": str(record)}
     command = [str(python), "-m", "pytest", "-q", "-p", "pytest_recorder", "-p", "no:cacheprovider", *suite.arguments]
     subprocess.run(command, cwd=top, env=environment, capture_output=True, timeout=LIMIT, check=False)
-    return dict(json.loads(line) for line in record.read_text(encoding="utf-8").splitlines())
+    lines = record.read_text(encoding="utf-8").splitlines() if record.exists() else []  # it could not begin
+    return dict(json.loads(line) for line in lines)
 
 
 def ours(suite: Suite, top: Path, stack: Stack) -> tuple[dict[str, str], dict[str, Any]]:
