@@ -25,7 +25,7 @@ def test_generated_requests_are_answered_as_the_document_says(api: Api) -> None:
     ]  # fmt: skip
 
     found = subprocess.run(
-        command, env={**os.environ, "NO_PROXY": "*"}, capture_output=True, text=True, check=False, timeout=300
+        command, env={**os.environ, "NO_PROXY": "*"}, capture_output=True, text=True, check=False, timeout=900
     )
 
     assert found.returncode == 0, found.stdout[-6000:] + found.stderr[-2000:]
