@@ -21,7 +21,10 @@ WAIT = (
     + f"os.makedirs('{RESULTS}', exist_ok=True); os.makedirs('{HOME}', exist_ok=True)\n"
     + (f"while not os.path.islink('{CHOSEN}'): time.sleep(0.05)")
 )
-"""What the init container does: it waits until a worker has put everything in place."""
+"""What the init container does: it waits until a worker has put everything in place.
+
+It looks instead of being told: the standard library of Python cannot watch a file, and a pod has no credentials to ask.
+"""
 KEEP = _TERM + "signal.pause()"
 """What the keeper does: it waits for its end."""
 BEGIN = (

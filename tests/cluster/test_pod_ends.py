@@ -62,7 +62,7 @@ async def test_a_registry_that_is_not_there_is_infrastructure(bed: Bed, backend:
 
 async def test_an_image_without_python_is_for_who_named_it(bed: Bed, backend: Backend) -> None:
     if bed.access.image != "localhost/test-python:1":
-        pytest.skip("only the shared cluster has the image localhost/busybox:1")
+        pytest.skip("needs the image localhost/busybox:1 in the cluster, as ../shared/cluster/up brings it")
 
     with pytest.raises(LaunchError, match="python3") as refused:
         await backend.launch(replace(order(bed, "true"), image="localhost/busybox:1"))

@@ -133,7 +133,7 @@ def stopped(served: ServedCluster, part: str) -> Iterator[None]:
     """Let a part of the cluster stand still. Skip the test where the cluster does not run on this machine."""
     file = (served.access.kubeconfig or Path()).parent / "pids" / part
     if not file.exists():
-        pytest.skip(f"{part} runs on another machine, so it cannot be stopped from here")
+        pytest.skip(f"{part} is not a process of this machine: needs the cluster of ../shared/cluster/up")
     pid = int(file.read_text().split()[0])
     os.kill(pid, signal.SIGSTOP)
     try:

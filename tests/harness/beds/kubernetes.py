@@ -53,7 +53,7 @@ class Bed:
     def kill_supervisor(self, attempt: AttemptId) -> None:
         shims = proc.called("cluster.kubernetes.shim", f"{attempt.execution_id}/{attempt.number}")
         if not shims:
-            pytest.skip("the node is another machine: its processes cannot be killed from here")
+            pytest.skip("needs a node on this machine, whose processes can be killed: ../shared/cluster/up")
         for pid in shims:
             os.kill(pid, signal.SIGKILL)
 

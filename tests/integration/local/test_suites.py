@@ -206,6 +206,7 @@ def test_a_registry_that_does_not_answer_is_not_the_fault_of_the_request(
     requirements = tmp_path / "requirements.txt"
     with socket.socket() as closed:
         closed.bind(("127.0.0.1", 0))  # nobody listens there
+        # A registry of this test's own, which has just closed its port: nothing answers there.
         requirements.write_text(f"--index-url http://127.0.0.1:{closed.getsockname()[1]}/simple\nfoo==1\n")
 
         with pytest.raises(HostAwayError, match="Connection refused"):
