@@ -37,12 +37,14 @@ async def records(times: int = 1) -> None:
 
 
 async def shown(client: PrefectClient, flow_run_id: UUID, number: int) -> list[TaskRun]:
-    """Return the task runs of a flow run once there are `number`; Prefect writes them a moment later."""
+    """Return the task runs of a flow run once `number` have a state; Prefect writes a run first and its state later."""
     mine = FlowRunFilter(id=FlowRunFilterId(any_=[flow_run_id]))
     async with asyncio.timeout(SECONDS):
-        while len(found := await client.read_task_runs(flow_run_filter=mine)) < number:  # noqa: ASYNC110  Prefect tells nobody
-            await asyncio.sleep(0.1)
-    return sorted(found, key=lambda task_run: task_run.name)
+        while True:
+            found = await client.read_task_runs(flow_run_filter=mine)
+            if sum(task_run.state is not None for task_run in found) >= number:
+                return sorted(found, key=lambda task_run: task_run.name)
+            await asyncio.sleep(0.1)  # Prefect tells nobody when it has written them
 
 
 async def deployed(client: PrefectClient) -> FlowRun:
