@@ -1,0 +1,69 @@
+"""A real Prometheus on loopback, whose data are written before it starts: what a query must return is then known."""
+
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+
+import httpx
+
+MISSING = "needs Prometheus with promtool. Debian and Ubuntu: apt-get install --no-install-recommends prometheus"
+START_SECONDS = 60.0
+
+
+def there() -> bool:
+    return shutil.which("prometheus") is not None and shutil.which("promtool") is not None
+
+
+def sample(series: str, value: float | str, at: datetime) -> str:
+    """Return a line of the OpenMetrics format."""
+    return f"{series} {value} {int(at.timestamp())}"
+
+
+@contextmanager
+def prometheus(folder: Path, samples: Sequence[str]) -> Iterator[str]:
+    """Run a Prometheus that holds these samples; yield its address."""
+    blocks = folder / "blocks"
+    text = folder / "samples.txt"
+    text.write_text("\n".join([*samples, "# EOF", ""]), encoding="utf-8")
+    _run("promtool", "tsdb", "create-blocks-from", "openmetrics", str(text), str(blocks))
+    settings = folder / "prometheus.yml"
+    settings.write_text("global: {scrape_interval: 1h}\n", encoding="utf-8")
+    port = _free_port()
+    command = [
+        "prometheus", f"--config.file={settings}", f"--storage.tsdb.path={blocks}",
+        f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=100y",
+    ]  # fmt: skip
+    with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
+        try:
+            _wait(f"http://127.0.0.1:{port}", process, folder / "log")
+            yield f"http://127.0.0.1:{port}"
+        finally:
+            process.kill()
+
+
+def _run(*command: str) -> None:
+    ended = subprocess.run(command, check=False, capture_output=True, text=True)
+    assert ended.returncode == 0, ended.stderr
+
+
+def _free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
+    until = time.monotonic() + START_SECONDS
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            if httpx.get(f"{url}/-/ready", timeout=1).status_code == httpx.codes.OK:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.05)  # it tells nobody when it is ready
+    raise AssertionError(log.read_text(errors="replace")[-2000:])
