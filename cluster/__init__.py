@@ -1,5 +1,6 @@
-"""Backends, which run attempts, and the stores beside them. Carries out what the cores decide.
+"""Backends, which run attempts, the stores beside them, and what observes systems under test. Carries out decisions.
 
-`backend.py` is the port; `local` implements it with processes of this machine.
+Map: `backend.py` is the port; `local` implements it with processes of this machine, `kubernetes` with pods. `observation`
+reads metrics, incidents and probes for experiments.
 Does not: know the database.
 """
