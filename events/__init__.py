@@ -1,8 +1,11 @@
-"""The framework for tests of event-driven systems: consumers, matchers, assertions, sagas, and the event store port.
+"""The framework for tests of event-driven systems: it consumes events and checks assertions about them.
 
-Belongs here: the framework and the protocol of its event store, which `db` implements.
-Does not belong here: SQL, and clients of message brokers in the core of the framework.
-May do I/O: yes, through its ports.
+Belongs here: the event, its matcher and scope; the consumer; `assertions`; `temporal` (rules over time, and causality);
+`checkers` (histories of producers and consumers); `brokers` (the port and its implementations); test files; recordings.
+Does not belong here: SQL, Prefect, and the way of an event test through the queue.
+May do I/O: only `brokers`, `consumer`, `triggers`, `recording`, `run` and the pytest plugin. The rest is pure: time is
+an argument.
 
-Empty: the framework is not built yet.
+The public names are `events.driven_test.EventDrivenTest`, `events.consumer.EventConsumer`,
+`events.assertions.occurrences.EventAssertion` and `events.matcher.EventMatcher`. `docs/events.md` is their guide.
 """
