@@ -13,7 +13,7 @@ A formula is true or false at a position i of the sequence, with times t. Window
 Operators of the past may contain only atoms, connectives and operators of the past. Those of the future may contain
 all.
 
-Source: Koymans 1990 (MTL); Thati and Rosu 2005 (monitoring by progression); decision 018.
+Source: Koymans 1990 (MTL); Thati and Rosu 2005 (monitoring by progression); 018.
 """
 
 from dataclasses import dataclass
