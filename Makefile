@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev down status test test-faults test-cluster soak check format bench reference compare-pytest pins clean
+.PHONY: help run setup setup-dev down status test test-faults test-cluster soak check format bench reference mutants compare-pytest pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -57,6 +57,9 @@ bench: setup-dev ## Run the benchmarks, with peers in the same run; BENCH=bloat 
 	@[ -n "$(BENCH)" ] || [ -z "$(ARGS)" ] || { echo 'ARGS belong to one benchmark: name it too, for example BENCH=bloat' >&2; exit 2; }
 	@set -e; for file in $(if $(BENCH),benchmarks/bench_$(BENCH).py,benchmarks/bench_*.py); do \
 	echo "== $$file"; PYTHONPATH=.:tests $(PY) "$$file" $(ARGS); done
+
+mutants: setup-dev ## Change the code of scheduler and model at random, and count how many changes the tests notice; an hour
+	@PYTHONPATH=.:tests $(PY) -m mutants $(ARGS)
 
 compare-pytest: setup-dev ## Run public test suites by plain pytest and by Assay, and compare item for item; 20 minutes
 	@PYTHONPATH=.:tests $(PY) benchmarks/compare_pytest.py $(ARGS)
