@@ -11,10 +11,10 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from api.settings import Settings
-from db import gate
 from db.engine import Database
 from model.ids import PoolName, RunId, uuid7
 from model.ports import Artifacts, Contents, Logs
+from orchestrator import admission
 
 _log = logging.getLogger(__name__)
 
@@ -47,7 +47,7 @@ class GatePasses:
         with self._lock:
             self._requested.discard(pool)
         try:
-            self._database.call(lambda conn: gate.run_pass(conn, pool, blocking=True))
+            self._database.call(lambda conn: admission.request(conn, pool, blocking=True))
         except Exception:  # noqa: BLE001  the request is committed, and a worker tries again
             _log.warning("a gate pass of the pool %s failed; a worker will try again", pool, exc_info=True)
 

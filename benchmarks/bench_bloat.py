@@ -23,6 +23,7 @@ from sqlalchemy import Connection, text
 from db import gate, gate_floors, leases, outbox
 from db.seeds import DEFAULT_POOL
 from flows.services import FLOOR_SECONDS
+from orchestrator import admission
 
 BATCH = 250
 PROBES = 5
@@ -101,7 +102,7 @@ def _end(conn: Connection, claimed: list[leases.Claimed]) -> None:
 def probe(ground: Ground) -> float:
     """Time a pass that has no place to give."""
     ground.places(0)
-    cost = timed(lambda: ground.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)))
+    cost = timed(lambda: ground.db.call(lambda conn: admission.request(conn, DEFAULT_POOL, blocking=True)))
     ground.places(BATCH)
     return cost
 

@@ -15,13 +15,13 @@ import goals
 from ground import SHAPES, Costs, Ground, furnished, load, timed
 from sqlalchemy import Connection, text
 
-from db import gate, pools
+from db import pools
 from db.gate_standing import near, position, queue
 from db.pools import PoolChange
 from db.seeds import DEFAULT_POOL
 from flows.forecasting import simulate
 from model.ids import ExecutionId
-from orchestrator import forecasts
+from orchestrator import admission, forecasts
 from orchestrator.forecasts import Memory
 from scheduler.pool import Strategy
 
@@ -44,7 +44,7 @@ def pass_once(ground: Ground, free: int, before: str = _NOT_DUE) -> float:
     """Time one pass with so many free places, and end what it started."""
     ground.places(free)
     ground.sql(before)
-    cost = timed(lambda: ground.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)))
+    cost = timed(lambda: ground.db.call(lambda conn: admission.request(conn, DEFAULT_POOL, blocking=True)))
     ground.sql(_END)
     return cost
 

@@ -28,6 +28,7 @@ from model.ids import ExecutionId, WorkerId
 from model.notices import Admitted as AdmittedNotice
 from model.notices import Ended
 from model.runs import RunKind
+from orchestrator import admission
 from orchestrator.place_releases import PlaceReleases
 from scheduler.node import DEFAULT_BACKEND
 
@@ -180,7 +181,7 @@ class Worker:
     async def _pass(self, handed: Sequence[PendingChange] = ()) -> None:
         lessee = Lessee(worker=self.name, ttl=TTL)
         outcome = await carry_out(
-            self.ground.db, handed, lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True, lessee=lessee)
+            self.ground.db, handed, lambda conn: admission.request(conn, DEFAULT_POOL, blocking=True, lessee=lessee)
         )
         if outcome is None:
             return

@@ -27,6 +27,7 @@ from model.definition import define
 from model.ids import DefinitionId, ExecutionId, NodeName, WorkerId, uuid7
 from model.request import TestRequest, TestType
 from model.resources import Resources
+from orchestrator import admission
 from scheduler.node import DEFAULT_BACKEND, Node
 
 SHAPES = 50
@@ -94,7 +95,7 @@ class Ground:
 
     def run_pass(self, conn: Connection) -> list[ExecutionId]:
         """Make a pass; return who started."""
-        outcome = gate.run_pass(conn, DEFAULT_POOL, blocking=True)
+        outcome = admission.request(conn, DEFAULT_POOL, blocking=True)
         return [] if outcome is None else [run.execution_id for run in outcome.admitted]
 
     def claim(self, conn: Connection, limit: int = 100) -> list[leases.Claimed]:

@@ -3,8 +3,8 @@
     enqueue -> waiting -> (pass) -> admitted -> (leases.claim) carried -> release, or requeue -> waiting
 
 A run keeps its `seq`, its place in the order of arrival, however often it goes back to wait. Which run starts is
-decided by `scheduler.plan`; here are the rows. `run_pass` belongs into a transaction of its own, after the change that
-it shall see was committed. Where a run stands is told by `gate_standing`, what was said to it by `decisions`.
+decided by `scheduler.plan`, and a pass is made by `orchestrator.admission`; here are the rows. Where a run stands is
+told by `gate_standing`, what was said to it by `decisions`.
 """
 
 import json
@@ -15,10 +15,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from db import gate_locks, gate_read, gate_records, gate_round, gate_write
+from db import gate_records
 from db.gate_records import Returned, Withdrawn
 from db.gate_rows import Kind, constraints_text, labels_of, labels_text, shape_digest, shape_of
-from db.gate_write import Admitted, Lessee
 from db.locks import Lock, lock_key
 from db.prepared import Prepared
 from model.config import Affinity, Toleration
@@ -27,9 +26,6 @@ from model.ids import BackendName, ExecutionId, GroupId, NodeName, PoolName, Tea
 from model.resources import Resources
 from scheduler.outcome import backoff
 from scheduler.run import HOUR, Apart, Constraints, Shape, Spread
-
-ROUNDS = 20
-"""A pass that starts very many goes on in rounds; what is left after these is for the next pass."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,20 +74,6 @@ class Waiting:
             exclusive=tuple(sorted(set(self.exclusive))),
             group=self.group,
         )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PassOutcome:
-    """What a pass did. `preempted` were asked to stop for others. `full`: it left no place free.
-
-    `again`: some might have started, but another pool decided over their owners or names; it will be done in a moment.
-    """
-
-    admitted: tuple[Admitted, ...]
-    full: bool = False
-    given_back: int = 0
-    preempted: tuple[ExecutionId, ...] = ()
-    again: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -220,43 +202,6 @@ def enqueue_many(conn: Connection, runs: Sequence[Waiting]) -> set[ExecutionId]:
     keys = sorted({lock_key(run.pool) for run in runs})
     values = {"enter": Lock.ENTER, "keys": keys, "runs": json.dumps([_waiting_row(run) for run in runs])}
     return {ExecutionId(row.execution_id) for row in _ENQUEUE.execute(conn, values)}
-
-
-def run_pass(
-    conn: Connection, pool: PoolName, *, blocking: bool = False, lessee: Lessee | None = None
-) -> PassOutcome | None:
-    """Admit whoever may start now, write why the others wait, and tell the workers once.
-
-    A `lessee` has the lease on those that are admitted and whose flows wait in it.
-
-    None when another pass does it: if `blocking`, one that will read everything that was committed before this call;
-    else whichever is under way. Raises: NotFoundError if there is no such pool.
-    """
-    if blocking:
-        locked = gate_locks.wait_pass(conn, pool, lambda: gate_read.claims_waiting(conn, pool))
-    else:
-        locked = gate_locks.try_pass(conn, pool)
-    if not locked:
-        return None
-    known = gate_read.facts(conn, pool)
-    if known.turned_back:
-        gate_write.turn_back(conn, known)
-    given_back = gate_write.give_back(conn, known.lost) if known.lost else 0
-    admitted: list[Admitted] = []
-    for number in range(ROUNDS):
-        if number or known.lost or known.turned_back:
-            known = replace(gate_read.facts(conn, pool), now=known.now)  # all rounds are one moment
-        done = gate_round.make(conn, known, lessee)
-        admitted += done.admitted
-        if not done.more:
-            break
-    return PassOutcome(
-        admitted=tuple(admitted),
-        full=known.workers > 0 and known.room <= len(done.admitted),
-        given_back=given_back,
-        preempted=done.preempted,
-        again=done.again,
-    )
 
 
 def release(conn: Connection, execution_id: ExecutionId, epoch: int) -> bool:

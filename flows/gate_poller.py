@@ -8,11 +8,12 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from db import gate, gate_due
+from db import gate_due
 from db.engine import Database
-from db.gate import PassOutcome
 from db.gate_due import Marks
 from model.ids import PoolName
+from orchestrator import admission
+from orchestrator.admission import PassOutcome
 
 LONGEST = timedelta(seconds=1)
 """The time between two checks of whether a pass is due."""
@@ -50,4 +51,4 @@ class GatePoller:
         return gate_due.read(conn, self._pool)
 
     def _pass(self, conn: Connection) -> PassOutcome | None:
-        return gate.run_pass(conn, self._pool)
+        return admission.request(conn, self._pool)

@@ -21,7 +21,7 @@ from prefect.context import FlowRunContext
 from prefect.states import Failed
 from sqlalchemy import Connection
 
-from db import gate, people, runs, suites
+from db import people, runs, suites
 from db.errors import NotFoundError
 from db.runs import RunRef
 from flows.entry import CURRENT_FLOW_RUN, LOOK_AGAIN, CurrentFlowRun, all_problems, make_room, refusal, say, warn
@@ -37,6 +37,7 @@ from model.notices import Ended
 from model.problems import InvalidError
 from model.runs import RunKind
 from model.suite import Suite
+from orchestrator import admission
 from orchestrator import suites as cases
 from orchestrator.checking import check_suite
 from orchestrator.submit import OverQuota
@@ -85,7 +86,7 @@ async def enter(suite: Mapping[str, Any] | None, suite_run_id: UUID | str | None
     if isinstance(outcome, SuiteSkipped):
         return _skipped(outcome.note)
     warn(outcome.warnings)
-    await context.db.run_patiently(lambda conn: gate.run_pass(conn, context.settings.pool))
+    await context.db.run_patiently(lambda conn: admission.request(conn, context.settings.pool))
     if running is not None and running.polled:
         await name_current(context, RunRef(id=outcome.suite_run_id, kind=RunKind.SUITE))
     return SuiteRun(context, outcome.suite_run_id)

@@ -16,7 +16,6 @@ from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Connection
 
 from cluster.backend import Backend
-from db import gate
 from db.engine import Database
 from db.gate_write import Admitted, Lessee
 from db.listen import Listener
@@ -25,6 +24,7 @@ from flows.settings import Settings
 from flows.wakeups import Wakeups
 from model.ids import BackendName, RunId, uuid7
 from model.ports import Artifacts, Contents, Logs, Secrets
+from orchestrator import admission
 from orchestrator.lifecycle import Grant
 from orchestrator.place_releases import PlaceReleases
 from scheduler.node import NO_BACKEND
@@ -93,7 +93,7 @@ class WorkerContext:
         lessee = None if taking is None else Lessee(worker=settings.worker, ttl=settings.lease)
         for _ in range(PASSES):
             outcome = await carry_out(
-                self.db, pending, lambda conn: gate.run_pass(conn, settings.pool, blocking=True, lessee=lessee)
+                self.db, pending, lambda conn: admission.request(conn, settings.pool, blocking=True, lessee=lessee)
             )
             pending = ()  # they are done, so the next pass makes no changes
             if outcome is None:

@@ -11,7 +11,7 @@ from secrets import token_bytes
 import pytest
 from harness.rest import REQUEST
 
-from db import gate, nodes, runs, workers
+from db import nodes, runs, workers
 from db.engine import Database
 from db.page import Page
 from db.people import OverQuota
@@ -23,7 +23,7 @@ from model.ids import BackendName, NodeName, RunId, UserId, WorkerId, short, uui
 from model.problems import InvalidError
 from model.resources import Resources
 from model.runs import RUN_TRANSITIONS, STATUSES, RunKind
-from orchestrator import kinds, listing
+from orchestrator import admission, kinds, listing
 from orchestrator.kinds import KINDS, Needs, Wish
 from orchestrator.submission import Sender
 from scheduler.node import NO_BACKEND, Node
@@ -132,7 +132,7 @@ def test_a_queued_kind_is_admitted_to_what_it_needs_and_claimed_there(
         node = Node(name=NodeName("here"), capacity=capacity, backend=HERE)
         db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, [node]))
 
-    made = db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL))
+    made = db.call(lambda conn: admission.request(conn, DEFAULT_POOL))
 
     assert made is not None
     assert [admitted.execution_id for admitted in made.admitted] == [run.id]
@@ -157,7 +157,7 @@ def test_a_queued_kind_waits_while_there_is_no_worker(
 ) -> None:
     run = submit(kind)
 
-    made = db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL))
+    made = db.call(lambda conn: admission.request(conn, DEFAULT_POOL))
 
     assert made is not None
     assert made.admitted == ()

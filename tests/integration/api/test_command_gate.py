@@ -14,10 +14,11 @@ from harness.rest import REQUEST, Api, submitted
 from sqlalchemy import text
 
 from cli import output
-from db import forecasts, gate, nodes, workers
+from db import forecasts, nodes, workers
 from db.seeds import DEFAULT_POOL
 from model.ids import NodeName, WorkerId
 from model.resources import Resources
+from orchestrator import admission
 from scheduler.estimate import Basis, Estimate
 from scheduler.node import DEFAULT_BACKEND, Node
 
@@ -35,7 +36,7 @@ def run_pass(api: Api) -> Callable[[], None]:
 
     def passed() -> None:
         """Make a pass. Where another one does it, that may not be over yet: then make one more."""
-        while api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) is None:
+        while api.db.call(lambda conn: admission.request(conn, DEFAULT_POOL, blocking=True)) is None:
             pass
 
     return passed
@@ -108,7 +109,7 @@ def test_nodes_show_held_amounts_and_utilisation(
     api.db.call(lambda conn: nodes.record(conn, DEFAULT_POOL, [Node(name=NodeName("n0"), capacity=capacity)]))
     asked = {"cpuRequest": "1", "memoryRequest": "1Gi", "ephemeralStorage": "8Gi", "gpuRequest": 1}
     submitted(client, resources=asked)
-    api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True))
+    api.db.call(lambda conn: admission.request(conn, DEFAULT_POOL, blocking=True))
 
     (shown,) = client.get("/nodes").json()["nodes"]
 

@@ -9,11 +9,11 @@ import httpx
 import pytest
 from harness.rest import Api, begin, end, submitted
 
-from db import forecasts, gate, nodes, workers
+from db import forecasts, nodes, workers
 from db.seeds import DEFAULT_POOL
 from model.ids import ExecutionId, NodeName, WorkerId
 from model.resources import Resources
-from orchestrator import explaining
+from orchestrator import admission, explaining
 from scheduler.estimate import Basis, Estimate
 from scheduler.node import DEFAULT_BACKEND, Node
 
@@ -30,7 +30,7 @@ def run_pass(api: Api) -> Callable[[], None]:
 
     def passed() -> None:
         """Make a pass. Where another one does it, that may not be over yet: then make one more."""
-        while api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) is None:
+        while api.db.call(lambda conn: admission.request(conn, DEFAULT_POOL, blocking=True)) is None:
             pass
 
     return passed
@@ -147,7 +147,7 @@ def test_shares_are_shown_in_a_fair_share_pool(client: httpx.Client, run_pass: C
 
 def test_the_reason_says_that_no_worker_is_alive(client: httpx.Client, api: Api) -> None:
     run = submitted(client)
-    api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True))
+    api.db.call(lambda conn: admission.request(conn, DEFAULT_POOL, blocking=True))
 
     found = explanation(client, run)
 

@@ -9,10 +9,11 @@ import pytest
 from harness.rest import Api, submitted
 from sqlalchemy import text
 
-from db import gate, nodes, pools, workers
+from db import nodes, pools, workers
 from db.seeds import DEFAULT_POOL
 from model.ids import NodeName, PoolName, WorkerId
 from model.resources import Resources
+from orchestrator import admission
 from scheduler.node import DEFAULT_BACKEND, Node
 
 NAN = b'{"weight": NaN}'
@@ -34,7 +35,7 @@ def passing(api: Api) -> Callable[[], int]:
     )
 
     def run() -> int:
-        while api.db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True)) is None:
+        while api.db.call(lambda conn: admission.request(conn, DEFAULT_POOL, blocking=True)) is None:
             pass  # one of the server's own is under way: what it does may not be committed yet
         held = text("SELECT count(*) FROM queue WHERE state = 'admitted'")
         return int(api.db.call(lambda conn: conn.execute(held).scalar_one()))

@@ -25,7 +25,7 @@ from db import (
 )
 from db.engine import Database
 from db.executions import NewExecution
-from db.gate import PassOutcome, Waiting
+from db.gate import Waiting
 from db.pools import PoolChange
 from db.runs import Become, Fenced
 from db.seeds import DEFAULT_POOL, DEFAULT_TEAM, LOCAL_USER
@@ -35,6 +35,8 @@ from model.execution import Door, Phase, Status
 from model.ids import BackendName, DefinitionId, ExecutionId, NodeName, PoolName, TeamId, UserId, WorkerId, uuid7
 from model.request import TestRequest, TestType
 from model.resources import Resources
+from orchestrator import admission
+from orchestrator.admission import PassOutcome
 from scheduler.node import DEFAULT_BACKEND, Node
 
 T = TypeVar("T")
@@ -155,7 +157,7 @@ class GateDatabase:
         return made
 
     def run_pass(self) -> PassOutcome:
-        outcome = self.do(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True))
+        outcome = self.do(lambda conn: admission.request(conn, DEFAULT_POOL, blocking=True))
         assert outcome is not None
         return outcome
 

@@ -34,6 +34,7 @@ from db.runs import Become, Fenced
 from model.execution import Door, Phase, Status
 from model.ids import DefinitionId, ExecutionId, GroupId, PoolName, TeamId, UserId, WorkerId, uuid7
 from model.resources import Resources
+from orchestrator import admission
 from scheduler.node import DEFAULT_BACKEND
 
 
@@ -109,7 +110,7 @@ class Contender:
         return None
 
     def passing(self) -> None:
-        self.patiently(lambda conn: gate.run_pass(conn, self.pool, blocking=True))
+        self.patiently(lambda conn: admission.request(conn, self.pool, blocking=True))
 
     def submit(self) -> None:
         """Let one run wait, or two that shall start together."""

@@ -8,11 +8,12 @@ import pytest
 from sqlalchemy import Connection
 
 from db import gate, gate_locks, gate_read, nodes, pools
-from db.gate import PassOutcome
 from db.pools import Pool, PoolChange
 from db.seeds import DEFAULT_POOL
 from model.ids import ExecutionId, GroupId, NodeName, PoolName, WorkerId
 from model.resources import Resources
+from orchestrator import admission
+from orchestrator.admission import PassOutcome
 from scheduler.node import Node
 from scheduler.pool import Strategy
 
@@ -44,7 +45,7 @@ class TwoPools:
         self.gate_db.sql(query, runs=list(runs))
 
     def outcome(self, pool: PoolName) -> PassOutcome:
-        outcome = self.gate_db.do(lambda conn: gate.run_pass(conn, pool))
+        outcome = self.gate_db.do(lambda conn: admission.request(conn, pool))
         assert outcome is not None
         return outcome  # type: ignore[no-any-return]
 

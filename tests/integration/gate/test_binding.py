@@ -9,6 +9,7 @@ from db import gate, leases, workers
 from db.gate_write import Lessee
 from db.seeds import DEFAULT_POOL
 from model.ids import BackendName, WorkerId
+from orchestrator import admission
 from scheduler.reasons import Code
 
 LONG = timedelta(days=1)
@@ -109,7 +110,7 @@ def test_a_pass_leases_to_its_worker_only_what_that_worker_serves(two: Any, host
     two.submit(host=host, node_selector={"machine": A})
 
     lessee = Lessee(worker=host, ttl=LONG)
-    outcome = two.do(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True, lessee=lessee))
+    outcome = two.do(lambda conn: admission.request(conn, DEFAULT_POOL, blocking=True, lessee=lessee))
 
     assert [(run.node, run.leased) for run in outcome.admitted] == [("a", leased)]
 

@@ -13,6 +13,7 @@ from db.pools import Pool
 from db.seeds import DEFAULT_POOL
 from flows.gate_poller import LONGEST, GatePoller
 from model.ids import PoolName, WorkerId
+from orchestrator import admission
 
 SECOND = PoolName("second")
 
@@ -50,7 +51,7 @@ def one_of_a_team_that_runs_elsewhere(gate_db: Any) -> Any:
     gate_db.do(lambda conn: nodes.record(conn, SECOND, nodes.read(conn, DEFAULT_POOL)))
     ann = gate_db.person("ann", most=9, team=gate_db.team("red", most=1))
     [there], _ = gate_db.submit(who=ann, pool=SECOND), gate_db.submit(who=ann)
-    gate_db.do(lambda conn: gate.run_pass(conn, SECOND, blocking=True))
+    gate_db.do(lambda conn: admission.request(conn, SECOND, blocking=True))
     return lambda: gate_db.do(lambda conn: gate.release(conn, there, 1))
 
 
@@ -63,7 +64,7 @@ def one_of_a_team_whose_place_is_kept_for_another_pool(gate_db: Any) -> Any:
     gate_db.run_pass()
     [old] = gate_db.submit(who=ann, pool=SECOND)
     gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours' WHERE execution_id = :id", id=old)
-    gate_db.do(lambda conn: gate.run_pass(conn, SECOND, blocking=True))
+    gate_db.do(lambda conn: admission.request(conn, SECOND, blocking=True))
     gate_db.do(lambda conn: gate.release(conn, holder, 1))
     gate_db.submit(who=ann)
     return lambda: gate_db.do(lambda conn: gate.withdraw(conn, old))

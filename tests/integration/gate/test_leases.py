@@ -10,6 +10,7 @@ from db.gate import Requeue
 from db.gate_write import Lessee
 from db.seeds import DEFAULT_POOL
 from model.ids import WorkerId
+from orchestrator import admission
 
 SHORT = timedelta(milliseconds=50)
 LONG = timedelta(days=1)
@@ -197,7 +198,7 @@ class TestAPassTakesUpItsWorkersOwnRuns:
     LESSEE = Lessee(worker=WorkerId("w0"), ttl=LONG)
 
     def pass_by(self, gate_db: Any) -> list[tuple[Any, bool]]:
-        outcome = gate_db.do(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True, lessee=self.LESSEE))
+        outcome = gate_db.do(lambda conn: admission.request(conn, DEFAULT_POOL, blocking=True, lessee=self.LESSEE))
         return [(run.execution_id, run.leased) for run in outcome.admitted]
 
     def test_those_whose_flows_wait_in_it(self, gate_db: Any) -> None:

@@ -15,6 +15,7 @@ from db.pools import Pool
 from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.ids import PoolName
 from model.resources import Resources
+from orchestrator import admission
 
 SECOND = PoolName("second")
 
@@ -23,14 +24,14 @@ class TestLocks:
     """Who passes, who waits, and that nobody's change is overlooked."""
 
     def test_a_second_pass_does_not_wait_when_it_need_not(self, gate_db: Any) -> None:
-        def both(conn: Connection) -> gate.PassOutcome | None:
+        def both(conn: Connection) -> admission.PassOutcome | None:
             assert gate_locks.try_pass(conn, DEFAULT_POOL)
-            return gate_db.do(lambda other: gate.run_pass(other, DEFAULT_POOL))
+            return gate_db.do(lambda other: admission.request(other, DEFAULT_POOL))
 
         assert gate_db.do(both) is None
 
     def test_of_many_that_come_at_once_one_waits_and_the_others_go(self, gate_db: Any) -> None:
-        done: list[gate.PassOutcome | None] = []
+        done: list[admission.PassOutcome | None] = []
         with gate_db.db._engine.begin() as holder:
             assert gate_locks.try_pass(holder, DEFAULT_POOL)
             waiter = threading.Thread(target=lambda: done.append(_pass(gate_db)))
@@ -48,9 +49,9 @@ class TestLocks:
         first, second = gate_db.submit(2)
         gate_db.run_pass()
 
-        def end_and_pass(conn: Connection) -> gate.PassOutcome | None:
+        def end_and_pass(conn: Connection) -> admission.PassOutcome | None:
             gate.release(conn, first, 1)
-            return gate.run_pass(conn, DEFAULT_POOL, blocking=True)
+            return admission.request(conn, DEFAULT_POOL, blocking=True)
 
         assert [run.execution_id for run in gate_db.do(end_and_pass).admitted] == [second]
 
@@ -86,12 +87,12 @@ class TestLocks:
     def test_two_pools_never_decide_for_one_owner_at_once(self, gate_db: Any) -> None:
         """The first pass has not committed, so the second one cannot see what it used up."""
         first, second = _one_team_in_two_pools(gate_db)
-        done: list[gate.PassOutcome | None] = []
+        done: list[admission.PassOutcome | None] = []
         with gate_db.db._engine.begin() as conn:
-            started = gate.run_pass(conn, DEFAULT_POOL)
+            started = admission.request(conn, DEFAULT_POOL)
             assert started is not None
             assert [run.execution_id for run in started.admitted] == first
-            tried = gate_db.do(lambda other: gate.run_pass(other, SECOND))
+            tried = gate_db.do(lambda other: admission.request(other, SECOND))
             assert tried is not None
             assert tried.admitted == ()
             waiter = threading.Thread(target=lambda: done.append(_pass(gate_db, SECOND)))
@@ -160,8 +161,8 @@ class TestLocks:
         assert gate_db.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []
 
 
-def _pass(gate_db: Any, pool: PoolName = DEFAULT_POOL) -> gate.PassOutcome | None:
-    outcome: gate.PassOutcome | None = gate_db.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
+def _pass(gate_db: Any, pool: PoolName = DEFAULT_POOL) -> admission.PassOutcome | None:
+    outcome: admission.PassOutcome | None = gate_db.do(lambda conn: admission.request(conn, pool, blocking=True))
     return outcome
 
 

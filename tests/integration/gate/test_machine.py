@@ -30,6 +30,7 @@ from db.seeds import DEFAULT_POOL
 from model.execution import Cause, Phase, Status
 from model.ids import ExecutionId, GroupId, NodeName, PoolName, WorkerId
 from model.resources import Resources
+from orchestrator import admission
 from scheduler.node import DEFAULT_BACKEND, Node
 from scheduler.pool import Strategy
 
@@ -150,7 +151,7 @@ class Gate(RuleBasedStateMachine):
         self.gate_db.sql(
             "UPDATE workers SET expires_at = clock_timestamp() - interval '1 s' WHERE pool = :pool", pool=pool
         )
-        outcome = self.gate_db.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
+        outcome = self.gate_db.do(lambda conn: admission.request(conn, pool, blocking=True))
         self.gate_db.do(lambda conn: workers.register(conn, WorkerId(f"w-{pool}"), pool, LONG, [DEFAULT_BACKEND]))
 
         assert outcome.admitted == ()
@@ -262,7 +263,7 @@ class Gate(RuleBasedStateMachine):
         before, told = self._use(), self._tell_all(pool)
         seen = scene_rows.scene(self.gate_db, pool, self._limits(self._elsewhere(pool)))
         expected = self.gate_db.do(lambda conn: whole_plan(conn, pool))
-        outcome = self.gate_db.do(lambda conn: gate.run_pass(conn, pool, blocking=True))
+        outcome = self.gate_db.do(lambda conn: admission.request(conn, pool, blocking=True))
 
         if expected is not None:
             self._as_thewhole_plan(pool, {run.execution_id for run in outcome.admitted}, expected)

@@ -11,6 +11,7 @@ from db import gate, gate_read, gate_standing, people, workers
 from db.errors import NotFoundError
 from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.ids import PoolName, WorkerId
+from orchestrator import admission
 from scheduler.pool import Strategy
 
 SECOND = PoolName("second")
@@ -227,7 +228,7 @@ def test_fifo_looks_at_arrival_only(gate_db: Any) -> None:
 
 def test_an_unknown_pool_is_told(gate_db: Any) -> None:
     with pytest.raises(NotFoundError, match="no pool nowhere"):
-        gate_db.do(lambda conn: gate.run_pass(conn, PoolName("nowhere")))
+        gate_db.do(lambda conn: admission.request(conn, PoolName("nowhere")))
 
 
 def test_one_message_a_round_and_each_below_the_limit(gate_db: Any) -> None:

@@ -12,6 +12,7 @@ from db.pools import Pool, PoolChange
 from db.seeds import DEFAULT_POOL
 from model.ids import PoolName
 from model.resources import Resources
+from orchestrator import admission
 from scheduler.pool import Ceiling, Strategy
 from scheduler.profile import BEST_FIT
 from scheduler.run import Apart, Spread
@@ -116,7 +117,7 @@ def test_an_owner_comes_with_all_its_limits_and_what_it_has_elsewhere(second: An
     quota = '{"max_concurrent_tests": 4, "max_cpu_milli": 900, "max_memory_bytes": 10, "max_gpu": 1}'
     second.sql("UPDATE teams SET quota = CAST(:quota AS jsonb), weight = 2.5 WHERE team_id = :id", quota=quota, id=team)
     second.submit(2, who=ann, pool=SECOND, cpu=300)
-    second.do(lambda conn: gate.run_pass(conn, SECOND))
+    second.do(lambda conn: admission.request(conn, SECOND))
     [run] = second.submit(who=ann)
     runs = [read(second).runs[run]]
 
@@ -175,7 +176,7 @@ class TestNames:
 
     def test_what_another_pool_holds_is_known(self, second: Any) -> None:
         second.submit(pool=SECOND, exclusive=("bus", "db"))
-        second.do(lambda conn: gate.run_pass(conn, SECOND))
+        second.do(lambda conn: admission.request(conn, SECOND))
 
         def elsewhere(pool: PoolName) -> Any:
             return second.do(lambda conn: gate_owners.names_elsewhere(conn, pool, ["db", "mail"]))
@@ -189,10 +190,10 @@ class TestNames:
         [first] = second.submit(who=ann, exclusive=("db",))
         second.submit(who=bob, pool=SECOND, exclusive=("db",))
         with second.db._engine.begin() as conn:
-            started = gate.run_pass(conn, DEFAULT_POOL)
+            started = admission.request(conn, DEFAULT_POOL)
             assert started is not None
             assert [run.execution_id for run in started.admitted] == [first]
-            tried = second.do(lambda other: gate.run_pass(other, SECOND))
+            tried = second.do(lambda other: admission.request(other, SECOND))
 
         assert tried is not None
         assert tried.admitted == ()
@@ -203,7 +204,7 @@ class TestNames:
         [plain] = second.submit(group=group)
         with second.db._engine.begin() as conn:
             assert gate_locks.try_claims(conn, [gate_locks.name_claim("db")])
-            tried = second.do(lambda other: gate.run_pass(other, DEFAULT_POOL))
+            tried = second.do(lambda other: admission.request(other, DEFAULT_POOL))
         assert tried.admitted == ()
 
         assert set(second.admitted()) == {named, plain}

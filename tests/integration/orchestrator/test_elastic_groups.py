@@ -12,6 +12,7 @@ from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.execution import Door
 from model.ids import ExecutionId, NodeName, SuiteRunId, WorkerId, uuid7
 from model.resources import Resources
+from orchestrator import admission
 from orchestrator.checking import check_suite
 from orchestrator.suites import SuiteOrder, SuiteSubmitted, submit_suite
 from scheduler.node import DEFAULT_BACKEND, Node
@@ -39,7 +40,7 @@ def shards(db: Database, number: int, **how: str) -> list[ExecutionId]:
 
 
 def started(db: Database) -> list[ExecutionId]:
-    outcome = db.call(lambda conn: gate.run_pass(conn, DEFAULT_POOL, blocking=True))
+    outcome = db.call(lambda conn: admission.request(conn, DEFAULT_POOL, blocking=True))
     assert outcome is not None
     return [run.execution_id for run in outcome.admitted]
 
