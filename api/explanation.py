@@ -10,7 +10,7 @@ from api import openapi
 from api.parameters import ExecutionText
 from api.services import ServicesDep
 from db import executions
-from db.gate_records import Record, Returned, Started, Stopped, Waited
+from db.gate.decision_records import Record, Returned, Started, Stopped, Waited
 from model.execution import Cause
 from model.ids import short
 from orchestrator import explaining

@@ -20,7 +20,8 @@ import psycopg2  # type: ignore[import-untyped]
 from ground import Costs, Ground, furnished, load, timed
 from sqlalchemy import Connection, text
 
-from db import gate, gate_floors, leases, outbox
+from db import leases, outbox
+from db.gate import queue, queue_watermarks
 from db.seeds import DEFAULT_POOL
 from flows.services import FLOOR_SECONDS
 from orchestrator import admission
@@ -75,7 +76,7 @@ def long_transaction(url: str, *, wanted: bool) -> Iterator[None]:
 def cycle(ground: Ground, tenth: Tenth) -> None:
     """Let a batch come, start and end; now and then the floors are lifted, as a worker does."""
     if time.monotonic() > tenth.lifted + FLOOR_SECONDS:
-        ground.db.call(lambda conn: gate_floors.lift(conn, DEFAULT_POOL))
+        ground.db.call(lambda conn: queue_watermarks.lift(conn, DEFAULT_POOL))
         tenth.lifted = time.monotonic()
     ground.db.call(partial(ground.submit, number=BATCH))
     while not ground.db.call(_holding):
@@ -96,7 +97,7 @@ def _holding(conn: Connection) -> bool:
 
 def _end(conn: Connection, claimed: list[leases.Claimed]) -> None:
     conn.execute(_ENDED, {"ids": [place.execution_id for place in claimed]})
-    gate.release_many(conn, [(place.execution_id, place.epoch) for place in claimed])
+    queue.release_many(conn, [(place.execution_id, place.epoch) for place in claimed])
 
 
 def probe(ground: Ground) -> float:

@@ -32,8 +32,9 @@ from pgqueuer.types import QueueExecutionMode
 from procrastinate import App, PsycopgConnector
 from sqlalchemy import Connection, text
 
-from db import gate, leases, migrate, outbox
+from db import leases, migrate, outbox
 from db.embedded import Cluster
+from db.gate import queue
 
 PLACES = 500
 BATCH = 500
@@ -101,7 +102,7 @@ class Ours:
 
 def _end(conn: Connection, claimed: list[leases.Claimed]) -> None:
     conn.execute(_ENDED, {"ids": [place.execution_id for place in claimed]})
-    gate.release_many(conn, [(place.execution_id, place.epoch) for place in claimed])
+    queue.release_many(conn, [(place.execution_id, place.epoch) for place in claimed])
 
 
 class Pgqueuer:

@@ -16,7 +16,7 @@ from ground import SHAPES, Costs, Ground, furnished, load, timed
 from sqlalchemy import Connection, text
 
 from db import pools
-from db.gate_standing import near, position, queue
+from db.gate.queue_position import near, position, queue
 from db.pools import PoolChange
 from db.seeds import DEFAULT_POOL
 from flows.forecasting import simulate

@@ -17,8 +17,9 @@ from uuid import UUID
 from ground import TTL, Ground, waiting
 from sqlalchemy import Connection
 
-from db import gate, leases, notices, workers
-from db.gate_write import Admitted, Lessee
+from db import leases, notices, workers
+from db.gate import queue
+from db.gate.pass_output import Admitted, Lessee
 from db.listen import Listener
 from db.seeds import DEFAULT_POOL
 from flows.pass_batcher import PassBatcher, PendingChange, carry_out
@@ -155,7 +156,7 @@ class Worker:
     def _submit(self, conn: Connection, run: ExecutionId) -> None:
         """Write an execution that waits, and whose flow is here."""
         self.ground.execute(conn, [run])
-        gate.enqueue(conn, replace(waiting(run, 0), host=self.name))
+        queue.enqueue(conn, replace(waiting(run, 0), host=self.name))
 
     async def _passing(self, *, freed: bool) -> None:
         """Have a pass made, now that something changed."""
@@ -174,7 +175,7 @@ class Worker:
         if self.plan.joined:
             await self.passes.change(released)
         else:
-            await self.ground.db.run(partial(gate.release, execution_id=run, epoch=epoch))
+            await self.ground.db.run(partial(queue.release, execution_id=run, epoch=epoch))
             note.released = time.monotonic_ns()
             await self._pass()
 

@@ -16,9 +16,10 @@ from random import Random
 
 from sqlalchemy import Connection, text
 
-from db import definitions, gate, leases, migrate, nodes, pools, workers
+from db import definitions, leases, migrate, nodes, pools, workers
 from db.embedded import Cluster
 from db.engine import Database
+from db.gate import queue
 from db.pools import PoolChange
 from db.prepared import Prepared
 from db.seeds import DEFAULT_POOL, DEFAULT_TEAM, LOCAL_USER
@@ -75,7 +76,7 @@ class Ground:
         """Write runs that wait, of `shapes` shapes in turn and all priorities, each with its execution."""
         ids = self.new_ids(number)
         self.execute(conn, ids)
-        gate.enqueue_many(conn, [waiting(run, place, shapes) for place, run in enumerate(ids)])
+        queue.enqueue_many(conn, [waiting(run, place, shapes) for place, run in enumerate(ids)])
         return ids
 
     def execute(self, conn: Connection, ids: Sequence[ExecutionId]) -> None:
@@ -107,9 +108,9 @@ class Ground:
         self.db.call(lambda conn: conn.execute(text(statement)))
 
 
-def waiting(run: ExecutionId, place: int, shapes: int = SHAPES) -> gate.Waiting:
+def waiting(run: ExecutionId, place: int, shapes: int = SHAPES) -> queue.Waiting:
     """Return a run that waits; `place` chooses its shape and priority."""
-    return gate.Waiting(
+    return queue.Waiting(
         execution_id=run,
         pool=DEFAULT_POOL,
         priority=place % PRIORITIES,

@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from db.gate_floors import HOLDING_FROM
-from db.gate_rows import labels_of, shape_of
+from db.gate.queue_rows import labels_of, shape_of
+from db.gate.queue_watermarks import HOLDING_FROM
 from model.ids import BackendName, ExecutionId, NodeName, PoolName
 from scheduler.absence import Absence, Look
 from scheduler.run import Labels, Shape

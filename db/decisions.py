@@ -8,9 +8,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from db import gate_records, shares
-from db.gate_records import Record
-from db.shares import Payer
+from db.gate import decision_records, shares
+from db.gate.decision_records import Record
+from db.gate.shares import Payer
 from model.ids import ExecutionId, PoolName
 from scheduler.sums import payer
 
@@ -56,7 +56,8 @@ def read(conn: Connection, execution_id: ExecutionId) -> list[Said]:
     """Return all that was said to a run, the first first."""
     rows = conn.execute(_READ, {"execution_id": execution_id})
     return [
-        Said(number=row.number, at=row.at, epoch=row.epoch, record=gate_records.from_json(row.record)) for row in rows
+        Said(number=row.number, at=row.at, epoch=row.epoch, record=decision_records.from_json(row.record))
+        for row in rows
     ]
 
 

@@ -126,7 +126,7 @@ class QueueRow(Base):
 
 
 class QueueFloor(Base):
-    """Below this number a level of a pool has nothing that lives (db/gate_floors.py)."""
+    """Below this number a level of a pool has nothing that lives (db/gate/queue_watermarks.py)."""
 
     __tablename__ = "queue_floors"
 

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from db.gate_floors import HOLDING_FROM
+from db.gate.queue_watermarks import HOLDING_FROM
 from db.prepared import Prepared
 from model.ids import BackendName, ExecutionId, NodeName, WorkerId
 

@@ -12,7 +12,7 @@ MIGRATION = 7_113_001
 
 @unique
 class Lock(IntEnum):
-    """What is locked, of a name. The first four are the gate's (db/gate_locks.py)."""
+    """What is locked, of a name. The first four are the gate's (db/gate/pass_locks.py)."""
 
     RUN = 0x41535301
     NEXT = 0x41535302

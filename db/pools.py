@@ -5,8 +5,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, insert, select, update
 
-from db import gate_locks, gate_tables
+from db import gate_tables
 from db.errors import ConflictError, NotFoundError
+from db.gate import pass_locks
 from model.ids import PoolName
 from scheduler.pool import Ceiling, Strategy
 from scheduler.profile import CANDIDATES, DEFAULT, named
@@ -143,7 +144,7 @@ def create(conn: Connection, pool: Pool) -> Pool:
     others = names(conn)
     if pool.name in others:
         raise ConflictError(f"there is a pool {pool.name} already")
-    gate_locks.hold_all(conn, others)
+    pass_locks.hold_all(conn, others)
     values = {f.name: getattr(pool, f.name) for f in fields(pool)}
     return _pool(conn.execute(insert(P).values(**values).returning(P)).one())
 

@@ -17,8 +17,9 @@ from prefect.exceptions import Abort
 from prefect.flows import Flow
 from sqlalchemy import Connection
 
-from db import gate, leases, runs
-from db.gate_write import Admitted as AdmittedRun
+from db import leases, runs
+from db.gate import queue
+from db.gate.pass_output import Admitted as AdmittedRun
 from db.leases import Claimed
 from db.runs import RunRef
 from flows import engine, entry
@@ -216,7 +217,7 @@ class Dispatcher:
             self._context.wakeups.grant(grant)
             return True
         worker, serves = self._context.settings.worker, self._context.serves
-        return await self._context.db.run_patiently(lambda conn: gate.hosted_by(conn, execution_id, worker, serves))
+        return await self._context.db.run_patiently(lambda conn: queue.hosted_by(conn, execution_id, worker, serves))
 
     async def _held_still(self, grant: Grant) -> bool:
         worker = self._context.settings.worker

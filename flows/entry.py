@@ -14,8 +14,9 @@ from prefect.logging import get_run_logger
 from prefect.states import Failed
 from sqlalchemy import Connection
 
-from db import executions, gate, gate_standing, people, runs, seeds
+from db import executions, people, runs, seeds
 from db.errors import NotFoundError
+from db.gate import queue, queue_position
 from db.runs import RunRef
 from flows import shown_steps
 from flows.flow_run_names import name_current
@@ -113,7 +114,7 @@ async def admitted(run: Run) -> Grant | None:
     (010.5).
     """
     context = run.context
-    await context.db.run_patiently(lambda conn: gate.host(conn, run.execution_id, context.settings.worker))
+    await context.db.run_patiently(lambda conn: queue.host(conn, run.execution_id, context.settings.worker))
     with context.wakeups.listening(run.execution_id) as event:
         told = ""
         while True:
@@ -158,9 +159,9 @@ def _standing(conn: Connection, execution_id: ExecutionId, serves: Collection[Ba
     """Return why a run waits, in words for its owner; None if it has ended. Raises: Abort."""
     if runs.find(conn, execution_id).status.terminal:
         return None
-    if gate.placed_elsewhere(conn, execution_id, serves):
+    if queue.placed_elsewhere(conn, execution_id, serves):
         raise Abort("this run was admitted to another node, and goes on there")
-    reason = gate_standing.reason(conn, execution_id)
+    reason = queue_position.reason(conn, execution_id)
     return f"waiting: {reason}" if reason else "waiting"
 
 

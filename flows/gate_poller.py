@@ -8,9 +8,9 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from db import gate_due
 from db.engine import Database
-from db.gate_due import Marks
+from db.gate import change_detection
+from db.gate.change_detection import Marks
 from model.ids import PoolName
 from orchestrator import admission
 from orchestrator.admission import PassOutcome
@@ -48,7 +48,7 @@ class GatePoller:
         return rested or marks.restless or self._seen is None or marks != self._seen
 
     def _read(self, conn: Connection) -> Marks:
-        return gate_due.read(conn, self._pool)
+        return change_detection.read(conn, self._pool)
 
     def _pass(self, conn: Connection) -> PassOutcome | None:
         return admission.request(conn, self._pool)

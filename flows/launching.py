@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from cluster.backend import AttemptId, Fault, Launched, LaunchError, LaunchOrder
-from db import gate, runs
+from db import runs
 from db import secrets as secret_rows
+from db.gate import queue
 from executors.registry import tool_for
 from flows.cancellation_watch import CancellationWatch
 from flows.worker_context import WorkerContext
@@ -57,7 +58,7 @@ async def _resources(context: WorkerContext, begun: Begun) -> ResourceRequiremen
     asked, run = begun.request.resources, begun.grant.execution_id
     if not asked.automatic:
         return asked
-    return asked.fixed(await context.db.run_patiently(lambda conn: gate.requested(conn, run)))
+    return asked.fixed(await context.db.run_patiently(lambda conn: queue.requested(conn, run)))
 
 
 async def _log_bytes(context: WorkerContext, begun: Begun) -> int:

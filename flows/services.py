@@ -10,7 +10,8 @@ from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Connection
 
 from cluster.backend import UnavailableError
-from db import gate_floors, leases, nodes, outbox, workers
+from db import leases, nodes, outbox, workers
+from db.gate import queue_watermarks
 from flows.dispatcher import Dispatcher
 from flows.forecasting import SECONDS as FORECAST_SECONDS
 from flows.forecasting import Forecasting
@@ -96,7 +97,7 @@ class Services:
         await asyncio.sleep(pause.total_seconds())
 
     async def _lift_floors(self) -> None:
-        await self.context.db.run(lambda conn: gate_floors.lift(conn, self._settings.pool))
+        await self.context.db.run(lambda conn: queue_watermarks.lift(conn, self._settings.pool))
 
     async def _prune_outbox(self) -> None:
         await self.context.db.run(outbox.prune)

@@ -9,7 +9,7 @@ from datetime import datetime
 from sqlalchemy import Connection
 
 from db import decisions, runs
-from db.gate_records import Returned, Started
+from db.gate.decision_records import Returned, Started
 from flows import prefect_artifacts, recorded_tasks
 from flows.recorded_tasks import Step
 from flows.worker_context import WorkerContext

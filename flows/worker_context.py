@@ -17,7 +17,7 @@ from sqlalchemy import Connection
 
 from cluster.backend import Backend
 from db.engine import Database
-from db.gate_write import Admitted, Lessee
+from db.gate.pass_output import Admitted, Lessee
 from db.listen import Listener
 from flows.pass_batcher import PassBatcher, PendingChange, carry_out
 from flows.settings import Settings

@@ -18,9 +18,9 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from db import gate_locks, gate_read, gate_reserved, gate_usage, gate_write
-from db.gate_read import Facts
-from db.gate_write import Admitted, Lessee
+from db.gate import fair_usage, pass_input, pass_locks, pass_output, reservations
+from db.gate.pass_input import Facts
+from db.gate.pass_output import Admitted, Lessee
 from model.ids import ExecutionId, PoolName
 from scheduler.across import kept_across
 from scheduler.decisions import Admit, Decision, Preempt, Wait
@@ -73,7 +73,7 @@ def request(
     """
     if not _locked(conn, pool, blocking=blocking):
         return None
-    known, given_back = _repaired(conn, gate_read.facts(conn, pool))
+    known, given_back = _repaired(conn, pass_input.facts(conn, pool))
     admitted: list[Admitted] = []
     for number in range(ROUNDS):
         if number:
@@ -94,8 +94,8 @@ def request(
 def _locked(conn: Connection, pool: PoolName, *, blocking: bool) -> bool:
     """Lock the pool before anything is read. False: another pass has the lock, or will have it next."""
     if blocking:
-        return gate_locks.wait_pass(conn, pool, lambda: gate_read.claims_waiting(conn, pool))
-    return gate_locks.try_pass(conn, pool)
+        return pass_locks.wait_pass(conn, pool, lambda: pass_input.claims_waiting(conn, pool))
+    return pass_locks.try_pass(conn, pool)
 
 
 def _repaired(conn: Connection, known: Facts) -> tuple[Facts, int]:
@@ -103,46 +103,46 @@ def _repaired(conn: Connection, known: Facts) -> tuple[Facts, int]:
     if not known.lost and not known.turned_back:
         return known, 0
     if known.turned_back:
-        gate_write.turn_back(conn, known)
-    given_back = gate_write.give_back(conn, known.lost) if known.lost else 0
+        pass_output.turn_back(conn, known)
+    given_back = pass_output.give_back(conn, known.lost) if known.lost else 0
     return _read_again(conn, known), given_back
 
 
 def _read_again(conn: Connection, known: Facts) -> Facts:
     """Read the facts of the pool after a change of this pass. All rounds of a pass decide for one moment."""
-    return replace(gate_read.facts(conn, known.pool), now=known.now)
+    return replace(pass_input.facts(conn, known.pool), now=known.now)
 
 
 def _round(conn: Connection, known: Facts, lessee: Lessee | None) -> Round:
     """Read, decide and admit once. If there are no more runs to start, finish the pass."""
-    found = gate_read.waiting(conn, known)
-    busy = found.busy(gate_locks.try_claims(conn, found.claims())) if known.several else frozenset()
-    state = gate_read.state(conn, known, found, busy)
+    found = pass_input.waiting(conn, known)
+    busy = found.busy(pass_locks.try_claims(conn, found.claims())) if known.several else frozenset()
+    state = pass_input.state(conn, known, found, busy)
     outcome = decide(state, known.now)
     decisions = spell_out(state, outcome, known.now, partial(_tell, known, found, outcome))
     chosen, more = _in_order(decisions, known, found, outcome.put_off)
-    admitted = gate_write.admit(conn, chosen, known, found, lessee)
+    admitted = pass_output.admit(conn, chosen, known, found, lessee)
     started = {run.execution_id for run in admitted}
     dropped = [d.run for d in decisions if isinstance(d, Admit) and d.run.execution_id not in started]
     dropped += [found.runs[run] for run in outcome.put_off]
-    gate_usage.write(conn, known, gate_usage.of(outcome, dropped, known.limits), started=bool(admitted))
+    fair_usage.write(conn, known, fair_usage.of(outcome, dropped, known.limits), started=bool(admitted))
     if more and len(admitted) < known.room:
         return Round(admitted=admitted, more=True)
-    gate_write.explain(conn, decisions, known, found)
+    pass_output.explain(conn, decisions, known, found)
     if known.several:
         ours = found.runs.keys() - busy - outcome.admitted.keys()
-        gate_reserved.write(conn, ours, kept_across(outcome), found.notes)
-    preempted = gate_write.preempt(conn, [d for d in decisions if isinstance(d, Preempt)], known.now)
+        reservations.write(conn, ours, kept_across(outcome), found.notes)
+    preempted = pass_output.preempt(conn, [d for d in decisions if isinstance(d, Preempt)], known.now)
     return Round(admitted=admitted, preempted=tuple(preempted), again=bool(outcome.put_off))
 
 
-def _tell(known: Facts, found: gate_read.Waiting, outcome: Outcome, run: Queued, position: int) -> bool:
+def _tell(known: Facts, found: pass_input.Waiting, outcome: Outcome, run: Queued, position: int) -> bool:
     """Return whether a run that waits is told why in this pass. Once a second all runs that were read are told."""
-    return known.annotate or gate_write.urgent(run, position, outcome, found)
+    return known.annotate or pass_output.urgent(run, position, outcome, found)
 
 
 def _in_order(
-    decisions: Sequence[Decision], known: Facts, found: gate_read.Waiting, put_off: Collection[ExecutionId]
+    decisions: Sequence[Decision], known: Facts, found: pass_input.Waiting, put_off: Collection[ExecutionId]
 ) -> tuple[list[Admit], bool]:
     """Return who may start in this round, and whether there may be more runs to start.
 

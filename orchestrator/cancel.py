@@ -5,8 +5,9 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from db import gate, notices, runs
+from db import notices, runs
 from db.errors import NotFoundError
+from db.gate import queue
 from db.runs import Become, Fenced, Run
 from model.execution import Phase, Status
 from model.ids import ExecutionId, PoolName
@@ -44,5 +45,5 @@ def _end_waiting(conn: Connection, run: Run, by: str) -> None:
     """End the run; a worker that holds its place finds it ended."""
     become = Become(status=Status.CANCELLED, phase=Phase.ENDED, detail=f"cancelled by {by} before it ran")
     runs.transition(conn, Fenced(run_id=run.id, epoch=None), Status.QUEUED, become)
-    gate.withdraw(conn, ExecutionId(run.id))
+    queue.withdraw(conn, ExecutionId(run.id))
     notices.tell(conn, [Ended(run_id=run.id, kind=run.kind, status=Status.CANCELLED)])

@@ -10,11 +10,12 @@ from datetime import datetime
 
 from sqlalchemy import Connection
 
-from db import decisions, executions, forecasts, gate_standing
+from db import decisions, executions, forecasts
 from db.decisions import Owned, Said
 from db.executions import Execution
 from db.forecasts import Forecast
-from db.gate_records import Record, Returned, Started, Stopped, Waited
+from db.gate import queue_position
+from db.gate.decision_records import Record, Returned, Started, Stopped, Waited
 from model.execution import Cause, Status
 from model.ids import ExecutionId, short
 from scheduler.node import NO_NODE
@@ -110,7 +111,7 @@ def sentence(record: Record) -> str:
 
 
 def _now(conn: Connection, execution: Execution, share: float | None, now: datetime) -> Now | None:
-    found = gate_standing.position(conn, execution.execution_id)
+    found = queue_position.position(conn, execution.execution_id)
     if found is None:
         return None
     return Now(
@@ -128,7 +129,7 @@ def _first(conn: Connection, execution: Execution, position: int | None) -> tupl
     """Return the first of the queue that are before a run; one in backoff is behind nobody in particular."""
     if position is None or position == 1:
         return ()
-    entries, _ = gate_standing.queue(conn, execution.pool, min(AHEAD, position - 1))
+    entries, _ = queue_position.queue(conn, execution.pool, min(AHEAD, position - 1))
     runs = [entry.execution_id for entry in entries if entry.execution_id != execution.execution_id]
     owned = decisions.owned(conn, runs)
     return tuple(_neighbour(run, owned, owned[run].priority, owned[run].share) for run in runs if run in owned)

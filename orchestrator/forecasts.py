@@ -12,11 +12,12 @@ from typing import TypeAlias, TypeVar
 
 from sqlalchemy import Connection
 
-from db import arrivals, durations, forecasts, outlook
+from db import arrivals, durations, forecasts
 from db.arrivals import Lately
 from db.durations import Kind
 from db.forecasts import Forecast
-from db.outlook import Outlook
+from db.gate import forecast_input
+from db.gate.forecast_input import Outlook
 from model.ids import DefinitionId, PoolName
 from orchestrator.arrivals import Form, form, newcomer
 from scheduler.arrivals import Arrivals, hourly, last_before, learn
@@ -81,7 +82,7 @@ class Memory:
         return tuple(self._seconds(level, key) for level, key in named)
 
 
-def begin(conn: Connection, pool: PoolName, memory: Memory, near: int = outlook.NEAR) -> Question | None:
+def begin(conn: Connection, pool: PoolName, memory: Memory, near: int = forecast_input.NEAR) -> Question | None:
     """Claim a round of forecasts, and return what it asks; None where another has it, or nobody waits for a worker.
 
     Raises: NotFoundError if there is no such pool.
@@ -89,7 +90,7 @@ def begin(conn: Connection, pool: PoolName, memory: Memory, near: int = outlook.
     if not forecasts.claim(conn, pool, EVERY, REST):
         return None
     forecasts.settle(conn)
-    found = outlook.read(conn, pool, near=near)
+    found = forecast_input.read(conn, pool, near=near)
     if found is None:
         forecasts.close_round(conn, pool, seconds=0.0, trials=0, told=0)
         return None
@@ -116,7 +117,7 @@ def coming(conn: Connection, found: Outlook, memory: Memory) -> Arrivals:
         for run in lately.came
         if run.kind.definition_id in forms
     ]
-    outlook.add_owners(conn, found, [one.run for _, one in new])
+    forecast_input.add_owners(conn, found, [one.run for _, one in new])
     return learn((one for times, one in new for _ in range(times)), found.now, lately.window)
 
 

@@ -13,8 +13,9 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection
 
-from db import gate, people, runs
-from db.gate import Waiting
+from db import people, runs
+from db.gate import queue
+from db.gate.queue import Waiting
 from db.runs import Become, NewRun, RunRef
 from model.execution import Phase, Reason, Status, Verdict
 from model.gate_request import GateRequest
@@ -58,7 +59,7 @@ def submit(conn: Connection, kind: RunKind, request: GateRequest, sender: Sender
             exclusive=tuple(sorted(request.exclusive)),
             limit=timedelta(seconds=request.timeout),
         )
-        gate.enqueue(conn, waiting)
+        queue.enqueue(conn, waiting)
     return Accepted(run=RunRef(id=sender.run_id, kind=kind), pool=sender.pool, new=new)
 
 
@@ -75,7 +76,7 @@ def begin(conn: Connection, grant: Grant) -> datetime | Superseded:
 
 def limit_of(conn: Connection, grant: Grant) -> timedelta:
     """Return for how long a run may hold what it was admitted to."""
-    return gate.limit_of(conn, grant.execution_id)
+    return queue.limit_of(conn, grant.execution_id)
 
 
 def end(conn: Connection, grant: Grant, verdict: Verdict) -> Verdict | Superseded:

@@ -18,8 +18,9 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import executions, gate, leases, results, runs
-from db.gate import Requeue
+from db import executions, leases, results, runs
+from db.gate import queue
+from db.gate.queue import Requeue
 from db.runs import Become, Fenced
 from model.content import digest
 from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, Cause, Phase, Reason, Status, Verdict
@@ -143,7 +144,7 @@ def asked_to_stop(conn: Connection, grant: Grant) -> bool | Superseded:
     row = runs.find(conn, grant.execution_id)
     if row.status is not Status.RUNNING or row.epoch != grant.epoch:
         return Superseded()
-    return row.cancel_requested or gate.preempted_for(conn, grant.execution_id, grant.epoch) is not None
+    return row.cancel_requested or queue.preempted_for(conn, grant.execution_id, grant.epoch) is not None
 
 
 def enter(conn: Connection, grant: Grant, phase: Phase, commit: str | None = None) -> bool:
@@ -174,7 +175,7 @@ def finish_among(conn: Connection, grant: Grant, finished: Finished, releases: P
         return Superseded()
     results.replace(conn, grant.execution_id, finished.number, finished.results)
     results.save_artifacts(conn, grant.execution_id, finished.number, finished.artifacts)
-    beneficiary = gate.preempted_for(conn, grant.execution_id, grant.epoch)
+    beneficiary = queue.preempted_for(conn, grant.execution_id, grant.epoch)
     verdict = _as_asked(finished.verdict, beneficiary, cancelled=row.cancel_requested)
     executions.close_attempt(conn, grant.execution_id, finished.number, verdict, finished.exit_code)
     progress = counts(summarise(finished.results, finished.planned))
@@ -209,7 +210,7 @@ def give_back(conn: Connection, grant: Grant) -> bool:
     row = runs.lock(conn, grant.execution_id, grant.epoch)
     if row is None or row.status is not Status.QUEUED:
         return False
-    return gate.requeue(conn, grant.execution_id, grant.epoch, Requeue())
+    return queue.requeue(conn, grant.execution_id, grant.epoch, Requeue())
 
 
 def open_number(conn: Connection, execution_id: ExecutionId) -> int | None:
@@ -265,7 +266,7 @@ def _wait_again(conn: Connection, grant: Grant, step: Again, avoid: NodeName | N
     if not runs.transition(conn, fence(grant), Status.RUNNING, become):
         return Superseded()
     back = Requeue(delay=step.delay, cause=step.cause, avoid_node=avoid)
-    gate.requeue(conn, grant.execution_id, grant.epoch, back)
+    queue.requeue(conn, grant.execution_id, grant.epoch, back)
     return step
 
 

@@ -6,13 +6,14 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from db import backends, consumption, decisions, executions, forecasts, gate_standing, people, pools, results, workers
+from db import backends, consumption, decisions, executions, forecasts, people, pools, results, workers
 from db import nodes as node_rows
 from db.decisions import Owned
 from db.errors import NotFoundError
 from db.executions import Execution, ExecutionFilter
 from db.forecasts import Forecast
-from db.gate_standing import Entry, Position
+from db.gate import queue_position
+from db.gate.queue_position import Entry, Position
 from db.gate_tables import QueueRow
 from db.page import Page
 from model.execution import Attempt, Status
@@ -116,12 +117,12 @@ def _used(conn: Connection, execution: Execution) -> Used | None:
 
 def standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:
     """Return the standing of a run in the queue as of now. None if it does not wait."""
-    return _standing(conn, execution_id, gate_standing.position(conn, execution_id))
+    return _standing(conn, execution_id, queue_position.position(conn, execution_id))
 
 
 def first_standing(conn: Connection, execution_id: ExecutionId) -> Standing | None:
     """Return the standing of a new run. Only the first positions are counted, so that a deep queue delays no submit."""
-    found = _standing(conn, execution_id, gate_standing.near(conn, execution_id, COUNTED))
+    found = _standing(conn, execution_id, queue_position.near(conn, execution_id, COUNTED))
     if found is None or found.estimate is not None:
         return found
     return replace(found, estimate=forecasts.read_new(conn, execution_id))
@@ -150,7 +151,7 @@ def _noted(conn: Connection, execution_ids: list[ExecutionId]) -> dict[Execution
     told = forecasts.read(conn, execution_ids)
     return {
         run: Standing(position=found.position, reason=found.reason, estimate=told.get(run))
-        for run, found in gate_standing.noted(conn, execution_ids).items()
+        for run, found in queue_position.noted(conn, execution_ids).items()
     }
 
 
@@ -224,7 +225,7 @@ class InLine:
 def queue(conn: Connection, pool: PoolName, page: Page) -> tuple[list[InLine], int]:
     """Return a page of the waiting runs in the order of the queue, and how many wait. Raises: NotFoundError."""
     pools.read(conn, pool)
-    entries, total = gate_standing.queue(conn, pool, page.limit, page.offset)
+    entries, total = queue_position.queue(conn, pool, page.limit, page.offset)
     runs = [entry.execution_id for entry in entries]
     owned, told = decisions.owned(conn, runs), forecasts.read(conn, runs)
     return [

@@ -12,10 +12,11 @@ from datetime import timedelta
 
 from sqlalchemy import Connection
 
-from db import backends, gate, nodes, pools, runs, workers
+from db import backends, nodes, pools, runs, workers
 from db.backends import Placed
 from db.errors import ConflictError, NotFoundError
-from db.gate import Requeue
+from db.gate import queue
+from db.gate.queue import Requeue
 from db.nodes import Reach
 from db.runs import Run
 from model import fault
@@ -65,11 +66,11 @@ def give_up(conn: Connection, loss: Loss, execution_id: ExecutionId) -> bool:
     began = row.status is Status.RUNNING
     if began and not loss.forgotten and not _may_be_given_up(conn, loss, row, place):
         return False
-    epoch = gate.fence_off(conn, execution_id)
+    epoch = queue.fence_off(conn, execution_id)
     if epoch is None:
         return False
     if not began:
-        return gate.requeue(conn, execution_id, epoch, Requeue())
+        return queue.requeue(conn, execution_id, epoch, Requeue())
     _fail(conn, Grant(execution_id=execution_id, epoch=epoch, node=place.node), loss)
     return True
 

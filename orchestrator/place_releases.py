@@ -4,7 +4,8 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection
 
-from db import gate, notices
+from db import notices
+from db.gate import queue
 from model.ids import ExecutionId
 from model.notices import Ended
 
@@ -24,5 +25,5 @@ class PlaceReleases:
     def carry_out(self, conn: Connection) -> None:
         """Free them all, before the transaction commits."""
         if self.places:
-            gate.release_many(conn, self.places)
+            queue.release_many(conn, self.places)
             notices.tell(conn, self.ends)

@@ -14,10 +14,11 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import consumption, definitions, durations, executions, gate, people, runs, seeds
+from db import consumption, definitions, durations, executions, people, runs, seeds
 from db.errors import ConflictError
 from db.executions import NewExecution
-from db.gate import Waiting
+from db.gate import queue
+from db.gate.queue import Waiting
 from db.people import User
 from model.definition import TestDefinition, define
 from model.execution import Door
@@ -153,7 +154,7 @@ def write(conn: Connection, order: Order, user: User, taken: Taken) -> Submitted
         ),
     )
     if inserted:
-        gate.enqueue(conn, _waiting(order, user, taken))
+        queue.enqueue(conn, _waiting(order, user, taken))
     return Submitted(execution_id=order.execution_id, new=inserted, pool=order.pool)
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from cluster.local import content, processes
-from db import gate, leases
+from db import leases
+from db.gate import queue
 from flows import prefect_artifacts
 from flows.worker_main import main
 from orchestrator import lifecycle, submit
@@ -30,8 +31,8 @@ SEAMS: dict[str, tuple[Any, str]] = {
     "launch": (processes, "launch"),
     "exit_record": (processes, "exit_record"),
     "finish": (lifecycle, "finish_among"),
-    "release": (gate, "release_many"),
-    "requeue": (gate, "requeue"),
+    "release": (queue, "release_many"),
+    "requeue": (queue, "requeue"),
     "show": (prefect_artifacts, "show"),
 }
 

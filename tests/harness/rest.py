@@ -16,8 +16,9 @@ from sqlalchemy.engine import make_url
 
 from api.app import create_app
 from api.settings import Settings
-from db import executions, gate, results, runs
+from db import executions, results, runs
 from db.engine import Database
+from db.gate import queue
 from db.runs import Become, Fenced
 from model.execution import Phase, Reason, Status, Verdict
 from model.ids import ExecutionId
@@ -109,6 +110,6 @@ def end(
         executions.close_attempt(conn, execution_id, attempt, Verdict(status=status, reason=reason), 0)
         become = Become(status=status, phase=Phase.ENDED, reason=reason)
         assert runs.transition(conn, Fenced(run_id=execution_id, epoch=None), Status.RUNNING, become)
-        gate.withdraw(conn, execution_id)
+        queue.withdraw(conn, execution_id)
 
     db.call(change)

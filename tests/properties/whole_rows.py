@@ -2,7 +2,7 @@
 
 from sqlalchemy import Connection
 
-from db import gate_read
+from db.gate import pass_input
 from model.ids import ExecutionId, PoolName
 from scheduler.decisions import Admit
 from scheduler.plan import plan
@@ -35,11 +35,11 @@ POSITIONS = "SELECT position FROM queue WHERE pool = :pool AND state = 'waiting'
 
 def whole_plan(conn: Connection, pool: PoolName) -> set[ExecutionId] | None:
     """Return whom the plan admits that reads every row; None where places are about to be given back first."""
-    known = gate_read.facts(conn, pool)
+    known = pass_input.facts(conn, pool)
     if known.lost:
         return None
-    found = gate_read.Waiting()
-    query = gate_read._GROUPS.text.split("AND group_id")[0] + "AND (not_before IS NULL OR not_before <= now())"
+    found = pass_input.Waiting()
+    query = pass_input._GROUPS.text.split("AND group_id")[0] + "AND (not_before IS NULL OR not_before <= now())"
     found.add(conn.exec_driver_sql(query.replace(":pool", f"'{pool}'")))
-    state = gate_read.state(conn, known, found)
+    state = pass_input.state(conn, known, found)
     return {d.run.execution_id for d in plan(state, known.now) if isinstance(d, Admit)}

@@ -127,7 +127,7 @@ def upgrade() -> None:
 
 
 def _floors() -> None:
-    """Let who reads the queue begin where its live rows do (db/gate_floors.py)."""
+    """Let who reads the queue begin where its live rows do (db/gate/queue_watermarks.py)."""
     op.execute("CREATE SEQUENCE queue_turns")
     op.create_table(
         "queue_floors",

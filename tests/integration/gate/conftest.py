@@ -10,22 +10,11 @@ from uuid import UUID
 import pytest
 from sqlalchemy import Connection, text
 
-from db import (
-    definitions,
-    executions,
-    gate,
-    gate_read,
-    gate_records,
-    gate_standing,
-    leases,
-    nodes,
-    pools,
-    runs,
-    workers,
-)
+from db import definitions, executions, leases, nodes, pools, runs, workers
 from db.engine import Database
 from db.executions import NewExecution
-from db.gate import Waiting
+from db.gate import decision_records, pass_input, queue, queue_position
+from db.gate.queue import Waiting
 from db.pools import PoolChange
 from db.runs import Become, Fenced
 from db.seeds import DEFAULT_POOL, DEFAULT_TEAM, LOCAL_USER
@@ -151,7 +140,7 @@ class GateDatabase:
                     resources=Resources(cpu_milli=cpu),
                     **given,
                 )
-                gate.enqueue(conn, waiting)
+                queue.enqueue(conn, waiting)
 
         self.do(work)
         return made
@@ -189,15 +178,15 @@ class GateDatabase:
         )
         return rows[0] if rows else None
 
-    def said(self, execution_id: ExecutionId) -> list[gate_records.Record]:
+    def said(self, execution_id: ExecutionId) -> list[decision_records.Record]:
         """Return the decision records of a run, first to last."""
         query = "SELECT number, record FROM decisions WHERE execution_id = :id ORDER BY number"
         rows = self.sql(query, id=execution_id)
         assert [row.number for row in rows] == list(range(1, len(rows) + 1))
-        return [gate_records.from_json(row.record) for row in rows]
+        return [decision_records.from_json(row.record) for row in rows]
 
-    def position(self, execution_id: ExecutionId) -> gate_standing.Position | None:
-        return self.do(lambda conn: gate_standing.position(conn, execution_id))
+    def position(self, execution_id: ExecutionId) -> queue_position.Position | None:
+        return self.do(lambda conn: queue_position.position(conn, execution_id))
 
     def _define(self, conn: Connection) -> DefinitionId:
         content = InlineContent(files={"run.sh": "true"})
@@ -223,4 +212,4 @@ def gate_db(bare: GateDatabase) -> GateDatabase:
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a pass read so little at a time that it needs its rounds."""
     for name in ("ROWS", "FRONT", "MOST_IN_ORDER"):
-        monkeypatch.setattr(gate_read, name, 2)
+        monkeypatch.setattr(pass_input, name, 2)

@@ -25,11 +25,12 @@ from uuid import UUID
 from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
-from db import executions, gate, leases, runs, workers
+from db import executions, leases, runs, workers
 from db.engine import Database
 from db.errors import UnavailableError
 from db.executions import NewExecution
-from db.gate import Waiting
+from db.gate import queue
+from db.gate.queue import Waiting
 from db.runs import Become, Fenced
 from model.execution import Door, Phase, Status
 from model.ids import DefinitionId, ExecutionId, GroupId, PoolName, TeamId, UserId, WorkerId, uuid7
@@ -152,7 +153,7 @@ class Contender:
             submitted_at=run.enqueued_at,
         )
         if executions.insert(conn, new):
-            gate.enqueue(conn, run)
+            queue.enqueue(conn, run)
 
     def hold(self, place: leases.Claimed) -> None:
         run, epoch = place.execution_id, place.epoch
@@ -173,7 +174,7 @@ class Contender:
         def finish(conn: Connection) -> bool:
             if not runs.transition(conn, fence, Status.RUNNING, done):
                 return False
-            released = gate.release(conn, run, epoch)
+            released = queue.release(conn, run, epoch)
             assert released, "a fenced end and its release go together"
             return True
 

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from db import gate, gate_locks, gate_read, nodes, pools
+from db import nodes, pools
+from db.gate import pass_input, pass_locks, queue
 from db.pools import Pool, PoolChange
 from db.seeds import DEFAULT_POOL
 from model.ids import ExecutionId, GroupId, NodeName, PoolName, WorkerId
@@ -53,7 +54,7 @@ class TwoPools:
         return [run.execution_id for run in self.outcome(pool).admitted]
 
     def end(self, run: ExecutionId) -> None:
-        assert self.gate_db.do(lambda conn: gate.release(conn, run, 1))
+        assert self.gate_db.do(lambda conn: queue.release(conn, run, 1))
 
     def keepers(self) -> list[ExecutionId]:
         query = "SELECT execution_id FROM queue WHERE state = 'waiting' AND keeps IS NOT NULL ORDER BY seq"
@@ -68,7 +69,7 @@ class TwoPools:
     def decided_elsewhere(self, who: Any) -> Iterator[None]:
         """Another pool's pass has the lock of a team, and does not end."""
         with self.gate_db.db._engine.begin() as conn:
-            assert gate_locks.try_claims(conn, [gate_locks.owner_claim(who.team_id)])
+            assert pass_locks.try_claims(conn, [pass_locks.owner_claim(who.team_id)])
             yield
 
 
@@ -260,7 +261,7 @@ class TestAgeing:
         two.started(DEFAULT_POOL)
         later = two.wait(SECOND)
         two.end(holder)
-        assert two.gate_db.do(lambda conn: gate.withdraw(conn, old))
+        assert two.gate_db.do(lambda conn: queue.withdraw(conn, old))
 
         assert two.started(SECOND) == [later]
 
@@ -272,7 +273,7 @@ class TestAgeing:
         two.end(holder)
         assert two.started(DEFAULT_POOL) == [old]
         soon = "now() + interval '1 hour'"
-        assert two.gate_db.do(lambda conn: gate.requeue(conn, old, 1, gate.Requeue()))
+        assert two.gate_db.do(lambda conn: queue.requeue(conn, old, 1, queue.Requeue()))
         two.gate_db.sql(f"UPDATE queue SET not_before = {soon} WHERE execution_id = :id", id=old)
 
         assert two.keepers() == []
@@ -284,8 +285,8 @@ class TestAgeing:
         gate_db.pool(max_concurrent_tests=1)
         gate_db.submit(3)
         gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours'")
-        for name in ("gate_reserved.read", "gate_reserved.write", "gate_locks.try_claims"):
-            monkeypatch.setattr(f"db.{name}", None)
+        for name in ("reservations.read", "reservations.write", "pass_locks.try_claims"):
+            monkeypatch.setattr(f"db.gate.{name}", None)
 
         assert len(gate_db.admitted()) == 1
         assert gate_db.admitted() == []
@@ -393,7 +394,7 @@ class TestBusyOwners:
         run = two.wait(DEFAULT_POOL, exclusive=("db",))
 
         def busy(conn: Connection) -> Any:
-            found = gate_read.waiting(conn, gate_read.facts(conn, DEFAULT_POOL))
-            return found.busy(found.claims()), found.busy(found.claims() - {gate_locks.name_claim("db")})
+            found = pass_input.waiting(conn, pass_input.facts(conn, DEFAULT_POOL))
+            return found.busy(found.claims()), found.busy(found.claims() - {pass_locks.name_claim("db")})
 
         assert two.gate_db.do(busy) == (frozenset(), {run})

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from db import arrivals, definitions, forecasts, outlook
+from db import arrivals, definitions, forecasts
+from db.gate import forecast_input
 from db.seeds import DEFAULT_POOL, DEFAULT_TEAM, LOCAL_USER
 from flows.forecasting import Forecasting
 from model.config import ExecutionConfig
@@ -180,7 +181,7 @@ def test_the_limits_of_those_who_come_hold_in_the_forecast_too(door: Door) -> No
     door.came(7, user=guest.user_id, team=None)
     door.gate_db.submit()
 
-    found = door.gate_db.do(lambda conn: outlook.read(conn, DEFAULT_POOL))
+    found = door.gate_db.do(lambda conn: forecast_input.read(conn, DEFAULT_POOL))
     assert guest.user_id not in found.state.owners
     door.gate_db.do(lambda conn: coming(conn, found, Memory()))
 

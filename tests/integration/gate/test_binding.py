@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from db import gate, leases, workers
-from db.gate_write import Lessee
+from db import leases, workers
+from db.gate import queue
+from db.gate.pass_output import Lessee
 from db.seeds import DEFAULT_POOL
 from model.ids import BackendName, WorkerId
 from orchestrator import admission
@@ -48,7 +49,7 @@ def test_the_row_of_a_place_names_the_backend_of_its_node(two: Any) -> None:
 def test_a_run_that_goes_back_has_no_backend(two: Any) -> None:
     run = on(two, A)
 
-    two.do(lambda conn: gate.requeue(conn, run, 1, gate.Requeue()))
+    two.do(lambda conn: queue.requeue(conn, run, 1, queue.Requeue()))
 
     assert two.row(run).backend is None
 
@@ -119,10 +120,10 @@ def test_a_flow_hosts_a_run_only_while_it_has_no_place_elsewhere(two: Any) -> No
     [waits] = two.submit(host=ON_B)
 
     def hosted(serves: BackendName) -> bool:
-        return two.do(lambda conn: gate.hosted_by(conn, waits, ON_B, [serves]))
+        return two.do(lambda conn: queue.hosted_by(conn, waits, ON_B, [serves]))
 
     def elsewhere(serves: BackendName) -> bool:
-        return two.do(lambda conn: gate.placed_elsewhere(conn, waits, [serves]))
+        return two.do(lambda conn: queue.placed_elsewhere(conn, waits, [serves]))
 
     assert (hosted(A), hosted(B), elsewhere(A), elsewhere(B)) == (True, True, False, False)
 

@@ -10,9 +10,10 @@ from typing import Any
 import pytest
 from integration.gate.conftest import GateDatabase
 
-from db import forecasts, gate, leases, workers
+from db import forecasts, leases, workers
 from db.engine import Database
-from db.gate import Requeue
+from db.gate import queue
+from db.gate.queue import Requeue
 from db.seeds import DEFAULT_POOL
 from model.ids import ExecutionId, WorkerId
 from scheduler.estimate import Basis, Estimate
@@ -83,7 +84,7 @@ def test_no_place_and_no_verdict_is_lost_and_no_limit_broken(clocked: Clocked, h
     assert clocked.admitted() == []
     assert clocked.held() == sorted([first, second])
     assert clocked.states() == before
-    clocked.do(lambda conn: gate.release(conn, first, 1))
+    clocked.do(lambda conn: queue.release(conn, first, 1))
     assert clocked.admitted() == [third]
     assert clocked.row(fourth).state == "waiting"
 
@@ -124,7 +125,7 @@ def test_a_live_worker_keeps_what_it_holds_while_others_beat_first(clocked: Cloc
 def test_a_backoff_does_not_last_for_hours(clocked: Clocked, hours: int) -> None:
     [run] = clocked.submit()
     clocked.run_pass()
-    clocked.do(lambda conn: gate.requeue(conn, run, 1, Requeue(delay=timedelta(seconds=40))))
+    clocked.do(lambda conn: queue.requeue(conn, run, 1, Requeue(delay=timedelta(seconds=40))))
     clocked.run_pass()
 
     clocked.leap(timedelta(hours=hours))
@@ -138,7 +139,7 @@ def test_a_backoff_is_as_long_as_was_asked_whatever_the_clock_of_the_worker_says
     clocked.run_pass()
     clocked.leap(timedelta(hours=3))
     clocked.beat()
-    clocked.do(lambda conn: gate.requeue(conn, run, 1, Requeue(delay=timedelta(minutes=2))))
+    clocked.do(lambda conn: queue.requeue(conn, run, 1, Requeue(delay=timedelta(minutes=2))))
 
     assert clocked.admitted() == []
     clocked.leap(timedelta(minutes=2))
@@ -163,7 +164,7 @@ def test_a_wait_is_bounded_by_the_ageing_limit_after_the_leap_too(clocked: Clock
 
     assert clocked.admitted() == []
     assert clocked.row(old).nominated == "n0"
-    clocked.do(lambda conn: gate.release(conn, holder, 1))
+    clocked.do(lambda conn: queue.release(conn, holder, 1))
     assert clocked.admitted() == [old]
 
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from db import gate, gate_floors
-from db.gate import Requeue, Waiting
+from db.gate import queue, queue_watermarks
+from db.gate.queue import Requeue, Waiting
 from db.seeds import DEFAULT_POOL, DEFAULT_TEAM, LOCAL_USER
 from model.resources import Resources
 
@@ -14,11 +14,11 @@ from model.resources import Resources
 @pytest.fixture(autouse=True)
 def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Raise a floor however little it rises."""
-    monkeypatch.setattr(gate_floors, "LEAP", 1)
+    monkeypatch.setattr(queue_watermarks, "LEAP", 1)
 
 
 def lift(gate_db: Any) -> bool:
-    lifted: bool = gate_db.do(lambda conn: gate_floors.lift(conn, DEFAULT_POOL))
+    lifted: bool = gate_db.do(lambda conn: queue_watermarks.lift(conn, DEFAULT_POOL))
     return lifted
 
 
@@ -31,7 +31,7 @@ def through(gate_db: Any, number: int, **given: Any) -> list[Any]:
     runs: list[Any] = gate_db.submit(number, **given)
     places = [(run.execution_id, run.epoch) for run in gate_db.run_pass().admitted]
     assert [run for run, _ in places] == runs
-    gate_db.do(lambda conn: gate.release_many(conn, places))
+    gate_db.do(lambda conn: queue.release_many(conn, places))
     return runs
 
 
@@ -53,11 +53,11 @@ def test_who_comes_back_below_the_floor_is_found_in_its_old_place(gate_db: Any) 
     gate_db.run_pass()
     [next_one] = gate_db.submit()
     lift(gate_db)
-    gate_db.do(lambda conn: gate.requeue(conn, back, 1, Requeue()))
+    gate_db.do(lambda conn: queue.requeue(conn, back, 1, Requeue()))
     assert floor(gate_db, 5) > gate_db.row(back).seq
 
     assert gate_db.admitted() == [back]
-    gate_db.do(lambda conn: gate.release(conn, back, 2))
+    gate_db.do(lambda conn: queue.release(conn, back, 2))
     assert gate_db.admitted() == [next_one]
 
 
@@ -75,7 +75,7 @@ def test_no_floor_rises_over_a_run_whose_submission_is_not_committed(gate_db: An
         resources=Resources(cpu_milli=100),
     )
     with gate_db.db._engine.connect() as conn:
-        assert gate.enqueue(conn, run)
+        assert queue.enqueue(conn, run)
         through(gate_db, 3)
         assert not lift(gate_db)
         conn.commit()
@@ -95,15 +95,15 @@ def test_who_has_held_its_place_for_long_is_counted_still(gate_db: Any) -> None:
     gate_db.submit(3)
 
     assert len(gate_db.admitted()) == 1
-    gate_db.do(lambda conn: gate.release(conn, long, 1))
+    gate_db.do(lambda conn: queue.release(conn, long, 1))
     assert lift(gate_db)
-    assert floor(gate_db, gate_floors.HOLDING) > 1
+    assert floor(gate_db, queue_watermarks.HOLDING) > 1
     assert len(gate_db.admitted()) == 1
     assert gate_db.admitted() == []
 
 
 def test_a_floor_that_would_rise_by_little_is_left_alone(gate_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(gate_floors, "LEAP", 200)
+    monkeypatch.setattr(queue_watermarks, "LEAP", 200)
     through(gate_db, 3)
 
     assert lift(gate_db)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from db import forecasts, outlook
+from db import forecasts
+from db.gate import forecast_input
 from db.seeds import DEFAULT_POOL
 from flows.forecasting import Forecasting, near_after, simulate
 from model.ids import ExecutionId
@@ -130,13 +131,13 @@ def test_a_round_that_cost_much_is_followed_by_a_longer_rest(gate_db: Any) -> No
 def test_nothing_is_computed_where_nobody_waits_or_nobody_lives(bare: Any) -> None:
     bare.node()
     bare.worker()
-    assert bare.do(lambda conn: outlook.read(conn, DEFAULT_POOL)) is None
+    assert bare.do(lambda conn: forecast_input.read(conn, DEFAULT_POOL)) is None
 
     bare.submit()
-    assert bare.do(lambda conn: outlook.read(conn, DEFAULT_POOL)) is not None
+    assert bare.do(lambda conn: forecast_input.read(conn, DEFAULT_POOL)) is not None
 
     bare.sql("UPDATE workers SET draining = true")
-    assert bare.do(lambda conn: outlook.read(conn, DEFAULT_POOL)) is None
+    assert bare.do(lambda conn: forecast_input.read(conn, DEFAULT_POOL)) is None
 
 
 async def test_without_any_history_the_answer_is_wide_and_says_so(gate_db: Any) -> None:
@@ -191,7 +192,7 @@ async def test_runs_behind_those_simulated_are_told_by_the_rate_of_starts(busy: 
 def test_a_full_pool_is_simulated_with_its_nodes(busy: Any) -> None:
     """A pass does not read the nodes of a full pool; without them nothing would ever start."""
     busy.submit()
-    found = busy.do(lambda conn: outlook.read(conn, DEFAULT_POOL))
+    found = busy.do(lambda conn: forecast_input.read(conn, DEFAULT_POOL))
 
     assert len(found.state.fleet) == 1
     assert found.state.limits.ceiling.runs == 1
@@ -201,7 +202,7 @@ def test_a_full_pool_is_simulated_with_its_nodes(busy: Any) -> None:
 def test_the_time_between_an_admission_and_its_start_is_part_of_the_wait(busy: Any) -> None:
     busy.submit()
     busy.sql("UPDATE queue SET admitted_at = admitted_at - interval '3 s' WHERE state = 'admitted'")
-    found = busy.do(lambda conn: outlook.read(conn, DEFAULT_POOL))
+    found = busy.do(lambda conn: forecast_input.read(conn, DEFAULT_POOL))
 
     assert timedelta(seconds=3) <= found.lag < timedelta(seconds=4)
 

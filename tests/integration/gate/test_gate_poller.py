@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from db import gate, gate_locks, nodes, pools, workers
-from db.gate import Requeue
+from db import nodes, pools, workers
+from db.gate import pass_locks, queue
+from db.gate.queue import Requeue
 from db.pools import Pool
 from db.seeds import DEFAULT_POOL
 from flows.gate_poller import LONGEST, GatePoller
@@ -36,7 +37,7 @@ def waiting(gate_db: Any) -> int:
 def one_in_backoff(gate_db: Any) -> Any:
     [run] = gate_db.submit()
     gate_db.run_pass()
-    gate_db.do(lambda conn: gate.requeue(conn, run, 1, Requeue(delay=timedelta(hours=1))))
+    gate_db.do(lambda conn: queue.requeue(conn, run, 1, Requeue(delay=timedelta(hours=1))))
     return lambda: gate_db.sql("UPDATE queue SET not_before = clock_timestamp()")
 
 
@@ -52,7 +53,7 @@ def one_of_a_team_that_runs_elsewhere(gate_db: Any) -> Any:
     ann = gate_db.person("ann", most=9, team=gate_db.team("red", most=1))
     [there], _ = gate_db.submit(who=ann, pool=SECOND), gate_db.submit(who=ann)
     gate_db.do(lambda conn: admission.request(conn, SECOND, blocking=True))
-    return lambda: gate_db.do(lambda conn: gate.release(conn, there, 1))
+    return lambda: gate_db.do(lambda conn: queue.release(conn, there, 1))
 
 
 def one_of_a_team_whose_place_is_kept_for_another_pool(gate_db: Any) -> Any:
@@ -65,9 +66,9 @@ def one_of_a_team_whose_place_is_kept_for_another_pool(gate_db: Any) -> Any:
     [old] = gate_db.submit(who=ann, pool=SECOND)
     gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours' WHERE execution_id = :id", id=old)
     gate_db.do(lambda conn: admission.request(conn, SECOND, blocking=True))
-    gate_db.do(lambda conn: gate.release(conn, holder, 1))
+    gate_db.do(lambda conn: queue.release(conn, holder, 1))
     gate_db.submit(who=ann)
-    return lambda: gate_db.do(lambda conn: gate.withdraw(conn, old))
+    return lambda: gate_db.do(lambda conn: queue.withdraw(conn, old))
 
 
 def one_without_a_worker(gate_db: Any) -> Any:
@@ -141,7 +142,7 @@ async def test_what_another_s_pass_may_have_overlooked_stays_due(gate_db: Any, p
     await pulse.beat(1)
 
     def while_one_is_under_way(conn: Connection) -> None:
-        assert gate_locks.try_pass(conn, DEFAULT_POOL)
+        assert pass_locks.try_pass(conn, DEFAULT_POOL)
         gate_db.submit()
 
     with gate_db.db._engine.begin() as other:
@@ -165,7 +166,7 @@ async def test_whom_another_pool_s_pass_is_in_the_way_of_is_looked_at_again_at_o
     pulse = GatePoller(gate_db.db, DEFAULT_POOL, look_again)
     gate_db.submit(who=ann)
     with gate_db.db._engine.begin() as other:
-        assert gate_locks.try_claims(other, [gate_locks.owner_claim(ann.user_id)])
+        assert pass_locks.try_claims(other, [pass_locks.owner_claim(ann.user_id)])
         await pulse.beat(1)
     assert again == [1]
     await pulse.beat(2)

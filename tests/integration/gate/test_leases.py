@@ -5,9 +5,10 @@ from typing import Any
 
 import pytest
 
-from db import gate, leases, workers
-from db.gate import Requeue
-from db.gate_write import Lessee
+from db import leases, workers
+from db.gate import queue
+from db.gate.pass_output import Lessee
+from db.gate.queue import Requeue
 from db.seeds import DEFAULT_POOL
 from model.ids import WorkerId
 from orchestrator import admission
@@ -93,8 +94,8 @@ def test_who_lost_a_lease_changes_nothing_more(gate_db: Any) -> None:
 
     assert not gate_db.begin(run, 1)
     assert not gate_db.do(lambda conn: leases.hold(conn, run, 1, WorkerId("w0")))
-    assert not gate_db.do(lambda conn: gate.release(conn, run, 1))
-    assert not gate_db.do(lambda conn: gate.requeue(conn, run, 1, Requeue()))
+    assert not gate_db.do(lambda conn: queue.release(conn, run, 1))
+    assert not gate_db.do(lambda conn: queue.requeue(conn, run, 1, Requeue()))
     assert gate_db.do(lambda conn: leases.renew(conn, WorkerId("w0"), LONG)) == set()
 
 
@@ -147,7 +148,7 @@ def test_a_new_life_of_a_worker_takes_up_what_the_old_one_carried(gate_db: Any) 
 
 def test_a_run_whose_flow_waits_in_a_live_worker_is_left_to_it(gate_db: Any) -> None:
     [run] = gate_db.submit()
-    gate_db.do(lambda conn: gate.host(conn, run, WorkerId("w0")))
+    gate_db.do(lambda conn: queue.host(conn, run, WorkerId("w0")))
     gate_db.run_pass()
     other = gate_db.worker("w1")
 
@@ -157,7 +158,7 @@ def test_a_run_whose_flow_waits_in_a_live_worker_is_left_to_it(gate_db: Any) -> 
 
 def test_a_run_whose_host_is_gone_is_anybodys(gate_db: Any) -> None:
     [run] = gate_db.submit()
-    gate_db.do(lambda conn: gate.host(conn, run, WorkerId("w0")))
+    gate_db.do(lambda conn: queue.host(conn, run, WorkerId("w0")))
     gate_db.run_pass()
     other = gate_db.worker("w1")
 
@@ -170,7 +171,7 @@ def test_a_run_that_goes_back_has_no_lease(gate_db: Any) -> None:
     [run] = admitted(gate_db)
     gate_db.claim(WorkerId("w0"))
 
-    gate_db.do(lambda conn: gate.requeue(conn, run, 1, Requeue()))
+    gate_db.do(lambda conn: queue.requeue(conn, run, 1, Requeue()))
 
     assert gate_db.do(lambda conn: leases.renew(conn, WorkerId("w0"), LONG)) == set()
     assert gate_db.row(run).phase == "waiting"
@@ -205,7 +206,7 @@ class TestAPassTakesUpItsWorkersOwnRuns:
         other = gate_db.worker("w1")
         mine, theirs, nobodys = gate_db.submit(3)
         for run, worker in ((mine, "w0"), (theirs, "w1")):
-            gate_db.do(lambda conn, run=run, worker=worker: gate.host(conn, run, WorkerId(worker)))
+            gate_db.do(lambda conn, run=run, worker=worker: queue.host(conn, run, WorkerId(worker)))
 
         assert self.pass_by(gate_db) == [(mine, True), (theirs, False), (nobodys, False)]
         assert gate_db.do(lambda conn: leases.hold(conn, mine, 1, WorkerId("w0")))
@@ -225,7 +226,7 @@ class TestAPassTakesUpItsWorkersOwnRuns:
     def test_nor_twice_after_it_went_back_to_wait(self, gate_db: Any) -> None:
         [run] = gate_db.submit(host=WorkerId("w0"))
         self.pass_by(gate_db)
-        gate_db.do(lambda conn: gate.requeue(conn, run, 1, Requeue()))
+        gate_db.do(lambda conn: queue.requeue(conn, run, 1, Requeue()))
 
         assert self.pass_by(gate_db) == [(run, True)]
         assert gate_db.do(lambda conn: leases.hold(conn, run, 2, WorkerId("w0")))

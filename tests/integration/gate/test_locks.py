@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from db import forecasts, gate, gate_locks, locks, nodes, pools
+from db import forecasts, locks, nodes, pools
 from db.errors import UnavailableError
+from db.gate import pass_locks, queue
 from db.pools import Pool
 from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.ids import PoolName
@@ -25,7 +26,7 @@ class TestLocks:
 
     def test_a_second_pass_does_not_wait_when_it_need_not(self, gate_db: Any) -> None:
         def both(conn: Connection) -> admission.PassOutcome | None:
-            assert gate_locks.try_pass(conn, DEFAULT_POOL)
+            assert pass_locks.try_pass(conn, DEFAULT_POOL)
             return gate_db.do(lambda other: admission.request(other, DEFAULT_POOL))
 
         assert gate_db.do(both) is None
@@ -33,7 +34,7 @@ class TestLocks:
     def test_of_many_that_come_at_once_one_waits_and_the_others_go(self, gate_db: Any) -> None:
         done: list[admission.PassOutcome | None] = []
         with gate_db.db._engine.begin() as holder:
-            assert gate_locks.try_pass(holder, DEFAULT_POOL)
+            assert pass_locks.try_pass(holder, DEFAULT_POOL)
             waiter = threading.Thread(target=lambda: done.append(_pass(gate_db)))
             waiter.start()
             _until_waiting(holder)
@@ -50,7 +51,7 @@ class TestLocks:
         gate_db.run_pass()
 
         def end_and_pass(conn: Connection) -> admission.PassOutcome | None:
-            gate.release(conn, first, 1)
+            queue.release(conn, first, 1)
             return admission.request(conn, DEFAULT_POOL, blocking=True)
 
         assert [run.execution_id for run in gate_db.do(end_and_pass).admitted] == [second]
@@ -72,7 +73,7 @@ class TestLocks:
                 lost.append(exc)
 
         with gate_db.db._engine.begin() as holder:
-            gate_locks.try_pass(holder, DEFAULT_POOL)
+            pass_locks.try_pass(holder, DEFAULT_POOL)
             waiter = threading.Thread(target=waiting)
             waiter.start()
             _until_waiting(holder)
@@ -105,7 +106,7 @@ class TestLocks:
 
     def test_a_pass_that_waits_for_a_pool_to_be_made_knows_of_it(self, gate_db: Any) -> None:
         with gate_db.db._engine.begin() as conn:
-            gate_locks.try_pass(conn, DEFAULT_POOL)
+            pass_locks.try_pass(conn, DEFAULT_POOL)
             done: list[Pool] = []
             maker = threading.Thread(
                 target=lambda: done.append(gate_db.do(lambda c: pools.create(c, Pool(name=SECOND))))
@@ -139,7 +140,7 @@ class TestLocks:
 
         def enqueue(conn: Connection) -> bool:
             conn.execute(text("SET LOCAL lock_timeout = '500ms'"))
-            return gate.enqueue(conn, run)
+            return queue.enqueue(conn, run)
 
         with gate_db.db._engine.begin() as forecasting:
             assert forecasts.claim(forecasting, DEFAULT_POOL, timedelta(), 0)
@@ -148,14 +149,14 @@ class TestLocks:
 
     def test_a_round_of_forecasts_is_claimed_while_somebody_submits(self, gate_db: Any) -> None:
         with gate_db.db._engine.begin() as submitting:
-            gate.enqueue(submitting, _no_row_yet(gate_db))
+            queue.enqueue(submitting, _no_row_yet(gate_db))
 
             assert gate_db.do(lambda conn: forecasts.claim(conn, DEFAULT_POOL, timedelta(), 0))
 
     def test_a_waiter_that_gives_up_leaves_no_lock(self, gate_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(gate_locks, "PATIENCE", "50ms")
+        monkeypatch.setattr(pass_locks, "PATIENCE", "50ms")
         with gate_db.db._engine.begin() as holder:
-            gate_locks.try_pass(holder, DEFAULT_POOL)
+            pass_locks.try_pass(holder, DEFAULT_POOL)
             assert _pass(gate_db) is None
 
         assert gate_db.sql("SELECT 1 FROM pg_locks WHERE locktype = 'advisory'") == []
@@ -166,11 +167,11 @@ def _pass(gate_db: Any, pool: PoolName = DEFAULT_POOL) -> admission.PassOutcome 
     return outcome
 
 
-def _no_row_yet(gate_db: Any) -> gate.Waiting:
+def _no_row_yet(gate_db: Any) -> queue.Waiting:
     """Return a run that has an execution, and is still to wait."""
     [run] = gate_db.submit()
     gate_db.sql("DELETE FROM queue")
-    return gate.Waiting(
+    return queue.Waiting(
         execution_id=run,
         pool=DEFAULT_POOL,
         priority=5,

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from db import backends, executions, gate, leases, nodes, workers
+from db import backends, executions, leases, nodes, workers
 from db.errors import ConflictError, NotFoundError
+from db.gate import queue
 from db.seeds import DEFAULT_POOL
 from model import fault
 from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, Cause, Phase, Reason, Status
@@ -346,5 +347,5 @@ def test_a_new_attempt_on_a_node_that_was_lost_knows_what_it_left_there(two: Any
 def test_a_place_that_was_raised_above_its_holder_is_fenced(two: Any) -> None:
     grant = begun(two)
 
-    assert two.do(lambda conn: gate.fence_off(conn, grant.execution_id)) == grant.epoch + 1
+    assert two.do(lambda conn: queue.fence_off(conn, grant.execution_id)) == grant.epoch + 1
     assert not two.do(lambda conn: lifecycle.enter(conn, grant, Phase.RUNNING))

@@ -22,8 +22,9 @@ from properties.starvation_across import GhostAcross
 from properties.whole_rows import BROKEN, BY_NODE, BY_TEAM, HELD, POSITIONS, whole_plan
 from sqlalchemy import Connection
 
-from db import gate, nodes, pools, runs, workers
-from db.gate import Requeue
+from db import nodes, pools, runs, workers
+from db.gate import queue
+from db.gate.queue import Requeue
 from db.pools import Pool, PoolChange
 from db.runs import Become, Fenced
 from db.seeds import DEFAULT_POOL
@@ -103,9 +104,9 @@ class Gate(RuleBasedStateMachine):
             runs.lock(conn, row.execution_id)
             runs.transition(conn, Fenced(run_id=row.execution_id, epoch=None), source, become)
             if source is Status.QUEUED:
-                assert gate.withdraw(conn, row.execution_id)
+                assert queue.withdraw(conn, row.execution_id)
             else:
-                assert gate.release(conn, row.execution_id, row.epoch)
+                assert queue.release(conn, row.execution_id, row.epoch)
 
         self.gate_db.do(work)
 
@@ -165,7 +166,7 @@ class Gate(RuleBasedStateMachine):
         for row in self._rows("e.status = 'running' AND q.pool = :pool", pool=pool)[:number]:
             mine = Fenced(run_id=row.execution_id, epoch=row.epoch)
             assert self.gate_db.do(lambda conn, mine=mine: runs.transition(conn, mine, Status.RUNNING, become))
-            assert self.gate_db.do(lambda conn, row=row: gate.release_many(conn, [(row.execution_id, row.epoch)]))
+            assert self.gate_db.do(lambda conn, row=row: queue.release_many(conn, [(row.execution_id, row.epoch)]))
         self.run_pass(pool)
 
     @rule(which=WHICH, where=st.sampled_from(["true", "q.preempted_for IS NOT NULL"]))
@@ -176,7 +177,7 @@ class Gate(RuleBasedStateMachine):
             mine = Fenced(run_id=row.execution_id, epoch=row.epoch)
             back = Requeue(cause=Cause.PREEMPTED)
             self.gate_db.do(lambda conn: runs.transition(conn, mine, Status.RUNNING, become))
-            assert self.gate_db.do(lambda conn: gate.requeue(conn, row.execution_id, row.epoch, back))
+            assert self.gate_db.do(lambda conn: queue.requeue(conn, row.execution_id, row.epoch, back))
 
     @rule(seconds=st.sampled_from([2, 90, 4000]))
     def time_passes(self, seconds: int) -> None:

@@ -7,8 +7,9 @@ import psycopg2
 import pytest
 from sqlalchemy import Connection
 
-from db import gate, gate_read, gate_standing, people, workers
+from db import people, workers
 from db.errors import NotFoundError
+from db.gate import pass_input, queue, queue_position
 from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.ids import PoolName, WorkerId
 from orchestrator import admission
@@ -54,9 +55,9 @@ def test_after_the_last_worker_has_died_everybody_hears_of_that_and_of_nothing_o
 
     gate_db.sql("UPDATE workers SET expires_at = clock_timestamp() - interval '1 s'")
 
-    listed, _ = gate_db.do(lambda conn: gate_standing.queue(conn, DEFAULT_POOL))
-    noted = gate_db.do(lambda conn: gate_standing.noted(conn, [holder, waiting, resting]))
-    told = [gate_db.do(lambda conn, run=run: gate_standing.reason(conn, run)) for run in (waiting, resting)]
+    listed, _ = gate_db.do(lambda conn: queue_position.queue(conn, DEFAULT_POOL))
+    noted = gate_db.do(lambda conn: queue_position.noted(conn, [holder, waiting, resting]))
+    told = [gate_db.do(lambda conn, run=run: queue_position.reason(conn, run)) for run in (waiting, resting)]
     expected = ["no live worker", "in backoff until noon"]
     assert [entry.reason for entry in listed] == [noted[run].reason for run in (waiting, resting)] == told == expected
 
@@ -88,7 +89,7 @@ def test_a_new_run_gets_its_reason_from_the_first_pass_it_meets(gate_db: Any) ->
     gate_db.run_pass()
 
     assert gate_db.row(waiting).reason == "the pool runs 1 of 1"
-    assert gate_db.do(lambda conn: gate_standing.reason(conn, waiting)) == "the pool runs 1 of 1"
+    assert gate_db.do(lambda conn: queue_position.reason(conn, waiting)) == "the pool runs 1 of 1"
 
 
 def test_limits_of_user_and_team_are_named(gate_db: Any) -> None:
@@ -142,11 +143,11 @@ def test_a_pass_reads_a_part_of_a_deep_queue_only(gate_db: Any) -> None:
     gate_db.submit(1500, priority=7)
 
     def read(conn: Connection) -> int:
-        return len(gate_read.waiting(conn, gate_read.facts(conn, DEFAULT_POOL)).runs)
+        return len(pass_input.waiting(conn, pass_input.facts(conn, DEFAULT_POOL)).runs)
 
-    assert gate_db.do(read) <= gate_read.ROWS + 2 * gate_read.FRONT + 2
+    assert gate_db.do(read) <= pass_input.ROWS + 2 * pass_input.FRONT + 2
     gate_db.run_pass()
-    assert gate_db.do(read) <= gate_read.ROWS + 2
+    assert gate_db.do(read) <= pass_input.ROWS + 2
 
 
 def test_runs_that_no_node_can_hold_hide_nobody(gate_db: Any) -> None:
@@ -188,8 +189,8 @@ def test_a_run_that_no_pass_reached_has_the_reason_of_its_line(gate_db: Any) -> 
 
     assert gate_db.row(runs[-1]).reason == ""
     assert gate_db.position(runs[-1]).reason == "team busy runs 1 of 1"
-    assert gate_db.do(lambda conn: gate_standing.reason(conn, runs[-1])) == "team busy runs 1 of 1"
-    [last], _ = gate_db.do(lambda conn: gate_standing.queue(conn, DEFAULT_POOL, 1, 898))
+    assert gate_db.do(lambda conn: queue_position.reason(conn, runs[-1])) == "team busy runs 1 of 1"
+    [last], _ = gate_db.do(lambda conn: queue_position.queue(conn, DEFAULT_POOL, 1, 898))
     assert last.reason == "team busy runs 1 of 1"
 
 
@@ -204,7 +205,7 @@ def test_an_aged_run_has_its_node_kept_free(gate_db: Any) -> None:
     assert gate_db.row(old).nominated == "n0"
     assert gate_db.said(young)[-1].blocked_by == (old,)
 
-    gate_db.do(lambda conn: gate.release(conn, holder, 1))
+    gate_db.do(lambda conn: queue.release(conn, holder, 1))
 
     assert gate_db.admitted() == [old]
     assert gate_db.row(old).nominated is None
@@ -254,15 +255,15 @@ def test_one_message_a_round_and_each_below_the_limit(gate_db: Any) -> None:
 
 def test_submitting_twice_changes_nothing(gate_db: Any) -> None:
     [run] = gate_db.submit()
-    waiting = gate.Waiting(
+    waiting = queue.Waiting(
         execution_id=run,
         pool=DEFAULT_POOL,
         priority=0,
         enqueued_at=datetime.now(UTC),  # noqa: TID251  a test is its own wiring
         user_id=gate_db.new_id(),
         team_id=None,
-        resources=gate_db.do(lambda _: gate.Resources()),
+        resources=gate_db.do(lambda _: queue.Resources()),
     )
 
-    assert not gate_db.do(lambda conn: gate.enqueue(conn, waiting))
+    assert not gate_db.do(lambda conn: queue.enqueue(conn, waiting))
     assert gate_db.row(run).priority == 5

@@ -5,8 +5,8 @@ from typing import Any
 
 from sqlalchemy import text
 
-from db import gate
-from db.gate import Requeue
+from db.gate import queue
+from db.gate.queue import Requeue
 from model.execution import Status
 from model.notices import Ended
 from model.runs import RunKind
@@ -17,9 +17,9 @@ def test_a_release_under_an_old_epoch_frees_nothing(gate_db: Any) -> None:
     [run] = gate_db.submit()
     gate_db.run_pass()
 
-    assert not gate_db.do(lambda conn: gate.release(conn, run, 0))
+    assert not gate_db.do(lambda conn: queue.release(conn, run, 0))
     assert gate_db.row(run).state == "admitted"
-    assert gate_db.do(lambda conn: gate.release(conn, run, 1))
+    assert gate_db.do(lambda conn: queue.release(conn, run, 1))
     assert gate_db.row(run) is None
 
 
@@ -41,14 +41,14 @@ def test_a_run_goes_back_to_its_old_place_but_not_before_its_time(gate_db: Any) 
     gate_db.run_pass()
     seq = gate_db.row(first).seq
 
-    assert gate_db.do(lambda conn: gate.requeue(conn, first, 1, Requeue(delay=timedelta(hours=1))))
+    assert gate_db.do(lambda conn: queue.requeue(conn, first, 1, Requeue(delay=timedelta(hours=1))))
     assert gate_db.admitted() == [second]
     assert gate_db.row(first).seq == seq
     assert str(gate_db.position(first)).startswith("in backoff until ")
     assert gate_db.position(first).position is None
 
     gate_db.sql("UPDATE queue SET not_before = clock_timestamp() WHERE execution_id = :id", id=first)
-    gate_db.do(lambda conn: gate.release(conn, second, 1))
+    gate_db.do(lambda conn: queue.release(conn, second, 1))
     [again] = gate_db.run_pass().admitted
 
     assert (again.execution_id, again.epoch) == (first, 2)
@@ -58,7 +58,7 @@ def test_going_back_under_an_old_epoch_changes_nothing(gate_db: Any) -> None:
     [run] = gate_db.submit()
     gate_db.run_pass()
 
-    assert not gate_db.do(lambda conn: gate.requeue(conn, run, 0, Requeue()))
+    assert not gate_db.do(lambda conn: queue.requeue(conn, run, 0, Requeue()))
     assert gate_db.row(run).state == "admitted"
 
 
@@ -67,7 +67,7 @@ def test_a_node_that_failed_a_run_is_avoided(gate_db: Any) -> None:
     [run] = gate_db.submit()
     [first] = gate_db.run_pass().admitted
 
-    gate_db.do(lambda conn: gate.requeue(conn, run, first.epoch, Requeue(avoid_node=first.node)))
+    gate_db.do(lambda conn: queue.requeue(conn, run, first.epoch, Requeue(avoid_node=first.node)))
     [second] = gate_db.run_pass().admitted
 
     assert {first.node, second.node} == {"n0", "n1"}
@@ -79,7 +79,7 @@ def test_a_cancelled_run_leaves_the_queue_and_its_place(gate_db: Any) -> None:
     assert gate_db.admitted() == started
 
     for run in (*waiting, *started):
-        assert gate_db.do(lambda conn, run=run: gate.withdraw(conn, run))
+        assert gate_db.do(lambda conn, run=run: queue.withdraw(conn, run))
     assert gate_db.sql("SELECT 1 FROM queue") == []
 
 
@@ -88,7 +88,7 @@ def test_a_running_run_is_not_withdrawn(gate_db: Any) -> None:
     gate_db.run_pass()
     gate_db.begin(run, 1)
 
-    assert not gate_db.do(lambda conn: gate.withdraw(conn, run))
+    assert not gate_db.do(lambda conn: queue.withdraw(conn, run))
 
 
 def test_a_place_that_nobody_took_up_is_given_back_after_a_minute(gate_db: Any) -> None:

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from db import gate_standing, nodes, pools
+from db import nodes, pools
 from db.errors import ConflictError, NotFoundError
+from db.gate import queue_position
 from db.pools import Pool, PoolChange
 from db.seeds import DEFAULT_POOL
 from model.config import Effect
@@ -228,13 +229,13 @@ def test_the_list_is_in_the_order_of_the_plan(gate_db: Any) -> None:
     gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours' WHERE execution_id = :id", id=aged[0])
     gate_db.sql("UPDATE queue SET not_before = now() + interval '1 hour' WHERE execution_id = :id", id=resting[0])
 
-    entries, total = gate_db.do(lambda conn: gate_standing.queue(conn, DEFAULT_POOL, 10, 0))
+    entries, total = gate_db.do(lambda conn: queue_position.queue(conn, DEFAULT_POOL, 10, 0))
 
     assert total == 5
     assert [entry.execution_id for entry in entries] == [*aged, *urgent, *plain, *resting]
     assert [entry.position for entry in entries] == [1, 2, 3, 4, None]
     assert [gate_db.position(entry.execution_id).position for entry in entries] == [1, 2, 3, 4, None]
-    assert [e.execution_id for e in gate_db.do(lambda conn: gate_standing.queue(conn, DEFAULT_POOL, 2, 1))[0]] == [
+    assert [e.execution_id for e in gate_db.do(lambda conn: queue_position.queue(conn, DEFAULT_POOL, 2, 1))[0]] == [
         *urgent,
         plain[0],
     ]

@@ -6,9 +6,10 @@ import psycopg2
 import pytest
 from sqlalchemy import text
 
-from db import gate, gate_read, gate_write, leases
-from db.gate import Requeue
-from db.gate_records import Stopped
+from db import leases
+from db.gate import pass_input, pass_output, queue
+from db.gate.decision_records import Stopped
+from db.gate.queue import Requeue
 from db.seeds import DEFAULT_POOL
 from model.execution import Cause, Phase, Status, Verdict
 from model.ids import WorkerId
@@ -35,13 +36,13 @@ def ask(gate_db: Any, holder: Any, urgent: Any) -> list[Any]:
     """Carry out the decision that one run shall stop for the other."""
 
     def work(conn: Any) -> list[Any]:
-        known = gate_read.facts(conn, DEFAULT_POOL)
-        found = gate_read.Waiting()
+        known = pass_input.facts(conn, DEFAULT_POOL)
+        found = pass_input.Waiting()
         asked = {"pool": DEFAULT_POOL, "now": known.now, "nearly": known.now, "newest": 9, "front": 9, "oldest": 9}
-        found.add(gate_read._NEW.execute(conn, asked))
+        found.add(pass_input._NEW.execute(conn, asked))
         [victim] = [run for run in known.holding if run.execution_id == holder]
         decision = Preempt(run=victim, beneficiary=found.runs[urgent])
-        return gate_write.preempt(conn, [decision], known.now)
+        return pass_output.preempt(conn, [decision], known.now)
 
     asked: list[Any] = gate_db.do(work)
     return asked
@@ -52,7 +53,7 @@ def test_who_is_asked_keeps_its_place_and_is_told_for_whom(gate_db: Any) -> None
 
     assert ask(gate_db, holder, urgent) == [holder]
     assert gate_db.row(holder).state == "admitted"
-    assert gate_db.do(lambda conn: gate.preempted_for(conn, holder, 1)) == urgent
+    assert gate_db.do(lambda conn: queue.preempted_for(conn, holder, 1)) == urgent
     record = gate_db.said(holder)[-1]
     assert isinstance(record, Stopped)
     assert (record.beneficiary, record.priority) == (urgent, 0)
@@ -87,24 +88,24 @@ def test_what_must_not_be_stopped_is_not_asked(gate_db: Any, given: dict[str, bo
     """Not restartable, or guarded since the plan was made: an experiment between injection and revert."""
     holder, urgent = crowded(gate_db, **given)
     if not given:
-        assert gate_db.do(lambda conn: gate.guard(conn, holder, 1, on=True))
+        assert gate_db.do(lambda conn: queue.guard(conn, holder, 1, on=True))
 
     assert ask(gate_db, holder, urgent) == []
-    assert gate_db.do(lambda conn: gate.preempted_for(conn, holder, 1)) is None
+    assert gate_db.do(lambda conn: queue.preempted_for(conn, holder, 1)) is None
 
 
 def test_a_guard_comes_too_late_for_who_was_asked_already(gate_db: Any) -> None:
     holder, urgent = crowded(gate_db)
     ask(gate_db, holder, urgent)
 
-    assert not gate_db.do(lambda conn: gate.guard(conn, holder, 1, on=True))
-    assert gate_db.do(lambda conn: gate.guard(conn, holder, 1, on=False))
+    assert not gate_db.do(lambda conn: queue.guard(conn, holder, 1, on=True))
+    assert gate_db.do(lambda conn: queue.guard(conn, holder, 1, on=False))
 
 
 def test_a_guard_under_an_old_epoch_changes_nothing(gate_db: Any) -> None:
     holder, _ = crowded(gate_db)
 
-    assert not gate_db.do(lambda conn: gate.guard(conn, holder, 0, on=True))
+    assert not gate_db.do(lambda conn: queue.guard(conn, holder, 0, on=True))
     assert not gate_db.row(holder).guarded
 
 
@@ -120,12 +121,12 @@ def test_who_has_stopped_waits_in_its_old_place_and_may_start_again_at_once(gate
     seq = gate_db.row(holder).seq
     ask(gate_db, holder, urgent)
 
-    gate_db.do(lambda conn: gate.requeue(conn, holder, 1, Requeue(cause=Cause.PREEMPTED)))
+    gate_db.do(lambda conn: queue.requeue(conn, holder, 1, Requeue(cause=Cause.PREEMPTED)))
     row = gate_db.row(holder)
 
     assert (row.state, row.seq, row.not_before, row.preempted_for) == ("waiting", seq, None, None)
     assert gate_db.admitted() == [urgent]
-    gate_db.do(lambda conn: gate.release(conn, urgent, 1))
+    gate_db.do(lambda conn: queue.release(conn, urgent, 1))
     gate_db.sql("UPDATE runs SET status = 'queued', phase = 'waiting' WHERE id = :id", id=holder)
     assert gate_db.admitted() == [holder]
 
@@ -137,11 +138,11 @@ def test_a_holder_that_was_taken_over_has_still_to_stop(gate_db: Any) -> None:
     other = gate_db.worker("w1")
     gate_db.sql("UPDATE leases SET expires_at = to_timestamp(0)")
 
-    [taken] = gate_db.do(lambda conn: leases.claim(conn, other, gate_read.UNCLAIMED))
+    [taken] = gate_db.do(lambda conn: leases.claim(conn, other, pass_input.UNCLAIMED))
 
     assert taken.epoch == 2
-    assert gate_db.do(lambda conn: gate.preempted_for(conn, holder, 2)) == urgent
-    assert gate_db.do(lambda conn: gate.preempted_for(conn, holder, 1)) is None
+    assert gate_db.do(lambda conn: queue.preempted_for(conn, holder, 2)) == urgent
+    assert gate_db.do(lambda conn: queue.preempted_for(conn, holder, 1)) is None
 
 
 class TestPasses:
@@ -183,18 +184,18 @@ class TestPasses:
         gate_db.pool(preemption=True)
         other = gate_db.worker("w1")
         gate_db.sql("UPDATE leases SET expires_at = to_timestamp(0)")
-        gate_db.do(lambda conn: leases.claim(conn, other, gate_read.UNCLAIMED))
+        gate_db.do(lambda conn: leases.claim(conn, other, pass_input.UNCLAIMED))
 
         assert gate_db.row(holder).began_at is None
         assert gate_db.run_pass().preempted == ()
 
     def test_each_admission_begins_anew(self, gate_db: Any) -> None:
         holder, urgent = crowded(gate_db)
-        gate_db.do(lambda conn: gate.requeue(conn, holder, 1, Requeue(cause=Cause.RETRY)))
+        gate_db.do(lambda conn: queue.requeue(conn, holder, 1, Requeue(cause=Cause.RETRY)))
         assert gate_db.row(holder).began_at is None
         gate_db.sql("UPDATE runs SET status = 'queued', phase = 'waiting' WHERE id = :id", id=holder)
         gate_db.sql("UPDATE queue SET began_at = now() WHERE execution_id = :id", id=holder)
-        gate_db.do(lambda conn: gate.withdraw(conn, urgent))
+        gate_db.do(lambda conn: queue.withdraw(conn, urgent))
 
         assert gate_db.admitted() == [holder]
         assert gate_db.row(holder).began_at is None
@@ -228,7 +229,7 @@ def test_many_places_are_released_at_once_each_under_its_epoch(gate_db: Any) -> 
     first, second, third = gate_db.submit(3)
     gate_db.run_pass()
 
-    freed = gate_db.do(lambda conn: gate.release_many(conn, [(first, 1), (second, 0), (third, 1)]))
+    freed = gate_db.do(lambda conn: queue.release_many(conn, [(first, 1), (second, 0), (third, 1)]))
 
     assert freed == {first, third}
     assert gate_db.row(second).state == "admitted"
@@ -262,7 +263,7 @@ class TestGroups:
                 text("UPDATE runs SET status = 'cancelled', phase = 'ended' WHERE id = :id"),
                 {"id": runs[0]},
             )
-            gate.withdraw(canceller, runs[0])
+            queue.withdraw(canceller, runs[0])
             assert gate_db.admitted() == []
 
         assert sorted(gate_db.admitted()) == sorted(runs[1:])
@@ -270,7 +271,7 @@ class TestGroups:
     def test_who_is_tried_again_starts_alone(self, gate_db: Any) -> None:
         runs = self.group(gate_db)
         gate_db.run_pass()
-        gate_db.do(lambda conn: gate.requeue(conn, runs[0], 1, Requeue(cause=Cause.RETRY)))
+        gate_db.do(lambda conn: queue.requeue(conn, runs[0], 1, Requeue(cause=Cause.RETRY)))
 
         assert gate_db.row(runs[0]).group_id is None
         assert gate_db.admitted() == [runs[0]]
@@ -279,10 +280,10 @@ class TestGroups:
         self, gate_db: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         for name in ("ROWS", "OLDEST", "FRONT"):
-            monkeypatch.setattr(gate_read, name, 1)
+            monkeypatch.setattr(pass_input, name, 1)
         gate_db.submit(3, priority=1)
         runs = gate_db.submit(4, group=gate_db.new_id(), priority=2)
 
-        found = gate_db.do(lambda conn: gate_read.waiting(conn, gate_read.facts(conn, DEFAULT_POOL)))
+        found = gate_db.do(lambda conn: pass_input.waiting(conn, pass_input.facts(conn, DEFAULT_POOL)))
 
         assert set(runs) <= set(found.runs)

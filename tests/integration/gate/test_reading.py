@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from db import gate, gate_locks, gate_owners, gate_read, gate_usage, nodes, pools
-from db.gate_read import Facts
+from db import nodes, pools
+from db.gate import fair_usage, owner_limits, pass_input, pass_locks, queue
+from db.gate.pass_input import Facts
 from db.pools import Pool, PoolChange
 from db.seeds import DEFAULT_POOL
 from model.ids import PoolName
@@ -21,12 +22,12 @@ SECOND = PoolName("second")
 
 
 def facts(gate_db: Any, pool: PoolName = DEFAULT_POOL) -> Facts:
-    found: Facts = gate_db.do(lambda conn: gate_read.facts(conn, pool))
+    found: Facts = gate_db.do(lambda conn: pass_input.facts(conn, pool))
     return found
 
 
-def read(gate_db: Any) -> gate_read.Waiting:
-    found: gate_read.Waiting = gate_db.do(lambda conn: gate_read.waiting(conn, gate_read.facts(conn, DEFAULT_POOL)))
+def read(gate_db: Any) -> pass_input.Waiting:
+    found: pass_input.Waiting = gate_db.do(lambda conn: pass_input.waiting(conn, pass_input.facts(conn, DEFAULT_POOL)))
     return found
 
 
@@ -73,7 +74,7 @@ def test_a_place_is_read_with_all_that_decides_over_it(gate_db: Any) -> None:
     gate_db.run_pass()
     assert facts(gate_db).holding[0].began_at is None
     gate_db.begin(run, 1)
-    gate_db.do(lambda conn: gate.guard(conn, run, 1, on=True))
+    gate_db.do(lambda conn: queue.guard(conn, run, 1, on=True))
     [place] = facts(gate_db).holding
 
     assert (place.labels, place.exclusive, place.priority) == ((("a", "1"),), ("bus",), 5)
@@ -122,7 +123,7 @@ def test_an_owner_comes_with_all_its_limits_and_what_it_has_elsewhere(second: An
     runs = [read(second).runs[run]]
 
     def owners(several: bool) -> Any:  # noqa: FBT001  a fact, not a switch
-        return second.do(lambda conn: gate_owners.owners(conn, DEFAULT_POOL, runs, several=several))
+        return second.do(lambda conn: owner_limits.owners(conn, DEFAULT_POOL, runs, several=several))
 
     assert owners(True)[team].ceiling == Ceiling(runs=4, cpu_milli=900, memory_bytes=10, gpu=1)
     assert (owners(True)[team].weight, owners(True)[ann.user_id].ceiling) == (2.5, Ceiling(runs=3))
@@ -135,7 +136,7 @@ class TestManyShapes:
 
     @pytest.fixture
     def few_shapes(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(gate_read, "SHAPES", 8)
+        monkeypatch.setattr(pass_input, "SHAPES", 8)
 
     def flood(self, gate_db: Any, who: Any, priority: int) -> list[Any]:
         return [run for cpu in range(100, 130) for run in gate_db.submit(who=who, cpu=cpu, priority=priority)]
@@ -159,7 +160,7 @@ class TestManyShapes:
         runs = self.flood(gate_db, gate_db.person("a", most=99), 5)
         for expected in runs[:10]:
             assert gate_db.admitted() == [expected]
-            gate_db.do(lambda conn, run=expected: gate.release(conn, run, 1))
+            gate_db.do(lambda conn, run=expected: queue.release(conn, run, 1))
 
     @pytest.mark.usefixtures("few_rows")
     def test_and_many_of_one_shape_start_before_who_came_later(self, gate_db: Any) -> None:
@@ -179,7 +180,7 @@ class TestNames:
         second.do(lambda conn: admission.request(conn, SECOND))
 
         def elsewhere(pool: PoolName) -> Any:
-            return second.do(lambda conn: gate_owners.names_elsewhere(conn, pool, ["db", "mail"]))
+            return second.do(lambda conn: owner_limits.names_elsewhere(conn, pool, ["db", "mail"]))
 
         assert elsewhere(DEFAULT_POOL) == {"db"}
         assert elsewhere(SECOND) == set()
@@ -203,7 +204,7 @@ class TestNames:
         [named] = second.submit(exclusive=("db",), group=group)
         [plain] = second.submit(group=group)
         with second.db._engine.begin() as conn:
-            assert gate_locks.try_claims(conn, [gate_locks.name_claim("db")])
+            assert pass_locks.try_claims(conn, [pass_locks.name_claim("db")])
             tried = second.do(lambda other: admission.request(other, DEFAULT_POOL))
         assert tried.admitted == ()
 
@@ -219,7 +220,7 @@ class TestUsage:
 
     def write(self, gate_db: Any, amounts: dict[Any, float], *, started: bool) -> None:
         def work(conn: Connection) -> None:
-            gate_usage.write(conn, gate_read.facts(conn, DEFAULT_POOL), amounts, started=started)
+            fair_usage.write(conn, pass_input.facts(conn, DEFAULT_POOL), amounts, started=started)
 
         gate_db.do(work)
 
@@ -258,6 +259,6 @@ class TestUsage:
         owner = runs[0].team_id
         self.write(gate_db, {owner: 0.25}, started=True)
 
-        found = gate_db.do(lambda conn: gate_owners.owners(conn, DEFAULT_POOL, runs, several=False))
+        found = gate_db.do(lambda conn: owner_limits.owners(conn, DEFAULT_POOL, runs, several=False))
 
         assert found[owner].usage == 0.25

@@ -6,9 +6,10 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from db import decisions, gate, gate_read, gate_records
-from db.gate import Requeue
-from db.gate_records import Pass, Returned, Started, Waited, Withdrawn
+from db import decisions
+from db.gate import decision_records, pass_input, queue
+from db.gate.decision_records import Pass, Returned, Started, Waited, Withdrawn
+from db.gate.queue import Requeue
 from db.seeds import DEFAULT_POOL
 from model.execution import Cause
 from scheduler.pool import Strategy
@@ -40,7 +41,7 @@ def test_a_record_names_the_version_of_the_nodes_that_the_pass_saw(gate_db: Any)
     gate_db.run_pass()
     [version] = [row.version for row in gate_db.sql("SELECT version FROM node_snapshots")]
     gate_db.node("n1")
-    gate_db.do(lambda conn: gate.release(conn, first[0], 1))
+    gate_db.do(lambda conn: queue.release(conn, first[0], 1))
     gate_db.run_pass()
     [later] = [row.version for row in gate_db.sql("SELECT version FROM node_snapshots")]
 
@@ -68,8 +69,8 @@ def test_numbers_that_move_make_no_record(gate_db: Any) -> None:
     gate_db.pool(max_concurrent_tests=2)
     first, second, third = gate_db.submit(3)
     gate_db.run_pass()
-    gate_db.do(lambda conn: gate.release(conn, first, 1))
-    gate_db.do(lambda conn: gate.release(conn, second, 1))
+    gate_db.do(lambda conn: queue.release(conn, first, 1))
+    gate_db.do(lambda conn: queue.release(conn, second, 1))
     gate_db.pool(max_concurrent_tests=0)
     gate_db.run_pass()
 
@@ -100,7 +101,7 @@ def test_the_way_back_is_recorded_with_its_cause(gate_db: Any) -> None:
     [run] = gate_db.submit()
     gate_db.run_pass()
 
-    gate_db.do(lambda conn: gate.requeue(conn, run, 1, Requeue(delay=timedelta(hours=1), cause=Cause.RETRY)))
+    gate_db.do(lambda conn: queue.requeue(conn, run, 1, Requeue(delay=timedelta(hours=1), cause=Cause.RETRY)))
     back = gate_db.said(run)[-1]
 
     assert isinstance(back, Returned)
@@ -124,7 +125,7 @@ def test_a_cancelled_run_keeps_its_records(gate_db: Any, places: int) -> None:
     [run] = gate_db.submit()
     gate_db.run_pass()
 
-    gate_db.do(lambda conn: gate.withdraw(conn, run))
+    gate_db.do(lambda conn: queue.withdraw(conn, run))
 
     assert gate_db.row(run) is None
     assert [record.kind for record in gate_db.said(run)] == ["admitted" if places else "waiting", "cancelled"]
@@ -144,7 +145,7 @@ def test_a_record_comes_back_from_its_json_as_it_was(gate_db: Any) -> None:
     gate_db.run_pass()
     [record] = gate_db.said(run)
 
-    assert gate_records.to_json(record) == gate_records.to_json(
+    assert decision_records.to_json(record) == decision_records.to_json(
         Waited(
             by=Pass(strategy=Strategy.PRIORITY, snapshot=record.by.snapshot),
             code=Code.TOO_LARGE,
@@ -154,7 +155,7 @@ def test_a_record_comes_back_from_its_json_as_it_was(gate_db: Any) -> None:
         )
     )
     with pytest.raises(ValueError, match="kind"):
-        gate_records.from_json({"kind": "unknown"})
+        decision_records.from_json({"kind": "unknown"})
 
 
 def test_a_pass_with_nothing_new_to_say_writes_no_row(gate_db: Any) -> None:
@@ -199,9 +200,9 @@ def test_a_pass_of_a_full_pool_looks_at_the_nodes_only_for_whom_it_tells_somethi
 
     def looked_at() -> bool:
         def read(conn: Connection) -> bool:
-            known = gate_read.facts(conn, DEFAULT_POOL)
-            found = gate_read.waiting(conn, known)
-            return len(gate_read.state(conn, known, found).fleet) > 0
+            known = pass_input.facts(conn, DEFAULT_POOL)
+            found = pass_input.waiting(conn, known)
+            return len(pass_input.state(conn, known, found).fleet) > 0
 
         looked: bool = gate_db.do(read)
         return looked

@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, update
 
-from db import consumption, executions, gate, nodes, runs, tables
+from db import consumption, executions, nodes, runs, tables
 from db.engine import Database
+from db.gate import queue
 from db.runs import Become, Fenced
 from db.seeds import DEFAULT_POOL, LOCAL_USER, PREFECT_USER
 from model.execution import Door, Phase, Status, Verdict
@@ -53,7 +54,7 @@ def ran(conn: Connection, cpu: float, memory: int, **change: Any) -> ExecutionId
 
 
 def test_without_a_history_auto_is_a_default(db: Database) -> None:
-    assert db.call(lambda conn: gate.requested(conn, submitted(conn))) == Resources(
+    assert db.call(lambda conn: queue.requested(conn, submitted(conn))) == Resources(
         cpu_milli=500, memory_bytes=256 * MIB
     )
 
@@ -73,7 +74,7 @@ def test_with_a_history_auto_is_the_95th_percentile_of_the_peaks(db: Database) -
     def write(conn: Connection) -> Resources:
         for number in range(1, 21):
             ran(conn, cpu=40 * number, memory=10 * number * MIB)
-        return gate.requested(conn, submitted(conn, arguments=["--all"]))
+        return queue.requested(conn, submitted(conn, arguments=["--all"]))
 
     assert db.call(write) == Resources(cpu_milli=760, memory_bytes=190 * MIB)
 
@@ -87,7 +88,7 @@ def test_only_the_last_runs_of_the_same_test_of_the_same_owner_count(db: Databas
             ran(conn, cpu=300, memory=100 * MIB)
         ran(conn, cpu=1800, memory=900 * MIB, name="another")
         ran(conn, cpu=1800, memory=900 * MIB, user=PREFECT_USER)
-        return gate.requested(conn, submitted(conn))
+        return queue.requested(conn, submitted(conn))
 
     assert db.call(write) == Resources(cpu_milli=300, memory_bytes=100 * MIB)
 
@@ -109,7 +110,7 @@ def test_auto_has_a_floor_and_fits_on_the_largest_node(
             one = Node(name=NodeName(name), capacity=capacity, backend=BackendName(f"local/{name}"))
             nodes.record(conn, DEFAULT_POOL, [one])
         ran(conn, cpu=cpu, memory=memory)
-        return gate.requested(conn, submitted(conn))
+        return queue.requested(conn, submitted(conn))
 
     assert db.call(write) == expected
 
@@ -120,7 +121,7 @@ def test_a_request_that_is_given_stays_and_the_use_is_suggested(db: Database) ->
     def write(conn: Connection) -> tuple[Resources, Used | None, Used | None]:
         before = listing.show(conn, submitted(conn, resources=given)).used
         run = ran(conn, cpu=340, memory=100 * MIB, resources=given)
-        return gate.requested(conn, submitted(conn, resources=given)), before, listing.show(conn, run).used
+        return queue.requested(conn, submitted(conn, resources=given)), before, listing.show(conn, run).used
 
     asked, before, after = db.call(write)
     assert asked == Resources(cpu_milli=1000, memory_bytes=1024 * MIB)

@@ -6,8 +6,9 @@ from random import Random
 import pytest
 from sqlalchemy import text
 
-from db import gate, nodes, workers
+from db import nodes, workers
 from db.engine import Database
+from db.gate import queue
 from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.execution import Door
 from model.ids import ExecutionId, NodeName, SuiteRunId, WorkerId, uuid7
@@ -46,7 +47,7 @@ def started(db: Database) -> list[ExecutionId]:
 
 
 def end(db: Database, run: ExecutionId) -> None:
-    assert db.call(lambda conn: gate.release(conn, run, 1))
+    assert db.call(lambda conn: queue.release(conn, run, 1))
 
 
 @pytest.fixture

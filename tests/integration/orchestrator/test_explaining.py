@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from db.engine import Database
-from db.gate_records import Pass, Record, Returned, Started, Stopped, Waited, Withdrawn
+from db.gate.decision_records import Pass, Record, Returned, Started, Stopped, Waited, Withdrawn
 from db.seeds import LOCAL_USER
 from model.execution import Cause, Door
 from model.ids import ExecutionId, NodeName, uuid7

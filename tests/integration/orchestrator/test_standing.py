@@ -6,8 +6,8 @@ from random import Random
 import pytest
 from sqlalchemy import text
 
-from db import gate_standing
 from db.engine import Database
+from db.gate import queue_position
 from db.seeds import LOCAL_USER
 from model.execution import Door
 from model.ids import ExecutionId, uuid7
@@ -50,9 +50,9 @@ def test_the_near_count_is_the_whole_count_as_far_as_it_goes(
     db.call(lambda conn: conn.execute(text("UPDATE pools SET strategy = :strategy"), {"strategy": strategy}))
 
     for run in runs:
-        whole = db.call(lambda conn, run=run: gate_standing.position(conn, run))
+        whole = db.call(lambda conn, run=run: queue_position.position(conn, run))
         for most in (1, 8, 100):
-            near = db.call(lambda conn, run=run, most=most: gate_standing.near(conn, run, most))
+            near = db.call(lambda conn, run=run, most=most: queue_position.near(conn, run, most))
             if whole is None:
                 assert near is None
                 continue

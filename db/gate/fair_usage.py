@@ -10,7 +10,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
-from db.gate_read import Facts
+from db.gate.pass_input import Facts
 from scheduler.fairness import entry
 from scheduler.outcome import Outcome
 from scheduler.pool import Limits

@@ -12,11 +12,12 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row, text
 
-from db import gate_records, notices
-from db.gate_floors import WAITING_FROM
-from db.gate_read import FRONT, Facts, Waiting
-from db.gate_records import Ahead, Pass, Returned, Started, Stopped
-from db.gate_rows import Noted
+from db import notices
+from db.gate import decision_records
+from db.gate.decision_records import Ahead, Pass, Returned, Started, Stopped
+from db.gate.pass_input import FRONT, Facts, Waiting
+from db.gate.queue_rows import Noted
+from db.gate.queue_watermarks import WAITING_FROM
 from db.listen import CHANNEL
 from db.prepared import Prepared
 from model.ids import BackendName, ExecutionId, NodeName, WorkerId
@@ -202,7 +203,7 @@ def admit(
             "ids": [d.run.execution_id for d in decisions],
             "nodes": [d.node for d in decisions],
             "backends": [d.backend for d in decisions],
-            "records": [gate_records.to_json(_started(d, known, found)) for d in decisions],
+            "records": [decision_records.to_json(_started(d, known, found)) for d in decisions],
             "groups": [d.run.group for d in decisions],
             "now": known.now,
             "channel": CHANNEL,
@@ -275,7 +276,7 @@ def preempt(conn: Connection, decisions: Sequence[Preempt], now: datetime) -> li
     values = {
         "ids": [d.run.execution_id for d in decisions],
         "others": [d.beneficiary.execution_id for d in decisions],
-        "records": [gate_records.to_json(_stopped(d, now)) for d in decisions],
+        "records": [decision_records.to_json(_stopped(d, now)) for d in decisions],
         "now": now,
     }
     asked = [ExecutionId(run) for run in conn.execute(_PREEMPT, values).scalars()]
@@ -291,7 +292,7 @@ def give_back(conn: Connection, runs: Sequence[ExecutionId]) -> int:
     locked = _locked(conn, runs)
     if not locked:
         return 0
-    record = gate_records.to_json(Returned(text=NOBODY))
+    record = decision_records.to_json(Returned(text=NOBODY))
     back = len(conn.execute(_GIVE_BACK, {"ids": locked, "record": record}).all())
     conn.execute(_DROP_ENDED, {"ids": locked})
     return back
@@ -366,7 +367,7 @@ class _Word:
         """Return the record to keep, None where the last one still tells it."""
         if self.note.told == self.told:
             return None
-        return gate_records.to_json(gate_records.waited(self.wait, by, self.position, self.ahead))
+        return decision_records.to_json(decision_records.waited(self.wait, by, self.position, self.ahead))
 
 
 def _words(decisions: Sequence[Decision], known: Facts, found: Waiting) -> list[_Word]:
@@ -386,7 +387,7 @@ def _words(decisions: Sequence[Decision], known: Facts, found: Waiting) -> list[
         if position is None or position > FRONT or not (sure or (ordered and position <= last)):
             position = None
         if wait.reason.code is not Code.ELSEWHERE or not note.reason:  # else what it was told last still holds
-            told = gate_records.digest(wait)
+            told = decision_records.digest(wait)
             words.append(_Word(wait=wait, position=position, told=told, note=note, ahead=ahead))
         sure = sure and wait.run.execution_id not in found.last
     return words

@@ -18,11 +18,12 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from db import gate_owners, gate_reserved, nodes
+from db import nodes
 from db.errors import NotFoundError
-from db.gate_floors import HOLDING_FROM, WAITING_FROM
-from db.gate_locks import name_claim, owner_claim
-from db.gate_rows import COLUMNS, REST_BITS, Noted, noted, queued, running
+from db.gate import owner_limits, reservations
+from db.gate.pass_locks import name_claim, owner_claim
+from db.gate.queue_rows import COLUMNS, REST_BITS, Noted, noted, queued, running
+from db.gate.queue_watermarks import HOLDING_FROM, WAITING_FROM
 from db.prepared import Prepared
 from model.ids import BackendName, ExecutionId, GroupId, PoolName
 from scheduler.fleet import Fleet
@@ -48,7 +49,7 @@ FRONT = 200
 """Rows whose position is written."""
 ANNOTATE_EVERY = timedelta(seconds=1)
 BELIEVED = timedelta(minutes=1)
-"""So far back an arrival's time may lie behind that of others which came before it (gate.enqueue)."""
+"""So far back an arrival's time may lie behind that of others which came before it (queue.enqueue)."""
 UNCLAIMED = timedelta(seconds=60)
 """After this an admitted run that no worker took up gives its place back."""
 
@@ -323,15 +324,15 @@ def state(conn: Connection, known: Facts, found: Waiting, busy: Collection[Execu
     counted: list[Queued | Running] = list(found.runs.values())
     if known.limits.strategy is Strategy.FAIR_SHARE:
         counted += known.holding
-    owners, names = gate_owners.owners(conn, known.pool, counted, several=known.several), found.names()
+    owners, names = owner_limits.owners(conn, known.pool, counted, several=known.several), found.names()
     made = State(
         limits=known.limits,
         fleet=fleet,
         owners=owners,
         workers=known.workers,
-        exclusive_elsewhere=gate_owners.names_elsewhere(conn, known.pool, names if known.several else ()),
+        exclusive_elsewhere=owner_limits.names_elsewhere(conn, known.pool, names if known.several else ()),
         usage_at=known.usage_at,
-        reserved=gate_reserved.read(conn, known.pool, owners, names) if known.several else NOTHING_RESERVED,
+        reserved=reservations.read(conn, known.pool, owners, names) if known.several else NOTHING_RESERVED,
         busy=busy,
     )
     for place in known.holding:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
-from db.gate_rows import Noted
+from db.gate.queue_rows import Noted
 from db.prepared import Prepared
 from model.ids import ExecutionId, PoolName
 from model.resources import Resources

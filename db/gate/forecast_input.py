@@ -11,9 +11,10 @@ from statistics import median_low
 
 from sqlalchemy import Connection, text
 
-from db import durations, gate_owners, gate_read
+from db import durations
 from db.durations import Kind, Traced
-from db.gate_read import FRONT
+from db.gate import owner_limits, pass_input
+from db.gate.pass_input import FRONT
 from model.ids import ExecutionId, PoolName
 from scheduler.futures import Behind
 from scheduler.order import rank
@@ -54,18 +55,18 @@ def read(conn: Connection, pool: PoolName, *, near: int = NEAR, far: int = FAR) 
 
     Raises: NotFoundError if there is no such pool.
     """
-    known = gate_read.facts(conn, pool)
+    known = pass_input.facts(conn, pool)
     if not known.workers:
         return None
     roomy = replace(known, limits=replace(known.limits, ceiling=NO_CEILING), annotate=True)
-    found = gate_read.waiting(conn, roomy)
+    found = pass_input.waiting(conn, roomy)
     if not found.runs:
         return None
     order = sorted(found.runs.values(), key=lambda run: rank(run, known.limits, known.now))
     first = tuple(run.execution_id for run in order[:near])
     traces = durations.traced(conn, [*found.runs, *(run.execution_id for run in known.holding)])
     holding = tuple(_began(run, traces, known.now) for run in known.holding)
-    state = gate_read.state(conn, replace(roomy, holding=holding), found)
+    state = pass_input.state(conn, replace(roomy, holding=holding), found)
     state.limits = known.limits
     return Outlook(
         pool=pool,
@@ -83,7 +84,7 @@ def add_owners(conn: Connection, found: Outlook, runs: Collection[Queued]) -> No
     """Let the limits and shares of those hold too whose runs are to come."""
     new = [run for run in runs if not found.state.owners.keys() >= {*owners_of(run)}]
     if new:
-        owners = gate_owners.owners(conn, found.pool, new, several=found.several)
+        owners = owner_limits.owners(conn, found.pool, new, several=found.several)
         found.state.owners = {**found.state.owners, **owners}
 
 

@@ -4,7 +4,8 @@
     owner   of users, teams and exclusive names, in order of key: only where there is more than one pool, since limits
             and names hold across pools
     run     of a pool: held from before the first read until the decisions are committed
-    enter   of a pool, shared by all who enqueue, until they commit; tried alone by who raises the floors (gate_floors)
+    enter   of a pool: shared by all who enqueue, until they commit; exclusive, by try only, for whoever raises the
+            watermarks (queue_watermarks)
 
 A committed change needs one pass that begins to read after it. Whoever finds `next` taken may go: its holder has still
 to read. So of many that come at once one passes and one waits, and no wake-up is lost. `next` is a lock of the

@@ -6,7 +6,8 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import gate_owners, gate_read, nodes
+from db import nodes
+from db.gate import owner_limits, pass_input
 from model.ids import PoolName, TeamId, UserId
 from scheduler.standing import shares
 from scheduler.state import State
@@ -23,9 +24,9 @@ class Payer:
 
 def read(conn: Connection, pool: PoolName, asked: Collection[Payer]) -> dict[UUID, float]:
     """Return the share of each of these, by team, or by user where there is none. Raises: NotFoundError."""
-    known = gate_read.facts(conn, pool)
+    known = pass_input.facts(conn, pool)
     fleet, _ = nodes.fleet(conn, pool, known.nodes_version)
-    owners = gate_owners.owners(conn, pool, [*asked, *known.holding], several=False)
+    owners = owner_limits.owners(conn, pool, [*asked, *known.holding], several=False)
     state = State(limits=known.limits, fleet=fleet, owners=owners, usage_at=known.usage_at)
     for place in known.holding:
         state.start(place)

@@ -4,7 +4,7 @@
 
 A run keeps its `seq`, its place in the order of arrival, however often it goes back to wait. Which run starts is
 decided by `scheduler.plan`, and a pass is made by `orchestrator.admission`; here are the rows. Where a run stands is
-told by `gate_standing`, what was said to it by `decisions`.
+told by `queue_position`, what was said to it by `decisions`.
 """
 
 import json
@@ -15,9 +15,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
-from db import gate_records
-from db.gate_records import Returned, Withdrawn
-from db.gate_rows import Kind, constraints_text, labels_of, labels_text, shape_digest, shape_of
+from db.gate import decision_records
+from db.gate.decision_records import Returned, Withdrawn
+from db.gate.queue_rows import Kind, constraints_text, labels_of, labels_text, shape_digest, shape_of
 from db.locks import Lock, lock_key
 from db.prepared import Prepared
 from model.config import Affinity, Toleration
@@ -107,7 +107,7 @@ ON CONFLICT (execution_id) DO NOTHING
 RETURNING execution_id
 """)
 """Ageing goes by the database's clock: that of the submitter is believed a minute back, and never ahead. The number of
-arrival is drawn after the lock is held (gate_floors)."""
+arrival is drawn after the lock is held (queue_watermarks)."""
 
 _MINE = """
 WITH mine AS (
@@ -234,7 +234,7 @@ def requeue(conn: Connection, execution_id: ExecutionId, epoch: int, back: Reque
             "reason": why,
             "constraints": constraints_text(kind.shape.constraints),
             "shape": shape_digest(kind),
-            "record": gate_records.to_json(Returned(text=why, cause=back.cause)),
+            "record": decision_records.to_json(Returned(text=why, cause=back.cause)),
         },
     )
     conn.execute(_BACK, {"execution_id": execution_id})
@@ -243,7 +243,7 @@ def requeue(conn: Connection, execution_id: ExecutionId, epoch: int, back: Reque
 
 def withdraw(conn: Connection, execution_id: ExecutionId) -> bool:
     """Take a run that was cancelled before it ran out of the queue, whether it waits or was just admitted."""
-    values = {"execution_id": execution_id, "record": gate_records.to_json(Withdrawn())}
+    values = {"execution_id": execution_id, "record": decision_records.to_json(Withdrawn())}
     return conn.execute(_WITHDRAW, values).rowcount == 1
 
 

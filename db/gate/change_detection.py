@@ -12,7 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from db.errors import NotFoundError
-from db.gate_read import UNCLAIMED
+from db.gate.pass_input import UNCLAIMED
 from model.ids import PoolName
 
 _MARKS = text("""
