@@ -69,7 +69,9 @@ class QueueRow(Base):
         Index("idx_queue_back", "pool", "priority", "seq", postgresql_where=text("state = 'waiting' AND epoch > 0")),
         Index("idx_queue_admitted", "pool", "turn", postgresql_where=text("state = 'admitted'")),
         Index("idx_queue_group", "group_id", postgresql_where=text("group_id IS NOT NULL")),
-        Index("idx_queue_keeps", "pool", postgresql_where=text("state = 'waiting' AND keeps IS NOT NULL")),
+        Index(
+            "idx_queue_reserved_for", "pool", postgresql_where=text("state = 'waiting' AND reserved_for IS NOT NULL")
+        ),
     )
 
     execution_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
@@ -105,9 +107,9 @@ class QueueRow(Base):
     """The worker in which this run's flow waits. It has the first right to run it, if it serves the backend."""
     reason: Mapped[str] = mapped_column(server_default="")
     position: Mapped[int | None]
-    said: Mapped[int] = mapped_column(server_default=text("0"))
+    record_count: Mapped[int] = mapped_column(server_default=text("0"))
     """How many records `decisions` has of this run."""
-    told: Mapped[int | None] = mapped_column(BigInteger)
+    record_digest: Mapped[int | None] = mapped_column(BigInteger)
     """Digest of what the last record says besides numbers: a wait is recorded anew when it changes."""
     group_id: Mapped[UUID | None]
     """Its waiting members start together or not at all."""
@@ -120,15 +122,15 @@ class QueueRow(Base):
     guarded: Mapped[bool] = mapped_column(server_default=text("false"))
     preempted_for: Mapped[UUID | None]
     preempted_at: Mapped[datetime | None]
-    keeps: Mapped[list[UUID] | None] = mapped_column(ARRAY(Uuid))
-    """Only where there are several pools. Of an aged run that waits: in whose limits it has room kept in all of them,
-    its exclusive names besides; NULL if nothing is kept."""
+    reserved_for: Mapped[list[UUID] | None] = mapped_column(ARRAY(Uuid))
+    """Only if there are several pools. Of an aged run that waits: the users and teams in whose limits room is reserved
+    for it in all pools. Its exclusive names are then reserved, too. NULL if nothing is reserved."""
 
 
-class QueueFloor(Base):
-    """Below this number a level of a pool has nothing that lives (db/gate/queue_watermarks.py)."""
+class QueueWatermark(Base):
+    """The number below which a level of a pool has no live row (db/gate/queue_watermarks.py)."""
 
-    __tablename__ = "queue_floors"
+    __tablename__ = "queue_watermarks"
 
     pool: Mapped[str] = mapped_column(String(100), primary_key=True)
     level: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

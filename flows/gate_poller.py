@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from db.engine import Database
 from db.gate import change_detection
-from db.gate.change_detection import Marks
+from db.gate.change_detection import Fingerprint
 from model.ids import PoolName
 from orchestrator import admission
 from orchestrator.admission import PassOutcome
@@ -26,7 +26,7 @@ class GatePoller:
         self._db = db
         self._pool = pool
         self._again = again
-        self._seen: Marks | None = None
+        self._seen: Fingerprint | None = None
         self._passed_at = 0.0
 
     async def beat(self, now: float) -> timedelta:
@@ -35,19 +35,19 @@ class GatePoller:
         If another worker's pass is under way, it may have begun before the change, so a pass stays due. If a pass had
         to skip runs because another pool was deciding about them, a pass stays due, and one more is made at once.
         """
-        marks = await self._db.run(self._read)
-        outcome = await self._db.run(self._pass) if self._due(marks, now) else None
+        found = await self._db.run(self._read)
+        outcome = await self._db.run(self._pass) if self._due(found, now) else None
         if outcome is not None:
-            self._seen, self._passed_at = None if outcome.again else marks, now
+            self._seen, self._passed_at = None if outcome.again else found, now
             if outcome.again:
                 await self._again()
-        return min(marks.interval, LONGEST)
+        return min(found.interval, LONGEST)
 
-    def _due(self, marks: Marks, now: float) -> bool:
-        rested = now - self._passed_at >= marks.interval.total_seconds()
-        return rested or marks.restless or self._seen is None or marks != self._seen
+    def _due(self, found: Fingerprint, now: float) -> bool:
+        rested = now - self._passed_at >= found.interval.total_seconds()
+        return rested or found.restless or self._seen is None or found != self._seen
 
-    def _read(self, conn: Connection) -> Marks:
+    def _read(self, conn: Connection) -> Fingerprint:
         return change_detection.read(conn, self._pool)
 
     def _pass(self, conn: Connection) -> PassOutcome | None:

@@ -30,16 +30,16 @@ SELECT p.scheduling_interval_seconds AS seconds, waiting.number > 0 AND p.preemp
     (SELECT count(*) FROM queue q WHERE q.pool = p.name AND q.state = 'admitted'
         AND q.admitted_at < clock_timestamp() - CAST(:unclaimed AS interval)
         AND NOT EXISTS (SELECT FROM leases l WHERE l.execution_id = q.execution_id)),
-    (SELECT coalesce(sum(hashtext(CAST(q.execution_id AS text) || CAST(q.keeps AS text))), 0)
+    (SELECT coalesce(sum(hashtext(CAST(q.execution_id AS text) || CAST(q.reserved_for AS text))), 0)
         FROM queue q JOIN pools o ON o.name = q.pool
-        WHERE q.state = 'waiting' AND q.keeps IS NOT NULL AND q.pool <> p.name
+        WHERE q.state = 'waiting' AND q.reserved_for IS NOT NULL AND q.pool <> p.name
             AND (q.not_before IS NULL OR q.not_before <= clock_timestamp())
             AND q.enqueued_at <= clock_timestamp() - make_interval(secs => o.ageing_limit_seconds)
             AND EXISTS (SELECT FROM workers w
                 WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp())),
     (SELECT coalesce(sum(hashtext(CAST(u.quota AS text))), 0) FROM users u),
     (SELECT coalesce(sum(hashtext(CAST(t.quota AS text))), 0) FROM teams t)
-] AS marks
+] AS numbers
 FROM pools p CROSS JOIN LATERAL (
     SELECT count(*) AS number, coalesce(max(q.seq), 0) AS newest FROM queue q
     WHERE q.pool = p.name AND q.state = 'waiting'
@@ -49,7 +49,7 @@ WHERE p.name = :pool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Marks:
+class Fingerprint:
     """What there is to decide on, in numbers that change when it does. `interval` is that of the pool's settings.
 
     `restless`: what is running may be stopped for somebody once it has run for long enough, which nothing tells.
@@ -60,9 +60,9 @@ class Marks:
     numbers: tuple[Any, ...]
 
 
-def read(conn: Connection, pool: PoolName) -> Marks:
+def read(conn: Connection, pool: PoolName) -> Fingerprint:
     """Return the marks of a pool. Raises: NotFoundError."""
     row = conn.execute(_MARKS, {"pool": pool, "unclaimed": UNCLAIMED}).one_or_none()
     if row is None:
         raise NotFoundError("pool", pool)
-    return Marks(interval=timedelta(seconds=row.seconds), restless=row.restless, numbers=tuple(row.marks))
+    return Fingerprint(interval=timedelta(seconds=row.seconds), restless=row.restless, numbers=tuple(row.numbers))

@@ -26,19 +26,19 @@ WITH stamped AS (
     UPDATE pools SET usage_at = :now
     WHERE name IN (SELECT name FROM pools WHERE name = :pool FOR NO KEY UPDATE SKIP LOCKED)
     RETURNING name
-), said AS (
-    SELECT * FROM unnest(CAST(:owners AS uuid[]), CAST(:amounts AS float[])) AS s (owner_id, usage)
+), computed AS (
+    SELECT * FROM unnest(CAST(:owners AS uuid[]), CAST(:amounts AS float[])) AS c (owner_id, usage)
 ), forgotten AS (
     DELETE FROM fair_usage f USING stamped
     WHERE f.pool = stamped.name AND f.usage * power(0.5, :halves) < :nothing
-        AND NOT EXISTS (SELECT FROM said WHERE said.owner_id = f.owner_id)
+        AND NOT EXISTS (SELECT FROM computed WHERE computed.owner_id = f.owner_id)
 ), others AS (
     UPDATE fair_usage f SET usage = f.usage * power(0.5, :halves) FROM stamped
     WHERE f.pool = stamped.name AND f.usage * power(0.5, :halves) >= :nothing
-        AND NOT EXISTS (SELECT FROM said WHERE said.owner_id = f.owner_id)
+        AND NOT EXISTS (SELECT FROM computed WHERE computed.owner_id = f.owner_id)
 )
 INSERT INTO fair_usage (pool, owner_id, usage)
-SELECT stamped.name, said.owner_id, said.usage FROM said CROSS JOIN stamped ORDER BY said.owner_id
+SELECT stamped.name, computed.owner_id, computed.usage FROM computed CROSS JOIN stamped ORDER BY computed.owner_id
 ON CONFLICT (pool, owner_id) DO UPDATE SET usage = excluded.usage
 """)
 """Who neither waits nor runs decays here. A pool that somebody is changing at this moment is left for the next pass."""

@@ -68,11 +68,12 @@ WITH chosen AS (
 ), placed AS (
     UPDATE queue q SET state = 'admitted', epoch = greatest(q.epoch, mine.epoch) + 1, node = chosen.node,
         backend = chosen.backend, turn = nextval('queue_turns'), admitted_at = :now, began_at = NULL,
-        nominated = NULL, not_before = NULL, reason = '', position = NULL, told = NULL, keeps = NULL, said = q.said + 1
+        nominated = NULL, not_before = NULL, reason = '', position = NULL, record_digest = NULL, reserved_for = NULL,
+        record_count = q.record_count + 1
     FROM mine JOIN chosen USING (execution_id)
     WHERE q.execution_id = mine.execution_id AND q.state = 'waiting'
         AND NOT EXISTS (SELECT FROM torn WHERE torn.group_id = chosen.group_id)
-    RETURNING q.execution_id, q.epoch, q.node, q.backend, q.said, q.host, mine.flow_run_id, chosen.record,
+    RETURNING q.execution_id, q.epoch, q.node, q.backend, q.record_count, q.host, mine.flow_run_id, chosen.record,
         chosen.number
 ), leased AS (
     INSERT INTO leases (execution_id, epoch, holder, expires_at)
@@ -80,47 +81,48 @@ WITH chosen AS (
     FROM workers me JOIN placed ON placed.host = me.worker_id AND placed.backend = ANY(me.serves)
     WHERE me.worker_id = :worker AND NOT me.draining AND me.expires_at > clock_timestamp()
     ON CONFLICT (execution_id) DO NOTHING RETURNING execution_id
-), told AS (
+), updated AS (
     UPDATE runs r SET epoch = placed.epoch, phase = 'admitted'
     FROM placed WHERE r.id = placed.execution_id
-), kept AS (
+), recorded AS (
     INSERT INTO decisions (execution_id, number, at, epoch, record)
-    SELECT execution_id, said, :now, epoch, CAST(record AS jsonb) FROM placed
-), heard AS MATERIALIZED (
+    SELECT execution_id, record_count, :now, epoch, CAST(record AS jsonb) FROM placed
+), notified AS MATERIALIZED (
     SELECT pg_notify(CAST(:channel AS text),
         CAST(:admitted AS text) || string_agg(CAST(execution_id AS text), ',' ORDER BY number))
     FROM (SELECT execution_id, number, (row_number() OVER (ORDER BY number) - 1) / :a_message AS part FROM placed) AS p
     GROUP BY part ORDER BY part
 )
 SELECT execution_id, epoch, node, backend, flow_run_id, leased.execution_id IS NOT NULL AS leased
-FROM placed LEFT JOIN leased USING (execution_id) WHERE (SELECT count(*) FROM heard) > 0
+FROM placed LEFT JOIN leased USING (execution_id) WHERE (SELECT count(*) FROM notified) > 0
 """)
 _EXPLAIN = Prepared("""
-WITH said AS (
+WITH news AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:reasons AS text[]), CAST(:records AS text[]),
-        CAST(:positions AS int[]), CAST(:nominated AS text[]), CAST(:told AS bigint[]))
-        AS s (execution_id, reason, record, position, nominated, told)
+        CAST(:positions AS int[]), CAST(:nominated AS text[]), CAST(:digests AS bigint[]))
+        AS n (execution_id, reason, record, position, nominated, record_digest)
 ), mine AS (
     SELECT execution_id FROM queue WHERE execution_id = ANY(CAST(:ids AS uuid[])) AND state = 'waiting'
     FOR NO KEY UPDATE SKIP LOCKED
 ), noted AS (
-    UPDATE queue q SET reason = said.reason, position = said.position, nominated = said.nominated, told = said.told,
-        said = q.said + CASE WHEN said.record IS NULL THEN 0 ELSE 1 END
-    FROM said JOIN mine USING (execution_id) WHERE q.execution_id = said.execution_id
-    RETURNING q.execution_id, q.said, q.epoch, said.record
+    UPDATE queue q SET reason = news.reason, position = news.position, nominated = news.nominated,
+        record_digest = news.record_digest,
+        record_count = q.record_count + CASE WHEN news.record IS NULL THEN 0 ELSE 1 END
+    FROM news JOIN mine USING (execution_id) WHERE q.execution_id = news.execution_id
+    RETURNING q.execution_id, q.record_count, q.epoch, news.record
 )
 INSERT INTO decisions (execution_id, number, at, epoch, record)
-SELECT execution_id, said, :now, epoch, CAST(record AS jsonb) FROM noted WHERE record IS NOT NULL
+SELECT execution_id, record_count, :now, epoch, CAST(record AS jsonb) FROM noted WHERE record IS NOT NULL
 """)
 _ANNOTATED = Prepared(f"""
 WITH levels AS MATERIALIZED ({WAITING_FROM}), passed AS (
     UPDATE queue SET position = NULL WHERE execution_id IN (
-        SELECT told.execution_id FROM levels AS l CROSS JOIN LATERAL (
+        SELECT shown.execution_id FROM levels AS l CROSS JOIN LATERAL (
             SELECT execution_id FROM queue
             WHERE pool = :pool AND state = 'waiting' AND priority = l.priority AND seq >= l.lowest
                 AND position IS NOT NULL AND execution_id <> ALL(CAST(:read AS uuid[]))
             ORDER BY seq FOR NO KEY UPDATE SKIP LOCKED
-        ) AS told)
+        ) AS shown)
 )
 UPDATE pools SET annotated_at = :now
 WHERE name IN (SELECT name FROM pools WHERE name = :pool FOR NO KEY UPDATE SKIP LOCKED)
@@ -149,14 +151,14 @@ FOR NO KEY UPDATE SKIP LOCKED
 _GIVE_BACK = text("""
 WITH back AS (
     UPDATE queue q SET state = 'waiting', node = NULL, backend = NULL, host = NULL, admitted_at = NULL, reason = '',
-        preempted_for = NULL, preempted_at = NULL, guarded = false, said = q.said + 1
+        preempted_for = NULL, preempted_at = NULL, guarded = false, record_count = q.record_count + 1
     WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND q.state = 'admitted'
         AND NOT EXISTS (SELECT FROM leases l WHERE l.execution_id = q.execution_id)
         AND EXISTS (SELECT FROM runs r WHERE r.id = q.execution_id AND r.status = 'queued')
-    RETURNING q.execution_id, q.said, q.epoch
-), kept AS (
+    RETURNING q.execution_id, q.record_count, q.epoch
+), recorded AS (
     INSERT INTO decisions (execution_id, number, at, epoch, record)
-    SELECT execution_id, said, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM back
+    SELECT execution_id, record_count, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM back
 )
 UPDATE runs r SET phase = 'waiting' FROM back WHERE r.id = back.execution_id
 RETURNING r.id
@@ -175,14 +177,15 @@ WITH chosen AS (
     SELECT r.id AS execution_id FROM runs r JOIN chosen ON chosen.execution_id = r.id
     WHERE r.status IN ('queued', 'running') AND r.cancel_requested_at IS NULL FOR NO KEY UPDATE OF r SKIP LOCKED
 ), asked AS (
-    UPDATE queue q SET preempted_for = chosen.beneficiary, preempted_at = clock_timestamp(), said = q.said + 1
+    UPDATE queue q SET preempted_for = chosen.beneficiary, preempted_at = clock_timestamp(),
+        record_count = q.record_count + 1
     FROM mine JOIN chosen USING (execution_id)
     WHERE q.execution_id = mine.execution_id AND q.state = 'admitted'
         AND q.restartable AND NOT q.guarded AND q.preempted_for IS NULL AND q.began_at IS NOT NULL
-    RETURNING q.execution_id, q.said, q.epoch, chosen.record
-), kept AS (
+    RETURNING q.execution_id, q.record_count, q.epoch, chosen.record
+), recorded AS (
     INSERT INTO decisions (execution_id, number, at, epoch, record)
-    SELECT execution_id, said, :now, epoch, CAST(record AS jsonb) FROM asked
+    SELECT execution_id, record_count, :now, epoch, CAST(record AS jsonb) FROM asked
 )
 SELECT execution_id FROM asked
 """)
@@ -237,17 +240,17 @@ def explain(conn: Connection, decisions: Sequence[Decision], known: Facts, found
     Who was told a reason hears of another one within that second.
     """
     by = Pass(strategy=known.limits.strategy, snapshot=found.snapshot)
-    said = [word for word in _words(decisions, known, found) if word.news and (known.annotate or word.urgent)]
-    if said:
+    news = [word for word in _words(decisions, known, found) if word.news and (known.annotate or word.urgent)]
+    if news:
         _EXPLAIN.execute(
             conn,
             {
-                "ids": [word.wait.run.execution_id for word in said],
-                "reasons": [str(word.wait.reason) for word in said],
-                "records": [word.record(by) for word in said],
-                "positions": [word.position if known.annotate else word.note.position for word in said],
-                "nominated": [word.wait.nominated for word in said],
-                "told": [word.told for word in said],
+                "ids": [word.wait.run.execution_id for word in news],
+                "reasons": [str(word.wait.reason) for word in news],
+                "records": [word.record(by) for word in news],
+                "positions": [word.position if known.annotate else word.note.position for word in news],
+                "nominated": [word.wait.nominated for word in news],
+                "digests": [word.digest for word in news],
                 "now": known.now,
             },
         )
@@ -347,7 +350,7 @@ class _Word:
 
     wait: Wait
     position: int | None
-    told: int
+    digest: int
     note: Noted
     ahead: tuple[Ahead, ...] = ()
     """Those of the first of the order that come before it."""
@@ -356,7 +359,7 @@ class _Word:
     def urgent(self) -> bool:
         """True when it must not wait for its second: it is not only numbers that moved."""
         moved = self.wait.nominated != self.wait.run.nominated
-        return moved or self.note.told != self.told or not self.note.reason
+        return moved or self.note.record_digest != self.digest or not self.note.reason
 
     @property
     def news(self) -> bool:
@@ -365,7 +368,7 @@ class _Word:
 
     def record(self, by: Pass) -> str | None:
         """Return the record to keep, None where the last one still tells it."""
-        if self.note.told == self.told:
+        if self.note.record_digest == self.digest:
             return None
         return decision_records.to_json(decision_records.waited(self.wait, by, self.position, self.ahead))
 
@@ -387,7 +390,7 @@ def _words(decisions: Sequence[Decision], known: Facts, found: Waiting) -> list[
         if position is None or position > FRONT or not (sure or (ordered and position <= last)):
             position = None
         if wait.reason.code is not Code.ELSEWHERE or not note.reason:  # else what it was told last still holds
-            told = decision_records.digest(wait)
-            words.append(_Word(wait=wait, position=position, told=told, note=note, ahead=ahead))
+            digest = decision_records.digest(wait)
+            words.append(_Word(wait=wait, position=position, digest=digest, note=note, ahead=ahead))
         sure = sure and wait.run.execution_id not in found.last
     return words

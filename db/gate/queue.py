@@ -129,10 +129,10 @@ RETURNING q.execution_id
 _WITHDRAW = text(f"""{_MINE}, gone AS (
     DELETE FROM queue q USING mine, runs r
     WHERE q.execution_id = mine.execution_id AND r.id = mine.execution_id AND r.status <> 'running'
-    RETURNING q.execution_id, q.said, q.epoch
+    RETURNING q.execution_id, q.record_count, q.epoch
 )
 INSERT INTO decisions (execution_id, number, at, epoch, record)
-SELECT execution_id, said + 1, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM gone
+SELECT execution_id, record_count + 1, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM gone
 """)  # noqa: S608  only our own text
 _LOCK = text("SELECT 1 FROM runs WHERE id = :execution_id FOR NO KEY UPDATE")
 _HELD = text("""
@@ -144,14 +144,14 @@ FROM queue WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'ad
 _REQUEUE = text("""
 WITH let_go AS (DELETE FROM leases WHERE execution_id = :execution_id), back AS (
     UPDATE queue SET state = 'waiting', node = NULL, backend = NULL, admitted_at = NULL, began_at = NULL,
-        nominated = NULL, position = NULL, told = NULL, said = said + 1, not_before = :not_before,
-        reason = :reason, group_id = NULL, guarded = false, preempted_for = NULL, preempted_at = NULL,
-        constraints = CAST(:constraints AS jsonb), shape = :shape
+        nominated = NULL, position = NULL, record_digest = NULL, record_count = record_count + 1,
+        not_before = :not_before, reason = :reason, group_id = NULL, guarded = false,
+        preempted_for = NULL, preempted_at = NULL, constraints = CAST(:constraints AS jsonb), shape = :shape
     WHERE execution_id = :execution_id
-    RETURNING execution_id, said, epoch
+    RETURNING execution_id, record_count, epoch
 )
 INSERT INTO decisions (execution_id, number, at, epoch, record)
-SELECT execution_id, said, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM back
+SELECT execution_id, record_count, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM back
 """)
 _BACK = text("""
 UPDATE runs SET phase = 'waiting'

@@ -48,7 +48,7 @@ class Entry:
     not_before: datetime | None = None
 
 
-_TOLD = """coalesce(nullif(q.reason, ''), (
+_WRITTEN_REASON = """coalesce(nullif(q.reason, ''), (
     SELECT first.reason FROM queue first
     WHERE first.pool = q.pool AND first.state = 'waiting' AND first.priority = q.priority AND first.shape = q.shape
     ORDER BY first.seq LIMIT 1
@@ -60,12 +60,12 @@ _ALIVE = """EXISTS (
 _RESTING = "q.not_before IS NOT NULL AND q.not_before > clock_timestamp()"
 
 _REASON = text(f"""
-SELECT {_TOLD} AS reason, {_ALIVE} AS alive, {_RESTING} AS resting
+SELECT {_WRITTEN_REASON} AS reason, {_ALIVE} AS alive, {_RESTING} AS resting
 FROM queue q WHERE q.execution_id = :execution_id AND q.state = 'waiting'
 """)  # noqa: S608
 _ME = f"""
 WITH me AS (
-    SELECT q.pool, q.seq, q.priority, q.enqueued_at, q.not_before, {_TOLD} AS reason,
+    SELECT q.pool, q.seq, q.priority, q.enqueued_at, q.not_before, {_WRITTEN_REASON} AS reason,
         p.ageing_limit_seconds, p.strategy = 'FIFO' AS fifo, clock_timestamp() AS now,
         p.strategy = 'FAIR_SHARE' AS shared, q.position AS written,
         clock_timestamp() - make_interval(secs => p.ageing_limit_seconds) AS since,
@@ -115,8 +115,8 @@ WITH ordered AS (
     FROM queue q JOIN pools p ON p.name = q.pool WHERE q.pool = :pool AND q.state = 'waiting'
     ORDER BY resting, written, class, seq LIMIT :limit OFFSET :offset
 )
-SELECT q.execution_id, q.priority, q.enqueued_at, q.not_before, q.resting, q.shared, q.written, {_TOLD} AS reason,
-    {_ALIVE} AS alive
+SELECT q.execution_id, q.priority, q.enqueued_at, q.not_before, q.resting, q.shared, q.written,
+    {_WRITTEN_REASON} AS reason, {_ALIVE} AS alive
 FROM ordered q
 ORDER BY q.resting, q.written, q.class, q.seq
 """)  # noqa: S608
@@ -172,8 +172,8 @@ def _position(row: Row[Any], most: int | None = None) -> Position:
 
 def _reason(row: Row[Any]) -> str:
     """Return what a pass said, where one that could have something else to say may still come."""
-    told: str = row.reason
-    return told if row.alive or row.resting else str(NO_WORKER)
+    written: str = row.reason
+    return written if row.alive or row.resting else str(NO_WORKER)
 
 
 def _entry(row: Row[Any], place: int) -> Entry:

@@ -17,9 +17,9 @@ from model.resources import Resources
 from scheduler.run import NO_CONSTRAINTS, Constraints, Labels, Queued, Running, Shape
 
 COLUMNS = """execution_id, seq, priority, shape, enqueued_at, not_before, user_id, team_id, cpu_milli, memory_bytes,
-    ephemeral_bytes, gpu, CAST(constraints AS text) AS constraints, nominated, reason, position, told, group_id,
-    exclusive, CAST(labels AS text) AS labels, limit_seconds, expected_seconds, restartable,
-    CAST(keeps AS text[]) AS keeps"""
+    ephemeral_bytes, gpu, CAST(constraints AS text) AS constraints, nominated, reason, position, record_digest,
+    group_id, exclusive, CAST(labels AS text) AS labels, limit_seconds, expected_seconds, restartable,
+    CAST(reserved_for AS text[]) AS reserved_for"""
 """Of a waiting row: what is decided on, and what was last written about it."""
 
 OWNER_BITS = 16
@@ -33,16 +33,17 @@ _NOTHING = "{}"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noted:
-    """What a waiting row says of itself. `told` is the digest of its last record, None where that is none of a wait.
+    """What was last written about a waiting run.
 
-    `keeps`: in whose limits it has room kept in all pools, None where it keeps nothing there.
+    `record_digest`: that of its last record, None if this record is not of a wait. `reserved_for`: the users and teams
+    in whose limits room is reserved for it in all pools, None if no room is reserved.
     """
 
     reason: str
-    told: int | None
+    record_digest: int | None
     position: int | None
     shape: int
-    keeps: frozenset[UUID] | None = None
+    reserved_for: frozenset[UUID] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,8 +105,13 @@ def running(row: Row[Any]) -> Running:
 
 def noted(row: Row[Any]) -> Noted:
     """Return what was last written about a waiting run."""
-    keeps = None if row.keeps is None else frozenset(map(UUID, row.keeps))
-    return Noted(reason=row.reason, told=row.told, position=row.position, shape=row.shape, keeps=keeps)
+    return Noted(
+        reason=row.reason,
+        record_digest=row.record_digest,
+        position=row.position,
+        shape=row.shape,
+        reserved_for=None if row.reserved_for is None else frozenset(map(UUID, row.reserved_for)),
+    )
 
 
 @lru_cache(maxsize=4096)

@@ -25,11 +25,11 @@ LEAP = 200
 
 WAITING_FROM = f"""
 SELECT p AS priority, least(
-    coalesce((SELECT f.lowest FROM queue_floors f WHERE f.pool = :pool AND f.level = p), 0),
+    coalesce((SELECT f.lowest FROM queue_watermarks f WHERE f.pool = :pool AND f.level = p), 0),
     (SELECT min(seq) FROM queue WHERE pool = :pool AND state = 'waiting' AND priority = p AND epoch > 0)) AS lowest
 FROM generate_series(0, {LOWEST_PRIORITY}) AS p
 """  # noqa: S608  only our own text
-HOLDING_FROM = f"SELECT coalesce(max(lowest), 0) FROM queue_floors WHERE pool = :pool AND level = {HOLDING}"  # noqa: S608
+HOLDING_FROM = f"SELECT coalesce(max(lowest), 0) FROM queue_watermarks WHERE pool = :pool AND level = {HOLDING}"  # noqa: S608
 
 _ALONE = text("""
 SELECT pg_try_advisory_xact_lock(:enter, :key) AS nobody_enters, pg_try_advisory_xact_lock(:run, :key) AS nobody_passes
@@ -51,7 +51,7 @@ WITH levels AS MATERIALIZED ({WAITING_FROM}), drawn AS (
     ), drawn.turn)
     FROM drawn WHERE :nobody_passes
 )
-INSERT INTO queue_floors AS f (pool, level, lowest)
+INSERT INTO queue_watermarks AS f (pool, level, lowest)
 SELECT :pool, level, lowest FROM found WHERE lowest >= :leap ORDER BY level
 ON CONFLICT (pool, level) DO UPDATE SET lowest = excluded.lowest WHERE excluded.lowest >= f.lowest + :leap
 """)  # noqa: S608

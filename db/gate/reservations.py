@@ -22,26 +22,26 @@ from scheduler.sums import need
 
 _RESERVED = Prepared("""
 SELECT q.execution_id, q.pool, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q.gpu, q.exclusive,
-    CAST(q.keeps AS text[]) AS keeps, CASE WHEN q.group_id IS NULL THEN q.seq ELSE (
+    CAST(q.reserved_for AS text[]) AS reserved_for, CASE WHEN q.group_id IS NULL THEN q.seq ELSE (
         SELECT min(g.seq) FROM queue g WHERE g.group_id = q.group_id AND g.state = 'waiting'
             AND (g.not_before IS NULL OR g.not_before <= clock_timestamp())) END AS arrival
 FROM queue q JOIN pools p ON p.name = q.pool
-WHERE q.state = 'waiting' AND q.keeps IS NOT NULL AND q.pool <> :pool
+WHERE q.state = 'waiting' AND q.reserved_for IS NOT NULL AND q.pool <> :pool
     AND (q.not_before IS NULL OR q.not_before <= clock_timestamp())
-    AND (q.keeps && CAST(:owners AS uuid[]) OR q.exclusive && CAST(:names AS text[]))
+    AND (q.reserved_for && CAST(:owners AS uuid[]) OR q.exclusive && CAST(:names AS text[]))
     AND q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds)
     AND EXISTS (SELECT FROM workers w
         WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp())
 """)
 _KEEP = Prepared("""
-WITH said AS (
-    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:keeps AS text[])) AS s (execution_id, keeps)
+WITH wanted AS (
+    SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:reserved_for AS text[])) AS w (execution_id, reserved_for)
 ), mine AS (
     SELECT execution_id FROM queue WHERE execution_id = ANY(CAST(:ids AS uuid[])) AND state = 'waiting'
     FOR NO KEY UPDATE SKIP LOCKED
 )
-UPDATE queue q SET keeps = CAST(said.keeps AS uuid[]) FROM said JOIN mine USING (execution_id)
-WHERE q.execution_id = said.execution_id
+UPDATE queue q SET reserved_for = CAST(wanted.reserved_for AS uuid[]) FROM wanted JOIN mine USING (execution_id)
+WHERE q.execution_id = wanted.execution_id
 """)
 
 
@@ -66,10 +66,10 @@ def write(
     Those are for the next pass, as everywhere in the gate.
     """
     wanted = {run: frozenset(kept[run]) if run in kept else None for run in runs}
-    changed = {run: owners for run, owners in wanted.items() if notes[run].keeps != owners}
+    changed = {run: owners for run, owners in wanted.items() if notes[run].reserved_for != owners}
     if changed:
         arrays = [None if owners is None else f"{{{','.join(map(str, owners))}}}" for owners in changed.values()]
-        _KEEP.execute(conn, {"ids": list(changed), "keeps": arrays})
+        _KEEP.execute(conn, {"ids": list(changed), "reserved_for": arrays})
 
 
 def _never(one: Reservation, owner: UUID, facts: Owner | None) -> bool:
@@ -84,7 +84,7 @@ def _reservation(row: Row[Any]) -> Reservation:
         run=ExecutionId(row.execution_id),
         pool=PoolName(row.pool),
         arrival=row.arrival,
-        owners=tuple(map(UUID, row.keeps)),
+        owners=tuple(map(UUID, row.reserved_for)),
         need=need(amounts),
         names=tuple(row.exclusive),
     )

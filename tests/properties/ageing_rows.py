@@ -31,7 +31,7 @@ def look(gate_db: Any, pool: str, started: set[Any], limits_beside: LimitsBeside
         party = tuple(place_of(row) for row in mates)
         claims = {claim for row in mates for claim in (row.user_id, row.team_id, *row.exclusive)}
         if mates[0].pool != pool:
-            claimed |= claims if any(row.keeps is not None for row in mates) else set()
+            claimed |= claims if any(row.reserved_for is not None for row in mates) else set()
             continue  # it was there before, and what it keeps it keeps in all pools
         open_to = {row.execution_id: list(capacity) for row in mates}
         if not (seatable(party, capacity, open_to) and room((), party, limits_beside([]))):

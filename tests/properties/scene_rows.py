@@ -74,7 +74,7 @@ def _held(row: Any) -> Held:
 
 def _keeps(row: Any) -> bool:
     """Return whether a run of another pool has something kept in all pools: written by its own pool's last pass."""
-    return row.state == "waiting" and row.keeps is not None and bool(row.aged and row.due and row.served)
+    return row.state == "waiting" and row.reserved_for is not None and bool(row.aged and row.due and row.served)
 
 
 def _arrival(row: Any, rows: Sequence[Any]) -> int:
@@ -85,7 +85,7 @@ def _arrival(row: Any, rows: Sequence[Any]) -> int:
 
 def _reserved(row: Any) -> Held:
     amounts = (row.cpu_milli, row.gpu, 1)
-    return Held(amounts=amounts, owners=tuple(row.keeps), node=None, names=frozenset(row.exclusive))
+    return Held(amounts=amounts, owners=tuple(row.reserved_for), node=None, names=frozenset(row.exclusive))
 
 
 def _asked(row: Any, ready: frozenset[str]) -> Asked:

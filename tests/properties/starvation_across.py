@@ -49,7 +49,7 @@ class GhostAcross:
                 self.eldest, self.there = now, frozenset(row.execution_id for row in held)
         if first is not None and self.eldest is not None:
             self._check(first, held, limits)
-        if first is not None and first.pool == pool and self.settled >= {row.pool for row in rows if row.keeps}:
+        if first is not None and first.pool == pool and self.settled >= {row.pool for row in rows if row.reserved_for}:
             assert not _could_start(first, held, nodes, limits), f"{first} waits for nothing"
 
     def _check(self, first: Any, held: Sequence[Any], limits: Mapping[Any, Most]) -> None:

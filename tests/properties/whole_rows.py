@@ -26,7 +26,7 @@ SELECT 'no record' FROM queue q WHERE q.state = 'admitted' AND 'admitted' IS DIS
         AND d.record ->> 'kind' <> 'preempted' ORDER BY d.number DESC LIMIT 1)  -- taking a run over raises its epoch
 UNION ALL
 SELECT 'records miscounted' FROM queue q LEFT JOIN decisions d USING (execution_id)
-GROUP BY q.execution_id HAVING q.said <> count(d) OR q.said <> coalesce(max(d.number), 0)
+GROUP BY q.execution_id HAVING q.record_count <> count(d) OR q.record_count <> coalesce(max(d.number), 0)
 UNION ALL
 SELECT 'half a place' FROM queue WHERE (state = 'admitted') <> (node IS NOT NULL) OR state = 'admitted' AND position > 0
 """

@@ -38,7 +38,7 @@ from model.runs import STATUSES, RunKind
 from scheduler.pool import Strategy
 from scheduler.profile import PROFILES
 
-NEWEST = "0015"
+NEWEST = "0016"
 ROOT = Path(__file__).parents[3]
 USER = UUID("10000000-0000-4000-8000-000000000001")
 FAILED = ExecutionId(RunId(UUID("10000000-0000-4000-8000-0000000000f1")))
@@ -333,6 +333,20 @@ def test_a_suite_run_of_before_is_a_run_that_was_never_queued(before_runs: str) 
         test = database.call(lambda conn: executions.find(conn, FAILED))
         assert (kept.name, kept.note, kept.host, test.suite_run_id) == ("nightly", "late", "w1", KNOWN["suite"])
         assert database.call(lambda conn: len(durations.of_tests(conn, [KNOWN["definition"]]))) == 1
+
+
+def test_what_was_written_about_a_waiting_run_is_kept_under_the_new_names(before_runs: str) -> None:
+    owner = KNOWN["definition"]
+    with Database(before_runs) as database:
+        values = {"owner": owner, "run": KNOWN["waiting"]}
+        change = "UPDATE queue SET said = 3, told = 17, keeps = ARRAY[CAST(:owner AS uuid)] WHERE execution_id = :run"
+        database.call(lambda conn: conn.execute(text(change), values))
+        database.call(lambda conn: conn.execute(text("INSERT INTO queue_floors VALUES ('default', 5, 40)")))
+    migrate.upgrade(before_runs)
+
+    [[row], [watermark]] = dump(before_runs, "SELECT * FROM queue", "SELECT * FROM queue_watermarks")
+    assert (row["record_count"], row["record_digest"], row["reserved_for"]) == (3, 17, [owner])
+    assert watermark == {"pool": "default", "level": 5, "lowest": 40}
 
 
 def test_the_database_knows_the_words_that_the_code_knows(db: Database) -> None:

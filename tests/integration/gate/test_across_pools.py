@@ -57,7 +57,7 @@ class TwoPools:
         assert self.gate_db.do(lambda conn: queue.release(conn, run, 1))
 
     def keepers(self) -> list[ExecutionId]:
-        query = "SELECT execution_id FROM queue WHERE state = 'waiting' AND keeps IS NOT NULL ORDER BY seq"
+        query = "SELECT execution_id FROM queue WHERE state = 'waiting' AND reserved_for IS NOT NULL ORDER BY seq"
         return [row.execution_id for row in self.gate_db.sql(query)]
 
     def quota(self, **limits: int) -> None:
@@ -290,7 +290,7 @@ class TestAgeing:
 
         assert len(gate_db.admitted()) == 1
         assert gate_db.admitted() == []
-        assert gate_db.sql("SELECT 1 FROM queue WHERE keeps IS NOT NULL") == []
+        assert gate_db.sql("SELECT 1 FROM queue WHERE reserved_for IS NOT NULL") == []
 
 
 class TestBusyOwners:
@@ -329,7 +329,7 @@ class TestBusyOwners:
             two.end(small[1])
             assert two.started(DEFAULT_POOL) == []
         now = two.gate_db.row(old)
-        assert (now.nominated, now.reason, now.keeps) == (kept.nominated, kept.reason, kept.keeps)
+        assert (now.nominated, now.reason, now.reserved_for) == (kept.nominated, kept.reason, kept.reserved_for)
         assert two.started(DEFAULT_POOL) == [old]
         assert two.gate_db.row(behind).reason != ""
 

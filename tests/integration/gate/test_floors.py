@@ -23,7 +23,9 @@ def lift(gate_db: Any) -> bool:
 
 
 def floor(gate_db: Any, level: int) -> int:
-    return sum(row.lowest for row in gate_db.sql("SELECT lowest FROM queue_floors WHERE level = :level", level=level))
+    return sum(
+        row.lowest for row in gate_db.sql("SELECT lowest FROM queue_watermarks WHERE level = :level", level=level)
+    )
 
 
 def through(gate_db: Any, number: int, **given: Any) -> list[Any]:
