@@ -74,9 +74,9 @@ def long_transaction(url: str, *, wanted: bool) -> Iterator[None]:
 
 
 def cycle(ground: Ground, tenth: Tenth) -> None:
-    """Let a batch come, start and end; now and then the floors are lifted, as a worker does."""
+    """Let a batch come, start and end; now and then the watermarks are raised, as a worker does."""
     if time.monotonic() > tenth.lifted + FLOOR_SECONDS:
-        ground.db.call(lambda conn: queue_watermarks.lift(conn, DEFAULT_POOL))
+        ground.db.call(lambda conn: queue_watermarks.advance(conn, DEFAULT_POOL))
         tenth.lifted = time.monotonic()
     ground.db.call(partial(ground.submit, number=BATCH))
     while not ground.db.call(_holding):

@@ -32,7 +32,7 @@ OBSERVE_SECONDS = 2.0
 SETTLE_SECONDS = 10.0
 RECOVER_SECONDS = 30.0
 NODE_SECONDS = 10.0
-FLOOR_SECONDS = 2.0
+WATERMARK_SECONDS = 2.0
 PRUNE_SECONDS = 3600.0
 
 log = logging.getLogger("assay.services")
@@ -68,7 +68,7 @@ class Services:
             loops.create_task(every(0.0, self._beat_gate))
             loops.create_task(every(NODE_SECONDS, self._note_nodes))
             loops.create_task(every(LOST_SECONDS, self._lost_nodes.look))
-            loops.create_task(every(FLOOR_SECONDS, self._lift_floors))
+            loops.create_task(every(WATERMARK_SECONDS, self._advance_watermarks))
             loops.create_task(every(PRUNE_SECONDS, self._prune_outbox))
             loops.create_task(every(FORECAST_SECONDS, self._forecasting.make_round))
             loops.create_task(every(MIRROR_SECONDS, self.mirror.show_head))
@@ -96,8 +96,8 @@ class Services:
         pause = await self._poller.beat(asyncio.get_running_loop().time())
         await asyncio.sleep(pause.total_seconds())
 
-    async def _lift_floors(self) -> None:
-        await self.context.db.run(lambda conn: queue_watermarks.lift(conn, self._settings.pool))
+    async def _advance_watermarks(self) -> None:
+        await self.context.db.run(lambda conn: queue_watermarks.advance(conn, self._settings.pool))
 
     async def _prune_outbox(self) -> None:
         await self.context.db.run(outbox.prune)

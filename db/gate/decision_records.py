@@ -1,8 +1,8 @@
-"""What was said to a run, as `decisions` keeps it: the values, and their way to JSON and back.
+"""Records of decisions: the values that the table `decisions` stores, and their way to JSON and back.
 
-A run gets one record when it is admitted, and while it waits one whenever the rule that keeps it, who is in its way, or
-the node kept free for it changes. Numbers that move make none: a record tells those of its moment. So whoever reads the
-records explains the run in the same words today and in three days.
+A run gets a record when it is admitted. While it waits, it gets one whenever the rule that blocks it, the runs in its
+way, or the node that is reserved for it changes. A number that changes makes no record: a record has the numbers of its
+moment. So the records explain a run in the same words today and in three days.
 """
 
 from collections.abc import Sequence
@@ -20,12 +20,12 @@ from scheduler.reasons import Code
 from scheduler.score import Score
 
 BLOCKERS = 10
-"""Runs in the way that a record names."""
+"""How many of the runs in its way a record names."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pass:
-    """What a pass went by: the strategy of the pool, and the version of the nodes that it saw (0: none was packed)."""
+    """What a pass was based on: the strategy of the pool, and the version of its nodes (0: it read none)."""
 
     strategy: Strategy
     snapshot: int = 0
@@ -33,7 +33,7 @@ class Pass:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ahead:
-    """A run that is before another one in the order. `share` (FAIR_SHARE) is what its owner had, over its weight."""
+    """A run that comes before another one in the order. `share`: that of its owner (FAIR_SHARE)."""
 
     execution_id: ExecutionId
     priority: int
@@ -42,7 +42,7 @@ class Ahead:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waited:
-    """It must wait. `position` is None in backoff, and where no pass counts; `ahead` are the first before it."""
+    """The run waits. `position` is None in backoff, and if it is unknown. `ahead`: the first runs before it."""
 
     kind: Literal["waiting"] = "waiting"
     by: Pass
@@ -58,7 +58,7 @@ class Waited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """It got a place on `node`, the first of its candidates, after `waited` seconds from the `position` it had last."""
+    """The run was admitted to `node`, the first of its candidates, after `waited` seconds. `position`: its last one."""
 
     kind: Literal["admitted"] = "admitted"
     by: Pass
@@ -72,7 +72,7 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stopped:
-    """It was asked to stop for a more important run, after it had held its place for `held` seconds."""
+    """The run was asked to stop for a more important one, after it had held its place for `held` seconds."""
 
     kind: Literal["preempted"] = "preempted"
     beneficiary: ExecutionId
@@ -82,7 +82,7 @@ class Stopped:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Returned:
-    """Its place went to others, and it waits again. Without a `cause` it never began."""
+    """The run gave up its place and waits again. It has no `cause` if it never began."""
 
     kind: Literal["requeued"] = "requeued"
     text: str
@@ -91,7 +91,7 @@ class Returned:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Withdrawn:
-    """It was cancelled before it ran."""
+    """The run was cancelled before it ran."""
 
     kind: Literal["cancelled"] = "cancelled"
 
@@ -102,17 +102,17 @@ _RECORD: TypeAdapter[Record] = TypeAdapter(Record)
 
 
 def to_json(record: Record) -> str:
-    """Return what the column keeps."""
+    """Return the text that the column stores."""
     return _RECORD.dump_json(record, exclude_none=True).decode()
 
 
 def from_json(value: object) -> Record:
-    """Return the record of a column, as the driver read it. Raises: ValueError for what is none."""
+    """Return the record of a column, as the driver read it. Raises: ValueError if it is none."""
     return _RECORD.validate_python(value, strict=False)
 
 
 def digest(wait: Wait) -> int:
-    """Return a number that changes with the rule, with who is in the way and with the node, and with nothing else."""
+    """Return a number that depends only on the rule, the runs in the way and the reserved node."""
     parts = (wait.reason.code, str(wait.nominated), *map(str, wait.blocked_by[:BLOCKERS]))
     return int.from_bytes(blake2b("\n".join(parts).encode(), digest_size=8).digest(), signed=True)
 

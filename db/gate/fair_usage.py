@@ -1,7 +1,8 @@
-"""Fair usage (FAIR_SHARE): the decayed average of each owner's share of a pool, the one sum that is stored.
+"""Store the usage of owners (FAIR_SHARE): the decayed average of each owner's share of a pool.
 
-The plan works it out: decay since it was written last, what ran meanwhile, and for each admission its entry penalty, so
-that nobody gains by a burst between two writes. It is written by the pass, once a second and whenever somebody starts.
+It is the only sum that is stored. The scheduler computes it from the last value: decay, what ran since then, and an
+entry penalty for each admission, so that a burst between two writes gains nothing. A pass writes it once a second, and
+whenever a run starts.
 """
 
 from collections.abc import Iterable, Mapping
@@ -19,7 +20,7 @@ from scheduler.sums import need, payer
 
 EVERY = timedelta(seconds=1)
 NOTHING = 1e-6
-"""Less than this is forgotten."""
+"""A smaller usage is deleted."""
 
 _WRITE = text("""
 WITH stamped AS (
@@ -41,11 +42,11 @@ INSERT INTO fair_usage (pool, owner_id, usage)
 SELECT stamped.name, computed.owner_id, computed.usage FROM computed CROSS JOIN stamped ORDER BY computed.owner_id
 ON CONFLICT (pool, owner_id) DO UPDATE SET usage = excluded.usage
 """)
-"""Who neither waits nor runs decays here. A pool that somebody is changing at this moment is left for the next pass."""
+"""The usage of owners without a run decays here. If somebody is changing the pool, the next pass writes it."""
 
 
 def of(outcome: Outcome, dropped: Iterable[Queued], limits: Limits) -> dict[UUID, float]:
-    """Return what to store of each owner's usage after a pass of which these admissions did not come about."""
+    """Return the usage to store after a pass. The admissions of the `dropped` runs were not carried out."""
     fairness = None if outcome.trial is None else outcome.trial.fairness
     if fairness is None:
         return {}
@@ -57,7 +58,7 @@ def of(outcome: Outcome, dropped: Iterable[Queued], limits: Limits) -> dict[UUID
 
 
 def write(conn: Connection, known: Facts, usage: Mapping[UUID, float], *, started: bool) -> None:
-    """Keep the usage that a pass worked out, where it is due: after a second, or since somebody has started."""
+    """Store the usage that a pass computed, if a run has `started`, or if the last write is a second old."""
     if not usage:
         return
     gone = timedelta.max if known.usage_at is None else known.now - known.usage_at

@@ -1,6 +1,7 @@
-"""Whose limits hold, what they have in other pools, and which names only one run may have at a time in all pools.
+"""Read the limits of users and teams, what they use in other pools, and the exclusive names held in other pools.
 
-Read after the owners' and names' locks were taken: what another pool's pass has just given away is then to be seen.
+It is read after the locks of these owners and names were taken, so it includes what the pass of another pool has just
+admitted.
 """
 
 from collections.abc import Collection, Iterable
@@ -17,16 +18,16 @@ from scheduler.pool import Ceiling, Owner
 
 
 class Paid(Protocol):
-    """Whatever is somebody's: a run that waits or holds a place, or just who it would be for."""
+    """Anything that belongs to a user: a run that waits or holds a place, or a payer without a run."""
 
     @property
     def user_id(self) -> UserId:
-        """Whose it is."""
+        """The user."""
         ...
 
     @property
     def team_id(self) -> TeamId | None:
-        """For which team."""
+        """The team, if the user has one."""
         ...
 
 
@@ -53,7 +54,7 @@ WHERE q.state = 'admitted' AND q.pool <> :pool AND name = ANY(CAST(:names AS tex
 
 
 def owners(conn: Connection, pool: PoolName, runs: Iterable[Paid], *, several: bool) -> dict[UUID, Owner]:
-    """Return users and teams of these runs, with what they have in the other pools where there are several."""
+    """Return the users and teams of these runs. If there are `several` pools, with what they use in the others."""
     ids = {(run.user_id, run.team_id) for run in runs}
     if not ids:
         return {}
@@ -63,7 +64,7 @@ def owners(conn: Connection, pool: PoolName, runs: Iterable[Paid], *, several: b
 
 
 def names_elsewhere(conn: Connection, pool: PoolName, names: Collection[str]) -> frozenset[str]:
-    """Return which of these exclusive names a run of another pool has."""
+    """Return those of these exclusive names that a run of another pool holds."""
     if not names:
         return frozenset()
     return frozenset(conn.execute(_NAMES_ELSEWHERE, {"pool": pool, "names": list(names)}).scalars())

@@ -1,15 +1,16 @@
-"""Who may make a pass: the locks of the gate, in the order in which they are always taken.
+"""The locks of the gate, in the order in which they are always taken.
 
-    next    of a pool, by try only: whoever has it will begin the next pass and has not begun to read yet
-    owner   of users, teams and exclusive names, in order of key: only where there is more than one pool, since limits
-            and names hold across pools
-    run     of a pool: held from before the first read until the decisions are committed
-    enter   of a pool: shared by all who enqueue, until they commit; exclusive, by try only, for whoever raises the
+    next    of a pool, by try only. Its holder will make the next pass, and has not begun to read
+    owner   of users, teams and exclusive names, in order of key. Only if there are several pools, since limits and
+            names hold over all of them
+    run     of a pool. Held from before the first read of a pass until its decisions are committed
+    enter   of a pool. Shared by all who enqueue, until they commit; exclusive, by try only, for whoever raises the
             watermarks (queue_watermarks)
 
-A committed change needs one pass that begins to read after it. Whoever finds `next` taken may go: its holder has still
-to read. So of many that come at once one passes and one waits, and no wake-up is lost. `next` is a lock of the
-session, since it is given back in the middle of a transaction; the others end with the transaction, or its backend.
+A committed change needs one pass that begins to read after it. If a caller finds `next` taken, it may go, because the
+holder of `next` has not read yet. So if many callers come at once, one makes a pass, one waits, the others go, and no
+change is overlooked. `next` is a lock of the session, since it is given back in the middle of a transaction. The other
+locks end with the transaction, or with the connection.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -24,7 +25,7 @@ from db.prepared import Prepared
 from model.ids import PoolName
 
 PATIENCE = "5s"
-"""A pass takes milliseconds; who waits longer leaves it to the workers, which see each second whether one is due."""
+"""How long a caller waits for a pass that takes milliseconds. After that it leaves the pass to the workers."""
 
 _LOCK_NOT_AVAILABLE = "55P03"
 
@@ -56,25 +57,25 @@ Claims = Callable[[], Iterable[str]]
 
 
 def owner_claim(owner: UUID) -> str:
-    """Return how the lock of a user or a team is called."""
+    """Return the name of the lock of a user or a team."""
     return owner.hex
 
 
 def name_claim(name: str) -> str:
-    """Return how the lock of an exclusive name is called."""
+    """Return the name of the lock of an exclusive name."""
     return f"name {name}"
 
 
 def try_pass(conn: Connection, pool: PoolName) -> bool:
-    """Take the pool if it is free."""
+    """Lock the pool if its lock is free."""
     return bool(conn.execute(_TRY_RUN, {"run": Lock.RUN, "pool": lock_key(pool)}).scalar_one())
 
 
 def wait_pass(conn: Connection, pool: PoolName, claims: Claims) -> bool:
-    """Take the pool, waiting for whoever has it. False: another pass will read what was committed before this call.
+    """Lock the pool, and wait for its lock. False: another pass will read what was committed before this call.
 
-    A transaction that has written itself waits its own turn: nobody else can read what it has not committed.
-    `claims` tells whose limits and which names matter; it is asked only where there are several pools.
+    A transaction that has written something waits in any case, since no other pass can read what is not committed.
+    `claims` returns the locks of the owners and names. It is called only if there are several pools.
     """
     ids = {"run": Lock.RUN, "next": Lock.NEXT, "pool": lock_key(pool)}
     turn = _TURN.execute(conn, ids)[0].turn
@@ -87,14 +88,14 @@ def wait_pass(conn: Connection, pool: PoolName, claims: Claims) -> bool:
 
 
 def try_claims(conn: Connection, claims: Iterable[str]) -> set[str]:
-    """Return those of `claims` whose locks we have now. It waits for none, so it may come after the pool's."""
+    """Return those of `claims` whose locks were free. It never waits, so it may come after the lock of the pool."""
     keys = {claim: lock_key(claim) for claim in claims}
     taken = set(conn.execute(_TRY_OWNERS, {"owner": Lock.OWNER, "keys": sorted(set(keys.values()))}).scalars())
     return {claim for claim, key in keys.items() if key in taken}
 
 
 def hold_all(conn: Connection, pools: Iterable[PoolName]) -> None:
-    """Keep all these pools from passing until the transaction ends."""
+    """Lock all these pools until the transaction ends, so that no pass of them is made."""
     for key in sorted({lock_key(pool) for pool in pools}):
         conn.execute(_WAIT_RUN, {"patience": "30s", "run": Lock.RUN, "pool": key})
 
@@ -115,7 +116,7 @@ def _wait(conn: Connection, pool: PoolName, claims: Claims) -> bool:
 
 @contextmanager
 def _given_back(conn: Connection, ids: dict[str, int]) -> Iterator[None]:
-    """Give `next` back; where anything goes wrong the session ends, and its locks with it."""
+    """Give `next` back. On any error the session is closed, which frees its locks."""
     try:
         yield
         conn.execute(_UNLOCK_NEXT, ids)

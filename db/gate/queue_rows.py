@@ -1,4 +1,4 @@
-"""Between rows of the queue and the values that the scheduler decides on."""
+"""Turn rows of the queue into the values of the scheduler, and back."""
 
 import json
 from collections.abc import Mapping
@@ -20,11 +20,11 @@ COLUMNS = """execution_id, seq, priority, shape, enqueued_at, not_before, user_i
     ephemeral_bytes, gpu, CAST(constraints AS text) AS constraints, nominated, reason, position, record_digest,
     group_id, exclusive, CAST(labels AS text) AS labels, limit_seconds, expected_seconds, restartable,
     CAST(reserved_for AS text[]) AS reserved_for"""
-"""Of a waiting row: what is decided on, and what was last written about it."""
+"""The columns of a waiting run that a pass reads: what decides about it, and what was last written about it."""
 
 OWNER_BITS = 16
-"""The high bits of a shape tell its owner, so that a pass can look at every owner however many shapes one of them has.
-Two owners that share them share what a pass reads of them, nothing else."""
+"""The high bits of a shape are those of its owner, so that a pass finds every owner even if one has many shapes. Two
+owners with the same bits share the number of rows that a pass reads of one owner, and nothing else."""
 REST_BITS = 64 - OWNER_BITS
 
 _CONSTRAINTS: TypeAdapter[Constraints] = TypeAdapter(Constraints)
@@ -48,7 +48,7 @@ class Noted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Kind:
-    """All by which runs are decided alike, but for priority and arrival."""
+    """Everything that decides about a run, except for its priority and its arrival."""
 
     user_id: UUID
     team_id: UUID | None
@@ -80,7 +80,7 @@ def queued(row: Row[Any]) -> Queued:
 
 
 def running(row: Row[Any]) -> Running:
-    """Return the run of a row that holds a place. It counts as started when it was admitted, its launch included."""
+    """Return the run of a row that holds a place. It counts as started from its admission on, its launch included."""
     return Running(
         execution_id=ExecutionId(row.execution_id),
         seq=row.seq,
@@ -116,7 +116,7 @@ def noted(row: Row[Any]) -> Noted:
 
 @lru_cache(maxsize=4096)
 def constraints_of(text: str) -> Constraints:
-    """Return the constraints of a column's text. Few are ever different, so each is read once."""
+    """Return the constraints of a column's text. There are few different ones, so each is parsed once."""
     return NO_CONSTRAINTS if text == _NOTHING else _CONSTRAINTS.validate_json(text)
 
 
@@ -140,15 +140,15 @@ def labels_text(labels: Mapping[str, str]) -> str:
 
 @lru_cache(maxsize=4096)
 def shape_of(cpu_milli: int, memory_bytes: int, ephemeral_bytes: int, gpu: int, constraints: str) -> Shape:
-    """Return what placement looks at, from the columns."""
+    """Return the shape that the columns describe."""
     return Shape(_resources(cpu_milli, memory_bytes, ephemeral_bytes, gpu), constraints_of(constraints))
 
 
 @lru_cache(maxsize=4096)
 def shape_digest(kind: Kind) -> int:
-    """Return a number that is the same for runs that are decided alike, and for no others but by rare accident.
+    """Return a number that is equal for runs about which everything decides alike, and else differs but by accident.
 
-    Labels of its own matter to a run only where it is spread among runs like itself.
+    The labels of a run count only if it is spread among runs like itself.
     """
     owner = _digest(str(kind.team_id or kind.user_id)) >> REST_BITS
     r, c = kind.shape.resources, kind.shape.constraints
@@ -167,7 +167,7 @@ def shape_digest(kind: Kind) -> int:
 
 
 def _ruled(c: Constraints) -> str:
-    """Return the constraints as text that does not depend on an order of sets."""
+    """Return the constraints as text that does not depend on the order of a set."""
     return constraints_text(
         Constraints(
             node_selector=tuple(sorted(c.node_selector)),

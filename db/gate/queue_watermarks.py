@@ -1,15 +1,15 @@
-"""Where the rows that live begin: below these numbers the queue holds only what is dead.
+"""Watermarks: the numbers below which the queue has no live row. Readers of the queue start there.
 
-While somebody's transaction stays open, PostgreSQL keeps every row that ended since, and whoever reads the queue from
-its beginning walks over all of them. So who reads begins at the floor of what it looks for:
+PostgreSQL keeps dead rows while an old transaction is open, and a reader that starts at the beginning of an index walks
+over all of them. So each reader starts at the watermark of what it looks for:
 
-    waiting    of each priority, by `seq`. A run that never started has none below; one that came back to wait may,
-               and is found by an index of its own (epoch > 0)
+    waiting    for each priority, by `seq`. A run that never started is never below it. A run that came back to wait
+               may be below it, and has an index of its own (epoch > 0)
     holding    by `turn`, the number of an admission
 
-A floor may be too low, never too high. For `seq` that is sure since who enqueues holds a lock, shared, from before it
-draws its number until it commits, and a floor is raised only by who gets that lock alone: then no number that was drawn
-is still to appear. `turn` is drawn under the pool's lock, and that floor raised under it.
+A watermark may be too low, but never too high. Whoever enqueues holds a shared lock from before it draws a `seq` until
+it commits, and a watermark of waiting runs is raised only under the same lock, held exclusively. So no number that was
+drawn is still to appear. `turn` is drawn under the lock of the pool, and its watermark is raised under that lock.
 """
 
 from sqlalchemy import Connection, text
@@ -19,9 +19,9 @@ from model.ids import PoolName
 
 LOWEST_PRIORITY = 9
 HOLDING = -1
-"""The level of those that hold a place; the others are the priorities."""
-LEAP = 200
-"""A floor is raised by so much at least: less is not worth a row version."""
+"""The level of the runs that hold a place. The other levels are the priorities."""
+SMALLEST_STEP = 200
+"""A watermark is raised by at least this much, since each step costs a row version."""
 
 WAITING_FROM = f"""
 SELECT p AS priority, least(
@@ -52,18 +52,18 @@ WITH levels AS MATERIALIZED ({WAITING_FROM}), drawn AS (
     FROM drawn WHERE :nobody_passes
 )
 INSERT INTO queue_watermarks AS f (pool, level, lowest)
-SELECT :pool, level, lowest FROM found WHERE lowest >= :leap ORDER BY level
-ON CONFLICT (pool, level) DO UPDATE SET lowest = excluded.lowest WHERE excluded.lowest >= f.lowest + :leap
+SELECT :pool, level, lowest FROM found WHERE lowest >= :step ORDER BY level
+ON CONFLICT (pool, level) DO UPDATE SET lowest = excluded.lowest WHERE excluded.lowest >= f.lowest + :step
 """)  # noqa: S608
 
 
-def lift(conn: Connection, pool: PoolName) -> bool:
-    """Raise the floors of a pool to where its rows begin, in a short transaction of its own.
+def advance(conn: Connection, pool: PoolName) -> bool:
+    """Raise the watermarks of a pool to where its rows begin, in a short transaction of its own.
 
-    False when somebody enqueues, or passes, at this moment: then the floor of those that wait, or hold, stays. A worker
-    does this now and then; where nobody does, passes are as right, and slower.
+    A worker does this now and then. Without it passes are as right, but slower. False: somebody enqueues, or makes a
+    pass, at this moment. Then the watermark of the waiting rows, or of the running ones, stays.
     """
     locks = {"enter": Lock.ENTER, "run": Lock.RUN, "key": lock_key(pool)}
     alone = conn.execute(_ALONE, locks).one()._asdict()
-    conn.execute(_RAISE, {"pool": pool, "leap": LEAP, **alone})
+    conn.execute(_RAISE, {"pool": pool, "step": SMALLEST_STEP, **alone})
     return all(alone.values())

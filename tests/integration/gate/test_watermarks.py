@@ -13,16 +13,16 @@ from model.resources import Resources
 
 @pytest.fixture(autouse=True)
 def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Raise a floor however little it rises."""
-    monkeypatch.setattr(queue_watermarks, "LEAP", 1)
+    """Raise a watermark however little it rises."""
+    monkeypatch.setattr(queue_watermarks, "SMALLEST_STEP", 1)
 
 
-def lift(gate_db: Any) -> bool:
-    lifted: bool = gate_db.do(lambda conn: queue_watermarks.lift(conn, DEFAULT_POOL))
-    return lifted
+def advance(gate_db: Any) -> bool:
+    raised: bool = gate_db.do(lambda conn: queue_watermarks.advance(conn, DEFAULT_POOL))
+    return raised
 
 
-def floor(gate_db: Any, level: int) -> int:
+def watermark(gate_db: Any, level: int) -> int:
     return sum(
         row.lowest for row in gate_db.sql("SELECT lowest FROM queue_watermarks WHERE level = :level", level=level)
     )
@@ -37,33 +37,33 @@ def through(gate_db: Any, number: int, **given: Any) -> list[Any]:
     return runs
 
 
-def test_the_floor_of_a_priority_is_its_first_that_waits_and_without_one_the_next_that_comes(gate_db: Any) -> None:
+def test_the_watermark_of_a_priority_is_its_first_that_waits_and_without_one_the_next_that_comes(gate_db: Any) -> None:
     through(gate_db, 5)
     [waiting] = gate_db.submit(priority=7, cpu=99_000)
-    assert lift(gate_db)
+    assert advance(gate_db)
 
-    assert floor(gate_db, 7) == gate_db.row(waiting).seq
-    assert floor(gate_db, 5) == floor(gate_db, 0) == gate_db.row(waiting).seq + 1
+    assert watermark(gate_db, 7) == gate_db.row(waiting).seq
+    assert watermark(gate_db, 5) == watermark(gate_db, 0) == gate_db.row(waiting).seq + 1
     assert gate_db.admitted() == []
     later = gate_db.submit(2) + gate_db.submit(1, priority=0)
     assert sorted(gate_db.admitted()) == sorted(later)
 
 
-def test_who_comes_back_below_the_floor_is_found_in_its_old_place(gate_db: Any) -> None:
+def test_who_comes_back_below_the_watermark_is_found_in_its_old_place(gate_db: Any) -> None:
     gate_db.pool(max_concurrent_tests=1)
     [back] = gate_db.submit()
     gate_db.run_pass()
     [next_one] = gate_db.submit()
-    lift(gate_db)
+    advance(gate_db)
     gate_db.do(lambda conn: queue.requeue(conn, back, 1, Requeue()))
-    assert floor(gate_db, 5) > gate_db.row(back).seq
+    assert watermark(gate_db, 5) > gate_db.row(back).seq
 
     assert gate_db.admitted() == [back]
     gate_db.do(lambda conn: queue.release(conn, back, 2))
     assert gate_db.admitted() == [next_one]
 
 
-def test_no_floor_rises_over_a_run_whose_submission_is_not_committed(gate_db: Any) -> None:
+def test_no_watermark_rises_over_a_run_whose_submission_is_not_committed(gate_db: Any) -> None:
     """Its number was drawn before those of others that came, started and ended meanwhile."""
     [slow] = gate_db.submit()
     gate_db.sql("DELETE FROM queue")
@@ -79,11 +79,11 @@ def test_no_floor_rises_over_a_run_whose_submission_is_not_committed(gate_db: An
     with gate_db.db._engine.connect() as conn:
         assert queue.enqueue(conn, run)
         through(gate_db, 3)
-        assert not lift(gate_db)
+        assert not advance(gate_db)
         conn.commit()
 
-    assert lift(gate_db)
-    assert floor(gate_db, 5) == gate_db.row(slow).seq
+    assert advance(gate_db)
+    assert watermark(gate_db, 5) == gate_db.row(slow).seq
     assert gate_db.admitted() == [slow]
 
 
@@ -93,20 +93,20 @@ def test_who_has_held_its_place_for_long_is_counted_still(gate_db: Any) -> None:
     gate_db.run_pass()
     for _ in range(3):
         through(gate_db, 1)
-        lift(gate_db)
+        advance(gate_db)
     gate_db.submit(3)
 
     assert len(gate_db.admitted()) == 1
     gate_db.do(lambda conn: queue.release(conn, long, 1))
-    assert lift(gate_db)
-    assert floor(gate_db, queue_watermarks.HOLDING) > 1
+    assert advance(gate_db)
+    assert watermark(gate_db, queue_watermarks.HOLDING) > 1
     assert len(gate_db.admitted()) == 1
     assert gate_db.admitted() == []
 
 
-def test_a_floor_that_would_rise_by_little_is_left_alone(gate_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue_watermarks, "LEAP", 200)
+def test_a_watermark_that_would_rise_by_little_is_left_alone(gate_db: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue_watermarks, "SMALLEST_STEP", 200)
     through(gate_db, 3)
 
-    assert lift(gate_db)
-    assert floor(gate_db, 5) == 0
+    assert advance(gate_db)
+    assert watermark(gate_db, 5) == 0
