@@ -1,8 +1,25 @@
-"""Decides about chaos experiments: targets, safety rules, steady-state hypothesis, verdict, ranking of targets.
+"""Decides about chaos experiments: targets, safety rules, steady-state hypothesis, halting, verdict.
 
-Belongs here: values and pure functions, and the manifests of fault providers as values.
+Belongs here: values and pure functions, and what fault providers are asked to do, as values.
 Does not belong here: injecting or reverting a fault. `cluster` does that.
 May do I/O: no.
 
-Empty: the chaos engine is not built yet.
+    experiment           the experiment as a value, and its written form
+    experiment_reading   reads and writes experiments: YAML and plain data, all problems at once
+    experiment_rules     the rules across the fields of an experiment
+    fault_types          the ten fault types with their parameters
+    graph                which service calls which, and how often
+    halting              whether a hard limit ends the experiment now
+    hypothesis           health checks, SLOs, halt conditions and load
+    instants             points in time, as a file writes them
+    judge                judges ratios and health checks, and all SLOs together
+    judge_value          judges one value: rank test, tolerance, noise, A/A check
+    rank_sum             the Mann-Whitney test, exact and corrected; Holm's method
+    recovery             time to detect, time to recover, error budget spent
+    safety               safety checks and the record of a decision
+    student              the tail of Student's t distribution
+    target               target selectors and the blast radius
+    targets              targets resolved to pods or processes, and checked
+    verdict              the table of verdicts
+    windows              readings of the three windows
 """

@@ -175,6 +175,7 @@ _WORDS: dict[str, Callable[[Context], str]] = {
     "union_tag_not_found": lambda _: "is required",
     "union_tag_invalid": _tag,
     "greater_than": lambda context: f"must be above {_number(context['gt'])}",
+    "less_than": lambda context: f"must be below {_number(context['lt'])}",
     "greater_than_equal": lambda context: f"must be {_number(context['ge'])} or more",
     "less_than_equal": lambda context: f"must be {_number(context['le'])} or less",
     "too_short": _shortest,

@@ -1,0 +1,324 @@
+"""The rules across the fields of an experiment. Each yields problems; none raises, whatever the document holds.
+
+They refuse what is dangerous (a protected namespace, a fault that outlives its experiment) and what can never be
+measured (a window too short for any significance), before anything happens.
+"""
+
+from collections.abc import Iterator
+
+from chaos.hypothesis import NEEDED, ProbeType, SloKind, Source
+from chaos.rank_sum import smallest_p
+from chaos.safety import BUILT_IN
+from chaos.target import PROTECTED_NAMESPACES
+from model.lenient import items, mapping, text
+from model.problems import Finding, Location
+from model.suite_rules import name_problem
+
+Document = dict[str, object]
+LOCAL_MOST_MEGABYTES = 256
+DEFAULT_STEP_SECONDS = 5
+DEFAULT_ALPHA = 0.05
+KUBERNETES_ONLY_PROBES = {ProbeType.KUBERNETES}
+
+
+def broken_experiment_rules(document: Document) -> Iterator[Finding]:
+    """Yield the problems between the fields of an experiment."""
+    for rule in RULES:
+        yield from rule(document)
+
+
+def _one_way_to_name_faults(document: Document) -> Iterator[Finding]:
+    if not document:
+        return
+    yield from _one_way(document, (), "fault", "faults")
+    if document.get("fault") is None and document.get("faults") is None:
+        yield Finding(location=("faults",), message="is required: what is injected")
+    if document.get("fault") is None and document.get("faults") == []:
+        yield Finding(location=("faults",), message="must not be empty")
+
+
+def _one_way(owner: Document, location: Location, single: str, several: str) -> Iterator[Finding]:
+    if owner.get(single) is not None and items(owner.get(several)):
+        yield Finding(location=(*location, single), message=f"and {several} are both given; use one of them")
+
+
+def _faults(document: Document) -> list[tuple[Location, Document]]:
+    listed: list[tuple[Location, Document]] = [
+        (("faults", position), mapping(fault)) for position, fault in enumerate(items(document.get("faults")))
+    ]
+    single = document.get("fault")
+    return ([(("fault",), mapping(single))] if single is not None else []) + listed
+
+
+def _slos(document: Document) -> list[tuple[Location, Document]]:
+    hypothesis = mapping(document.get("hypothesis"))
+    listed: list[tuple[Location, Document]] = [
+        (("hypothesis", "slos", position), mapping(slo)) for position, slo in enumerate(items(hypothesis.get("slos")))
+    ]
+    single = hypothesis.get("slo")
+    return ([(("hypothesis", "slo"), mapping(single))] if single is not None else []) + listed
+
+
+def _checks(document: Document) -> list[tuple[Location, Document]]:
+    listed = items(mapping(document.get("hypothesis")).get("healthChecks"))
+    return [(("hypothesis", "healthChecks", position), mapping(check)) for position, check in enumerate(listed)]
+
+
+def _faults_fit_into_the_experiment(document: Document) -> Iterator[Finding]:
+    whole = _number(document.get("durationSeconds"))
+    total = 0.0
+    for location, fault in _faults(document):
+        own = _number(fault.get("durationSeconds"))
+        total += own if own is not None else whole or 0.0
+        if whole is not None and own is not None and own > whole:
+            message = f"must not be longer than the experiment, which takes {whole:g} s"
+            yield Finding(location=(*location, "durationSeconds"), message=message)
+    if document.get("order") == "sequence" and whole is not None and total > whole and len(_faults(document)) > 1:
+        message = f"the faults take {total:g} s one after the other, more than the {whole:g} s of the experiment"
+        yield Finding(location=("durationSeconds",), message=message)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def _target_is_one_place(document: Document) -> Iterator[Finding]:
+    target = mapping(document.get("target"))
+    if not isinstance(document.get("target"), dict):
+        return
+    places = [key for key in ("environment", "namespace") if target.get(key) is not None]
+    if len(places) != 1:
+        message = f"must name exactly one of environment (local services) and namespace (a cluster), not {len(places)}"
+        yield Finding(location=("target",), message=message)
+    if places == ["environment"]:
+        for key in ("cluster", "labels"):
+            if target.get(key):
+                yield Finding(location=("target", key), message="belongs to a namespace of a cluster")
+        if target.get("service") is None:
+            yield Finding(location=("target", "service"), message="is required: which service of the environment")
+    if places == ["namespace"]:
+        yield from _namespace_target(target)
+
+
+def _namespace_target(target: Document) -> Iterator[Finding]:
+    if target.get("cluster") is None:
+        yield Finding(location=("target", "cluster"), message="is required: `assay cluster list` shows the names")
+    if target.get("service") is None and not target.get("labels"):
+        message = "selects a whole namespace; give a service or labels"
+        yield Finding(location=("target",), message=message)
+
+
+def _namespaces_are_not_protected(document: Document) -> Iterator[Finding]:
+    named: list[tuple[Location, object]] = [
+        (("target", "namespace"), mapping(document.get("target")).get("namespace")),
+        *(
+            (("blastRadius", "namespaces", position), name)
+            for position, name in enumerate(items(mapping(document.get("blastRadius")).get("namespaces")))
+        ),
+    ]
+    for location, name in named:
+        if text(name) in PROTECTED_NAMESPACES or text(name).startswith("kube-"):
+            message = f"{text(name)} is protected: no experiment may aim at a control plane"
+            yield Finding(location=location, message=message)
+
+
+def _target_is_within_the_blast_radius(document: Document) -> Iterator[Finding]:
+    radius, target = mapping(document.get("blastRadius")), mapping(document.get("target"))
+    for key, allowed in (("namespace", "namespaces"), ("service", "services")):
+        name, names = target.get(key), [text(name) for name in items(radius.get(allowed))]
+        if isinstance(name, str) and names and name not in names:
+            message = f"does not include the target's own {key} {name}"
+            yield Finding(location=("blastRadius", allowed), message=message)
+
+
+def _hypothesis_can_be_measured(document: Document) -> Iterator[Finding]:
+    hypothesis = document.get("hypothesis")
+    if isinstance(hypothesis, dict):
+        yield from _one_way(mapping(hypothesis), ("hypothesis",), "slo", "slos")
+        if not _slos(document) and not _checks(document):
+            message = "can never be measured: give at least one health check or SLO"
+            yield Finding(location=("hypothesis",), message=message)
+    for location, slo in _slos(document):
+        yield from _slo_has_its_queries(location, slo)
+        if slo.get("source") == Source.LOAD and document.get("load") is None:
+            message = "is load, and the experiment has no `load`: it can never be measured"
+            yield Finding(location=(*location, "source"), message=message)
+
+
+def _slo_has_its_queries(location: Location, slo: Document) -> Iterator[Finding]:
+    ratio, load = slo.get("kind") == SloKind.RATIO, slo.get("source") == Source.LOAD
+    if slo.get("kind") not in set(SloKind):
+        return
+    if ratio and slo.get("objective") is None:
+        yield Finding(location=(*location, "objective"), message="is required for kind ratio")
+    wanted = () if load else ("bad", "total") if ratio else ("query",)
+    for key in wanted:
+        if slo.get(key) is None:
+            yield Finding(location=(*location, key), message=f"is required for kind {slo['kind']} from prometheus")
+    unused = {"objective": not ratio, "bad": not ratio or load, "total": not ratio or load, "query": ratio or load}
+    for key, is_unused in unused.items():
+        if is_unused and slo.get(key) is not None:
+            source = "load" if load else "prometheus"
+            yield Finding(location=(*location, key), message=f"is not used by kind {slo['kind']} from {source}")
+
+
+def _windows_are_long_enough(document: Document) -> Iterator[Finding]:
+    """Refuse an SLO of kind value whose windows are so short that no reading of them could ever be significant."""
+    duration = _number(document.get("durationSeconds"))
+    alpha = _number(document.get("alpha", DEFAULT_ALPHA))
+    family = [(location, slo) for location, slo in _slos(document) if slo.get("kind") == SloKind.VALUE]
+    for location, slo in family:
+        step = _number(slo.get("stepSeconds", DEFAULT_STEP_SECONDS))
+        baseline = _number(document.get("baselineSeconds")) or duration
+        if not (duration and alpha and step and baseline) or min(duration, baseline, step) <= 0:
+            continue
+        readings = (int(baseline / step), int(duration / step))
+        reachable = smallest_p(*readings)
+        if min(readings) < 1 or reachable > alpha / len(family):
+            message = (
+                f"is too long: {readings[0]} and {readings[1]} readings can never be significant (smallest p "
+                f"{reachable:.2g}, needed {alpha / len(family):.2g}); use a shorter step or longer windows"
+            )
+            yield Finding(location=(*location, "stepSeconds"), message=message)
+
+
+def _checks_have_what_their_type_needs(document: Document) -> Iterator[Finding]:
+    local = mapping(document.get("target")).get("environment") is not None
+    for location, check in _checks(document):
+        kind = check.get("type")
+        if not isinstance(kind, str) or kind not in set(ProbeType):
+            continue
+        for key in NEEDED[ProbeType(kind)]:
+            if check.get(key) is None:
+                yield Finding(location=(*location, key), message=f"is required for type {kind}")
+        if kind == ProbeType.PROMETHEUS and check.get("above") is None and check.get("below") is None:
+            yield Finding(location=location, message="compares with nothing: give above or below")
+        if local and kind in KUBERNETES_ONLY_PROBES:
+            yield Finding(location=(*location, "type"), message=f"{kind} needs a target in a cluster")
+        timeout, interval = _number(check.get("timeoutSeconds")), _number(check.get("intervalSeconds"))
+        if timeout and interval and timeout > 10 * interval:
+            message = "is more than ten times the interval: a hanging look would hide all others"
+            yield Finding(location=(*location, "timeoutSeconds"), message=message)
+
+
+def _names_are_unique(document: Document) -> Iterator[Finding]:
+    for group in (_slos(document), _checks(document)):
+        first: dict[str, Location] = {}
+        for location, entry in group:
+            name = entry.get("name")
+            if isinstance(name, str) and first.setdefault(name, location) != location:
+                message = f"{name!r} is the name of another one too"
+                yield Finding(location=(*location, "name"), message=message)
+
+
+def _halt_conditions_watch_something(document: Document) -> Iterator[Finding]:
+    slos = {text(slo.get("name")) for _, slo in _slos(document)}
+    checks = {text(check.get("name")) for _, check in _checks(document)}
+    for position, entry in enumerate(items(document.get("haltConditions"))):
+        location, condition = ("haltConditions", position), mapping(entry)
+        if not isinstance(entry, dict):
+            continue
+        yield from _watches_one(location, condition)
+        for key, known in (("slo", slos), ("healthCheck", checks)):
+            name = condition.get(key)
+            if isinstance(name, str) and name not in known:
+                message = f"{name!r} is not in the hypothesis; known are {', '.join(sorted(known)) or 'none'}"
+                yield Finding(location=(*location, key), message=message)
+        failures, window = _number(condition.get("failures", 3)), _number(condition.get("of"))
+        if failures and window and failures > window:
+            message = f"must be {failures:g} or more: so many samples over the limit halt"
+            yield Finding(location=(*location, "of"), message=message)
+
+
+def _watches_one(location: Location, condition: Document) -> Iterator[Finding]:
+    watched = [key for key in ("slo", "healthCheck") if condition.get(key) is not None]
+    if len(watched) != 1:
+        yield Finding(location=location, message=f"must name exactly one of slo and healthCheck, not {len(watched)}")
+    limits = [key for key in ("above", "below") if condition.get(key) is not None]
+    if watched == ["slo"] and not limits:
+        yield Finding(location=location, message="has no limit: give above or below")
+    if watched == ["healthCheck"]:
+        for key in limits:
+            yield Finding(location=(*location, key), message="is not used with a health check: a miss is over")
+
+
+def _safety_checks_are_configured(document: Document) -> Iterator[Finding]:
+    checks = mapping(document.get("safetyChecks"))
+    in_cluster = mapping(document.get("target")).get("namespace") is not None
+    for name in BUILT_IN:
+        if checks.get(name) is None and in_cluster:
+            message = "is required in a cluster: name a connection, or `none` with the reason"
+            yield Finding(location=("safetyChecks", name), message=message)
+    named = {**{name: checks.get(name) for name in BUILT_IN}, **mapping(checks.get("registered"))}
+    for name, check in named.items():
+        location: Location = ("safetyChecks", name) if name in BUILT_IN else ("safetyChecks", "registered", name)
+        given = [key for key in ("none", "connection") if mapping(check).get(key) is not None]
+        if isinstance(check, dict) and len(given) != 1 and not (name not in BUILT_IN and not given):
+            message = f"must have exactly one of connection and none, not {len(given)}"
+            yield Finding(location=location, message=message)
+
+
+def _load_is_one_thing(document: Document) -> Iterator[Finding]:
+    load = document.get("load")
+    given = [key for key in ("test", "url") if mapping(load).get(key) is not None]
+    if isinstance(load, dict) and len(given) != 1:
+        message = f"must have exactly one of test (of a suite) and url (a generator), not {len(given)}"
+        yield Finding(location=("load",), message=message)
+
+
+def _local_faults_are_bounded(document: Document) -> Iterator[Finding]:
+    if mapping(document.get("target")).get("environment") is None:
+        return
+    for location, fault in _faults(document):
+        parameters = mapping(fault.get("parameters"))
+        size = _number(parameters.get("megabytes"))
+        if size is not None and size > LOCAL_MOST_MEGABYTES:
+            message = f"must be {LOCAL_MOST_MEGABYTES} or less on this machine"
+            yield Finding(location=(*location, "parameters", "megabytes"), message=message)
+        if parameters.get("container") is not None:
+            message = "belongs to a cluster: a local service has no containers"
+            yield Finding(location=(*location, "parameters", "container"), message=message)
+
+
+def _jitter_is_below_the_latency(document: Document) -> Iterator[Finding]:
+    for location, fault in _faults(document):
+        parameters = mapping(fault.get("parameters"))
+        latency, jitter = _number(parameters.get("latencyMs")), _number(parameters.get("jitterMs"))
+        if latency is not None and jitter is not None and jitter > latency:
+            message = f"must be {latency:g} or less: a delay cannot be negative"
+            yield Finding(location=(*location, "parameters", "jitterMs"), message=message)
+
+
+def _schedule_is_one_thing(document: Document) -> Iterator[Finding]:
+    schedule = document.get("schedule")
+    if not isinstance(schedule, dict):
+        return
+    recurring = items(mapping(schedule).get("recurring"))
+    if (mapping(schedule).get("at") is None) == (not recurring):
+        yield Finding(location=("schedule",), message="must have exactly one of at and recurring")
+    for position, entry in enumerate(recurring):
+        given = [key for key in ("cron", "interval") if mapping(entry).get(key) is not None]
+        if isinstance(entry, dict) and len(given) != 1:
+            message = f"must have exactly one of cron and interval, not {len(given)}"
+            yield Finding(location=("schedule", "recurring", position), message=message)
+    if recurring and (problem := name_problem(text(document.get("name")))):
+        yield Finding(location=("name",), message=problem)
+
+
+RULES = (
+    _one_way_to_name_faults,
+    _faults_fit_into_the_experiment,
+    _target_is_one_place,
+    _namespaces_are_not_protected,
+    _target_is_within_the_blast_radius,
+    _hypothesis_can_be_measured,
+    _windows_are_long_enough,
+    _checks_have_what_their_type_needs,
+    _names_are_unique,
+    _halt_conditions_watch_something,
+    _safety_checks_are_configured,
+    _load_is_one_thing,
+    _local_faults_are_bounded,
+    _jitter_is_below_the_latency,
+    _schedule_is_one_thing,
+)
