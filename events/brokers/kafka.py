@@ -1,0 +1,235 @@
+"""Kafka through confluent-kafka's synchronous client. One object serves one thread; its errors become BrokerError."""
+
+import time
+from collections.abc import Mapping, Sequence
+from threading import Event as Flag
+from typing import Final
+from uuid import uuid4
+
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka import Message as KafkaMessage
+from confluent_kafka.admin import AdminClient
+from confluent_kafka.cimpl import NewTopic
+
+from events.brokers.broker import BrokerError, Capability, Message, Place, TopicMissingError
+from events.event import Offset, PartitionNumber, Record, Topic
+
+REQUEST_SECONDS = 10.0
+"""How long a request may take before the broker counts as unreachable."""
+_BATCH = 2000
+_SLICE_SECONDS = 0.1
+"""The longest single wait inside of the client, which no other thread can end. `wake` takes effect after it."""
+_ANY: Final = -1
+"""The partition that lets the client choose by key."""
+_EXISTS: Final = 36
+_UNKNOWN_TOPIC: Final = 3
+
+
+class KafkaBroker:
+    """A Kafka cluster. `settings` are those of librdkafka, for SASL and TLS."""
+
+    capabilities = frozenset(
+        {Capability.GROUPS, Capability.TRANSACTIONS, Capability.IDEMPOTENCE, Capability.DURABILITY}
+    )
+
+    def __init__(self, servers: str, settings: Mapping[str, str | int] | None = None) -> None:
+        self._settings: dict[str, str | int] = {
+            "bootstrap.servers": servers,
+            "log_level": 0,
+            "socket.connection.setup.timeout.ms": 5000,
+            **(settings or {}),
+        }
+        self._made: Producer | None = None
+
+    def create_topic(self, topic: Topic, partitions: int) -> None:
+        """Make a topic, and wait until the broker knows it."""
+        admin = AdminClient(dict(self._settings))
+        try:
+            admin.create_topics([NewTopic(topic, partitions)], request_timeout=REQUEST_SECONDS)[topic].result()
+        except KafkaException as error:
+            if error.args[0].code() != _EXISTS:
+                raise _wrapped(f"the topic {topic!r} cannot be created", error) from error
+
+    def subscribe(self, topics: Sequence[Topic], *, group_id: str | None = None) -> "KafkaSubscription":
+        """Return a reader at the end of each partition, or where its group goes on."""
+        return KafkaSubscription(self._settings, topics, group_id)
+
+    def produce(self, message: Message) -> Place:
+        """Send a message and wait for its acknowledgement by all replicas."""
+        outcome: list[tuple[KafkaError | None, KafkaMessage]] = []
+        producer = self._producer()
+        try:
+            producer.produce(
+                message.topic,
+                message.value,
+                message.key,
+                _ANY if message.partition is None else message.partition,
+                headers=list(message.headers),
+                on_delivery=lambda error, sent: outcome.append((error, sent)),
+            )
+        except (KafkaException, BufferError) as error:
+            raise _wrapped(f"the message for {message.topic!r} was refused", error) from error
+        producer.flush(REQUEST_SECONDS + 1)
+        if not outcome or outcome[0][0] is not None:
+            reason = outcome[0][0] if outcome else "no answer from the broker"
+            raise BrokerError(f"the message for {message.topic!r} was not acknowledged: {reason}")
+        sent = outcome[0][1]
+        return Place(
+            topic=message.topic,
+            partition=PartitionNumber(sent.partition() or 0),
+            offset=Offset(sent.offset() or 0),
+        )
+
+    def close(self) -> None:
+        """Send what is left, and forget the producer."""
+        if self._made is not None:
+            self._made.flush(REQUEST_SECONDS)
+            self._made = None
+
+    def _producer(self) -> Producer:
+        if self._made is None:
+            self._made = Producer(
+                {
+                    **self._settings,
+                    "linger.ms": 0,
+                    "enable.idempotence": True,
+                    "message.timeout.ms": int(REQUEST_SECONDS * 1000),
+                    "message.max.bytes": 10_000_000,
+                }
+            )
+        return self._made
+
+
+class KafkaSubscription:
+    """A consumer. Without a group it has all partitions by `assign`, from the ends at the time of its creation."""
+
+    def __init__(self, settings: Mapping[str, str | int], topics: Sequence[Topic], group_id: str | None) -> None:
+        self._woken = Flag()
+        self._assigned = Flag()
+        self._closed = False
+        self._early: list[KafkaMessage] = []
+        self._consumer = Consumer(
+            {
+                **settings,
+                "group.id": group_id or f"assay-{uuid4()}",
+                "enable.auto.commit": False,
+                "auto.offset.reset": "latest",
+                "fetch.wait.max.ms": 50,
+                "session.timeout.ms": 10_000,
+                "heartbeat.interval.ms": 500,
+                "enable.partition.eof": False,
+            }
+        )
+        try:
+            ends = self._ends(topics)
+            if group_id is None:
+                self._consumer.assign(ends)
+            else:
+                self._join(topics)
+        except BaseException:
+            self.close()
+            raise
+
+    def poll(self, timeout: float) -> Sequence[Record]:
+        """Wait for one message, and take with it what is there already."""
+        if self._early:
+            early, self._early = self._early, []
+            return [record for message in early if (record := _record(message)) is not None]
+        deadline = time.monotonic() + timeout
+        while not self._woken.is_set():
+            left = deadline - time.monotonic()
+            first = self._consumer.poll(max(0.0, min(left, _SLICE_SECONDS)))
+            if first is not None:
+                more = self._consumer.consume(_BATCH, 0)
+                return [record for message in (first, *more) if (record := _record(message)) is not None]
+            if left <= 0:
+                return ()
+        self._woken.clear()
+        return ()
+
+    def wake(self) -> None:
+        """End a poll that waits, within a tenth of a second."""
+        self._woken.set()
+
+    def commit(self) -> None:
+        """Commit the positions and wait for it."""
+        try:
+            self._consumer.commit(asynchronous=False)
+        except KafkaException as error:
+            if error.args[0].code() != KafkaError._NO_OFFSET:  # noqa: SLF001  nothing was read yet
+                raise _wrapped("the offsets cannot be committed", error) from error
+
+    def close(self) -> None:
+        """Leave the group."""
+        if not self._closed:
+            self._closed = True
+            self._consumer.close()
+
+    def _ends(self, topics: Sequence[Topic]) -> list[TopicPartition]:
+        """Return all partitions with the offset that the next message gets."""
+        return [self._end(place) for topic in topics for place in self._partitions(topic)]
+
+    def _partitions(self, topic: Topic) -> list[TopicPartition]:
+        try:
+            found = self._consumer.list_topics(topic, timeout=REQUEST_SECONDS).topics[topic]
+        except KafkaException as error:
+            raise _wrapped("the broker cannot be reached", error) from error
+        if found.error is not None and found.error.code() in {_UNKNOWN_TOPIC, KafkaError._UNKNOWN_TOPIC}:  # noqa: SLF001
+            raise TopicMissingError(topic)
+        if found.error is not None or not found.partitions:
+            raise BrokerError(f"the topic {topic!r} cannot be read: {found.error or 'it has no partitions'}")
+        return [TopicPartition(topic, number) for number in sorted(found.partitions)]
+
+    def _end(self, place: TopicPartition) -> TopicPartition:
+        try:
+            _low, high = self._consumer.get_watermark_offsets(place, timeout=REQUEST_SECONDS)
+        except KafkaException as error:
+            raise _wrapped(f"the end of {place.topic}[{place.partition}] is unknown", error) from error
+        return TopicPartition(place.topic, place.partition, high)
+
+    def _join(self, topics: Sequence[Topic]) -> None:
+        """Join the group, and wait for the assignment. Each partition begins at its committed offset, or its end."""
+        self._consumer.subscribe(list(topics), on_assign=self._take)
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while not self._assigned.is_set():
+            message = self._consumer.poll(_SLICE_SECONDS)
+            if message is not None:  # the poll that brings the assignment may go on to the first message
+                self._early.append(message)
+            if time.monotonic() > deadline:
+                raise BrokerError(f"the group gave no assignment within {REQUEST_SECONDS:g} s")
+
+    def _take(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        committed = consumer.committed(places, timeout=REQUEST_SECONDS) if places else []
+        consumer.assign([place if place.offset >= 0 else self._end(place) for place in committed])
+        self._assigned.set()
+
+
+def _record(message: KafkaMessage) -> Record | None:
+    """Return the record of a message, or None for a passing notice of the client. Raises: BrokerError."""
+    error = message.error()
+    if error is not None:
+        if error.retriable() or not error.fatal():
+            return None
+        raise BrokerError(f"the broker cannot be read: {error}")
+    kind, timestamp = message.timestamp()
+    headers = message.headers() or []
+    pairs = headers.items() if isinstance(headers, dict) else headers
+    return Record(
+        topic=Topic(message.topic() or ""),
+        partition=PartitionNumber(message.partition() or 0),
+        offset=Offset(message.offset() or 0),
+        key=_bytes(message.key()),
+        value=_bytes(message.value()),
+        headers=tuple((name, _bytes(value)) for name, value in pairs),
+        timestamp_ms=timestamp if kind else None,
+    )
+
+
+def _bytes(value: str | bytes | None) -> bytes | None:
+    return value.encode() if isinstance(value, str) else value
+
+
+def _wrapped(what: str, error: Exception) -> BrokerError:
+    reason = error.args[0] if error.args else error
+    text = reason.str() if isinstance(reason, KafkaError) else str(reason)
+    return BrokerError(f"{what}: {text}")

@@ -1,0 +1,123 @@
+"""An event-driven test: subscribe, trigger, judge the events as they come, and close everything."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from uuid import uuid4
+
+import jmespath
+from pydantic import JsonValue
+
+from events.assertions.assertion import Assertion
+from events.assertions.checking import Checking
+from events.brokers.broker import Broker
+from events.consumer import EventConsumer
+from events.event import Event, Milliseconds
+from events.outcomes import AssertionResult, Outcome, worst
+from events.scope import Scope
+from events.triggers import NoTrigger, Trigger
+
+FOREIGN = "the test has no scope, and its topics are shared: events of others count too"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerScope:
+    """A scope whose value is known when the trigger has fired: `source` is a JMESPath expression on its outcome."""
+
+    expression: str
+    source: str
+
+    def of(self, outcome: JsonValue) -> Scope:
+        """Return the scope. Raises: ValueError if the outcome has no such value."""
+        return Scope(expression=self.expression, value=jmespath.search(self.source, outcome))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventTestResult:
+    """The result of a test, with everything that arrived and the time at which it ended."""
+
+    name: str
+    results: tuple[AssertionResult, ...]
+    events: tuple[Event, ...]
+    ended_at: Milliseconds
+    foreign: int = 0
+    scope: Scope | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def outcome(self) -> Outcome:
+        """Return the verdict."""
+        return worst([result.outcome for result in self.results])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventDrivenTest:
+    """A test of a system by its events.
+
+    It ends when all assertions are decided, at the latest after `timeout_ms` plus `grace_ms`. The grace is for late
+    events and for the open windows of temporal rules. An assertion's own `timeout_ms` is not extended.
+    """
+
+    name: str
+    topics: tuple[str, ...]
+    assertions: tuple[Assertion, ...]
+    trigger: Trigger = field(default_factory=NoTrigger)
+    timeout_ms: Milliseconds = 10_000
+    grace_ms: Milliseconds = 0
+    scope: Scope | TriggerScope | None = None
+    group_id: str | None = None
+    test_id: str = field(default_factory=lambda: str(uuid4()))
+
+    def __post_init__(self) -> None:
+        if not self.topics:
+            raise ValueError("topics: at least one topic is needed")
+        if not self.assertions:
+            raise ValueError("assertions: at least one assertion is needed")
+        if self.timeout_ms <= 0 or self.grace_ms < 0:
+            raise ValueError("timeoutMs must be positive, and graceMs must not be negative")
+
+    def execute(self, broker: Broker, *, monotonic: Callable[[], float] = time.monotonic) -> EventTestResult:
+        """Run the test. Whatever happens, the consumer is closed. Raises: BrokerError; TriggerError."""
+        consumer = EventConsumer(broker, self.topics, group_id=self.group_id, monotonic=monotonic)
+        try:
+            consumer.start()
+            consumer.start_clock()
+            scope = self._scope(self.trigger.fire(broker))
+            return self._judge(consumer, scope)
+        finally:
+            consumer.close()
+
+    def replay(self, events: Sequence[Event], *, ended_at: Milliseconds, scope: Scope | None = None) -> EventTestResult:
+        """Judge recorded events by their own clock, without a broker and without waiting."""
+        checking = Checking(self.assertions, scope)
+        checking.observe(events)
+        return self._result(checking, events, ended_at, scope)
+
+    def _scope(self, outcome: JsonValue) -> Scope | None:
+        return self.scope.of(outcome) if isinstance(self.scope, TriggerScope) else self.scope
+
+    def _judge(self, consumer: EventConsumer, scope: Scope | None) -> EventTestResult:
+        checking = Checking(self.assertions, scope)
+        end = self.timeout_ms + self.grace_ms
+        now: Milliseconds = 0.0
+        while not checking.decided and now < end:
+            next_look = min(checking.deadline + 1, end)
+            events, now = consumer.drain(next_look - now)
+            checking.observe(events)
+            checking.advance(now)
+        return self._result(checking, consumer.received_events, now, scope)
+
+    def _result(
+        self, checking: Checking, events: Sequence[Event], ended_at: Milliseconds, scope: Scope | None
+    ) -> EventTestResult:
+        results = checking.finish(ended_at)
+        warnings = (FOREIGN,) if scope is None and not isinstance(self.trigger, NoTrigger) else ()
+        return EventTestResult(
+            name=self.name,
+            results=tuple(results),
+            events=tuple(events),
+            ended_at=ended_at,
+            foreign=checking.foreign,
+            scope=scope,
+            warnings=warnings,
+        )

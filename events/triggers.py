@@ -1,0 +1,93 @@
+"""Triggers: what sets off the events of a test. A trigger returns what it sent and got, for the scope of the test."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import httpx
+from pydantic import JsonValue
+
+from events.brokers.broker import Broker, Message
+
+HTTP_SECONDS = 10.0
+_ANSWERED_BADLY = 400
+
+
+class TriggerError(Exception):
+    """The trigger did not work, so the test says nothing. Whoever wrote it must correct it, or start the service."""
+
+
+class Trigger(Protocol):
+    """Sets off the events of a test."""
+
+    def fire(self, broker: Broker) -> JsonValue:
+        """Do it, and return what was sent and got as JSON. Raises: TriggerError; BrokerError."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoTrigger:
+    """Something else sets off the events."""
+
+    def fire(self, broker: Broker) -> JsonValue:
+        """Do nothing."""
+        del broker
+        return None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProduceTrigger:
+    """Sends one message. `payload` is what its value says, for the scope."""
+
+    message: Message
+    payload: JsonValue = None
+
+    def fire(self, broker: Broker) -> JsonValue:
+        """Send it, and wait until the broker has it."""
+        place = broker.produce(self.message)
+        return {"payload": self.payload, "partition": place.partition, "offset": place.offset}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpTrigger:
+    """Calls a service. Only hosts of `allowed_hosts` are called."""
+
+    url: str
+    allowed_hosts: tuple[str, ...]
+    method: str = "POST"
+    body: JsonValue = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        address = urlsplit(self.url)
+        if address.scheme not in {"http", "https"} or not address.hostname:
+            raise ValueError(f"url: {self.url!r} is no address of a web service")
+        if address.hostname not in self.allowed_hosts:
+            raise ValueError(f"url: the host {address.hostname!r} is not one of allowedHosts")
+
+    def fire(self, broker: Broker) -> JsonValue:
+        """Call it once. Redirects are not followed, since they lead to other hosts."""
+        del broker
+        try:
+            answer = httpx.request(
+                self.method,
+                self.url,
+                json=self.body,
+                headers=dict(self.headers),
+                timeout=HTTP_SECONDS,
+                follow_redirects=False,
+            )
+        except httpx.HTTPError as error:
+            raise TriggerError(f"{self.method} {self.url} failed: {error}") from error
+        if answer.status_code >= _ANSWERED_BADLY:
+            raise TriggerError(f"{self.method} {self.url} was answered with {answer.status_code}")
+        return {"payload": self.body, "status": answer.status_code, "response": _json(answer)}
+
+
+def _json(answer: httpx.Response) -> JsonValue:
+    try:
+        body: JsonValue = answer.json()
+    except ValueError:
+        return answer.text
+    return body

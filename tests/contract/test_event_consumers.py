@@ -1,0 +1,210 @@
+"""The consumer and whole tests, on the broker in memory and on the mock cluster."""
+
+import json
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread, Timer
+
+import pytest
+
+from events.assertions.occurrences import EventAssertion, never
+from events.brokers.broker import Broker, BrokerError, Message, TopicMissingError
+from events.brokers.memory import MemoryBroker
+from events.brokers.mock_cluster import MockCluster
+from events.consumer import EventConsumer
+from events.driven_test import EventDrivenTest, TriggerScope
+from events.event import Topic
+from events.outcomes import Outcome
+from events.pattern import EventPattern
+from events.recording import RecordingError, read_recording, write_recording
+from events.temporal.rule import TemporalRule
+from events.triggers import HttpTrigger, ProduceTrigger, TriggerError
+
+pytest_plugins = ["events.pytest_plugin"]
+ORDERS = Topic("orders")
+
+
+@pytest.fixture(params=["memory", "mock"])
+def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
+    opened: Broker = MemoryBroker() if request.param == "memory" else MockCluster()
+    opened.create_topic(ORDERS, 2)
+    yield opened
+    opened.close()
+
+
+def message(kind: str, **payload: object) -> Message:
+    return Message(topic=ORDERS, key=b"k", value=json.dumps({"type": kind, **payload}).encode())
+
+
+def send(broker: Broker, *kinds: str) -> None:
+    for kind in kinds:
+        broker.produce(message(kind))
+
+
+def expect(kind: str, **more: object) -> EventAssertion:
+    return EventAssertion(name=kind, pattern=EventPattern(type=kind), **more)  # type: ignore[arg-type]
+
+
+def test_what_is_triggered_after_the_start_is_seen(broker: Broker, event_stream: Callable[..., EventConsumer]) -> None:
+    consumer = event_stream(broker, "orders")
+    send(broker, "OrderCreated", "OrderPaid")
+
+    paid = consumer.wait_for_event("OrderPaid", timeout_ms=15_000)
+
+    assert paid is not None
+    assert [event.type for event in consumer.received_events] == ["OrderCreated", "OrderPaid"]
+    assert [event.type for event in consumer.poll()] == ["OrderCreated", "OrderPaid"]
+    assert consumer.poll() == []
+
+
+def test_unrelated_events_between_do_not_disturb_an_order(broker: Broker) -> None:
+    with EventConsumer(broker, ["orders"]) as consumer:
+        send(broker, "X", "A", "X", "X", "B", "A", "C")
+
+        assert [e.type for e in consumer.get_events_in_order(["A", "B", "C"], timeout_ms=15_000)] == ["A", "B", "C"]
+        assert consumer.get_events_in_order(["C", "B"], timeout_ms=0) == []
+        assert consumer.wait_for_event("A", lambda event: event.offset > 3, timeout_ms=0) is not None
+
+
+def test_who_waits_is_woken_by_the_event(broker: Broker) -> None:
+    """Without a limit the wait can only end because the event arrived."""
+    with EventConsumer(broker, ["orders"]) as consumer:
+        late = Timer(0.05, send, (broker, "OrderPaid"))
+        late.start()
+
+        assert consumer.wait_for_event(EventPattern(type="Order*")) is not None
+        late.join()
+
+
+def test_a_missing_topic_leaves_nothing_open() -> None:
+    consumer = EventConsumer(MemoryBroker(), ["nowhere"])
+
+    with pytest.raises(TopicMissingError):
+        consumer.start()
+    consumer.close()
+
+
+def test_a_consumer_that_keeps_too_much_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("events.consumer.MOST_EVENTS", 2)
+    broker = MemoryBroker()
+    broker.create_topic(ORDERS, 1)
+    with EventConsumer(broker, ["orders"]) as consumer:
+        send(broker, "A", "B", "C")
+
+        with pytest.raises(BrokerError, match="limit the topics"):
+            consumer.wait_for_event("D", timeout_ms=15_000)
+
+
+def test_a_test_ends_as_soon_as_all_is_decided(broker: Broker) -> None:
+    """Its time limit is an hour."""
+    test = EventDrivenTest(
+        name="order",
+        topics=("orders",),
+        trigger=ProduceTrigger(message=message("OrderCreated", id="o-1"), payload={"id": "o-1"}),
+        scope=TriggerScope(expression="id", source="payload.id"),
+        assertions=(expect("OrderCreated"),),
+        timeout_ms=3_600_000,
+    )
+
+    result = test.execute(broker)
+
+    assert (result.outcome, result.scope and result.scope.value, len(result.events)) == (Outcome.PASSED, "o-1", 1)
+
+
+def test_what_came_before_the_trigger_is_not_its_effect(broker: Broker) -> None:
+    class Trigger:
+        def fire(self, broker: Broker) -> None:
+            send(broker, "B")
+
+    send(broker, "A")
+    test = EventDrivenTest(
+        name="t", topics=("orders",), trigger=Trigger(), assertions=(expect("A", timeout_ms=50), expect("B"))
+    )
+
+    assert [result.outcome for result in test.execute(broker).results] == [Outcome.FAILED, Outcome.PASSED]
+
+
+def test_a_replay_says_what_the_test_said(broker: Broker, tmp_path: Path) -> None:
+    """Also of a rule that time decided: the recording has the clock of the test."""
+    test = EventDrivenTest(
+        name="t",
+        topics=("orders",),
+        trigger=ProduceTrigger(message=message("paid", id=1)),
+        assertions=(
+            expect("paid"),
+            never("none", EventPattern(type="refund")),
+            TemporalRule(name="r", rule="always(paid -> within(50ms, shipped))", patterns={}),
+        ),
+        timeout_ms=100,
+    )
+    live = test.execute(broker)
+    write_recording(tmp_path / "events.jsonl", live)
+
+    recording = read_recording(tmp_path / "events.jsonl")
+    again = test.replay(recording.events, ended_at=recording.ended_at, scope=recording.scope)
+
+    outcomes = [result.outcome for result in live.results]
+    assert outcomes == [Outcome.PASSED, Outcome.PASSED, Outcome.FAILED]
+    assert [(r.outcome, r.message) for r in again.results] == [(r.outcome, r.message) for r in live.results]
+
+
+@pytest.mark.parametrize("text", ["", "{}", '{"assay_recording": 2, "name": "x", "ended_at": 1}', "[\n", "\xff"])
+def test_what_is_no_recording_is_refused(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "x.jsonl"
+    path.write_bytes(text.encode("latin-1"))
+
+    with pytest.raises(RecordingError, match=r"x\.jsonl"):
+        read_recording(path)
+
+
+class _Answers(BaseHTTPRequestHandler):
+    def do_POST(self) -> None:
+        body = b'{"id": "o-7"}'
+        self.send_response(500 if self.path == "/broken" else 202)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name of its base
+        """Say nothing."""
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    server = HTTPServer(("127.0.0.1", 0), _Answers)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_trigger_over_http_gives_its_answer_to_the_scope(service: str) -> None:
+    trigger = HttpTrigger(url=f"{service}/orders", allowed_hosts=("127.0.0.1",))
+
+    outcome = trigger.fire(MemoryBroker())
+
+    assert TriggerScope(expression="id", source="response.id").of(outcome).value == "o-7"
+    with pytest.raises(ValueError, match="has no value"):
+        TriggerScope(expression="id", source="response.other").of(outcome)
+    with pytest.raises(TriggerError, match="answered with 500"):
+        HttpTrigger(url=f"{service}/broken", allowed_hosts=("127.0.0.1",)).fire(MemoryBroker())
+
+
+def test_a_host_that_is_not_allowed_is_not_called() -> None:
+    with pytest.raises(ValueError, match="not one of allowedHosts"):
+        HttpTrigger(url="http://elsewhere.test/", allowed_hosts=("127.0.0.1",))
+
+
+def test_a_service_that_is_away_is_a_trigger_error_and_everything_is_closed(broker: Broker) -> None:
+    test = EventDrivenTest(
+        name="t",
+        topics=("orders",),
+        trigger=HttpTrigger(url="http://127.0.0.1:1/", allowed_hosts=("127.0.0.1",)),
+        assertions=(expect("A"),),
+    )
+
+    with pytest.raises(TriggerError, match="failed"):
+        test.execute(broker)
