@@ -9,10 +9,12 @@ from pydantic.alias_generators import to_camel
 
 from api import openapi
 from api.services import ServicesDep
-from cluster.backend_factory import ClusterSettings
 from db import clusters as rows
 from db.clusters import ClusterRow
+from model.pod_policy import PodPolicy
+from model.resources import DEFAULT_GPU
 from orchestrator import clusters
+from orchestrator.cluster_settings import settings_of
 
 router = APIRouter(tags=["clusters"])
 ClusterName = Annotated[str, Path(max_length=63, description="The name of the cluster", examples=["prod"])]
@@ -45,6 +47,31 @@ class ClusterIn(BaseModel):
     labels: Annotated[dict[str, str], Field(max_length=50, description="What people call it by", examples=[{}])] = (
         Field(default_factory=dict)
     )
+    gpu: Annotated[
+        str, Field(max_length=253, description="The name of the resource that a GPU is", examples=["amd.com/gpu"])
+    ] = DEFAULT_GPU
+    priority_classes: Annotated[
+        list[str], Field(max_length=50, description="Priority classes that a test may name", examples=[["tests-low"]])
+    ] = Field(default_factory=list)
+    runtime_classes: Annotated[
+        list[str], Field(max_length=50, description="Runtime classes that a test may name", examples=[["gvisor"]])
+    ] = Field(default_factory=list)
+    control_plane: Annotated[
+        bool, Field(description="Whether a test may tolerate the taints of the control plane's nodes")
+    ] = False
+    network_required: Annotated[
+        bool, Field(description="Whether no test starts unless the cluster enforces network policies")
+    ] = False
+
+    def row(self, name: str) -> ClusterRow:
+        """Return it as a row of the table."""
+        plain = self.model_dump(exclude={"priority_classes", "runtime_classes", "control_plane"})
+        policy = PodPolicy(
+            priority_classes=frozenset(self.priority_classes),
+            runtime_classes=frozenset(self.runtime_classes),
+            control_plane=self.control_plane,
+        )
+        return ClusterRow(name=name, policy=policy, **plain)
 
 
 class ClusterOut(ClusterIn):
@@ -53,6 +80,24 @@ class ClusterOut(ClusterIn):
     model_config = OUT
 
     name: Annotated[str, Field(description="Its name; its backend is kubernetes/NAME")]
+
+    @classmethod
+    def of(cls, row: ClusterRow) -> "ClusterOut":
+        """Return a row as the API shows it."""
+        policy = row.policy
+        return cls(
+            name=row.name,
+            namespace=row.namespace,
+            image=row.image,
+            kubeconfig=row.kubeconfig,
+            context=row.context,
+            labels=dict(row.labels),
+            gpu=row.gpu,
+            priority_classes=sorted(policy.priority_classes),
+            runtime_classes=sorted(policy.runtime_classes),
+            control_plane=policy.control_plane,
+            network_required=row.network_required,
+        )
 
 
 class ClusterList(BaseModel):
@@ -87,15 +132,15 @@ class ClusterChecked(BaseModel):
 async def list_clusters(services: ServicesDep) -> ClusterList:
     """Return all clusters, by name."""
     found = await services.database.run(rows.read)
-    return ClusterList(clusters=[ClusterOut.model_validate(row) for row in found])
+    return ClusterList(clusters=[ClusterOut.of(row) for row in found])
 
 
 @router.put("/clusters/{name}", summary="Add or change a cluster")
 async def set_cluster(name: ClusterName, cluster: ClusterIn, services: ServicesDep) -> ClusterOut:
     """Create or change a cluster. Workers that serve it read it at their start."""
-    row = ClusterRow(name=name, **cluster.model_dump())
+    row = cluster.row(name)
     await services.database.run(lambda conn: clusters.put(conn, row))
-    return ClusterOut.model_validate(row)
+    return ClusterOut.of(row)
 
 
 @router.delete(
@@ -119,9 +164,6 @@ async def check_cluster(name: ClusterName, services: ServicesDep) -> ClusterChec
     row = await services.database.run(lambda conn: rows.find(conn, name))
     from cluster.kubernetes.check import check_cluster as check  # noqa: PLC0415  the client costs 15 MB of memory
 
-    wanted = ClusterSettings(
-        name=row.name, namespace=row.namespace, image=row.image, kubeconfig=row.kubeconfig, context=row.context
-    )
-    found = await asyncio.to_thread(check, wanted)
+    found = await asyncio.to_thread(check, settings_of(row))
     findings = [FindingOut.model_validate(one) for one in found]
     return ClusterChecked(name=name, fine=all(one.fine for one in findings), findings=findings)

@@ -39,10 +39,36 @@ def add(  # noqa: PLR0913  one option for each column
     ] = None,
     context: Annotated[str | None, typer.Option(help="A context of the kubeconfig.")] = None,
     namespace: Annotated[str, typer.Option(help="The namespace of the pods.")] = "assay-tests",
+    gpu: Annotated[
+        str | None, typer.Option(help="The name of the resource that a GPU is, if not nvidia.com/gpu.")
+    ] = None,
+    priority_class: Annotated[
+        list[str] | None, typer.Option(help="A priority class that a test may name; may be given again.")
+    ] = None,
+    runtime_class: Annotated[
+        list[str] | None, typer.Option(help="A runtime class that a test may name; may be given again.")
+    ] = None,
+    control_plane: Annotated[
+        bool, typer.Option("--control-plane", help="Tests may tolerate the taints of the control plane's nodes.")
+    ] = False,
+    network_required: Annotated[
+        bool, typer.Option("--network-required", help="No test starts unless network policies are enforced.")
+    ] = False,
     json: Json = False,
 ) -> None:
     """Add a cluster, or change it. A worker that is to serve it is started with ASSAY_CLUSTERS=NAME."""
-    body = {"namespace": namespace, "image": image, "context": context, "kubeconfig": None}
+    body: dict[str, object] = {
+        "namespace": namespace,
+        "image": image,
+        "context": context,
+        "kubeconfig": None,
+        "priorityClasses": priority_class or [],
+        "runtimeClasses": runtime_class or [],
+        "controlPlane": control_plane,
+        "networkRequired": network_required,
+    }
+    if gpu is not None:
+        body["gpu"] = gpu
     if kubeconfig is not None:
         body["kubeconfig"] = f"file:{kubeconfig.expanduser().absolute()}"
     with connect() as client:

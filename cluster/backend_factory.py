@@ -14,7 +14,9 @@ from typing import TypeAlias, cast
 
 import cluster
 from cluster.backend import Backend
+from model.pod_policy import NOTHING_ALLOWED, PodPolicy
 from model.ports import Contents
+from model.resources import DEFAULT_GPU
 
 FACTORY = "factory"
 CLUSTERS = "cluster.kubernetes.backend"
@@ -44,7 +46,8 @@ class ClusterSettings:
     """How to reach a Kubernetes cluster, and what to use of it.
 
     `kubeconfig` is a reference, `file:/path`; None if the worker runs in the cluster. `image` is what a pod runs in if
-    the request names no image.
+    the request names no image. `gpu` is the name of the resource that a GPU is. With `network_required` no test starts
+    before the cluster was seen to enforce network policies.
     """
 
     name: str
@@ -52,6 +55,9 @@ class ClusterSettings:
     image: str
     kubeconfig: str | None = None
     context: str | None = None
+    gpu: str = DEFAULT_GPU
+    policy: PodPolicy = NOTHING_ALLOWED
+    network_required: bool = False
 
 
 OpenCluster: TypeAlias = Callable[[ClusterSettings, BackendSettings], Backend]

@@ -8,13 +8,19 @@ from sqlalchemy.dialects.postgresql import insert
 
 from db import tables
 from db.errors import NotFoundError
+from model.pod_policy import NOTHING_ALLOWED, PodPolicy
+from model.resources import DEFAULT_GPU
 
 C = tables.Cluster
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClusterRow:
-    """A cluster. `kubeconfig` is `file:/path` as the worker sees it; None: the worker runs inside the cluster."""
+    """A cluster. `kubeconfig` is `file:/path` as the worker sees it; None: the worker runs inside the cluster.
+
+    `gpu` is the name of the resource that a GPU is. `policy` says what pods may ask for. With `network_required` no
+    test starts before the cluster was seen to enforce network policies.
+    """
 
     name: str
     namespace: str
@@ -22,6 +28,9 @@ class ClusterRow:
     kubeconfig: str | None = None
     context: str | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    gpu: str = DEFAULT_GPU
+    policy: PodPolicy = NOTHING_ALLOWED
+    network_required: bool = False
 
 
 def put(conn: Connection, row: ClusterRow) -> None:
@@ -32,6 +41,11 @@ def put(conn: Connection, row: ClusterRow) -> None:
         "kubeconfig": row.kubeconfig,
         "context": row.context,
         "labels": dict(row.labels),
+        "gpu": row.gpu,
+        "priority_classes": sorted(row.policy.priority_classes),
+        "runtime_classes": sorted(row.policy.runtime_classes),
+        "control_plane": row.policy.control_plane,
+        "network_required": row.network_required,
     }
     wanted = insert(C).values(name=row.name, **values)
     conn.execute(wanted.on_conflict_do_update(index_elements=["name"], set_=values))
@@ -53,7 +67,6 @@ def find(conn: Connection, name: str) -> ClusterRow:
 
 def read(conn: Connection) -> Sequence[ClusterRow]:
     """Return all clusters, by name."""
-    query = select(C.name, C.namespace, C.image, C.kubeconfig, C.context, C.labels).order_by(C.name)
     return [
         ClusterRow(
             name=row.name,
@@ -62,6 +75,13 @@ def read(conn: Connection) -> Sequence[ClusterRow]:
             kubeconfig=row.kubeconfig,
             context=row.context,
             labels=row.labels,
+            gpu=row.gpu,
+            policy=PodPolicy(
+                priority_classes=frozenset(row.priority_classes),
+                runtime_classes=frozenset(row.runtime_classes),
+                control_plane=row.control_plane,
+            ),
+            network_required=row.network_required,
         )
-        for row in conn.execute(query)
+        for row in conn.execute(select(C.__table__).order_by(C.name))
     ]

@@ -22,6 +22,7 @@ from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import String, Text, UserDefinedType
 
 from model.execution import Phase, Status
+from model.resources import DEFAULT_GPU
 
 NOW = text("now()")
 NEW_ID = text("gen_random_uuid()")
@@ -374,6 +375,11 @@ class Cluster(Base):
     kubeconfig: Mapped[str | None] = mapped_column(String(1000))
     context: Mapped[str | None] = mapped_column(String(253))
     labels: Mapped[dict[str, str]] = mapped_column(JSONB, server_default=EMPTY_OBJECT)
+    gpu: Mapped[str] = mapped_column(String(253), server_default=DEFAULT_GPU)
+    priority_classes: Mapped[list[str]] = mapped_column(JSONB, server_default=EMPTY_LIST)
+    runtime_classes: Mapped[list[str]] = mapped_column(JSONB, server_default=EMPTY_LIST)
+    control_plane: Mapped[bool] = mapped_column(server_default=text("false"))
+    network_required: Mapped[bool] = mapped_column(server_default=text("false"))
     created_at: Mapped[datetime] = mapped_column(server_default=NOW)
 
 

@@ -8,7 +8,7 @@ from prefect.client.orchestration import PrefectClient
 
 from cluster.artifacts import ArtifactStore
 from cluster.backend import Backend
-from cluster.backend_factory import BackendSettings, ClusterSettings, open_backend, open_cluster
+from cluster.backend_factory import BackendSettings, open_backend, open_cluster
 from cluster.contents import ContentStore
 from cluster.logs import LogStore
 from cluster.secrets import SecretStore
@@ -18,6 +18,7 @@ from db.listen import Listener
 from flows.settings import Settings
 from flows.wakeups import Wakeups
 from flows.worker_context import WorkerContext
+from orchestrator.cluster_settings import settings_of
 
 CONNECTIONS = 3
 """With the heartbeat and the listener, a worker has five connections, however many flows wait."""
@@ -58,16 +59,4 @@ def open_context(settings: Settings, client: PrefectClient) -> WorkerContext:
 def cluster_backends(settings: Settings, offered: BackendSettings, db: Database) -> list[Backend]:
     """Open the clusters that this worker serves. Raises: NotFoundError for one that has no row."""
     rows = [db.call(partial(clusters.find, name=name)) for name in sorted(settings.clusters)]
-    return [
-        open_cluster(
-            ClusterSettings(
-                name=row.name,
-                namespace=row.namespace,
-                image=row.image,
-                kubeconfig=row.kubeconfig,
-                context=row.context,
-            ),
-            offered,
-        )
-        for row in rows
-    ]
+    return [open_cluster(settings_of(row), offered) for row in rows]

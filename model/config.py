@@ -16,9 +16,11 @@ from model.fields import (
     LabelValue,
     MountPath,
     ObjectName,
+    RelativePath,
     ResourceName,
     TolerationKey,
 )
+from model.network import Network
 from model.retry import RetryPolicy
 
 HOST_LABEL = "kubernetes.io/hostname"
@@ -159,6 +161,14 @@ class Toleration:
     ] = None
 
 
+class ImagePullPolicy(StrEnum):
+    """When the kubelet pulls an image."""
+
+    ALWAYS = "Always"
+    IF_NOT_PRESENT = "IfNotPresent"
+    NEVER = "Never"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VolumeMount:
     """A volume and its mount path. Exactly one source is set: `config_map`, `secret`, `claim` or `empty_dir`."""
@@ -172,6 +182,9 @@ class VolumeMount:
     secret: Annotated[ObjectName | None, Field(description="Source: a Secret of Kubernetes")] = None
     claim: Annotated[ObjectName | None, Field(description="Source: a PersistentVolumeClaim")] = None
     empty_dir: Annotated[bool, Field(description="Source: an empty folder that ends with the run")] = False
+    sub_path: Annotated[
+        RelativePath | None, Field(description="The folder or file of the volume that is mounted instead of its root")
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,7 +205,20 @@ class ExecutionConfig:
     image: Annotated[
         ImageName | None, Field(description="The image of the pod (Kubernetes); without it that of the cluster")
     ] = None
+    image_pull_policy: Annotated[ImagePullPolicy, Field(description="When the image is pulled (Kubernetes)")] = (
+        ImagePullPolicy.IF_NOT_PRESENT
+    )
     service_account: Annotated[ObjectName | None, Field(description="Service account (Kubernetes)")] = None
+    priority_class: Annotated[
+        ObjectName | None,
+        Field(description="Priority class of the pod, one that the cluster allows; it evicts no other pod"),
+    ] = None
+    runtime_class: Annotated[
+        ObjectName | None, Field(description="Runtime class of the pod, one that the cluster allows, such as gvisor")
+    ] = None
+    network: Annotated[Network, Field(description="What the pod may connect to (Kubernetes)")] = field(
+        default_factory=Network
+    )
     node_selector: Annotated[
         dict[LabelKey, LabelValue], Field(max_length=50, description="Labels that the node must have")
     ] = field(default_factory=dict)

@@ -23,7 +23,15 @@ from model.rules import ToolRules
 
 _RUN = ("command", "arguments", "junit", "setup", "env")
 _METADATA = ("labels", "tags", "priority")
-_LATER: Mapping[str, object] = {"apart": [], "spread": [], "exclusive": [], "restartable": False, "image": None}
+_LATER: Mapping[str, object] = {
+    "apart": [],
+    "spread": [],
+    "exclusive": [],
+    "restartable": False,
+    "image": None,
+    "imagePullPolicy": "IfNotPresent",
+    "network": {"targets": []},
+}
 """The fields of `config` that came after the first release, with their defaults. See `version_of`."""
 
 

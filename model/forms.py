@@ -4,7 +4,7 @@ Each function returns the text, or raises ValueError. The message continues a se
 """
 
 import re
-from ipaddress import ip_address
+from ipaddress import ip_address, ip_network
 from urllib.parse import urlsplit
 
 _LABEL_NAME = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?")
@@ -14,6 +14,9 @@ _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _LONGEST_PREFIX = 253
 _LONGEST_COMPONENT = 255
 
+LINK_LOCAL = (ip_network("169.254.0.0/16"), ip_network("fe80::/10"))
+"""Addresses at which clouds hand out the credentials of a node."""
+LOOPBACK = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 RESERVED_NAMES = frozenset({"PATH", "LD_PRELOAD", "LD_LIBRARY_PATH", "PYTHONPATH", "PYTHONHOME", "HOME"})
 RESERVED_PREFIXES = ("PREFECT_", "KUBERNETES_", "ASSAY_")
 
@@ -90,6 +93,18 @@ def mount_path(text: str) -> str:
     """Accept a normalised absolute path."""
     if any(part in {"", ".", ".."} for part in text[1:].split("/")):
         raise ValueError("must be an absolute path without '..', '.' or empty parts")
+    return text
+
+
+def cidr(text: str) -> str:
+    """Accept a network address that leads neither back to the node nor to what hands out its credentials."""
+    try:
+        network = ip_network(text)
+    except ValueError:
+        raise ValueError("is not a network address, such as 10.20.0.0/16 or 192.0.2.7/32") from None
+    near = (*LINK_LOCAL, *LOOPBACK)
+    if any(network.version == other.version and network.subnet_of(other) for other in near):  # type: ignore[arg-type]
+        raise ValueError("is an address of the node itself, which no test may reach")
     return text
 
 

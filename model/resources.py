@@ -11,6 +11,8 @@ from model.quantity import bytes_text, cpu_text, milli, whole
 
 DEFAULT_CPU = "100m"
 DEFAULT_MEMORY = "128Mi"
+DEFAULT_GPU = "nvidia.com/gpu"
+"""The resource that a GPU is, unless a cluster says otherwise."""
 LEAST_CPU_MILLI = 100
 LEAST_MEMORY = 64 * 2**20
 """The least that `auto` means: a test that was short, or slept, may use more the next time."""

@@ -7,7 +7,7 @@ wrong type, because the check of that field reports it.
 from collections.abc import Callable, Iterator, Mapping
 from typing import TypeAlias
 
-from model import placement_rules
+from model import placement_rules, pod_rules
 from model.content import MOST_INLINE_BYTES, WHOLE
 from model.lenient import items, mapping, text
 from model.problems import Finding
@@ -144,4 +144,5 @@ RULES: tuple[Rule, ...] = (
     _inline_paths_exist,
     _environment_is_small,
     *placement_rules.RULES,
+    *pod_rules.RULES,
 )

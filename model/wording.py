@@ -11,6 +11,7 @@ from model.fields import PATTERNS_IN_WORDS
 from model.json_values import JsonObject, json_list, json_object
 from model.lenient import at, mapping
 from model.problems import Finding, Location
+from model.refused_keys import REFUSED_KEYS
 from model.schema import referenced
 
 Context: TypeAlias = Mapping[str, object]
@@ -58,6 +59,8 @@ def _unknown_key(error: ErrorDetails, schema: JsonObject) -> FieldError:
     *inner, key = error["loc"]
     known = sorted(_known_keys(schema, inner))
     location = (*_without_tag(inner, schema), key)
+    if refused := REFUSED_KEYS.get(str(key)):
+        return FieldError(finding=Finding(location=location, message=f"is refused: {refused}"))
     if near := nearest(str(key), known):
         return _misspelt(location, near)
     message = f"is an unknown key; known are {', '.join(known[:_MOST_KEYS_SHOWN])}"

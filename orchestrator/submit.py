@@ -27,6 +27,7 @@ from model.problems import InvalidError, Problem
 from model.request import TestRequest
 from model.resources import Used
 from orchestrator import submit_feasibility
+from orchestrator.clusters import beyond_policy
 from orchestrator.content import KnownContent, unknown_content
 from orchestrator.secrets import unknown_secrets
 
@@ -91,14 +92,14 @@ def submit(conn: Connection, order: Order, known_content: KnownContent | None = 
     """Take the daily quota and write everything that a run needs to wait. Idempotent by execution, flow run and key.
 
     Raises: InvalidError for a reference to a secret that nobody has set, or to content that nobody has sent, and for
-    more than any node has where these are fixed; ConflictError for a key that another request came with; NotFoundError
-    for an unknown pool.
+    more than any node has where these are fixed, and for what no cluster allows; ConflictError for a key that another
+    request came with; NotFoundError for an unknown pool.
     """
     if (known := _known(conn, order)) is not None:
         return known
     user = people.user(conn, order.user_id)
     fits = submit_feasibility.feasibility(submit_feasibility.empty_pool(conn, order.pool), order.request)
-    problems = [*unknown(conn, order.request, user, known_content), *fits.problems]
+    problems = [*refused(conn, order.request, user, known_content), *fits.problems]
     if problems:
         raise InvalidError(problems)
     taken = take(conn, [order], order.user_id, order.now)
@@ -109,11 +110,12 @@ def submit(conn: Connection, order: Order, known_content: KnownContent | None = 
     return replace(write(conn, order, user, taken[0]), warnings=fits.warnings)
 
 
-def unknown(
+def refused(
     conn: Connection, request: TestRequest, user: User, known_content: KnownContent | None = None
 ) -> list[Problem]:
-    """Return what a request refers to and is not there."""
-    return [*unknown_secrets(conn, request, user.team_id), *unknown_content(request, known_content)]
+    """Return what a request refers to and is not there, and what it asks for and no cluster allows."""
+    missing = [*unknown_secrets(conn, request, user.team_id), *unknown_content(request, known_content)]
+    return [*missing, *beyond_policy(conn, request)]
 
 
 def take(conn: Connection, orders: Sequence[Order], user_id: UserId, now: datetime) -> list[Taken] | OverQuota:

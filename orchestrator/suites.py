@@ -146,7 +146,7 @@ def submit_suite(
     user = people.user(conn, order.user_id)
     orders = _orders(order)
     fits = _fitting(conn, order, orders)
-    _refuse(fits.problems, [submit.unknown(conn, one.request, user, known_content) for one in orders])
+    _refuse(fits.problems, [submit.refused(conn, one.request, user, known_content) for one in orders])
     taken = submit.take(conn, orders, order.user_id, order.now)
     if (known := _known(conn, order)) is not None:  # the same flow run, while we waited for the quota's lock
         return known

@@ -17,4 +17,7 @@ def access_of(wanted: ClusterSettings) -> ClusterAccess:
         image=wanted.image,
         kubeconfig=path,
         context=wanted.context or None,
+        gpu=wanted.gpu,
+        policy=wanted.policy,
+        network_required=wanted.network_required,
     )

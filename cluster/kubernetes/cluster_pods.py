@@ -14,6 +14,7 @@ from cluster.kubernetes.connection import CONFLICT, ApiError, Connection
 from cluster.kubernetes.exec_stream import PodProgram
 from cluster.kubernetes.pod import POD_GRACE_SECONDS, PodSite, pod_of, secret_of, tombstone
 from cluster.kubernetes.watch import PodWatch
+from model.pod_policy import violations
 
 RELEASES = 6
 RELEASE_PAUSE = 0.5
@@ -53,8 +54,10 @@ class ClusterPods:
         node = names.cluster_node(order.node, access.name)
         site = PodSite(namespace=self._namespace, node=node, image=order.image or access.image, gpu=access.gpu)
         body = pod_of(order, site, commit)
-        if wrong := restricted.problems(body):
-            raise LaunchError(Fault.CONFIG, "; ".join(f"{one.path} {one.message}" for one in wrong))
+        beyond = (finding.problem() for finding in violations(order.config, access.policy))
+        if wrong := [*beyond, *restricted.problems(body)]:
+            words = "; ".join(f"{one.path} {one.message}" for one in wrong)
+            raise LaunchError(Fault.CONFIG, f"cluster {access.name} does not take this pod: {words}")
         secret = secret_of(order, self._namespace)
         try:
             if secret is not None:

@@ -20,6 +20,8 @@ from pydantic import ValidationError
 
 from cluster.backend import UnavailableError
 from cluster.kubernetes.api_objects import ApiStatus
+from model.pod_policy import NOTHING_ALLOWED, PodPolicy
+from model.resources import DEFAULT_GPU
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 30.0
@@ -42,7 +44,8 @@ class ClusterAccess:
     """How to reach a cluster, and what to use of it.
 
     Without `kubeconfig` the worker runs inside the cluster and uses its own service account. `image` is what a pod runs
-    in where a request names none. `gpu` is the name of the resource that a GPU is.
+    in where a request names none. `gpu` is the name of the resource that a GPU is. `policy` says what pods may ask for.
+    With `network_required` no test starts before the cluster was seen to enforce network policies.
     """
 
     name: str
@@ -50,7 +53,9 @@ class ClusterAccess:
     image: str
     kubeconfig: Path | None = None
     context: str | None = None
-    gpu: str = "nvidia.com/gpu"
+    gpu: str = DEFAULT_GPU
+    policy: PodPolicy = NOTHING_ALLOWED
+    network_required: bool = False
 
 
 class ApiError(Exception):

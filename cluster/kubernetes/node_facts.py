@@ -12,12 +12,11 @@ from cluster.kubernetes import names, pod_facts
 from cluster.kubernetes.api_objects import ApiNode, Container, NodeTaint, Pod
 from model.config import Effect
 from model.quantity import milli, whole
-from model.resources import Resources
+from model.resources import DEFAULT_GPU, Resources
 from scheduler.node import Node, Taint
 
 UNSCHEDULABLE = Taint(key="node.kubernetes.io/unschedulable", effect=Effect.NO_SCHEDULE)
 """What a cordon is. The node controller sets the taint a moment after the field."""
-DEFAULT_GPU = "nvidia.com/gpu"
 Amounts = tuple[int, int, int, int]
 """Milli-cores, bytes of memory, bytes of scratch disk, GPUs."""
 NOTHING: Amounts = (0, 0, 0, 0)

@@ -11,8 +11,9 @@ from cluster.backend import AttemptId, LaunchOrder
 from cluster.kubernetes import names, pod_paths
 from cluster.kubernetes.pod_paths import KEEPER, PREPARE, TEST, USER
 from model import secret
-from model.config import NodeSelectorTerm, Toleration, VolumeMount
+from model.config import ExecutionConfig, ImagePullPolicy, NodeSelectorTerm, Toleration, VolumeMount
 from model.quantity import bytes_text, cpu_text, milli, whole
+from model.resources import DEFAULT_GPU
 
 GRACE_SECONDS = 10.0
 """Between TERM and KILL, when a test's time is up or it is cancelled."""
@@ -41,7 +42,7 @@ class PodSite:
     namespace: str
     node: str
     image: str
-    gpu: str = "nvidia.com/gpu"
+    gpu: str = DEFAULT_GPU
 
 
 def pod_of(order: LaunchOrder, site: PodSite, commit: str | None = None) -> Body:
@@ -148,16 +149,27 @@ def _spec(order: LaunchOrder, site: PodSite) -> Body:
         "initContainers": [_prepare(order, site)],
         "containers": [_test(order, site), _keeper(site)],
     }
-    if order.config.service_account:
-        spec["serviceAccountName"] = order.config.service_account
-    return spec
+    return spec | _classes(order.config)
+
+
+def _classes(config: ExecutionConfig) -> Body:
+    """Return the account and the classes that a request names. A class may not make the pod evict another one."""
+    named: Body = {}
+    if config.service_account:
+        named["serviceAccountName"] = config.service_account
+    if config.priority_class:
+        named |= {"priorityClassName": config.priority_class, "preemptionPolicy": "Never"}
+    if config.runtime_class:
+        named["runtimeClassName"] = config.runtime_class
+    return named
 
 
 def _prepare(order: LaunchOrder, site: PodSite) -> Body:
     requests = _requests(order, site.gpu)
     limit = max(PREPARE_LIMIT, order.resources.memory_limit_bytes() or 0, whole(str(requests["memory"])))
     resources = {"requests": requests, "limits": _limits(order, site.gpu) | {"memory": bytes_text(limit)}}
-    return _container(PREPARE, site.image, pod_paths.python(pod_paths.WAIT)) | {"resources": resources}
+    container = _container(PREPARE, site.image, pod_paths.python(pod_paths.WAIT))
+    return container | {"imagePullPolicy": str(order.config.image_pull_policy), "resources": resources}
 
 
 def _test(order: LaunchOrder, site: PodSite) -> Body:
@@ -184,10 +196,11 @@ _MOUNTS: tuple[Body, ...] = ({"name": "assay", "mountPath": pod_paths.ROOT}, {"n
 
 
 def _container(name: str, image: str, command: list[str]) -> Body:
+    """Return a container. Only the first one, `prepare`, may pull: all of them run the image that it has pulled."""
     return {
         "name": name,
         "image": image,
-        "imagePullPolicy": "IfNotPresent",
+        "imagePullPolicy": str(ImagePullPolicy.IF_NOT_PRESENT),
         "command": command,
         "workingDir": "/",
         "securityContext": _CONTAINER_SECURITY,
@@ -247,7 +260,8 @@ def _toleration(one: Toleration) -> Body:
 
 
 def _mount(mount: VolumeMount) -> Body:
-    return {"name": mount.name, "mountPath": mount.mount_path, "readOnly": mount.read_only}
+    given: Body = {"name": mount.name, "mountPath": mount.mount_path, "readOnly": mount.read_only}
+    return given | ({"subPath": mount.sub_path} if mount.sub_path else {})
 
 
 def _volume(mount: VolumeMount) -> Body:

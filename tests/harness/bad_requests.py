@@ -1,4 +1,4 @@
-"""Wrong requests and wrong suites, the same for every door: `bad_requests.yaml`, `bad_bounds.yaml`, `bad_suites.yaml`.
+"""Wrong requests and wrong suites, the same for every door: the YAML files of `tests/data`.
 
 `change` of a case is merged into the file's `valid` (null removes a key). What would fill pages is written short there:
 `{$text: x, times: 3}` is xxx, `{$list: x, times: 3}` is [x, x, x], `{$keys: x, times: 3}` is {k0: x, k1: x, k2: x};
@@ -66,5 +66,5 @@ def merged(base: Any, change: Any) -> Any:
     return result
 
 
-REQUESTS = Cases("bad_requests.yaml", "bad_bounds.yaml")
+REQUESTS = Cases("bad_requests.yaml", "bad_bounds.yaml", "bad_pods.yaml")
 SUITES = Cases("bad_suites.yaml")

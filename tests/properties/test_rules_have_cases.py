@@ -13,7 +13,7 @@ from harness.bad_requests import REQUESTS, SUITES, Cases
 
 from executors import custom_tool, pytest_tool
 from executors.registry import TOOLS
-from model import cron, forms, placement_rules, plain, quantity, rules, secret, suite_rules
+from model import cron, forms, placement_rules, plain, pod_rules, quantity, rules, secret, suite_rules
 from model.examine import REQUEST
 from model.fields import PATTERNS_IN_WORDS
 from model.problems import InvalidError
@@ -28,7 +28,7 @@ MAPS = ("propertyNames", "additionalProperties")
 TOOL_MODULES = (custom_tool, pytest_tool)
 """The modules of the tools. Of these only the function `problems` is a rule."""
 RULES: tuple[ModuleType, ...] = (
-    rules, placement_rules, suite_rules, plain, forms, quantity, cron, secret, *TOOL_MODULES,
+    rules, placement_rules, pod_rules, suite_rules, plain, forms, quantity, cron, secret, *TOOL_MODULES,
 )  # fmt: skip
 """The modules whose problems are not bounds of single fields."""
 TOLD = [problem for _, cases in CHECKS for case in cases.cases for problem in case["problems"]]

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import httpx
 import pytest
+from harness.stack import shell
 
 NOWHERE = """
 apiVersion: v1
@@ -37,6 +38,39 @@ def test_every_problem_of_a_cluster_is_told(client: httpx.Client) -> None:
 
     assert refused.status_code == 400
     assert [problem["path"] for problem in refused.json()["problems"]] == ["image", "kubeconfig", "name", "namespace"]
+
+
+POLICY = {
+    "gpu": "amd.com/gpu",
+    "priorityClasses": ["tests-low"],
+    "runtimeClasses": ["gvisor"],
+    "controlPlane": True,
+    "networkRequired": True,
+}
+BEYOND = {"config": {"priorityClass": "tests-low", "runtimeClass": "gvisor", "tolerations": [{"operator": "Exists"}]}}
+
+
+def test_what_no_cluster_allows_is_refused_at_submit_and_taken_once_one_does(client: httpx.Client) -> None:
+    wanted = shell("true", **BEYOND)
+
+    refused = client.post("/tests", json=wanted)
+    added = client.put("/clusters/lab", json=CLUSTER | POLICY)
+    taken = client.post("/tests", json=wanted)
+    client.delete("/clusters/lab")
+
+    assert refused.status_code == 400
+    paths = [problem["path"] for problem in refused.json()["problems"]]
+    assert paths == ["config.priorityClass", "config.runtimeClass", "config.tolerations[0].key"]
+    assert {key: added.json()[key] for key in POLICY} == POLICY
+    assert taken.status_code == 202
+
+
+def test_a_policy_names_resources_and_classes_that_may_exist(client: httpx.Client) -> None:
+    bad = {"gpu": "gpu", "priorityClasses": ["system-node-critical"], "runtimeClasses": ["No"]}
+
+    refused = client.put("/clusters/lab", json=CLUSTER | bad)
+
+    assert [problem["path"] for problem in refused.json()["problems"]] == ["gpu", "priorityClasses", "runtimeClasses"]
 
 
 @pytest.mark.parametrize(("method", "path"), [("DELETE", "/clusters/none"), ("POST", "/clusters/none/check")])

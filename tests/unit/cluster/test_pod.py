@@ -16,6 +16,7 @@ from model.config import (
     Affinity,
     Effect,
     ExecutionConfig,
+    ImagePullPolicy,
     NodeSelectorRequirement,
     NodeSelectorTerm,
     Operator,
@@ -111,6 +112,36 @@ def test_tolerations_volumes_and_account_are_those_of_the_request() -> None:
     assert pod["containers"][0]["volumeMounts"][-1] == {"name": "data", "mountPath": "/data", "readOnly": True}
     assert (pod["serviceAccountName"], pod["nodeSelector"]) == ("tester", {"disk": "ssd"})
     assert pod["activeDeadlineSeconds"] > 60 + 600
+
+
+def test_classes_pull_policy_and_part_of_a_volume_are_those_of_the_request() -> None:
+    """Only the first container pulls, and a class that may evict other pods is refused by the API server."""
+    pod = made(
+        priority_class="tests-low",
+        runtime_class="gvisor",
+        image_pull_policy=ImagePullPolicy.ALWAYS,
+        volumes=(VolumeMount(name="data", mount_path="/data", claim="shop", sub_path="a/b"),),
+    )["spec"]
+
+    named = (pod["priorityClassName"], pod["preemptionPolicy"], pod["runtimeClassName"])
+    assert named == ("tests-low", "Never", "gvisor")
+    pulls = [container["imagePullPolicy"] for container in (*pod["initContainers"], *pod["containers"])]
+    assert pulls == ["Always", "IfNotPresent", "IfNotPresent"]
+    assert pod["containers"][0]["volumeMounts"][-1]["subPath"] == "a/b"
+
+
+def test_a_pod_without_a_class_names_no_preemption() -> None:
+    """The API server refuses a policy that is not that of the default class."""
+    assert {"priorityClassName", "preemptionPolicy", "runtimeClassName"} & made()["spec"].keys() == set()
+
+
+def test_a_gpu_is_the_resource_that_the_cluster_names() -> None:
+    order = replace(ORDER, resources=ResourceRequirements(gpu_request=2))
+    pod: Any = pod_of(order, replace(SITE, gpu="amd.com/gpu"))
+
+    resources = pod["spec"]["containers"][0]["resources"]
+    assert (resources["requests"]["amd.com/gpu"], resources["limits"]["amd.com/gpu"]) == ("2", "2")
+    assert "nvidia.com/gpu" not in resources["limits"]
 
 
 def test_a_secret_is_in_no_pod() -> None:
