@@ -31,7 +31,12 @@ class Fault(StrEnum):
 
     CONFIG = "config"
     CONTENT = "content"
+    IMAGE = "image"
+    """The request names an image that is missing, or that may not be pulled."""
     INFRASTRUCTURE = "infrastructure"
+    EVICTED = "evicted"
+    """Its place was taken from it before it started. Another node may have room."""
+    NODE_LOST = "node_lost"
 
 
 class LaunchError(Exception):

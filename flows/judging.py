@@ -11,6 +11,7 @@ from model.final_results import final_results
 from model.ids import ExecutionId
 from model.mask import Mask
 from model.ports import Artifacts
+from model.quantity import bytes_text
 from model.result import Artifact
 from model.verdict import has_report, judge, whole_result
 from orchestrator.lifecycle import Begun, Finished
@@ -22,7 +23,7 @@ def judged(begun: Begun, ending: Ending, spooled: Spooled, mask: Mask, artifacts
     """Read the report, judge the attempt, and keep its artifacts; secrets are masked in all of it."""
     tool = tool_for(begun.request.type)
     report = tool.read(begun.request, spooled.results)
-    verdict = judge(report, _with_last_words(ending, spooled), tool.verdict)
+    verdict = judge(report, _explained(ending, begun, spooled), tool.verdict)
     verdict = replace(verdict, detail=mask.text(verdict.detail))
     milliseconds = round(1000 * ending.used.seconds) if ending.used else 0
     results = (
@@ -52,11 +53,21 @@ def figures(ending: Ending) -> tuple[tuple[str, float], ...]:
     )
 
 
-def _with_last_words(ending: Ending, spooled: Spooled) -> Ending:
-    """Add what a tool that gave up said last."""
+def _explained(ending: Ending, begun: Begun, spooled: Spooled) -> Ending:
+    """Add what a tool that gave up said last, and to the end by a memory limit the limit and the use."""
+    if ending.how is How.OOM:
+        return replace(ending, detail=", ".join(filter(None, (_memory(ending, begun), ending.detail))))
     if ending.how is not How.EXITED or not ending.exit_code:
         return ending
     return replace(ending, detail=last_words(spooled.output))
+
+
+def _memory(ending: Ending, begun: Begun) -> str:
+    limit = begun.request.resources.memory_limit
+    known = f"the limit is {limit}" if limit else "the request has no memoryLimit, so its node ran out"
+    if ending.used is None:
+        return known
+    return f"{known}, and {bytes_text(ending.used.peak_memory_bytes)} were in use at the last look"
 
 
 def _kept(

@@ -19,7 +19,14 @@ from model.request import TestRequest
 from model.resources import ResourceRequirements
 from orchestrator.lifecycle import Begun
 
-_FAULTS = {Fault.CONFIG: fault.SETUP, Fault.CONTENT: fault.CONTENT, Fault.INFRASTRUCTURE: fault.INFRASTRUCTURE}
+_FAULTS = {
+    Fault.CONFIG: fault.SETUP,
+    Fault.CONTENT: fault.CONTENT,
+    Fault.IMAGE: fault.IMAGE,
+    Fault.INFRASTRUCTURE: fault.INFRASTRUCTURE,
+    Fault.EVICTED: fault.EVICTED,
+    Fault.NODE_LOST: fault.NODE_LOST,
+}
 
 
 def attempt_of(begun: Begun) -> AttemptId:

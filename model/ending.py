@@ -16,7 +16,14 @@ class How(StrEnum):
     """It was not started, for a reason that lies in the request: its program is missing, say."""
     NO_ROOM = "no_room"
     """It was not started, because the node had no memory, disk or processes left."""
+    NO_DISK = "no_disk"
+    """It was ended because it had used more scratch disk than it may."""
+    EVICTED = "evicted"
+    """Its place was taken from it: by a drain, by a more important pod, or by pressure on its node."""
+    NODE_LOST = "node_lost"
+    """Its node stopped answering, or was removed."""
     LOST = "lost"
+    """Nobody saw its end, and nobody knows its cause."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -136,6 +136,9 @@ STOPPED = Fault(
     status=Status.CANCELLED,
 )
 OUT_OF_MEMORY = Fault(happened="it reached `resources.memoryLimit`", blame=Blame.TEST, reason=Reason.OOM_KILLED)
+OUT_OF_DISK = Fault(
+    happened="it used more scratch disk than `resources.ephemeralStorage`", blame=Blame.TEST, reason=Reason.TOOL_FAILED
+)
 SIGNAL = Fault(
     happened="a signal ended it, for example a segmentation fault", blame=Blame.TARGET, reason=Reason.TESTS_FAILED
 )
@@ -174,8 +177,14 @@ LOST = Fault(
     blame=Blame.INFRASTRUCTURE,
     reason=Reason.INFRASTRUCTURE,
 )
-EVICTED = Fault(happened="the cluster evicted it from its node", blame=Blame.INFRASTRUCTURE, reason=Reason.EVICTED)
-NODE_LOST = Fault(happened="its node was lost", blame=Blame.INFRASTRUCTURE, reason=Reason.NODE_LOST)
+EVICTED = Fault(
+    happened="the cluster took its place: its node was drained, or a more important pod came",
+    blame=Blame.INFRASTRUCTURE,
+    reason=Reason.EVICTED,
+)
+NODE_LOST = Fault(
+    happened="its node stopped answering, or was removed", blame=Blame.INFRASTRUCTURE, reason=Reason.NODE_LOST
+)
 
 COMMON: Sequence[Fault] = (
     PASSED,
@@ -183,6 +192,7 @@ COMMON: Sequence[Fault] = (
     TIMED_OUT,
     STOPPED,
     OUT_OF_MEMORY,
+    OUT_OF_DISK,
     SIGNAL,
     BROKEN_REPORT,
     DISAGREEMENT,

@@ -54,10 +54,16 @@ def _ended_from_outside(report: Report, ending: Ending) -> Verdict:
             return fault.STOPPED.verdict(f"stopped{during(report)}{note}")
         case How.OOM:
             return fault.OUT_OF_MEMORY.verdict(f"reached its memory limit{during(report)}{note}")
+        case How.NO_DISK:
+            return fault.OUT_OF_DISK.verdict(f"used more scratch disk than it may{during(report)}{note}")
         case How.START_ERROR:
             return fault.NOT_STARTED.verdict(f"could not be started{note}")
         case How.NO_ROOM:
             return fault.INFRASTRUCTURE.verdict(f"could not be started{note}")
+        case How.EVICTED:
+            return fault.EVICTED.verdict(f"its place was taken from it{during(report)}{note}")
+        case How.NODE_LOST:
+            return fault.NODE_LOST.verdict(f"its node was lost{during(report)}{note}")
         case _:
             return fault.LOST.verdict(f"was lost while it ran{note}")
 

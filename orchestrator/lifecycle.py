@@ -191,7 +191,7 @@ def finish_among(conn: Connection, grant: Grant, finished: Finished, releases: P
     )
     step = next_step(verdict, history)
     if isinstance(step, Again):
-        avoid = NodeName(grant.node) if verdict.reason is Reason.NODE_LOST else None
+        avoid = NodeName(grant.node) if step.cause is Cause.INFRASTRUCTURE else None
         return _wait_again(conn, grant, step, avoid)
     return _end(conn, grant, verdict, releases)
 

@@ -91,6 +91,7 @@ class Container(ApiObject):
     """A container of a pod. An init container with the restart policy Always is a sidecar."""
 
     name: str
+    image: str = ""
     resources: ContainerResources = ContainerResources()
     restart_policy: str | None = None
 

@@ -9,8 +9,9 @@ import json
 from datetime import UTC, datetime
 
 from cluster.backend import Fault
-from cluster.kubernetes import names
+from cluster.kubernetes import disruption, names
 from cluster.kubernetes.api_objects import ContainerState, ContainerStatus, Pod, Terminated, Waiting
+from cluster.kubernetes.disruption import words_of
 from cluster.kubernetes.pod_paths import PREPARE, TEST
 from model.ending import Consumption, Ending, How
 
@@ -21,6 +22,7 @@ _NO_IMAGE = frozenset({"ErrImagePull", "ImagePullBackOff", "ImageInspectError"})
 _WRONG_IMAGE = frozenset({"ErrImageNeverPull", "InvalidImageName"})
 _WRONG_POD = frozenset({"CreateContainerConfigError", "CreateContainerError", "RunContainerError"})
 _CANNOT_START = frozenset({"StartError", "ContainerCannotRun"})
+_EARLY = {How.EVICTED: Fault.EVICTED, How.NODE_LOST: Fault.NODE_LOST}
 _AWAY = (
     "no such host",
     "dial tcp",
@@ -90,11 +92,11 @@ def ending_of(pod: Pod) -> Ending | None:
     terminated = state(pod, TEST).terminated
     if terminated is not None:
         record = _record(terminated)
-        if record is not None and record.how is How.STOPPED and _was_disrupted(pod):
+        if record is not None and record.how is How.STOPPED and disruption.is_disrupted(pod):
             return _without_container(pod)
         return record or _by_reason(pod, terminated)
     if stage(pod) and (waiting := state(pod, TEST).waiting) is not None and _cannot_run(waiting):
-        return Ending(how=How.START_ERROR, detail=_words(waiting.reason, waiting.message))
+        return Ending(how=How.START_ERROR, detail=words_of(waiting.reason, waiting.message))
     if pod.status.phase in {"Succeeded", "Failed"} or is_dead(pod):
         return _without_container(pod)
     return None
@@ -105,14 +107,14 @@ def launch_problem(pod: Pod) -> tuple[Fault, str] | None:
     if pod.status.phase in {"Succeeded", "Failed"} or pod.metadata.deletion_timestamp is not None:
         return _failed_early(pod)
     waiting = state(pod, PREPARE).waiting
-    return None if waiting is None else _refused_start(waiting)
+    return None if waiting is None else _refused_start(pod, waiting)
 
 
 def unschedulable(pod: Pod) -> str:
     """Return why kube-scheduler has not placed the pod, empty if it has, or has not tried."""
     for condition in pod.status.conditions:
         if condition.type == "PodScheduled" and condition.status == "False":
-            return _words(condition.reason, condition.message)
+            return words_of(condition.reason, condition.message)
     return ""
 
 
@@ -121,22 +123,24 @@ def _failed_early(pod: Pod) -> tuple[Fault, str]:
     if terminated is not None and terminated.reason in _CANNOT_START:
         return Fault.CONFIG, f"the image has no python3 that can be run: {terminated.message[:500]}"
     if pod.status.reason.startswith(_OUT_OF):
-        return Fault.INFRASTRUCTURE, f"the node refused the pod: {_words(pod.status.reason, pod.status.message)}"
-    words = (
-        _words(pod.status.reason, pod.status.message) or _disruption(pod) or "it was deleted, or its container ended"
-    )
-    return Fault.INFRASTRUCTURE, f"the pod ended before its content was in place: {words}"
+        return Fault.INFRASTRUCTURE, f"the node refused the pod: {words_of(pod.status.reason, pod.status.message)}"
+    how, words = disruption.cause_of(pod)
+    if how is How.NO_DISK:
+        return Fault.CONFIG, f"its content needs more scratch disk than resources.ephemeralStorage: {words}"
+    fault = _EARLY.get(how, Fault.INFRASTRUCTURE)
+    return fault, f"the pod ended before its content was in place: {words or 'its container ended'}"
 
 
-def _refused_start(waiting: Waiting) -> tuple[Fault, str] | None:
+def _refused_start(pod: Pod, waiting: Waiting) -> tuple[Fault, str] | None:
     """Return why a container that waits will not start, None if it may."""
-    words = _words(waiting.reason, waiting.message)
+    words = words_of(waiting.reason, waiting.message)
+    image = next((container.image for container in pod.spec.init_containers if container.name == PREPARE), "")
     if waiting.reason in _NO_IMAGE and any(sign in waiting.message.lower() for sign in _AWAY):
-        return Fault.INFRASTRUCTURE, f"the registry of the image did not answer: {words}"
+        return Fault.INFRASTRUCTURE, f"the registry of the image {image} did not answer: {words}"
     if waiting.reason in _NO_IMAGE:
-        return Fault.CONFIG, f"the image is missing, or may not be pulled: {words}"
+        return Fault.IMAGE, f"the image {image} is missing, or may not be pulled: {words}"
     if waiting.reason in _WRONG_IMAGE:
-        return Fault.CONFIG, f"the image cannot be used: {words}"
+        return Fault.IMAGE, f"the image {image} cannot be used: {words}"
     if waiting.reason in _WRONG_POD:
         return Fault.CONFIG, f"the container cannot be made: {words}"
     return None
@@ -151,30 +155,15 @@ def _by_reason(pod: Pod, terminated: Terminated) -> Ending:
     if terminated.reason == "OOMKilled":
         return Ending(how=How.OOM, detail="ended by the kernel, together with its supervisor")
     if terminated.reason in _CANNOT_START:
-        return Ending(how=How.START_ERROR, detail=_words(terminated.reason, terminated.message))
+        return Ending(how=How.START_ERROR, detail=words_of(terminated.reason, terminated.message))
     return _without_container(pod)
 
 
 def _without_container(pod: Pod) -> Ending:
     if pod.status.reason == "DeadlineExceeded":
         return Ending(how=How.TIMEOUT, detail="the pod reached its deadline while no worker looked after it")
-    words = _words(pod.status.reason, pod.status.message) or _disruption(pod)
-    if not words and _was_disrupted(pod):
-        words = "its pod was deleted by somebody else"
-    return Ending(how=How.LOST, detail=words or "its container was killed from outside, and nobody saw its end")
-
-
-def _was_disrupted(pod: Pod) -> bool:
-    """Return whether the pod was deleted, and not by a worker: evicted, preempted, or deleted by hand."""
-    return pod.metadata.deletion_timestamp is not None and names.ENDED not in pod.metadata.annotations
-
-
-def _disruption(pod: Pod) -> str:
-    """Return why the pod was or will be removed: preemption, eviction, a taint, the loss of its node."""
-    for condition in pod.status.conditions:
-        if condition.type == "DisruptionTarget" and condition.status == "True":
-            return _words(condition.reason, condition.message)
-    return ""
+    how, words = disruption.cause_of(pod)
+    return Ending(how=how, detail=words or "its container was killed from outside, and nobody saw its end")
 
 
 def _record(terminated: Terminated) -> Ending | None:
@@ -195,7 +184,3 @@ def _record(terminated: Terminated) -> Ending | None:
         return None
     expected = code if code is not None else 128 + number if number is not None else 1
     return ending if expected == terminated.exit_code else None
-
-
-def _words(reason: str, message: str) -> str:
-    return ": ".join(filter(None, (reason, message[:1000])))

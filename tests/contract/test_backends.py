@@ -240,6 +240,21 @@ async def test_where_nobody_saw_the_end_it_is_lost_and_nothing_of_it_is_alive(be
     assert await backend.ending(wanted.attempt) == ending
 
 
+async def test_an_attempt_whose_place_was_taken_was_not_cancelled(bed: Bed, backend: Backend) -> None:
+    """A drain sends the same signal as a cancel. The ending says what it was, so that the run is tried again."""
+    wanted = order(bed, FOREVER)
+    await up(backend, wanted)
+
+    bed.take_place(wanted.attempt)
+    ending = await ended(backend, wanted.attempt)
+    await backend.end(wanted.attempt)
+
+    assert ending.how is How.EVICTED, ending
+    assert ending.detail
+    assert await bed.open().ending(wanted.attempt) == ending
+    assert not bed.living(wanted.attempt)
+
+
 # -- making sure ------------------------------------------------------------------------------------------------------
 
 

@@ -45,6 +45,10 @@ class Bed(Protocol):
         """Kill what watches over the attempt and would report its end."""
         ...
 
+    def take_place(self, attempt: AttemptId) -> None:
+        """Have the node end the attempt for reasons of its own. Skip the test where nothing but a person does that."""
+        ...
+
     def holds(self, text: str) -> bool:
         """Return whether any file or object that the backend keeps holds `text`."""
         ...

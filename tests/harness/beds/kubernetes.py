@@ -57,6 +57,11 @@ class Bed:
         for pid in shims:
             os.kill(pid, signal.SIGKILL)
 
+    def take_place(self, attempt: AttemptId) -> None:
+        path = self._path(f"pods/{names.pod_name(attempt)}/eviction")
+        body = {"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": names.pod_name(attempt)}}
+        self._connection.create(path, body)
+
     def holds(self, text: str) -> bool:
         files = [path for path in self.folder.rglob("*") if path.is_file()]
         objects = [self._connection.get(self._path(kind)) for kind in ("pods", "secrets", "configmaps")]

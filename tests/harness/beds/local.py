@@ -4,6 +4,8 @@ import os
 import signal
 from pathlib import Path
 
+import pytest
+
 from cluster.backend import AttemptId, Backend
 from cluster.contents import ContentStore
 from cluster.local import proc, processes
@@ -37,6 +39,9 @@ class Bed:
         handle = processes.adopt(self._folder(attempt))
         assert handle is not None
         os.kill(handle.pid, signal.SIGKILL)
+
+    def take_place(self, attempt: AttemptId) -> None:
+        pytest.skip(f"this machine evicts nothing, so {attempt} stays")
 
     def holds(self, text: str) -> bool:
         files = [path for path in (self.state / "runs").rglob("*") if path.is_file()]

@@ -74,27 +74,45 @@ def test_a_record_that_the_container_contradicts_is_not_believed(record: Any, co
     assert (ending.how, ending.exit_code, ending.used) == (How.LOST, None, None)
 
 
+OWN_DISK = "Pod ephemeral local storage usage exceeds the total limit of containers 1Gi."
+
+
+def disrupted(reason: str) -> list[dict[str, str]]:
+    return [{"type": "DisruptionTarget", "status": "True", "reason": reason}]
+
+
 @pytest.mark.parametrize(
     ("facts", "how", "words"),
     [
         (pod(ended(137, reason="OOMKilled")), How.OOM, "kernel"),
         (pod(ended(128, "no python3", "StartError")), How.START_ERROR, "no python3"),
         (pod(ended(137)), How.LOST, "killed from outside"),
-        (pod(ended(137), phase="Failed", reason="Evicted", message="disk"), How.LOST, "Evicted: disk"),
+        (pod(ended(137), phase="Failed", reason="Evicted", message="low on disk"), How.EVICTED, "Evicted: low on disk"),
+        (pod(ended(137), phase="Failed", reason="Evicted", message=OWN_DISK), How.NO_DISK, "local storage usage"),
+        (pod(ended(137), phase="Failed", reason="Terminated", message="shutdown"), How.EVICTED, "shutdown"),
         (pod(ended(143), phase="Failed", reason="DeadlineExceeded"), How.TIMEOUT, "deadline"),
-        (pod(phase="Failed", reason="NodeLost", message="gone"), How.LOST, "NodeLost: gone"),
+        (pod(phase="Failed", reason="NodeLost", message="gone"), How.NODE_LOST, "NodeLost: gone"),
+        (pod(ended(137), phase="Failed", conditions=disrupted("DeletionByTaintManager")), How.NODE_LOST, "Taint"),
+        (pod(ended(137), phase="Failed", conditions=disrupted("DeletionByPodGC")), How.NODE_LOST, "PodGC"),
+        (pod(ended(137), phase="Failed", conditions=disrupted("TerminationByKubelet")), How.EVICTED, "Kubelet"),
         (pod(waiting("CreateContainerConfigError", "no secret")), How.START_ERROR, "no secret"),
-        (
-            pod(
-                ended(137),
-                phase="Failed",
-                conditions=[{"type": "DisruptionTarget", "status": "True", "reason": "PreemptionByScheduler"}],
-            ),
-            How.LOST,
-            "PreemptionByScheduler",
-        ),
+        (pod(ended(137), phase="Failed", conditions=disrupted("PreemptionByScheduler")), How.EVICTED, "Preemption"),
     ],
-    ids=["memory", "no start", "killed", "evicted", "deadline", "node", "wrong pod", "preempted"],
+    ids=[
+        "memory",
+        "no start",
+        "killed",
+        "evicted",
+        "own disk",
+        "node shut down",
+        "deadline",
+        "node",
+        "taint",
+        "node removed",
+        "node pressure",
+        "wrong pod",
+        "preempted",
+    ],
 )
 def test_without_a_record_the_reasons_decide(facts: Pod, how: How, words: str) -> None:
     ending = pod_facts.ending_of(facts)
@@ -105,7 +123,6 @@ def test_without_a_record_the_reasons_decide(facts: Pod, how: How, words: str) -
 
 
 DELETED = {"deletionTimestamp": "2026-11-29T00:00:00Z"}
-EVICTED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI"}
 
 
 @pytest.mark.parametrize(
@@ -113,7 +130,7 @@ EVICTED = {"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEv
     [
         ({}, [], How.STOPPED, ""),
         (DELETED | {"annotations": {"assay.internal/ended": "1"}}, [], How.STOPPED, ""),
-        (DELETED, [EVICTED], How.LOST, "EvictionByEvictionAPI"),
+        (DELETED, disrupted("EvictionByEvictionAPI"), How.EVICTED, "EvictionByEvictionAPI"),
         (DELETED, [], How.LOST, "deleted by somebody else"),
     ],
     ids=["stopped", "ended", "evicted", "deleted by hand"],
@@ -166,12 +183,12 @@ def test_a_tombstone_is_dead_and_was_never_started() -> None:
 @pytest.mark.parametrize(
     ("reason", "message", "fault"),
     [
-        ("ErrImagePull", 'failed to resolve: "a/b:1": not found', Fault.CONFIG),
-        ("ErrImagePull", "pull access denied, repository does not exist or may require authorization", Fault.CONFIG),
+        ("ErrImagePull", 'failed to resolve: "a/b:1": not found', Fault.IMAGE),
+        ("ErrImagePull", "pull access denied, repository does not exist or may require authorization", Fault.IMAGE),
         ("ImagePullBackOff", "dial tcp: lookup registry.example: no such host", Fault.INFRASTRUCTURE),
         ("ErrImagePull", "received unexpected HTTP status: 503 Service Unavailable", Fault.INFRASTRUCTURE),
-        ("ErrImageNeverPull", "not present", Fault.CONFIG),
-        ("InvalidImageName", "", Fault.CONFIG),
+        ("ErrImageNeverPull", "not present", Fault.IMAGE),
+        ("InvalidImageName", "", Fault.IMAGE),
         ("CreateContainerConfigError", 'secret "a" not found', Fault.CONFIG),
     ],
 )
@@ -183,6 +200,20 @@ def test_it_is_told_who_must_act_when_a_container_does_not_start(reason: str, me
     assert message in problem[1]
 
 
+def test_an_image_that_cannot_be_pulled_is_named() -> None:
+    facts = Pod.model_validate(
+        {
+            "metadata": {},
+            "spec": {"initContainers": [{"name": "prepare", "image": "registry.example/shop:7"}]},
+            "status": {
+                "initContainerStatuses": [{"name": "prepare", "state": waiting("ErrImagePull", "not found")}]
+            },
+        }
+    )
+
+    assert "registry.example/shop:7" in str(pod_facts.launch_problem(facts))
+
+
 def test_a_pod_that_is_on_its_way_has_no_problem() -> None:
     assert pod_facts.launch_problem(pod(prepare=waiting("PodInitializing"), stage="", phase="Pending")) is None
 
@@ -192,9 +223,12 @@ def test_a_pod_that_is_on_its_way_has_no_problem() -> None:
     [
         (pod(prepare=ended(128, "exec: python3: not found", "StartError"), stage="", phase="Failed"), Fault.CONFIG),
         (pod(stage="", phase="Failed", reason="OutOfcpu", message="full"), Fault.INFRASTRUCTURE),
-        (pod(stage="", metadata={"deletionTimestamp": "2026-11-29T00:00:00Z"}), Fault.INFRASTRUCTURE),
+        (pod(stage="", metadata=DELETED), Fault.INFRASTRUCTURE),
+        (pod(stage="", metadata=DELETED, conditions=disrupted("EvictionByEvictionAPI")), Fault.EVICTED),
+        (pod(stage="", phase="Failed", conditions=disrupted("DeletionByPodGC")), Fault.NODE_LOST),
+        (pod(stage="", phase="Failed", reason="Evicted", message=OWN_DISK), Fault.CONFIG),
     ],
-    ids=["no python", "refused by the kubelet", "deleted"],
+    ids=["no python", "refused by the kubelet", "deleted", "evicted", "node lost", "no disk"],
 )
 def test_a_pod_that_failed_early_says_whose_fault_it_is(facts: Pod, fault: Fault) -> None:
     problem = pod_facts.launch_problem(facts)

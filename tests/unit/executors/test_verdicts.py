@@ -114,6 +114,9 @@ TABLE: list[Row] = [
         "no such file",
     ),
     ("no room", CUSTOM, NOTHING, Ending(how=How.NO_ROOM, detail="no memory"), Reason.INFRASTRUCTURE, "no memory"),
+    ("no disk", CUSTOM, NOTHING, Ending(how=How.NO_DISK), Reason.TOOL_FAILED, "scratch disk"),
+    ("evicted", PYTEST, died(running="test_x"), Ending(how=How.EVICTED, detail="drained"), Reason.EVICTED, "drained"),
+    ("node lost", PYTEST, report(PASS), Ending(how=How.NODE_LOST), Reason.NODE_LOST, "its node was lost"),
     ("lost", PYTEST, report(PASS), Ending(how=How.LOST), Reason.INFRASTRUCTURE, "lost"),
     ("nobody knows", PYTEST, report(PASS), Ending(how=How.EXITED), Reason.INFRASTRUCTURE, "nobody knows"),
 ]
