@@ -221,6 +221,13 @@ class Backend(Protocol):
         """
         ...
 
+    async def kept(self) -> Sequence[AttemptId]:
+        """Return the attempts of which something is kept that `forget` would remove, in order; also running ones.
+
+        What keeps an attempt from starting that was ended before it started is among them only after an hour.
+        """
+        ...
+
     def close(self) -> None:
         """Let go of threads and connections. The attempts run on."""
         ...

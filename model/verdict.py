@@ -5,7 +5,7 @@ trusted? Was it ended by a signal? Only then the exit code of the tool and its r
 """
 
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TypeAlias
 
 from model import fault
@@ -46,26 +46,24 @@ def has_report(report: Report) -> bool:
 
 
 def _ended_from_outside(report: Report, ending: Ending) -> Verdict:
+    found, words = _FROM_OUTSIDE[ending.how]
     note = f": {ending.detail}" if ending.detail else ""
-    match ending.how:
-        case How.TIMEOUT:
-            return fault.TIMED_OUT.verdict(f"reached its time limit{during(report)}{note}")
-        case How.STOPPED:
-            return fault.STOPPED.verdict(f"stopped{during(report)}{note}")
-        case How.OOM:
-            return fault.OUT_OF_MEMORY.verdict(f"reached its memory limit{during(report)}{note}")
-        case How.NO_DISK:
-            return fault.OUT_OF_DISK.verdict(f"used more scratch disk than it may{during(report)}{note}")
-        case How.START_ERROR:
-            return fault.NOT_STARTED.verdict(f"could not be started{note}")
-        case How.NO_ROOM:
-            return fault.INFRASTRUCTURE.verdict(f"could not be started{note}")
-        case How.EVICTED:
-            return fault.EVICTED.verdict(f"its place was taken from it{during(report)}{note}")
-        case How.NODE_LOST:
-            return fault.NODE_LOST.verdict(f"its node was lost{during(report)}{note}")
-        case _:
-            return fault.LOST.verdict(f"was lost while it ran{note}")
+    running = "" if ending.how in _NEVER_STARTED else during(report)
+    return found.verdict(f"{words}{running}{note}")
+
+
+_NEVER_STARTED = frozenset({How.START_ERROR, How.NO_ROOM})
+_FROM_OUTSIDE: Mapping[How, tuple[Fault, str]] = {
+    How.TIMEOUT: (fault.TIMED_OUT, "reached its time limit"),
+    How.STOPPED: (fault.STOPPED, "stopped"),
+    How.OOM: (fault.OUT_OF_MEMORY, "reached its memory limit"),
+    How.NO_DISK: (fault.OUT_OF_DISK, "used more scratch disk than it may"),
+    How.START_ERROR: (fault.NOT_STARTED, "could not be started"),
+    How.NO_ROOM: (fault.INFRASTRUCTURE, "could not be started"),
+    How.EVICTED: (fault.EVICTED, "its place was taken from it"),
+    How.NODE_LOST: (fault.NODE_LOST, "its node was lost"),
+    How.LOST: (fault.LOST, "was lost while it ran"),
+}
 
 
 def passed(report: Report, counts: Summary) -> Verdict:

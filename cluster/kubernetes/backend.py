@@ -29,6 +29,7 @@ from cluster.backend_factory import BackendSettings, ClusterSettings
 from cluster.kubernetes import names, node_facts, pod_facts, pod_paths
 from cluster.kubernetes.access import access_of
 from cluster.kubernetes.api_objects import NodeList, Pod, PodList
+from cluster.kubernetes.canary import Requirement
 from cluster.kubernetes.cluster_pods import ClusterPods, refusal
 from cluster.kubernetes.connection import ApiError, ClusterAccess, Connection
 from cluster.kubernetes.launching import Launcher, in_thread
@@ -85,6 +86,7 @@ class KubernetesBackend:
             readers=self._readers,
             streams=self._streams,
         )
+        self._network = Requirement(self._connection)
         self._pulled: dict[AttemptId, tuple[float, Usage | None]] = {}
 
     @classmethod
@@ -128,6 +130,7 @@ class KubernetesBackend:
             commit=order.commit,
             stopped=order.called_off,
         )
+        await self._call(self._streams, self._network.meet)
         try:
             pod = await self._launcher.launch(order, self._spool(order.attempt).folder, sources)
         except ApiError as refused:
@@ -205,6 +208,10 @@ class KubernetesBackend:
         found = [names.attempt_of(pod.metadata) for pod in pods if pod_facts.may_need_end(pod)]
         known = [attempt for attempt in found if attempt is not None]
         return sorted(known, key=lambda attempt: (attempt.execution_id, attempt.number))
+
+    async def kept(self) -> list[AttemptId]:
+        """Return the attempts that have a pod, in order. One that only takes a name counts after an hour."""
+        return await self._call(self._readers, self._pods.kept)
 
     def close(self) -> None:
         """Let go of threads and connections. The attempts run on."""

@@ -7,9 +7,10 @@ from pydantic import ValidationError
 
 from cluster.backend import UnavailableError
 from cluster.backend_factory import ClusterSettings
-from cluster.kubernetes import node_facts
+from cluster.kubernetes import canary, node_facts
 from cluster.kubernetes.access import access_of
 from cluster.kubernetes.api_objects import AccessReview, ApiNamespace, ApiVersion, NodeList
+from cluster.kubernetes.canary import Enforcement
 from cluster.kubernetes.connection import ApiError, ClusterAccess, Connection
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
@@ -18,9 +19,13 @@ IN_NAMESPACE = (
     ("pods", ("create", "get", "list", "watch", "patch", "delete")),
     ("pods/exec", ("create", "get")),
     ("secrets", ("create", "get", "patch", "delete")),
+    ("networkpolicies", ("create", "get", "patch", "delete")),
 )
+GROUPS = {"networkpolicies": "networking.k8s.io"}
 EVERYWHERE = (("nodes", ("list",)), ("pods", ("list",)))
 MANIFEST = "deploy/kubernetes/rbac.yaml"
+POLICY = "deploy/kubernetes/network-policy.yaml"
+DEFAULT_DENY = "assay-default-deny"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +51,7 @@ def check(access: ClusterAccess) -> list[Finding]:
             *_namespace(connection),
             *_permissions(connection),
             *_nodes(connection),
+            *_network(connection),
         ]
     except (UnavailableError, ApiError, ValidationError) as failed:
         return [Finding(what="connection", fine=False, words=str(failed))]
@@ -86,9 +92,34 @@ def _permissions(connection: Connection) -> Iterator[Finding]:
 def _allowed(connection: Connection, namespace: str, resource: str, verb: str) -> bool:
     name, _, subresource = resource.partition("/")
     asked = {"namespace": namespace, "resource": name, "subresource": subresource, "verb": verb}
+    asked |= {"group": GROUPS[name]} if name in GROUPS else {}
     body = {"apiVersion": "authorization.k8s.io/v1", "kind": "SelfSubjectAccessReview"}
     data = connection.create(REVIEWS, body | {"spec": {"resourceAttributes": asked}})
     return data is not None and AccessReview.model_validate_json(data).status.allowed
+
+
+def _network(connection: Connection) -> Iterator[Finding]:
+    """Try out whether network policies have an effect. It matters only where the row of the cluster requires them."""
+    required = connection.access.network_required
+    try:
+        found = canary.look(connection)
+    except ApiError:
+        return  # the permission is among the findings
+    except UnavailableError as failed:
+        yield Finding(what="network", fine=not required, words=str(failed))
+        return
+    enforced = found.enforcement is Enforcement.ENFORCED
+    words = found.words
+    if enforced and not _denies_by_default(connection):
+        words += f", but a test without targets may connect anywhere: kubectl apply -f {POLICY}"
+    if required and not enforced:
+        words += "; so no test starts here, since the row of this cluster requires them"
+    yield Finding(what="network", fine=enforced or not required, words=words)
+
+
+def _denies_by_default(connection: Connection) -> bool:
+    place = f"/apis/networking.k8s.io/v1/namespaces/{connection.access.namespace}/networkpolicies"
+    return connection.find(f"{place}/{DEFAULT_DENY}") is not None
 
 
 def _nodes(connection: Connection) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ All of it blocks. Races between workers are decided by the API server: by the na
 
 import base64
 import binascii
+import time
 from collections.abc import Collection
 
 from cluster.backend import AttemptId, Fault, LaunchError, LaunchOrder, UnavailableError
@@ -12,12 +13,15 @@ from cluster.kubernetes import exec_stream, names, pod_facts, pod_paths, restric
 from cluster.kubernetes.api_objects import Pod, PodList, SecretObject
 from cluster.kubernetes.connection import CONFLICT, ApiError, Connection
 from cluster.kubernetes.exec_stream import PodProgram
-from cluster.kubernetes.pod import POD_GRACE_SECONDS, PodSite, pod_of, secret_of, tombstone
+from cluster.kubernetes.network import policy_of
+from cluster.kubernetes.pod import POD_GRACE_SECONDS, Body, PodSite, pod_of, secret_of, tombstone
 from cluster.kubernetes.watch import PodWatch
 from model.pod_policy import violations
 
 RELEASES = 6
 RELEASE_PAUSE = 0.5
+NAME_SECONDS = 3600.0
+"""How long a name is kept from an attempt that was ended before it started. No launch takes as long."""
 TRIES = 20
 """How often a change is tried anew because the pod has changed meanwhile."""
 FORBIDDEN, INVALID = 403, 422
@@ -31,6 +35,8 @@ class ClusterPods:
         self._watch = watch
         self._namespace = connection.access.namespace
         self._closing = connection.closing
+        self._named_since: dict[str, float] = {}
+        """Since when this process has seen the pods that only take a name, by their uid."""
 
     def path(self, attempt: AttemptId) -> str:
         """Return the path of an attempt's pod in the API."""
@@ -58,19 +64,31 @@ class ClusterPods:
         if wrong := [*beyond, *restricted.problems(body)]:
             words = "; ".join(f"{one.path} {one.message}" for one in wrong)
             raise LaunchError(Fault.CONFIG, f"cluster {access.name} does not take this pod: {words}")
-        secret = secret_of(order, self._namespace)
+        companions = self._companions(order)
         try:
-            if secret is not None:
-                self._connection.create(self._secrets, secret)
+            for place, companion in companions:
+                self._connection.create(place, companion)
             made = self._connection.create(f"/api/v1/namespaces/{self._namespace}/pods", body)
         except ApiError as refused:
             raise refusal(refused) from refused
         pod = self.find(order.attempt) if made is None else self._seen(made, order.attempt)
         if pod is None:
             raise gone()
-        if made is not None and secret is not None:
-            self._own_secret(order.attempt, pod)
+        if made is not None:
+            for place, _ in companions:
+                self._own(place, pod)
         return pod
+
+    def _companions(self, order: LaunchOrder) -> list[tuple[str, Body]]:
+        """Return what a pod has besides itself, each with the place where it is made: before the pod, so that it holds.
+
+        All of it has the name of the pod.
+        """
+        name = names.pod_name(order.attempt)
+        secret = secret_of(order, self._namespace)
+        policy = policy_of(name, names.labels(order.attempt), order.config.network)
+        both = ((self._secrets, secret), (self._policies, policy))
+        return [(place, body) for place, body in both if body is not None]
 
     def start(self, attempt: AttemptId, stage: str) -> Pod:
         """Write down that the test starts, with the content of `stage` unless somebody was first.
@@ -134,7 +152,7 @@ class ClusterPods:
                 if refused.status != CONFLICT:
                     raise
             else:
-                self._remove_secret(attempt, pod)
+                self._remove_companions(pod)
                 self._watch.forget(pod.metadata.name)
                 return
 
@@ -143,7 +161,7 @@ class ClusterPods:
         for _ in range(TRIES):
             pod = self.find(attempt)
             if pod is None:
-                body = tombstone(attempt, self._namespace)
+                body = tombstone(attempt)
                 if self._connection.create(f"/api/v1/namespaces/{self._namespace}/pods", body) is not None:
                     return None
                 continue
@@ -158,15 +176,31 @@ class ClusterPods:
         raise UnavailableError("the pod changes too fast")
 
     def forget(self, attempt: AttemptId) -> None:
-        """Remove pod and Secret of an attempt that has ended. What takes the name of one that never started stays."""
+        """Remove an ended attempt: pod, Secret and policy. What takes the name of one that never started stays."""
         pod = self.find(attempt)
-        if pod is None or pod_facts.is_tombstone(pod):
+        if pod is None or (pod_facts.is_tombstone(pod) and not self._is_old(pod)):
             return
-        self._remove_secret(attempt, pod)
+        self._remove_companions(pod)
         if pod.metadata.deletion_timestamp is None:
             self._connection.delete(self.path(attempt), grace=1, uid=pod.metadata.uid)
         self._connection.patch(self.path(attempt), {"metadata": {"uid": pod.metadata.uid, "finalizers": None}})
         self._watch.forget(pod.metadata.name)
+
+    def kept(self) -> list[AttemptId]:
+        """Return the attempts that have a pod, in order. A pod that only takes a name counts after an hour."""
+        pods = self.all()
+        now = time.monotonic()
+        stones = {pod.metadata.uid for pod in pods if pod_facts.is_tombstone(pod)}
+        self._named_since = {uid: self._named_since.get(uid, now) for uid in stones}
+        counted = (pod for pod in pods if pod.metadata.uid not in stones or self._is_old(pod))
+        found = [names.attempt_of(pod.metadata) for pod in counted]
+        known = [attempt for attempt in found if attempt is not None]
+        return sorted(known, key=lambda attempt: (attempt.execution_id, attempt.number))
+
+    def _is_old(self, pod: Pod) -> bool:
+        """Return whether nobody can be about to start the attempt of this pod any more, which only takes its name."""
+        now = time.monotonic()
+        return now - self._named_since.get(pod.metadata.uid, now) >= NAME_SECONDS
 
     def secrets(self, attempt: AttemptId, wanted: Collection[str]) -> frozenset[str]:
         """Return the values that the test was given of these secrets."""
@@ -180,15 +214,19 @@ class ClusterPods:
     def _secrets(self) -> str:
         return f"/api/v1/namespaces/{self._namespace}/secrets"
 
-    def _own_secret(self, attempt: AttemptId, pod: Pod) -> None:
-        """Let the Secret go with its pod, however that goes."""
-        owner = {"apiVersion": "v1", "kind": "Pod", "name": pod.metadata.name, "uid": pod.metadata.uid}
-        path = f"{self._secrets}/{names.pod_name(attempt)}"
-        self._connection.patch(path, {"metadata": {"ownerReferences": [owner]}})
+    @property
+    def _policies(self) -> str:
+        return f"/apis/networking.k8s.io/v1/namespaces/{self._namespace}/networkpolicies"
 
-    def _remove_secret(self, attempt: AttemptId, pod: Pod) -> None:
-        if names.SECRETS in pod.metadata.annotations:
-            self._connection.delete(f"{self._secrets}/{names.pod_name(attempt)}", grace=0)
+    def _own(self, place: str, pod: Pod) -> None:
+        """Let what a pod has besides itself go with it, however it goes."""
+        owner = {"apiVersion": "v1", "kind": "Pod", "name": pod.metadata.name, "uid": pod.metadata.uid}
+        self._connection.patch(f"{place}/{pod.metadata.name}", {"metadata": {"ownerReferences": [owner]}})
+
+    def _remove_companions(self, pod: Pod) -> None:
+        for place, mark in ((self._secrets, names.SECRETS), (self._policies, names.NETWORK)):
+            if mark in pod.metadata.annotations or pod_facts.is_tombstone(pod):
+                self._connection.delete(f"{place}/{pod.metadata.name}", grace=0)
 
     def _seen(self, data: bytes | None, attempt: AttemptId) -> Pod | None:
         if data is None:

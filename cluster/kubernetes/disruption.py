@@ -9,7 +9,7 @@ from model.ending import How
 
 LONGEST_WORDS = 1000
 _LOST = frozenset({"NodeLost", "DeletionByPodGC", "DeletionByTaintManager"})
-"""The taint manager mostly ends pods because their node does not answer, and its words do not say which taint it was."""
+"""The taint manager mostly ends pods whose node does not answer. Its words do not say which taint it was."""
 _TAKEN = frozenset(
     {"Evicted", "Preempting", "Shutdown", "NodeShutdown", "Terminated", "EvictionByEvictionAPI", "TerminationByKubelet",
      "PreemptionByScheduler", "PreemptionByKubeScheduler"}

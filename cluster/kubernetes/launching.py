@@ -19,6 +19,7 @@ from cluster.kubernetes.pod_paths import PREPARE
 from cluster.kubernetes.watch import PodWatch
 from cluster.local.content import Sources
 from cluster.local.guarded_command import StoppedError
+from cluster.local.unreachable import is_away
 
 LOOK_SECONDS = 0.25
 PLACE_SECONDS = 60.0
@@ -138,6 +139,8 @@ class Launcher:
         )
         ran = exec_stream.run(self.connection, program, partial(_look, order))
         _be_whole(ran)
+        if ran.exit_code and is_away(ran.words):
+            raise LaunchError(Fault.INFRASTRUCTURE, f"the package index does not answer the pod: {_last(ran)}")
         if ran.exit_code:
             raise LaunchError(Fault.CONFIG, f"setup.requirements cannot be installed: {_last(ran)}")
 

@@ -5,6 +5,7 @@ Three containers share one volume. `prepare` waits until a worker has put the co
 under our shim. `keeper` holds the results until a worker has fetched them (D10).
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from cluster.backend import AttemptId, LaunchOrder
@@ -64,22 +65,28 @@ def pod_of(order: LaunchOrder, site: PodSite, commit: str | None = None) -> Body
 def _annotations(order: LaunchOrder, commit: str | None) -> dict[str, str]:
     own = {names.STAGE: ""}
     own |= {names.SECRETS: "1"} if order.secrets else {}
+    own |= {names.NETWORK: "1"} if order.config.network.targets else {}
     return own | ({names.COMMIT: commit} if commit else {})
 
 
-def tombstone(attempt: AttemptId, namespace: str) -> Body:
+def tombstone(attempt: AttemptId) -> Body:
     """Return a pod that is never scheduled. It takes the name, so that the attempt can never start."""
-    container: Body = {"name": TEST, "image": "none.invalid/none", "securityContext": _CONTAINER_SECURITY}
+    body = hardened(names.pod_name(attempt), names.labels(attempt), {"name": TEST, "image": "none.invalid/none"})
+    return body | {"spec": {**body["spec"], "schedulingGates": [{"name": names.GATE}]}}  # type: ignore[dict-item]
+
+
+def hardened(name: str, labels: Mapping[str, str], container: Body) -> Body:
+    """Return a pod with one container that fits Pod Security "restricted"."""
     return {
         "apiVersion": "v1",
         "kind": "Pod",
-        "metadata": {"name": names.pod_name(attempt), "namespace": namespace, "labels": names.labels(attempt)},
+        "metadata": {"name": name, "labels": dict(labels)},
         "spec": {
-            "schedulingGates": [{"name": names.GATE}],
             "securityContext": _POD_SECURITY,
             "automountServiceAccountToken": False,
+            "enableServiceLinks": False,
             "restartPolicy": "Never",
-            "containers": [container],
+            "containers": [container | {"securityContext": _CONTAINER_SECURITY}],
         },
     }
 

@@ -132,6 +132,10 @@ class LocalBackend:
         """Return the attempts of which a process is alive, in order."""
         return await _run(self._readers, living.attempts, self._machine.runs)
 
+    async def kept(self) -> list[AttemptId]:
+        """Return the attempts whose run folder has more than the shim's small records, in order."""
+        return await _run(self._readers, living.kept, self._machine.runs)
+
     def close(self) -> None:
         """Let go of the threads. The attempts run on."""
         for threads in (self._readers, self._enders, self._launchers, self._builders):

@@ -25,5 +25,13 @@ def forget(folder: Path) -> bool:
         return False
 
 
+def is_tidy(folder: Path) -> bool:
+    """Return whether `forget` would remove nothing of a run folder. A folder that cannot be read counts as tidy."""
+    try:
+        return folder.is_symlink() or not folder.is_dir() or all(map(_kept, folder.iterdir()))
+    except OSError:
+        return True
+
+
 def _kept(path: Path) -> bool:
     return path.name in KEPT and not path.is_symlink() and path.is_file() and path.stat().st_size <= LARGEST_KEPT

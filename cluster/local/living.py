@@ -5,7 +5,7 @@ from pathlib import Path
 from uuid import UUID
 
 from cluster.backend import AttemptId
-from cluster.local import proc
+from cluster.local import cleanup, proc
 from model.ids import ExecutionId, RunId
 
 SHIM = b"cluster.local.shim"
@@ -21,6 +21,16 @@ def attempts(runs: Path) -> list[AttemptId]:
     """
     roots = {runs.absolute(), runs.resolve()}
     found = {attempt for pid in proc.processes() for path in _paths(pid) if (attempt := _attempt(path, roots))}
+    return sorted(found, key=lambda attempt: (attempt.execution_id, attempt.number))
+
+
+def kept(runs: Path) -> list[AttemptId]:
+    """Return the attempts whose folders below `runs` hold more than is kept of an ended attempt, in order."""
+    found = set()
+    for folder in runs.glob("*/*"):
+        attempt = _named(folder.relative_to(runs).parts)
+        if attempt is not None and not cleanup.is_tidy(folder):
+            found.add(attempt)
     return sorted(found, key=lambda attempt: (attempt.execution_id, attempt.number))
 
 

@@ -1,4 +1,4 @@
-"""Tells a host that does not answer from one that answers with no, by what git and uv print.
+"""Tells a host that does not answer from one that answers with no, by what git, uv and pip print.
 
 The first is infrastructure: the same may work later. The second is the matter of the request's author.
 """
@@ -9,6 +9,8 @@ _OF_THE_NAME_SERVER = (
     r"temporary failure in name resolution",
     r"dns error",
     r"could ?n[o']t resolve host",
+    r"name or service not known",
+    r"name resolution",
 )
 _OF_THE_CONNECTION = (
     r"connection (?:was )?(?:refused|reset|timed out|closed|aborted)",

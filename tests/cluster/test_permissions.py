@@ -25,6 +25,7 @@ PLACES = {
     "ServiceAccount": "/api/v1/namespaces/{}/serviceaccounts",
     "Role": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/roles",
     "RoleBinding": "/apis/rbac.authorization.k8s.io/v1/namespaces/{}/rolebindings",
+    "NetworkPolicy": "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies",
     "ClusterRole": "/apis/rbac.authorization.k8s.io/v1/clusterroles",
     "ClusterRoleBinding": "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings",
 }
@@ -107,11 +108,12 @@ def test_the_check_names_what_is_missing_and_how_to_get_it(account: Account) -> 
     connection.patch(f"/api/v1/namespaces/{account.admin.namespace}", label)
     connection.close()
 
-    wrong = {finding.what: finding.words for finding in check(account.own) if not finding.fine}
+    wrong = [f"{finding.what}: {finding.words}" for finding in check(account.own) if not finding.fine]
 
-    assert "may not create, get, patch, delete secrets" in wrong["permission"]
-    assert "deploy/kubernetes/rbac.yaml" in wrong["permission"]
-    assert "kubectl label namespace" in wrong["policy"]
+    for resource in ("secrets", "networkpolicies"):
+        words = f"permission: may not create, get, patch, delete {resource} in namespace {account.own.namespace}"
+        assert f"{words}: see deploy/kubernetes/rbac.yaml" in wrong
+    assert any(line.startswith("policy: ") and "kubectl label namespace" in line for line in wrong)
 
 
 def test_the_check_of_a_namespace_that_is_not_there_says_how_to_make_it(account: Account) -> None:

@@ -79,3 +79,20 @@ async def test_a_pod_that_is_too_large_for_its_node_is_given_up_with_the_reason(
 
     assert refused.value.fault is Fault.INFRASTRUCTURE
     assert await backend.running() == []
+
+
+async def test_a_name_that_is_kept_from_an_attempt_is_given_back_after_an_hour(
+    bed: Bed, backend: Backend, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = order(bed, "true")
+    await backend.end(wanted.attempt)
+    early = await backend.kept()
+    await backend.forget(wanted.attempt)
+    with pytest.raises(LaunchError, match="given up"):
+        await backend.launch(wanted)
+
+    monkeypatch.setattr("cluster.kubernetes.cluster_pods.NAME_SECONDS", 0.0)
+    late = await backend.kept()
+    await backend.forget(wanted.attempt)
+
+    assert (early, late, await backend.kept()) == ([], [wanted.attempt], [])

@@ -215,12 +215,26 @@ async def test_requirements_that_cannot_be_installed_are_a_fault_of_the_request(
 ) -> None:
     (tmp_path / "base.txt").write_text("")
     python = PythonEnvironment(base=tmp_path / "base.txt", requirements="requirements.txt")
-    content = InlineContent(files={"run.sh": "true", "requirements.txt": "no-such-library-at-all==1.2.3\n"})
+    content = InlineContent(files={"run.sh": "true", "requirements.txt": "--no-index\nno-such-library-at-all==1.2.3\n"})
 
     with pytest.raises(LaunchError, match="no-such-library-at-all") as refused:
         await backend.launch(order(bed, "", content=content, python=python))
 
     assert refused.value.fault is Fault.CONFIG
+
+
+async def test_a_package_index_that_does_not_answer_is_infrastructure(
+    bed: Bed, backend: Backend, tmp_path: Path
+) -> None:
+    (tmp_path / "base.txt").write_text("")
+    python = PythonEnvironment(base=tmp_path / "base.txt", requirements="requirements.txt")
+    nobody = "--index-url http://127.0.0.1:9/simple\nsome-library==1.2.3\n"
+    content = InlineContent(files={"run.sh": "true", "requirements.txt": nobody})
+
+    with pytest.raises(LaunchError) as refused:
+        await backend.launch(order(bed, "", content=content, python=python))
+
+    assert refused.value.fault is Fault.INFRASTRUCTURE, refused.value.detail
 
 
 # -- called off -------------------------------------------------------------------------------------------------------

@@ -121,6 +121,21 @@ async def test_attempts_of_one_execution_do_not_touch_each_other(bed: Bed, backe
     assert await backend.running() == [second.attempt]
 
 
+async def test_what_is_kept_is_listed_until_it_is_forgotten(bed: Bed, backend: Backend) -> None:
+    """A worker that died may have left it: what the list names can be ended and forgotten by anybody."""
+    over, alive = order(bed, "exit 3"), order(bed, FOREVER)
+    await up(backend, alive)
+    await run(backend, over)
+
+    both = await bed.open().kept()
+    for wanted in (over, alive):
+        await bed.open().end(wanted.attempt)
+        await bed.open().forget(wanted.attempt)
+
+    assert both == sorted((over.attempt, alive.attempt), key=lambda attempt: attempt.execution_id)
+    assert await backend.kept() == []
+
+
 # -- waiting ----------------------------------------------------------------------------------------------------------
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from cluster.local import content, processes
 from db import leases
 from db.gate import queue
-from flows import prefect_artifacts
+from flows import judging, prefect_artifacts
 from flows.worker_main import main
 from orchestrator import lifecycle, submit
 
@@ -34,7 +34,23 @@ SEAMS: dict[str, tuple[Any, str]] = {
     "release": (queue, "release_many"),
     "requeue": (queue, "requeue"),
     "show": (prefect_artifacts, "show"),
+    "judge": (judging, "judged"),
 }
+if os.environ.get("ASSAY_CLUSTERS"):
+    from cluster.kubernetes import stage
+    from cluster.kubernetes.cluster_pods import ClusterPods
+    from cluster.kubernetes.launching import Launcher
+    from cluster.kubernetes.spool import Spool
+
+    SEAMS |= {
+        "fetch": (stage, "fetch"),
+        "create": (ClusterPods, "create"),
+        "send": (Launcher, "_send"),
+        "start": (ClusterPods, "start"),
+        "let_start": (ClusterPods, "release"),
+        "bring": (Spool, "bring"),
+        "forget": (ClusterPods, "forget"),
+    }
 
 
 def strike(point: str) -> None:
@@ -49,6 +65,7 @@ def strike(point: str) -> None:
 
 
 def around(module: Any, name: str, seam: str) -> None:
+    """Put the points of a seam around a function of a module, or a method of a class."""
     inner: Callable[..., Any] = getattr(module, name)
 
     @functools.wraps(inner)

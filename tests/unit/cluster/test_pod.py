@@ -52,7 +52,7 @@ def test_the_name_follows_from_the_attempt() -> None:
 
 def test_every_pod_of_ours_fits_restricted() -> None:
     assert restricted.problems(pod_of(ORDER, SITE)) == []
-    assert restricted.problems(tombstone(ORDER.attempt, "tests")) == []
+    assert restricted.problems(tombstone(ORDER.attempt)) == []
 
 
 def test_the_pod_requests_what_the_gate_has_counted() -> None:

@@ -205,9 +205,7 @@ def test_an_image_that_cannot_be_pulled_is_named() -> None:
         {
             "metadata": {},
             "spec": {"initContainers": [{"name": "prepare", "image": "registry.example/shop:7"}]},
-            "status": {
-                "initContainerStatuses": [{"name": "prepare", "state": waiting("ErrImagePull", "not found")}]
-            },
+            "status": {"initContainerStatuses": [{"name": "prepare", "state": waiting("ErrImagePull", "not found")}]},
         }
     )
 
