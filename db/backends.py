@@ -43,6 +43,14 @@ WHERE pool = :pool AND state = 'admitted' AND turn >= ({HOLDING_FROM}) AND backe
     AND (CAST(:node AS text) IS NULL OR node = :node)
 ORDER BY execution_id
 """)  # noqa: S608
+_UNREADY = text(f"""
+SELECT DISTINCT q.backend, q.node FROM queue q
+LEFT JOIN nodes n ON n.pool = q.pool AND n.name = q.node AND n.ready
+WHERE q.pool = :pool AND q.state = 'admitted' AND q.turn >= ({HOLDING_FROM})
+    AND q.backend = ANY(CAST(:backends AS text[])) AND q.node <> q.backend AND n.name IS NULL
+ORDER BY q.backend, q.node
+""")  # noqa: S608
+"""A virtual node, which has the name of its backend, is always ready (012.2)."""
 _PLACE = text("""
 SELECT node, epoch, cpu_milli, memory_bytes, ephemeral_bytes, gpu, exclusive,
     CAST(constraints AS text) AS constraints, CAST(labels AS text) AS labels
@@ -114,6 +122,14 @@ def placed(
     """Return the runs that hold a place on a backend, or on one node of it, by id."""
     values = {"pool": pool, "backend": backend, "node": node}
     return [ExecutionId(found) for found in conn.execute(_PLACED, values).scalars()]
+
+
+def unready(
+    conn: Connection, pool: PoolName, backends: Sequence[BackendName]
+) -> list[tuple[BackendName, NodeName]]:
+    """Return the nodes of these backends that hold runs and are not ready, or not there any more, in order."""
+    rows = conn.execute(_UNREADY, {"pool": pool, "backends": list(backends)})
+    return [(BackendName(row.backend), NodeName(row.node)) for row in rows]
 
 
 def place(conn: Connection, execution_id: ExecutionId, backend: BackendName) -> Placed | None:

@@ -19,7 +19,7 @@ from flows.gate_poller import GatePoller
 from flows.kinds import FLOWS
 from flows.leftovers import Leftovers
 from flows.lost_nodes import LOOK_SECONDS as LOST_SECONDS
-from flows.lost_nodes import LostNodes
+from flows.lost_nodes import LostNodes, UnreadyNodes
 from flows.mirror import Mirror
 from flows.periodic import every
 from flows.reconciler import Reconciler
@@ -50,6 +50,7 @@ class Services:
         self._poller = GatePoller(self.context.db, settings.pool, self.context.pass_gate)
         self._leftovers = Leftovers(self.context)
         self._lost_nodes = LostNodes(self.context)
+        self._unready_nodes = UnreadyNodes(self.context)
         self._reconciler = Reconciler(self.context, self.mirror, lambda: self.dispatcher.running)
         self._stopping = threading.Event()
         self.draining = False
@@ -68,6 +69,7 @@ class Services:
             loops.create_task(every(0.0, self._beat_gate))
             loops.create_task(every(NODE_SECONDS, self._note_nodes))
             loops.create_task(every(LOST_SECONDS, self._lost_nodes.look))
+            loops.create_task(every(LOST_SECONDS, self._unready_nodes.look))
             loops.create_task(every(WATERMARK_SECONDS, self._advance_watermarks))
             loops.create_task(every(PRUNE_SECONDS, self._prune_outbox))
             loops.create_task(every(FORECAST_SECONDS, self._forecasting.make_round))

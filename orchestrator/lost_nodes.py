@@ -32,12 +32,16 @@ from scheduler.possible import impossible
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loss:
-    """Why runs of a backend are given up. `forgotten`: a person says that nothing of them runs any more."""
+    """Why runs of a backend are given up. `forgotten`: a person says that nothing of them runs any more.
+
+    `node` is the one that is lost, if it is not the whole backend: its cluster has a worker, and says that it is away.
+    """
 
     pool: PoolName
     backend: BackendName
     why: str
     forgotten: bool = False
+    node: NodeName | None = None
 
 
 def observe(conn: Connection, pool: PoolName, lost_after: timedelta) -> list[Loss]:
@@ -61,7 +65,7 @@ def give_up(conn: Connection, loss: Loss, execution_id: ExecutionId) -> bool:
     """
     row = runs.lock(conn, execution_id)
     place = backends.place(conn, execution_id, loss.backend)
-    if row is None or row.status.terminal or place is None or backends.is_served(conn, loss.pool, loss.backend):
+    if row is None or row.status.terminal or place is None or _is_there(conn, loss, place):
         return False
     began = row.status is Status.RUNNING
     if began and not loss.forgotten and not _may_be_given_up(conn, loss, row, place):
@@ -91,6 +95,13 @@ def forget(conn: Connection, pool: PoolName, name: NodeName) -> int:
     nodes.forget(conn, pool, [name])
     backends.drop(conn, pool, node.backend)
     return sum(given_up)
+
+
+def _is_there(conn: Connection, loss: Loss, place: Placed) -> bool:
+    """Return whether the place is not lost after all: it is on another node, or a worker has come back."""
+    if loss.node is not None:
+        return place.node != loss.node
+    return backends.is_served(conn, loss.pool, loss.backend)
 
 
 def _may_be_given_up(conn: Connection, loss: Loss, row: Run, place: Placed) -> bool:

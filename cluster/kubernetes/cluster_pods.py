@@ -187,12 +187,15 @@ class ClusterPods:
         self._watch.forget(pod.metadata.name)
 
     def kept(self) -> list[AttemptId]:
-        """Return the attempts that have a pod, in order. A pod that only takes a name counts after an hour."""
+        """Return the attempts that have a pod, in order. A pod that only takes a name counts after an hour.
+
+        A pod without our finalizer was forgotten, and its object goes as soon as the kubelet is done with it.
+        """
         pods = self.all()
         now = time.monotonic()
         stones = {pod.metadata.uid for pod in pods if pod_facts.is_tombstone(pod)}
         self._named_since = {uid: self._named_since.get(uid, now) for uid in stones}
-        counted = (pod for pod in pods if pod.metadata.uid not in stones or self._is_old(pod))
+        counted = (pod for pod in pods if names.FINALIZER in pod.metadata.finalizers or self._is_old(pod))
         found = [names.attempt_of(pod.metadata) for pod in counted]
         known = [attempt for attempt in found if attempt is not None]
         return sorted(known, key=lambda attempt: (attempt.execution_id, attempt.number))

@@ -349,3 +349,57 @@ def test_a_place_that_was_raised_above_its_holder_is_fenced(two: Any) -> None:
 
     assert two.do(lambda conn: queue.fence_off(conn, grant.execution_id)) == grant.epoch + 1
     assert not two.do(lambda conn: lifecycle.enter(conn, grant, Phase.RUNNING))
+
+
+def unready(two: Any) -> list[tuple[BackendName, NodeName]]:
+    return two.do(lambda conn: backends.unready(conn, DEFAULT_POOL, [A, B]))
+
+
+def give_up_node(two: Any, run: ExecutionId, node: str = "a") -> bool:
+    loss = Loss(pool=DEFAULT_POOL, backend=A, why="the cluster has lost it", node=NodeName(node))
+    return two.do(lambda conn: lost_nodes.give_up(conn, loss, run))
+
+
+@pytest.mark.parametrize("gone", [False, True], ids=["not ready", "not there any more"])
+def test_a_node_that_holds_a_run_and_is_not_ready_is_found_though_its_backend_is_served(
+    two: Any, *, gone: bool
+) -> None:
+    begun(two)
+    before = unready(two)
+    if gone:
+        two.do(lambda conn: nodes.forget(conn, DEFAULT_POOL, [NodeName("a")]))
+    else:
+        two.do(lambda conn: nodes.record(conn, DEFAULT_POOL, [_ready(conn, NodeName("a"), ready=False)]))
+
+    assert (before, unready(two)) == ([], [(A, NodeName("a"))])
+
+
+def test_a_node_without_runs_may_be_away_for_as_long_as_it_likes(two: Any) -> None:
+    two.do(lambda conn: nodes.record(conn, DEFAULT_POOL, [_ready(conn, NodeName("a"), ready=False)]))
+
+    assert unready(two) == []
+
+
+def test_a_run_of_a_lost_node_of_a_served_cluster_is_tried_on_another_one(two: Any) -> None:
+    grant = begun(two)
+
+    assert give_up_node(two, grant.execution_id)
+
+    assert attempts(two, grant.execution_id) == [("a", Reason.NODE_LOST)]
+    assert execution(two, grant.execution_id).phase is Phase.BACKOFF
+    finished = Finished(number=1, verdict=fault.PASSED.verdict())
+    assert isinstance(two.do(lambda conn: lifecycle.finish(conn, grant, finished)), Superseded)
+
+
+def test_on_a_lost_node_stay_runs_with_exclusive_names_and_those_that_fit_nowhere_else(two: Any) -> None:
+    exclusive = begun(two, exclusive=("staging",))
+    bound = begun(two, node_selector=AT_A)
+
+    assert [give_up_node(two, grant.execution_id) for grant in (exclusive, bound)] == [False, False]
+    assert {two.row(grant.execution_id).node for grant in (exclusive, bound)} == {"a"}
+
+
+def test_a_run_that_has_moved_on_is_not_given_up_with_its_former_node(two: Any) -> None:
+    grant = begun(two)
+
+    assert not give_up_node(two, grant.execution_id, node="another")
