@@ -124,9 +124,7 @@ def placed(
     return [ExecutionId(found) for found in conn.execute(_PLACED, values).scalars()]
 
 
-def unready(
-    conn: Connection, pool: PoolName, backends: Sequence[BackendName]
-) -> list[tuple[BackendName, NodeName]]:
+def unready(conn: Connection, pool: PoolName, backends: Sequence[BackendName]) -> list[tuple[BackendName, NodeName]]:
     """Return the nodes of these backends that hold runs and are not ready, or not there any more, in order."""
     rows = conn.execute(_UNREADY, {"pool": pool, "backends": list(backends)})
     return [(BackendName(row.backend), NodeName(row.node)) for row in rows]

@@ -11,7 +11,7 @@ from cluster.kubernetes import canary, node_facts
 from cluster.kubernetes.access import access_of
 from cluster.kubernetes.api_objects import AccessReview, ApiNamespace, ApiVersion, NodeList
 from cluster.kubernetes.canary import Enforcement
-from cluster.kubernetes.connection import ApiError, ClusterAccess, Connection
+from cluster.kubernetes.connection import FORBIDDEN, ApiError, ClusterAccess, Connection
 
 REVIEWS = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 ENFORCE = "pod-security.kubernetes.io/enforce"
@@ -65,7 +65,13 @@ def _version(connection: Connection) -> str:
 
 def _namespace(connection: Connection) -> Iterator[Finding]:
     name = connection.access.namespace
-    data = connection.find(f"/api/v1/namespaces/{name}")
+    try:
+        data = connection.find(f"/api/v1/namespaces/{name}")
+    except ApiError as refused:
+        if refused.status != FORBIDDEN:
+            raise
+        yield Finding(what="namespace", fine=False, words=f"{refused.message}: see {MANIFEST}")
+        return
     if data is None:
         words = f"there is no namespace {name}: kubectl create namespace {name}"
         yield Finding(what="namespace", fine=False, words=words)

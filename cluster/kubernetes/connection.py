@@ -34,7 +34,7 @@ FIRST_PAUSE = 0.2
 CONNECTIONS = 32
 PIECE = 65_536
 MERGE_PATCH = "application/merge-patch+json"
-BAD_REQUEST, NOT_FOUND, CONFLICT = 400, 404, 409
+BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 400, 401, 403, 404, 409
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
 
@@ -207,7 +207,10 @@ class Connection:
         words = told.message or f"HTTP {response.status}"
         if response.status in _AGAIN:
             return UnavailableError(f"cluster {self.access.name}: {words}")
-        if response.status in {401, 403}:
+        if response.status == UNAUTHORIZED:
+            source = self.access.kubeconfig or "the pod's own service account"
+            words = f"it does not accept the credentials of {source}, which may have expired: {words}"
+        if response.status == FORBIDDEN:
             words = f"may not {_VERBS[call.method]} {call.path}: {words}"
         return ApiError(response.status, told.reason, f"cluster {self.access.name}: {words}")
 

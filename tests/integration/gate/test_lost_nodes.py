@@ -394,6 +394,7 @@ def test_a_run_of_a_lost_node_of_a_served_cluster_is_tried_on_another_one(two: A
 def test_on_a_lost_node_stay_runs_with_exclusive_names_and_those_that_fit_nowhere_else(two: Any) -> None:
     exclusive = begun(two, exclusive=("staging",))
     bound = begun(two, node_selector=AT_A)
+    two.do(lambda conn: nodes.record(conn, DEFAULT_POOL, [_ready(conn, NodeName("a"), ready=False)]))
 
     assert [give_up_node(two, grant.execution_id) for grant in (exclusive, bound)] == [False, False]
     assert {two.row(grant.execution_id).node for grant in (exclusive, bound)} == {"a"}
