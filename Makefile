@@ -11,7 +11,7 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev down status test test-faults test-cluster sweep soak check format bench reference mutants compare-pytest pins clean
+.PHONY: help run setup setup-dev down status test test-faults test-cluster cluster sweep soak check format bench reference mutants compare-pytest pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -39,6 +39,9 @@ test-faults: setup-dev ## Run the tests that kill processes, hostile tests and t
 
 test-cluster: setup-dev ## Run the tests that need a Kubernetes cluster: that of KUBECONFIG, else one that is started for them
 	@sh deploy/test-cluster $(PYTEST) -m cluster $(ARGS)
+
+cluster: ## Make a Kubernetes cluster on this machine with kind and Docker; DOWN=1 removes it
+	@sh deploy/cluster $(if $(DOWN),down)
 
 sweep: setup-dev ## Kill the worker at every step of a run in a pod; about 5 minutes, needs a cluster as test-cluster does
 	@ASSAY_SWEEP=all sh deploy/test-cluster $(PYTEST) -m cluster tests/cluster/test_sweep_of_kills.py $(ARGS)

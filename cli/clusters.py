@@ -20,6 +20,7 @@ def mount(app: typer.Typer) -> None:
     group.callback(help="Manage Kubernetes clusters.", epilog="Example: assay cluster list")(_nothing)
     example = "assay cluster add lab --kubeconfig ~/.kube/config --image python:3.12"
     group.command("add", epilog=f"Example: {example}")(add)
+    group.command("import", epilog="Example: assay cluster import lab")(import_block)
     group.command("list", epilog="Example: assay cluster list")(list_clusters)
     group.command("check", epilog="Example: assay cluster check lab")(check)
     group.command("rm", epilog="Example: assay cluster rm lab")(rm)
@@ -74,6 +75,21 @@ def add(  # noqa: PLR0913  one option for each column
     with connect() as client:
         answer = client.put(f"/clusters/{quote(name, safe='')}", body)
     output.as_json(answer) if json else output.say(f"{name} is known; look at it with: assay cluster check {name}")
+
+
+def import_block(
+    block: Annotated[str, typer.Argument(help="The name of the block in Prefect.", show_default=False)],
+    *,
+    name: Annotated[str | None, typer.Option(help="The name of the cluster, if not that of the block.")] = None,
+    json: Json = False,
+) -> None:
+    """Add a cluster, or change it, from a Prefect block of the type Assay Kubernetes Cluster."""
+    from cli.deploying import cluster_of_block  # noqa: PLC0415  only this command pays for what it imports
+
+    body, known_as = cluster_of_block(block), name or block
+    with connect() as client:
+        answer = client.put(f"/clusters/{quote(known_as, safe='')}", body)
+    output.as_json(answer) if json else output.say(f"{known_as} is known; look at it: assay cluster check {known_as}")
 
 
 def list_clusters(*, json: Json = False) -> None:

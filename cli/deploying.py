@@ -1,15 +1,18 @@
-"""`assay deploy`: makes a deployment in Prefect from a suite file, with the schedules of the file.
+"""What commands ask of Prefect itself: `assay deploy` makes a deployment from a suite file, with the file's schedules.
+
+`assay cluster import` reads a block.
 
 The next runs are computed by the same rules as Prefect's plan (`model.recurrence`).
 """
 
 import asyncio
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from zoneinfo import ZoneInfo
 
 from cli.connection import connect, names_of_secrets
@@ -35,7 +38,7 @@ def deploy_file(path: Path, settings: Sequence[str] = ()) -> "Deployed":
         raise UsageError(f"{path} holds a single test: a deployment needs a suite, with `name` and `tests`")
     if problem := name_problem(loaded.name):
         raise UsageError(f"name: {problem}")
-    _tell_prefect(find_prefect())
+    tell_prefect(find_prefect())
     with connect() as client:
         suite = send_content(client, loaded, path.parent)
     if not isinstance(suite, Suite):
@@ -43,11 +46,29 @@ def deploy_file(path: Path, settings: Sequence[str] = ()) -> "Deployed":
     return asyncio.run(_deploy(suite))
 
 
-def _tell_prefect(server: PrefectServer) -> None:
+def tell_prefect(server: PrefectServer) -> None:
     """Set what Prefect reads once, when it is imported."""
     os.environ["PREFECT_API_URL"] = server.url
     if server.credential is not None:
         os.environ["PREFECT_API_AUTH_STRING"] = server.credential
+
+
+def cluster_of_block(name: str) -> dict[str, object]:
+    """Return what a block in Prefect says about a cluster, as the body of `PUT /clusters/NAME`."""
+    tell_prefect(find_prefect())
+    return asyncio.run(_read_block(name))
+
+
+async def _read_block(name: str) -> dict[str, object]:
+    from blocks.kubernetes_cluster import SLUG, KubernetesCluster  # noqa: PLC0415  Prefect takes seconds to load
+
+    with _prefect_errors():
+        try:
+            block = cast("KubernetesCluster", await KubernetesCluster.aload(name))
+            return block.row()
+        except ValueError as error:
+            words = f"Prefect has no block {SLUG}/{name}, or it is not whole: see the page Blocks of Prefect"
+            raise UsageError(words) from error
 
 
 def as_data(deployed: "Deployed", now: datetime) -> dict[str, Any]:
@@ -91,20 +112,26 @@ def _next_runs(planned: "Planned", now: datetime) -> list[tuple[datetime, dateti
 
 
 async def _deploy(suite: Suite) -> "Deployed":
-    import httpx  # noqa: PLC0415  it takes a while to load, and so does Prefect
     from prefect.client.orchestration import get_client  # noqa: PLC0415  Prefect takes seconds to load
 
     from flows.deploying import deploy_suite  # noqa: PLC0415
 
     parameters: dict[str, Any] = {"suite": suite_to_raw(suite)}
-    try:
+    with _prefect_errors():
         async with get_client() as client:
             return await deploy_suite(client, suite, parameters)
+
+
+@contextmanager
+def _prefect_errors() -> Iterator[None]:
+    """Say of a Prefect server that refuses or does not answer what to do about it."""
+    import httpx  # noqa: PLC0415  it takes a while to load
+
+    try:
+        yield
     except httpx.HTTPStatusError as error:
         if error.response.status_code == httpx.codes.UNAUTHORIZED:
             raise RefusedError(error.response.status_code, NO_CREDENTIAL) from error
-        raise RefusedError(
-            error.response.status_code, f"Prefect refused the deployment: {error.response.text[:500]}"
-        ) from error
+        raise RefusedError(error.response.status_code, f"Prefect refused it: {error.response.text[:500]}") from error
     except (httpx.HTTPError, RuntimeError, OSError) as error:
         raise UnreachableError(f"Prefect does not answer at {os.environ['PREFECT_API_URL']}: {error}") from error

@@ -1,4 +1,4 @@
-"""Registers our flows with Prefect: the work pool, the deployments of prefect.yaml, and those of suite files.
+"""Registers with Prefect: the work pool, the deployments of prefect.yaml and of suite files, the types of blocks.
 
 `python -m flows.deploying` does all that `assay up` needs. It changes nothing that is right already.
 """
@@ -20,6 +20,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 
+from blocks.kubernetes_cluster import KubernetesCluster
 from flows import schedules
 from flows.kinds import FLOWS, KindOfFlow
 from flows.schedules import Planned
@@ -127,6 +128,7 @@ async def main(arguments: Sequence[str]) -> int:
     async with get_client() as client:
         for name in await deploy_project(client, project):
             print(f"deployed {name}", file=sys.stderr)  # noqa: T201  progress of a command
+        await KubernetesCluster.aregister_type_and_schema(client=client)
     return 0
 
 
