@@ -7,6 +7,7 @@ May do I/O: no.
     experiment           the experiment as a value, and its written form
     experiment_reading   reads and writes experiments: YAML and plain data, all problems at once
     experiment_rules     the rules across the fields of an experiment
+    experiment_states    the states of an experiment as a machine: event in, state and commands out
     fault_types          the ten fault types with their parameters
     graph                which service calls which, and how often
     halting              whether a hard limit ends the experiment now
@@ -14,6 +15,8 @@ May do I/O: no.
     instants             points in time, as a file writes them
     judge                judges ratios and health checks, and all SLOs together
     judge_value          judges one value: rank test, tolerance, noise, A/A check
+    plan                 what an experiment would do, with every reason against it
+    provider             what fault providers can do, and what they are asked to do
     rank_sum             the Mann-Whitney test, exact and corrected; Holm's method
     recovery             time to detect, time to recover, error budget spent
     safety               safety checks and the record of a decision
