@@ -159,7 +159,7 @@ def _in_order(
         return [d for d in starts if isinstance(d, Admit)], False
     more = isinstance(starts[end - 1], Admit)
     if found.whole is not None:
-        sure = sum(rank(d.run, known.limits, known.now) <= found.whole for d in starts)
+        sure = sum(rank(d.run, known.limits) <= found.whole for d in starts)
         end = max(end, sure)
     later = {d.run.group for d in starts[end:] if d.run.group is not None}
     return [d for d in starts[:end] if isinstance(d, Admit) and d.run.group not in later], more

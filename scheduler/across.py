@@ -49,11 +49,11 @@ def kept_across(outcome: Outcome) -> dict[ExecutionId, tuple[UUID, ...]]:
 
 
 def _units(trial: Trial) -> Iterator[Unit]:
-    """Yield who is aged and starts nothing in this pass, in order of arrival."""
+    """Yield who is aged and starts nothing in this pass, in order."""
     waiting = trial.state.waiting
     old = [(line, run) for line in waiting.table.values() if line.aged for run in line.runs]
     seen: set[UUID] = set()
-    for line, run in sorted(old, key=lambda pair: rank(pair[1], trial.limits, trial.now)):
+    for line, run in sorted(old, key=lambda pair: rank(pair[1], trial.limits)):
         if run.execution_id in trial.admitted or run.group in seen:
             continue
         if run.group is None:

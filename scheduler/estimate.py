@@ -19,7 +19,7 @@ from typing import NamedTuple, TypeAlias
 from model.ids import ExecutionId
 from scheduler.arrivals import overtakes
 from scheduler.futures import Behind, Question, Trial
-from scheduler.order import aged
+from scheduler.order import overtaken_until
 
 SLACK = timedelta(seconds=5)
 SLACK_SHARE = 0.1
@@ -105,7 +105,7 @@ def _bases(question: Question) -> Iterator[Basis]:
 def _put_off(question: Question, run_id: ExecutionId, priorities: Collection[int]) -> bool:
     """Return whether newcomers of these priorities may start before a run."""
     run, limits = question.state.queued[run_id], question.state.limits
-    if aged(run, limits, question.now):
+    if overtaken_until(run.enqueued_at, run.priority, limits) <= question.now:
         return False
     return any(overtakes(priority, run.priority, limits.strategy) for priority in priorities)
 
@@ -120,7 +120,7 @@ def _far(question: Question, trials: Sequence[Trial]) -> list[Estimate | None]:
         rate = rates[run.priority]
         ahead = _Ahead(place, rate, max(0.0, rate - simulated))
         starts = [_drawn_out(run, ahead, course, question.now) for course in courses]
-        basis = Basis.RATE.foreseeing() if rate and run.ages_at > question.now else Basis.RATE
+        basis = Basis.RATE.foreseeing() if rate and run.overtaken_until > question.now else Basis.RATE
         found.append(_estimate(run.execution_id, starts, basis))
     return found
 
@@ -156,8 +156,8 @@ def _drawn_out(run: Behind, ahead: _Ahead, course: _Course, now: datetime) -> da
     last, gap, pace = course
     if gap is None:
         return None
-    young = max(0.0, (run.ages_at - last).total_seconds())
-    passed = max(0.0, (min(last, run.ages_at) - now).total_seconds())
+    young = max(0.0, (run.overtaken_until - last).total_seconds())
+    passed = max(0.0, (min(last, run.overtaken_until) - now).total_seconds())
     needed = (ahead.place + ahead.others * pace * passed) * gap
     left = 1 - ahead.rate * pace * gap
     seconds = needed / left if left > 0 else inf

@@ -6,7 +6,7 @@ from model.ids import ExecutionId, short
 from scheduler.holds import Hold
 from scheduler.limits import exceeded, kept_of, never
 from scheduler.lines import Line
-from scheduler.order import YOUNG, rank_number
+from scheduler.order import YOUNG, Rank, rank_number
 from scheduler.placement import choose, place
 from scheduler.possible import lasting
 from scheduler.reasons import Code, Reason
@@ -78,7 +78,10 @@ class Explanation:
 
     def _was_passed(self, line: Line, run: Queued) -> bool:
         """Return whether one later in the order has started; then the pool was not full when it was this one's turn."""
-        return rank_number(run, self.trial.limits, is_aged=line.aged) < self.trial.last
+        return self._rank(line, run) < self.trial.last
+
+    def _rank(self, line: Line, run: Queued) -> Rank:
+        return (rank_number(run, self.trial.limits, is_aged=line.aged), run.seq, run.execution_id)
 
     def _own(self, line: Line, run: Queued) -> Reason | None:
         """Return what keeps a run waiting whatever else starts in the pool, and whatever is kept free for others."""
@@ -123,12 +126,12 @@ class Explanation:
 
         Under FAIR_SHARE the order among those that are not aged has moved since.
         """
-        rank = rank_number(run, self.trial.limits, is_aged=line.aged)
+        rank = self._rank(line, run)
         if keeper == run.execution_id:
             return False
-        if self.trial.fairness is not None and rank >= YOUNG:
+        if self.trial.fairness is not None and rank[0] >= YOUNG:
             return True
-        return (self.trial.kept[keeper].rank, keeper) < (rank, run.execution_id)
+        return self.trial.kept[keeper].rank < rank
 
     def _kept_name(self, name: str, line: Line, run: Queued) -> ExecutionId | None:
         """Return for which run a name is kept, here or in another pool."""
@@ -152,7 +155,7 @@ class Explanation:
         sums, _ = trial.holds.seen_by(run)
         kept = trial.kept_from(line, run, sums)
         short_of = {b.owner for b in line.bounds if kept_of(b, line.need, trial.used, kept) is not None}
-        before = trial.state.reserved.before(trial.state.waiting.arrival(run))
+        before = trial.state.reserved.before(trial.state.waiting.rank(run))
         return [one for one in before if not short_of.isdisjoint(one.owners)]
 
     def _kept(self, line: Line, run: Queued) -> Reason | None:

@@ -14,7 +14,7 @@ from scheduler.holds import NO_TIME, Holds
 from scheduler.limits import Bound
 from scheduler.lines import Line
 from scheduler.memory import Kept, Memory
-from scheduler.order import rank_number
+from scheduler.order import FIRST, Rank, rank_number
 from scheduler.roster import Mask
 from scheduler.rows import NEVER
 from scheduler.run import Queued
@@ -112,7 +112,7 @@ class Front:
         """Remember what the next pass may rely on. `taken`: the nodes of those that start, if that comes to pass."""
         size = self.rows.size
         unsure = np.zeros(size, dtype=np.bool_)
-        before = self.rows.key[:size] <= max((one.rank for one in kept.values()), default=-1)
+        before = self.rows.key[:size] <= max((one.number for one in kept.values()), default=FIRST)
         for column in self._grown:
             unsure |= self._of(column)
             if before.any():  # what is kept for those after them does not bind them
@@ -136,7 +136,7 @@ class Front:
             return None
         equal = self._candidates[keys == keys[best]]
         if len(equal) > 1:
-            return min((int(row) for row in equal), key=lambda row: self._run(row).execution_id)
+            return min((int(row) for row in equal), key=self._rank)
         return int(equal[0])
 
     def _wanted(self) -> Mask:
@@ -172,14 +172,17 @@ class Front:
         soft = self.rows.soft[:size] <= self.holds.longest(firm=False)
         return np.asarray(soft | (self.rows.hard[:size] <= self.holds.longest(firm=True)), dtype=np.bool_)
 
-    def rank(self, line: Line) -> int:
-        """Return the place of a line in the order."""
-        return int(self._key[line.row])
+    def rank(self, line: Line) -> Rank:
+        """Return the place of a line in the order: that of its first run that is left."""
+        return self._rank(line.row)
+
+    def _rank(self, row: int) -> Rank:
+        run = self._run(row)
+        return (int(self._key[row]), run.seq, run.execution_id)
 
     def _passed(self, kept: Kept, row: int) -> bool:
         """Return whether the turn of whom something was kept for is over."""
-        at = int(self._key[row])
-        return kept.rank < at or (kept.rank == at and kept.run < self._run(row).execution_id)
+        return kept.rank < self._rank(row)
 
     def _give_up(self, kept: Kept) -> None:
         if kept.column >= 0:

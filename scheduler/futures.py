@@ -20,6 +20,7 @@ from scheduler.arrivals import NOBODY, Arrivals, overtakes
 from scheduler.fleet import Fleet
 from scheduler.forward import Started, forward
 from scheduler.history import History
+from scheduler.order import overtaken_until
 from scheduler.run import Queued, Running
 from scheduler.state import State
 
@@ -41,11 +42,11 @@ _NEW = 1 << 127
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behind:
-    """A run behind those that are simulated. From `ages_at` on nobody who comes later delays it."""
+    """A run behind those that are simulated. From `overtaken_until` on nobody who comes later starts before it."""
 
     execution_id: ExecutionId
     priority: int
-    ages_at: datetime
+    overtaken_until: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +71,14 @@ class Question:
         return self.before(max((self._waiting[run].priority for run in self.near if run in self._waiting), default=0))
 
     @cached_property
-    def ages_at(self) -> datetime:
-        """When all of `near` are aged, so that no newcomer delays any of them."""
-        latest = max((self._waiting[run].enqueued_at for run in self.near if run in self._waiting), default=self.now)
-        return latest + self.state.limits.ageing_limit
+    def overtaken_until(self) -> datetime:
+        """From when on no newcomer starts before any of `near`."""
+        waiting = (self._waiting[run] for run in self.near if run in self._waiting)
+        return max((self.until(run) for run in waiting), default=self.now)
+
+    def until(self, run: Queued) -> datetime:
+        """Return from when on no newcomer starts before a run."""
+        return overtaken_until(run.enqueued_at, run.priority, self.state.limits)
 
     def before(self, priority: int) -> Arrivals:
         """Return those who may start before a run of this priority that waits."""
@@ -152,10 +157,10 @@ class _Course:
         self._left: float | None = None
 
     def newcomers(self) -> Iterator[Queued]:
-        """Tell who comes, in order, until all who wait now would be aged, or too many have come."""
+        """Tell who comes, in order, until nobody could start before those who wait now, or too many have come."""
         question, most = self._question, max(FEWEST_NEWCOMERS, len(self._question.near))
         for at, newcomer in question.coming.come(question.now, self.pace, self._random):
-            if at >= question.ages_at:
+            if at >= question.overtaken_until:
                 return
             self._drawn += 1
             self._last = at if self._drawn == most else None
@@ -175,16 +180,16 @@ class _Course:
         self.waiting.discard(run)
 
     def _stretched(self, event: Started) -> datetime:
-        """Return when a start really happens. Nobody is put off by newcomers once it is aged."""
+        """Return when a start really happens. From a time on newcomers put nobody off any more."""
         at, last = event.at, self._last
-        ages_at = event.run.enqueued_at + self._question.state.limits.ageing_limit
-        if last is None or at <= last or at >= ages_at:
+        until = self._question.until(event.run)
+        if last is None or at <= last or at >= until:
             return at
         if self._left is None:
             self._left = self._share_left(at, last)
-        if (at - last) <= self._left * (ages_at - last):
+        if (at - last) <= self._left * (until - last):
             return last + (at - last) / self._left
-        return ages_at + (at - last) - self._left * (ages_at - last)
+        return until + (at - last) - self._left * (until - last)
 
     def _share_left(self, at: datetime, last: datetime) -> float:
         """Return which part of the starts is left for those who wait now, if newcomers come on as they came."""

@@ -28,7 +28,7 @@ def members(trial: Trial, run: Queued) -> Members:
     waiting = trial.state.waiting
     if run.group is None:
         return []
-    of_group = sorted(waiting.groups[run.group].values(), key=lambda mate: rank(mate, trial.limits, trial.now))
+    of_group = sorted(waiting.groups[run.group].values(), key=lambda mate: rank(mate, trial.limits))
     return [(waiting.of[mate.execution_id], mate) for mate in of_group]
 
 

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from model.ids import ExecutionId, GroupId, NodeName
 from scheduler.limits import Bound
-from scheduler.order import aged, due
+from scheduler.order import Rank, aged, ages_at, due, rank
 from scheduler.placement import Ask
 from scheduler.pool import Limits, Strategy
 from scheduler.rule import LineFacts
@@ -20,7 +20,7 @@ LineKey: TypeAlias = tuple[object, ...]
 
 
 class Line:
-    """Runs of one owner, priority and shape that may start by their backoff, all aged or none, in order of arrival.
+    """Runs of one owner, priority and shape that may start by their backoff, all aged or none, in order.
 
     The first that must wait makes all others wait.
     """
@@ -107,7 +107,7 @@ class Lines:
         if run_id in self._fresh:
             self._fresh[run_id] = marked
         elif (line := self.of.get(run_id)) is not None:
-            line.runs[bisect_left(line.runs, _arrival(run), key=_arrival)] = marked
+            line.runs[bisect_left(line.runs, _place(run), key=_place)] = marked
             if line.first is marked and self._limits.strategy is Strategy.FAIR_SHARE:
                 self.changed.add(line)  # it comes in another place of the order now
             if run.group is not None:
@@ -130,10 +130,11 @@ class Lines:
                 self._line_up(waiting, now)
         return kept
 
-    def arrival(self, run: Queued) -> int:
-        """Return a run's place in the order of arrival over all pools: in a group, that of its first member."""
+    def rank(self, run: Queued) -> Rank:
+        """Return a run's place in the order over all pools: in a group, that of its first member."""
         members = {} if run.group is None else self.groups.get(run.group, {})
-        return min((member.seq for member in members.values()), default=run.seq)
+        own = rank(run, self._limits)
+        return min((rank(member, self._limits) for member in members.values()), default=own)
 
     def next_moment(self) -> datetime | None:
         """Return when time alone moves a run: its backoff ends, or it becomes aged."""
@@ -166,13 +167,13 @@ class Lines:
             return
         is_aged = aged(run, self._limits, now)
         if not is_aged:
-            heappush(self._coming, (run.enqueued_at + self._limits.ageing_limit, run.execution_id))
+            heappush(self._coming, (ages_at(run.enqueued_at, run.priority, self._limits), run.execution_id))
         key = _line_key(run, is_aged=is_aged)
         line = self.table.get(key)
         if line is None:
             ask = Ask(shape=run.shape, limits=self._limits, labels=_counted(run))
             line = self.table[key] = Line(key, run, ask, is_aged=is_aged)
-        insort(line.runs, run, key=_arrival)
+        insort(line.runs, run, key=_place)
         self.of[run.execution_id] = line
         if line.runs[0] is run:
             self.changed.add(line)
@@ -183,7 +184,7 @@ class Lines:
         line = self.of.pop(run.execution_id, None)
         if line is None:
             return
-        place = bisect_left(line.runs, _arrival(run), key=_arrival)
+        place = bisect_left(line.runs, _place(run), key=_place)
         del line.runs[place]
         if place == 0:
             self.changed.add(line)
@@ -206,5 +207,6 @@ def _line_key(run: Queued, *, is_aged: bool) -> LineKey:
     return (is_aged, run.priority, owner, run.shape, _counted(run), run.exclusive, run.group)
 
 
-def _arrival(run: Queued) -> tuple[int, UUID]:
-    return (run.seq, run.execution_id)
+def _place(run: Queued) -> tuple[datetime, int, UUID]:
+    """Return the place of a run among those of its priority."""
+    return (run.enqueued_at, run.seq, run.execution_id)

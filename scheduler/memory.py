@@ -10,6 +10,7 @@ from scheduler.fleet import Fleet, vector
 from scheduler.holds import Holds
 from scheduler.limits import Bound, bound_of, is_full, over, pool_bound
 from scheduler.lines import Line
+from scheduler.order import Rank
 from scheduler.placement import Ask, fits, matching, nominate
 from scheduler.pool import NO_CEILING, Limits, Owner
 from scheduler.rows import Rows
@@ -25,10 +26,16 @@ MANY = 64
 class Kept:
     """What the last pass kept free, by the place in the order of whom it was for; column -1: no node, but the rest."""
 
-    rank: int
+    number: int
+    seq: int
     run: ExecutionId
     column: int
     firm: bool
+
+    @property
+    def rank(self) -> Rank:
+        """The place in the order, with the number of `order.rank_number` in place of the key."""
+        return (self.number, self.seq, self.run)
 
 
 class Memory:

@@ -1,27 +1,57 @@
-"""Who is looked at first: aged runs by arrival, then by priority (FIFO: by arrival alone), then by id.
+"""Define the order in which runs are looked at: by a fixed key, then by number of arrival, then by id.
 
-FAIR_SHARE puts the share of a run's owner before its priority; that changes with each run that starts, so it is not
-part of the rank (`scheduler.shares`). But there who has a node kept comes next after the aged, whatever its owner has
-had meanwhile: otherwise it would be passed on from owner to owner, and no node would ever drain.
+The key is the time of submission plus the priority times the ageing limit (FIFO: the time of submission alone). It
+does not change while a run waits, so two waiting runs never swap places; and a run that is submitted later than the key
+of another one comes after it, whatever its priority. A run is aged one ageing limit after its key. So the aged runs are
+always the first of the order.
+
+FAIR_SHARE puts the share of a run's owner before the key, but only for runs that are not aged. The share changes with
+each run that starts, so it is not part of the rank (`scheduler.shares`). A run that has a node reserved comes right
+after the aged runs there: otherwise the node would be passed on from owner to owner, and no node would ever drain.
 """
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
 
 from scheduler.pool import Limits, Strategy
 from scheduler.run import Queued, Running
 
-Rank: TypeAlias = tuple[bool, int, int, UUID]
+Rank: TypeAlias = tuple[int, int, UUID]
+"""Key, number of arrival, id."""
 YOUNG = 1 << 61
 CHOSEN = 1 << 60
-_SEQS = 54
-"""Bits of a place in the order of arrival."""
+FIRST = -1
+"""Less than any key."""
+_BEGINNING = datetime(1, 1, 1, tzinfo=UTC)
+_UNIT = timedelta(microseconds=1)
+_LONGEST = timedelta(days=250_000)
+"""Longer ageing limits count as this one, so that no key is beyond the last date."""
+NO_TIME = timedelta()
+
+
+def head_start(priority: int, limits: Limits) -> timedelta:
+    """Return how much earlier than a run of this priority one of priority 0 comes that is submitted with it."""
+    if limits.strategy is Strategy.FIFO:
+        return NO_TIME
+    return priority * min(limits.ageing_limit, _LONGEST)
+
+
+def ages_at(enqueued_at: datetime, priority: int, limits: Limits) -> datetime:
+    """Return the time from which on what a run needs is reserved for it (D4)."""
+    return enqueued_at + head_start(priority, limits) + min(limits.ageing_limit, _LONGEST)
 
 
 def aged(run: Queued | Running, limits: Limits, now: datetime) -> bool:
-    """Return whether a run has waited for so long that none submitted later may delay it (D4)."""
-    return now - run.enqueued_at >= limits.ageing_limit
+    """Return whether a run has waited for (priority + 1) ageing limits; under FIFO for one (D4)."""
+    return now >= ages_at(run.enqueued_at, run.priority, limits)
+
+
+def overtaken_until(enqueued_at: datetime, priority: int, limits: Limits) -> datetime:
+    """Return the time from which on no run that is submitted then can start before a run for its place in the order."""
+    if limits.strategy in (Strategy.FIFO, Strategy.PRIORITY):
+        return enqueued_at + head_start(priority, limits)
+    return ages_at(enqueued_at, priority, limits)
 
 
 def due(run: Queued, now: datetime) -> bool:
@@ -29,26 +59,25 @@ def due(run: Queued, now: datetime) -> bool:
     return run.not_before is None or run.not_before <= now
 
 
-def rank(run: Queued | Running, limits: Limits, now: datetime) -> Rank:
-    """Return the place of a run in the order, lowest first; no two runs share one.
+def key(run: Queued | Running, limits: Limits) -> int:
+    """Return the key of a run in microseconds; of one that has a place, the key with which it would wait."""
+    return (run.enqueued_at + head_start(run.priority, limits) - _BEGINNING) // _UNIT
+
+
+def rank(run: Queued | Running, limits: Limits) -> Rank:
+    """Return the place of a run in the order, lowest first; no two runs share one, and it never changes.
 
     Of one that has a place: where it would stand if it waited.
     """
-    if aged(run, limits, now):
-        return (False, 0, run.seq, run.execution_id)
-    return (True, _priority(run, limits), run.seq, run.execution_id)
+    return (key(run, limits), run.seq, run.execution_id)
 
 
 def rank_number(run: Queued, limits: Limits, *, is_aged: bool) -> int:
-    """Return the rank without its tie-break as one number, for runs of less than 2**54 arrivals.
+    """Return the key as a number that also tells under FAIR_SHARE whether the share of the owner counts.
 
-    Below `YOUNG` are those that share has no say in.
+    Shares count for what is not below `YOUNG`. What is not below `CHOSEN` comes after all aged runs.
     """
-    if is_aged:
-        return run.seq
-    chosen = run.nominated is not None and limits.strategy is Strategy.FAIR_SHARE
-    return (CHOSEN if chosen else YOUNG) + (_priority(run, limits) << _SEQS) + run.seq
-
-
-def _priority(run: Queued | Running, limits: Limits) -> int:
-    return 0 if limits.strategy is Strategy.FIFO else run.priority
+    number = key(run, limits)
+    if is_aged or limits.strategy is not Strategy.FAIR_SHARE:
+        return number
+    return number + (CHOSEN if run.nominated is not None else YOUNG)

@@ -98,7 +98,7 @@ def spell_out(state: State, outcome: Outcome, now: datetime, tell: Tell = lambda
     """
     decisions: list[Decision] = []
     position = 0
-    for run in _in_order(state, outcome, now):
+    for run in _in_order(state, outcome):
         placed = outcome.admitted.get(run.execution_id)
         if placed is not None:
             decisions.append(_admit(state, run, placed, outcome, now))
@@ -191,9 +191,9 @@ def rules_change(state: State, now: datetime) -> datetime | None:
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
-def _in_order(state: State, outcome: Outcome, now: datetime) -> list[Queued]:
+def _in_order(state: State, outcome: Outcome) -> list[Queued]:
     """Return all that wait; under FAIR_SHARE first those that start, then by the share that is left."""
-    ordered = sorted(state.queued.values(), key=lambda run: rank(run, state.limits, now))
+    ordered = sorted(state.queued.values(), key=lambda run: rank(run, state.limits))
     if state.limits.strategy is not Strategy.FAIR_SHARE:
         return ordered
     found = outcome.admitted if outcome.trial is None else outcome.trial.admitted

@@ -1,9 +1,9 @@
 """Which runs to stop for a more important one, and where: the fewest, the least important, the youngest.
 
 Only runs that can be started again, that nothing guards (an experiment between injection and revert), and whose test
-has run for the pool's minimum time. And only those behind the other in the order, as they will wait: one that came
-before it would take its place back as soon as it has stopped, to be stopped again, and neither would ever end. So
-whoever is aged is stopped for nobody but aged runs that came before it, and under FIFO nobody for one that came later.
+has run for the pool's minimum time. And only those that come after the beneficiary in the order: one before it would
+take its place back as soon as it has stopped, to be stopped again, and neither would ever end. The order is fixed
+(`scheduler.order`), so this holds at any time.
 
 All of them are on one node (`scheduler.victims`). Those that stop already, for whomever, make room too: whose turn is
 first has it.
@@ -11,7 +11,7 @@ first has it.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import cached_property, partial
 from typing import TypeAlias
 
@@ -26,10 +26,6 @@ from scheduler.run import Queued, Running
 from scheduler.sums import POOL, Need, need
 from scheduler.trial import Trial
 from scheduler.victims import EXACT, Victims, cost
-
-STOPPING = timedelta(seconds=15)
-"""So long a run may take to stop: a worker kills what has not ended 10 s after it was asked. Who would be aged by then
-counts as aged."""
 
 _Choice: TypeAlias = Callable[[Victims], tuple[Running, ...] | None]
 
@@ -91,18 +87,18 @@ class Preemption:
 
         Worked out once a pass: many look for room in it.
         """
-        trial, then = self.trial, self.trial.now + STOPPING
+        trial = self.trial
         place = trial.state.fleet.place
         found: dict[int, list[tuple[Rank, Running]]] = {}
         for node, runs in trial.state.on_node.items():
             there = [run for run in runs.values() if stoppable(run, trial.limits, trial.now)]
             if there and node in place:
                 there.sort(key=lambda run: cost([run]))
-                found[place[node]] = [(rank(run, trial.limits, then), run) for run in there]
+                found[place[node]] = [(rank(run, trial.limits), run) for run in there]
         return found
 
     def _sites(self, line: Line, run: Queued, leaving: Mapping[ExecutionId, Running]) -> Iterator[_Site]:
-        trial, own = self.trial, rank(run, self.trial.limits, self.trial.now)
+        trial, own = self.trial, rank(run, self.trial.limits)
         gap = _Gap(trial, line, leaving.values())
         suitable = able(trial.holds.room, line.ask)
         for column, there in self._stoppable.items():

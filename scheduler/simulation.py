@@ -18,7 +18,7 @@ from model.resources import Resources
 from scheduler.forward import Ended, Event, Passed, Started, forward
 from scheduler.fragmentation import BEGINNING, Fragments, seconds
 from scheduler.node import Node
-from scheduler.order import aged
+from scheduler.order import Rank, aged, rank
 from scheduler.plan import Wait, plan
 from scheduler.pool import Limits, Owner, Strategy
 from scheduler.run import Queued, Running, Shape
@@ -157,12 +157,12 @@ class _Watcher:
 
 
 class _Turns:
-    """Whose turn it is: by arrival, under PRIORITY by priority first. What could never start has no turn."""
+    """Whose turn it is: by arrival, under PRIORITY by the order. What could never start has no turn."""
 
     def __init__(self, runs: Sequence[Queued], fragments: Fragments) -> None:
         self.limits = fragments.state.limits
         self.coming = [run for run in reversed(runs) if fragments.could_start(run.shape)]
-        self.waiting: list[tuple[int, int]] = []
+        self.waiting: list[Rank] = []
         self.gone: set[int] = set()
 
     def waits(self, run: Queued) -> None:
@@ -181,8 +181,9 @@ class _Turns:
             return 0
         return sum(self._turn(run) > self.waiting[0] and not aged(run, self.limits, at) for run in started)
 
-    def _turn(self, run: Queued) -> tuple[int, int]:
-        return (run.priority if self.limits.strategy is Strategy.PRIORITY else 0, run.seq)
+    def _turn(self, run: Queued) -> Rank:
+        place = rank(run, self.limits)
+        return place if self.limits.strategy is Strategy.PRIORITY else (0, *place[1:])
 
 
 def _report(trace: Sequence[TraceRun], state: State, watcher: _Watcher) -> SimulationReport:

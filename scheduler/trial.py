@@ -13,7 +13,7 @@ from scheduler.holds import NO_TIME, Hold, Holds, length, remaining, shadow
 from scheduler.limits import code_of, is_full, over
 from scheduler.lines import Line
 from scheduler.memory import Kept, Memory
-from scheduler.order import YOUNG
+from scheduler.order import FIRST, YOUNG, Rank
 from scheduler.placement import Placed, choose
 from scheduler.pool import Strategy
 from scheduler.reasons import Code
@@ -25,6 +25,7 @@ from scheduler.state import State
 from scheduler.sums import POOL, Sums, need
 
 _NO_SUMS = Sums()
+_BEFORE_ALL: Rank = (FIRST, 0, UUID(int=0))
 POOL_CODES = frozenset({Code.POOL_LIMIT, Code.POOL_RESOURCES})
 
 
@@ -50,9 +51,9 @@ class Trial:
         self.found: dict[GroupId, tuple[int, int]] = {}
         """How many of a group that was looked at found a place, and how many they are."""
         self.started: dict[int, list[Queued]] = {}
-        self.last = -1
+        self.last: Rank = _BEFORE_ALL
         """The latest place in the order that something has started from."""
-        self.rank = 0
+        self.rank: Rank = _BEFORE_ALL
         """The place in the order of whoever is looked at."""
         self._nowhere: set[Shape] = set()
         """Shapes that fit nowhere besides what is kept; within a pass there is only ever less."""
@@ -120,14 +121,14 @@ class Trial:
         return text
 
     def reserved(self, run: Queued) -> Sums:
-        """Return what is kept from a run for aged runs of other pools that arrived before it."""
+        """Return what is kept from a run for aged runs of other pools that come before it in the order."""
         known = self.state.reserved
-        return known.sums(self.state.waiting.arrival(run)) if known else _NO_SUMS
+        return known.sums(self.state.waiting.rank(run)) if known else _NO_SUMS
 
     def keeper(self, name: str, run: Queued) -> Reservation | None:
         """Return for which run of another pool an exclusive name is kept from this one."""
         known = self.state.reserved
-        return known.keeper(name, self.state.waiting.arrival(run)) if known else None
+        return known.keeper(name, self.state.waiting.rank(run)) if known else None
 
     def holder(self, name: str) -> str | None:
         """Return who has an exclusive name, for people; None if nobody has."""
@@ -164,7 +165,7 @@ class Trial:
         self.started.setdefault(column, []).append(run)
         self.names.update(dict.fromkeys(run.exclusive, run.execution_id))
         if self.fairness is not None:
-            self.fairness.charge(line, run.execution_id, self.used, by_share=self.rank >= YOUNG)
+            self.fairness.charge(line, run.execution_id, self.used, by_share=self.rank[0] >= YOUNG)
         if self.front is not None:
             self._tell(self.front, line, run, column)
 
@@ -185,7 +186,7 @@ class Trial:
         """Keep a place in the sums of `owners`, and the run's exclusive names."""
         hold = Hold(run=run, column=column, owners=owners, need=line.need, firm=firm)
         self.holds.add(hold)
-        kept = self.kept[run.execution_id] = Kept(self.rank, run.execution_id, column, firm)
+        kept = self.kept[run.execution_id] = Kept(self.rank[0], run.seq, run.execution_id, column, firm)
         if self.front is not None:
             self.front.confirm(kept)
             self.front.less(column)
@@ -211,7 +212,7 @@ class Trial:
         for bound in line.bounds:
             if bound is not self.memory.pool and is_full(bound, self.used):
                 front.full(bound)
-        front.confirm(Kept(0, run.execution_id, -1, firm=False))
+        front.confirm(Kept(0, run.seq, run.execution_id, -1, firm=False))
         front.occupied(column)
 
     def _gives_way(self, holds: list[Hold], *, pooled: bool) -> timedelta:

@@ -17,7 +17,7 @@ from db.gate import owner_limits, pass_input
 from db.gate.pass_input import FRONT
 from model.ids import ExecutionId, PoolName
 from scheduler.futures import Behind
-from scheduler.order import rank
+from scheduler.order import overtaken_until, rank
 from scheduler.pool import NO_CEILING, Limits, Strategy
 from scheduler.run import Queued, Running
 from scheduler.state import State
@@ -62,7 +62,7 @@ def read(conn: Connection, pool: PoolName, *, near: int = NEAR, far: int = FAR) 
     found = pass_input.waiting(conn, roomy)
     if not found.runs:
         return None
-    order = sorted(found.runs.values(), key=lambda run: rank(run, known.limits, known.now))
+    order = sorted(found.runs.values(), key=lambda run: rank(run, known.limits))
     first = tuple(run.execution_id for run in order[:near])
     traces = durations.traced(conn, [*found.runs, *(run.execution_id for run in known.holding)])
     holding = tuple(_began(run, traces, known.now) for run in known.holding)
@@ -109,7 +109,7 @@ def _behind(
         Behind(
             execution_id=ExecutionId(row.execution_id),
             priority=row.priority,
-            ages_at=row.enqueued_at + limits.ageing_limit,
+            overtaken_until=overtaken_until(row.enqueued_at, row.priority, limits),
         )
         for row in rows
         if row.execution_id not in simulated

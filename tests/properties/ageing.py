@@ -7,7 +7,7 @@ from typing import Any
 from properties.starvation import Most, Party, Place, Seen, room, seatable
 
 from scheduler.decisions import Admit, Decision, Wait
-from scheduler.order import aged
+from scheduler.order import aged, rank
 from scheduler.pool import Ceiling, Owner
 from scheduler.reasons import Code
 from scheduler.run import Queued
@@ -24,7 +24,7 @@ def look(state: State, waiting: Mapping[Any, Queued], decisions: Sequence[Decisi
     helped = {d.run.execution_id for d in waits if d.reason.code is Code.PREEMPTING} | state.stopping.keys()
     old = [d for d in waits if aged(d.run, state.limits, now)]
     started = [d.run for d in decisions if isinstance(d, Admit)]
-    candidates = list(_candidates(state, old, helped))
+    candidates = list(_candidates(state, waits, old, helped))
     owners_only = {owner: most for owner, most in limits.items() if owner != POOL}
     taken = state.names.keys() | state.exclusive_elsewhere
     return Seen(
@@ -47,7 +47,7 @@ def _holding(state: State, waiting: Mapping[Any, Queued]) -> dict[Any, Place]:
     return {
         key: Place(
             run=key,
-            seq=waiting[key].seq if key in waiting else -1,
+            rank=_rank(waiting[key], state) if key in waiting else (),
             cpu=run.resources.cpu_milli,
             owners=(POOL, *owners_of(run)),
             node=run.node,
@@ -56,7 +56,7 @@ def _holding(state: State, waiting: Mapping[Any, Queued]) -> dict[Any, Place]:
     }
 
 
-def _candidates(state: State, old: Sequence[Wait], helped: set[Any]) -> Iterator[Party]:
+def _candidates(state: State, all_waits: Sequence[Wait], old: Sequence[Wait], helped: set[Any]) -> Iterator[Party]:
     """Yield aged runs and groups in order, up to the first that may have something kept that is not looked at here.
 
     That is one for which others stop, one with rules about its neighbours, one that an aged run before it has a claim
@@ -64,12 +64,12 @@ def _candidates(state: State, old: Sequence[Wait], helped: set[Any]) -> Iterator
     """
     claimed: set[Any] = set()
     most, seen = _limits(state, elsewhere=False), set[Any]()
-    for wait in sorted(old, key=lambda wait: (wait.run.seq, wait.run.execution_id)):
+    for wait in sorted(old, key=lambda wait: rank(wait.run, state.limits)):
         if wait.run.execution_id in seen:
             continue
-        waits = _together(wait, old)
+        waits = _together(state, wait, all_waits)
         seen |= {one.run.execution_id for one in waits}
-        party = tuple(_place(one) for one in waits)
+        party = tuple(_place(state, one) for one in waits)
         constraints = [one.run.shape.constraints for one in waits]
         if any(one.apart or one.spread for one in constraints) or seen & helped:
             return
@@ -82,18 +82,23 @@ def _candidates(state: State, old: Sequence[Wait], helped: set[Any]) -> Iterator
         claimed |= claims
 
 
-def _together(wait: Wait, old: Sequence[Wait]) -> list[Wait]:
+def _together(state: State, wait: Wait, waits: Sequence[Wait]) -> list[Wait]:
     """Return those of its group that wait too, in order; a run without one waits alone."""
     if wait.run.group is None:
         return [wait]
-    mates = [one for one in old if one.run.group == wait.run.group]
-    return sorted(mates, key=lambda one: (one.run.seq, one.run.execution_id))
+    mates = [one for one in waits if one.run.group == wait.run.group]
+    return sorted(mates, key=lambda one: rank(one.run, state.limits))
 
 
-def _place(wait: Wait) -> Place:
+def _place(state: State, wait: Wait) -> Place:
     run = wait.run
     cpu, owners = run.shape.resources.cpu_milli, (POOL, *owners_of(run))
-    return Place(run=run.execution_id, seq=run.seq, cpu=cpu, owners=owners, node=wait.nominated)
+    return Place(run=run.execution_id, rank=_rank(run, state), cpu=cpu, owners=owners, node=wait.nominated)
+
+
+def _rank(run: Queued, state: State) -> tuple[int, ...]:
+    key, seq, _ = rank(run, state.limits)
+    return (key, seq)
 
 
 def _own(state: State, party: Party) -> bool:

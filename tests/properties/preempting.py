@@ -42,7 +42,7 @@ def may_be_stopped(state: State, victim: Running, run: Queued, now: datetime) ->
         and victim.priority > run.priority
         and victim.began_at is not None
         and now - victim.began_at >= state.limits.min_runtime
-        and rank(victim, state.limits, now) > rank(run, state.limits, now)
+        and rank(victim, state.limits) > rank(run, state.limits)
     )
 
 

@@ -12,10 +12,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from properties.sight import Asked, Held, Party, Scene, Sight, fits, held_by, parties
+from properties.sight import Asked, Held, Party, Place, Scene, Sight, fits, held_by, parties
 
-Order: TypeAlias = tuple[int, float, int, int]
-"""Tier (aged, then who has had a node kept under FAIR_SHARE, then all others), share, priority, arrival."""
+Order: TypeAlias = tuple[int, float, Place]
+"""Tier (under FAIR_SHARE: aged, then who has had a node kept, then all others), share, place."""
 BY_SHARE = 2
 """The tier of those whose share has a say."""
 NODE_ONLY = (
@@ -154,9 +154,9 @@ class Referee:
     def _kept_before(self, party: Party) -> Iterator[Held]:
         """Yield what is kept for those before a party; under FAIR_SHARE, where that moves, for all others.
 
-        What is kept for runs of other pools goes by arrival, whatever the strategy.
+        What is kept for runs of other pools goes by place, whatever the strategy.
         """
-        yield from (held for seq, held in self.scene.reserved if seq < min(one.seq for one in party))
+        yield from (held for place, held in self.scene.reserved if place < min(one.place for one in party))
         own = self.order(party, {})
         for other in self.waits:
             if other is party or (self.scene.shares is None and self.order(other, {}) > own):
@@ -167,13 +167,13 @@ class Referee:
                     yield held_by(one, told.node)
                     continue
                 reserved = told is not None and told.code == "reserved" and self._bound_by_others(one)
-                if told is not None and one.aged and (told.code not in NODE_ONLY or reserved):
+                if told is not None and any(mate.aged for mate in other) and (told.code not in NODE_ONLY or reserved):
                     owners = _own_part(told.code, one, reserved=reserved)
                     yield Held(amounts=one.amounts, owners=owners, node=None, names=one.names)
 
     def _bound_by_others(self, one: Asked) -> bool:
         """Return whether something is kept from a run for one of another pool."""
-        return any(seq < one.seq for seq, _ in self.scene.reserved)
+        return any(place < one.place for place, _ in self.scene.reserved)
 
     def shares(self, so_far: Sequence[Held]) -> dict[Any, float]:
         """Return the share of each owner at a moment: what it has, has had, and is charged, over its weight."""
@@ -193,11 +193,11 @@ class Referee:
         return min(self._order(one, shares) for one in party)
 
     def _order(self, one: Asked, shares: Mapping[Any, float]) -> Order:
-        if one.aged:
-            return (0, 0.0, 0, one.seq)
-        if one.chosen and self.scene.shares is not None:
-            return (1, 0.0, one.priority, one.seq)
-        return (BY_SHARE, shares.get(one.payer, 0.0), one.priority, one.seq)
+        if one.aged or self.scene.shares is None:
+            return (0, 0.0, one.place)
+        if one.chosen:
+            return (1, 0.0, one.place)
+        return (BY_SHARE, shares.get(one.payer, 0.0), one.place)
 
     def _is_before(self, one: Order, other: Order) -> bool:
         """Return whether one is surely before another: shares that are as good as equal decide nothing."""
@@ -211,8 +211,8 @@ class Referee:
 
 def _elder_twin(party: Party, other: Party) -> bool:
     """Return whether one is the same as another and came before it: a node kept for one will do for the other."""
-    one, two = ([replace(asked, run=None, seq=0, chosen=False) for asked in each] for each in (party, other))
-    return one == two and party[0].seq < other[0].seq
+    one, two = ([replace(asked, run=None, place=(0, 0), chosen=False) for asked in each] for each in (party, other))
+    return one == two and party[0].place < other[0].place
 
 
 def ruled(party: Party) -> bool:

@@ -1,7 +1,7 @@
 """What the referee sees of a state and of the decisions of the pure plan."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from properties.referee import Ruling, Told
@@ -15,6 +15,8 @@ from scheduler.run import Queued, Running
 from scheduler.state import State
 
 HERE = "the pool"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 def scene(state: State, now: datetime) -> Scene:
@@ -71,15 +73,25 @@ def _asked(run: Queued, state: State, now: datetime) -> Asked:
         amounts=_amounts(run.shape.resources),
         owners=_owners(run),
         nodes=frozenset(n.name for n in ready if dict(wanted.node_selector).items() <= n.labels.items()),
-        aged=now - run.enqueued_at >= state.limits.ageing_limit,
-        priority=0 if state.limits.strategy is Strategy.FIFO else run.priority,
-        seq=run.seq,
+        aged=_is_aged(run, state, now),
+        place=(_key(run, state), run.seq),
         chosen=run.nominated is not None,
         names=frozenset(run.exclusive),
         group=run.group,
         ruled=bool(wanted.apart or wanted.spread),
         refused=_refused(run, state, now),
     )
+
+
+def _key(run: Queued, state: State) -> int:
+    """Return the time of submission, plus an ageing limit for each step of priority; in microseconds."""
+    steps = 0 if state.limits.strategy is Strategy.FIFO else run.priority
+    return (run.enqueued_at - EPOCH + steps * state.limits.ageing_limit) // MICROSECOND
+
+
+def _is_aged(run: Queued, state: State, now: datetime) -> bool:
+    steps = 1 if state.limits.strategy is Strategy.FIFO else run.priority + 1
+    return now - run.enqueued_at >= steps * state.limits.ageing_limit
 
 
 def _refused(run: Queued, state: State, now: datetime) -> bool:
@@ -90,7 +102,7 @@ def _refused(run: Queued, state: State, now: datetime) -> bool:
         priority=run.priority,
         shape=run.shape,
         exclusive=run.exclusive,
-        aged=now - run.enqueued_at >= state.limits.ageing_limit,
+        aged=_is_aged(run, state, now),
     )
     pool = PoolFacts(now=now, running=state.running.values(), admitted=(), owners=state.owners)
     return any(rule.refusal(line, pool) is not None for rule in state.rules)

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
 
+Place: TypeAlias = tuple[int, int]
+"""The key of a run in microseconds, and its number of arrival."""
 Amounts: TypeAlias = tuple[int, int, int]
 """CPU in milli-cores, GPUs, places for pods: of a node, or of a run."""
 Most: TypeAlias = tuple[int | None, int | None]
@@ -17,7 +19,7 @@ SAME = 1e-9
 class Asked:
     """What a run that may start needs. `owners`: the pool, its user, its team if it has one.
 
-    `nodes`: which take it, by all but room. `priority` is 0 where that has no say, `chosen`: it had a node kept before.
+    `nodes`: which take it, by all but room. `place`: where it stands in the order, `chosen`: it had a node kept before.
     `ruled`: other runs matter to it by rules that are not looked at here. `refused`: an added rule stops it.
     """
 
@@ -26,8 +28,7 @@ class Asked:
     owners: tuple[Any, ...]
     nodes: frozenset[str]
     aged: bool
-    priority: int
-    seq: int
+    place: Place
     chosen: bool = False
     names: frozenset[str] = frozenset()
     group: Any = None
@@ -77,7 +78,7 @@ class Scene:
     """A pool before a pass: nodes that are ready, who holds places, who may start.
 
     `limits` are less what is used elsewhere, `taken` the names that are held elsewhere, `reserved` what is kept in all
-    pools for aged runs of others, by when those arrived.
+    pools for aged runs of others, by the places of those.
     """
 
     nodes: Mapping[str, Amounts]
@@ -85,7 +86,7 @@ class Scene:
     limits: Mapping[Any, Most]
     waiting: Mapping[Any, Asked]
     taken: frozenset[str] = frozenset()
-    reserved: Sequence[tuple[int, Held]] = ()
+    reserved: Sequence[tuple[Place, Held]] = ()
     shares: Shares | None = None
     close: float = SAME
 

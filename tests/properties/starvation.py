@@ -21,10 +21,13 @@ Most: TypeAlias = tuple[int | None, int | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """What a run has, or asks for. `node` of one that waits: the node kept for it. `owners`: whose limits hold."""
+    """What a run has, or asks for. `rank`: key and arrival. `node` of one that waits: the node kept for it.
+
+    `owners`: whose limits hold.
+    """
 
     run: Any
-    seq: int
+    rank: tuple[int, ...]
     cpu: int
     owners: tuple[Any, ...]
     node: str | None = None
@@ -54,7 +57,7 @@ class Seen:
 
     def before(self, party: Party) -> set[Any]:
         """Return who started in this pass, and was before it in order."""
-        return {one for one in self.aged if self.holding[one].seq < arrival(party)}
+        return {one for one in self.aged if self.holding[one].rank < first_rank(party)}
 
 
 @dataclass(kw_only=True)
@@ -77,7 +80,7 @@ class Ghost:
         """Check a pass."""
         first = next((party for party in seen.candidates if party[0].run in seen.delayed), None)
         same = self._found_again(seen)
-        if same is None or (first is not None and arrival(first) < arrival(same)):
+        if same is None or (first is not None and first_rank(first) < first_rank(same)):
             self._begin(seen, first)
         elif self.eldest is not None:
             self._check(seen, self.eldest, same)
@@ -125,9 +128,9 @@ def runs(party: Party) -> list[Any]:
     return [place.run for place in party]
 
 
-def arrival(party: Party) -> int:
-    """Return the place in the order of arrival: that of the first."""
-    return min(place.seq for place in party)
+def first_rank(party: Party) -> tuple[int, ...]:
+    """Return the place in the order: that of the first."""
+    return min(place.rank for place in party)
 
 
 def used(places: Iterable[Place]) -> tuple[int, int]:

@@ -98,7 +98,7 @@ def test_every_run_gets_exactly_one_decision_in_order(make: SimpleNamespace, run
 
     decisions = plan(state, make.NOON)
 
-    ranks = [rank(d.run, state.limits, make.NOON) for d in decisions]
+    ranks = [rank(d.run, state.limits) for d in decisions]
     assert ranks == sorted(ranks) or state.limits.strategy is Strategy.FAIR_SHARE
     assert Counter(d.run.execution_id for d in decisions) == Counter(list(state.queued))
     assert [d.position for d in decisions if isinstance(d, Wait) and d.position] == list(

@@ -11,7 +11,7 @@ POOL, ANN, BOB, RED, BLUE = "the pool", "ann", "bob", "red", "blue"
 
 
 def asked(run: str, cpu: int = 500, **given: Any) -> Asked:
-    values = {"owners": (POOL, ANN, RED), "aged": False, "priority": 5, "seq": ord(run), "nodes": frozenset({"n0"})}
+    values = {"owners": (POOL, ANN, RED), "aged": False, "place": (5, ord(run)), "nodes": frozenset({"n0"})}
     return Asked(run=run, amounts=(cpu, 0, 1), **(values | given))
 
 
@@ -47,7 +47,7 @@ CASES = SimpleNamespace(
         (scene(asked("a", 600), asked("b", 500)), ruling("b", a="busy")),  # so it was, though it has no room by now
         (scene(asked("a", 900), asked("b"), holding=[BUSY]), ruling("b", a="team_limit")),  # not its team
         (scene(asked("a", 900), asked("b"), holding=[BUSY]), ruling("b", a="reserved")),  # nothing is kept
-        (scene(asked("a"), asked("b", priority=4), limits={POOL: (1, None)}), ruling("a", b="pool_limit")),
+        (scene(asked("a"), asked("b", place=(4, 0)), limits={POOL: (1, None)}), ruling("a", b="pool_limit")),
         (scene(asked("a"), limits={ANN: (0, None)}), ruling("a")),
         (scene(asked("a", 1500)), ruling("a")),
         (scene(asked("a", refused=True)), ruling("a")),

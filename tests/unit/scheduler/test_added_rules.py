@@ -80,7 +80,7 @@ def test_what_it_refuses_is_not_the_head_of_the_queue(
 
 
 def test_an_aged_run_that_it_refuses_keeps_nothing_here_nor_in_other_pools(make: SimpleNamespace) -> None:
-    old = make.queued(1, priority=9, minutes=61, exclusive=("db",), cpu=4000)
+    old = make.queued(1, priority=9, minutes=601, exclusive=("db",), cpu=4000)
     owners = {make.team(0): Owner(name="red", ceiling=Ceiling(runs=1))}
     state = make.state([old, make.queued(2, exclusive=("db",), cpu=4000)], owners=owners)
     state.rules = (Closed(),)
@@ -142,7 +142,7 @@ def test_a_run_that_could_not_start_anyway_is_not_looked_at_again(make: SimpleNa
 
     passes = [event for event in forward(state, make.NOON, lambda _: HOUR) if isinstance(event, Passed)]
 
-    assert [event.at for event in passes] == [make.NOON, make.queued(1).enqueued_at + timedelta(days=1)]
+    assert [event.at for event in passes] == [make.NOON, make.queued(1).enqueued_at + timedelta(days=10)]
 
 
 def test_a_run_that_is_refused_for_ever_is_given_up_after_a_year(make: SimpleNamespace) -> None:

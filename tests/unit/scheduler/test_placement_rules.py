@@ -304,7 +304,7 @@ def test_an_aged_run_has_a_node_drained_where_its_rule_lets_it_go(make: SimpleNa
     """Zone b is full of small runs, zone a closed by the spread: the next small run does not take what b gives back."""
     nodes = [make.node(i, cpu=2000, labels={ZONE: zone}) for i, zone in enumerate("ab")]
     holding = [make.running(90, cpu=100, labels=WEB), make.running(91, cpu=1500, node="n1")]
-    aged = make.queued(0, cpu=1000, constraints=spread(), labels=WEB, minutes=120)
+    aged = make.queued(0, cpu=1000, constraints=spread(), labels=WEB, minutes=420)
     small = make.queued(1, cpu=400, constraints=Constraints(node_selector=((ZONE, "b"),)))
 
     decisions = plan(make.state([aged, small], nodes=nodes, holding=holding), make.NOON)

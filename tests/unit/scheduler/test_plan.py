@@ -142,14 +142,16 @@ def test_a_blocked_run_is_passed_by_runs_of_other_shapes(make: SimpleNamespace) 
     assert admitted(plan(state, make.NOON)) == [2]
 
 
-def test_an_aged_run_overtakes_more_important_ones(make: SimpleNamespace) -> None:
-    waiting = [make.queued(1, priority=9, minutes=61), make.queued(2, priority=0)]
+@pytest.mark.parametrize(("minutes", "first"), [(9 * 60 - 1, 2), (9 * 60 + 1, 1)])
+def test_a_step_of_priority_is_worth_one_ageing_limit(make: SimpleNamespace, minutes: int, first: int) -> None:
+    late = make.queued(2, priority=0, enqueued_at=make.NOON)
+    waiting = [make.queued(1, priority=9, minutes=minutes), late]
 
-    assert admitted(plan(make.state(waiting, ceiling=Ceiling(runs=1)), make.NOON)) == [1]
+    assert admitted(plan(make.state(waiting, ceiling=Ceiling(runs=1)), make.NOON)) == [first]
 
 
 def test_a_node_is_kept_free_for_an_aged_run(make: SimpleNamespace) -> None:
-    old, young = make.queued(1, cpu=4000, minutes=61), make.queued(2, priority=0)
+    old, young = make.queued(1, cpu=4000, minutes=361), make.queued(2, priority=0)
     state = make.state([old, young], holding=[make.running(9)])
 
     decisions = plan(state, make.NOON)
@@ -162,7 +164,7 @@ def test_a_node_is_kept_free_for_an_aged_run(make: SimpleNamespace) -> None:
 
 def test_later_runs_use_what_the_aged_one_does_not_need(make: SimpleNamespace) -> None:
     nodes = [make.node(0, cpu=4000), make.node(1, cpu=1000)]
-    state = make.state([make.queued(1, cpu=4000, minutes=61), make.queued(2)], nodes=nodes, holding=[make.running(9)])
+    state = make.state([make.queued(1, cpu=4000, minutes=361), make.queued(2)], nodes=nodes, holding=[make.running(9)])
 
     decisions = plan(state, make.NOON)
 
@@ -171,7 +173,7 @@ def test_later_runs_use_what_the_aged_one_does_not_need(make: SimpleNamespace) -
 
 def test_the_last_place_of_the_pool_is_kept_for_an_aged_run(make: SimpleNamespace) -> None:
     nodes = [make.node(0, cpu=4000), make.node(1, cpu=1000)]
-    waiting = [make.queued(1, cpu=4000, minutes=61), make.queued(2)]
+    waiting = [make.queued(1, cpu=4000, minutes=361), make.queued(2)]
     state = make.state(waiting, nodes=nodes, holding=[make.running(9)], ceiling=Ceiling(runs=2))
 
     decisions = plan(state, make.NOON)
@@ -185,7 +187,7 @@ def test_the_node_that_is_kept_stays_the_same(make: SimpleNamespace) -> None:
     """Were it chosen anew each time, no node would ever drain."""
     nodes = [make.node(0), make.node(1)]
     holding = [make.running(8, cpu=2000), make.running(9, cpu=100, node="n1")]
-    old = make.queued(1, cpu=4000, minutes=61, nominated="n0")
+    old = make.queued(1, cpu=4000, minutes=361, nominated="n0")
 
     decisions = plan(make.state([old], nodes=nodes, holding=holding), make.NOON)
 
@@ -193,7 +195,7 @@ def test_the_node_that_is_kept_stays_the_same(make: SimpleNamespace) -> None:
 
 
 def test_an_aged_run_that_no_node_can_hold_keeps_nothing(make: SimpleNamespace) -> None:
-    waiting = [make.queued(1, cpu=9000, minutes=61), make.queued(2)]
+    waiting = [make.queued(1, cpu=9000, minutes=361), make.queued(2)]
 
     decisions = plan(make.state(waiting, ceiling=Ceiling(runs=1)), make.NOON)
 
@@ -201,7 +203,7 @@ def test_an_aged_run_that_no_node_can_hold_keeps_nothing(make: SimpleNamespace) 
 
 
 def test_an_aged_run_at_its_own_limit_delays_nobody_else(make: SimpleNamespace) -> None:
-    waiting = [make.queued(1, minutes=61), make.queued(2, user_id=make.user(1))]
+    waiting = [make.queued(1, minutes=361), make.queued(2, user_id=make.user(1))]
     owners = {make.user(0): Owner(name="ann", ceiling=Ceiling(runs=1))}
     state = make.state(waiting, holding=[make.running(9)], owners=owners)
 

@@ -9,8 +9,9 @@ import pytest
 from model.ids import GroupId, PoolName
 from scheduler.across import kept_across
 from scheduler.decisions import Admit, Decision, Wait
+from scheduler.order import rank
 from scheduler.plan import decide, plan
-from scheduler.pool import Ceiling, Owner
+from scheduler.pool import Ceiling, Limits, Owner
 from scheduler.reasons import Code
 from scheduler.reserved import Reservation, Reserved
 from scheduler.run import Queued
@@ -27,18 +28,19 @@ def waits(decisions: list[Decision]) -> dict[int, Wait]:
     return {d.run.seq: d for d in decisions if isinstance(d, Wait)}
 
 
-def reserved(make: SimpleNamespace, arrival: int, **given: object) -> Reserved:
-    """What a run of pool 'far' keeps: a place of team 0, unless `given` says otherwise."""
+def reserved(make: SimpleNamespace, number: int, **given: object) -> Reserved:
+    """What the run of this number keeps in pool 'far': a place of team 0, unless `given` says otherwise."""
     values = {"owners": (make.team(0),), "need": need(make.amounts(100)), "names": ()}
-    run = make.run_id(900 + arrival)
-    return Reserved([Reservation(run=run, pool=PoolName("far"), arrival=arrival, **(values | given))])
+    run = make.run_id(900 + number)
+    place = rank(make.queued(number), Limits())
+    return Reserved([Reservation(run=run, pool=PoolName("far"), rank=place, **(values | given))])
 
 
 def of_team(make: SimpleNamespace, runs: int) -> dict[UUID, Owner]:
     return {make.team(0): Owner(name="red", ceiling=Ceiling(runs=runs))}
 
 
-def test_a_reservation_binds_who_arrived_later_and_nobody_else(make: SimpleNamespace) -> None:
+def test_a_reservation_binds_who_comes_later_in_the_order_and_nobody_else(make: SimpleNamespace) -> None:
     state = make.state([make.queued(1), make.queued(3, cpu=200)], owners=of_team(make, 2))
     state.reserved = reserved(make, 2)
 
@@ -54,7 +56,7 @@ def test_a_reservation_binds_who_arrived_later_and_nobody_else(make: SimpleNames
 
 def test_what_is_reserved_and_what_is_kept_here_count_together(make: SimpleNamespace) -> None:
     """Beside each alone there would be room for the last run; beside both there is not."""
-    old = make.queued(1, cpu=4000, minutes=61)
+    old = make.queued(1, cpu=4000, minutes=361)
     there = [make.running(9, team_id=make.team(1))]
     state = make.state([old, make.queued(5)], holding=there, owners=of_team(make, 2))
     state.reserved = reserved(make, 2)
@@ -77,7 +79,7 @@ def test_a_name_is_reserved_too(make: SimpleNamespace) -> None:
     assert wait.blocked_by == (make.run_id(902),)
 
 
-def test_a_group_arrived_with_its_first_member(make: SimpleNamespace) -> None:
+def test_a_group_has_the_place_of_its_first_member(make: SimpleNamespace) -> None:
     members = [make.queued(n, group=GroupId(UUID(int=7))) for n in (1, 3)]
     state = make.state(members, owners=of_team(make, 2))
     state.reserved = reserved(make, 2)
@@ -86,7 +88,7 @@ def test_a_group_arrived_with_its_first_member(make: SimpleNamespace) -> None:
 
 
 def test_a_team_at_its_limit_is_skipped_and_keeps_for_its_first_aged_run(make: SimpleNamespace) -> None:
-    runs = [make.queued(n, minutes=90 - n) for n in (1, 2)] + [make.queued(3, team_id=make.team(1))]
+    runs = [make.queued(n, minutes=390 - n) for n in (1, 2)] + [make.queued(3, team_id=make.team(1))]
     state = make.state(runs, owners=of_team(make, 1), holding=[make.running(9)])
 
     assert kept_across(decide(state, make.NOON)) == {make.run_id(1): (make.team(0),)}
@@ -94,7 +96,7 @@ def test_a_team_at_its_limit_is_skipped_and_keeps_for_its_first_aged_run(make: S
 
 @pytest.mark.parametrize("given", [{"cpu": 9000}, {"minutes": 1}])
 def test_who_is_not_aged_or_fits_nowhere_keeps_nothing(make: SimpleNamespace, given: dict[str, int]) -> None:
-    run = make.queued(1, **({"minutes": 61} | given))
+    run = make.queued(1, **({"minutes": 361} | given))
     state = make.state([run], owners=of_team(make, 1), holding=[make.running(9)])
 
     assert kept_across(decide(state, make.NOON)) == {}
@@ -102,7 +104,7 @@ def test_who_is_not_aged_or_fits_nowhere_keeps_nothing(make: SimpleNamespace, gi
 
 def test_a_group_that_waits_for_its_team_in_another_pool_keeps_its_places(make: SimpleNamespace) -> None:
     """What the team runs elsewhere ends too: the group could start if nothing else ran."""
-    members = [make.queued(n, minutes=61, group=GroupId(UUID(int=7))) for n in (1, 2)]
+    members = [make.queued(n, minutes=361, group=GroupId(UUID(int=7))) for n in (1, 2)]
     owners = {make.team(0): Owner(name="red", ceiling=Ceiling(runs=2), elsewhere_runs=1)}
 
     kept = kept_across(decide(make.state(members, owners=owners), make.NOON))
@@ -148,7 +150,7 @@ class TwoPools:
         self.ends[pool] |= dict.fromkeys(started, now + 5 * MINUTE)
         places = need(self.make.amounts(100))
         self.kept[pool] = [
-            Reservation(run=run.execution_id, pool=PoolName(pool), arrival=run.seq, owners=owners, need=places)
+            Reservation(run=run.execution_id, pool=PoolName(pool), rank=rank(run, Limits()), owners=owners, need=places)
             for run in self.waiting[pool]
             if (owners := kept.get(run.execution_id)) is not None
         ]
@@ -165,15 +167,27 @@ class TwoPools:
 
 
 def test_no_stream_of_later_runs_in_another_pool_starves_an_aged_run(make: SimpleNamespace) -> None:
-    """It starts within the ageing limit and what one run takes, though they are more important and never end."""
+    """It starts within two ageing limits and what one run takes, though they are more important and never end."""
     pools = TwoPools(make)
     pools.waiting["b"] = [make.queued(1, priority=0)]
     started = pools.a_minute(make.NOON)
-    pools.waiting["a"] = [make.queued(2, priority=9, enqueued_at=make.NOON)]
-    for minute in range(1, 67):
+    pools.waiting["a"] = [make.queued(2, priority=1, enqueued_at=make.NOON)]
+    for minute in range(1, 127):
         now = make.NOON + minute * MINUTE
-        pools.waiting["b"].append(make.queued(minute + 2, priority=0, enqueued_at=now))
+        if minute % 5 == 4:
+            pools.waiting["b"].append(make.queued(minute, priority=0, enqueued_at=now))
         started += pools.a_minute(now)
 
-    assert started[:3] == [1, 3, 4]
-    assert 2 in started
+    assert started[:3] == [1, 4, 9]
+    assert started.index(2) > 20
+
+
+def test_what_binds_over_pools_binds_by_the_key_and_not_by_arrival(make: SimpleNamespace) -> None:
+    """The aged run arrived first, but the other one is so much more important that it comes first in the order."""
+    aged, urgent = make.queued(1, minutes=301, priority=4), make.queued(2, minutes=240, priority=0)
+    state = make.state([urgent], owners=of_team(make, 1))
+    place = rank(aged, Limits())
+    values = {"owners": (make.team(0),), "need": need(make.amounts(100))}
+    state.reserved = Reserved([Reservation(run=aged.execution_id, pool=PoolName("far"), rank=place, **values)])
+
+    assert admitted(plan(state, make.NOON)) == [2]

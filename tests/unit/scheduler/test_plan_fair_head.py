@@ -103,7 +103,7 @@ def test_what_was_kept_for_a_run_that_is_cancelled_is_free(make: SimpleNamespace
 
 def test_an_aged_run_is_before_whoever_was_chosen(make: SimpleNamespace) -> None:
     state = settled(make, half_full(make, make.queued(1, cpu=4000)))
-    state.enqueue(small(make, 2, cpu=3000, minutes=61))
+    state.enqueue(small(make, 2, cpu=3000, minutes=361))
     decisions = plan(apply(state, Left(run=make.run_id(9))), make.NOON)
 
     assert admitted(decisions) == [2]

@@ -25,7 +25,7 @@ def kept(decisions: list[Decision]) -> dict[int, str | None]:
 
 def group(make: SimpleNamespace, *sizes: int, first: int = 1, **given: Any) -> list[Any]:
     """Runs that start together, aged unless `minutes` says otherwise."""
-    values = {"minutes": 61, "group": GroupId(make.run_id(9_000 + first))} | given
+    values = {"minutes": 361, "group": GroupId(make.run_id(9_000 + first))} | given
     return [make.queued(first + n, cpu=cpu, **values) for n, cpu in enumerate(sizes)]
 
 
@@ -65,14 +65,14 @@ def test_a_group_counts_as_one_of_those_that_nodes_are_kept_for(make: SimpleName
 
 
 def test_a_group_has_nothing_kept_while_one_before_it_needs_a_part_of_that(make: SimpleNamespace) -> None:
-    waiting = [make.queued(0, cpu=1000, minutes=70), *group(make, 1000, 1000)]
+    waiting = [make.queued(0, cpu=1000, minutes=370), *group(make, 1000, 1000)]
 
     assert len(kept(plan(full(make, waiting, 1000, 1000), make.NOON))) == 1
 
 
 def test_nodes_that_cannot_serve_all_any_more_are_given_up(make: SimpleNamespace) -> None:
     """One of them is gone; and before that, what was written down had one node twice."""
-    twice = [make.queued(n, cpu=1000, minutes=61, group=GroupId(make.run_id(99)), nominated="n0") for n in (1, 2)]
+    twice = [make.queued(n, cpu=1000, minutes=361, group=GroupId(make.run_id(99)), nominated="n0") for n in (1, 2)]
     state = full(make, twice, 1000, 1000, 1000)
     decisions = plan(state, make.NOON)
     assert len(set(kept(decisions).values())) == 2
@@ -137,8 +137,8 @@ def test_a_group_that_its_own_team_stops_has_no_node_kept_though_none_has_room(m
 
 def test_those_that_wait_for_a_name_take_no_turn_from_one_that_waits_for_a_node(make: SimpleNamespace) -> None:
     """However many they are, they wait for one thing, and one of them can have it next."""
-    named = [make.queued(n, exclusive=("db",), minutes=90, priority=n % 10) for n in range(1, 40)]
-    state = full(make, [*named, make.queued(50, cpu=1000, minutes=61)], 1000, 1000)
+    named = [make.queued(n, exclusive=("db",), minutes=700, priority=n % 10) for n in range(1, 40)]
+    state = full(make, [*named, make.queued(50, cpu=1000, minutes=361)], 1000, 1000)
     state = apply(state, Left(run=make.run_id(901)))
     state.start(make.running(800, cpu=500, node="n1", exclusive=("db",)))
 

@@ -23,9 +23,9 @@ def test_a_name_that_is_kept_for_a_later_run_is_not_the_reason(make: SimpleNames
     nodes = [make.node(0, cpu=2000), make.node(1, cpu=1000)]
     holding = [make.running(90, cpu=2000, node="n0"), make.running(91, cpu=1000, node="n1")]
     waiting = [
-        make.queued(1, cpu=2000, minutes=90),
-        make.queued(2, cpu=2000, minutes=80, exclusive=("db",)),
-        make.queued(3, cpu=500, minutes=70, exclusive=("db",)),
+        make.queued(1, cpu=2000, minutes=390),
+        make.queued(2, cpu=2000, minutes=380, exclusive=("db",)),
+        make.queued(3, cpu=500, minutes=370, exclusive=("db",)),
         make.queued(4, cpu=100, minutes=1, exclusive=("db",)),
     ]
 
@@ -47,13 +47,13 @@ def test_share_is_the_reason_only_where_the_other_owner_had_no_more(make: Simple
 
 
 def test_share_is_never_the_reason_of_an_aged_run(make: SimpleNamespace) -> None:
-    aged = make.queued(1, cpu=4000, minutes=61)
-    first = make.queued(0, cpu=1000, minutes=62, team_id=make.team(1))
+    aged = make.queued(1, cpu=4000, minutes=361)
+    first = make.queued(0, cpu=1000, minutes=362, team_id=make.team(1))
 
     assert fair(make, first, aged)[1].reason.code is Code.BUSY
 
 
 def test_share_is_not_the_reason_where_an_aged_run_came_first(make: SimpleNamespace) -> None:
-    aged = make.queued(0, cpu=4000, minutes=61, team_id=make.team(1))
+    aged = make.queued(0, cpu=4000, minutes=361, team_id=make.team(1))
 
     assert fair(make, aged, make.queued(1, cpu=4000))[1].reason.code is Code.BUSY

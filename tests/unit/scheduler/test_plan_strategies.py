@@ -111,7 +111,7 @@ def test_the_head_waits_for_the_pools_amounts_and_others_leave_it_them(make: Sim
 
 
 def test_best_effort_lets_everybody_pass_until_a_run_is_aged(make: SimpleNamespace) -> None:
-    big, small = make.queued(1, cpu=4000, minutes=59), make.queued(2)
+    big, small = make.queued(1, cpu=4000, minutes=359), make.queued(2)
     state = half_full(make, [big, small], strategy=Strategy.RESOURCE_AWARE)
 
     assert admitted(plan(state, make.NOON)) == [2]
@@ -121,7 +121,7 @@ def test_best_effort_lets_everybody_pass_until_a_run_is_aged(make: SimpleNamespa
 
 def test_nobody_later_uses_what_an_aged_run_needs_however_short(make: SimpleNamespace) -> None:
     """What runs now may end at any moment, so even a hard limit below its own is no promise."""
-    aged = make.queued(1, cpu=4000, minutes=61)
+    aged = make.queued(1, cpu=4000, minutes=361)
     hopeful = make.queued(2, limit=61 * MINUTE, expected=MINUTE)
     bounded = make.queued(3, limit=60 * MINUTE, priority=6)
 
@@ -130,13 +130,13 @@ def test_nobody_later_uses_what_an_aged_run_needs_however_short(make: SimpleName
 
 @pytest.mark.parametrize("strategy", Strategy)
 def test_an_aged_run_is_first_under_all_strategies(make: SimpleNamespace, strategy: Strategy) -> None:
-    waiting = [make.queued(1, priority=9, minutes=61), make.queued(2, priority=0, team_id=make.team(1))]
+    waiting = [make.queued(1, priority=9, minutes=601), make.queued(2, priority=0, team_id=make.team(1))]
 
     assert admitted(plan(make.state(waiting, strategy=strategy, ceiling=Ceiling(runs=1)), make.NOON)) == [1]
 
 
 def test_an_aged_run_has_what_it_lacks_of_its_teams_limit_kept(make: SimpleNamespace) -> None:
-    waiting = [make.queued(1, cpu=2000, minutes=61), make.queued(2, cpu=500), make.queued(3, team_id=make.team(1))]
+    waiting = [make.queued(1, cpu=2000, minutes=361), make.queued(2, cpu=500), make.queued(3, team_id=make.team(1))]
     owners = {make.team(0): Owner(name="payments", ceiling=Ceiling(cpu_milli=3000))}
 
     decisions = plan(half_full(make, waiting, owners=owners), make.NOON)
@@ -148,7 +148,7 @@ def test_an_aged_run_has_what_it_lacks_of_its_teams_limit_kept(make: SimpleNames
 
 def test_an_aged_run_that_its_team_may_never_start_keeps_nothing(make: SimpleNamespace) -> None:
     """The limit was lowered after it had come. Nobody of its team could ever start, nor have its name."""
-    waiting = [make.queued(1, cpu=2000, minutes=61, exclusive=("db",)), make.queued(2, cpu=500, exclusive=("db",))]
+    waiting = [make.queued(1, cpu=2000, minutes=361, exclusive=("db",)), make.queued(2, cpu=500, exclusive=("db",))]
     owners = {make.team(0): Owner(name="payments", ceiling=Ceiling(cpu_milli=1000))}
 
     assert admitted(plan(make.state(waiting, owners=owners), make.NOON)) == [2]

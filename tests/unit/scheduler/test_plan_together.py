@@ -58,7 +58,7 @@ def test_a_name_held_in_another_pool_is_not_free(make: SimpleNamespace) -> None:
 
 
 def test_the_names_of_an_aged_run_are_kept_for_it(make: SimpleNamespace) -> None:
-    waiting = [make.queued(1, exclusive=("db", "lab"), minutes=61), make.queued(2, exclusive=("db",), cpu=200)]
+    waiting = [make.queued(1, exclusive=("db", "lab"), minutes=361), make.queued(2, exclusive=("db",), cpu=200)]
 
     decisions = plan(make.state(waiting, holding=[make.running(9, exclusive=("lab",))]), make.NOON)
 
@@ -70,7 +70,7 @@ def test_the_names_of_an_aged_run_are_kept_for_it_though_its_team_may_start_noth
     red, blue = make.team(1), make.team(2)
     owners = {red: Owner(name="red", ceiling=Ceiling(runs=1))}
     old, new = (
-        make.queued(1, exclusive=("db",), minutes=61, team_id=red),
+        make.queued(1, exclusive=("db",), minutes=361, team_id=red),
         make.queued(2, exclusive=("db",), team_id=blue),
     )
     state = make.state([old, new], holding=[make.running(9, team_id=red)], owners=owners)
@@ -82,7 +82,7 @@ def test_the_names_of_an_aged_run_are_kept_for_it_though_its_team_may_start_noth
 
 
 def test_who_waits_for_a_name_has_no_node_kept_though_the_pool_is_full_too(make: SimpleNamespace) -> None:
-    waiting = [make.queued(1, exclusive=("lab",), minutes=90), make.queued(2, cpu=4000, minutes=61, priority=0)]
+    waiting = [make.queued(1, exclusive=("lab",), minutes=390), make.queued(2, cpu=4000, minutes=361, priority=0)]
     state = make.state(waiting, holding=[make.running(9)], ceiling=Ceiling(runs=1), preemption=True)
     state.exclusive_elsewhere = frozenset({"lab"})
 
@@ -119,7 +119,7 @@ def test_a_member_in_backoff_does_not_hold_up_the_others(make: SimpleNamespace) 
 def test_nodes_are_kept_for_all_of_an_aged_group(make: SimpleNamespace) -> None:
     nodes = [make.node(0), make.node(1)]
     state = make.state(
-        [*group(make, range(2), cpu=4000, minutes=61), make.queued(5)], nodes=nodes, holding=[make.running(9)]
+        [*group(make, range(2), cpu=4000, minutes=361), make.queued(5)], nodes=nodes, holding=[make.running(9)]
     )
 
     decisions = plan(state, make.NOON)
@@ -130,6 +130,6 @@ def test_nodes_are_kept_for_all_of_an_aged_group(make: SimpleNamespace) -> None:
 
 
 def test_an_aged_group_that_the_nodes_could_never_hold_keeps_nothing(make: SimpleNamespace) -> None:
-    state = make.state([*group(make, range(2), cpu=4000, minutes=61), make.queued(5)])
+    state = make.state([*group(make, range(2), cpu=4000, minutes=361), make.queued(5)])
 
     assert admitted(plan(state, make.NOON)) == [5]

@@ -99,7 +99,7 @@ def test_what_is_still_being_launched_is_not_waited_for(make: SimpleNamespace) -
     state = busy(make, holder(make, 9, cpu=4000, began_at=None), backfill_after=timedelta())
 
     assert stopped(plan(state, make.NOON)) == []
-    assert wake(state, make.NOON) == make.NOON + timedelta(hours=1) - timedelta(seconds=59)  # it is aged then
+    assert wake(state, make.NOON) == make.NOON + timedelta(hours=2) - timedelta(seconds=59)  # it is aged then
 
 
 def test_no_more_are_stopped_than_needed_and_all_on_one_node(make: SimpleNamespace) -> None:
@@ -157,13 +157,13 @@ def test_a_young_run_is_stopped_once_and_starts_again_after_the_other(
 
 
 @pytest.mark.parametrize("strategy", Strategy)
-def test_an_aged_run_is_not_stopped_for_one_that_came_later(make: SimpleNamespace, strategy: Strategy) -> None:
+def test_nobody_is_stopped_for_one_that_comes_later_in_the_order(make: SimpleNamespace, strategy: Strategy) -> None:
     """It would come first as it waits again: it would be stopped and started for ever, and neither would end."""
-    assert story(make, strategy, comes=70) == [
+    assert story(make, strategy, comes=541, takes=600) == [
         ("start", 1, 0),
-        ("end", 1, 300),
-        ("start", 2, 300),
-        ("end", 2, 320),
+        ("end", 1, 600),
+        ("start", 2, 600),
+        ("end", 2, 620),
     ]
 
 
@@ -172,24 +172,27 @@ def test_under_fifo_nobody_is_stopped_for_one_that_came_later(make: SimpleNamesp
 
 
 def test_under_fifo_one_that_has_passed_a_more_important_run_is_stopped_for_it(make: SimpleNamespace) -> None:
-    state = busy(make, holder(make, 0, cpu=3000), holder(make, 9, cpu=1000), strategy=Strategy.FIFO)
+    state = busy(
+        make, holder(make, 0, cpu=3000), holder(make, 9, cpu=1000, enqueued_at=make.NOON), strategy=Strategy.FIFO
+    )
 
     assert stopped(plan(state, make.NOON)) == [9]
 
 
-def test_an_aged_run_is_stopped_for_an_aged_one_that_came_before_it(make: SimpleNamespace) -> None:
-    long_ago = make.NOON - timedelta(hours=2)
-    holding = [holder(make, n, cpu=2000, enqueued_at=long_ago) for n in (4, 6)]
-    state = make.state([make.queued(5, cpu=1000, priority=1, minutes=119)], holding=holding, preemption=True)
+def test_an_aged_run_is_stopped_for_an_aged_one_that_comes_before_it(make: SimpleNamespace) -> None:
+    waited = {4: timedelta(hours=6) + 2 * MINUTE, 6: timedelta(hours=6)}
+    holding = [holder(make, n, cpu=2000, enqueued_at=make.NOON - time) for n, time in waited.items()]
+    state = make.state([make.queued(5, cpu=1000, priority=1, minutes=121)], holding=holding, preemption=True)
 
     assert stopped(plan(state, make.NOON)) == [6]
 
 
-def test_who_will_be_aged_once_it_has_stopped_is_not_stopped(make: SimpleNamespace) -> None:
-    """Stopping takes a while; then it would come first, and take its place back."""
-    nearly = make.NOON - timedelta(minutes=60) + timedelta(seconds=10)
+@pytest.mark.parametrize(("seconds", "asked"), [(58, [9]), (60, [])])
+def test_only_who_comes_later_in_the_order_is_stopped(make: SimpleNamespace, seconds: int, asked: list[int]) -> None:
+    """The other one is four steps more important, so it comes first unless it came four ageing limits later."""
+    at = make.NOON - timedelta(hours=4, seconds=seconds)
 
-    assert stopped(plan(busy(make, holder(make, 9, cpu=4000, enqueued_at=nearly)), make.NOON)) == []
+    assert stopped(plan(busy(make, holder(make, 9, cpu=4000, enqueued_at=at)), make.NOON)) == asked
 
 
 def test_under_fair_share_the_node_is_kept_though_the_stopped_run_has_less_share(make: SimpleNamespace) -> None:
@@ -264,9 +267,9 @@ def test_what_others_leave_is_enough_without_anybody_more(make: SimpleNamespace)
     assert [waits(decisions)[n].reason.code for n in (1, 2)] == [Code.PREEMPTING, Code.PREEMPTING]
 
 
-def story(make: SimpleNamespace, strategy: Strategy, comes: int) -> list[tuple[str, int, float]]:
-    """One run has the only node for five hours; a more important one comes some minutes after it, for 20 minutes."""
-    minutes = {1: 300, 2: 20}
+def story(make: SimpleNamespace, strategy: Strategy, comes: int, takes: int = 300) -> list[tuple[str, int, float]]:
+    """One run has the only node for hours; a more important one comes some minutes after it, for 20 minutes."""
+    minutes = {1: takes, 2: 20}
     arrivals = [
         make.queued(1, cpu=4000, priority=9, restartable=True, enqueued_at=make.NOON),
         make.queued(2, cpu=4000, priority=0, restartable=True, enqueued_at=make.NOON + comes * MINUTE),
