@@ -164,7 +164,7 @@ class World:
         heads = {(run.priority, run.user_id, run.shape): run for run in reversed(self.queued)}
         state = self.state({run.execution_id: run for run in (*first, *heads.values())}.values())
         far = (
-            Behind(execution_id=run.execution_id, priority=run.priority, ages_at=run.enqueued_at + LIMITS.ageing_limit)
+            Behind(execution_id=run.execution_id, priority=run.priority, enqueued_at=run.enqueued_at)
             for run in self.queued[NEAR:FAR]
         )
         near = tuple(run.execution_id for run in first)

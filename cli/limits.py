@@ -117,9 +117,7 @@ def pool_set(  # noqa: PLR0913  an option a setting
     max_gpu: MaxGpu = None,
     profile: Annotated[str | None, typer.Option(help=f"How nodes are scored: {PROFILES}")] = None,
     candidates: Annotated[Number, typer.Option(help="Nodes that a run may be bound to, 2 to 5.")] = None,
-    ageing_limit: Annotated[
-        Number, typer.Option(help="Seconds of waiting after which no later run may delay a run.")
-    ] = None,
+    ageing_limit: Annotated[Number, typer.Option(help="Seconds of waiting that one step of priority is worth.")] = None,
     backfill_after: Annotated[
         Number, typer.Option(help="Seconds of waiting after which a node is reserved for the first blocked run.")
     ] = None,

@@ -30,7 +30,7 @@ def simulate(  # noqa: PLR0913  an option a setting
         int | None, typer.Option(min=1, help="Runs at once.", show_default="no limit but the nodes")
     ] = None,
     ageing_limit: Annotated[
-        float, typer.Option(min=0, help="Seconds of waiting after which no later run may overtake.")
+        float, typer.Option(min=0, help="Seconds of waiting that one step of priority is worth.")
     ] = 3600,
     preemption: Annotated[bool, typer.Option("--preemption", help="More important runs may stop others.")] = False,
     spot: Annotated[bool, typer.Option("--spot", help="Use spot nodes too.")] = False,

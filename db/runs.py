@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, or_, select, true, update
+from sqlalchemy import ColumnElement, Connection, Row, Select, case, exists, func, or_, select, true, update
 from sqlalchemy.dialects.postgresql import insert as insert_row
 
 from db import gate_tables, identifiers, outbox, tables
@@ -270,11 +270,13 @@ def fence(fenced: Fenced) -> list[ColumnElement[bool]]:
 
 def _unmirrored_queue(conn: Connection, head: int, limit: int) -> list[RunRef]:
     """Return them in the order of the queue."""
-    q = gate_tables.QueueRow
-    first = select(q.execution_id, q.priority, q.seq).where(q.state == "waiting")
-    front = first.order_by(q.priority, q.seq).limit(head).subquery()
+    q, p = gate_tables.QueueRow, gate_tables.Pool
+    step = case((p.strategy == "FIFO", 0.0), else_=p.ageing_limit_seconds)
+    key = (q.enqueued_at + q.priority * func.make_interval(0, 0, 0, 0, 0, 0, step)).label("key")
+    first = select(q.execution_id, key, q.seq).join(p, p.name == q.pool).where(q.state == "waiting")
+    front = first.order_by(key, q.seq).limit(head).subquery()
     query: Select[Any] = select(R.id, R.kind).join(front, front.c.execution_id == R.id)
-    found = query.where(R.flow_run_id.is_(None)).order_by(front.c.priority, front.c.seq).limit(limit)
+    found = query.where(R.flow_run_id.is_(None)).order_by(front.c.key, front.c.seq).limit(limit)
     return [_ref(row) for row in conn.execute(found)]
 
 

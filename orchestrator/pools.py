@@ -42,7 +42,7 @@ class PoolForm(CeilingForm):
         int | None, Field(ge=CANDIDATES[0], le=CANDIDATES[1], description="Nodes that a run may be bound to")
     ] = None
     ageing_limit_seconds: Annotated[
-        float | None, Field(gt=0, le=YEAR, description="After this wait nobody who came later may delay a run")
+        float | None, Field(gt=0, le=YEAR, description="Waiting time that one step of priority is worth")
     ] = None
     backfill_after_seconds: Annotated[
         float | None, Field(ge=0, le=YEAR, description="After this wait room is kept for the first that is blocked")

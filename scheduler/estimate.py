@@ -13,12 +13,12 @@ from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
-from math import ceil, floor, inf
+from math import ceil, floor
 from typing import NamedTuple, TypeAlias
 
 from model.ids import ExecutionId
 from scheduler.arrivals import overtakes
-from scheduler.futures import Behind, Question, Trial
+from scheduler.futures import Question, Trial
 from scheduler.order import overtaken_until
 
 SLACK = timedelta(seconds=5)
@@ -105,24 +105,36 @@ def _bases(question: Question) -> Iterator[Basis]:
 def _put_off(question: Question, run_id: ExecutionId, priorities: Collection[int]) -> bool:
     """Return whether newcomers of these priorities may start before a run."""
     run, limits = question.state.queued[run_id], question.state.limits
-    if overtaken_until(run.enqueued_at, run.priority, limits) <= question.now:
-        return False
-    return any(overtakes(priority, run.priority, limits.strategy) for priority in priorities)
+    return any(
+        overtakes(priority, run.priority, limits.strategy)
+        and overtaken_until(run.enqueued_at, run.priority, limits, by=priority) > question.now
+        for priority in priorities
+    )
 
 
 def _far(question: Question, trials: Sequence[Trial]) -> list[Estimate | None]:
     """Draw out the starts of each trial by the rate of its second half."""
     courses = [_Course(max(t.starts.values(), default=question.now), _gap(t.order), t.pace) for t in trials]
-    simulated = question.coming.rate()
-    rates = {priority: question.before(priority).rate() for priority in {run.priority for run in question.far}}
+    streams = {priority: _streams(question, priority) for priority in {run.priority for run in question.far}}
     found = []
     for place, run in enumerate(question.far, start=1):
-        rate = rates[run.priority]
-        ahead = _Ahead(place, rate, max(0.0, rate - simulated))
-        starts = [_drawn_out(run, ahead, course, question.now) for course in courses]
-        basis = Basis.RATE.foreseeing() if rate and run.overtaken_until > question.now else Basis.RATE
+        limits = question.state.limits
+        ahead = [
+            (stream, overtaken_until(run.enqueued_at, run.priority, limits, by=stream.priority))
+            for stream in streams[run.priority]
+        ]
+        starts = [_drawn_out(place, ahead, course, question.now) for course in courses]
+        basis = Basis.RATE.foreseeing() if any(until > question.now for _, until in ahead) else Basis.RATE
         found.append(_estimate(run.execution_id, starts, basis))
     return found
+
+
+def _streams(question: Question, priority: int) -> list["_Stream"]:
+    """Return the newcomers of each priority that may start before a run of this one."""
+    simulated = {newcomer.run.priority for newcomer in question.coming.all()}
+    priorities = {newcomer.run.priority for newcomer in question.before(priority).all()}
+    rates = {one: question.arrivals.only(lambda run, one=one: run.priority == one).rate() for one in priorities}
+    return [_Stream(one, rates[one], one in simulated) for one in sorted(priorities) if rates[one]]
 
 
 def _gap(order: Sequence[datetime]) -> float | None:
@@ -132,15 +144,16 @@ def _gap(order: Sequence[datetime]) -> float | None:
     return (order[-1] - order[half]).total_seconds() / (len(order) - 1 - half) if enough else None
 
 
-class _Ahead(NamedTuple):
-    """Who starts before a run behind those simulated: how many that wait, and how many newcomers a second.
+class _Stream(NamedTuple):
+    """Newcomers of one priority: how many come in a second, and whether they were a part of the trials."""
 
-    Of these `others` were no part of the trials: they delay only runs farther behind.
-    """
-
-    place: int
+    priority: int
     rate: float
-    others: float
+    simulated: bool
+
+
+_Ahead: TypeAlias = Sequence[tuple[_Stream, datetime]]
+"""The newcomers that start before a run, each until when."""
 
 
 class _Course(NamedTuple):
@@ -151,16 +164,29 @@ class _Course(NamedTuple):
     pace: float
 
 
-def _drawn_out(run: Behind, ahead: _Ahead, course: _Course, now: datetime) -> datetime | None:
-    """Return when `run` starts, None if nobody knows. While it is young it shares the starts with newcomers."""
+def _drawn_out(place: int, ahead: _Ahead, course: _Course, now: datetime) -> datetime | None:
+    """Return when a run starts, None if nobody knows. It shares the starts with newcomers as long as those pass it."""
     last, gap, pace = course
     if gap is None:
         return None
-    young = max(0.0, (run.overtaken_until - last).total_seconds())
-    passed = max(0.0, (min(last, run.overtaken_until) - now).total_seconds())
-    needed = (ahead.place + ahead.others * pace * passed) * gap
-    left = 1 - ahead.rate * pace * gap
-    seconds = needed / left if left > 0 else inf
-    if seconds > young:
-        seconds = young + needed - young * left
-    return last + timedelta(seconds=seconds)
+    passed = sum(
+        stream.rate * max(0.0, (min(last, until) - now).total_seconds())
+        for stream, until in ahead
+        if not stream.simulated
+    )
+    taken = [(max(0.0, (until - last).total_seconds()), stream.rate * pace * gap) for stream, until in ahead]
+    return last + timedelta(seconds=_shared((place + pace * passed) * gap, sorted(taken)))
+
+
+def _shared(needed: float, taken: Sequence[tuple[float, float]]) -> float:
+    """Return after how many seconds so many are left over, if others take parts of them, each until a time."""
+    begun = 0.0
+    for number, (until, _) in enumerate(taken):
+        left = 1 - sum(part for _, part in taken[number:])
+        if needed <= left * (until - begun):
+            break
+        needed -= left * (until - begun)
+        begun = until
+    else:
+        left = 1.0
+    return begun + needed / left

@@ -21,6 +21,7 @@ from scheduler.fleet import Fleet
 from scheduler.forward import Started, forward
 from scheduler.history import History
 from scheduler.order import overtaken_until
+from scheduler.pool import Strategy
 from scheduler.run import Queued, Running
 from scheduler.state import State
 
@@ -42,11 +43,11 @@ _NEW = 1 << 127
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Behind:
-    """A run behind those that are simulated. From `overtaken_until` on nobody who comes later starts before it."""
+    """A run behind those that are simulated."""
 
     execution_id: ExecutionId
     priority: int
-    overtaken_until: datetime
+    enqueued_at: datetime
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -180,10 +181,14 @@ class _Course:
         self.waiting.discard(run)
 
     def _stretched(self, event: Started) -> datetime:
-        """Return when a start really happens. From a time on newcomers put nobody off any more."""
+        """Return when a start really happens: those that come in time to be before it, and were not drawn, start first.
+
+        Under FAIR_SHARE an aged run starts before all that wait, however many came before.
+        """
         at, last = event.at, self._last
         until = self._question.until(event.run)
-        if last is None or at <= last or at >= until:
+        passes_all = self._question.state.limits.strategy is Strategy.FAIR_SHARE and at >= until
+        if last is None or at <= last or until <= last or passes_all:
             return at
         if self._left is None:
             self._left = self._share_left(at, last)
@@ -192,11 +197,14 @@ class _Course:
         return until + (at - last) - self._left * (until - last)
 
     def _share_left(self, at: datetime, last: datetime) -> float:
-        """Return which part of the starts is left for those who wait now, if newcomers come on as they came."""
+        """Return which part of the starts is left for those who wait now, if newcomers come on as they came.
+
+        It is below zero where more come than can start.
+        """
         now = self._question.now
         if last <= now:
             return 0.0
-        return max(0.0, 1 - (self._drawn / len(self.order)) * ((at - now) / (last - now)))
+        return 1 - (self._drawn / len(self.order)) * ((at - now) / (last - now))
 
 
 class _Dice:

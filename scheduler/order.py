@@ -47,10 +47,13 @@ def aged(run: Queued | Running, limits: Limits, now: datetime) -> bool:
     return now >= ages_at(run.enqueued_at, run.priority, limits)
 
 
-def overtaken_until(enqueued_at: datetime, priority: int, limits: Limits) -> datetime:
-    """Return the time from which on no run that is submitted then can start before a run for its place in the order."""
+def overtaken_until(enqueued_at: datetime, priority: int, limits: Limits, by: int = 0) -> datetime:
+    """Return the time from which on no run of priority `by` that is submitted then can start before another run.
+
+    Where shares or free nodes have a say too (FAIR_SHARE, RESOURCE_AWARE), that is when the other run is aged.
+    """
     if limits.strategy in (Strategy.FIFO, Strategy.PRIORITY):
-        return enqueued_at + head_start(priority, limits)
+        return enqueued_at + head_start(priority - by, limits)
     return ages_at(enqueued_at, priority, limits)
 
 
@@ -61,7 +64,12 @@ def due(run: Queued, now: datetime) -> bool:
 
 def key(run: Queued | Running, limits: Limits) -> int:
     """Return the key of a run in microseconds; of one that has a place, the key with which it would wait."""
-    return (run.enqueued_at + head_start(run.priority, limits) - _BEGINNING) // _UNIT
+    return key_at(run.enqueued_at + head_start(run.priority, limits))
+
+
+def key_at(time: datetime) -> int:
+    """Return the key of a time: that of a run of priority 0 that is submitted then."""
+    return (time - _BEGINNING) // _UNIT
 
 
 def rank(run: Queued | Running, limits: Limits) -> Rank:

@@ -3,8 +3,10 @@
 The rules, in the order in which they are looked at; the code cites them by number.
 
 1. With no live worker nobody starts, and nobody while the pool is full.
-2. Runs are looked at in order (`scheduler.order`): aged ones first, by arrival; then by priority and arrival (FIFO: by
-   arrival; FAIR_SHARE: by the share of their owner first, with what started earlier in the same pass).
+2. Runs are looked at in order (`scheduler.order`): by a fixed key, the time of submission plus the priority times the
+   ageing limit (FIFO: the time alone), then by arrival, then by id. Two waiting runs never swap. A run is aged one
+   ageing limit after its key, so the aged runs are the first of the order. FAIR_SHARE: the aged runs by key, then all
+   others by the share of their owner first, with what started earlier in the same pass.
 3. A run starts if pool, team and user have room for it, its exclusive names are free and a node has room; what started
    before in the same pass counts. It gets all of its names or none. What of its own stops it is looked at first, for
    all members of a group: then comes the pool's limit, then what is kept for others, then nodes.
@@ -27,11 +29,11 @@ The rules, in the order in which they are looked at; the code cites them by numb
    and keeps its node from the next one on: then it is looked at right after the aged ones, until it has started.
 8. A run, or group, that would not fit even if nothing ran, or that its team or user may never start, keeps nothing.
 9. With preemption, a run that no node or the pool has room for asks less important ones to stop
-   (`scheduler.preemption`): of those whose test has run for the minimum time, and that come after it in the order once
-   they wait again; the fewest. Their node is kept for it; while they stop nobody else is asked on its behalf. Groups,
+   (`scheduler.preemption`): of those whose test has run for the minimum time, and whose key is larger, so that they
+   come after it once they wait again; the fewest. Their node is kept for it; while they stop nobody else is asked on its behalf. Groups,
    and runs with rules about their neighbours, ask nobody.
-10. What an aged run keeps of its team's and user's limits, and its names, it keeps in all pools, from runs that arrived
-   later; a group arrived with its first member. So do, of each pool, the first aged run of each owner and name, and all
+10. What an aged run keeps of its team's and user's limits, and its names, it keeps in all pools, from runs that come
+   later in the order; the key of a run is that of its own pool, and a group has the place of its first member. So do, of each pool, the first aged run of each owner and name, and all
    that have a node kept; what no node of the pool could be kept for does not (`scheduler.across`).
 11. A run over whose owners or names another pool decides at this moment does not start, but counts as if it did: nobody
    behind it gets its node or its place, and nobody is asked to stop for it. The next pass decides.

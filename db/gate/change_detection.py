@@ -34,7 +34,8 @@ SELECT p.scheduling_interval_seconds AS seconds, waiting.number > 0 AND p.preemp
         FROM queue q JOIN pools o ON o.name = q.pool
         WHERE q.state = 'waiting' AND q.reserved_for IS NOT NULL AND q.pool <> p.name
             AND (q.not_before IS NULL OR q.not_before <= clock_timestamp())
-            AND q.enqueued_at <= clock_timestamp() - make_interval(secs => o.ageing_limit_seconds)
+            AND q.enqueued_at <= clock_timestamp() - make_interval(secs => o.ageing_limit_seconds
+                * CASE WHEN o.strategy = 'FIFO' THEN 1 ELSE q.priority + 1 END)
             AND EXISTS (SELECT FROM workers w
                 WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp())),
     (SELECT coalesce(sum(hashtext(CAST(u.quota AS text))), 0) FROM users u),

@@ -15,9 +15,10 @@ from db import durations
 from db.durations import Kind, Traced
 from db.gate import owner_limits, pass_input
 from db.gate.pass_input import FRONT
+from db.gate.queue_watermarks import LOWEST_PRIORITY
 from model.ids import ExecutionId, PoolName
 from scheduler.futures import Behind
-from scheduler.order import overtaken_until, rank
+from scheduler.order import head_start, rank
 from scheduler.pool import NO_CEILING, Limits, Strategy
 from scheduler.run import Queued, Running
 from scheduler.state import State
@@ -28,11 +29,14 @@ NEAR = FRONT
 FAR = 2_000
 """Runs of which anything is told."""
 
-_FIRST = "SELECT execution_id, priority, enqueued_at FROM queue WHERE pool = :pool AND state = 'waiting'"
-_FAR = {
-    Strategy.PRIORITY: text(f"{_FIRST} ORDER BY priority, seq LIMIT :far"),
-    Strategy.FIFO: text(f"{_FIRST} ORDER BY seq LIMIT :far"),
-}
+_FAR = text(f"""
+SELECT f.execution_id, f.priority, f.enqueued_at
+FROM generate_series(0, {LOWEST_PRIORITY}) AS p (priority) CROSS JOIN LATERAL (
+    SELECT execution_id, priority, enqueued_at, seq FROM queue
+    WHERE pool = :pool AND state = 'waiting' AND priority = p.priority ORDER BY seq LIMIT :far
+) AS f ORDER BY f.enqueued_at + f.priority * CAST(:step AS interval), f.seq LIMIT :far
+""")  # noqa: S608  only our own text
+_FORESEEN = (Strategy.PRIORITY, Strategy.FIFO)
 """Under the other strategies nobody knows who comes after the first."""
 
 
@@ -100,16 +104,15 @@ def _began(run: Running, traces: dict[ExecutionId, Traced], now: datetime) -> Ru
 def _behind(
     conn: Connection, pool: PoolName, limits: Limits, first: tuple[ExecutionId, ...], far: int
 ) -> tuple[Behind, ...]:
-    query = _FAR.get(limits.strategy)
-    if query is None or far <= len(first):
+    if limits.strategy not in _FORESEEN or far <= len(first):
         return ()
-    rows = conn.execute(query, {"pool": pool, "far": far})
+    rows = conn.execute(_FAR, {"pool": pool, "far": far, "step": head_start(1, limits)})
     simulated = set(first)
     return tuple(
         Behind(
             execution_id=ExecutionId(row.execution_id),
             priority=row.priority,
-            overtaken_until=overtaken_until(row.enqueued_at, row.priority, limits),
+            enqueued_at=row.enqueued_at,
         )
         for row in rows
         if row.execution_id not in simulated

@@ -1,10 +1,10 @@
 """What a pass reads, under the pool's lock: never the whole queue, however deep it is.
 
-Of each shape the first few rows; the first rows of the order, by arrival and by priority; and all waiting members of
-each group that one was read of. Where there is no place, only the newest, to tell them so; with several pools also the
-oldest, for what they keep in the others. Once a second more of the order is read, to write positions. Each part has the
-first rows of every shape that it has rows of: nobody is passed by a later run of the same shape because only that one
-was read (`Waiting.last`).
+Of each shape the first few rows; the first rows of the order, and of the aged runs; and all waiting members of each
+group that one was read of. Where there is no place, only the newest, to tell them so; with several pools also the first
+aged runs, for what they keep in the others. Once a second more of the order is read, to write positions. Each part has
+the first rows of every shape that it has rows of: nobody is passed by a later run of the same shape because only that
+one was read (`Waiting.last`).
 
 Shapes are found by a loose scan of idx_queue_shape: at most `SHAPES`, in equal parts for each owner and priority, so
 that no owner hides another. Of more than `SHAPES` pairs of owner and priority those of the lowest priority are left for
@@ -28,7 +28,7 @@ from db.prepared import Prepared
 from model.ids import BackendName, ExecutionId, GroupId, PoolName
 from scheduler.fleet import Fleet
 from scheduler.limits import owners_of
-from scheduler.order import Rank
+from scheduler.order import Rank, head_start, rank
 from scheduler.pool import Ceiling, Limits, Strategy
 from scheduler.profile import DEFAULT, PROFILES
 from scheduler.reserved import NOTHING_RESERVED
@@ -44,6 +44,7 @@ UNLIMITED = 10_000
 MOST_IN_ORDER = 500
 """Rows of the order that one round reads where as many may start."""
 OLDEST = 100
+"""Aged rows that are read at least."""
 NEWEST = 16
 FRONT = 200
 """Rows whose position is written."""
@@ -115,21 +116,18 @@ _SHAPES = f"""{_LEVELS}, owners AS MATERIALIZED (
 """  # noqa: S608  only our own text
 """Each step jumps to the next owner, or shape, by the index; the LIMIT of the reader ends the jumping."""
 
-_OLDEST = f"""
-SELECT {COLUMNS} FROM (
-    SELECT o.* FROM levels AS l CROSS JOIN LATERAL (
-        SELECT * FROM queue WHERE {_STARTABLE} AND {_HERE} ORDER BY seq LIMIT :oldest
-    ) AS o ORDER BY seq LIMIT :oldest
-) AS o WHERE enqueued_at <= :nearly
+_FIRST = f"""
+SELECT {COLUMNS} FROM queue JOIN (
+    SELECT f.execution_id, f.key, row_number() OVER (ORDER BY f.key, f.seq) AS number FROM (
+        SELECT f.execution_id, f.seq, f.enqueued_at + l.priority * CAST(:step AS interval) AS key
+        FROM levels AS l CROSS JOIN LATERAL (
+            SELECT execution_id, seq, enqueued_at FROM queue WHERE {_STARTABLE} AND {_HERE} ORDER BY seq LIMIT :first
+        ) AS f ORDER BY key, seq LIMIT :first
+    ) AS f
+) AS f USING (execution_id) WHERE f.number <= :front OR f.key <= :nearly ORDER BY f.number
 """  # noqa: S608
-_FRONT = f"""
-SELECT {COLUMNS} FROM (
-    SELECT f.* FROM levels AS l CROSS JOIN LATERAL (
-        SELECT * FROM queue WHERE {_STARTABLE} AND {_HERE} ORDER BY seq LIMIT :front
-    ) AS f LIMIT :front
-) AS f
-"""  # noqa: S608
-"""Level after level, as they are numbered, until there are enough: no level is read that is not needed."""
+"""The first rows of the order, by its key (`scheduler.order`). Within a priority that is the order of arrival, so the
+first rows of each are enough. Aged runs are the first of the order: more of them are read than of the others."""
 
 _ROWS = Prepared(f"""{_SHAPES}
 SELECT first.*, 'head' AS part, least(:room, :rows / (SELECT count(*) FROM shapes) + 1) AS most
@@ -137,8 +135,7 @@ FROM shapes AS l CROSS JOIN LATERAL (
     SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} AND {_HERE} AND shape = l.shape
     ORDER BY seq LIMIT (SELECT least(:room, :rows / count(*) + 1) FROM shapes)
 ) AS first
-UNION ALL SELECT *, 'oldest', NULL FROM ({_OLDEST}) AS o
-UNION ALL SELECT *, 'front', NULL FROM ({_FRONT}) AS f
+UNION ALL SELECT *, 'first', NULL FROM ({_FIRST}) AS f
 """)  # noqa: S608
 _NEW = Prepared(f"""{_LEVELS}
 SELECT {COLUMNS} FROM (
@@ -146,10 +143,8 @@ SELECT {COLUMNS} FROM (
         SELECT * FROM queue WHERE {_STARTABLE} AND {_HERE} ORDER BY seq DESC LIMIT :newest
     ) AS n ORDER BY seq DESC LIMIT :newest
 ) AS n WHERE reason = ''
-UNION ALL {_OLDEST}
-UNION ALL {_FRONT}
+UNION ALL SELECT * FROM ({_FIRST}) AS f
 """)  # noqa: S608
-"""The first rows of any order are among these: aged runs are the oldest, the others come by priority."""
 
 _GROUPS = text(f"SELECT {COLUMNS} FROM queue WHERE {_WAITING} AND group_id = ANY(CAST(:groups AS uuid[]))")  # noqa: S608
 _CLAIMS = text(f"""{_SHAPES}
@@ -204,7 +199,7 @@ class Waiting:
     whole: Rank | None = None
     """Up to this place in the order every row was read; None where nobody knows."""
     front: int = 0
-    """So many of the first by arrival and by priority were read."""
+    """So many of the first of the order were read, if there are as many."""
     snapshot: int = 0
 
     def add(self, rows: Iterable[Row[Any]]) -> None:
@@ -226,16 +221,13 @@ class Waiting:
         most = next((row.most for row in rows if row.most is not None), 0)
         self.last = {run.execution_id for key, run in self._last_of_each().items() if read.get(key, most) >= most}
 
-    def see_how_far(self, rows: Sequence[Row[Any]], known: "Facts", oldest: int) -> None:
+    def see_how_far(self, rows: Sequence[Row[Any]], known: "Facts") -> None:
         """Note up to which place in the order every row was read: where shares have no say in it."""
         if known.limits.strategy is Strategy.FAIR_SHARE:
             return
-        by_age = [row for row in rows if row.part == "oldest"]
-        by_order = [row for row in rows if row.part == "front"]
-        if len(by_age) >= oldest:  # there may be more of the aged, and they come before the others
-            self.whole = (False, 0, by_age[-1].seq, by_age[-1].execution_id)
-        elif len(by_order) >= self.front and known.limits.strategy is not Strategy.FIFO:
-            self.whole = (True, by_order[-1].priority, by_order[-1].seq, by_order[-1].execution_id)
+        first = [row.execution_id for row in rows if row.part == "first"]
+        if len(first) >= self.front:
+            self.whole = rank(self.runs[first[-1]], known.limits)
         else:
             self.last = set()  # nobody else waits
 
@@ -292,21 +284,20 @@ def facts(conn: Connection, pool: PoolName) -> Facts:
 def waiting(conn: Connection, known: Facts) -> Waiting:
     """Read the rows that this pass may start, or has something to say about."""
     found = Waiting()
-    by_arrival = known.limits.strategy is Strategy.FIFO
-    since = known.now if by_arrival else known.now - known.limits.ageing_limit
-    here = {"pool": known.pool, "now": known.now, "nearly": since + BELIEVED}
+    nearly = known.now - known.limits.ageing_limit + BELIEVED
+    here = {"pool": known.pool, "now": known.now, "nearly": nearly, "step": head_start(1, known.limits)}
     if known.looking:
         room = max(known.room, 1)
         found.front = max(min(room, MOST_IN_ORDER), FRONT if known.annotate else 0)
-        oldest = max(found.front, OLDEST)
-        sizes = {"shapes": SHAPES, "room": room, "rows": ROWS, "front": found.front, "oldest": oldest}
+        first = max(found.front, OLDEST)
+        sizes = {"shapes": SHAPES, "room": room, "rows": ROWS, "front": found.front, "first": first}
         rows = _ROWS.execute(conn, {**here, **sizes})
         found.add_heads(rows)
-        found.see_how_far(rows, known, oldest)
+        found.see_how_far(rows, known)
     else:
         found.front = FRONT if known.annotate else 0
-        oldest = max(found.front, OLDEST if known.several else 0)  # what the aged keep, they keep in other pools too
-        found.add(_NEW.execute(conn, {**here, "newest": NEWEST, "front": found.front, "oldest": oldest}))
+        first = max(found.front, OLDEST if known.several else 0)  # what the aged keep, they keep in other pools too
+        found.add(_NEW.execute(conn, {**here, "newest": NEWEST, "front": found.front, "first": first}))
     if groups := found.groups():
         found.add(conn.execute(_GROUPS, {"pool": known.pool, "groups": list(groups)}))
     return found

@@ -13,6 +13,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, text
 
+from db.gate.queue_watermarks import LOWEST_PRIORITY
 from model.ids import ExecutionId, PoolName
 from scheduler.reasons import NO_WORKER
 
@@ -59,6 +60,9 @@ _ALIVE = """EXISTS (
     SELECT FROM workers w WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp())"""
 _RESTING = "q.not_before IS NOT NULL AND q.not_before > clock_timestamp()"
 
+_STEP = """CASE WHEN p.strategy = 'FIFO' THEN interval '0' ELSE make_interval(secs => p.ageing_limit_seconds) END"""
+"""How much later a run comes in the order for each step of priority (`scheduler.order`)."""
+
 _REASON = text(f"""
 SELECT {_WRITTEN_REASON} AS reason, {_ALIVE} AS alive, {_RESTING} AS resting
 FROM queue q WHERE q.execution_id = :execution_id AND q.state = 'waiting'
@@ -66,21 +70,15 @@ FROM queue q WHERE q.execution_id = :execution_id AND q.state = 'waiting'
 _ME = f"""
 WITH me AS (
     SELECT q.pool, q.seq, q.priority, q.enqueued_at, q.not_before, {_WRITTEN_REASON} AS reason,
-        p.ageing_limit_seconds, p.strategy = 'FIFO' AS fifo, clock_timestamp() AS now,
-        p.strategy = 'FAIR_SHARE' AS shared, q.position AS written,
-        clock_timestamp() - make_interval(secs => p.ageing_limit_seconds) AS since,
-        {_ALIVE} AS alive
+        clock_timestamp() AS now, p.strategy = 'FAIR_SHARE' AS shared, q.position AS written,
+        {_STEP} AS step, q.enqueued_at + q.priority * {_STEP} AS key, {_ALIVE} AS alive
     FROM queue q JOIN pools p ON p.name = q.pool WHERE q.execution_id = :execution_id AND q.state = 'waiting'
 )
 SELECT me.reason, me.alive, me.not_before IS NOT NULL AND me.not_before > me.now AS resting, me.shared, me.written,
 """  # noqa: S608
 _POSITION = text(f"""{_ME}
     count(q.execution_id) AS total,
-    count(*) FILTER (WHERE CASE
-        WHEN me.fifo THEN q.seq < me.seq
-        WHEN me.enqueued_at <= me.since THEN q.enqueued_at <= me.since AND q.seq < me.seq
-        ELSE q.enqueued_at <= me.since OR (q.priority, q.seq) < (me.priority, me.seq)
-    END) AS ahead
+    count(*) FILTER (WHERE (q.enqueued_at + q.priority * me.step, q.seq) < (me.key, me.seq)) AS ahead
 FROM me LEFT JOIN queue q ON q.pool = me.pool AND q.state = 'waiting'
     AND (q.not_before IS NULL OR q.not_before <= me.now)
 GROUP BY me.reason, me.alive, me.not_before, me.now, me.shared, me.written
@@ -88,37 +86,24 @@ GROUP BY me.reason, me.alive, me.not_before, me.now, me.shared, me.written
 _READY = "q.pool = me.pool AND q.state = 'waiting' AND (q.not_before IS NULL OR q.not_before <= me.now)"
 _NEAR = text(f"""{_ME}
     NULL AS total,
-    CASE
-        WHEN me.fifo OR me.enqueued_at <= me.since THEN (SELECT count(*) FROM (
-            SELECT FROM queue q WHERE {_READY} AND q.seq < me.seq AND (me.fifo OR q.enqueued_at <= me.since)
-            LIMIT :most) AS before)
-        WHEN aged.number = :most THEN :most
-        ELSE aged.number + (SELECT count(*) FROM (
-            SELECT FROM queue q
-            WHERE {_READY} AND q.enqueued_at > me.since AND (q.priority, q.seq) < (me.priority, me.seq)
-            LIMIT :most) AS before)
-    END AS ahead
-FROM me CROSS JOIN LATERAL (
-    SELECT count(*) FILTER (WHERE oldest.enqueued_at <= me.since) AS number
-    FROM (SELECT q.enqueued_at FROM queue q WHERE {_READY} ORDER BY q.seq LIMIT :most) AS oldest
-) AS aged
+    (SELECT least(count(*), :most) FROM generate_series(0, {LOWEST_PRIORITY}) AS p (priority) CROSS JOIN LATERAL (
+        SELECT q.enqueued_at, q.seq FROM queue q WHERE {_READY} AND q.priority = p.priority ORDER BY q.seq LIMIT :most
+    ) AS before WHERE (before.enqueued_at + p.priority * me.step, before.seq) < (me.key, me.seq)) AS ahead
+FROM me
 """)  # noqa: S608
-"""As `_POSITION`, but it stops counting at `most`. Who is aged is among the oldest arrivals."""
+"""As `_POSITION`, but it stops counting at `most`: of each priority the first are enough."""
 _LIST = text(f"""
 WITH ordered AS (
     SELECT q.execution_id, q.pool, q.priority, q.shape, q.seq, q.enqueued_at, q.not_before, q.reason,
         p.strategy = 'FAIR_SHARE' AS shared, CASE WHEN p.strategy = 'FAIR_SHARE' THEN q.position END AS written,
-        {_RESTING} AS resting,
-        CASE WHEN p.strategy = 'FIFO'
-            OR q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds)
-            THEN -1 ELSE q.priority END AS class
+        {_RESTING} AS resting, q.enqueued_at + q.priority * {_STEP} AS key
     FROM queue q JOIN pools p ON p.name = q.pool WHERE q.pool = :pool AND q.state = 'waiting'
-    ORDER BY resting, written, class, seq LIMIT :limit OFFSET :offset
+    ORDER BY resting, written, key, seq LIMIT :limit OFFSET :offset
 )
 SELECT q.execution_id, q.priority, q.enqueued_at, q.not_before, q.resting, q.shared, q.written,
     {_WRITTEN_REASON} AS reason, {_ALIVE} AS alive
 FROM ordered q
-ORDER BY q.resting, q.written, q.class, q.seq
+ORDER BY q.resting, q.written, q.key, q.seq
 """)  # noqa: S608
 _NOTED = text(f"""
 SELECT q.execution_id, q.position, q.reason, {_ALIVE} AS alive, {_RESTING} AS resting

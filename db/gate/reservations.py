@@ -16,20 +16,25 @@ from db.prepared import Prepared
 from model.ids import ExecutionId, PoolName
 from model.resources import Resources
 from scheduler.limits import beyond, bound_of
+from scheduler.order import key_at
 from scheduler.pool import Owner
 from scheduler.reserved import Reservation, Reserved
 from scheduler.sums import need
 
 _RESERVED = Prepared("""
 SELECT q.execution_id, q.pool, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q.gpu, q.exclusive,
-    CAST(q.reserved_for AS text[]) AS reserved_for, CASE WHEN q.group_id IS NULL THEN q.seq ELSE (
-        SELECT min(g.seq) FROM queue g WHERE g.group_id = q.group_id AND g.state = 'waiting'
-            AND (g.not_before IS NULL OR g.not_before <= clock_timestamp())) END AS arrival
-FROM queue q JOIN pools p ON p.name = q.pool
+    CAST(q.reserved_for AS text[]) AS reserved_for, first.key, first.seq, first.execution_id AS first_id
+FROM queue q JOIN pools p ON p.name = q.pool CROSS JOIN LATERAL (
+    SELECT g.execution_id, g.seq, g.enqueued_at + g.priority * CASE WHEN p.strategy = 'FIFO' THEN interval '0'
+        ELSE make_interval(secs => p.ageing_limit_seconds) END AS key
+    FROM queue g WHERE g.execution_id = q.execution_id OR (g.group_id = q.group_id AND g.state = 'waiting'
+        AND (g.not_before IS NULL OR g.not_before <= clock_timestamp()))
+    ORDER BY key, g.seq LIMIT 1
+) AS first
 WHERE q.state = 'waiting' AND q.reserved_for IS NOT NULL AND q.pool <> :pool
     AND (q.not_before IS NULL OR q.not_before <= clock_timestamp())
     AND (q.reserved_for && CAST(:owners AS uuid[]) OR q.exclusive && CAST(:names AS text[]))
-    AND q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds)
+    AND first.key <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds)
     AND EXISTS (SELECT FROM workers w
         WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp())
 """)
@@ -83,7 +88,7 @@ def _reservation(row: Row[Any]) -> Reservation:
     return Reservation(
         run=ExecutionId(row.execution_id),
         pool=PoolName(row.pool),
-        arrival=row.arrival,
+        rank=(key_at(row.key), row.seq, row.first_id),
         owners=tuple(map(UUID, row.reserved_for)),
         need=need(amounts),
         names=tuple(row.exclusive),

@@ -8,11 +8,16 @@ from properties.starvation import Most, Party, Place, Seen, room, seatable
 LimitsBeside: TypeAlias = Callable[[list[Place]], dict[Any, Most]]
 """Limits by owner, less what these use elsewhere."""
 
-PLACES = """
-SELECT q.*, q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds) AS aged,
+STEP = "CASE WHEN p.strategy = 'FIFO' THEN interval '0' ELSE make_interval(secs => p.ageing_limit_seconds) END"
+"""How much later in the order each step of priority puts a run."""
+KEY = f"q.enqueued_at + q.priority * {STEP}"
+AGED = f"{KEY} <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds)"
+PLACE = f"CAST(extract(epoch FROM {KEY}) * 1000000 AS bigint)"
+PLACES = f"""
+SELECT q.*, {PLACE} AS key, {AGED} AS aged,
     q.not_before IS NULL OR q.not_before <= clock_timestamp() AS due,
     q.reason LIKE 'waits until %' OR EXISTS (SELECT FROM queue o WHERE o.preempted_for = q.execution_id) AS helped
-FROM queue q JOIN pools p ON p.name = q.pool ORDER BY q.seq
+FROM queue q JOIN pools p ON p.name = q.pool ORDER BY key, q.seq
 """
 NODES = "SELECT name, cpu_milli FROM nodes WHERE pool = :pool AND ready"
 
@@ -56,7 +61,7 @@ def look(gate_db: Any, pool: str, started: set[Any], limits_beside: LimitsBeside
 
 
 def _in_order(rows: list[Any]) -> list[list[Any]]:
-    """Return the aged runs that wait, of all pools, by arrival, each with the other members of its group that do."""
+    """Return the aged runs that wait, of all pools, in order, each with the other members of its group that do."""
     waiting = [row for row in rows if row.state == "waiting" and row.due]
     parties: dict[Any, list[Any]] = {}
     for row in waiting:
@@ -68,7 +73,7 @@ def place_of(row: Any) -> Place:
     """Return what a row holds or asks for."""
     return Place(
         run=row.execution_id,
-        seq=row.seq,
+        rank=(row.key, row.seq),
         cpu=row.cpu_milli,
         owners=(row.pool, row.user_id, row.team_id),
         node=row.node if row.state == "admitted" else row.nominated,

@@ -3,13 +3,14 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from properties.ageing_rows import AGED, PLACE
 from properties.referee import Ruling, Told
-from properties.sight import Asked, Held, Most, Scene, Shares
+from properties.sight import Asked, Held, Most, Place, Scene, Shares
 
 DRIFT = 0.01
 """Shares decay while a test runs, by less than this."""
-ROWS = """
-SELECT q.*, q.enqueued_at <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds) AS aged,
+ROWS = f"""
+SELECT q.*, {PLACE} AS key, {AGED} AS aged,
     q.not_before IS NULL OR q.not_before <= clock_timestamp() AS due, p.strategy,
     EXISTS (SELECT FROM workers w
         WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp()) AS served,
@@ -36,7 +37,7 @@ def scene(gate_db: Any, pool: str, limits: Mapping[Any, Most]) -> Scene:
         limits=limits,
         waiting={row.execution_id: _asked(row, frozenset(ready)) for row in here},
         taken=frozenset(name for row in held if row.pool != pool for name in row.exclusive),
-        reserved=[(_arrival(row, rows), _reserved(row)) for row in rows if row.pool != pool and _keeps(row)],
+        reserved=[(_place(row, rows), _reserved(row)) for row in rows if row.pool != pool and _keeps(row)],
         shares=_shares(gate_db, pool, settings, nodes) if settings.strategy == "FAIR_SHARE" else None,
         close=DRIFT,
     )
@@ -77,10 +78,11 @@ def _keeps(row: Any) -> bool:
     return row.state == "waiting" and row.reserved_for is not None and bool(row.aged and row.due and row.served)
 
 
-def _arrival(row: Any, rows: Sequence[Any]) -> int:
-    """Return when a run came: a group came with the first of its members that may start."""
+def _place(row: Any, rows: Sequence[Any]) -> Place:
+    """Return the place of a run in the order: a group has that of the first of its members that may start."""
     mates = (one for one in rows if one.group_id == row.group_id and one.state == "waiting" and one.due)
-    return int(row.seq if row.group_id is None else min(one.seq for one in mates))
+    own = (row.key, row.seq)
+    return own if row.group_id is None else min((one.key, one.seq) for one in mates)
 
 
 def _reserved(row: Any) -> Held:
@@ -95,8 +97,7 @@ def _asked(row: Any, ready: frozenset[str]) -> Asked:
         owners=_owners(row),
         nodes=ready,
         aged=row.aged,
-        priority=0 if row.strategy == "FIFO" else row.priority,
-        seq=row.seq,
+        place=(row.key, row.seq),
         chosen=row.nominated is not None,
         names=frozenset(row.exclusive),
         group=row.group_id,

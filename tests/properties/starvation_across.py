@@ -1,10 +1,10 @@
 """The starvation bound over all pools, as a ghost beside the gate: it looks at the rows after each pass, from outside.
 
-The eldest is the first to have arrived of all aged runs, of whatever pool, that wait and could ever start. From the
+The eldest is the first in order of all aged runs, of whatever pool, that wait and could ever start. From the
 first pass of its own pool after it became that:
 
-1. Nobody who arrived later, and starts from then on in any pool, takes what it needs of its team's and user's limits,
-   nor one of its names.
+1. Nobody who comes later in the order, and starts from then on in any pool, takes what it needs of its team's and
+   user's limits, nor one of its names.
 2. It starts with the next pass of its pool that finds its names free, and room in all limits and on a node.
 """
 
@@ -54,7 +54,8 @@ class GhostAcross:
 
     def _check(self, first: Any, held: Sequence[Any], limits: Mapping[Any, Most]) -> None:
         assert self.eldest is not None
-        later = [row for row in held if row.execution_id not in self.there and row.seq > first.seq]
+        new = [row for row in held if row.execution_id not in self.there]
+        later = [row for row in new if (row.key, row.seq) > (first.key, first.seq)]
         self.checked += 1
         self.passed += any(row.pool != first.pool for row in later)
 

@@ -70,13 +70,13 @@ def any_run(make: SimpleNamespace, number: int, random: Any) -> Queued:
 def test_a_group_starts_once_those_have_ended_that_ran_when_it_was_aged(
     make: SimpleNamespace, strategy: Strategy, seed: int
 ) -> None:
-    """Small urgent runs come without end; each takes 2 to 10 minutes. Ageing is 30."""
+    """Small urgent runs come without end; each takes 2 to 10 minutes. The group is as urgent, and aged after 30."""
     dice, numbers = Random(seed), count(1000)
     number = dice.choice([2, 4, 7, 24])
     sizes = [dice.choice([500, 1000]) for _ in range(number)]
     first, group = dice.randrange(500), GroupId(make.run_id(9_000))
     mates = [
-        make.queued(first + n, cpu=cpu, enqueued_at=make.NOON, priority=9, group=group) for n, cpu in enumerate(sizes)
+        make.queued(first + n, cpu=cpu, enqueued_at=make.NOON, priority=0, group=group) for n, cpu in enumerate(sizes)
     ]
     nodes = [make.node(n, cpu=1000) for n in range(number)]
     state = make.state(

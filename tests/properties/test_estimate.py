@@ -29,10 +29,9 @@ def ask(state: State, near: Sequence[Queued], at: datetime, seconds: Sequence[fl
 
 
 def behind(runs: Sequence[Queued]) -> tuple[Behind, ...]:
-    """Those that are not simulated; a run ages in an hour."""
+    """Those that are not simulated."""
     return tuple(
-        Behind(execution_id=run.execution_id, priority=run.priority, ages_at=run.enqueued_at + timedelta(hours=1))
-        for run in runs
+        Behind(execution_id=run.execution_id, priority=run.priority, enqueued_at=run.enqueued_at) for run in runs
     )
 
 
@@ -224,8 +223,8 @@ def test_more_important_runs_that_are_to_come_put_others_off(make: SimpleNamespa
 
 
 def test_only_who_can_be_put_off_is_told_that_newcomers_count(make: SimpleNamespace) -> None:
-    """Not the more important, nor the aged."""
-    waiting = [make.queued(1, priority=0), make.queued(2, priority=5), make.queued(3, priority=5, minutes=61)]
+    """Not the more important, nor who has waited for two ageing limits: newcomers come two steps before it."""
+    waiting = [make.queued(1, priority=0), make.queued(2, priority=5), make.queued(3, priority=5, minutes=121)]
     question = ask(make.state(waiting, ceiling=Ceiling(runs=1)), waiting, make.NOON, [60] * 50)
 
     found = answer(replace(question, arrivals=lately(make, 10, priority=3)))
@@ -254,15 +253,15 @@ def test_newcomers_count_as_the_strategy_has_it(make: SimpleNamespace, strategy:
     assert (answer(replace(question, arrivals=arrivals))[last].p50 > answer(question)[last].p50 + MINUTE) is later
 
 
-def test_nobody_who_is_aged_is_put_off_by_newcomers(make: SimpleNamespace) -> None:
-    """More come than the pool can start. Without ageing nothing could be told."""
+def test_nobody_is_put_off_by_newcomers_beyond_its_key(make: SimpleNamespace) -> None:
+    """Ten come each minute, and one starts; those of the first nine minutes start before it, and no others."""
     waiting = [make.queued(1)]
-    state = make.state(waiting, holding=[make.running(9)], ceiling=Ceiling(runs=1), ageing_limit=10 * MINUTE)
+    state = make.state(waiting, holding=[make.running(9)], ceiling=Ceiling(runs=1), ageing_limit=2 * MINUTE)
     question = ask(state, waiting, make.NOON, [60] * 50)
 
     found = answer(replace(question, arrivals=lately(make, 600, priority=0)))[make.run_id(1)]
 
-    assert 8.5 * MINUTE < found.p50 - make.NOON < 11 * MINUTE
+    assert 80 * MINUTE < found.p50 - make.NOON < 110 * MINUTE
 
 
 def test_from_the_last_newcomer_drawn_time_is_stretched(make: SimpleNamespace) -> None:
@@ -277,15 +276,15 @@ def test_from_the_last_newcomer_drawn_time_is_stretched(make: SimpleNamespace) -
     assert found.p50 - make.NOON == pytest.approx(2 * 99 * MINUTE, rel=0.2)
 
 
-def test_where_newcomers_take_every_place_one_starts_when_it_is_aged(make: SimpleNamespace) -> None:
-    """The fifty that are drawn come in fifty seconds."""
+def test_where_newcomers_take_every_place_one_starts_after_all_that_come_before_its_key(make: SimpleNamespace) -> None:
+    """The fifty that are drawn come in fifty seconds. In two hours 7,200 come, each of which takes a minute."""
     waiting = [make.queued(1)]
-    state = make.state(waiting, holding=[make.running(9)], ceiling=Ceiling(runs=1), ageing_limit=2 * timedelta(hours=1))
+    state = make.state(waiting, holding=[make.running(9)], ceiling=Ceiling(runs=1), ageing_limit=24 * MINUTE)
     question = ask(state, waiting, make.NOON, [60] * 50)
 
     found = answer(replace(question, arrivals=lately(make, 3600, priority=0)))[make.run_id(1)]
 
-    assert found.p50 - make.NOON > 1.9 * timedelta(hours=1)
+    assert found.p50 - make.NOON > 100 * timedelta(hours=1)
 
 
 def test_farther_runs_are_put_off_by_newcomers_that_do_not_put_off_the_near(make: SimpleNamespace) -> None:
@@ -293,9 +292,7 @@ def test_farther_runs_are_put_off_by_newcomers_that_do_not_put_off_the_near(make
     waiting = [make.queued(number, priority=0 if number < 40 else 5) for number in range(60)]
     state = make.state(waiting, ceiling=Ceiling(runs=1), ageing_limit=timedelta(days=1))
     question = ask(state, waiting[:40], make.NOON, [60] * 50)
-    ages = timedelta(days=1)
-    far = tuple(replace(run, ages_at=make.NOON + ages) for run in behind(waiting[40:]))
-    question = replace(question, far=far, arrivals=lately(make, 30, priority=3))
+    question = replace(question, far=behind(waiting[40:]), arrivals=lately(make, 30, priority=3))
 
     found = answer(question, trials=40)
     first, last = found[waiting[40].execution_id], found[waiting[59].execution_id]
@@ -309,7 +306,7 @@ def test_farther_runs_are_put_off_by_newcomers_that_do_not_put_off_the_near(make
 def test_a_farther_run_that_is_aged_is_not_put_off_at_all(make: SimpleNamespace) -> None:
     waiting = [make.queued(number, priority=0 if number < 30 else 5) for number in range(31)]
     question = ask(make.state(waiting, ceiling=Ceiling(runs=1)), waiting[:30], make.NOON, [60] * 50)
-    question = replace(question, far=(replace(behind(waiting[30:])[0], ages_at=make.NOON - timedelta(hours=2)),))
+    question = replace(question, far=(replace(behind(waiting[30:])[0], enqueued_at=make.NOON - timedelta(hours=3)),))
 
     alone = answer(question)[waiting[30].execution_id]
     found = answer(replace(question, arrivals=lately(make, 120, priority=3)))[waiting[30].execution_id]
@@ -318,15 +315,18 @@ def test_a_farther_run_that_is_aged_is_not_put_off_at_all(make: SimpleNamespace)
     assert found.p50 - make.NOON == pytest.approx(alone.p50 - make.NOON, rel=0.05)
 
 
-def test_a_farther_run_is_put_off_no_longer_once_it_is_aged(make: SimpleNamespace) -> None:
-    """Twice as many newcomers as starts: it is passed by all that come in its first hour, and by no other."""
+def test_a_farther_run_is_put_off_no_longer_than_its_place_in_the_order_lets_it(make: SimpleNamespace) -> None:
+    """Twice as many newcomers as starts: it is passed by all that come in its first two hours, and by no other.
+
+    They are two steps more important, and each step is worth one ageing limit of one hour.
+    """
     waiting = [make.queued(number, priority=0 if number < 30 else 5) for number in range(31)]
     question = ask(make.state(waiting, ceiling=Ceiling(runs=1)), waiting[:30], make.NOON, [60] * 50)
     question = replace(question, far=behind(waiting[30:]), arrivals=lately(make, 120, priority=3))
 
     found = answer(question, trials=40)[waiting[30].execution_id]
 
-    assert found.p50 - make.NOON == pytest.approx((29 + 1 + 60 * 2) * MINUTE, rel=0.15)
+    assert found.p50 - make.NOON == pytest.approx((29 + 1 + 120 * 2) * MINUTE, rel=0.15)
 
 
 @pytest.mark.parametrize(

@@ -142,9 +142,9 @@ def test_what_cannot_be_written_is_told_before_the_simulation(
 
 
 def test_the_ageing_limit_counts(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:
-    """An hour of urgent runs: with no end of patience the other one comes last, else after five minutes."""
+    """An hour of urgent runs: with no end of patience the other one comes last, else after those of five minutes."""
     urgent = "\n".join(f"{30 * number},60,0" for number in range(60))
-    Path(files[0]).write_text(f"submit_seconds,duration_seconds,priority\n{urgent}\n1,60,9\n")
+    Path(files[0]).write_text(f"submit_seconds,duration_seconds,priority\n{urgent}\n1,60,1\n")
 
     waits = []
     for limit in ("inf", "300"):
@@ -152,7 +152,7 @@ def test_the_ageing_limit_counts(files: list[str], capsys: pytest.CaptureFixture
         (found,) = json.loads(capsys.readouterr().out)["simulations"]
         waits.append(found["waitsByPriority"][1]["longestSeconds"])
 
-    assert waits == [3599, 359]
+    assert waits == [3599, 659]
 
 
 def test_a_limit_of_the_pool_holds(files: list[str], capsys: pytest.CaptureFixture[str]) -> None:

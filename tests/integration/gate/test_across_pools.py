@@ -42,7 +42,7 @@ class TwoPools:
         return run  # type: ignore[no-any-return]
 
     def age(self, *runs: ExecutionId) -> None:
-        query = "UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours' WHERE execution_id = ANY(:runs)"
+        query = "UPDATE queue SET enqueued_at = enqueued_at - interval '12 hours' WHERE execution_id = ANY(:runs)"
         self.gate_db.sql(query, runs=list(runs))
 
     def outcome(self, pool: PoolName) -> PassOutcome:
@@ -138,7 +138,7 @@ class TestAgeing:
 
     @pytest.mark.parametrize("first", [DEFAULT_POOL, SECOND])
     def test_of_two_aged_runs_only_the_later_one_waits(self, two: TwoPools, first: PoolName) -> None:
-        """Whichever pool passes first: the order of arrival holds over both, so they never wait for each other."""
+        """Whichever pool passes first: the order holds over both, so they never wait for each other."""
         holder = two.wait(SECOND)
         two.started(SECOND)
         elder, younger = two.wait(DEFAULT_POOL, old=True), two.wait(SECOND, old=True)
@@ -154,12 +154,12 @@ class TestAgeing:
         assert two.started(DEFAULT_POOL) == []
         assert two.started(SECOND) == [younger]
 
-    def test_who_arrived_before_an_aged_run_is_not_bound_by_it(self, two: TwoPools) -> None:
+    def test_who_comes_before_an_aged_run_in_the_order_is_not_bound_by_it(self, two: TwoPools) -> None:
         """It is not aged by its own pool's limit, which is longer."""
         two.gate_db.do(lambda conn: pools.update_pool(conn, SECOND, PoolChange(ageing_limit_seconds=1e6)))
         holder = two.wait(SECOND)
         two.started(SECOND)
-        before, old = two.wait(SECOND), two.wait(DEFAULT_POOL, old=True)
+        before, old = two.wait(SECOND, old=True, priority=0), two.wait(DEFAULT_POOL, old=True)
         two.started(DEFAULT_POOL)
         two.end(holder)
 
@@ -284,7 +284,7 @@ class TestAgeing:
         """With one pool neither is anything read of others, nor anything kept for them."""
         gate_db.pool(max_concurrent_tests=1)
         gate_db.submit(3)
-        gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours'")
+        gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '12 hours'")
         for name in ("reservations.read", "reservations.write", "pass_locks.try_claims"):
             monkeypatch.setattr(f"db.gate.{name}", None)
 

@@ -152,7 +152,7 @@ def test_a_wait_is_bounded_by_the_ageing_limit_after_the_leap_too(clocked: Clock
     [holder] = clocked.submit(cpu=3000)
     clocked.run_pass()
     clocked.claim(WorkerId("w0"))
-    [old] = clocked.submit(cpu=4000, priority=9)
+    [old] = clocked.submit(cpu=4000, priority=0)
     clocked.run_pass()
 
     clocked.leap(timedelta(hours=hours))

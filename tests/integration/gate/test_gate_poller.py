@@ -64,7 +64,7 @@ def one_of_a_team_whose_place_is_kept_for_another_pool(gate_db: Any) -> Any:
     [holder] = gate_db.submit(who=ann)
     gate_db.run_pass()
     [old] = gate_db.submit(who=ann, pool=SECOND)
-    gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours' WHERE execution_id = :id", id=old)
+    gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '12 hours' WHERE execution_id = :id", id=old)
     gate_db.do(lambda conn: admission.request(conn, SECOND, blocking=True))
     gate_db.do(lambda conn: queue.release(conn, holder, 1))
     gate_db.submit(who=ann)

@@ -314,7 +314,7 @@ class Gate(RuleBasedStateMachine):
         return self.passes % 2 == 0
 
     def _elsewhere(self, pool: PoolName) -> list[Place]:
-        rows = self.gate_db.sql("SELECT * FROM queue WHERE state = 'admitted' AND pool <> :pool", pool=pool)
+        rows = self.gate_db.sql("SELECT *, 0 AS key FROM queue WHERE state = 'admitted' AND pool <> :pool", pool=pool)
         return [place_of(row) for row in rows]
 
     def _forget(self, *changed: PoolName) -> None:
@@ -349,6 +349,7 @@ DEFAULTS: dict[str, Any] = {
     "max_concurrent_tests": 3,
     "strategy": Strategy.PRIORITY,
     "preemption": False,
+    "ageing_limit_seconds": 360.0,
     "min_runtime_seconds": 60.0,
 }
 

@@ -198,7 +198,7 @@ def test_an_aged_run_has_its_node_kept_free(gate_db: Any) -> None:
     [holder] = gate_db.submit(cpu=2000)
     gate_db.run_pass()
     [old] = gate_db.submit(cpu=4000, priority=9)
-    gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours' WHERE execution_id = :id", id=old)
+    gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '12 hours' WHERE execution_id = :id", id=old)
     [young] = gate_db.submit(priority=0)
 
     assert gate_db.admitted() == []

@@ -226,7 +226,7 @@ def test_the_list_is_in_the_order_of_the_plan(gate_db: Any) -> None:
     urgent = gate_db.submit(priority=0)
     aged = gate_db.submit(priority=9)
     resting = gate_db.submit(priority=0)
-    gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '2 hours' WHERE execution_id = :id", id=aged[0])
+    gate_db.sql("UPDATE queue SET enqueued_at = enqueued_at - interval '12 hours' WHERE execution_id = :id", id=aged[0])
     gate_db.sql("UPDATE queue SET not_before = now() + interval '1 hour' WHERE execution_id = :id", id=resting[0])
 
     entries, total = gate_db.do(lambda conn: queue_position.queue(conn, DEFAULT_POOL, 10, 0))

@@ -16,6 +16,7 @@ from model.ids import WorkerId
 from orchestrator import lifecycle
 from orchestrator.lifecycle import Again, Finished, Grant
 from scheduler.decisions import Preempt
+from scheduler.order import NO_TIME
 
 AGO = "- interval '10 minutes'"
 
@@ -38,7 +39,8 @@ def ask(gate_db: Any, holder: Any, urgent: Any) -> list[Any]:
     def work(conn: Any) -> list[Any]:
         known = pass_input.facts(conn, DEFAULT_POOL)
         found = pass_input.Waiting()
-        asked = {"pool": DEFAULT_POOL, "now": known.now, "nearly": known.now, "newest": 9, "front": 9, "oldest": 9}
+        asked = {"pool": DEFAULT_POOL, "now": known.now, "nearly": known.now, "step": NO_TIME}
+        asked |= {"newest": 9, "front": 9, "first": 9}
         found.add(pass_input._NEW.execute(conn, asked))
         [victim] = [run for run in known.holding if run.execution_id == holder]
         decision = Preempt(run=victim, beneficiary=found.runs[urgent])

@@ -17,7 +17,7 @@ from orchestrator.submit import Order, submit
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 RAW = {"name": "one", "type": "custom", "command": ["true"], "content": {"type": "inline", "files": {"a": "b"}}}
-AGED = "UPDATE queue SET enqueued_at = now() - interval '2 hours' WHERE seq <= (SELECT min(seq) + :aged FROM queue)"
+AGED = "UPDATE queue SET enqueued_at = now() - interval '12 hours' WHERE seq <= (SELECT min(seq) + :aged FROM queue)"
 RESTING = "UPDATE queue SET not_before = now() + interval '1 hour' WHERE seq % 7 = 0"
 HOLDING = "UPDATE queue SET state = 'admitted' WHERE seq % 11 = 0"
 
