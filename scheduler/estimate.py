@@ -133,8 +133,8 @@ def _streams(question: Question, priority: int) -> list["_Stream"]:
     """Return the newcomers of each priority that may start before a run of this one."""
     simulated = {newcomer.run.priority for newcomer in question.coming.all()}
     priorities = {newcomer.run.priority for newcomer in question.before(priority).all()}
-    rates = {one: question.arrivals.only(lambda run, one=one: run.priority == one).rate() for one in priorities}
-    return [_Stream(one, rates[one], one in simulated) for one in sorted(priorities) if rates[one]]
+    rates = {one: question.rate(one) for one in sorted(priorities)}
+    return [_Stream(one, rate, one in simulated) for one, rate in rates.items() if rate]
 
 
 def _gap(order: Sequence[datetime]) -> float | None:

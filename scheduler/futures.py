@@ -86,6 +86,10 @@ class Question:
         strategy = self.state.limits.strategy
         return self.arrivals.only(lambda run: overtakes(run.priority, priority, strategy))
 
+    def rate(self, priority: int) -> float:
+        """Return how many runs of a priority come in a second."""
+        return self.arrivals.only(lambda run: run.priority == priority).rate()
+
     @property
     def _waiting(self) -> Mapping[ExecutionId, Queued]:
         return self.state.queued
