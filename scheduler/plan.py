@@ -30,11 +30,11 @@ The rules, in the order in which they are looked at; the code cites them by numb
 8. A run, or group, that would not fit even if nothing ran, or that its team or user may never start, keeps nothing.
 9. With preemption, a run that no node or the pool has room for asks less important ones to stop
    (`scheduler.preemption`): of those whose test has run for the minimum time, and whose key is larger, so that they
-   come after it once they wait again; the fewest. Their node is kept for it; while they stop nobody else is asked on its
-   behalf. Groups, and runs with rules about their neighbours, ask nobody.
+   come after it once they wait again; the fewest. Their node is kept for it; while they stop nobody else is asked for
+   it. Groups, and runs with rules about their neighbours, ask nobody.
 10. What an aged run keeps of its team's and user's limits, and its names, it keeps in all pools, from runs that come
    later in the order. The key of a run is that of its own pool, and a group has the place of its first member. So do,
-   of each pool, the first aged run of each owner and name, and all that have a node kept. What no node of the pool could
+   of each pool, the first aged run of each owner and name, and all that have a node kept. What no node of the pool can
    be kept for does not (`scheduler.across`).
 11. A run over whose owners or names another pool decides at this moment does not start, but counts as if it did: nobody
    behind it gets its node or its place, and nobody is asked to stop for it. The next pass decides.

@@ -158,11 +158,11 @@ class TestPasses:
         assert gate_db.row(urgent).reason.startswith("waits until a less important run has stopped")
 
     def test_nobody_is_stopped_that_would_come_first_again(self, gate_db: Any) -> None:
-        """Aged, and before the other one in the order of arrival."""
+        """It is less important, but came so early that it is before the other one in the order."""
         holder, _ = crowded(gate_db)
         gate_db.pool(preemption=True)
         gate_db.sql(
-            "UPDATE queue SET enqueued_at = enqueued_at - interval '61 min' WHERE execution_id = :id", id=holder
+            "UPDATE queue SET enqueued_at = enqueued_at - interval '601 min' WHERE execution_id = :id", id=holder
         )
 
         assert gate_db.run_pass().preempted == ()
