@@ -52,6 +52,15 @@ class CalledOffError(Exception):
     """The launch was called off. Nothing of its preparation runs any more, and the attempt was not started by it."""
 
 
+class PlacementError(Exception):
+    """The nodes that the gate has chosen did not take the attempt. `nodes` are those to avoid. Nothing was started."""
+
+    def __init__(self, nodes: Collection[NodeName], detail: str) -> None:
+        super().__init__(detail)
+        self.nodes = frozenset(nodes)
+        self.detail = detail
+
+
 class EndError(Exception):
     """Something of an attempt survives, so no other attempt may start. A person must look at its node."""
 
@@ -73,6 +82,10 @@ def never() -> bool:
     return False
 
 
+async def anywhere(_node: NodeName) -> None:
+    """Do nothing: nobody wants to know which of the candidates was chosen."""
+
+
 async def nothing_new() -> None:
     """Do nothing: there is nobody to ask whether this launch is still wanted."""
 
@@ -86,6 +99,9 @@ class LaunchOrder:
     size of the run's log before this attempt: the limit of a log counts over all attempts.
 
     `commit` is what an earlier attempt has run of git content: this one runs the same, wherever the branch is now.
+
+    `candidates` are the nodes that a backend with a scheduler of its own may choose from, best first; without any it is
+    `node` alone. `bound` is awaited once it has chosen.
 
     `called_off` is asked now and then, from any thread, and breaks the preparation off. `look_again` is awaited once
     before the test is started; `called_off` is up to date after it.
@@ -103,6 +119,8 @@ class LaunchOrder:
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
     log_bytes: int = 0
     commit: str | None = None
+    candidates: tuple[NodeName, ...] = ()
+    bound: Callable[[NodeName], Awaitable[None]] = anywhere
     called_off: Callable[[], bool] = never
     look_again: Callable[[], Awaitable[None]] = nothing_new
 
@@ -112,10 +130,12 @@ class Launched:
     """An attempt that was started, whether or not it still runs.
 
     `secrets` are the secret values that it was given, `commit` is the one that it runs if its content is from git.
+    `node` is where it runs, if the backend has chosen that itself.
     """
 
     attempt: AttemptId
     commit: str | None = None
+    node: NodeName | None = None
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 
@@ -165,7 +185,8 @@ class Backend(Protocol):
     async def launch(self, order: LaunchOrder) -> Launched:
         """Start the attempt, or find it started: however often this is called, and by however many, it runs once.
 
-        Raises: LaunchError, CalledOffError. After either the attempt may still have been started by another caller.
+        Raises: LaunchError, PlacementError, CalledOffError. After any of them the attempt may still have been started
+        by another caller.
         """
         ...
 

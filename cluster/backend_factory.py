@@ -6,6 +6,7 @@ names it: the setting `ASSAY_BACKEND` chooses it.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import timedelta
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -29,8 +30,8 @@ class BackendSettings:
 
     `state` is the worker's state folder, and `contents` the packed content that was sent. `cpu_share` is the part of
     this machine that tests may use, `cgroup` a delegated folder of the kernel's control groups, `allowed_hosts` the
-    private hosts that git content may come from, `git_ca_file` has the certificate authorities of such hosts. A backend
-    ignores what it has no use for.
+    private hosts that git content may come from, `git_ca_file` has the certificate authorities of such hosts.
+    `place_within` is how long a cluster may leave a pod unbound. A backend ignores what it has no use for.
     """
 
     state: Path
@@ -39,6 +40,7 @@ class BackendSettings:
     cgroup: Path | None = None
     allowed_hosts: frozenset[str] = frozenset()
     git_ca_file: Path | None = None
+    place_within: timedelta = timedelta(seconds=30)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

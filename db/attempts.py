@@ -60,7 +60,8 @@ def _cause(conn: Connection, execution_id: ExecutionId, known: list[Attempt]) ->
     for cause, count in ((Cause.RETRY, retries), (Cause.INFRASTRUCTURE, infrastructure)):
         if sum(attempt.cause is cause for attempt in known) < count:
             return cause
-    return Cause.PREEMPTED
+    last = known[-1].verdict
+    return Cause.PLACEMENT if last is not None and last.reason is Reason.PLACEMENT else Cause.PREEMPTED
 
 
 def _attempt(row: Row[Any]) -> Attempt:

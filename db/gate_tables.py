@@ -96,6 +96,8 @@ class QueueRow(Base):
     turn: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))
     """The number of its admission."""
     node: Mapped[str | None] = mapped_column(String(255))
+    candidates: Mapped[list[str]] = mapped_column(ARRAY(Text), server_default="{}")
+    """The nodes that a cluster may bind the run to, best first. Its capacity is counted on `node`."""
     backend: Mapped[str | None] = mapped_column(String(300))
     """The backend of the node. Only a worker that serves it may claim the run."""
     nominated: Mapped[str | None] = mapped_column(String(255))

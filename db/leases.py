@@ -25,6 +25,7 @@ class Claimed:
     epoch: int
     node: NodeName
     backend: BackendName
+    candidates: tuple[NodeName, ...] = ()
     flow_run_id: UUID | None = None
     taken_over: bool = False
 
@@ -34,7 +35,7 @@ _JUST_STARTED = """clock_timestamp() BETWEEN pg_postmaster_start_time()
     AND pg_postmaster_start_time() + CAST(:ttl AS interval)"""
 """Where the clock went back behind the server's start, nobody knows, and leases are what they say."""
 _FREE = Prepared(f"""
-SELECT q.execution_id, q.node, q.backend, q.epoch, r.flow_run_id
+SELECT q.execution_id, q.node, q.candidates, q.backend, q.epoch, r.flow_run_id
 FROM workers me
 JOIN queue q ON q.pool = {_POOL} AND q.state = 'admitted' AND q.turn >= ({HOLDING_FROM.replace(":pool", _POOL)})
 JOIN runs r ON r.id = q.execution_id
@@ -157,6 +158,7 @@ def _claimed(row: Row[tuple[object, ...]], epoch: int) -> Claimed:
         epoch=epoch,
         node=NodeName(row.node),
         backend=BackendName(row.backend),
+        candidates=tuple(map(NodeName, row.candidates)),
         flow_run_id=row.flow_run_id,
         taken_over=epoch != row.epoch,
     )

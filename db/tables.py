@@ -267,7 +267,7 @@ class TestAttempt(Base):
 
     __tablename__ = "test_attempts"
     __table_args__ = (
-        CheckConstraint("cause IN ('first', 'retry', 'infrastructure', 'preempted')", name="valid_cause"),
+        CheckConstraint("cause IN ('first', 'retry', 'infrastructure', 'preempted', 'placement')", name="valid_cause"),
         Index("idx_test_attempts_ended", "ended_at", postgresql_where=text("ended_at IS NOT NULL")),
         Index(
             "idx_test_attempts_definition",

@@ -95,7 +95,11 @@ class Dispatcher:
 
     def _take_up(self, claimed: Claimed | AdmittedRun) -> None:
         grant = Grant(
-            execution_id=claimed.execution_id, epoch=claimed.epoch, node=claimed.node, backend=claimed.backend
+            execution_id=claimed.execution_id,
+            epoch=claimed.epoch,
+            node=claimed.node,
+            backend=claimed.backend,
+            candidates=claimed.candidates,
         )
         if self._grants.get(grant.execution_id) == grant:
             return  # both a pass of this worker and `_claim` found it

@@ -1,7 +1,8 @@
 """Builds the order by which a backend launches an attempt, with its secrets resolved."""
 
-from collections.abc import Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from typing import TypeAlias
 
 from cluster.backend import AttemptId, Fault, Launched, LaunchError, LaunchOrder
 from db import runs
@@ -39,7 +40,11 @@ def verdict_of(failed: LaunchError) -> Verdict:
     return _FAULTS[failed.fault].verdict(failed.detail)
 
 
-async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch) -> LaunchOrder:
+Bound: TypeAlias = Callable[[NodeName], Awaitable[None]]
+"""Is told which of the candidates a backend has chosen."""
+
+
+async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch, bound: Bound) -> LaunchOrder:
     """Return the order to launch an attempt. Raises: LaunchError if a secret cannot be resolved."""
     request, tool = begun.request, tool_for(begun.request.type)
     return LaunchOrder(
@@ -55,6 +60,8 @@ async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch) 
         secrets={name: await _secret(context, begun.grant.execution_id, name) for name in secret_names(request)},
         log_bytes=await _log_bytes(context, begun),
         commit=begun.commit,
+        candidates=begun.grant.candidates,
+        bound=bound,
         called_off=watch.called_off,
         look_again=watch.look_again,
     )

@@ -139,6 +139,13 @@ class Settings(EnvironmentSettings):
         description="Kubernetes clusters whose pods this worker starts and watches, separated by commas, by the names "
         "that `assay cluster add` gave them. It reads their rows at its start",
     )
+    place_within: Annotated[timedelta, BeforeValidator(_seconds)] = Field(
+        timedelta(seconds=30),
+        gt=timedelta(0),
+        validation_alias="ASSAY_PLACE_SECONDS",
+        description="seconds that a cluster may leave a pod unbound although the gate saw room for it. Then the run is "
+        "placed on other nodes",
+    )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO",
         validation_alias="ASSAY_LOG_LEVEL",

@@ -8,10 +8,20 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from dataclasses import replace
 
 from prefect.exceptions import Abort
 
-from cluster.backend import AttemptId, Backend, CalledOffError, Launched, LaunchError, Spooled, UnavailableError
+from cluster.backend import (
+    AttemptId,
+    Backend,
+    CalledOffError,
+    Launched,
+    LaunchError,
+    PlacementError,
+    Spooled,
+    UnavailableError,
+)
 from db import executions
 from executors.registry import tool_for
 from flows import entry, judging, launching, prefect_artifacts
@@ -21,6 +31,7 @@ from flows.wakeups import news
 from flows.worker_context import WorkerContext
 from model import fault
 from model.execution import Phase, Verdict
+from model.ids import NodeName
 from model.mask import NOTHING_SECRET, Mask
 from orchestrator import cancel, lifecycle
 from orchestrator.lifecycle import Begun, Finished, Grant, Superseded
@@ -47,6 +58,7 @@ class Attempt:
         self.launched: Launched | None = None
         self.mask: Mask = NOTHING_SECRET
         self.verdict: Verdict | None = None
+        self.avoid: frozenset[NodeName] = frozenset()
         self.finished: Finished | None = None
 
     @property
@@ -58,6 +70,12 @@ class Attempt:
     def id(self) -> AttemptId:
         """What the backend calls the attempt."""
         return launching.attempt_of(self.begun)
+
+    async def bound(self, node: NodeName) -> None:
+        """Note on which of its candidates it runs, so that its capacity is counted there."""
+        if node != self.grant.node:
+            grant = await self.context.db.run_patiently(lambda conn: lifecycle.bound(conn, self.grant, node))
+            self.begun = replace(self.begun, grant=grant)
 
 
 def superseded() -> Abort:
@@ -77,6 +95,8 @@ async def launch(run: Run, grant: Grant) -> Attempt:
         await _start(attempt)
     except LaunchError as failed:
         attempt.verdict = launching.verdict_of(failed)
+    except PlacementError as refused:
+        attempt.verdict, attempt.avoid = fault.PLACEMENT.verdict(refused.detail), refused.nodes
     except CalledOffError:
         attempt.verdict = fault.STOPPED.verdict("called off before it was started")
     except UnavailableError as failed:
@@ -91,14 +111,21 @@ async def launch(run: Run, grant: Grant) -> Attempt:
 
 
 async def _start(attempt: Attempt) -> None:
-    """Adopt what was started before, or launch it. Raises: LaunchError, CalledOffError, UnavailableError."""
+    """Adopt what was started before, or launch it.
+
+    Raises: LaunchError, PlacementError, CalledOffError, UnavailableError.
+    """
     context, begun, backend = attempt.context, attempt.begun, attempt.backend
     for number in begun.lost_here:
         await backend.end(AttemptId(execution_id=begun.grant.execution_id, number=number))
     attempt.launched = await backend.adopt(attempt.id, launching.secret_names(begun.request))
     if attempt.launched is None:
         async with CancellationWatch(context, attempt.grant) as watch_for_cancel:
-            attempt.launched = await backend.launch(await launching.order(context, begun, watch_for_cancel))
+            attempt.launched = await backend.launch(
+                await launching.order(context, begun, watch_for_cancel, attempt.bound)
+            )
+    if attempt.launched.node is not None:
+        await attempt.bound(attempt.launched.node)
     attempt.mask = await launching.mask_of(context, begun, attempt.launched)
 
 
@@ -171,7 +198,7 @@ async def collect(attempt: Attempt) -> Attempt:
         raise superseded()
     if attempt.launched is None:
         verdict = attempt.verdict or fault.INFRASTRUCTURE.verdict("it was never started")
-        attempt.finished = Finished(number=attempt.begun.number, verdict=verdict)
+        attempt.finished = Finished(number=attempt.begun.number, verdict=verdict, avoid=attempt.avoid)
         return attempt
     ending = await attempt.backend.ending(attempt.id)
     if ending is None:

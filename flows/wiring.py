@@ -38,6 +38,7 @@ def open_context(settings: Settings, client: PrefectClient) -> WorkerContext:
         cgroup=settings.cgroup,
         allowed_hosts=settings.allowed_hosts,
         git_ca_file=settings.git_ca_file,
+        place_within=settings.place_within,
     )
     db = Database(settings.database_url, size=CONNECTIONS, title=title)
     backends = [open_backend(settings.backend, offered), *cluster_backends(settings, offered, db)]

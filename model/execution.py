@@ -61,6 +61,7 @@ class Reason(StrEnum):
     CONTENT = "content"
     START_ERROR = "start_error"
     INFRASTRUCTURE = "infrastructure"
+    PLACEMENT = "placement"
 
 
 class Cause(StrEnum):
@@ -70,6 +71,7 @@ class Cause(StrEnum):
     RETRY = "retry"
     INFRASTRUCTURE = "infrastructure"
     PREEMPTED = "preempted"
+    PLACEMENT = "placement"
 
 
 class Door(StrEnum):
@@ -81,6 +83,8 @@ class Door(StrEnum):
 
 
 MAX_INFRASTRUCTURE_ATTEMPTS = 3
+MAX_PLACEMENT_CONFLICTS = 10
+"""So often a cluster may refuse the nodes that the gate has chosen, before it counts as an infrastructure failure."""
 
 Transition: TypeAlias = tuple[Status, Status]
 

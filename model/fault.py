@@ -85,6 +85,7 @@ CONSEQUENCES: Sequence[Consequence] = (
     _failed(Reason.EVICTED, 3, _CRASHED, Again.ALWAYS),
     _failed(Reason.NODE_LOST, 3, _CRASHED, Again.ALWAYS),
     _failed(Reason.INFRASTRUCTURE, 3, _CRASHED, Again.ALWAYS),
+    _failed(Reason.PLACEMENT, 3, _CRASHED, Again.ALWAYS),
     _failed(Reason.CONFIG, 4, _MISCONFIGURED),
     _failed(Reason.CONTENT, 4, _MISCONFIGURED),
     _failed(Reason.START_ERROR, 4, _MISCONFIGURED),
@@ -177,6 +178,11 @@ LOST = Fault(
     blame=Blame.INFRASTRUCTURE,
     reason=Reason.INFRASTRUCTURE,
 )
+PLACEMENT = Fault(
+    happened="the cluster refused the nodes that the gate had chosen, more than ten times",
+    blame=Blame.INFRASTRUCTURE,
+    reason=Reason.PLACEMENT,
+)
 EVICTED = Fault(
     happened="the cluster took its place: its node was drained, or a more important pod came",
     blame=Blame.INFRASTRUCTURE,
@@ -203,6 +209,7 @@ COMMON: Sequence[Fault] = (
     NO_NODE,
     INFRASTRUCTURE,
     LOST,
+    PLACEMENT,
     EVICTED,
     NODE_LOST,
 )

@@ -24,6 +24,7 @@ _BACK: Mapping[Cause | None, str] = {
     None: "it never began",
     Cause.RETRY: "it is tried again",
     Cause.INFRASTRUCTURE: "its attempt had no certain end",
+    Cause.PLACEMENT: "the cluster refused the nodes that were chosen for it",
     Cause.PREEMPTED: "it made room for a more important run",
 }
 """Why a run waits again where nothing more was said."""

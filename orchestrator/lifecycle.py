@@ -11,7 +11,7 @@ by itself meanwhile, its verdict counts; had it been cancelled, it is cancelled.
 Who lost the place changes nothing: each function then says `Superseded`, a value that its caller must obey by stopping.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import TypeAlias
 from uuid import UUID
@@ -23,7 +23,7 @@ from db.gate import queue
 from db.gate.queue import Requeue
 from db.runs import Become, Fenced
 from model.content import digest
-from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, Cause, Phase, Reason, Status, Verdict
+from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, MAX_PLACEMENT_CONFLICTS, Cause, Phase, Reason, Status, Verdict
 from model.fault import INFRASTRUCTURE_REASONS
 from model.ids import BackendName, ExecutionId, NodeName, short
 from model.notices import Ended
@@ -43,13 +43,14 @@ INFRASTRUCTURE_DELAY = timedelta(seconds=1)
 class Grant:
     """The right to run one execution on one node; void as soon as the database knows a newer epoch.
 
-    `backend` runs what is placed on the node.
+    `backend` runs what is placed on the node. It may choose another one of `candidates`, which are best first.
     """
 
     execution_id: ExecutionId
     epoch: int
     node: str
     backend: BackendName = NO_BACKEND
+    candidates: tuple[NodeName, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,8 @@ class Finished:
     tools: Versions = ()
     artifacts: tuple[Artifact, ...] = ()
     metrics: tuple[tuple[str, float], ...] = ()
+    avoid: frozenset[NodeName] = frozenset()
+    """Nodes that would not take it: its next attempts go elsewhere while another node could take them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -107,6 +110,7 @@ class History:
     infrastructure_failures: int
     cancelled: bool
     preempted: bool = False
+    placement_conflicts: int = 0
 
 
 def fence(grant: Grant) -> Fenced:
@@ -188,11 +192,12 @@ def finish_among(conn: Connection, grant: Grant, finished: Finished, releases: P
         infrastructure_failures=row.infrastructure_count,
         cancelled=row.cancel_requested,
         preempted=beneficiary is not None,
+        placement_conflicts=_conflicts(conn, grant) if verdict.reason is Reason.PLACEMENT else 0,
     )
     step = next_step(verdict, history)
     if isinstance(step, Again):
-        avoid = NodeName(grant.node) if step.cause is Cause.INFRASTRUCTURE else None
-        return _wait_again(conn, grant, step, avoid)
+        failed = {NodeName(grant.node)} if step.cause is Cause.INFRASTRUCTURE else set()
+        return _wait_again(conn, grant, step, finished.avoid | failed)
     return _end(conn, grant, verdict, releases)
 
 
@@ -213,6 +218,11 @@ def give_back(conn: Connection, grant: Grant) -> bool:
     return queue.requeue(conn, grant.execution_id, grant.epoch, Requeue())
 
 
+def bound(conn: Connection, grant: Grant, node: NodeName) -> Grant:
+    """Count a run on the node that its cluster has bound it to. Return the grant, with that node if it was counted."""
+    return replace(grant, node=node) if queue.move(conn, grant.execution_id, grant.epoch, node) else grant
+
+
 def open_number(conn: Connection, execution_id: ExecutionId) -> int | None:
     """Return the number of the attempt that is open, None if none is."""
     return next((found.number for found in executions.attempts(conn, execution_id) if found.ended_at is None), None)
@@ -224,6 +234,11 @@ def _lost_on(conn: Connection, grant: Grant) -> tuple[int, ...]:
     return tuple(one.number for one in lost if one.verdict is not None and one.verdict.reason is Reason.NODE_LOST)
 
 
+def _conflicts(conn: Connection, grant: Grant) -> int:
+    """Return how often the cluster has refused the nodes of a run before its last attempt."""
+    return sum(one.cause is Cause.PLACEMENT for one in executions.attempts(conn, grant.execution_id))
+
+
 def next_step(verdict: Verdict, history: History) -> Next:
     """Decide whether a run ends with `verdict` or is tried again (D5)."""
     if history.preempted and not history.cancelled and verdict.status is Status.CANCELLED:
@@ -231,12 +246,19 @@ def next_step(verdict: Verdict, history: History) -> Next:
     if history.cancelled or verdict.good or verdict.status is Status.CANCELLED:
         return verdict
     if verdict.reason in INFRASTRUCTURE_REASONS:
-        if history.infrastructure_failures >= MAX_INFRASTRUCTURE_ATTEMPTS:
-            return verdict
-        return Again(cause=Cause.INFRASTRUCTURE, delay=INFRASTRUCTURE_DELAY)
+        return _after_infrastructure(verdict, history)
     if history.policy.should_retry(verdict, history.retries):
         return Again(cause=Cause.RETRY, delay=history.policy.delay(history.retries + 1))
     return verdict
+
+
+def _after_infrastructure(verdict: Verdict, history: History) -> Next:
+    """Try again what was not the fault of the test. A placement that the cluster refused is charged only at the end."""
+    if verdict.reason is Reason.PLACEMENT and history.placement_conflicts < MAX_PLACEMENT_CONFLICTS:
+        return Again(cause=Cause.PLACEMENT, delay=INFRASTRUCTURE_DELAY)
+    if history.infrastructure_failures >= MAX_INFRASTRUCTURE_ATTEMPTS:
+        return verdict
+    return Again(cause=Cause.INFRASTRUCTURE, delay=INFRASTRUCTURE_DELAY)
 
 
 def counts(summary: Summary) -> dict[str, int]:
@@ -260,12 +282,12 @@ def _as_asked(verdict: Verdict, beneficiary: ExecutionId | None, *, cancelled: b
     return Verdict(status=Status.CANCELLED, detail=f"stopped for the more important run {short(beneficiary)}")
 
 
-def _wait_again(conn: Connection, grant: Grant, step: Again, avoid: NodeName | None) -> Next | Superseded:
+def _wait_again(conn: Connection, grant: Grant, step: Again, avoid: frozenset[NodeName]) -> Next | Superseded:
     phase = Phase.WAITING if step.delay is None else Phase.BACKOFF
     become = Become(status=Status.QUEUED, phase=phase, cause=step.cause)
     if not runs.transition(conn, fence(grant), Status.RUNNING, become):
         return Superseded()
-    back = Requeue(delay=step.delay, cause=step.cause, avoid_node=avoid)
+    back = Requeue(delay=step.delay, cause=step.cause, avoid=avoid)
     queue.requeue(conn, grant.execution_id, grant.epoch, back)
     return step
 

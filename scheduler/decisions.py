@@ -16,8 +16,10 @@ from scheduler.score import Score
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Admit:
-    """Start a run on `node`, the first of its candidates, which `backend` runs. Each candidate has its score.
+    """Start a run on `node`, the first of its candidates, which `backend` runs.
 
+    `candidates` are the nodes that the backend may start it on, best first. `scores` are those of all nodes that were
+    compared, which may be nodes of other backends too.
     `share` (FAIR_SHARE) is what its owner had, over its weight, before this run. `at` is the time of the pass.
     """
 

@@ -46,6 +46,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime
 from typing import TypeAlias
 
+from model.ids import NodeName
 from scheduler.decisions import Admit, Arrived, Change, Configured, Decision, Left, Owned, Preempt, Seen, Wait
 from scheduler.fairness import charge
 from scheduler.limits import exceeded
@@ -244,11 +245,26 @@ def _admit(state: State, run: Queued, placed: Placed, outcome: Outcome, now: dat
         run=run,
         node=node,
         backend=state.fleet.backend_of(node),
-        candidates=tuple(score.node for score in placed),
+        candidates=tuple(_candidates(state, run, placed)),
         scores=placed,
         share=outcome.shares.get(run.execution_id),
         at=now,
     )
+
+
+def _candidates(state: State, run: Queued, placed: Placed) -> Iterator[NodeName]:
+    """Yield the nodes that a run may be bound to: the best one, and those of the same backend that come next.
+
+    A run that the place of other runs matters to has the first alone: on another node it could break its own rules, or
+    take the place of a member of its group.
+    """
+    first = placed[0].node
+    yield first
+    constraints = run.shape.constraints
+    if run.group is not None or constraints.apart or constraints.spread:
+        return
+    backend = state.fleet.backend_of(first)
+    yield from (score.node for score in placed[1:] if state.fleet.backend_of(score.node) == backend)
 
 
 def _wait(run: Queued, outcome: Outcome, position: int | None) -> Wait:

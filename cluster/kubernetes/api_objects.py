@@ -164,6 +164,19 @@ class NodeList(ApiObject):
     items: tuple[ApiNode, ...] = ()
 
 
+class Event(ApiObject):
+    """Something that a controller has told about an object."""
+
+    metadata: Meta
+    message: str = ""
+
+
+class EventList(ApiObject):
+    """Events."""
+
+    items: tuple[Event, ...] = ()
+
+
 class SecretObject(ApiObject):
     """A Secret; its values are in base64."""
 

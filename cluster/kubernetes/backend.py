@@ -8,6 +8,7 @@ from collections.abc import Callable, Collection, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -32,7 +33,7 @@ from cluster.kubernetes.api_objects import NodeList, Pod, PodList
 from cluster.kubernetes.canary import Requirement
 from cluster.kubernetes.cluster_pods import ClusterPods, refusal
 from cluster.kubernetes.connection import ApiError, ClusterAccess, Connection
-from cluster.kubernetes.launching import Launcher, in_thread
+from cluster.kubernetes.launching import PLACE_WITHIN, Launcher, in_thread
 from cluster.kubernetes.spool import Spool
 from cluster.kubernetes.watch import PodWatch
 from cluster.local.content import Sources
@@ -71,7 +72,7 @@ class Disk:
 class KubernetesBackend:
     """Pods of one namespace of a cluster: the port `cluster.backend.Backend`."""
 
-    def __init__(self, access: ClusterAccess, disk: Disk) -> None:
+    def __init__(self, access: ClusterAccess, disk: Disk, place_within: timedelta = PLACE_WITHIN) -> None:
         self._access = access
         self._disk = disk
         self._connection = Connection(access)
@@ -85,6 +86,7 @@ class KubernetesBackend:
             watch=self._watch,
             readers=self._readers,
             streams=self._streams,
+            place_within=place_within,
         )
         self._network = Requirement(self._connection)
         self._pulled: dict[AttemptId, tuple[float, Usage | None]] = {}
@@ -98,7 +100,7 @@ class KubernetesBackend:
             allowed_hosts=settings.allowed_hosts,
             git_ca_file=settings.git_ca_file,
         )
-        return cls(access_of(wanted), disk)
+        return cls(access_of(wanted), disk, settings.place_within)
 
     @property
     def name(self) -> BackendName:
@@ -119,7 +121,7 @@ class KubernetesBackend:
         return await self._launched(attempt, pod, secrets)
 
     async def launch(self, order: LaunchOrder) -> Launched:
-        """Start the attempt, or find it started. Raises: LaunchError, CalledOffError."""
+        """Start the attempt, or find it started. Raises: LaunchError, PlacementError, CalledOffError."""
         adopted = await self.adopt(order.attempt, order.secrets)
         if adopted is not None:
             return adopted
@@ -223,7 +225,8 @@ class KubernetesBackend:
     async def _launched(self, attempt: AttemptId, pod: Pod, secrets: Collection[str]) -> Launched:
         """Return what the pod and its Secret say about the start of an attempt."""
         given = await self._call(self._readers, self._pods.secrets, attempt, secrets)
-        return Launched(attempt=attempt, commit=pod_facts.commit(pod), secrets=given)
+        node = names.gate_node(pod.spec.node_name, self._access.name) if pod.spec.node_name else None
+        return Launched(attempt=attempt, commit=pod_facts.commit(pod), node=node, secrets=given)
 
     def _spool(self, attempt: AttemptId) -> Spool:
         return Spool(folder=self._disk.runs / self._access.name / f"{attempt.execution_id}-{attempt.number}")

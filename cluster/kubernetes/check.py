@@ -18,11 +18,13 @@ ENFORCE = "pod-security.kubernetes.io/enforce"
 IN_NAMESPACE = (
     ("pods", ("create", "get", "list", "watch", "patch", "delete")),
     ("pods/exec", ("create", "get")),
+    ("pods/log", ("get",)),
+    ("events", ("list",)),
     ("secrets", ("create", "get", "patch", "delete")),
     ("networkpolicies", ("create", "get", "patch", "delete")),
 )
 GROUPS = {"networkpolicies": "networking.k8s.io"}
-EVERYWHERE = (("nodes", ("list",)), ("pods", ("list",)))
+EVERYWHERE = (("nodes", ("list", "watch")), ("pods", ("list", "watch")))
 MANIFEST = "deploy/kubernetes/rbac.yaml"
 POLICY = "deploy/kubernetes/network-policy.yaml"
 DEFAULT_DENY = "assay-default-deny"

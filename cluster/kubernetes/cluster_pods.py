@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from cluster.backend import AttemptId, Fault, LaunchError, LaunchOrder, UnavailableError
 from cluster.kubernetes import exec_stream, names, pod_facts, pod_paths, restricted
-from cluster.kubernetes.api_objects import Pod, PodList, SecretObject
+from cluster.kubernetes.api_objects import EventList, Pod, PodList, SecretObject
 from cluster.kubernetes.connection import CONFLICT, ApiError, Connection
 from cluster.kubernetes.exec_stream import PodProgram
 from cluster.kubernetes.network import policy_of
@@ -25,6 +25,8 @@ NAME_SECONDS = 3600.0
 TRIES = 20
 """How often a change is tried anew because the pod has changed meanwhile."""
 FORBIDDEN, INVALID = 403, 422
+UNSCHEDULED = "FailedScheduling"
+VERSION_DIGITS = 20
 
 
 class ClusterPods:
@@ -57,8 +59,9 @@ class ClusterPods:
         `commit` is that of the content, if it is from git.
         """
         access = self._connection.access
-        node = names.cluster_node(order.node, access.name)
-        site = PodSite(namespace=self._namespace, node=node, image=order.image or access.image, gpu=access.gpu)
+        candidates = order.candidates or (order.node,)
+        nodes = tuple(names.cluster_node(node, access.name) for node in candidates)
+        site = PodSite(namespace=self._namespace, nodes=nodes, image=order.image or access.image, gpu=access.gpu)
         body = pod_of(order, site, commit)
         beyond = (finding.problem() for finding in violations(order.config, access.policy))
         if wrong := [*beyond, *restricted.problems(body)]:
@@ -89,6 +92,17 @@ class ClusterPods:
         policy = policy_of(name, names.labels(order.attempt), order.config.network)
         both = ((self._secrets, secret), (self._policies, policy))
         return [(place, body) for place, body in both if body is not None]
+
+    def why_unbound(self, pod: Pod) -> str:
+        """Return why kube-scheduler has not bound a pod: in the words of its last event, else of the pod."""
+        path = f"/api/v1/namespaces/{self._namespace}/events"
+        wanted = f"involvedObject.uid={pod.metadata.uid},reason={UNSCHEDULED}"
+        try:
+            told = EventList.model_validate_json(self._connection.get(path, ("fieldSelector", wanted))).items
+        except ApiError:
+            told = ()  # the service account may not read events: the condition says the same, less recently
+        newest = max(told, key=lambda event: event.metadata.resource_version.zfill(VERSION_DIGITS), default=None)
+        return pod_facts.unschedulable(pod) if newest is None else newest.message
 
     def start(self, attempt: AttemptId, stage: str) -> Pod:
         """Write down that the test starts, with the content of `stage` unless somebody was first.

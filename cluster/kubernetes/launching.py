@@ -4,12 +4,13 @@ import asyncio
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import ParamSpec, TypeVar
 
-from cluster.backend import CalledOffError, Fault, LaunchError, LaunchOrder, UnavailableError
-from cluster.kubernetes import exec_stream, pod_facts, pod_paths, stage
+from cluster.backend import CalledOffError, Fault, LaunchError, LaunchOrder, PlacementError, UnavailableError
+from cluster.kubernetes import exec_stream, names, pod_facts, pod_paths, stage
 from cluster.kubernetes.api_objects import Pod
 from cluster.kubernetes.cluster_pods import ClusterPods, gone
 from cluster.kubernetes.connection import Connection
@@ -20,10 +21,11 @@ from cluster.kubernetes.watch import PodWatch
 from cluster.local.content import Sources
 from cluster.local.guarded_command import StoppedError
 from cluster.local.unreachable import is_away
+from model.ids import NodeName
 
 LOOK_SECONDS = 0.25
-PLACE_SECONDS = 60.0
-"""How long kube-scheduler may find no room on the node that the gate has chosen."""
+PLACE_WITHIN = timedelta(seconds=30)
+"""How long kube-scheduler may find no room on the candidates that the gate has chosen."""
 INSTALL_SECONDS = 900.0
 LAST_WORDS = 2_000
 SIGNALLED = 128
@@ -46,9 +48,13 @@ class Launcher:
     watch: PodWatch
     readers: Executor
     streams: Executor
+    place_within: timedelta = PLACE_WITHIN
 
     async def launch(self, order: LaunchOrder, folder: Path, sources: Sources) -> Pod:
-        """Start the attempt, and return its pod. Raises: LaunchError, CalledOffError, UnavailableError."""
+        """Start the attempt, and return its pod.
+
+        Raises: LaunchError, PlacementError, CalledOffError, UnavailableError.
+        """
         try:
             fetched = await in_thread(self.streams, stage.fetch, order, folder, sources)
         except StoppedError as stopped:
@@ -59,7 +65,7 @@ class Launcher:
                 pod = await self._until_ready(order, pod)
             if not pod_facts.stage(pod):
                 pod = await self._prepare_and_start(order, folder, fetched.requirements)
-        except (LaunchError, CalledOffError):
+        except (LaunchError, PlacementError, CalledOffError):
             await in_thread(self.readers, self.pods.discard, order.attempt)
             raise
         except UnavailableError:
@@ -68,9 +74,13 @@ class Launcher:
         return pod
 
     async def _until_ready(self, order: LaunchOrder, pod: Pod) -> Pod:
-        """Wait until the pod can take its content, or somebody else has started it. Raises: LaunchError."""
+        """Wait until the pod can take its content, or somebody else has started it.
+
+        Raises: LaunchError, PlacementError.
+        """
         loop = asyncio.get_running_loop()
         begun = loop.time()
+        told = False
         with self.watch.listening(pod.metadata.name) as event:
             while True:
                 if order.called_off():
@@ -81,10 +91,27 @@ class Launcher:
                 )
                 if known is None or pod_facts.is_tombstone(known):
                     raise gone()
+                if known.spec.node_name and not told:
+                    await order.bound(self._node_of(known))
+                    told = True
                 if pod_facts.stage(known) or pod_facts.runs(known, PREPARE):
                     return known
+                await self._insist(order, known, loop.time() - begun)
                 _complain(known, loop.time() - begun)
                 await _news(event)
+
+    async def _insist(self, order: LaunchOrder, pod: Pod, seconds: float) -> None:
+        """Give up on candidates that do not take the pod. Raises: PlacementError."""
+        if refusal := pod_facts.refused_by_node(pod):
+            raise PlacementError({self._node_of(pod)}, f"node {pod.spec.node_name} refused the pod: {refusal}")
+        if not pod.spec.node_name and seconds > self.place_within.total_seconds():
+            why = await in_thread(self.readers, self.pods.why_unbound, pod)
+            candidates = order.candidates or (order.node,)
+            words = f"kube-scheduler found no room on {', '.join(candidates)} in {seconds:.0f} s: {why}"
+            raise PlacementError(candidates, words)
+
+    def _node_of(self, pod: Pod) -> NodeName:
+        return names.gate_node(pod.spec.node_name, self.connection.access.name)
 
     async def _prepare_and_start(self, order: LaunchOrder, folder: Path, requirements: str | None) -> Pod:
         """Send the content, make the virtual environment, and start the test. Raises: LaunchError, CalledOffError."""
@@ -154,9 +181,6 @@ def _complain(pod: Pod, seconds: float) -> None:
     """Give up on a pod that will not get ready. Raises: LaunchError."""
     if problem := pod_facts.launch_problem(pod):
         raise LaunchError(*problem)
-    why = pod_facts.unschedulable(pod)
-    if why and seconds > PLACE_SECONDS:
-        raise LaunchError(Fault.INFRASTRUCTURE, f"kube-scheduler found no room on the node in {seconds:.0f} s: {why}")
     if seconds > START_SECONDS:
         raise LaunchError(Fault.INFRASTRUCTURE, f"the pod did not get ready in {seconds:.0f} s")
 

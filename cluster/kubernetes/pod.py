@@ -32,16 +32,19 @@ KEEPER_LIMIT = "128Mi"
 PREPARE_LIMIT = 512 * 2**20
 """Memory that an installation may use, even if the test itself may use less."""
 
+RANK_WEIGHTS = (100, 20, 10, 5, 2)
+"""By how much the candidates are preferred, best first. kube-scheduler adds its own scores: the first is far ahead."""
+
 Body = dict[str, object]
 """A part of a request's body."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PodSite:
-    """Where the pod is made, and by what it is filled in. `node` is the name of the node inside the cluster."""
+    """Where the pod is made, and by what it is filled in. `nodes` are its candidates by their names in the cluster."""
 
     namespace: str
-    node: str
+    nodes: tuple[str, ...]
     image: str
     gpu: str = DEFAULT_GPU
 
@@ -145,7 +148,7 @@ def _spec(order: LaunchOrder, site: PodSite) -> Body:
         "automountServiceAccountToken": False,
         "enableServiceLinks": False,
         "securityContext": _POD_SECURITY,
-        "affinity": {"nodeAffinity": _node_affinity(order, site.node)},
+        "affinity": {"nodeAffinity": _node_affinity(order, site.nodes)},
         "nodeSelector": dict(order.config.node_selector),
         "tolerations": [_toleration(one) for one in order.config.tolerations],
         "volumes": [
@@ -236,16 +239,24 @@ def _limits(order: LaunchOrder, gpu: str) -> dict[str, str]:
     return limits | ({gpu: str(asked.gpu_request)} if asked.gpu_request else {})
 
 
-def _node_affinity(order: LaunchOrder, node: str) -> Body:
-    """Require the node, together with each term of the user: terms are alternatives (D11)."""
-    own: Body = {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
-    terms = [own | _term(term) for term in order.config.affinity.required] or [own]
+def _node_affinity(order: LaunchOrder, nodes: tuple[str, ...]) -> Body:
+    """Require one of the candidates, each together with each term of the user: terms are alternatives (D11).
+
+    What the user prefers has decided their order already, so the pod prefers them by rank and by nothing else.
+    """
+    own = [_named(node) for node in nodes]
+    terms = [one | _term(term) for one in own for term in order.config.affinity.required] or own
     affinity: Body = {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": terms}}
-    if preferred := order.config.affinity.preferred:
+    if len(own) > 1:
         affinity["preferredDuringSchedulingIgnoredDuringExecution"] = [
-            {"weight": one.weight, "preference": _term(one.preference)} for one in preferred
+            {"weight": weight, "preference": one} for weight, one in zip(RANK_WEIGHTS, own, strict=False)
         ]
     return affinity
+
+
+def _named(node: str) -> Body:
+    """Return a term that one node fulfils. A requirement of `matchFields` takes exactly one value."""
+    return {"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]}
 
 
 def _term(term: NodeSelectorTerm) -> Body:

@@ -35,7 +35,7 @@ _AWAY = (
     "502",
 )
 """In the words of a container runtime: the registry could not be asked."""
-_OUT_OF = ("OutOf", "NodeAffinity", "NodePorts", "UnexpectedAdmissionError")
+_OUT_OF = ("OutOf", "NodeAffinity", "NodePorts", "UnexpectedAdmissionError", "TopologyAffinityError")
 """Reasons by which a kubelet refuses a pod that was bound to it: it has no room for it."""
 
 
@@ -110,6 +110,12 @@ def launch_problem(pod: Pod) -> tuple[Fault, str] | None:
     return None if waiting is None else _refused_start(pod, waiting)
 
 
+def refused_by_node(pod: Pod) -> str:
+    """Return why the kubelet did not take a pod that was bound to its node; empty if it did not refuse it."""
+    refused = pod.status.phase == "Failed" and pod.status.reason.startswith(_OUT_OF)
+    return words_of(pod.status.reason, pod.status.message) if refused and not stage(pod) else ""
+
+
 def unschedulable(pod: Pod) -> str:
     """Return why kube-scheduler has not placed the pod, empty if it has, or has not tried."""
     for condition in pod.status.conditions:
@@ -122,8 +128,6 @@ def _failed_early(pod: Pod) -> tuple[Fault, str]:
     terminated = state(pod, PREPARE).terminated
     if terminated is not None and terminated.reason in _CANNOT_START:
         return Fault.CONFIG, f"the image has no python3 that can be run: {terminated.message[:500]}"
-    if pod.status.reason.startswith(_OUT_OF):
-        return Fault.INFRASTRUCTURE, f"the node refused the pod: {words_of(pod.status.reason, pod.status.message)}"
     how, words = disruption.cause_of(pod)
     if how is How.NO_DISK:
         return Fault.CONFIG, f"its content needs more scratch disk than resources.ephemeralStorage: {words}"

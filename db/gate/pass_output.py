@@ -41,6 +41,7 @@ class Admitted:
     epoch: int
     node: NodeName
     backend: BackendName
+    candidates: tuple[NodeName, ...] = ()
     flow_run_id: UUID | None = None
     leased: bool = False
     """The worker that made the pass has the run in hand already."""
@@ -57,8 +58,8 @@ class Lessee:
 _ADMIT = Prepared("""
 WITH chosen AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:nodes AS text[]), CAST(:backends AS text[]),
-        CAST(:records AS text[]), CAST(:groups AS uuid[]))
-        WITH ORDINALITY AS c (execution_id, node, backend, record, group_id, number)
+        CAST(:candidates AS text[]), CAST(:records AS text[]), CAST(:groups AS uuid[]))
+        WITH ORDINALITY AS c (execution_id, node, backend, candidates, record, group_id, number)
 ), mine AS MATERIALIZED (
     SELECT r.id AS execution_id, r.epoch, r.flow_run_id FROM runs r JOIN chosen ON chosen.execution_id = r.id
     WHERE r.status = 'queued' FOR NO KEY UPDATE OF r SKIP LOCKED
@@ -67,13 +68,14 @@ WITH chosen AS (
     WHERE chosen.group_id IS NOT NULL AND mine.execution_id IS NULL
 ), placed AS (
     UPDATE queue q SET state = 'admitted', epoch = greatest(q.epoch, mine.epoch) + 1, node = chosen.node,
-        backend = chosen.backend, turn = nextval('queue_turns'), admitted_at = :now, began_at = NULL,
-        nominated = NULL, not_before = NULL, reason = '', position = NULL, record_digest = NULL, reserved_for = NULL,
-        record_count = q.record_count + 1
+        candidates = string_to_array(chosen.candidates, ','), backend = chosen.backend,
+        turn = nextval('queue_turns'), admitted_at = :now, began_at = NULL, nominated = NULL, not_before = NULL,
+        reason = '', position = NULL, record_digest = NULL, reserved_for = NULL, record_count = q.record_count + 1
     FROM mine JOIN chosen USING (execution_id)
     WHERE q.execution_id = mine.execution_id AND q.state = 'waiting'
         AND NOT EXISTS (SELECT FROM torn WHERE torn.group_id = chosen.group_id)
-    RETURNING q.execution_id, q.epoch, q.node, q.backend, q.record_count, q.host, mine.flow_run_id, chosen.record,
+    RETURNING q.execution_id, q.epoch, q.node, q.candidates, q.backend, q.record_count, q.host, mine.flow_run_id,
+        chosen.record,
         chosen.number
 ), leased AS (
     INSERT INTO leases (execution_id, epoch, holder, expires_at)
@@ -93,7 +95,7 @@ WITH chosen AS (
     FROM (SELECT execution_id, number, (row_number() OVER (ORDER BY number) - 1) / :a_message AS part FROM placed) AS p
     GROUP BY part ORDER BY part
 )
-SELECT execution_id, epoch, node, backend, flow_run_id, leased.execution_id IS NOT NULL AS leased
+SELECT execution_id, epoch, node, candidates, backend, flow_run_id, leased.execution_id IS NOT NULL AS leased
 FROM placed LEFT JOIN leased USING (execution_id) WHERE (SELECT count(*) FROM notified) > 0
 """)
 _EXPLAIN = Prepared("""
@@ -150,8 +152,9 @@ FOR NO KEY UPDATE SKIP LOCKED
 """)
 _GIVE_BACK = text("""
 WITH back AS (
-    UPDATE queue q SET state = 'waiting', node = NULL, backend = NULL, host = NULL, admitted_at = NULL, reason = '',
-        preempted_for = NULL, preempted_at = NULL, guarded = false, record_count = q.record_count + 1
+    UPDATE queue q SET state = 'waiting', node = NULL, candidates = '{}', backend = NULL, host = NULL,
+        admitted_at = NULL, reason = '', preempted_for = NULL, preempted_at = NULL, guarded = false,
+        record_count = q.record_count + 1
     WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND q.state = 'admitted'
         AND NOT EXISTS (SELECT FROM leases l WHERE l.execution_id = q.execution_id)
         AND EXISTS (SELECT FROM runs r WHERE r.id = q.execution_id AND r.status = 'queued')
@@ -206,6 +209,7 @@ def admit(
             "ids": [d.run.execution_id for d in decisions],
             "nodes": [d.node for d in decisions],
             "backends": [d.backend for d in decisions],
+            "candidates": [",".join(d.candidates) for d in decisions],
             "records": [decision_records.to_json(_started(d, known, found)) for d in decisions],
             "groups": [d.run.group for d in decisions],
             "now": known.now,
@@ -229,6 +233,7 @@ def _admitted(row: Row[Any]) -> Admitted:
         epoch=row.epoch,
         node=NodeName(row.node),
         backend=BackendName(row.backend),
+        candidates=tuple(map(NodeName, row.candidates)),
         flow_run_id=row.flow_run_id,
         leased=row.leased,
     )

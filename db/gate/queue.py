@@ -78,14 +78,14 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requeue:
-    """How a run goes back to wait: for how long at least, for what cause (none if it never began), off which node.
+    """How a run goes back to wait: for how long at least, for what cause (none if it never began), off which nodes.
 
     When a `delay` is over is told by the database's clock, as all times of the gate are. None: it may start at once.
     """
 
     delay: timedelta | None = None
     cause: Cause | None = None
-    avoid_node: NodeName | None = None
+    avoid: frozenset[NodeName] = frozenset()
 
 
 _ENQUEUE = Prepared("""
@@ -143,8 +143,8 @@ FROM queue WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'ad
 """)
 _REQUEUE = text("""
 WITH let_go AS (DELETE FROM leases WHERE execution_id = :execution_id), back AS (
-    UPDATE queue SET state = 'waiting', node = NULL, backend = NULL, admitted_at = NULL, began_at = NULL,
-        nominated = NULL, position = NULL, record_digest = NULL, record_count = record_count + 1,
+    UPDATE queue SET state = 'waiting', node = NULL, candidates = '{}', backend = NULL, admitted_at = NULL,
+        began_at = NULL, nominated = NULL, position = NULL, record_digest = NULL, record_count = record_count + 1,
         not_before = :not_before, reason = :reason, group_id = NULL, guarded = false,
         preempted_for = NULL, preempted_at = NULL, constraints = CAST(:constraints AS jsonb), shape = :shape
     WHERE execution_id = :execution_id
@@ -178,6 +178,21 @@ _HOST = text("UPDATE queue SET host = :worker WHERE execution_id = :execution_id
 _GUARD = text("""
 UPDATE queue SET guarded = :on
 WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted' AND (NOT :on OR preempted_for IS NULL)
+""")
+_MOVE = text("""
+WITH mine AS (
+    SELECT id AS execution_id FROM runs WHERE id = :execution_id AND epoch = :epoch FOR NO KEY UPDATE
+), moved AS (
+    UPDATE queue q SET node = :node FROM mine
+    WHERE q.execution_id = mine.execution_id AND q.epoch = :epoch AND q.state = 'admitted'
+        AND :node = ANY(q.candidates) AND q.node <> :node
+    RETURNING q.execution_id
+), shown AS (
+    UPDATE runs r SET node_name = :node FROM moved WHERE r.id = moved.execution_id
+), attempted AS (
+    UPDATE test_attempts a SET node = :node FROM moved WHERE a.execution_id = moved.execution_id AND a.ended_at IS NULL
+)
+SELECT execution_id FROM moved
 """)
 _FENCE_OFF = text("""
 WITH placed AS (
@@ -224,7 +239,7 @@ def requeue(conn: Connection, execution_id: ExecutionId, epoch: int, back: Reque
     row = conn.execute(_HELD, {"execution_id": execution_id, "epoch": epoch, "delay": back.delay}).one_or_none()
     if row is None:
         return False
-    kind = _avoiding(row, back.avoid_node)
+    kind = _avoiding(row, back.avoid)
     why = str(backoff(row.not_before)) if row.not_before else ""
     conn.execute(
         _REQUEUE,
@@ -254,6 +269,15 @@ def guard(conn: Connection, execution_id: ExecutionId, epoch: int, *, on: bool) 
     """
     conn.execute(_LOCK, {"execution_id": execution_id})
     return conn.execute(_GUARD, {"execution_id": execution_id, "epoch": epoch, "on": on}).rowcount == 1
+
+
+def move(conn: Connection, execution_id: ExecutionId, epoch: int, node: NodeName) -> bool:
+    """Count a run on another of its candidates, to which its cluster has bound it.
+
+    False when it is counted there already, the place is lost, or the node is no candidate of it.
+    """
+    values = {"execution_id": execution_id, "epoch": epoch, "node": node}
+    return conn.execute(_MOVE, values).one_or_none() is not None
 
 
 def fence_off(conn: Connection, execution_id: ExecutionId) -> int | None:
@@ -322,11 +346,11 @@ def _waiting_row(run: Waiting) -> dict[str, object]:
     }
 
 
-def _avoiding(row: Row[Any], node: NodeName | None) -> Kind:
-    """Return what decides over a run that goes back, off the node that failed it."""
+def _avoiding(row: Row[Any], nodes: frozenset[NodeName]) -> Kind:
+    """Return what decides over a run that goes back, off the nodes that failed it."""
     shape = shape_of(row.cpu_milli, row.memory_bytes, row.ephemeral_bytes, row.gpu, row.constraints)
-    if node is not None:
-        constraints = replace(shape.constraints, avoid=shape.constraints.avoid | {node})
+    if nodes:
+        constraints = replace(shape.constraints, avoid=shape.constraints.avoid | nodes)
         shape = Shape(shape.resources, constraints)
     return Kind(
         user_id=row.user_id,

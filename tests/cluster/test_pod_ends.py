@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,8 @@ from harness.api_server import Answer
 from harness.backends import order
 from harness.beds.kubernetes import Bed
 
-from cluster.backend import Backend, Fault, LaunchError
+from cluster.backend import Backend, Fault, LaunchError, PlacementError
+from cluster.kubernetes.backend import Disk, KubernetesBackend
 from model.resources import ResourceRequirements
 
 pytestmark = pytest.mark.cluster
@@ -68,17 +70,17 @@ async def test_an_image_without_python_is_for_who_named_it(bed: Bed, backend: Ba
     assert refused.value.fault is Fault.CONFIG
 
 
-async def test_a_pod_that_is_too_large_for_its_node_is_given_up_with_the_reason(
-    bed: Bed, backend: Backend, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("cluster.kubernetes.launching.PLACE_SECONDS", 1.0)
+async def test_a_pod_that_is_too_large_for_its_node_is_given_up_with_the_reason(bed: Bed, tmp_path: Path) -> None:
+    disk = Disk(runs=tmp_path / "runs", contents=bed.contents)
+    backend = KubernetesBackend(bed.access, disk, timedelta(seconds=1))
     huge = replace(order(bed, "true"), resources=ResourceRequirements(cpu_request="1000"))
 
-    with pytest.raises(LaunchError, match="Insufficient cpu") as refused:
+    with pytest.raises(PlacementError, match="Insufficient cpu") as refused:
         await backend.launch(huge)
 
-    assert refused.value.fault is Fault.INFRASTRUCTURE
+    assert refused.value.nodes == {bed.at}
     assert await backend.running() == []
+    backend.close()
 
 
 async def test_a_name_that_is_kept_from_an_attempt_is_given_back_after_an_hour(

@@ -16,6 +16,7 @@ TABLE = [
     (Status.CANCELLED, None, StateType.CANCELLED, "Cancelled", 2),
     (Status.FAILED, Reason.REPORT_MISMATCH, StateType.FAILED, "Failed", 1),
     (Status.FAILED, Reason.EVICTED, StateType.CRASHED, "Crashed", 3),
+    (Status.FAILED, Reason.PLACEMENT, StateType.CRASHED, "Crashed", 3),
     (Status.FAILED, Reason.NODE_LOST, StateType.CRASHED, "Crashed", 3),
     (Status.FAILED, Reason.IMAGE_PULL, StateType.FAILED, "Misconfigured", 4),
     (Status.FAILED, Reason.UNSCHEDULABLE, StateType.FAILED, "Misconfigured", 4),

@@ -38,7 +38,7 @@ from model.runs import STATUSES, RunKind
 from scheduler.pool import Strategy
 from scheduler.profile import PROFILES
 
-NEWEST = "0017"
+NEWEST = "0018"
 ROOT = Path(__file__).parents[3]
 USER = UUID("10000000-0000-4000-8000-000000000001")
 FAILED = ExecutionId(RunId(UUID("10000000-0000-4000-8000-0000000000f1")))

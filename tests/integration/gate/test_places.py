@@ -67,7 +67,7 @@ def test_a_node_that_failed_a_run_is_avoided(gate_db: Any) -> None:
     [run] = gate_db.submit()
     [first] = gate_db.run_pass().admitted
 
-    gate_db.do(lambda conn: queue.requeue(conn, run, first.epoch, Requeue(avoid_node=first.node)))
+    gate_db.do(lambda conn: queue.requeue(conn, run, first.epoch, Requeue(avoid=frozenset({first.node}))))
     [second] = gate_db.run_pass().admitted
 
     assert {first.node, second.node} == {"n0", "n1"}

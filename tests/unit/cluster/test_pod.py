@@ -29,7 +29,7 @@ from model.ids import ExecutionId, NodeName, RunId
 from model.resources import ResourceRequirements
 
 EXECUTION = ExecutionId(RunId(UUID("01234567-89ab-7def-8123-456789abcdef")))
-SITE = PodSite(namespace="tests", node="worker-7", image="example.com/python:3")
+SITE = PodSite(namespace="tests", nodes=("worker-7",), image="example.com/python:3")
 ORDER = LaunchOrder(
     attempt=AttemptId(execution_id=EXECUTION, number=2),
     node=NodeName("worker-7.prod"),
@@ -81,14 +81,50 @@ def test_the_node_is_joined_with_each_term_of_the_user() -> None:
         NodeSelectorTerm(match_expressions=(NodeSelectorRequirement(key="zone", operator=Operator.IN, values=(zone,)),))
         for zone in ("a", "b")
     ]
-    preferred = (PreferredTerm(weight=7, preference=terms[0]),)
-    affinity = made(affinity=Affinity(required=tuple(terms), preferred=preferred))["spec"]["affinity"]["nodeAffinity"]
+    affinity = made(affinity=Affinity(required=tuple(terms)))["spec"]["affinity"]["nodeAffinity"]
 
     required = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
     field = {"key": "metadata.name", "operator": "In", "values": ["worker-7"]}
     assert [term["matchFields"] for term in required] == [[field], [field]]
     assert [term["matchExpressions"][0]["values"] for term in required] == [["a"], ["b"]]
-    assert affinity["preferredDuringSchedulingIgnoredDuringExecution"][0]["weight"] == 7
+
+
+def test_each_candidate_is_a_term_of_its_own_joined_with_each_term_of_the_user() -> None:
+    """A requirement of matchFields takes exactly one value, and terms are alternatives (D11)."""
+    zones = [
+        NodeSelectorTerm(match_expressions=(NodeSelectorRequirement(key="zone", operator=Operator.IN, values=(zone,)),))
+        for zone in ("a", "b")
+    ]
+    order = replace(ORDER, config=ExecutionConfig(affinity=Affinity(required=tuple(zones))))
+    pod: Any = pod_of(order, replace(SITE, nodes=("n1", "n2", "n3")))
+    affinity = pod["spec"]["affinity"]["nodeAffinity"]
+
+    required = affinity["requiredDuringSchedulingIgnoredDuringExecution"]["nodeSelectorTerms"]
+    assert [_named(term) for term in required] == ["n1", "n1", "n2", "n2", "n3", "n3"]
+    assert [term["matchExpressions"][0]["values"] for term in required] == [["a"], ["b"]] * 3
+
+
+def test_the_candidates_are_preferred_by_rank_and_by_nothing_else() -> None:
+    """What the user prefers has decided the rank already."""
+    liked = PreferredTerm(
+        weight=7,
+        preference=NodeSelectorTerm(match_expressions=(NodeSelectorRequirement(key="z", operator=Operator.EXISTS),)),
+    )
+    order = replace(ORDER, config=ExecutionConfig(affinity=Affinity(preferred=(liked,))))
+    pod: Any = pod_of(order, replace(SITE, nodes=("n1", "n2", "n3")))
+
+    preferred = pod["spec"]["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"]
+    weights = [one["weight"] for one in preferred]
+    assert [_named(one["preference"]) for one in preferred] == ["n1", "n2", "n3"]
+    assert weights == sorted(weights, reverse=True)
+    assert all(1 <= weight <= 100 for weight in weights)
+
+
+def _named(term: Any) -> str:
+    [field] = term["matchFields"]
+    assert (field["key"], field["operator"]) == ("metadata.name", "In")
+    [name] = field["values"]
+    return str(name)
 
 
 def test_a_pod_without_affinity_names_its_node_only() -> None:

@@ -220,13 +220,12 @@ def test_a_pod_that_is_on_its_way_has_no_problem() -> None:
     ("facts", "fault"),
     [
         (pod(prepare=ended(128, "exec: python3: not found", "StartError"), stage="", phase="Failed"), Fault.CONFIG),
-        (pod(stage="", phase="Failed", reason="OutOfcpu", message="full"), Fault.INFRASTRUCTURE),
         (pod(stage="", metadata=DELETED), Fault.INFRASTRUCTURE),
         (pod(stage="", metadata=DELETED, conditions=disrupted("EvictionByEvictionAPI")), Fault.EVICTED),
         (pod(stage="", phase="Failed", conditions=disrupted("DeletionByPodGC")), Fault.NODE_LOST),
         (pod(stage="", phase="Failed", reason="Evicted", message=OWN_DISK), Fault.CONFIG),
     ],
-    ids=["no python", "refused by the kubelet", "deleted", "evicted", "node lost", "no disk"],
+    ids=["no python", "deleted", "evicted", "node lost", "no disk"],
 )
 def test_a_pod_that_failed_early_says_whose_fault_it_is(facts: Pod, fault: Fault) -> None:
     problem = pod_facts.launch_problem(facts)
@@ -240,3 +239,12 @@ def test_why_a_pod_is_not_placed_is_told_in_the_words_of_kube_scheduler() -> Non
 
     assert pod_facts.unschedulable(pod(conditions=[condition])) == "Unschedulable: 0/1 nodes"
     assert pod_facts.unschedulable(pod()) == ""
+
+
+@pytest.mark.parametrize("reason", ["OutOfcpu", "OutOfmemory", "OutOfpods", "NodeAffinity", "NodePorts"])
+def test_a_kubelet_that_refuses_a_pod_is_told_apart_from_a_failure(reason: str) -> None:
+    refused = pod(stage="", phase="Failed", reason=reason, message="Pod was rejected")
+
+    assert pod_facts.refused_by_node(refused) == f"{reason}: Pod was rejected"
+    assert pod_facts.refused_by_node(pod(stage="/assay/1", phase="Failed", reason=reason)) == ""
+    assert pod_facts.refused_by_node(pod(stage="", phase="Failed", reason="Evicted")) == ""

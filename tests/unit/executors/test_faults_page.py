@@ -77,7 +77,8 @@ def test_every_exit_code_has_a_severity() -> None:
 
 
 def test_infrastructure_is_what_is_tried_again_by_itself() -> None:
-    assert set(INFRASTRUCTURE_REASONS) == {Reason.INFRASTRUCTURE, Reason.EVICTED, Reason.NODE_LOST}
+    expected = {Reason.INFRASTRUCTURE, Reason.PLACEMENT, Reason.EVICTED, Reason.NODE_LOST}
+    assert set(INFRASTRUCTURE_REASONS) == expected
 
 
 def test_a_tool_tells_its_own_faults_only() -> None:

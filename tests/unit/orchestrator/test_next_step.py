@@ -5,13 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, Cause, Reason, Status, Verdict
+from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, MAX_PLACEMENT_CONFLICTS, Cause, Reason, Status, Verdict
 from model.retry import Backoff, RetryCondition, RetryPolicy
 from orchestrator.lifecycle import Again, History, next_step
 
 PASSED = Verdict(status=Status.COMPLETED)
 FAILED = Verdict(status=Status.FAILED, reason=Reason.TESTS_FAILED)
 LOST = Verdict(status=Status.FAILED, reason=Reason.INFRASTRUCTURE)
+REFUSED = Verdict(status=Status.FAILED, reason=Reason.PLACEMENT)
 LATE = Verdict(status=Status.TIMEOUT)
 STOPPED = Verdict(status=Status.CANCELLED)
 
@@ -48,6 +49,14 @@ def test_a_lost_attempt_is_not_charged_to_the_retries() -> None:
 
 def test_lost_attempts_have_a_cap_of_their_own() -> None:
     assert next_step(LOST, history(lost=MAX_INFRASTRUCTURE_ATTEMPTS)) == LOST
+
+
+def test_a_refused_placement_is_charged_only_after_many() -> None:
+    few, many = (replace(history(), placement_conflicts=number) for number in (9, MAX_PLACEMENT_CONFLICTS))
+    steps = [next_step(REFUSED, known) for known in (few, many)]
+
+    assert [step.cause for step in steps if isinstance(step, Again)] == [Cause.PLACEMENT, Cause.INFRASTRUCTURE]
+    assert next_step(REFUSED, replace(many, infrastructure_failures=MAX_INFRASTRUCTURE_ATTEMPTS)) == REFUSED
 
 
 def test_a_cancelled_run_is_never_tried_again() -> None:

@@ -2,13 +2,16 @@
 
 from datetime import timedelta
 from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
 
 import pytest
 
+from model.ids import BackendName, GroupId
 from scheduler.plan import Admit, Decision, Wait, plan
 from scheduler.pool import Ceiling, Owner, Strategy
 from scheduler.reasons import Code
-from scheduler.run import Constraints
+from scheduler.run import Apart, Constraints, Spread
 
 
 def admitted(decisions: list[Decision]) -> list[int]:
@@ -228,6 +231,35 @@ def test_the_decision_keeps_the_scores_of_its_candidates(make: SimpleNamespace) 
     assert len(decision.candidates) == 5
     assert decision.candidates == tuple(score.node for score in decision.scores)
     assert decision.node == decision.candidates[0]
+
+
+def test_a_run_may_be_bound_to_nodes_of_one_backend_only(make: SimpleNamespace) -> None:
+    nodes = [make.node(i, backend=BackendName(f"b{i % 2}")) for i in range(8)]
+    state = make.state([make.queued(1)], nodes=nodes)
+
+    [decision] = plan(state, make.NOON)
+
+    assert isinstance(decision, Admit)
+    assert len(decision.candidates) > 1
+    assert {state.fleet.backend_of(node) for node in decision.candidates} == {decision.backend}
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        {"constraints": Constraints(spread=(Spread(topology="zone", labels=()),))},
+        {"constraints": Constraints(apart=(Apart(topology="host", labels=(("a", "b"),)),))},
+        {"group": GroupId(UUID(int=1))},
+    ],
+    ids=["spread", "apart", "group"],
+)
+def test_a_run_whose_place_matters_to_others_has_one_candidate(make: SimpleNamespace, given: dict[str, Any]) -> None:
+    nodes = [make.node(i, labels={"host": f"n{i}", "zone": f"z{i}"}) for i in range(4)]
+
+    [decision] = plan(make.state([make.queued(1, **given)], nodes=nodes), make.NOON)
+
+    assert isinstance(decision, Admit)
+    assert decision.candidates == (decision.node,)
 
 
 def test_the_same_state_gives_the_same_plan_and_is_left_as_it_was(make: SimpleNamespace) -> None:
