@@ -20,6 +20,7 @@ class Lock(IntEnum):
     ENTER = 0x41535304
     FORECAST = 0x41535305
     SUITE = 0x41535306
+    NODES = 0x41535307
 
 
 def lock_key(name: str) -> int:

@@ -1,8 +1,9 @@
 """The last known facts of the nodes, written by whoever watches them.
 
 They stand twice: in `nodes`, a row each, for people; and in `node_snapshots`, packed into one row a pool, for passes.
-The snapshot's row is locked while either is written, so that both tell the same. Its version rises only when a fact
-changes; it begins with the database's clock in microseconds, so that a pool made anew never repeats one.
+The snapshot's row is locked while either is written, so that both tell the same. Only what changed is written: the rows
+of nodes that are different, and the packed value if any is. Its version rises only then. It begins with the database's
+clock in microseconds, so that a pool made anew never repeats one.
 """
 
 import json
@@ -10,10 +11,11 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from threading import Lock
+from threading import Lock as ThreadLock
 
 from sqlalchemy import Connection, text
 
+from db.locks import Lock, lock_key
 from model.config import Effect
 from model.ids import BackendName, NodeName, PoolName
 from model.resources import Resources
@@ -22,8 +24,8 @@ from scheduler.node import Node, Taint, virtual_node
 from scheduler.roster import NONE_UNSERVED
 from scheduler.snapshot import pack, unpack
 
-REFRESH = timedelta(minutes=1)
-"""How old `nodes.observed_at` may become while nothing changes: not every look is worth writing every row."""
+SEEN_AGAIN = timedelta(seconds=10)
+"""How old `node_snapshots.observed_at` may become while nothing changes."""
 FLEETS = 16
 """Pools whose nodes a process keeps ready."""
 NARROWED = 4
@@ -40,7 +42,14 @@ UPDATE node_snapshots SET nodes = :nodes, packed = :packed, observed_at = clock_
     version = greatest(version + 1, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint))
 WHERE pool = :pool
 """)
-_SEEN_AGAIN = text("UPDATE node_snapshots SET observed_at = clock_timestamp() WHERE pool = :pool")
+_SEEN_AGAIN = text("""
+UPDATE node_snapshots SET observed_at = clock_timestamp()
+WHERE pool = :pool AND observed_at < clock_timestamp() - CAST(:age AS interval)
+""")
+_TRY = text("""
+SELECT pg_try_advisory_xact_lock(:kind, :key) AS mine,
+    (SELECT version FROM node_snapshots WHERE pool = :pool) AS version
+""")
 _SNAPSHOT = text("""
 SELECT version, observed_at, CASE WHEN version = :known THEN NULL ELSE packed END AS packed
 FROM node_snapshots WHERE pool = :pool AND version > 0
@@ -58,10 +67,7 @@ ON CONFLICT (pool, name) DO UPDATE SET
     gpu = excluded.gpu, pods = excluded.pods, labels = excluded.labels, taints = excluded.taints,
     ready = excluded.ready, backend = excluded.backend, observed_at = excluded.observed_at
 """)
-_TOUCH = text("""
-UPDATE nodes SET observed_at = clock_timestamp()
-WHERE pool = :pool AND name = ANY(:names) AND observed_at < clock_timestamp() - :refresh
-""")
+_VERSION = text("SELECT version FROM node_snapshots WHERE pool = :pool")
 _READ = text("""
 SELECT name, cpu_milli, memory_bytes, ephemeral_bytes, gpu, pods, labels, taints, ready, backend
 FROM nodes WHERE pool = :pool ORDER BY name
@@ -105,16 +111,36 @@ def record(conn: Connection, pool: PoolName, nodes: Sequence[Node]) -> None:
         conn.execute(_RECORD, {"pool": pool, "nodes": json.dumps([_row(node) for node in changed])})
         _replace(conn, pool, known.nodes | given)
     else:
-        conn.execute(_SEEN_AGAIN, {"pool": pool})
-    conn.execute(_TOUCH, {"pool": pool, "names": list(given), "refresh": REFRESH})
+        conn.execute(_SEEN_AGAIN, {"pool": pool, "age": SEEN_AGAIN})
 
 
-def record_all(conn: Connection, pool: PoolName, of: BackendName, facts: Sequence[Node]) -> None:
-    """Write what is known of all nodes of a backend. Those that it has no more are taken out."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recorded:
+    """What a process has written of a backend last, and the version of the snapshot after it."""
+
+    version: int
+    facts: Sequence[Node]
+
+
+def record_all(
+    conn: Connection, pool: PoolName, of: BackendName, facts: Sequence[Node], last: Recorded | None = None
+) -> Recorded | None:
+    """Write what is known of all nodes of a backend. Those that it has no more are taken out.
+
+    Of several workers that look at one backend, whoever wins a lock writes; None for the others. `last` is what the
+    caller wrote before: if that still stands, nothing is read.
+    """
+    row = conn.execute(_TRY, {"kind": Lock.NODES, "key": lock_key(f"{pool}/{of}"), "pool": pool}).one()
+    if not row.mine:
+        return None
+    if last is not None and last.version == row.version and last.facts == facts:
+        conn.execute(_SEEN_AGAIN, {"pool": pool, "age": SEEN_AGAIN})
+        return last
     record(conn, pool, facts)
     gone = conn.execute(_OTHERS, {"pool": pool, "backend": of, "names": [node.name for node in facts]}).scalars().all()
     if gone:
         forget(conn, pool, [NodeName(name) for name in gone])
+    return Recorded(version=conn.execute(_VERSION, {"pool": pool}).scalar_one_or_none() or 0, facts=facts)
 
 
 def forget(conn: Connection, pool: PoolName, names: Sequence[NodeName]) -> None:
@@ -207,7 +233,7 @@ class _Ready:
     """The fleets that are ready, by database and pool; the one that was made first goes first."""
 
     def __init__(self) -> None:
-        self._lock = Lock()
+        self._lock = ThreadLock()
         self._bases: OrderedDict[tuple[str, PoolName], _Base] = OrderedDict()
 
     def get(self, address: tuple[str, PoolName]) -> _Base:

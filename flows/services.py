@@ -26,12 +26,14 @@ from flows.reconciler import Reconciler
 from flows.settings import Settings
 from flows.wiring import open_context
 from flows.worker_context import WorkerContext
+from model.ids import BackendName
 
 MIRROR_SECONDS = 2.0
 OBSERVE_SECONDS = 2.0
 SETTLE_SECONDS = 10.0
 RECOVER_SECONDS = 30.0
-NODE_SECONDS = 10.0
+NODE_SECONDS = 2.0
+"""How often the facts of nodes are looked at: in memory, since a backend watches them. Only changes are written."""
 WATERMARK_SECONDS = 2.0
 PRUNE_SECONDS = 3600.0
 
@@ -52,6 +54,7 @@ class Services:
         self._lost_nodes = LostNodes(self.context)
         self._unready_nodes = UnreadyNodes(self.context)
         self._reconciler = Reconciler(self.context, self.mirror, lambda: self.dispatcher.running)
+        self._recorded: dict[BackendName, nodes.Recorded | None] = {}
         self._stopping = threading.Event()
         self.draining = False
 
@@ -112,7 +115,9 @@ class Services:
             except UnavailableError as failed:
                 log.warning("the nodes of %s are not known now: %s", name, failed)
             else:
-                await self.context.db.run(partial(nodes.record_all, pool=self._settings.pool, of=name, facts=facts))
+                last = self._recorded.get(name)
+                record = partial(nodes.record_all, pool=self._settings.pool, of=name, facts=facts, last=last)
+                self._recorded[name] = await self.context.db.run(record)
 
     def _keep_leases(self) -> None:
         """Renew the leases in a thread with its own connection: a busy loop or connection pool must not lose runs."""

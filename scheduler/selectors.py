@@ -1,5 +1,6 @@
 """Which nodes a run accepts by their labels and taints; the rules are those of Kubernetes (facts of placement, 1)."""
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from model.config import (
@@ -11,6 +12,8 @@ from model.config import (
     TolerationOperator,
 )
 from scheduler.node import Node, Taint
+
+_DIGITS = re.compile(r"[+-]?[0-9]{1,20}")
 
 
 def has_labels(node: Node, wanted: Iterable[tuple[str, str]]) -> bool:
@@ -75,8 +78,15 @@ def _holds(labels: Mapping[str, str], expression: NodeSelectorRequirement) -> bo
 
 def _compares(value: str | None, expression: NodeSelectorRequirement) -> bool:
     """Compare as integers; what is none does not match."""
-    try:
-        have, want = int(value or ""), int(expression.values[0])
-    except (ValueError, IndexError):
+    have, want = (_integer(text) for text in (value or "", next(iter(expression.values), "")))
+    if have is None or want is None:
         return False
     return have > want if expression.operator is Operator.GT else have < want
+
+
+def _integer(text: str) -> int | None:
+    """Return a number as kube-scheduler reads it: digits alone, of 64 bits. `1_0` is a number for Python only."""
+    if not _DIGITS.fullmatch(text):
+        return None
+    number = int(text)
+    return number if -(2**63) <= number < 2**63 else None

@@ -184,23 +184,6 @@ class SecretObject(ApiObject):
     data: Mapping[str, str] = {}
 
 
-class WatchedObject(ApiObject):
-    """The object of a watch event: a pod, a bookmark, or a status with a code."""
-
-    metadata: Meta = Meta()
-    spec: PodSpec = PodSpec()
-    status: PodStatus | str = PodStatus()
-    code: int = 0
-    message: str = ""
-
-
-class WatchEvent(ApiObject):
-    """One line of a watch."""
-
-    type: str
-    object: WatchedObject
-
-
 class ApiStatus(ApiObject):
     """What the API server answers when it refuses."""
 

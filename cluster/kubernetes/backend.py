@@ -4,7 +4,7 @@ Blocking work runs in threads. Waiting takes no thread: one watch follows all po
 """
 
 import asyncio
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -27,13 +27,15 @@ from cluster.backend import (
     Usage,
 )
 from cluster.backend_factory import BackendSettings, ClusterSettings
-from cluster.kubernetes import names, node_facts, pod_facts, pod_paths
+from cluster.kubernetes import names, pod_facts, pod_paths
 from cluster.kubernetes.access import access_of
-from cluster.kubernetes.api_objects import NodeList, Pod, PodList
+from cluster.kubernetes.api_objects import Pod
 from cluster.kubernetes.canary import Requirement
 from cluster.kubernetes.cluster_pods import ClusterPods, refusal
 from cluster.kubernetes.connection import ApiError, ClusterAccess, Connection
 from cluster.kubernetes.launching import PLACE_WITHIN, Launcher, in_thread
+from cluster.kubernetes.log_streams import LogStreams
+from cluster.kubernetes.node_watch import NodeWatch
 from cluster.kubernetes.spool import Spool
 from cluster.kubernetes.watch import PodWatch
 from cluster.local.content import Sources
@@ -53,7 +55,6 @@ PULL_SHARE = 5.0
 """A pull that took long is followed by a pause of so many times its length: a busy node is not made busier."""
 CONFIRM_SECONDS = 30.0
 """How often a waiter asks the server itself, should the watch have missed something."""
-UNFINISHED = "status.phase!=Succeeded,status.phase!=Failed"
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -77,6 +78,8 @@ class KubernetesBackend:
         self._disk = disk
         self._connection = Connection(access)
         self._watch = PodWatch(self._connection)
+        self._nodes = NodeWatch(self._connection)
+        self._logs = LogStreams(self._connection)
         self._pods = ClusterPods(self._connection, self._watch)
         self._readers = ThreadPoolExecutor(READERS, thread_name_prefix="assay-kubernetes")
         self._streams = ThreadPoolExecutor(STREAMS, thread_name_prefix="assay-streams")
@@ -107,9 +110,9 @@ class KubernetesBackend:
         """The name under which the gate admits runs to it."""
         return names.backend_name(self._access.name)
 
-    async def nodes(self) -> list[Node]:
+    async def nodes(self) -> Sequence[Node]:
         """Return the nodes with what others have left of them, in order of name."""
-        return await self._call(self._readers, self._nodes)
+        return await self._call(self._readers, self._nodes.read)
 
     async def adopt(self, attempt: AttemptId, secrets: Collection[str]) -> Launched | None:
         """Return an attempt that was started before: its pod says so. If its start was cut off, it is completed."""
@@ -175,31 +178,40 @@ class KubernetesBackend:
 
     async def ending(self, attempt: AttemptId) -> Ending | None:
         """Return how the attempt ended; None while it runs."""
+        known = self._watch.pod(names.pod_name(attempt))
+        if known is not None and (ended := pod_facts.ending_of(known)) is not None:
+            return ended
         pod = await self._call(self._readers, self._pods.find, attempt)
         return pod_facts.NEVER_STARTED if pod is None else pod_facts.ending_of(pod)
 
     async def usage(self, attempt: AttemptId) -> Usage | None:
         """Return what the attempt used at the last sample that was brought."""
         await self.spool(attempt)
-        return self._pulled.get(attempt, (0.0, None))[1]
+        return self._logs.usage(self._pods.path(attempt)) or self._pulled.get(attempt, (0.0, None))[1]
 
     async def spool(self, attempt: AttemptId) -> Spooled:
-        """Bring the output, and the results once it has ended, from the keeper."""
+        """Return the files to which the keeper's log is followed; bring the results once it has ended.
+
+        What the log does not bring, such as what was printed before this worker followed it, is brought by a program.
+        """
         spool = self._spool(attempt)
         clock = asyncio.get_running_loop().time
         due, usage = self._pulled.get(attempt, (float("-inf"), None))
         pod = self._watch.pod(names.pod_name(attempt)) or await self._call(self._readers, self._pods.find, attempt)
         if pod is not None and pod_facts.runs(pod, pod_paths.KEEPER):
             ended = pod_facts.has_ended(pod)
+            stream = self._logs.follow(self._pods.path(attempt), spool)
             begun = clock()
-            if ended or begun >= due:
+            if ended or (begun >= due and stream.lacks):
                 bring = partial(spool.bring, self._connection, self._pods.path(attempt), ended=ended)
                 usage = await self._call(self._streams, bring) or usage
+                stream.missed = False
                 self._pulled[attempt] = (clock() + max(PULL_SECONDS, PULL_SHARE * (clock() - begun)), usage)
         return await self._call(self._readers, spool.make)
 
     async def forget(self, attempt: AttemptId) -> None:
         """Remove pod, Secret and spool."""
+        self._logs.forget(self._pods.path(attempt))
         await self._call(self._readers, self._pods.forget, attempt)
         await self._call(self._readers, self._spool(attempt).remove)
         self._pulled.pop(attempt, None)
@@ -218,6 +230,8 @@ class KubernetesBackend:
     def close(self) -> None:
         """Let go of threads and connections. The attempts run on."""
         self._watch.close()
+        self._nodes.close()
+        self._logs.close()
         self._connection.close()
         for threads in (self._readers, self._streams):
             threads.shutdown(wait=False, cancel_futures=True)
@@ -230,11 +244,6 @@ class KubernetesBackend:
 
     def _spool(self, attempt: AttemptId) -> Spool:
         return Spool(folder=self._disk.runs / self._access.name / f"{attempt.execution_id}-{attempt.number}")
-
-    def _nodes(self) -> list[Node]:
-        nodes = NodeList.model_validate_json(self._connection.get("/api/v1/nodes"))
-        pods = PodList.model_validate_json(self._connection.get("/api/v1/pods", ("fieldSelector", UNFINISHED)))
-        return node_facts.nodes_of(nodes.items, pods.items, self._access.name, self._access.gpu)
 
     async def _has_ended(self, attempt: AttemptId) -> bool:
         """Return whether it has ended, by what the watch knows; the server is asked where it knows nothing."""

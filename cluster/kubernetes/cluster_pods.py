@@ -109,8 +109,9 @@ class ClusterPods:
 
         Raises: LaunchError if the attempt was given up.
         """
-        for _ in range(TRIES):
-            pod = self.find(attempt)
+        for number in range(TRIES):
+            known = None if number else self._watch.pod(names.pod_name(attempt))
+            pod = known or self.find(attempt)
             if pod is None or _is_given_up(pod):
                 raise gone()
             if pod_facts.stage(pod):
@@ -191,7 +192,7 @@ class ClusterPods:
 
     def forget(self, attempt: AttemptId) -> None:
         """Remove an ended attempt: pod, Secret and policy. What takes the name of one that never started stays."""
-        pod = self.find(attempt)
+        pod = self._watch.pod(names.pod_name(attempt)) or self.find(attempt)
         if pod is None or (pod_facts.is_tombstone(pod) and not self._is_old(pod)):
             return
         self._remove_companions(pod)

@@ -4,9 +4,11 @@ All of it blocks: call it from a thread. The official client brings the configur
 bodies are bytes: `api_objects` reads them.
 """
 
+import ssl
 import threading
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import Path
 from random import Random, SystemRandom
 from typing import Any
@@ -78,6 +80,16 @@ class Call:
     body: Mapping[str, object] | None = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a request goes: with the credentials of the configuration, and the certificates to trust and to show."""
+
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    tls: ssl.SSLContext
+    proxy: str | None = None
+
+
 class Connection:
     """Connections to one API server, made at the first request. Threads may share it. `closing` is set at its end."""
 
@@ -129,9 +141,11 @@ class Connection:
         raise UnavailableError("the connection is closed")
 
     def watch(self, path: str, *query: tuple[str, str]) -> Iterator[bytes]:
-        """Yield the lines of a watch until the server ends it. Raises: ApiError, UnavailableError."""
+        """Begin a watch, and give its lines until the server ends it. Raises: ApiError, UnavailableError."""
         limits = (("watch", "1"), ("allowWatchBookmarks", "true"), ("timeoutSeconds", str(WATCH_SECONDS)))
-        response = self._open(Call(method="GET", path=path, query=(*query, *limits)), WATCH_SILENCE)
+        return self._lines(self._open(Call(method="GET", path=path, query=(*query, *limits)), WATCH_SILENCE))
+
+    def _lines(self, response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
         left = b""
         try:
             for piece in response.stream(PIECE):
@@ -149,6 +163,14 @@ class Connection:
         client = self.client()
         _, url, headers, _, _ = _serialized(client, Call(method="GET", path=path, query=query))
         return client.configuration, url, {name.lower(): value for name, value in headers.items()}
+
+    def address(self, path: str, query: tuple[tuple[str, str], ...]) -> "Address":
+        """Return what another client needs to send a GET request. Raises: UnavailableError."""
+        configuration, url, headers = self.exec_target(path, query)
+        files = (configuration.ssl_ca_cert, configuration.cert_file, configuration.key_file)
+        return Address(
+            url=url, headers=headers, tls=_tls(*files, verify=configuration.verify_ssl), proxy=configuration.proxy
+        )
 
     def client(self) -> ApiClient:
         """Return the official client. Raises: UnavailableError if its configuration cannot be used."""
@@ -232,6 +254,18 @@ def _open_client(access: ClusterAccess) -> ApiClient:
     configuration.retries = False  # ours know which requests may be repeated
     configuration.connection_pool_maxsize = CONNECTIONS
     return ApiClient(configuration)
+
+
+@lru_cache(maxsize=16)
+def _tls(authorities: str | None, certificate: str | None, key: str | None, *, verify: bool) -> ssl.SSLContext:
+    """Return a context that trusts and shows what the configuration says."""
+    context = ssl.create_default_context(cafile=authorities)
+    if not verify:
+        context.check_hostname = False
+        context.verify_mode = ssl.CERT_NONE
+    if certificate is not None:
+        context.load_cert_chain(certificate, key)
+    return context
 
 
 def _serialized(client: ApiClient, call: Call) -> tuple[str, str, dict[str, str], object, object]:

@@ -6,11 +6,13 @@ Source: PodRequests of the package resource of kubernetes/kubernetes (facts/plac
 """
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 from cluster.kubernetes import names, pod_facts
 from cluster.kubernetes.api_objects import ApiNode, Container, NodeTaint, Pod
 from model.config import Effect
+from model.ids import NodeName
 from model.quantity import milli, whole
 from model.resources import DEFAULT_GPU, Resources
 from scheduler.node import Node, Taint
@@ -24,18 +26,56 @@ NOTHING: Amounts = (0, 0, 0, 0)
 
 def nodes_of(nodes: Iterable[ApiNode], pods: Iterable[Pod], cluster: str, gpu: str = DEFAULT_GPU) -> list[Node]:
     """Return the nodes with what is left of them, in order of name. A node that is being removed is not there."""
-    used: dict[str, Amounts] = defaultdict(lambda: NOTHING)
-    number: dict[str, int] = defaultdict(int)
+    used: dict[NodeName, list[Use]] = defaultdict(list)
     for pod in pods:
-        if pod.spec.node_name and not _is_counted_by_gate(pod) and not _is_over(pod):
-            used[pod.spec.node_name] = _sum([used[pod.spec.node_name], requests(pod, gpu)])
-            number[pod.spec.node_name] += 1
-    left = [
-        _node(node, used[node.metadata.name], number[node.metadata.name], cluster, gpu)
-        for node in nodes
-        if node.metadata.deletion_timestamp is None
-    ]
-    return sorted(left, key=lambda node: node.name)
+        if (use := use_of(pod, cluster, gpu)) is not None:
+            used[use.node].append(use)
+    whole_nodes = [node_of(node, cluster, gpu) for node in nodes if node.metadata.deletion_timestamp is None]
+    return sorted((left_of(node, used[node.name]) for node in whole_nodes), key=lambda node: node.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """What one pod takes of its node."""
+
+    node: NodeName
+    amounts: Amounts
+
+
+def use_of(pod: Pod, cluster: str, gpu: str = DEFAULT_GPU) -> Use | None:
+    """Return what a pod takes of its node; None if it takes nothing, or if the gate counts it."""
+    if not pod.spec.node_name or _is_counted_by_gate(pod) or _is_over(pod):
+        return None
+    return Use(names.gate_node(pod.spec.node_name, cluster), requests(pod, gpu))
+
+
+def left_of(node: Node, uses: Collection[Use]) -> Node:
+    """Return what these pods leave of a node."""
+    if not uses:
+        return node
+    cpu, memory, disk, gpu = _sum(use.amounts for use in uses)
+    whole_node = node.capacity
+    left = Resources(
+        cpu_milli=max(0, whole_node.cpu_milli - cpu),
+        memory_bytes=max(0, whole_node.memory_bytes - memory),
+        ephemeral_bytes=max(0, whole_node.ephemeral_bytes - disk),
+        gpu=max(0, whole_node.gpu - gpu),
+    )
+    return replace(node, capacity=left, pods=max(0, node.pods - len(uses)))
+
+
+def node_of(node: ApiNode, cluster: str, gpu: str = DEFAULT_GPU) -> Node:
+    """Return a node with all that it can allocate."""
+    cpu, memory, disk, gpus = _amounts(node.status.allocatable, gpu)
+    return Node(
+        name=names.gate_node(node.metadata.name, cluster),
+        capacity=Resources(cpu_milli=cpu, memory_bytes=memory, ephemeral_bytes=disk, gpu=gpus),
+        pods=_quantity(node.status.allocatable, "pods", whole),
+        labels=dict(node.metadata.labels),
+        taints=tuple(_taints(node)),
+        ready=any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions),
+        backend=names.backend_name(cluster),
+    )
 
 
 def requests(pod: Pod, gpu: str = DEFAULT_GPU) -> Amounts:
@@ -61,20 +101,6 @@ def _is_counted_by_gate(pod: Pod) -> bool:
 
 def _is_over(pod: Pod) -> bool:
     return pod.status.phase in {"Succeeded", "Failed"} and pod_facts.is_dead(pod)
-
-
-def _node(node: ApiNode, used: Amounts, pods: int, cluster: str, gpu: str) -> Node:
-    given = _amounts(node.status.allocatable, gpu)
-    cpu, memory, disk, gpus = (max(0, has - taken) for has, taken in zip(given, used, strict=True))
-    return Node(
-        name=names.gate_node(node.metadata.name, cluster),
-        capacity=Resources(cpu_milli=cpu, memory_bytes=memory, ephemeral_bytes=disk, gpu=gpus),
-        pods=max(0, _quantity(node.status.allocatable, "pods", whole) - pods),
-        labels=dict(node.metadata.labels),
-        taints=tuple(_taints(node)),
-        ready=any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions),
-        backend=names.backend_name(cluster),
-    )
 
 
 def _taints(node: ApiNode) -> Iterator[Taint]:

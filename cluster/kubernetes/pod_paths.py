@@ -25,13 +25,16 @@ WAIT = (
 
 It looks instead of being told: the standard library of Python cannot watch a file, and a pod has no credentials to ask.
 """
-KEEP = _TERM + "signal.pause()"
-"""What the keeper does: it waits for its end."""
 BEGIN = (
     f"import os, sys; stage = os.path.realpath('{CHOSEN}'); sys.path.append(stage + '/lib'); "
     f"from cluster.kubernetes.shim import main; main(stage, '{RUN}', sys.argv[1])"
 )
 """What the test container does."""
+KEEP = _TERM + (
+    f"stage = os.path.realpath('{CHOSEN}'); sys.path.append(stage + '/lib'); "
+    f"from cluster.kubernetes.keeper import main; main('{RUN}')"
+)
+"""What the keeper does: it prints what the test leaves, until its end."""
 RECEIVE = f"""
 import os, sys, tarfile
 for number in range(1, 1000):

@@ -4,6 +4,7 @@ import fcntl
 import shutil
 import tarfile
 import zlib
+from base64 import b64decode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from cluster.local import content
 LARGEST_HEADER = 65_536
 LARGEST_PACKED = 600 * 2**20
 """Bytes of packed results that are taken. A pod may send anything."""
+LARGEST = {"output": LOG_LIMIT, "live": LARGEST_LIVE}
 PROGRAM = f"{pod_paths.CHOSEN}/lib/cluster/kubernetes/results.py"
 
 
@@ -136,6 +138,23 @@ class Spool:
             if ended:
                 self._unpack(packed)
             return incoming.usage
+
+    def append(self, name: str, at: int, data: str) -> bool:
+        """Write bytes in base64 where they belong in the output (`output`) or the live report (`live`).
+
+        Return whether nothing is missing before them. Raises: ValueError for what is no base64, or of another file.
+        """
+        target = {"output": self.files.output, "live": self.files.results / LIVE}.get(name)
+        if target is None:
+            raise ValueError(f"there is no file {name}")
+        piece = b64decode(data, validate=True)
+        with self._locked(), target.open("ab") as file:
+            known = file.tell()
+            if self._brought.exists() or at + len(piece) <= known:
+                return True
+            if at <= known < LARGEST[name]:
+                file.write(piece[known - at :])
+            return at <= known
 
     def make(self) -> Spooled:
         """Make the folders, so that what is not there yet reads as empty."""

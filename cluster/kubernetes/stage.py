@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cluster.backend import Fault, LaunchError, LaunchOrder
-from cluster.kubernetes import install, pod, results, shim
+from cluster.kubernetes import install, keeper, pod, results, shim
 from cluster.kubernetes.pod_paths import CHOSEN, HOME, RESULTS
 from cluster.local import cgroup, content, log_writer, proc, processes, start_errors
 from cluster.local import shim as local_shim
@@ -35,6 +35,7 @@ _PROGRAMS = {
     "cluster/local/start_errors.py": start_errors,
     "cluster/kubernetes/shim.py": shim,
     "cluster/kubernetes/results.py": results,
+    "cluster/kubernetes/keeper.py": keeper,
     "cluster/kubernetes/install.py": install,
 }
 _PACKAGES = ("cluster", "cluster/local", "cluster/kubernetes")

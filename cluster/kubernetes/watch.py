@@ -1,37 +1,27 @@
-"""One watch of our pods for all who wait, in one thread: the newest state of each pod, and who wants to know of it."""
+"""The newest state of each of our pods, and who wants to know of its changes: one watch for all who wait."""
 
 import asyncio
-import logging
 import threading
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pydantic import ValidationError
-
-from cluster.backend import UnavailableError
 from cluster.kubernetes import names
-from cluster.kubernetes.api_objects import Pod, PodList, PodStatus, WatchedObject, WatchEvent
-from cluster.kubernetes.connection import ApiError, Connection
-
-PAUSE = 1.0
-GONE = 410
-"""The server has forgotten the version from which a watch was to go on: the list has to be read again."""
-
-log = logging.getLogger("assay.kubernetes")
+from cluster.kubernetes.api_objects import Pod
+from cluster.kubernetes.connection import Connection
+from cluster.kubernetes.list_watch import ListWatch, Source
 
 
 class PodWatch:
     """The pods of one namespace, as the API server told them last. Begun at the first question."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-        self._path = f"/api/v1/namespaces/{connection.access.namespace}/pods"
+        path = f"/api/v1/namespaces/{connection.access.namespace}/pods"
+        source = Source(title="pods", path=path, kind=Pod, query=(("labelSelector", names.SELECTOR),))
+        self._watch: ListWatch[Pod] = ListWatch(connection, source, self)
         self._lock = threading.Lock()
         self._pods: dict[str, Pod] = {}
         self._ears: dict[str, set[tuple[asyncio.AbstractEventLoop, asyncio.Event]]] = defaultdict(set)
-        self._closed = threading.Event()
-        self._thread: threading.Thread | None = None
 
     def pod(self, name: str) -> Pod | None:
         """Return the newest known state of a pod, None where none is known: the server may know more."""
@@ -56,7 +46,7 @@ class PodWatch:
         ear = (asyncio.get_running_loop(), asyncio.Event())
         with self._lock:
             self._ears[name].add(ear)
-            self._begin()
+            self._watch.begin()
         try:
             yield ear[1]
         finally:
@@ -67,61 +57,29 @@ class PodWatch:
 
     def close(self) -> None:
         """End the watch."""
-        self._closed.set()
+        self._watch.close()
 
-    def _begin(self) -> None:
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="assay-pods", daemon=True)
-            self._thread.start()
-
-    def _run(self) -> None:
-        version = ""
-        while not self._closed.is_set():
-            try:
-                version = self._follow(version or self._list())
-            except (UnavailableError, ApiError, ValidationError) as failed:
-                version = ""
-                if not self._closed.is_set():
-                    log.warning("the watch of the pods begins anew: %s", failed)
-                self._closed.wait(PAUSE)
-
-    def _list(self) -> str:
-        """Read all our pods. Return the version from which a watch goes on."""
-        listed = PodList.model_validate_json(self._connection.get(self._path, ("labelSelector", names.SELECTOR)))
+    def listed(self, objects: Sequence[Pod]) -> None:
+        """Take these for all pods."""
         with self._lock:
-            known, self._pods = self._pods, {pod.metadata.name: pod for pod in listed.items}
+            known, self._pods = self._pods, {pod.metadata.name: pod for pod in objects}
             for name in known.keys() | self._pods.keys():
                 self._tell(name)
-        return listed.metadata.resource_version
 
-    def _follow(self, version: str) -> str:
-        """Take in events until the server ends the watch. Return the version of the last one, "" to begin anew."""
-        query = (("labelSelector", names.SELECTOR), ("resourceVersion", version))
-        try:
-            for line in self._connection.watch(self._path, *query):
-                event = WatchEvent.model_validate_json(line)
-                if event.type == "ERROR":
-                    return ""
-                version = event.object.metadata.resource_version
-                if event.type != "BOOKMARK":
-                    self._take(event.type, event.object)
-        except ApiError as refused:
-            if refused.status == GONE:
-                return ""
-            raise
-        return version
-
-    def _take(self, kind: str, seen: WatchedObject) -> None:
-        name = seen.metadata.name
+    def changed(self, one: Pod) -> None:
+        """Take in a pod, unless a reader was faster."""
+        name = one.metadata.name
         with self._lock:
-            if kind == "DELETED":
-                self._pods.pop(name, None)
-            elif isinstance(seen.status, PodStatus):
-                pod = Pod(metadata=seen.metadata, spec=seen.spec, status=seen.status)
-                known = self._pods.get(name)
-                if known is None or _version(known) < _version(pod):  # a reader may have been faster
-                    self._pods[name] = pod
+            known = self._pods.get(name)
+            if known is None or _version(known) < _version(one):
+                self._pods[name] = one
             self._tell(name)
+
+    def deleted(self, one: Pod) -> None:
+        """Drop a pod."""
+        with self._lock:
+            self._pods.pop(one.metadata.name, None)
+            self._tell(one.metadata.name)
 
     def _tell(self, name: str) -> None:
         for loop, event in self._ears.get(name, ()):

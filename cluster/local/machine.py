@@ -15,12 +15,16 @@ _MEMORY_LIMITS = (
 )
 
 
+DISK_STEP = 256 * 2**20
+"""Free disk is told in steps: each change of a node is written, and every pass reads the nodes anew then."""
+
+
 def this_node(share: float, state: Path) -> Node:
     """Return the machine as a node: `share` (0 to 1) of its CPU and memory, and the free disk of the state folder."""
     capacity = Resources(
         cpu_milli=int(len(os.sched_getaffinity(0)) * 1000 * share),
         memory_bytes=int(_memory() * share),
-        ephemeral_bytes=shutil.disk_usage(state).free,
+        ephemeral_bytes=shutil.disk_usage(state).free // DISK_STEP * DISK_STEP,
     )
     labels = {
         "kubernetes.io/hostname": platform.node(),

@@ -15,7 +15,7 @@ from model.config import Effect
 from model.ids import BackendName, NodeName, PoolName
 from model.resources import Resources
 from scheduler.fleet import Fleet
-from scheduler.node import Node, Taint
+from scheduler.node import DEFAULT_BACKEND, Node, Taint
 from scheduler.pool import Strategy
 from scheduler.roster import HOSTNAME
 
@@ -104,7 +104,7 @@ def test_the_version_of_the_nodes_rises_with_each_change_and_only_then(bare: Any
     assert version() == versions[-1]
 
 
-def test_the_same_facts_again_renew_the_age_only(bare: Any) -> None:
+def test_the_same_facts_again_renew_the_age_of_the_snapshot_only(bare: Any) -> None:
     bare.node()
     bare.sql("UPDATE node_snapshots SET observed_at = 'epoch'")
     bare.sql("UPDATE nodes SET observed_at = 'epoch'")
@@ -112,7 +112,7 @@ def test_the_same_facts_again_renew_the_age_only(bare: Any) -> None:
     bare.node()
 
     seen = "SELECT count(*) FROM {} WHERE observed_at > now() - interval '1 minute'"
-    assert [bare.sql(seen.format(table))[0][0] for table in ("node_snapshots", "nodes")] == [1, 1]
+    assert [bare.sql(seen.format(table))[0][0] for table in ("node_snapshots", "nodes")] == [1, 0]
 
 
 def test_a_snapshot_that_is_known_is_not_read_again(bare: Any) -> None:
@@ -239,3 +239,45 @@ def test_the_list_is_in_the_order_of_the_plan(gate_db: Any) -> None:
         *urgent,
         plain[0],
     ]
+
+
+def facts_of(*cpus: int) -> tuple[Node, ...]:
+    return tuple(Node(name=NodeName(f"c{i}"), capacity=Resources(cpu_milli=cpu)) for i, cpu in enumerate(cpus))
+
+
+def test_the_nodes_of_a_backend_are_written_where_they_differ_and_taken_out_where_they_are_gone(bare: Any) -> None:
+    def record(facts: tuple[Node, ...], last: Any = None) -> Any:
+        return bare.do(lambda conn: nodes.record_all(conn, DEFAULT_POOL, DEFAULT_BACKEND, facts, last))
+
+    rows = "SELECT name, CAST(CAST(xmin AS text) AS bigint) AS by FROM nodes ORDER BY name"
+    first = record(facts_of(1, 2, 3))
+    written = {row.name: row.by for row in bare.sql(rows)}
+    second = record(facts_of(1, 9), first)
+    again = record(facts_of(1, 9), second)
+
+    after = {row.name: row.by for row in bare.sql(rows)}
+    assert [node.capacity.cpu_milli for node in bare.do(lambda conn: nodes.read(conn, DEFAULT_POOL))] == [1, 9]
+    assert {name for name, by in after.items() if by != written[name]} == {"c1"}
+    assert again is second
+    assert second.version > first.version
+
+
+def test_what_another_worker_wrote_meanwhile_is_written_again(bare: Any) -> None:
+    first = bare.do(lambda conn: nodes.record_all(conn, DEFAULT_POOL, DEFAULT_BACKEND, facts_of(1)))
+    bare.do(lambda conn: nodes.record_all(conn, DEFAULT_POOL, DEFAULT_BACKEND, facts_of(5)))
+
+    bare.do(lambda conn: nodes.record_all(conn, DEFAULT_POOL, DEFAULT_BACKEND, facts_of(1), first))
+
+    assert [node.capacity.cpu_milli for node in bare.do(lambda conn: nodes.read(conn, DEFAULT_POOL))] == [1]
+
+
+def test_of_two_workers_that_look_at_one_backend_one_writes(bare: Any) -> None:
+    def first(conn: Connection) -> Any:
+        held = nodes.record_all(conn, DEFAULT_POOL, DEFAULT_BACKEND, facts_of(1))
+        other = bare.do(lambda own: nodes.record_all(own, DEFAULT_POOL, DEFAULT_BACKEND, facts_of(2)))
+        return held, other
+
+    held, other = bare.do(first)
+
+    assert (held is None, other) == (False, None)
+    assert [node.capacity.cpu_milli for node in bare.do(lambda conn: nodes.read(conn, DEFAULT_POOL))] == [1]

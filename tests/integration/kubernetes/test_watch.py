@@ -100,3 +100,49 @@ async def test_what_a_reader_has_seen_is_not_replaced_by_something_older(
     known = watch.pod("p")
     assert known is not None
     assert known.status.phase == "Succeeded"
+
+
+async def test_it_goes_on_from_the_last_version_after_the_connection_broke(
+    server: Server, connection: Connection
+) -> None:
+    server.answers = [
+        listed(5, pod(4)),
+        Answer(lines=(event("MODIFIED", pod(7)),), cut=True),
+        Answer(lines=(event("MODIFIED", pod(11, "Succeeded")),)),
+        Answer(status=503),
+    ]
+    watch = PodWatch(connection)
+
+    await until_phase(watch, "Succeeded")
+    watch.close()
+
+    asked = [one for one in server.asked if "watch=1" in one]
+    assert "resourceVersion=7&" in asked[1]
+
+
+async def test_a_bookmark_as_a_server_sends_it_moves_the_version_only(server: Server, connection: Connection) -> None:
+    bookmark = {"metadata": {"resourceVersion": "9", "creationTimestamp": None}, "spec": {"containers": None}}
+    server.answers = [
+        listed(5, pod(4)),
+        Answer(lines=(event("BOOKMARK", bookmark),)),
+        Answer(lines=(event("MODIFIED", pod(11, "Succeeded")),)),
+        Answer(status=503),
+    ]
+    watch = PodWatch(connection)
+
+    await until_phase(watch, "Succeeded")
+    watch.close()
+
+    assert "resourceVersion=9&" in server.asked[2]
+
+
+async def test_a_long_list_is_read_page_by_page(server: Server, connection: Connection) -> None:
+    first = {"metadata": {"resourceVersion": "5", "continue": "more"}, "items": [pod(3, name="other")]}
+    server.answers = [Answer(body=first), listed(5, pod(4, "Succeeded")), Answer(status=503)]
+    watch = PodWatch(connection)
+
+    await until_phase(watch, "Succeeded")
+    watch.close()
+
+    assert "continue=more" in server.asked[1]
+    assert watch.pod("other") is not None
