@@ -135,7 +135,7 @@ class Launched:
 
     attempt: AttemptId
     commit: str | None = None
-    node: NodeName | None = None
+    node: NodeName | None = field(default=None, compare=False)
     secrets: frozenset[str] = field(default=frozenset(), repr=False)
 
 

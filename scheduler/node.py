@@ -1,7 +1,7 @@
 """A node as the gate sees it: what it has, and what it is called."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 from model.config import Effect
 from model.ids import BackendName, NodeName
@@ -61,6 +61,14 @@ class Node:
     def spot(self) -> bool:
         """True when the provider may take the node away at short notice."""
         return not _SPOT_LABELS.isdisjoint(self.labels.items())
+
+
+def differ_in_amounts_only(before: Sequence[Node], after: Sequence[Node]) -> bool:
+    """Return whether two lists of nodes, each in order of name, have the same nodes with other amounts at most."""
+    return len(before) == len(after) and all(
+        old is new or replace(old, capacity=new.capacity, pods=new.pods) == new
+        for old, new in zip(before, after, strict=True)
+    )
 
 
 def virtual_node(backend: BackendName) -> Node:
