@@ -1,11 +1,13 @@
 """What a Kubernetes cluster costs a worker, and how fast pods are bound, with kube-scheduler alone in the same run.
 
     eval "$(../shared/cluster/up --no-real --nodes 500 --cpu 16 --memory 64Gi)"
-    PYTHONPATH=.:tests .venv/bin/python benchmarks/bench_kubernetes.py [bind] [watch] [snapshot] [--nodes N] [--pods N]
+    PYTHONPATH=.:tests .venv/bin/python benchmarks/bench_kubernetes.py [bind] [watch] [follow] [snapshot] [--pods N]
 
     bind       pods bound a second on fake nodes: our placement chooses five candidates for each, then kube-scheduler
                chooses by itself; in turns
     watch      memory and threads of a process that waits for the ends of as many pods
+    follow     memory and threads of a process that follows the logs of 200 running pods; it needs a kwok that serves
+               the file ASSAY_BENCH_LOG as the log of all containers (ClusterLogs with follow; docs/kubernetes.md)
     snapshot   5,000 nodes in memory and in PostgreSQL: how long a refresh takes, and what it writes
 
 Without a cluster in KUBECONFIG only `snapshot` is run.
@@ -13,11 +15,13 @@ Without a cluster in KUBECONFIG only `snapshot` is run.
 
 import argparse
 import asyncio
+import json
 import os
 import statistics
 import tempfile
 import threading
 import time
+from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -37,8 +41,10 @@ from cluster.kubernetes.api_objects import ApiNode, Pod
 from cluster.kubernetes.backend import Disk, KubernetesBackend
 from cluster.kubernetes.connection import ClusterAccess, Connection
 from cluster.kubernetes.list_watch import ListWatch, Source
+from cluster.kubernetes.log_streams import LogStreams
 from cluster.kubernetes.node_watch import NodeWatch
 from cluster.kubernetes.pod import PodSite, pod_of
+from cluster.kubernetes.spool import Spool
 from db import nodes
 from db.engine import Database
 from db.seeds import DEFAULT_POOL
@@ -57,6 +63,9 @@ CREATORS = 12
 WRITES_AN_HOUR = 360
 """What only changes amounts is written every ten seconds (flows/services.py)."""
 SNAPSHOT_NODES = 5000
+FOLLOWED = 200
+FOLLOW_SECONDS = 15.0
+LINES = 100
 ANYWHERE = Toleration(operator=TolerationOperator.EXISTS)
 RESOURCES = ResourceRequirements(cpu_request="100m", memory_request="64Mi")
 Body = dict[str, Any]
@@ -214,6 +223,48 @@ async def _wait_for(access: ClusterAccess, attempts: Sequence[AttemptId], folder
     backend.close()
 
 
+def follow(number: int) -> None:
+    """Tell what it costs to follow as many logs."""
+    source = Path(os.environ["ASSAY_BENCH_LOG"])
+    source.write_text("")
+    with namespace() as connection, tempfile.TemporaryDirectory() as folder:
+        facts = NodeWatch(connection)
+        bodies = list(ours(connection, facts, number))
+        facts.close()
+        with ThreadPoolExecutor(CREATORS) as threads:
+            list(threads.map(lambda body: connection.create(pods_path(connection), body), bodies))
+        time.sleep(FOLLOW_SECONDS)  # until kwok has let all of them run
+        paths = [f"{pods_path(connection)}/{body['metadata']['name']}" for body in bodies]
+        streams = LogStreams(connection)
+        memory, others = resident(), threading.active_count()
+        spools = [Spool(folder=Path(folder) / str(place)) for place in range(number)]
+        for path, spool in zip(paths, spools, strict=True):
+            streams.follow(path, spool)
+        begun = time.process_time()
+        expected = print_lines(source)
+        time.sleep(FOLLOW_SECONDS)
+        cpu = time.process_time() - begun
+        whole = sum(spool.make().output.exists() and spool.files.output.read_bytes() == expected for spool in spools)
+        more, beside = resident() - memory, threading.active_count() - others
+        print(f"following {number} logs: {more / 2**20:.1f} MB more, {more / number / 1024:.1f} KB a log")
+        print(f"  threads: {beside} more; {whole} logs arrived whole; {cpu:.1f} s of CPU for {LINES} lines of each")
+        streams.close()
+
+
+def print_lines(target: Path) -> bytes:
+    """Let the keeper of every pod print pieces of output, ten a second. Return the whole output."""
+    output = b""
+    with target.open("a") as file:
+        for number in range(LINES):
+            piece = f"line {number}\n".encode() * 5
+            line = {"file": "output", "at": len(output), "data": b64encode(piece).decode()}
+            file.write(f"2026-11-30T00:00:00.000000000Z stdout F {json.dumps(line)}\n")
+            file.flush()
+            output += piece
+            time.sleep(0.1)
+    return output
+
+
 def snapshot(number: int) -> None:
     """Tell how long a refresh takes, and what it writes."""
     with furnished() as ground:
@@ -295,12 +346,14 @@ def resident() -> int:
 def main() -> None:
     """Run the parts that were named, or all."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("parts", nargs="*", choices=[[], "bind", "watch", "snapshot"], default=[])
+    parser.add_argument("parts", nargs="*", choices=[[], "bind", "watch", "follow", "snapshot"], default=[])
     parser.add_argument("--nodes", type=int, default=SNAPSHOT_NODES, help="of the snapshot")
     parser.add_argument("--pods", type=int, default=1000)
     given = parser.parse_args()
     cluster = bool(os.environ.get("KUBECONFIG"))
     parts = given.parts or (["bind", "watch", "snapshot"] if cluster else ["snapshot"])
+    if cluster and not given.parts and os.environ.get("ASSAY_BENCH_LOG"):
+        parts.insert(2, "follow")
     if not cluster:
         print("no cluster in KUBECONFIG: bind and watch are left out")
     print(load())
@@ -308,6 +361,8 @@ def main() -> None:
         bind(given.pods)
     if "watch" in parts:
         watch(given.pods)
+    if "follow" in parts:
+        follow(FOLLOWED)
     if "snapshot" in parts:
         snapshot(given.nodes)
 
