@@ -2,7 +2,7 @@
 
 `backend.py` implements the port. `pod.py` makes the pod, `restricted.py` checks it, `pod_facts.py` reads what became of
 it, `node_facts.py` reads what the nodes have left. These are pure functions. `connection.py` and `exec_stream.py` talk
-to the API server. `list_watch.py` follows the objects of one kind, for `watch.py` (our pods) and `node_watch.py` (nodes,
-and what uses them); `log_streams.py` follows logs. `shim.py`, `keeper.py` and `results.py` are programs that run in the
-pod. The rules are in docs/decisions/013-kubernetes.md and 014-nodes-of-a-cluster.md.
+to the API server. `list_watch.py` follows the objects of one kind, for `watch.py` (our pods) and `node_watch.py` (the
+nodes, and what uses them). `log_streams.py` follows logs. `shim.py`, `keeper.py` and `results.py` run in the pod. The
+rules are in docs/decisions/013-kubernetes.md and 014-nodes-of-a-cluster.md.
 """
