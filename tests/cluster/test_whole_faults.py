@@ -71,7 +71,7 @@ def test_a_pod_is_adopted_and_finished_while_prefect_is_away(served: ServedClust
 def test_a_drained_node_costs_an_attempt_and_the_run_goes_on_after_it(served: ServedCluster) -> None:
     """The cluster has one node: the run waits with the reason until it may be used again.
 
-    It may be admitted there once more before the worker has seen the cordon. That costs an attempt, too.
+    It may be admitted there once more before the worker has seen the cordon. Nothing is charged for that.
     """
     stack = served.stack
     run = stack.submit(shell('echo "up $ASSAY_ATTEMPT"; [ "$ASSAY_ATTEMPT" != 1 ] || sleep 600', config=on(served)))
@@ -85,7 +85,7 @@ def test_a_drained_node_costs_an_attempt_and_the_run_goes_on_after_it(served: Se
     assert row["status"] == "completed"
     reasons = [attempt["failure_reason"] for attempt in stack.attempts(run)]
     assert (reasons[0], reasons[-1]) == ("evicted", None)
-    assert set(reasons[1:-1]) <= {"infrastructure", "evicted"}
+    assert set(reasons[1:-1]) <= {"placement", "evicted"}
 
 
 def on(served: ServedCluster) -> dict[str, object]:
