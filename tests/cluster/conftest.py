@@ -21,7 +21,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCluster]:
         running.start(workers=())
         body = {"namespace": access.namespace, "image": access.image, "kubeconfig": f"file:{access.kubeconfig}"}
         assert running.rest("PUT", f"/clusters/{NAME}", json=body).status_code == 200
-        running.start_worker("worker-1", ASSAY_CLUSTERS=NAME)
+        running.start_worker("worker-1", ASSAY_CLUSTERS=NAME, ASSAY_PLACE_SECONDS="3")
         host = {"kubernetes.io/hostname": node.removesuffix(f".{NAME}")}
         yield ServedCluster(stack=running, access=access, node=str(node), host=host)
     finally:

@@ -53,6 +53,22 @@ def test_a_run_goes_on_when_its_worker_is_killed(served: ServedCluster) -> None:
     assert [attempt["exit_code"] for attempt in stack.attempts(run)] == [3]
 
 
+def test_a_run_that_kube_scheduler_refuses_is_placed_anew_without_a_charge(served: ServedCluster) -> None:
+    """It asks for a claim that is not there, which the gate does not see."""
+    stack = served.stack
+    missing = [{"name": "data", "mountPath": "/data", "claim": "not-there"}]
+    run = stack.submit(shell("true", config={"nodeSelector": served.host, "volumes": missing}))
+
+    until("it was refused twice", lambda: [a["failure_reason"] for a in stack.attempts(run)].count("placement") > 1, 90)
+    attempts = stack.attempts(run)
+    stack.rest("POST", f"/tests/{run}/cancel")
+    row = stack.ended(run, 60)
+
+    assert {attempt["cause"] for attempt in attempts[1:]} == {"placement"}
+    assert "not-there" in attempts[0]["detail"]
+    assert (row["status"], row["retry_count"]) == ("cancelled", 0)
+
+
 def _pods(served: ServedCluster, run: str) -> list[str]:
     """Return the pods of a run. Those that only keep the name of an attempt that was given up stay (013.7)."""
     connection = Connection(served.access)
