@@ -1,0 +1,214 @@
+"""The written form of an event-driven test in a YAML file, and its check: a test, or all problems at once."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
+from pydantic.alias_generators import to_camel
+from pydantic_core import ErrorDetails
+
+from events.assertion_form import AssertionForm, PatternForm, build
+from events.assertions.assertion import Assertion
+from events.brokers.broker import Message
+from events.driven_test import EventDrivenTest, TriggerScope
+from events.event import PartitionNumber, Topic
+from events.pattern import EventPattern
+from events.scope import Scope
+from events.triggers import HttpTrigger, NoTrigger, ProduceTrigger, Trigger
+from model.problems import InvalidError, Problem, dotted
+from model.wording import in_words
+
+LARGEST_FILE = 1_000_000
+"""In characters."""
+
+
+T = TypeVar("T")
+
+
+class _Form(BaseModel):
+    model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=False)
+
+
+class ProduceForm(_Form):
+    """One message to send."""
+
+    topic: str = Field(min_length=1)
+    key: str | None = None
+    payload: JsonValue = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    partition: int | None = Field(default=None, ge=0)
+
+
+class HttpForm(_Form):
+    """One call of a service."""
+
+    url: str
+    method: str = Field(default="POST", pattern="^(GET|POST|PUT|PATCH|DELETE)$")
+    body: JsonValue = None
+    headers: dict[str, str] = Field(default_factory=dict)
+
+
+class TriggerForm(_Form):
+    """What sets off the events: one of these, or nothing."""
+
+    produce: ProduceForm | None = None
+    http: HttpForm | None = None
+
+
+class ScopeForm(_Form):
+    """Which events belong to the test: `path` gives `equals`, or what `fromTrigger` gives on the trigger's outcome."""
+
+    path: str = Field(min_length=1)
+    equals: JsonValue = None
+    from_trigger: str | None = None
+
+
+class FileForm(_Form):
+    """A whole file. `partitions` is for the topics that are made on the mock cluster or in memory."""
+
+    name: str = Field(min_length=1, max_length=200)
+    topics: list[str] = Field(min_length=1)
+    broker: str = "mock:"
+    partitions: int = Field(default=4, ge=1, le=100)
+    timeout_ms: float = Field(default=10_000, gt=0, le=3_600_000)
+    grace_ms: float = Field(default=0, ge=0, le=600_000)
+    group_id: str | None = None
+    allowed_hosts: list[str] = Field(default_factory=list)
+    trigger: TriggerForm = Field(default_factory=TriggerForm)
+    scope: ScopeForm | None = None
+    patterns: dict[str, PatternForm] = Field(default_factory=dict)
+    assertions: list[AssertionForm] = Field(min_length=1, max_length=500)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadedTest:
+    """A test, and where it runs."""
+
+    test: EventDrivenTest
+    broker: str
+    partitions: int
+
+
+def load_test(text: str) -> LoadedTest:
+    """Return the test that a YAML text describes. Raises: InvalidError with all problems."""
+    if len(text) > LARGEST_FILE:
+        raise InvalidError([Problem(path="", message=f"the file has more than {LARGEST_FILE} characters")])
+    try:
+        raw: object = yaml.safe_load(text)
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        raise InvalidError([Problem(path="", message=f"not YAML: {_one_line(error)}")]) from error
+    return check_test(raw)
+
+
+def check_test(raw: object) -> LoadedTest:
+    """Return the test that plain data describe. Raises: InvalidError with all problems."""
+    if not isinstance(raw, dict):
+        raise InvalidError([Problem(path="", message="a test is a mapping with name, topics and assertions")])
+    try:
+        form = FileForm.model_validate(raw)
+    except ValidationError as error:
+        raise InvalidError(_problem(found) for found in error.errors()) from error
+    return _Builder(form).loaded()
+
+
+class _Builder:
+    """Builds the values of a form, and collects what is wrong with them."""
+
+    def __init__(self, form: FileForm) -> None:
+        self._form = form
+        self._problems: list[Problem] = []
+
+    def loaded(self) -> LoadedTest:
+        form = self._form
+        patterns = self._patterns()
+        assertions = self._assertions(patterns)
+        trigger = self._try("trigger", self._trigger)
+        scope = self._try("scope", self._scope)
+        if self._problems:
+            raise InvalidError(self._problems)
+        test = EventDrivenTest(
+            name=form.name,
+            topics=tuple(form.topics),
+            assertions=tuple(assertions),
+            trigger=trigger or NoTrigger(),
+            timeout_ms=form.timeout_ms,
+            grace_ms=form.grace_ms,
+            scope=scope,
+            group_id=form.group_id,
+        )
+        return LoadedTest(test=test, broker=form.broker, partitions=form.partitions)
+
+    def _patterns(self) -> Mapping[str, EventPattern]:
+        return {name: pattern.value() for name, pattern in self._form.patterns.items()}
+
+    def _assertions(self, patterns: Mapping[str, EventPattern]) -> list[Assertion]:
+        found = []
+        for number, form in enumerate(self._form.assertions):
+            path = f"assertions[{number}]"
+            self._problems += [Problem(path=f"{path}.{key}", message=text) for key, text in form.misuses()]
+            assertion = self._try(path, partial(build, form, number, patterns))
+            if assertion is not None and self._try(path, assertion.start) is not None:
+                found.append(assertion)
+        return found
+
+    def _trigger(self) -> Trigger:
+        form = self._form.trigger
+        if form.produce is not None and form.http is not None:
+            raise ValueError("a test has one trigger: produce or http")
+        if form.http is not None:
+            return HttpTrigger(
+                url=form.http.url,
+                method=form.http.method,
+                body=form.http.body,
+                headers=form.http.headers,
+                allowed_hosts=tuple(self._form.allowed_hosts),
+            )
+        return NoTrigger() if form.produce is None else _produce(form.produce)
+
+    def _scope(self) -> Scope | TriggerScope | None:
+        form = self._form.scope
+        if form is None:
+            return None
+        if (form.equals is None) == (form.from_trigger is None):
+            raise ValueError("give either equals, or fromTrigger")
+        if form.from_trigger is not None:
+            return TriggerScope(expression=form.path, source=form.from_trigger)
+        return Scope(expression=form.path, value=form.equals)
+
+    def _try(self, path: str, make: Callable[[], T]) -> T | None:
+        """Return what `make` makes, or None with a problem at `path`."""
+        try:
+            return make()
+        except ValueError as error:
+            self._problems.append(Problem(path=path, message=str(error)))
+            return None
+
+
+def _produce(form: ProduceForm) -> ProduceTrigger:
+    message = Message(
+        topic=Topic(form.topic),
+        key=None if form.key is None else form.key.encode(),
+        value=json.dumps(form.payload).encode(),
+        headers=tuple((name, text.encode()) for name, text in form.headers.items()),
+        partition=None if form.partition is None else PartitionNumber(form.partition),
+    )
+    return ProduceTrigger(message=message, payload=form.payload)
+
+
+def _problem(error: ErrorDetails) -> Problem:
+    """Return an error of pydantic in our words."""
+    location = tuple(part for part in error["loc"] if part not in _UNION_TAGS)
+    if error["type"] == "extra_forbidden":
+        return Problem(path=dotted(location), message="this key is not known here")
+    return Problem(path=dotted(location), message=in_words(error))
+
+
+_UNION_TAGS = frozenset({"bool", "dict[str,nullable[json-or-python[json=any,python=any]]]"})
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())

@@ -1,0 +1,107 @@
+"""Run an event-driven test from a file: `python -m events.run FILE`.
+
+Exit codes: 0 passed, 1 failed, 3 broker or trigger away, 4 the file is wrong, 7 inconclusive or vacuous.
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from events.brokers.broker import Broker, BrokerError
+from events.brokers.broker_factory import is_embedded, make_topics, open_broker
+from events.driven_test import EventDrivenTest, EventTestResult
+from events.event import describe
+from events.form import LoadedTest, load_test
+from events.junit import junit
+from events.outcomes import Outcome
+from events.recording import RecordingError, read_recording, write_recording
+from events.triggers import TriggerError
+from model.problems import InvalidError, Problem
+
+EXIT_CODES = {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.INCONCLUSIVE: 7, Outcome.VACUOUS: 7}
+AWAY, WRONG = 3, 4
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the test, write what is asked for, and return the exit code. Results go to stdout, problems to stderr."""
+    options = _parser().parse_args(arguments)
+    try:
+        result = _result(options)
+    except InvalidError as error:
+        for problem in error.problems:
+            _say(f"{options.file}: {problem.path or '(whole)'}: {problem.message}")
+        return WRONG
+    except RecordingError as error:
+        _say(str(error))
+        return WRONG
+    except (BrokerError, TriggerError) as error:
+        _say(str(error))
+        return AWAY
+    _write(result, options)
+    return EXIT_CODES[result.outcome]
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m events.run", description="Run an event-driven test.")
+    parser.add_argument("file", type=Path, help="the test, in YAML")
+    parser.add_argument("--broker", help="memory:, mock: or kafka://HOST:PORT, instead of that of the file")
+    parser.add_argument("--replay", type=Path, metavar="RECORDING", help="judge a recording instead of a live stream")
+    parser.add_argument("--record", type=Path, metavar="RECORDING", help="write all events to this file")
+    parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
+    return parser
+
+
+def _result(options: argparse.Namespace) -> EventTestResult:
+    loaded = load_test(_text(options.file))
+    if options.replay is not None:
+        recording = read_recording(options.replay)
+        return loaded.test.replay(recording.events, ended_at=recording.ended_at, scope=recording.scope)
+    return run_test(loaded, options.broker or loaded.broker)
+
+
+def run_test(loaded: LoadedTest, address: str) -> EventTestResult:
+    """Run a test on the broker at `address`, which is closed afterwards. Raises: BrokerError; TriggerError."""
+    broker = open_broker(address)
+    try:
+        if is_embedded(address):
+            make_topics(broker, loaded.test.topics, loaded.partitions)
+        return _execute(loaded.test, broker)
+    finally:
+        broker.close()
+
+
+def _execute(test: EventDrivenTest, broker: Broker) -> EventTestResult:
+    try:
+        return test.execute(broker)
+    except ValueError as error:  # the scope that the trigger was to give
+        raise TriggerError(str(error)) from error
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidError([Problem(path="", message=f"cannot be read: {error}")]) from error
+
+
+def _write(result: EventTestResult, options: argparse.Namespace) -> None:
+    if options.record is not None:
+        write_recording(options.record, result)
+    if options.junit is not None:
+        options.junit.write_text(junit(result), encoding="utf-8")
+    for warning in result.warnings:
+        _say(f"warning: {warning}")
+    for assertion in result.results:
+        sys.stdout.write(f"{assertion.outcome:<12} {assertion.name}: {assertion.message}\n")
+        details = [*map(describe, assertion.witnesses), *assertion.notes] if not assertion.passed else []
+        sys.stdout.writelines(f"{'':12} {line}\n" for line in details)
+    sys.stdout.write(f"{result.outcome}: {result.name}, {len(result.events)} events\n")
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(f"{text}\n")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,69 @@
+"""`python -m events.run`: exit codes, outputs, and how bad input ends."""
+
+from pathlib import Path
+from xml.etree.ElementTree import parse
+
+import pytest
+
+from events.run import main
+
+PASSING = """
+name: order
+topics: [orders]
+broker: "memory:"
+trigger: {produce: {topic: orders, payload: {type: OrderCreated, id: o-1}}}
+scope: {path: id, fromTrigger: payload.id}
+assertions: [{expect: OrderCreated, name: created}]
+"""
+
+
+def run(folder: Path, text: str, *options: str) -> int:
+    path = folder / "test.yaml"
+    path.write_text(text)
+    return main([str(path), *options])
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        (("", ""), 0),
+        (("expect: OrderCreated", "expect: OrderPaid, timeoutMs: 10"), 1),
+        (("expect: OrderCreated", "never: OrderCreated"), 1),
+        (("{expect: OrderCreated, name: created}", "{rule: 'always(a -> within(1s, b))'}"), 7),
+        (("{expect: OrderCreated, name: created}", "{rule: 'always(OrderCreated -> within(1h, b))'}"), 7),
+        (("fromTrigger: payload.id", "fromTrigger: payload.other"), 3),
+        (("topic: orders,", "topic: nowhere,"), 3),
+        (("memory:", "smoke:"), 3),
+        (("memory:", "kafka://127.0.0.1:1"), 3),
+        (("topics: [orders]", "topics: ["), 4),
+    ],
+)
+def test_the_exit_code_is_the_verdict(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: tuple[str, str], code: int
+) -> None:
+    monkeypatch.setattr("events.brokers.kafka.REQUEST_SECONDS", 0.5)
+
+    assert run(tmp_path, PASSING.replace(*change).replace("name: order", "name: order\ntimeoutMs: 100", 1)) == code
+
+
+def test_junit_counts_each_assertion(tmp_path: Path) -> None:
+    text = PASSING.replace("[{expect", "[{never: OrderCreated, name: 'no <order>'}, {expect")
+
+    assert run(tmp_path, text, "--junit", str(tmp_path / "out.xml")) == 1
+    root = parse(tmp_path / "out.xml").getroot()  # noqa: S314  our own file
+    assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("2", "1", "0")
+    assert [case.get("name") for case in root.iter("testcase")] == ["no <order>", "created"]
+
+
+def test_a_replay_needs_no_broker(tmp_path: Path) -> None:
+    recording = str(tmp_path / "events.jsonl")
+
+    assert run(tmp_path, PASSING, "--record", recording) == 0
+    assert run(tmp_path, PASSING.replace("memory:", "smoke:"), "--replay", recording) == 0
+    assert run(tmp_path, PASSING.replace("expect", "never"), "--replay", recording) == 1
+    assert run(tmp_path, PASSING, "--replay", str(tmp_path / "test.yaml")) == 4
+
+
+def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "none.yaml")]) == 4
+    assert "cannot be read" in capsys.readouterr().err

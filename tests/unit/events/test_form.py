@@ -1,0 +1,134 @@
+"""The written form of a test: what it means, and every problem at once."""
+
+import pytest
+
+from events.assertions.aggregates import Aggregate
+from events.assertions.effects import ExactlyOnce
+from events.assertions.every_event import Conformance, NoDuplicates
+from events.assertions.occurrences import EventAssertion
+from events.assertions.ordering import Ordering, OrderingConstraint
+from events.driven_test import TriggerScope
+from events.form import load_test
+from events.temporal.causality import HappensBefore
+from events.temporal.rule import TemporalRule
+from events.triggers import HttpTrigger, ProduceTrigger
+from model.problems import InvalidError
+
+WHOLE = """
+name: order is cancelled when payment fails
+topics: [orders, payments]
+timeoutMs: 5000
+graceMs: 100
+allowedHosts: [localhost]
+trigger:
+  http: {url: "http://localhost:8080/orders", body: {id: o-1}}
+scope: {path: id, fromTrigger: payload.id}
+patterns:
+  large: {type: OrderPaid, where: "amount > `100`"}
+assertions:
+  - {expect: OrderCreated, name: created, maxOccurrences: 1, timeoutMs: 2000}
+  - never: {type: OrderShipped}
+  - {order: [OrderCreated, PaymentFailed, OrderCancelled], ordering: strict, per: id}
+  - {aggregate: {type: Line}, measure: sum, of: amount, atMost: 10}
+  - {conforms: {OrderCreated: {required: [id]}}, othersAllowed: true}
+  - {unique: {type: "*"}, by: [id, type]}
+  - deadLetter: orders.dlq
+  - {rule: "always(large -> within(5s, OrderShipped))", per: id}
+  - happensBefore: {first: OrderCreated, then: OrderCancelled}
+  - exactlyOnce: {command: PayOrder, effect: OrderPaid, key: id}
+"""
+
+
+def problems(text: str) -> list[tuple[str, str]]:
+    with pytest.raises(InvalidError) as error:
+        load_test(text)
+    return [(problem.path, problem.message) for problem in error.value.problems]
+
+
+def test_a_file_has_every_kind_of_assertion() -> None:
+    test = load_test(WHOLE).test
+    kinds = [type(assertion) for assertion in test.assertions]
+
+    assert kinds == [
+        EventAssertion,
+        EventAssertion,
+        Ordering,
+        Aggregate,
+        Conformance,
+        NoDuplicates,
+        EventAssertion,
+        TemporalRule,
+        HappensBefore,
+        ExactlyOnce,
+    ]
+    assert isinstance(test.trigger, HttpTrigger)
+    assert test.scope == TriggerScope(expression="id", source="payload.id")
+    assert isinstance(test.assertions[2], Ordering)
+    assert test.assertions[2].ordering is OrderingConstraint.STRICT
+    assert [assertion.name for assertion in test.assertions[:2]] == ["created", "2: never"]
+
+
+def test_a_produced_message_is_json() -> None:
+    text = "{name: a, topics: [t], trigger: {produce: {topic: t, payload: {id: 1}}}, assertions: [{expect: A}]}"
+    trigger = load_test(text).test.trigger
+
+    assert isinstance(trigger, ProduceTrigger)
+    assert trigger.message.value == b'{"id": 1}'
+
+
+def test_all_problems_are_told_at_once_with_their_paths() -> None:
+    text = """
+name: x
+topics: [t]
+trigger: {http: {url: "http://elsewhere/"}}
+scope: {path: id}
+assertions:
+  - {expect: A, minOccurrences: 3, maxOccurrences: 2}
+  - {expect: A, timeoutMs: -5}
+  - {rule: "always(a -> "}
+  - {conforms: {A: {$ref: "#/$defs/nowhere"}}}
+  - {never: {type: A, where: "a ||| b"}}
+  - {never: A, minOccurrences: 1}
+  - {expect: A, never: B}
+  - {name: nothing}
+  - {aggregate: A}
+"""
+    found = dict(problems(text))
+
+    assert set(found) == {
+        "trigger",
+        "scope",
+        "assertions[0]",
+        "assertions[1]",
+        "assertions[2]",
+        "assertions[3]",
+        "assertions[4]",
+        "assertions[5].minOccurrences",
+        "assertions[6]",
+        "assertions[7]",
+        "assertions[8]",
+    }
+    assert "exceeds" in found["assertions[0]"]
+    assert "negative" in found["assertions[1]"]
+    assert "schema" in found["assertions[3]"].lower()
+    assert "here are 2 of them" in found["assertions[6]"]
+
+
+@pytest.mark.parametrize(
+    ("text", "path"),
+    [
+        ("", ""),
+        ("- a", ""),
+        ("name: [", ""),
+        ("a: &a [*a]", "a"),
+        ("{name: x, topics: [], assertions: [{expect: A}]}", "topics"),
+        ("{name: x, topics: [t], assertions: []}", "assertions"),
+        ("{name: x, topics: [t], assertions: [{expect: A}], timeoutMs: 0}", "timeoutMs"),
+        ("{name: x, topics: [t], assertions: [{expect: A}], graceMs: -1}", "graceMs"),
+        ("{name: x, topics: [t], assertions: [{expct: A}]}", "assertions[0].expct"),
+        ("{name: x, topics: [t], assertions: [{expect: {typ: A}}]}", "assertions[0].expect.typ"),
+        ("{name: x, topics: [t], assertions: [{expect: 3}]}", "assertions[0].expect"),
+    ],
+)
+def test_malformed_input_is_a_problem_and_no_crash(text: str, path: str) -> None:
+    assert path in dict(problems(text))
