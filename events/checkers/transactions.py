@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from itertools import pairwise
 
-import networkx as nx  # type: ignore[import-untyped]
+import networkx as nx
 
 from events.checkers.history import EXCUSED, Anomaly, Kind, Log, Partition, Status, Value
 
