@@ -13,7 +13,7 @@ from pydantic_core import ErrorDetails
 
 from events.assertion_form import AssertionForm, PatternForm, build
 from events.assertions.assertion import Assertion
-from events.brokers.broker import Message
+from events.brokers.broker import Capability, Message
 from events.driven_test import EventDrivenTest, TriggerScope
 from events.event import PartitionNumber, Topic
 from events.pattern import EventPattern
@@ -78,6 +78,7 @@ class FileForm(_Form):
     grace_ms: float = Field(default=0, ge=0, le=600_000)
     group_id: str | None = None
     allowed_hosts: list[str] = Field(default_factory=list)
+    needs: list[Capability] = Field(default_factory=list)
     trigger: TriggerForm = Field(default_factory=TriggerForm)
     scope: ScopeForm | None = None
     patterns: dict[str, PatternForm] = Field(default_factory=dict)
@@ -91,6 +92,7 @@ class LoadedTest:
     test: EventDrivenTest
     broker: str
     partitions: int
+    needs: frozenset[Capability]
 
 
 def load_test(text: str) -> LoadedTest:
@@ -140,7 +142,7 @@ class _Builder:
             scope=scope,
             group_id=form.group_id,
         )
-        return LoadedTest(test=test, broker=form.broker, partitions=form.partitions)
+        return LoadedTest(test=test, broker=form.broker, partitions=form.partitions, needs=frozenset(form.needs))
 
     def _patterns(self) -> Mapping[str, EventPattern]:
         return {name: pattern.value() for name, pattern in self._form.patterns.items()}

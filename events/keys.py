@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import lru_cache
 from typing import TypeAlias
 
 from pydantic import JsonValue
@@ -11,15 +12,27 @@ from events.paths import compile_path
 
 KeyOf: TypeAlias = Callable[[Event], JsonValue]
 
+MOST_EXPRESSIONS = 100
 
+
+@lru_cache(maxsize=MOST_EXPRESSIONS)
 def compile_key(expression: str) -> KeyOf:
-    """Return what gives the key of an event, or None if it has none. A list or an object becomes its JSON text."""
+    """Return what gives the key of an event, or None if it has none. A list or an object becomes its JSON text.
+
+    All rules share it, and it remembers the last event: the rules of a test mostly ask for the same key.
+    """
     path = compile_path(expression)
+    last: tuple[Event | None, JsonValue] = None, None
 
     def key_of(event: Event) -> JsonValue:
+        nonlocal last
+        known, key = last
+        if known is event:
+            return key
         value = path(event)
         if isinstance(value, dict | list):
-            return json.dumps(value, sort_keys=True)
+            value = json.dumps(value, sort_keys=True)
+        last = event, value
         return value
 
     return key_of

@@ -12,7 +12,7 @@ from events.event import Event, describe
 from events.paths import Path, compile_path, truth
 from events.pattern import EventPattern
 from events.schemas import Schema, compile_schema
-from events.subset import contains, differences
+from events.subset import compile_subset, differences
 
 Predicate: TypeAlias = Callable[[Event], bool]
 
@@ -148,7 +148,8 @@ def _named_check(kind: str, name: str, glob: str, of: Callable[[Event], Mapping[
 
 
 def _payload_check(wanted: JsonValue) -> _Check:
-    return _Check(lambda event: contains(event.payload, wanted), lambda event: list(differences(event.payload, wanted)))
+    holds = compile_subset(wanted)
+    return _Check(lambda event: holds(event.payload), lambda event: list(differences(event.payload, wanted)))
 
 
 def _where_check(expression: str) -> _Check:

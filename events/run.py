@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from events.brokers.broker import Broker, BrokerError
+from events.brokers.broker import Broker, BrokerError, require
 from events.brokers.broker_factory import is_embedded, make_topics, open_broker
 from events.driven_test import EventDrivenTest, EventTestResult
 from events.event import describe
@@ -64,6 +64,7 @@ def run_test(loaded: LoadedTest, address: str) -> EventTestResult:
     """Run a test on the broker at `address`, which is closed afterwards. Raises: BrokerError; TriggerError."""
     broker = open_broker(address)
     try:
+        require(broker, loaded.needs, what=f"the test {loaded.test.name!r}")
         if is_embedded(address):
             make_topics(broker, loaded.test.topics, loaded.partitions)
         return _execute(loaded.test, broker)

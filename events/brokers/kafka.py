@@ -17,7 +17,7 @@ from events.event import Offset, PartitionNumber, Record, Topic
 REQUEST_SECONDS = 10.0
 """How long a request may take before the broker counts as unreachable."""
 _BATCH = 2000
-_SLICE_SECONDS = 0.1
+_SLICE_SECONDS = 0.05
 """The longest single wait inside of the client, which no other thread can end. `wake` takes effect after it."""
 _ANY: Final = -1
 """The partition that lets the client choose by key."""
@@ -32,7 +32,10 @@ class KafkaBroker:
         {Capability.GROUPS, Capability.TRANSACTIONS, Capability.IDEMPOTENCE, Capability.DURABILITY}
     )
 
-    def __init__(self, servers: str, settings: Mapping[str, str | int] | None = None) -> None:
+    def __init__(
+        self, servers: str, settings: Mapping[str, str | int] | None = None, *, idempotent: bool = True
+    ) -> None:
+        self._idempotent = idempotent
         self._settings: dict[str, str | int] = {
             "bootstrap.servers": servers,
             "log_level": 0,
@@ -90,9 +93,9 @@ class KafkaBroker:
         if self._made is None:
             self._made = Producer(
                 {
+                    "enable.idempotence": self._idempotent,
                     **self._settings,
                     "linger.ms": 0,
-                    "enable.idempotence": True,
                     "message.timeout.ms": int(REQUEST_SECONDS * 1000),
                     "message.max.bytes": 10_000_000,
                 }
@@ -148,7 +151,7 @@ class KafkaSubscription:
         return ()
 
     def wake(self) -> None:
-        """End a poll that waits, within a tenth of a second."""
+        """End a poll that waits, within a twentieth of a second."""
         self._woken.set()
 
     def commit(self) -> None:

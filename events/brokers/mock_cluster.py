@@ -78,7 +78,7 @@ class MockCluster:
         self._cluster = ctypes.c_void_p(_LIBRARY.rd_kafka_mock_cluster_new(self._client, brokers))
         _LIBRARY.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
         self.servers = _LIBRARY.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
-        self._kafka = KafkaBroker(self.servers)
+        self._kafka = KafkaBroker(self.servers, idempotent=False)  # it costs half a second, and the mock ignores it
         self._topics: set[Topic] = set()
         self._closed = False
 

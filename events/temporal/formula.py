@@ -17,6 +17,7 @@ Source: Koymans 1990 (MTL); Thati and Rosu 2005 (monitoring by progression); 018
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 from math import inf
 from typing import TypeAlias
 
@@ -154,6 +155,7 @@ def has_future(formula: Formula) -> bool:
     return isinstance(formula, Always | Eventually | Until) or any(has_future(part) for part in parts(formula))
 
 
+@lru_cache(maxsize=1000)
 def has_past(formula: Formula) -> bool:
     """Say whether a formula contains an operator of the past."""
     return isinstance(formula, Historically | Once | Since) or any(has_past(part) for part in parts(formula))

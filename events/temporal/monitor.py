@@ -1,12 +1,16 @@
 """Evaluate one formula over one sequence of events, as they come."""
 
 from math import inf
+from typing import TypeAlias
 
-from events.event import Event, Milliseconds
-from events.temporal.formula import EVER, Formula, check_formula, has_past
+from events.event import Event, Milliseconds, Topic
+from events.temporal.formula import EVER, Atom, Formula, check_formula, has_past, parts
 from events.temporal.nodes import Compiler, Watching, unmoved_by_nothing
 from events.temporal.past import Evaluate, Letter, evaluator
+from events.temporal.shapes import InvariantMonitor, ResponseMonitor, shape_of
 from events.temporal.states import Moment, Node, Settled, State, Watch
+
+_ANY_EVENT = Event(topic=Topic(""), type="")
 
 
 class CompiledFormula:
@@ -14,6 +18,8 @@ class CompiledFormula:
 
     def __init__(self, formula: Formula) -> None:
         check_formula(formula)
+        self._shape = shape_of(formula, atoms_in(formula))
+        self._stays_new: dict[Letter, bool] = {}
         compiler = Compiler()
         self.root: Node = compiler.compile(formula)
         self.present = tuple(compiler.present)
@@ -25,6 +31,29 @@ class CompiledFormula:
         """Whether events that match no pattern can be left out: an unbounded `always` of what holds at all of them."""
         self.has_memory = any(has_past(part) for part in self.present)
         """Whether a monitor knows something of the past beside its state."""
+
+    def start(self) -> "AnyMonitor":
+        """Return the fastest monitor for the formula."""
+        return Monitor(self) if self._shape is None else self._shape.start()
+
+    def stays_new(self, letter: Letter) -> bool:
+        """Say whether a new monitor is as new after an event with this letter, whatever its time."""
+        known = self._stays_new.get(letter)
+        if known is None:
+            monitor = Monitor(self)
+            monitor.observe(letter, _ANY_EVENT)
+            known = self._stays_new[letter] = self.as_new(monitor)
+        return known
+
+    def as_new(self, monitor: "AnyMonitor") -> bool:
+        """Say whether a new monitor would go on in the same way: an unbounded `always` without an open obligation."""
+        if self.has_memory or monitor.value is not None:
+            return False
+        if isinstance(monitor, Monitor):
+            root, state = self.root, monitor.state
+            forever = isinstance(root, Watching) and not root.wanted and root.window == EVER
+            return forever and isinstance(state, Watch) and isinstance(root, Watching) and state.node is root.inner
+        return isinstance(monitor, InvariantMonitor) or monitor.origin is None
 
 
 class Monitor:
@@ -51,19 +80,6 @@ class Monitor:
     def witness(self) -> tuple[Event, ...]:
         """Return the events that settled the value."""
         return self.state.witness if isinstance(self.state, Settled) else ()
-
-    @property
-    def as_new(self) -> bool:
-        """Say whether a new monitor would go on in the same way: an unbounded `always` without an open obligation."""
-        root, state = self._compiled.root, self.state
-        return (
-            isinstance(state, Watch)
-            and isinstance(root, Watching)
-            and state.node is root.inner
-            and root.window == EVER
-            and not self._compiled.has_memory
-            and not state.wanted
-        )
 
     def observe(self, letter: Letter, event: Event) -> None:
         """Take the next event, which matches the patterns of `letter`."""
@@ -92,3 +108,12 @@ class Monitor:
             self.state = state
             self.deadline = state.deadline
             self.quiet = self._compiled.skips_nothing and state.quiet
+
+
+AnyMonitor: TypeAlias = Monitor | InvariantMonitor | ResponseMonitor
+
+
+def atoms_in(formula: Formula) -> int:
+    """Return how many patterns a formula speaks about: the highest number, plus one."""
+    own = formula.number + 1 if isinstance(formula, Atom) else 0
+    return max([own, *map(atoms_in, parts(formula))])

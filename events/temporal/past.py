@@ -5,6 +5,7 @@ Each operator keeps what it needs of the past: a few times, never the whole stre
 
 from collections import deque
 from collections.abc import Callable
+from functools import lru_cache
 from math import inf
 from typing import TypeAlias
 
@@ -24,6 +25,7 @@ from events.temporal.formula import (
     Since,
     Until,
     Window,
+    has_past,
 )
 
 Letter: TypeAlias = int
@@ -31,9 +33,23 @@ Letter: TypeAlias = int
 Evaluate: TypeAlias = Callable[[Letter, Milliseconds], bool]
 """Takes the next event. It must be called once for each event, in order."""
 
+MOST_FORMULAS = 1000
 
-def evaluator(formula: Formula) -> Evaluate:  # noqa: C901, PLR0911  a case for each operator
-    """Return what evaluates a formula of the past at each event. Raises: ValueError if it has a future."""
+
+def evaluator(formula: Formula) -> Evaluate:
+    """Return what evaluates a formula of the past at each event. Raises: ValueError if it has a future.
+
+    What has no memory is shared by all evaluators, since each key of a rule has its own.
+    """
+    return _with_memory(formula) if has_past(formula) else _without_memory(formula)
+
+
+@lru_cache(maxsize=MOST_FORMULAS)
+def _without_memory(formula: Formula) -> Evaluate:
+    return _with_memory(formula)
+
+
+def _with_memory(formula: Formula) -> Evaluate:  # noqa: C901, PLR0911  a case for each operator
     match formula:
         case Constant(value):
             return lambda _letter, _now: value
@@ -50,14 +66,18 @@ def evaluator(formula: Formula) -> Evaluate:  # noqa: C901, PLR0911  a case for 
         case Implies(left, right):
             return _either(evaluator(Not(left)), evaluator(right))
         case Once(inner, window):
-            return _Since(lambda _letter, _now: True, evaluator(inner), window)
+            return _Since(_always, evaluator(inner), window)
         case Historically(inner, window):
-            broken = _Since(lambda _letter, _now: True, evaluator(Not(inner)), window)
+            broken = _Since(_always, evaluator(Not(inner)), window)
             return lambda letter, now: not broken(letter, now)
         case Since(left, right, window):
             return _Since(evaluator(left), evaluator(right), window)
         case Always() | Eventually() | Until():
             raise ValueError("an operator of the future cannot be evaluated at the event itself")
+
+
+def _always(_letter: Letter, _now: Milliseconds) -> bool:
+    return True
 
 
 def _both(left: Evaluate, right: Evaluate) -> Evaluate:

@@ -18,7 +18,7 @@ from events.matcher import CompiledPattern, Predicate
 from events.outcomes import AssertionResult, Outcome
 from events.pattern import EventPattern
 from events.temporal.formula import triggers
-from events.temporal.monitor import CompiledFormula, Monitor
+from events.temporal.monitor import AnyMonitor, CompiledFormula
 from events.temporal.nodes import value_of
 from events.temporal.text import parse_rule
 
@@ -47,11 +47,11 @@ class TemporalCheck(BaseCheck):
         "_atoms",
         "_by_type",
         "_deadlines",
+        "_forgotten",
         "_formula",
         "_key_of",
         "_monitors",
         "_triggers",
-        "_true",
         "_untold",
     )
 
@@ -62,11 +62,11 @@ class TemporalCheck(BaseCheck):
         self._atoms = [CompiledPattern(rule.patterns.get(name, EventPattern(type=name))) for name in parsed.names]
         self._by_type: dict[str, _TypeAtoms] = {}
         self._key_of: KeyOf | None = None if rule.per is None else compile_key(rule.per)
-        self._monitors: dict[JsonValue, Monitor] = {}
+        self._monitors: dict[JsonValue, AnyMonitor] = {}
         self._deadlines: list[tuple[Milliseconds, str, JsonValue]] = []
         self._triggers = triggers(parsed.formula)
         self._untold = bool(self._triggers)
-        self._true = 0
+        self._forgotten = False
 
     def interested(self, event_type: str) -> bool:
         """Take all types if an event that matches nothing can matter, else those of the patterns."""
@@ -89,13 +89,14 @@ class TemporalCheck(BaseCheck):
         for bit, holds in conditional:
             if holds(event):
                 letter |= bit
-        monitor = self._monitors.get(key)
-        if monitor is None:
-            monitor = self._monitors[key] = Monitor(self._formula)
-        elif not letter and monitor.quiet and event.at <= monitor.deadline:
-            return
         if self._untold and letter:
             self._untold = not any(value_of(trigger, letter) for trigger in self._triggers)
+        monitor = self._monitors.get(key)
+        if monitor is None:
+            if self._key_of is not None and self._formula.stays_new(letter):
+                self._forgotten = True
+                return
+            monitor = self._monitors[key] = self._formula.start()
         monitor.observe(letter, event)
         self._after(key, monitor, event.at)
 
@@ -106,15 +107,15 @@ class TemporalCheck(BaseCheck):
         found = self._by_type[event_type] = (fixed, tuple((bit, atom.rest) for bit, atom in matching if atom.rest))
         return found
 
-    def _after(self, key: JsonValue, monitor: Monitor, now: Milliseconds) -> None:
+    def _after(self, key: JsonValue, monitor: AnyMonitor, now: Milliseconds) -> None:
         """Decide, forget, or plan the next look at the clock for the monitor of a key."""
         if monitor.value is False:
             self.decide(Outcome.FAILED, f"the rule is broken{show_key(key)}", now, monitor.witness)
         elif monitor.value is True and self._key_of is None:
             self._pass(now)
-        elif monitor.as_new and self._key_of is not None:
+        elif self._key_of is not None and self._formula.as_new(monitor):
             del self._monitors[key]
-            self._true += 1
+            self._forgotten = True
         elif monitor.deadline != inf:
             heapq.heappush(self._deadlines, (monitor.deadline, repr(key), key))
             self.deadline = self._deadlines[0][0]
@@ -150,7 +151,7 @@ class TemporalCheck(BaseCheck):
     def _pass(self, now: Milliseconds) -> None:
         if self._untold:
             self.decide(Outcome.VACUOUS, "the rule holds, but what it waits for did not occur", now)
-        elif self._key_of is not None and not (self._monitors or self._true):
+        elif self._key_of is not None and not (self._monitors or self._forgotten):
             self.decide(Outcome.VACUOUS, "no event had a key of the rule", now)
         else:
             self.decide(Outcome.PASSED, "the rule holds", now)

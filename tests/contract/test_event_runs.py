@@ -35,6 +35,9 @@ def run(folder: Path, text: str, *options: str) -> int:
         (("topic: orders,", "topic: nowhere,"), 3),
         (("memory:", "smoke:"), 3),
         (("memory:", "kafka://127.0.0.1:1"), 3),
+        (("topics: [orders]", "topics: [orders]\nneeds: [groups]"), 0),
+        (("topics: [orders]", "topics: [orders]\nneeds: [transactions]"), 3),
+        (("topics: [orders]", "topics: [orders]\nneeds: [magic]"), 4),
         (("topics: [orders]", "topics: ["), 4),
     ],
 )

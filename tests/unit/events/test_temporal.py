@@ -23,8 +23,9 @@ from events.temporal.formula import (
     Until,
     Window,
 )
-from events.temporal.monitor import CompiledFormula, Monitor
+from events.temporal.monitor import CompiledFormula, Monitor, atoms_in
 from events.temporal.past import evaluator
+from events.temporal.shapes import ResponseMonitor
 
 COUNT = int(os.environ.get("ASSAY_TEMPORAL_FORMULAS", "1000"))
 """The issue asks for 10,000; the default keeps the unit tests short."""
@@ -121,3 +122,44 @@ def test_formulas_of_the_past_have_the_value_of_reelay() -> None:
         for at, letter in enumerate(letters):
             answer = peer.update({f"p{number}": bool(letter >> number & 1) for number in range(ATOMS)})
             assert ours(letter, float(at)) is answer["value"], (rule, letters[: at + 1])
+
+
+def shaped(random: Random) -> Formula:
+    """Return a formula for which there is a faster monitor."""
+    low, high = 0, random.choice([0, 1, 3, 7, float("inf")])
+    if random.random() < 0.5:
+        return Always(formula(random, 3, future=False))
+    return Always(Implies(propositional(random, 2), Eventually(propositional(random, 2), Window(low, high))))
+
+
+def propositional(random: Random, depth: int) -> Formula:
+    if depth == 0:
+        return Atom(random.randrange(ATOMS))
+    inner = propositional(random, depth - 1), propositional(random, depth - 1)
+    return random.choice([Not(inner[0]), And(*inner), Or(*inner), Implies(*inner), inner[0]])
+
+
+def test_the_faster_monitors_are_equal_to_progression() -> None:
+    """At each event, after a pause and at the end: the value, and the witness where it is broken."""
+    random = Random(4)
+    for _ in range(COUNT):
+        rule = shaped(random)
+        known = 2 ** atoms_in(rule) - 1
+        events = [(now, letter & known, event(now)) for now, letter in trace(random)]
+        compiled = CompiledFormula(rule)
+        fast, slow = compiled.start(), Monitor(compiled)
+        assert not isinstance(fast, Monitor)
+        for now, letter, one in events:
+            fast.advance(now)
+            fast.observe(letter, one)
+            slow.observe(letter, one)
+            assert fast.value == slow.value, (rule, events, now)
+        later = events[-1][0] + random.choice([0, 0.5, 3, 20])
+        for monitor in (fast, slow):
+            monitor.advance(later)
+        assert fast.value == slow.value, (rule, events, later)
+        for monitor in (fast, slow):
+            monitor.close(later)
+        assert fast.value == slow.value, (rule, events, later)
+        if fast.value is False and compiled.start().__class__ is ResponseMonitor:
+            assert [one.at for one in fast.witness][:1] == [one.at for one in slow.witness][:1]

@@ -7,6 +7,7 @@ from events.assertions.checking import Checking
 from events.event import Event
 from events.outcomes import AssertionResult, Outcome
 from events.pattern import EventPattern
+from events.temporal.monitor import Monitor
 from events.temporal.rule import TemporalRule
 from events.temporal.text import parse_rule
 
@@ -91,11 +92,14 @@ def test_finished_keys_are_forgotten() -> None:
 
 
 def test_the_state_does_not_grow_with_the_stream() -> None:
-    check = TemporalRule(name="r", rule="always(a -> within(1h, b))", patterns={}).start()
+    check = TemporalRule(name="r", rule="always(a -> within(1h, b and true or c))", patterns={}).start()
+    check._formula._shape = None  # by progression
     for number in range(200):
         check.observe(event("a", number))
 
-    assert repr(check._monitors[None].state).count("Watch(") == 2
+    monitor = check._monitors[None]
+    assert isinstance(monitor, Monitor)
+    assert repr(monitor.state).count("Watch(") == 2
 
 
 def test_a_name_may_stand_for_a_pattern() -> None:
