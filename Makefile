@@ -67,6 +67,9 @@ bench: setup-dev ## Run the benchmarks, with peers in the same run; BENCH=bloat 
 mutants: setup-dev ## Change the code of scheduler and model at random, and count how many changes the tests notice; an hour
 	@PYTHONPATH=.:tests $(PY) -m mutants $(ARGS)
 
+kafka: ## Run one Kafka broker in .assay/kafka until Ctrl-C, for event-driven tests; needs Java 17 and Maven. PORT=9092
+	@sh deploy/kafka/broker.sh .assay/kafka $(or $(PORT),9092)
+
 compare-pytest: setup-dev ## Run public test suites by plain pytest and by Assay, and compare item for item; 20 minutes
 	@PYTHONPATH=.:tests $(PY) benchmarks/compare_pytest.py $(ARGS)
 
