@@ -59,6 +59,22 @@ class ArtifactContent:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ArchiveContent:
+    """A packed folder (tar.gz) that is downloaded over https. The digest says which: so every attempt runs the same."""
+
+    __pydantic_config__ = FORBID
+
+    type: Annotated[Literal["archive"], Field(description="A packed folder that is downloaded")] = "archive"
+    url: Annotated[
+        str,
+        Field(min_length=1, max_length=2048, description="The address of a tar.gz, https only"),
+        AfterValidator(forms.archive),
+    ]
+    sha256: Annotated[str, Field(pattern=SHA256_PATTERN, description="The SHA-256 of its bytes")]
+    path: Annotated[Entries, Field(description=ENTRIES)] = "."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LocalContent:
     """A folder beside a suite file. The command packs and uploads it, so the API never gets this type."""
 
@@ -71,7 +87,7 @@ class LocalContent:
 
 MOST_INLINE_BYTES = 2**20
 
-TestContent: TypeAlias = GitContent | InlineContent | ArtifactContent
+TestContent: TypeAlias = GitContent | InlineContent | ArtifactContent | ArchiveContent
 
 
 def entries(content: TestContent) -> tuple[str, ...]:
@@ -88,7 +104,7 @@ def entry_paths(content: TestContent) -> tuple[str, ...]:
 def digest(content: TestContent) -> str | None:
     """Return the SHA-256 of a content that was sent; None for git, of which only the clone knows the commit."""
     match content:
-        case ArtifactContent():
+        case ArtifactContent() | ArchiveContent():
             return content.sha256
         case InlineContent():
             canonical = json.dumps(content.files, sort_keys=True, separators=(",", ":"))

@@ -122,6 +122,15 @@ def branch(text: str) -> str:
 
 def repository(text: str) -> str:
     """Accept an https address of a repository without credentials. The clone checks whether the host is allowed."""
+    return _address(text, "a repository")
+
+
+def archive(text: str) -> str:
+    """Accept an https address of an archive without credentials. The download checks whether the host is allowed."""
+    return _address(text, "an archive")
+
+
+def _address(text: str, what: str) -> str:
     if _CONTROL.search(text) or " " in text:
         raise ValueError("must hold no blanks and no control characters")
     try:
@@ -136,7 +145,7 @@ def repository(text: str) -> str:
     if port_is_wrong or not _is_host(parts.hostname or ""):
         raise ValueError("has no valid host")
     if parts.path in {"", "/"} or parts.query or parts.fragment:
-        raise ValueError("must name a repository on its host, with no '?' and no '#'")
+        raise ValueError(f"must name {what} on its host, with no '?' and no '#'")
     return text
 
 

@@ -6,6 +6,7 @@ import hashlib
 import io
 import shutil
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,9 +14,9 @@ from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
 from cluster import atomic_folder
-from cluster.local import git
+from cluster.local import archive, git
 from cluster.local.guarded_command import never
-from model.content import ArtifactContent, GitContent, InlineContent, TestContent, entry_paths
+from model.content import ArchiveContent, ArtifactContent, GitContent, InlineContent, TestContent, entry_paths
 from model.ports import Contents, UnknownContentError
 
 LARGEST_PACKED = 50 * 2**20
@@ -101,6 +102,26 @@ def _fill(content: TestContent, folder: Path, sources: Sources) -> None:
                 git.clone(content.repository, content.branch, folder, _policy(sources), sources.commit)
             except git.GitError as error:
                 raise ContentError(str(error)) from error
+        case ArchiveContent():
+            _download(content, folder, sources)
+
+
+def _download(content: ArchiveContent, folder: Path, sources: Sources) -> None:
+    policy = archive.Policy(
+        largest=LARGEST_PACKED,
+        allowed_hosts=sources.allowed_hosts,
+        ca_file=sources.ca_file,
+        stopped=sources.stopped,
+    )
+    with tempfile.TemporaryFile(dir=folder.parent) as file:
+        try:
+            archive.download(content.url, file, policy)
+        except archive.ArchiveError as error:
+            raise ContentError(str(error)) from error
+        found = _digest(file)
+        if found != content.sha256:
+            raise ContentError(f"sha256: the archive at {content.url} has the digest {found}")
+        _extract_whole(file, content.sha256, folder)
 
 
 def _policy(sources: Sources) -> git.Policy:
@@ -141,14 +162,19 @@ def _unpack(contents: Contents, sha256: str, folder: Path) -> None:
         raise ContentError(f"sha256: {sha256} was not sent; PUT /api/v1/content/{sha256} first") from error
     with file:
         _verify(file, sha256)
-        try:
-            extract(file, folder)
-        except OSError as error:
-            if error.errno in _OUR_FAULT:
-                raise
-            raise ContentError(f"sha256: {sha256} is not a usable tar.gz: {error}") from error
-        except (tarfile.TarError, EOFError, zlib.error, UnicodeError) as error:
-            raise ContentError(f"sha256: {sha256} is not a usable tar.gz: {error}") from error
+        _extract_whole(file, sha256, folder)
+
+
+def _extract_whole(file: BinaryIO, sha256: str, folder: Path) -> None:
+    """Unpack an archive whose digest is right. Raises: ContentError if it is none."""
+    try:
+        extract(file, folder)
+    except OSError as error:
+        if error.errno in _OUR_FAULT:
+            raise
+        raise ContentError(f"sha256: {sha256} is not a usable tar.gz: {error}") from error
+    except (tarfile.TarError, EOFError, zlib.error, UnicodeError) as error:
+        raise ContentError(f"sha256: {sha256} is not a usable tar.gz: {error}") from error
 
 
 def _verify(file: BinaryIO, sha256: str) -> None:
@@ -156,12 +182,18 @@ def _verify(file: BinaryIO, sha256: str) -> None:
     file.seek(0)
     if size > LARGEST_PACKED:
         raise ContentError(f"sha256: {size} bytes, but packed content has at most {LARGEST_PACKED}")
+    if _digest(file) != sha256:
+        raise ContentError(f"sha256: what was kept as {sha256} is something else; send it again")
+
+
+def _digest(file: BinaryIO) -> str:
+    """Return the digest of a whole file, and go back to its begin."""
     digest = hashlib.sha256()
+    file.seek(0)
     while piece := file.read(_PIECE):
         digest.update(piece)
-    if digest.hexdigest() != sha256:
-        raise ContentError(f"sha256: what was kept as {sha256} is something else; send it again")
     file.seek(0)
+    return digest.hexdigest()
 
 
 def extract(file: BinaryIO, folder: Path) -> None:

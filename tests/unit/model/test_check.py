@@ -158,5 +158,5 @@ def test_the_schema_names_fields_in_words() -> None:
 def test_each_content_of_the_schema_requires_its_type() -> None:
     contents = describe_schema()["properties"]["content"]["oneOf"]
 
-    assert [content["properties"]["type"]["const"] for content in contents] == ["git", "inline", "artifact"]
+    assert [content["properties"]["type"]["const"] for content in contents] == ["git", "inline", "artifact", "archive"]
     assert all("type" in content["required"] for content in contents)
