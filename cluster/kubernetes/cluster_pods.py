@@ -266,8 +266,14 @@ def gone() -> LaunchError:
 
 def refusal(refused: ApiError) -> LaunchError:
     """Return whose fault it is that the API server does not take a pod."""
-    ours = refused.status == INVALID or "violates PodSecurity" in refused.message
-    return LaunchError(Fault.CONFIG if ours else Fault.INFRASTRUCTURE, refused.message[:2000])
+    of_request = refused.status == INVALID or any(sign in refused.message for sign in _OF_THE_REQUEST)
+    return LaunchError(Fault.CONFIG if of_request else Fault.INFRASTRUCTURE, refused.message[:2000])
+
+
+_OF_THE_REQUEST = (
+    "violates PodSecurity", "PriorityClass", "PreemptionPolicy", "RuntimeClass", "looking up service account",
+)  # fmt: skip
+"""In the words of the API server: it refuses the pod for what its request names."""
 
 
 def _text(data: str) -> str:

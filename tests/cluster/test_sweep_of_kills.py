@@ -8,9 +8,9 @@ from random import Random
 
 import pytest
 from harness.cluster_namespaces import NAME, ServedCluster
-from harness.cluster_objects import started_pods
+from harness.cluster_objects import kept_pods, started_pods
 from harness.faulty_points import CLUSTER_POINTS
-from harness.stack import shell
+from harness.stack import shell, until
 
 pytestmark = pytest.mark.cluster
 
@@ -46,3 +46,4 @@ def test_a_worker_killed_at_any_point_costs_no_attempt_and_no_second_pod(served:
     assert [line for line in printed.splitlines() if "start" in line] == [f"start {number}" for number in wanted]
     assert len(started_pods(served.access, run)) == len(wanted)
     assert stack.settled(run)["type"] == "FAILED"
+    until("no pod is left", lambda: not kept_pods(served.access, run), 60, 0.2)

@@ -2,6 +2,7 @@
 
 import json
 
+from cluster.kubernetes import names
 from cluster.kubernetes.connection import ClusterAccess, Connection
 
 
@@ -18,3 +19,12 @@ def started_pods(access: ClusterAccess, run: str) -> set[str]:
         and event["involvedObject"]["name"].startswith(prefix)
         and event["involvedObject"].get("fieldPath") == "spec.containers{test}"
     }
+
+
+def kept_pods(access: ClusterAccess, run: str) -> set[str]:
+    """Return the pods of a run that the API server has now."""
+    connection = Connection(access)
+    place, selector = f"/api/v1/namespaces/{access.namespace}/pods", f"{names.EXECUTION}={run}"
+    listed = json.loads(connection.get(place, ("labelSelector", selector)))
+    connection.close()
+    return {pod["metadata"]["name"] for pod in listed["items"]}
