@@ -43,8 +43,9 @@ test-cluster: setup-dev ## Run the tests that need a Kubernetes cluster: that of
 cluster: ## Make a Kubernetes cluster on this machine with kind and Docker; DOWN=1 removes it
 	@sh deploy/cluster $(if $(DOWN),down)
 
-sweep: setup-dev ## Kill the worker at every step of a run in a pod, and compare 500 placements with kube-scheduler; needs a cluster
-	@ASSAY_SWEEP=all sh deploy/test-cluster $(PYTEST) -m cluster tests/cluster/test_sweep_of_kills.py tests/cluster/test_agreement.py $(ARGS)
+sweep: setup-dev ## Kill the worker at every step of a run in a pod, lose a node, compare 500 placements with kube-scheduler; needs a cluster
+	@ASSAY_SWEEP=all sh deploy/test-cluster $(PYTEST) -m cluster tests/cluster/test_sweep_of_kills.py \
+	  tests/cluster/test_lost_node.py tests/cluster/test_agreement.py $(ARGS)
 
 soak: setup-dev ## Run 1,000 tests through one worker and check for leaks
 	@$(PYTEST) -m soak $(ARGS)

@@ -5,7 +5,9 @@ Every worker of a pool looks. A look locks the row of the backend, so that only 
 
 import asyncio
 import logging
+from collections.abc import Sequence
 from functools import partial
+from typing import TypeAlias
 
 from sqlalchemy import Connection
 
@@ -22,6 +24,8 @@ TRY_AGAIN_SECONDS = 10.0
 """Between two tries to give up runs that stayed on a lost node because no other node could take them."""
 
 log = logging.getLogger("assay.lost_nodes")
+
+Place: TypeAlias = tuple[BackendName, NodeName]
 
 
 class LostNodes:
@@ -46,32 +50,46 @@ class LostNodes:
         await give_up_all(self._context, loss)
 
 
-class UnreadyNodes:
-    """Watches the nodes of the clusters that this worker serves, by what the clusters say of them.
+class TimesAway:
+    """For how long nodes have not been ready, by looks that are close to each other.
 
-    The time counts only between looks that are close, as it does for backends: while this process stood still, the
-    facts were old.
+    While this process stood still for longer, the facts were old: then the count begins anew, as it does for backends.
     """
+
+    def __init__(self) -> None:
+        self._since: dict[Place, float] = {}
+        self._looked_at = float("-inf")
+
+    def look(self, away: Sequence[Place], now: float) -> dict[Place, float]:
+        """Take in which nodes are not ready now. Return the seconds for which each has been so."""
+        if now - self._looked_at > LONGEST_GAP.total_seconds():
+            self._since = {}
+        self._looked_at = now
+        self._since = {place: self._since.get(place, now) for place in away}
+        return {place: now - since for place, since in self._since.items()}
+
+
+class UnreadyNodes:
+    """Watches the nodes of the clusters that this worker serves, by what the clusters say of them."""
 
     def __init__(self, context: WorkerContext) -> None:
         self._context = context
-        self._since: dict[tuple[BackendName, NodeName], float] = {}
-        self._looked_at = float("-inf")
+        self._away = TimesAway()
+        self._tried: dict[Place, float] = {}
 
     async def look(self) -> None:
         """Give up the runs of nodes that have not been ready for too long."""
         settings, now = self._context.settings, asyncio.get_running_loop().time()
-        if now - self._looked_at > LONGEST_GAP.total_seconds():
-            self._since = {}
-        self._looked_at = now
         served = list(self._context.backends)
-        away = await self._context.db.run(lambda conn: backends.unready(conn, settings.pool, served))
-        self._since = {place: self._since.get(place, now) for place in away}
-        for (backend, node), since in self._since.items():
-            if now - since >= settings.lost_after.total_seconds():
-                why = f"its cluster has not seen it ready for {now - since:.0f} s"
+        places = await self._context.db.run(lambda conn: backends.unready(conn, settings.pool, served))
+        away = self._away.look(places, now)
+        self._tried = {place: self._tried.get(place, -TRY_AGAIN_SECONDS) for place in away}
+        for place, seconds in away.items():
+            if seconds >= settings.lost_after.total_seconds() and now - self._tried[place] >= TRY_AGAIN_SECONDS:
+                self._tried[place] = now
+                backend, node = place
+                why = f"its cluster has not seen it ready for {seconds:.0f} s"
                 await give_up_all(self._context, Loss(pool=settings.pool, backend=backend, why=why, node=node))
-                self._since[backend, node] = now - settings.lost_after.total_seconds() + TRY_AGAIN_SECONDS
 
 
 async def give_up_all(context: WorkerContext, loss: Loss) -> None:

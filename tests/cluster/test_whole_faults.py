@@ -1,14 +1,12 @@
 """Whole runs while parts of the cluster are away: each run gets one verdict, the right one."""
 
-import os
-import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from harness.cluster_namespaces import NAME, ServedCluster
+from harness.cluster_parts import stopped
 from harness.stack import shell, until
 
 from cluster.kubernetes import names
@@ -127,17 +125,3 @@ def cordoned(served: ServedCluster) -> Iterator[None]:
     finally:
         connection.patch(path, {"spec": {"unschedulable": None}})
         connection.close()
-
-
-@contextmanager
-def stopped(served: ServedCluster, part: str) -> Iterator[None]:
-    """Let a part of the cluster stand still. Skip the test where the cluster does not run on this machine."""
-    file = (served.access.kubeconfig or Path()).parent / "pids" / part
-    if not file.exists():
-        pytest.skip(f"{part} is not a process of this machine: needs the cluster of ../shared/cluster/up")
-    pid = int(file.read_text().split()[0])
-    os.kill(pid, signal.SIGSTOP)
-    try:
-        yield
-    finally:
-        os.kill(pid, signal.SIGCONT)
