@@ -91,8 +91,8 @@ class Settings(EnvironmentSettings):
         timedelta(minutes=5),
         gt=timedelta(0),
         validation_alias="ASSAY_LOST_AFTER_SECONDS",
-        description="seconds that a node may be without a live worker, or a node of a cluster not ready, before its runs "
-        "are tried on other nodes. Only time in which the database was up and a worker looked counts",
+        description="seconds that a node may be without a live worker, or a node of a cluster not ready, before its "
+        "runs are tried on other nodes. Only time in which the database was up and a worker looked counts",
     )
     prefect_limit: int = Field(
         500,

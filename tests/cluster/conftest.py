@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from harness import cluster_namespaces
-from harness.cluster_namespaces import NAME, ServedCluster
+from harness.cluster_namespaces import NAME, SERVING, ServedCluster
 from harness.stack import Stack
 
 from cluster.kubernetes.connection import Connection
@@ -21,7 +21,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCluster]:
         running.start(workers=())
         body = {"namespace": access.namespace, "image": access.image, "kubeconfig": f"file:{access.kubeconfig}"}
         assert running.rest("PUT", f"/clusters/{NAME}", json=body).status_code == 200
-        running.start_worker("worker-1", ASSAY_CLUSTERS=NAME, ASSAY_PLACE_SECONDS="3")
+        running.start_worker("worker-1", **SERVING)
         host = {"kubernetes.io/hostname": node.removesuffix(f".{NAME}")}
         yield ServedCluster(stack=running, access=access, node=str(node), host=host)
     finally:

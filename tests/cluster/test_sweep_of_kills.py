@@ -7,7 +7,7 @@ import os
 from random import Random
 
 import pytest
-from harness.cluster_namespaces import NAME, ServedCluster
+from harness.cluster_namespaces import SERVING, ServedCluster
 from harness.cluster_objects import kept_pods, started_pods
 from harness.faulty_points import CLUSTER_POINTS
 from harness.stack import shell, until
@@ -36,7 +36,7 @@ def test_a_worker_killed_at_any_point_costs_no_attempt_and_no_second_pod(served:
     run = stack.submit(shell('echo "start $ASSAY_ATTEMPT"; sleep 0.5; exit 3', config=config))
     stack.struck(point, 90)
     stack.processes.pop("worker-1").wait(60)
-    stack.start_worker("worker-1", ASSAY_CLUSTERS=NAME)
+    stack.start_worker("worker-1", **SERVING)
     row = stack.ended(run, 120)
 
     assert (row["status"], row["failure_reason"]) == ("failed", "tests_failed"), row

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from harness import suites
-from harness.cluster_namespaces import NAME, ServedCluster
+from harness.cluster_namespaces import SERVING, ServedCluster
 from harness.git_server import Server, git_server, sh
 from harness.stack import pytest_request, shell, until
 
@@ -23,10 +23,10 @@ def git(served: ServedCluster, tmp_path: Path) -> Iterator[Server]:
     with git_server(tmp_path) as running:
         trust = {"ASSAY_ALLOWED_HOSTS": "localhost", "ASSAY_GIT_CA_FILE": str(running.certificate)}
         stack.kill("worker-1")
-        stack.start_worker("worker-1", ASSAY_CLUSTERS=NAME, **trust)
+        stack.start_worker("worker-1", **SERVING, **trust)
         yield running
         stack.kill("worker-1")
-        stack.start_worker("worker-1", ASSAY_CLUSTERS=NAME)
+        stack.start_worker("worker-1", **SERVING)
 
 
 def push(server: Server, source: str) -> str:

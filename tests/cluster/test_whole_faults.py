@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import pytest
-from harness.cluster_namespaces import NAME, ServedCluster
+from harness.cluster_namespaces import NAME, SERVING, ServedCluster
 from harness.cluster_parts import stopped
 from harness.stack import shell, until
 
@@ -57,7 +57,7 @@ def test_a_pod_is_adopted_and_finished_while_prefect_is_away(served: ServedClust
 
     stack.kill("prefect")
     stack.kill("worker-1")
-    stack.start_worker("worker-1", ASSAY_CLUSTERS=NAME)
+    stack.start_worker("worker-1", **SERVING)
     try:
         row = stack.ended(run, 120)
     finally:

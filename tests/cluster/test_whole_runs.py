@@ -1,7 +1,7 @@
 """A run from the API to its verdict, as a pod on a real node."""
 
 import pytest
-from harness.cluster_namespaces import ServedCluster
+from harness.cluster_namespaces import SERVING, ServedCluster
 from harness.stack import pytest_request, shell, until
 
 from cluster.kubernetes import names
@@ -46,7 +46,7 @@ def test_a_run_goes_on_when_its_worker_is_killed(served: ServedCluster) -> None:
     until("the log is there", lambda: "up" in stack.rest("GET", f"/tests/{run}/logs").text, 60)
 
     stack.kill("worker-1")
-    stack.start_worker("worker-1", ASSAY_CLUSTERS=served.access.name)
+    stack.start_worker("worker-1", **SERVING)
     row = stack.ended(run, 90)
 
     assert (row["status"], row["failure_reason"]) == ("failed", "tests_failed")

@@ -24,6 +24,10 @@ IMAGE = "localhost/test-python:1"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
 
 
+SERVING = {"ASSAY_CLUSTERS": NAME, "ASSAY_PLACE_SECONDS": "3"}
+"""The settings of a worker that serves the cluster, and does not wait long for kube-scheduler."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServedCluster:
     """A stack whose worker serves a namespace of the cluster. `host` is the label of its node."""
