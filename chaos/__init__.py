@@ -13,6 +13,7 @@ May do I/O: no.
     halting              whether a hard limit ends the experiment now
     hypothesis           health checks, SLOs, halt conditions and load
     instants             points in time, as a file writes them
+    journal              everything that the report of one execution is written from
     judge                judges ratios and health checks, and all SLOs together
     judge_value          judges one value: rank test, tolerance, noise, A/A check
     plan                 what an experiment would do, with every reason against it

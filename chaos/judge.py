@@ -229,7 +229,7 @@ def judge_health(check: str, failures: int, outcomes: Sequence[bool | None]) -> 
     if not any(outcome is not None for outcome in outcomes):
         reason = "was never made"
         return HealthJudgement(check=check, judgement=Judgement.INCONCLUSIVE, longest=0, reason=reason)
-    reason = f"missed at most {longest} times in a row; {failures} are a failure"
+    reason = f"longest row of misses: {longest}; {failures} are a failure"
     return HealthJudgement(check=check, judgement=Judgement.MET, longest=longest, reason=reason)
 
 

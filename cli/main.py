@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import admin, clusters, explaining, limits, outcomes, output, people, runs, simulate
+from cli import admin, chaos, clusters, explaining, limits, outcomes, output, people, runs, services, simulate
 from cli.failure import EXIT_UNREACHABLE, EXIT_UNREAD, CommandError, RefusedError, next_step
 from cli.output import say
 from model.fault import EXIT_REFUSED
@@ -29,6 +29,8 @@ limits.mount(app)
 people.mount(app)
 clusters.mount(app)
 simulate.mount(app)
+services.mount(app)
+chaos.mount(app)
 
 
 def _version(wanted: bool) -> None:

@@ -4,6 +4,8 @@ Belongs here: functions that take values and return text.
 Does not belong here: reading or writing files, and any decision about a verdict (`model.verdict` has these).
 May do I/O: no.
 
+    experiment       an experiment as one HTML file, and its journal as JSON values
+    experiment_svg   the timeline of an experiment as a picture
     junit            a run as JUnit XML
     markdown         a run or a suite run as Markdown, for Prefect
     run              the values that a report of one run is written from

@@ -8,5 +8,6 @@ and knows neither the database nor Prefect. Faults are injected into these servi
     file         the file of the services: values, and the check of them
     processes    one service: its process, its health, and whether it is held down
     proxy        the proxy before a port: delays, stalls, cuts, answers errors, counts
+    starting     starts and stops the supervisor of an environment
     supervisor   the process that keeps all of it alive
 """

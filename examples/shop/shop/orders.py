@@ -3,18 +3,20 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from itertools import count
+from uuid import uuid4
 
-from shop.service import Answer, Body, Refused, Route, call, positive
+from shop.service import Answer, Body, Refused, Route, call, call_again, positive
 
 PRICE = 10
 
 
 class Orders:
-    """The orders, and where the other two services are."""
+    """The orders, and where the other two services are. Without `retry_seconds` each call is made once."""
 
-    def __init__(self, inventory: str, payments: str) -> None:
+    def __init__(self, inventory: str, payments: str, retry_seconds: float = 0.0) -> None:
         self.inventory = inventory
         self.payments = payments
+        self.retry_seconds = retry_seconds
         self.orders: dict[str, Body] = {}
         self.numbers = count(1)
 
@@ -55,8 +57,9 @@ class Orders:
             raise
 
     def paid(self, amount: int, card: str) -> str:
-        """Pay, and return the number of the payment."""
-        status, payment = call("POST", f"{self.payments}/payments", {"amount": amount, "card": card})
+        """Pay, and return the number of the payment. All tries have one key, so that money is taken once."""
+        bill = {"amount": amount, "card": card, "key": str(uuid4())}
+        status, payment = call_again("POST", f"{self.payments}/payments", bill, self.retry_seconds)
         if status != 201:
             raise Refused(status, payment["error"])
         return str(payment["id"])

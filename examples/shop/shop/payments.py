@@ -13,6 +13,7 @@ class Payments:
 
     def __init__(self) -> None:
         self.ledger: dict[str, int] = {}
+        self.by_key: dict[str, str] = {}
         self.numbers = count(1)
 
     def routes(self) -> list[Route]:
@@ -25,7 +26,7 @@ class Payments:
         ]
 
     def pay(self, body: Body) -> Answer:
-        """Take `amount` from `card`."""
+        """Take `amount` from `card`. The same `key` again takes nothing, and answers the first payment."""
         amount, card = positive(body, "amount"), str(body.get("card", ""))
         if not card.isdigit():
             raise Refused(400, "card must be digits")
@@ -33,7 +34,9 @@ class Payments:
             raise Refused(402, "the bank refuses this card")
         if amount > LIMIT:
             raise Refused(402, f"{amount} is above the limit of {LIMIT}")
-        number = str(next(self.numbers))
+        number = self.by_key.get(str(body.get("key"))) or str(next(self.numbers))
+        if "key" in body:
+            self.by_key[str(body["key"])] = number
         self.ledger[number] = amount
         return 201, {"id": number, "amount": amount}
 

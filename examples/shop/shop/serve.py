@@ -16,6 +16,8 @@ def main() -> None:
     parser.add_argument("--port", type=int, default=0, help="0, the default, takes a free one")
     parser.add_argument("--inventory", default="http://127.0.0.1:8101", help="orders: where inventory is")
     parser.add_argument("--payments", default="http://127.0.0.1:8102", help="orders: where payments is")
+    parser.add_argument("--retry-seconds", type=float, default=0, help="orders: how long a payment is tried again")
+    parser.add_argument("--stock", help="inventory: ITEM=QUANTITY to begin with")
     options = parser.parse_args()
     with server(routes(options), options.port) as listening:
         sys.stdout.write(f"http://127.0.0.1:{listening.server_address[1]}\n")
@@ -26,10 +28,14 @@ def main() -> None:
 def routes(options: argparse.Namespace) -> list[Route]:
     """Return the routes of the wanted service."""
     if options.service == "inventory":
-        return Inventory().routes()
+        inventory = Inventory()
+        if options.stock:
+            item, _, quantity = options.stock.partition("=")
+            inventory.put(item, {"quantity": int(quantity)})
+        return inventory.routes()
     if options.service == "payments":
         return Payments().routes()
-    return Orders(options.inventory, options.payments).routes()
+    return Orders(options.inventory, options.payments, options.retry_seconds).routes()
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 import json
 import re
+import time
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar, TypeAlias
 from urllib.error import HTTPError
 from urllib.request import Request, urlopen
+
+from shop.metrics import CONTENT_TYPE, Metrics
 
 Body: TypeAlias = dict[str, Any]
 Answer: TypeAlias = tuple[int, Body]
@@ -14,6 +17,8 @@ Route: TypeAlias = tuple[str, str, Callable[..., Answer]]
 """Method, pattern of the path, and what answers: it gets the groups of the pattern, and the body of a POST or PUT."""
 
 PATIENCE = 5.0
+PAUSE = 0.1
+SERVER_ERROR = 500
 
 
 class Refused(Exception):  # noqa: N818  an answer, not an accident
@@ -28,13 +33,22 @@ class Handler(BaseHTTPRequestHandler):
     """Finds the route of a request and sends its answer as JSON."""
 
     routes: ClassVar[list[Route]] = []
+    metrics: ClassVar[Metrics]
 
     def answer(self) -> None:
-        """Answer whatever was asked."""
+        """Answer whatever was asked, and count it."""
+        if (self.command, self.path) == ("GET", "/metrics"):
+            self.send(200, CONTENT_TYPE, self.metrics.text().encode())
+            return
+        began = time.monotonic()
         status, body = self.routed()
-        text = json.dumps(body).encode()
+        self.metrics.count(self.command, status, time.monotonic() - began)
+        self.send(status, "application/json", json.dumps(body).encode())
+
+    def send(self, status: int, content_type: str, text: bytes) -> None:
+        """Send an answer."""
         self.send_response(status)
-        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Type", content_type)
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
@@ -70,7 +84,9 @@ class Handler(BaseHTTPRequestHandler):
 
 def server(routes: list[Route], port: int) -> ThreadingHTTPServer:
     """Return a server on loopback; port 0 takes a free one."""
-    return ThreadingHTTPServer(("127.0.0.1", port), type("Routed", (Handler,), {"routes": routes}))
+    return ThreadingHTTPServer(
+        ("127.0.0.1", port), type("Routed", (Handler,), {"routes": routes, "metrics": Metrics()})
+    )
 
 
 def call(method: str, url: str, body: Body | None = None) -> Answer:
@@ -85,6 +101,24 @@ def call(method: str, url: str, body: Body | None = None) -> Answer:
             return error.code, json.loads(error.read())
     except OSError as error:
         raise Refused(503, f"{url} does not answer: {error}") from error
+
+
+def call_again(method: str, url: str, body: Body, seconds: float) -> Answer:
+    """Call another service, and again for so long while it is away or fails. Raises: Refused with 503.
+
+    The other service must bear to be asked twice.
+    """
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            answer = call(method, url, body)
+        except Refused:
+            if time.monotonic() >= until:
+                raise
+        else:
+            if answer[0] < SERVER_ERROR or time.monotonic() >= until:
+                return answer
+        time.sleep(PAUSE)
 
 
 def positive(body: Body, key: str) -> int:

@@ -1,0 +1,155 @@
+"""The commands for experiments that need no server: validate, plan, providers."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from cli import output
+from cli.failure import CommandError, UsageError
+from cli.parameters import Json
+from model.fault import EXIT_REFUSED
+
+if TYPE_CHECKING:
+    from chaos.experiment import Experiment
+    from chaos.plan import Plan
+
+File = Annotated[Path, typer.Argument(help="The file of the experiment.", show_default=False)]
+
+
+class PlanError(CommandError):
+    """The targets cannot be looked at: start the services, or name a target of a local environment."""
+
+
+def mount(app: typer.Typer) -> None:
+    """Add the commands to `app`."""
+    group = typer.Typer(name="chaos", no_args_is_help=True, rich_markup_mode=None)
+    group.callback(help="Plan chaos experiments.", epilog="Example: assay chaos providers")(_nothing)
+    group.command("validate", epilog="Example: assay chaos validate examples/chaos/payments-killed.yaml")(validate)
+    group.command("plan", epilog="Example: assay chaos plan examples/chaos/payments-killed.yaml")(plan)
+    group.command("providers", epilog="Example: assay chaos providers --json")(providers)
+    app.add_typer(group)
+
+
+def _nothing() -> None:
+    """Do nothing: the subcommands do the work."""
+
+
+def validate(file: File, *, json: Json = False) -> None:
+    """Check an experiment, and show every problem with its path."""
+    from chaos.experiment_reading import experiment_to_raw  # noqa: PLC0415
+
+    experiment = _read(file)
+    if json:
+        output.as_json(experiment_to_raw(experiment))
+    else:
+        output.say(f"{file}: {experiment.name} is valid")
+
+
+def plan(file: File, *, json: Json = False) -> None:
+    """Show what an experiment would do to which processes, and every reason against it. Nothing is done."""
+    experiment = _read(file)
+    made = _planned(experiment)
+    output.as_json(_raw(made)) if json else _show(made)
+    if made.problems:
+        raise typer.Exit(EXIT_REFUSED)
+
+
+def providers(*, json: Json = False) -> None:
+    """Show which fault is real with which provider, what it needs, and why it is refused."""
+    from chaos.provider import CAPABILITIES  # noqa: PLC0415
+
+    rows = [
+        (str(provider), str(kind), not one.refused, one.how, one.needs, one.refused)
+        for (provider, kind), one in CAPABILITIES.items()
+    ]
+    heads = ("provider", "fault", "real", "how", "needs", "refused")
+    if json:
+        output.as_json([dict(zip(heads, row, strict=True)) for row in rows])
+    else:
+        shown = [(row[0], row[1], "yes" if row[2] else "no", row[3] or row[5], row[4]) for row in rows]
+        output.table(("provider", "fault", "real", "how, or why not", "needs"), shown)
+
+
+def _read(file: Path) -> "Experiment":
+    from chaos.experiment_reading import experiment_from_yaml  # noqa: PLC0415
+    from model.problems import InvalidError  # noqa: PLC0415
+
+    try:
+        return experiment_from_yaml(file.read_text(encoding="utf-8"))
+    except InvalidError as error:
+        lines = "\n".join(f"  {problem.path or '(whole)'}: {problem.message}" for problem in error.problems)
+        raise UsageError(f"{file} is not valid:\n{lines}") from error
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read: {error}") from error
+
+
+def _planned(experiment: "Experiment") -> "Plan":
+    import asyncio  # noqa: PLC0415
+
+    from chaos.plan import plan as made_of  # noqa: PLC0415
+    from chaos.targets import resolve  # noqa: PLC0415
+    from cli.services import folder_of  # noqa: PLC0415
+    from cluster.services.client import NoEnvironmentError, look  # noqa: PLC0415
+
+    if experiment.target.environment is None:
+        raise PlanError("targets in a cluster cannot be planned yet; `validate` checks the file")
+    try:
+        facts = asyncio.run(look(folder_of(experiment.target.environment)))
+    except NoEnvironmentError as error:
+        raise PlanError(str(error)) from error
+    return made_of(experiment, resolve(experiment, facts.candidates(), facts.graph()))
+
+
+def _show(made: "Plan") -> None:
+    output.table(
+        ("target", "service", "known by"),
+        [(one.name, one.service, one.identity) for one in made.resolution.targets],
+    )
+    output.table(
+        ("fault", "from", "to", "how"),
+        [(one.fault.name, f"{one.begins:g} s", f"{one.ends:g} s", one.how) for one in made.faults],
+    )
+    output.table(
+        ("SLO", "readings", "smallest p", "A/A check"),
+        [
+            (
+                one.slo,
+                f"{one.readings[0]} and {one.readings[1]}",
+                "-" if one.smallest_p is None else f"{one.smallest_p:.2g}",
+                "possible" if one.noise_check else "not possible",
+            )
+            for one in made.slos
+        ],
+    )
+    if made.claims:
+        output.say(f"claims {', '.join(made.claims)}; takes at most {made.seconds:g} s after its admission")
+    for problem in made.problems:
+        output.say(f"refused: {problem}")
+
+
+def _raw(made: "Plan") -> dict[str, object]:
+    return {
+        "experiment": made.experiment,
+        "provider": made.provider.value,
+        "targets": [
+            {"place": one.place, "service": one.service, "name": one.name, "identity": one.identity}
+            for one in made.resolution.targets
+        ],
+        "of": made.resolution.of,
+        "callers": list(made.resolution.callers),
+        "trafficShare": made.resolution.traffic_share,
+        "claims": list(made.claims),
+        "seconds": made.seconds,
+        "faults": [
+            {
+                "name": one.fault.name,
+                "type": one.fault.type.value,
+                "begins": one.begins,
+                "ends": one.ends,
+                "how": one.how,
+            }
+            for one in made.faults
+        ],
+        "problems": list(made.problems),
+    }

@@ -1,0 +1,279 @@
+"""Write the report of an experiment: one self-contained HTML file, and the journal as JSON values."""
+
+import html
+import math
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from pydantic import JsonValue
+
+from chaos.experiment_reading import experiment_to_raw
+from chaos.journal import EventKind, FaultRecord, Journal
+from chaos.judge import Judgement, Readings, SloJudgement
+from chaos.recovery import Times
+from chaos.windows import Count, Sample, Window
+from model.json_values import JsonObject
+from reports.experiment_svg import experiment_svg
+from reports.texts import for_xml
+
+STYLE = """
+  :root{color-scheme:light dark;--page:#fff;--text:#1f2328;--soft:#59636e;--line:#d1d9e0;--frame:#f6f8fa;
+    --good:#0f7a52;--bad:#b42318;--open:#8a5a00}
+  @media (prefers-color-scheme: dark){:root{--page:#0d1117;--text:#e6edf3;--soft:#9198a1;--line:#30363d;
+    --frame:#161b22;--good:#3fca8f;--bad:#ff7b72;--open:#e3b341}}
+  body{background:var(--page);color:var(--text);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
+    max-width:1000px;margin:24px auto;padding:0 20px}
+  h1{font-size:24px;margin:0 0 4px} h2{font-size:17px;margin:28px 0 8px} .soft{color:var(--soft)}
+  .verdict{display:inline-block;border-radius:6px;padding:3px 12px;font-weight:600;border:1.5px solid currentColor}
+  .good{color:var(--good)} .bad{color:var(--bad)} .open{color:var(--open)}
+  table{border-collapse:collapse;width:100%;font-size:14px} th,td{text-align:left;vertical-align:top;
+    padding:6px 10px 6px 0;border-bottom:1px solid var(--line)} th{color:var(--soft);font-weight:600}
+  td.number{font-variant-numeric:tabular-nums;white-space:nowrap} svg{max-width:100%;height:auto}
+  .advice{color:var(--soft);font-style:italic}
+"""
+COLOURS = {Judgement.MET: "good", Judgement.NOT_MET: "bad", Judgement.INCONCLUSIVE: "open"}
+NOTHING = "-"
+VALIDATED = {True: "the hypothesis held", False: "the hypothesis did not hold", None: "nothing is known about it"}
+
+
+def experiment_html(journal: Journal) -> str:
+    """Return the report as one HTML file without any script, and without anything from another host."""
+    parts = [
+        _head(journal),
+        "<h2>Timeline</h2>",
+        experiment_svg(journal),
+        _events(journal),
+        _slos(journal),
+        _health(journal),
+        _faults(journal),
+        _targets(journal),
+        _decisions(journal),
+    ]
+    title = _escaped(journal.experiment.name)
+    policy = "default-src 'none'; style-src 'unsafe-inline'"
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
+    )
+
+
+def _head(journal: Journal) -> str:
+    verdict = journal.verdict
+    colour = {True: "good", False: "bad", None: "open"}[verdict.validated]
+    title = journal.experiment.hypothesis.title or journal.experiment.description
+    took = _seconds(journal.ended_at - journal.started_at)
+    latencies = [
+        f"{word} {_seconds(latency)}"
+        for word, latency in (("abort to verified revert", journal.abort_latency), ("revert", journal.revert_latency))
+        if latency is not None
+    ]
+    facts = " · ".join([f"{_moment(journal.started_at)}", f"took {took}", *latencies, journal.execution_id])
+    return (
+        f"<h1>{_escaped(journal.experiment.name)}</h1>\n<p class='soft'>{_escaped(title)}</p>\n"
+        f"<p><span class='verdict {colour}'>{_escaped(verdict.word)}</span> &nbsp; "
+        f"{_escaped(verdict.status)}, exit code {verdict.exit_code}: {VALIDATED[verdict.validated]}. "
+        f"{_escaped(journal.reason)}</p>\n<p class='soft'>{_escaped(facts)}</p>"
+    )
+
+
+def _slos(journal: Journal) -> str:
+    if not journal.slos:
+        return ""
+    found = {one.slo: one for one in journal.times}
+    rows = [_slo_row(slo, found.get(slo.slo)) for slo in journal.slos]
+    heads = ("objective", "verdict", "baseline", "fault", "recovery", "to detect", "to recover", "30-day budget")
+    return "<h2>Service level objectives</h2>\n" + _table(heads, rows)
+
+
+def _slo_row(slo: SloJudgement, times: Times | None) -> list[str]:
+    advice = f"<br><span class='advice'>{_escaped(slo.advice)}</span>" if slo.advice else ""
+    noise = f"<br><span class='soft'>A/A check {_escaped(slo.noise_check)}</span>" if slo.noise_check else ""
+    budget = times.budget_spent_percent if times else None
+    return [
+        f"<b>{_escaped(slo.slo)}</b><br>{_escaped(slo.reason)}{advice}{noise}",
+        _judgement(slo.judgement),
+        *(_number(value) for value in (slo.baseline, slo.fault, slo.recovery)),
+        _duration(times.time_to_detect if times else None),
+        _duration(times.time_to_recover if times else None),
+        NOTHING if budget is None else f"{budget:.2g}%",
+    ]
+
+
+def _health(journal: Journal) -> str:
+    if not journal.health:
+        return ""
+    rows = [[_escaped(one.check), _judgement(one.judgement), _escaped(one.reason)] for one in journal.health]
+    return "<h2>Health checks</h2>\n" + _table(("check", "verdict", "under the fault"), rows)
+
+
+def _faults(journal: Journal) -> str:
+    if not journal.faults:
+        return "<h2>Faults</h2>\n<p>None was injected.</p>"
+    rows = [
+        [
+            _escaped(one.name),
+            _escaped(one.target),
+            _escaped("; ".join([str(one.status), *one.left])),
+            _clock(one.injected_at),
+            _clock(one.reverted_at),
+            _escaped(one.effect),
+        ]
+        for one in journal.faults
+    ]
+    return "<h2>Faults</h2>\n" + _table(("fault", "target", "status", "injected", "reverted", "effect"), rows)
+
+
+def _targets(journal: Journal) -> str:
+    resolution = journal.resolution
+    if resolution is None:
+        return ""
+    rows = [[_escaped(one.name), _escaped(one.service), _escaped(one.place)] for one in resolution.targets]
+    share = "unknown" if resolution.traffic_share is None else f"{resolution.traffic_share:.1%}"
+    callers = ", ".join(resolution.callers) or "none known"
+    said = f"{len(resolution.targets)} of {resolution.of} that match; share of the traffic {share}; callers: {callers}"
+    return f"<h2>Targets</h2>\n<p>{_escaped(said)}</p>\n" + _table(("target", "service", "place"), rows)
+
+
+def _decisions(journal: Journal) -> str:
+    rows = [
+        [
+            _clock(record.at),
+            _escaped(record.step),
+            _escaped(line.check),
+            _escaped(line.outcome),
+            _escaped(line.sentence),
+        ]
+        for record in journal.decisions
+        for line in record.lines
+    ]
+    if not rows:
+        return ""
+    return "<h2>Safety decisions</h2>\n" + _table(("at", "step", "check", "outcome", "why"), rows)
+
+
+def _events(journal: Journal) -> str:
+    shown = [event for event in journal.events if event.kind is not EventKind.STEP]
+    rows = [
+        [str(number), _clock(event.at), _escaped(event.kind), _escaped(event.sentence)]
+        for number, event in enumerate(shown, start=1)
+    ]
+    return _table(("", "at", "about", "what happened"), rows) if rows else ""
+
+
+def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    head = "".join(f"<th>{word}</th>" for word in heads)
+    body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
+    return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"
+
+
+def _judgement(judgement: Judgement) -> str:
+    return f"<span class='{COLOURS[judgement]}'><b>{_escaped(judgement)}</b></span>"
+
+
+def _escaped(text: str) -> str:
+    return html.escape(for_xml(text))
+
+
+def _number(value: float | None) -> str:
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:.4g}"
+
+
+def _duration(value: timedelta | None) -> str:
+    return NOTHING if value is None else _seconds(value)
+
+
+def _seconds(value: timedelta) -> str:
+    return f"{value.total_seconds():.1f} s"
+
+
+def _moment(at: datetime) -> str:
+    return at.strftime("%Y-%m-%d %H:%M:%S %Z")
+
+
+def _clock(at: datetime | None) -> str:
+    return NOTHING if at is None else at.strftime("%H:%M:%S")
+
+
+def journal_json(journal: Journal) -> JsonObject:
+    """Return the journal as JSON values. Times are in UTC, durations in seconds, missing readings are null."""
+    verdict = journal.verdict
+    return {
+        "executionId": journal.execution_id,
+        "experiment": experiment_to_raw(journal.experiment),
+        "status": verdict.status.value,
+        "hypothesisValidated": verdict.validated,
+        "verdict": verdict.word,
+        "exitCode": verdict.exit_code,
+        "reason": journal.reason,
+        "startedAt": journal.started_at.isoformat(),
+        "endedAt": journal.ended_at.isoformat(),
+        "abortLatencySeconds": _plain_seconds(journal.abort_latency),
+        "revertLatencySeconds": _plain_seconds(journal.revert_latency),
+        "phases": [
+            {"name": one.name, "begins": one.begins.isoformat(), "ends": one.ends.isoformat()} for one in journal.phases
+        ],
+        "events": [
+            {"at": one.at.isoformat(), "kind": one.kind.value, "sentence": one.sentence} for one in journal.events
+        ],
+        "slos": [_slo_json(one) for one in journal.slos],
+        "healthChecks": [
+            {"check": one.check, "judgement": one.judgement.value, "longestMiss": one.longest} for one in journal.health
+        ],
+        "faults": [_fault_json(one) for one in journal.faults],
+        "readings": {name: _readings_json(one) for name, one in journal.readings.items()},
+    }
+
+
+def _slo_json(slo: SloJudgement) -> JsonObject:
+    seen = slo.comparison
+    return {
+        "slo": slo.slo,
+        "judgement": slo.judgement.value,
+        "reason": slo.reason,
+        "advice": slo.advice,
+        "baseline": _finite(slo.baseline),
+        "fault": _finite(slo.fault),
+        "recovery": _finite(slo.recovery),
+        "noiseCheck": slo.noise_check,
+        "p": _finite(seen.p if seen else None),
+        "smallestP": _finite(seen.reachable if seen else None),
+        "worseBy": _finite(seen.worse_by if seen else None),
+        "autocorrelation": _finite(seen.correlation if seen else None),
+    }
+
+
+def _fault_json(fault: FaultRecord) -> JsonObject:
+    return {
+        "name": fault.name,
+        "type": fault.type,
+        "target": fault.target,
+        "status": fault.status.value,
+        "injectedAt": fault.injected_at.isoformat() if fault.injected_at else None,
+        "revertedAt": fault.reverted_at.isoformat() if fault.reverted_at else None,
+        "effect": fault.effect,
+        "left": list(fault.left),
+    }
+
+
+def _readings_json(readings: Readings) -> JsonObject:
+    samples: JsonObject = {window.value: _samples_json(readings.samples.get(window, ())) for window in Window}
+    counts: JsonObject = {window.value: _counts_json(readings.counts.get(window, ())) for window in Window}
+    return {"samples": samples, "counts": counts}
+
+
+def _samples_json(samples: Sequence[Sample]) -> list[JsonValue]:
+    return [{"at": one.at.isoformat(), "value": _finite(one.value)} for one in samples]
+
+
+def _counts_json(counts: Sequence[Count]) -> list[JsonValue]:
+    return [{"at": one.at.isoformat(), "bad": _finite(one.bad), "total": _finite(one.total)} for one in counts]
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _plain_seconds(value: timedelta | None) -> float | None:
+    return None if value is None else value.total_seconds()

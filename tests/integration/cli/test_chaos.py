@@ -1,0 +1,83 @@
+"""The commands for local services and for experiments that need no server."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from harness.environments import free_ports, services_file
+
+from cli import main
+
+ROOT = Path(__file__).resolve().parents[3]
+EXAMPLE = ROOT / "examples" / "chaos" / "payments-killed.yaml"
+
+
+@pytest.fixture
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("ASSAY_STATE", str(tmp_path / "s"))
+    return tmp_path
+
+
+def test_a_valid_experiment_is_written_back(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["chaos", "validate", str(EXAMPLE), "--json"]) == 0
+
+    assert json.loads(capsys.readouterr().out)["target"] == {"environment": "shop", "service": "payments", "labels": {}}
+
+
+def test_a_wrong_experiment_is_refused_with_all_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = tmp_path / "wrong.yaml"
+    wrong.write_text(EXAMPLE.read_text().replace("durationSeconds: 30", "durationSeconds: 0").replace("pod-kill", "x"))
+
+    assert main.run(["chaos", "validate", str(wrong)]) == 4
+    said = capsys.readouterr().err
+    assert "durationSeconds: must be 5 or more" in said
+    assert "faults[0].type: must be one of" in said
+
+
+def test_every_fault_of_every_provider_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["chaos", "providers", "--json"]) == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert len(told) == 20
+    assert all(one["real"] for one in told if one["provider"] == "local")
+    assert all(one["real"] != bool(one["refused"]) for one in told)
+
+
+def test_without_services_there_is_no_plan(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["chaos", "plan", str(EXAMPLE)]) == 3
+    assert "assay services up" in capsys.readouterr().err
+    assert main.run(["services", "status", "shop"]) == 3
+
+
+def test_services_go_up_are_planned_for_and_go_down(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = services_file(state, free_ports(1)[0])
+    experiment = yaml.safe_load(EXAMPLE.read_text())
+    experiment["target"] = {"environment": "test", "service": "payments"}
+    good, refused = state / "good.yaml", state / "refused.yaml"
+    good.write_text(yaml.safe_dump(experiment))
+    refused.write_text(yaml.safe_dump({**experiment, "target": {"environment": "test", "service": "sleeper"}}))
+    try:
+        assert main.run(["services", "up", str(file), "--json"]) == 0
+        started = json.loads(capsys.readouterr().out)
+        assert main.run(["services", "up", str(file), "--json"]) == 0
+        assert json.loads(capsys.readouterr().out)["pid"] == started["pid"]
+        assert main.run(["chaos", "plan", str(good), "--json"]) == 0
+        plan = json.loads(capsys.readouterr().out)
+        assert main.run(["chaos", "plan", str(refused)]) == 4
+        assert "has not opted in" in capsys.readouterr().err
+    finally:
+        assert main.run(["services", "down", "test", "--json"]) == 0
+        stopped = json.loads(capsys.readouterr().out)["stopped"]
+
+    assert stopped
+    assert plan["claims"] == ["local/test/payments", "local/test/sleeper"]
+    assert main.run(["services", "down", "test"]) == 0
+
+
+def test_a_wrong_file_of_services_is_refused(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    wrong = state / "wrong.yaml"
+    wrong.write_text("name: shop\nservices: []\n")
+
+    assert main.run(["services", "up", str(wrong)]) == 4
+    assert "services: must not be empty" in capsys.readouterr().err

@@ -1,0 +1,157 @@
+"""The shop as a local environment: faults in its services, judged by what its customers see."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import yaml
+from harness.environments import SHOP, free_ports
+
+from chaos.experiment_reading import check_experiment
+from chaos.fault_types import Fault
+from chaos.hypothesis import Hypothesis
+from chaos.judge import Judgement, Readings, judge_slos
+from chaos.provider import FaultId
+from chaos.windows import Count, Sample, Window
+from cluster.faults.local import LocalFaults
+from cluster.faults.provider import Injection
+from cluster.services.client import EnvironmentFacts, look
+from cluster.services.file import check_services
+from cluster.services.starting import start, stop
+
+EXAMPLES = SHOP.parent / "chaos"
+SECONDS, PER_SECOND = 6, 20
+ORDER = {"item": "lamp", "quantity": 1, "card": "1234"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shop:
+    """A running shop on ports of its own."""
+
+    folder: Path
+    orders: str
+
+    async def facts(self) -> EnvironmentFacts:
+        return await look(self.folder)
+
+
+@asynccontextmanager
+async def shop(folder: Path, file: str) -> AsyncIterator[Shop]:
+    """Run the shop of one of the example files, with other ports."""
+    text = (SHOP / file).read_text()
+    raw = yaml.safe_load(text)
+    ports = {service["port"]: port for service, port in zip(raw["services"], free_ports(3), strict=True)}
+    for old, new in ports.items():
+        text = text.replace(str(old), str(new))
+    services = check_services(yaml.safe_load(text), SHOP)
+    own = folder / "services.yaml"
+    own.write_text(text.replace("port: ", f"cwd: {SHOP.name}\n  port: "))
+    (folder / SHOP.name).symlink_to(SHOP)
+    try:
+        await start(services, own, folder / "shop")
+        yield Shop(folder=folder / "shop", orders=f"http://127.0.0.1:{list(ports.values())[2]}")
+    finally:
+        await stop(folder / "shop")
+
+
+@dataclass(slots=True)
+class Load:
+    """An open-loop load of orders: it does not wait for an answer before the next one."""
+
+    shop: Shop
+    client: httpx.AsyncClient
+
+    async def window(self) -> Readings:
+        """Return the readings of one window, under whatever is active."""
+        loop, asked = asyncio.get_running_loop(), []
+        began = loop.time()
+        for number in range(SECONDS * PER_SECOND):
+            await asyncio.sleep(max(0.0, began + number / PER_SECOND - loop.time()))
+            asked.append(asyncio.create_task(self._order()))
+        answers = await asyncio.gather(*asked)
+        counts, samples = [], []
+        for second in range(SECONDS):
+            at = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
+            part = answers[second * PER_SECOND : (second + 1) * PER_SECOND]
+            good = sorted(seconds for seconds in part if seconds is not None)
+            counts.append(Count(at=at, bad=len(part) - len(good), total=len(part)))
+            samples.append(Sample(at=at, value=good[len(good) // 2] if good else None))
+        return Readings(samples={Window.FAULT: samples}, counts={Window.FAULT: counts})
+
+    async def _order(self) -> float | None:
+        """Place an order. Return how long it took, None if it was lost."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        try:
+            answer = await self.client.post(f"{self.shop.orders}/orders", json=ORDER)
+        except httpx.TransportError:
+            return None
+        return loop.time() - began if answer.status_code == 201 else None
+
+
+async def judged(running: Shop, service: str, fault: Fault, hypothesis: Hypothesis) -> tuple[Judgement, ...]:
+    """Judge what customers see while the fault is active, and check that nothing of it is left."""
+    provider = LocalFaults(folder=running.folder.parent / "faults", environments=running.folder.parent)
+    target = next(one.target for one in (await running.facts()).candidates() if one.target.service == service)
+    target = replace(target, place="shop")  # the folder of the supervisor, whatever the file is called
+    injection = Injection(id=FaultId("f"), fault=fault, target=target, expires_after=timedelta(seconds=60))
+    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
+        load = Load(running, client)
+        before = await load.window()
+        await provider.inject(injection)
+        during = await load.window()
+        await provider.revert(injection.id)
+    assert (await provider.effect(injection.id)).seen
+    assert await provider.verify(injection.id) == ()
+    readings = Readings(
+        samples={Window.BASELINE: before.samples[Window.FAULT], Window.FAULT: during.samples[Window.FAULT]},
+        counts={Window.BASELINE: before.counts[Window.FAULT], Window.FAULT: during.counts[Window.FAULT]},
+    )
+    named = {slo.name: readings for slo in hypothesis.slos}
+    return tuple(slo.judgement for slo in judge_slos(hypothesis, named, 0.05))
+
+
+def example(name: str) -> Any:
+    return check_experiment(yaml.safe_load((EXAMPLES / f"{name}.yaml").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("file", "wanted"),
+    [("services.yaml", Judgement.MET), ("services-without-retries.yaml", Judgement.NOT_MET)],
+)
+async def test_with_retries_no_order_is_lost_when_payments_dies_and_without_them_some_are(
+    tmp_path: Path, file: str, wanted: Judgement
+) -> None:
+    experiment = example("payments-killed")
+    async with shop(tmp_path, file) as running:
+        said = await judged(running, "payments", experiment.faults[0], experiment.hypothesis)
+
+    assert said == (wanted,)
+
+
+async def test_a_slow_payments_makes_orders_slow_but_loses_none(tmp_path: Path) -> None:
+    experiment = example("payments-slow")
+    async with shop(tmp_path, "services.yaml") as running:
+        said = await judged(running, "payments", experiment.faults[0], experiment.hypothesis)
+
+    assert said == (Judgement.MET, Judgement.NOT_MET)
+
+
+@pytest.mark.parametrize("name", ["payments-killed", "payments-slow", "inventory-stopped"])
+def test_the_examples_are_valid(name: str) -> None:
+    assert example(name).provider == "local"
+
+
+async def test_each_service_has_metrics(tmp_path: Path) -> None:
+    async with shop(tmp_path, "services.yaml") as running, httpx.AsyncClient(trust_env=False) as client:
+        await client.post(f"{running.orders}/orders", json=ORDER)
+        text = (await client.get(f"{running.orders}/metrics")).text
+
+    assert 'shop_requests_total{method="POST",status="201"} 1' in text
+    assert "shop_request_seconds_count" in text

@@ -1,0 +1,83 @@
+"""The report of an experiment: one HTML file that holds everything, and JSON."""
+
+import json
+import re
+from dataclasses import replace
+from xml.etree import ElementTree as ET
+
+from harness.journals import journal
+
+from chaos.experiment_reading import check_experiment
+from chaos.windows import Window
+from reports.experiment import experiment_html, journal_json
+from reports.experiment_svg import experiment_svg
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def test_the_report_needs_nothing_from_elsewhere_and_runs_nothing() -> None:
+    page = experiment_html(journal())
+
+    assert "<script" not in page
+    assert not re.search(r"(src|href)=", page)
+    assert "default-src 'none'" in page
+
+
+def test_the_report_has_the_verdict_the_reasons_and_the_decision() -> None:
+    page = experiment_html(journal())
+
+    for word in ("not met", "exit code 1", "became worse by", "A/A check passed", "onCall", "delayed: 1204", "orders"):
+        assert word in page
+
+
+def test_what_a_stranger_wrote_stays_text() -> None:
+    hostile = journal('<img src=x onerror=alert(1)> & "quotes" <script>alert(2)</script>')
+
+    page, picture = experiment_html(hostile), experiment_svg(hostile)
+
+    assert "<img" not in page
+    assert "<script" not in page
+    ET.fromstring(picture)  # noqa: S314  our own
+
+
+def test_the_picture_has_phases_readings_limits_and_events() -> None:
+    root = ET.fromstring(experiment_svg(journal()))  # noqa: S314  our own
+    kinds = [str(element.get("class")).split()[0] for element in root.iter() if element.get("class")]
+
+    assert len([kind for kind in kinds if kind in {"p0", "p1"}]) == 9
+    assert kinds.count("dot") == 2 * 150 - 3
+    assert kinds.count("bad") == 3
+    assert (kinds.count("allowed"), kinds.count("limit")) == (2, 1)
+    assert kinds.count("e-fault") + kinds.count("e-limit") == 3
+    assert kinds.count("fault-area") == 1
+
+
+def test_everything_is_inside_of_the_picture() -> None:
+    root = ET.fromstring(experiment_svg(journal()))  # noqa: S314  our own
+    width, height = float(root.attrib["width"]), float(root.attrib["height"])
+
+    for element in root.iter():
+        for key, most in (("x", width), ("cx", width), ("x1", width), ("y", height), ("cy", height), ("y2", height)):
+            if key in element.attrib:
+                assert 0 <= float(element.attrib[key]) <= most
+
+
+def test_an_experiment_that_ended_before_its_first_reading_has_a_report() -> None:
+    early = replace(
+        journal(), phases=(), events=(), readings={}, slos=(), health=(), times=(), faults=(), resolution=None
+    )
+
+    assert "None was injected" in experiment_html(early)
+    assert experiment_svg(replace(early, ended_at=early.started_at))
+
+
+def test_the_journal_is_json_and_holds_the_experiment() -> None:
+    written = journal()
+
+    read = json.loads(json.dumps(journal_json(written), allow_nan=False))
+
+    assert check_experiment(read["experiment"]) == written.experiment
+    assert read["hypothesisValidated"] is False
+    assert len(read["readings"]["latency"]["samples"][Window.FAULT]) == 60
+    assert read["readings"]["latency"]["samples"]["fault"][20]["value"] is None
+    assert [slo["judgement"] for slo in read["slos"]] == ["met", "not met"]
