@@ -4,6 +4,7 @@ Belongs here: values and pure functions, and what fault providers are asked to d
 Does not belong here: injecting or reverting a fault. `cluster` does that.
 May do I/O: no.
 
+    answers              the answers of a load as readings
     experiment           the experiment as a value, and its written form
     experiment_reading   reads and writes experiments: YAML and plain data, all problems at once
     experiment_rules     the rules across the fields of an experiment

@@ -110,7 +110,7 @@ class Prober:
         async with (
             httpx.AsyncClient(trust_env=False, verify=probe.verify, timeout=probe.seconds) as client,
             client.stream(
-                probe.method, _pinned(parts, address), headers=headers, extensions={"sni_hostname": parts.hostname}
+                probe.method, pinned(parts, address), headers=headers, extensions={"sni_hostname": parts.hostname}
             ) as answer,
         ):
             if not probe.lowest <= answer.status_code <= probe.highest:
@@ -171,7 +171,7 @@ async def _timed(probe: Coroutine[None, None, str | None], seconds: float) -> Pr
     return ProbeResult(healthy=wrong is None, detail=wrong or "", seconds=time.monotonic() - began)
 
 
-def _pinned(parts: SplitResult, address: str) -> str:
+def pinned(parts: SplitResult, address: str) -> str:
     """Return the URL with an address in place of the name, and without a user and a password."""
     host = f"[{address}]" if ":" in address else address
     return parts._replace(netloc=f"{host}:{parts.port or PORTS[parts.scheme]}", fragment="").geturl()

@@ -1,6 +1,7 @@
 """The shop as a local environment: faults in its services, judged by what its customers see."""
 
 import asyncio
+import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
@@ -11,16 +12,18 @@ from typing import Any
 import httpx
 import pytest
 import yaml
-from harness.environments import SHOP, free_ports
+from harness.environments import PATIENCE, SHOP, free_ports
 
+from chaos.answers import Interval, load_counts, load_samples
 from chaos.experiment_reading import check_experiment
 from chaos.fault_types import Fault
-from chaos.hypothesis import Hypothesis
+from chaos.hypothesis import Hypothesis, Load, Method
 from chaos.judge import Judgement, Readings, judge_slos
 from chaos.provider import FaultId
-from chaos.windows import Count, Sample, Window
+from chaos.windows import Window
 from cluster.faults.local import LocalFaults
 from cluster.faults.provider import Injection
+from cluster.observation.load import OpenLoad
 from cluster.services.client import EnvironmentFacts, look
 from cluster.services.file import check_services
 from cluster.services.starting import start, stop
@@ -60,39 +63,20 @@ async def shop(folder: Path, file: str) -> AsyncIterator[Shop]:
         await stop(folder / "shop")
 
 
-@dataclass(slots=True)
-class Load:
-    """An open-loop load of orders: it does not wait for an answer before the next one."""
+def now() -> datetime:
+    return datetime.fromtimestamp(asyncio.get_running_loop().time(), UTC)
 
-    shop: Shop
-    client: httpx.AsyncClient
 
-    async def window(self) -> Readings:
-        """Return the readings of one window, under whatever is active."""
-        loop, asked = asyncio.get_running_loop(), []
-        began = loop.time()
-        for number in range(SECONDS * PER_SECOND):
-            await asyncio.sleep(max(0.0, began + number / PER_SECOND - loop.time()))
-            asked.append(asyncio.create_task(self._order()))
-        answers = await asyncio.gather(*asked)
-        counts, samples = [], []
-        for second in range(SECONDS):
-            at = datetime(2027, 1, 1, tzinfo=UTC) + timedelta(seconds=second)
-            part = answers[second * PER_SECOND : (second + 1) * PER_SECOND]
-            good = sorted(seconds for seconds in part if seconds is not None)
-            counts.append(Count(at=at, bad=len(part) - len(good), total=len(part)))
-            samples.append(Sample(at=at, value=good[len(good) // 2] if good else None))
-        return Readings(samples={Window.FAULT: samples}, counts={Window.FAULT: counts})
-
-    async def _order(self) -> float | None:
-        """Place an order. Return how long it took, None if it was lost."""
-        loop = asyncio.get_running_loop()
-        began = loop.time()
-        try:
-            answer = await self.client.post(f"{self.shop.orders}/orders", json=ORDER)
-        except httpx.TransportError:
-            return None
-        return loop.time() - began if answer.status_code == 201 else None
+async def window(load: OpenLoad) -> Readings:
+    """Return the readings of one window, under whatever is active. All requests of it are waited for."""
+    begins = now()
+    await asyncio.sleep(SECONDS)  # a window of real time
+    interval = Interval(begins=begins, ends=begins + timedelta(seconds=SECONDS), step=timedelta(seconds=1))
+    async with asyncio.timeout(PATIENCE):
+        while any(asked < interval.ends for asked in load.waiting):  # noqa: ASYNC110  other processes
+            await asyncio.sleep(0.1)
+    counts, samples = load_counts(load.answers, interval), load_samples(load.answers, interval, 50)
+    return Readings(samples={Window.FAULT: samples}, counts={Window.FAULT: counts})
 
 
 async def judged(running: Shop, service: str, fault: Fault, hypothesis: Hypothesis) -> tuple[Judgement, ...]:
@@ -101,12 +85,14 @@ async def judged(running: Shop, service: str, fault: Fault, hypothesis: Hypothes
     target = next(one.target for one in (await running.facts()).candidates() if one.target.service == service)
     target = replace(target, place="shop")  # the folder of the supervisor, whatever the file is called
     injection = Injection(id=FaultId("f"), fault=fault, target=target, expires_after=timedelta(seconds=60))
-    async with httpx.AsyncClient(timeout=10, trust_env=False) as client:
-        load = Load(running, client)
-        before = await load.window()
-        await provider.inject(injection)
-        during = await load.window()
-        await provider.revert(injection.id)
+    asked = Load(url=f"{running.orders}/orders", method=Method.POST, body=json.dumps(ORDER), per_second=PER_SECOND)
+    load = OpenLoad(load=asked, clock=now, allowed_hosts=frozenset({"127.0.0.1"}))
+    loading = asyncio.create_task(load.run())
+    before = await window(load)
+    await provider.inject(injection)
+    during = await window(load)
+    await provider.revert(injection.id)
+    loading.cancel()
     assert (await provider.effect(injection.id)).seen
     assert await provider.verify(injection.id) == ()
     readings = Readings(
