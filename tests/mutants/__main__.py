@@ -3,6 +3,7 @@
 import argparse
 import os
 import random
+import shutil
 import sys
 import tempfile
 import threading
@@ -12,7 +13,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mutants import checkout, reached
-from mutants.checkout import ROOT
 from mutants.mutate import Mutant, mutants, mutated
 from mutants.reached import TestFile
 
@@ -39,17 +39,24 @@ class Outcome:
 
 
 class Copies:
-    """One copy of the checkout for each thread."""
+    """Copies of the checkout as it was at the start, one for each thread."""
 
     def __init__(self, parent: Path) -> None:
         self._parent = parent
         self._local = threading.local()
+        self.unchanged = parent / "unchanged"
+        checkout.copy(self.unchanged)
+
+    def make(self) -> Path:
+        """Make a new copy."""
+        folder = Path(tempfile.mkdtemp(dir=self._parent))
+        shutil.copytree(self.unchanged, folder, dirs_exist_ok=True)
+        return folder
 
     def mine(self) -> Path:
         """Return the copy of this thread."""
         if not hasattr(self._local, "folder"):
-            self._local.folder = Path(tempfile.mkdtemp(dir=self._parent))
-            checkout.copy(self._local.folder)
+            self._local.folder = self.make()
         folder: Path = self._local.folder
         return folder
 
@@ -58,8 +65,12 @@ def main(arguments: Sequence[str]) -> int:
     """Try the chosen changes, and print the survivors; return 1 if there are more than is allowed."""
     options = _options(arguments)
     with tempfile.TemporaryDirectory(prefix="assay-mutants-") as parent:
-        trials = _trials(options, Path(parent))
         copies = Copies(Path(parent))
+        try:
+            trials = _trials(options, copies)
+        except reached.UnusableError as unusable:
+            _say(f"{unusable}\n")
+            return 2
         with ThreadPoolExecutor(options.workers) as pool:
             outcomes = list(pool.map(lambda trial: _try(copies, trial), trials))
     return _report(outcomes, options)
@@ -75,17 +86,15 @@ def _options(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _trials(options: argparse.Namespace, parent: Path) -> list[Trial]:
+def _trials(options: argparse.Namespace, copies: Copies) -> list[Trial]:
     """Choose the changes, and find the tests of each."""
     sources: dict[str, tuple[int, str]] = {}
     places: list[list[Mutant]] = []
     for path in _modules(options.packages):
-        source = (ROOT / path).read_text()
+        source = (copies.unchanged / path).read_text()
         sources[path] = (len(places), source)
         places += mutants(path, source)
-    folder = parent / "instrumented"
-    checkout.copy(folder)
-    tests = reached.measure(folder, sources, options.workers)
+    tests = reached.measure(copies.make(), sources, options.workers)
     _say(f"{len(places)} places, {len(tests)} test files\n")
     rng = random.Random(options.seed)
     chosen = rng.sample(range(len(places)), min(options.number, len(places)))

@@ -1,17 +1,31 @@
 """Copies of the checkout, in which modules may be changed and tests run."""
 
+import itertools
 import os
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing import get_context
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
-PASSED, TIMED_OUT = 0, -1
-LONG_AGO = 1_000_000_000
-"""A time that no compiled module was made for, so that Python compiles a changed module anew."""
+PASSED, TIMED_OUT = 0, -9
+PRELOADED = ("-W", "ignore::pytest.PytestAssertRewriteWarning")
+"""pytest warns of plugins that were imported before it could change their asserts."""
+KEPT = 3000
+"""Characters of the output that are kept, from its end."""
+LIBRARIES = ["pytest", "hypothesis", "numpy", "pydantic", "sqlalchemy.orm", "psycopg2", "alembic.config"]
+"""What is imported once, and not again in each run. None of ours: a run must import the changed module."""
+
+_processes = get_context("forkserver")
+_processes.set_forkserver_preload(LIBRARIES)
+_long_ago = itertools.count(1_000_000_000)
+"""A time for each change that no module was compiled for, so that Python compiles the changed module anew."""
 
 
 def files() -> list[str]:
@@ -38,7 +52,8 @@ def changed(path: Path, text: str) -> Iterator[None]:
     """Change a module of a copy for a while."""
     kept, stamp = path.read_bytes(), path.stat().st_mtime_ns
     path.write_text(text)
-    os.utime(path, (LONG_AGO, LONG_AGO))
+    then = next(_long_ago)
+    os.utime(path, (then, then))
     try:
         yield
     finally:
@@ -51,26 +66,25 @@ def run(folder: Path, tests: Sequence[str], arguments: Sequence[str], patience: 
 
     A run that takes longer than `patience` seconds is ended, and has the code `TIMED_OUT`.
     """
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *arguments, *tests]
-    with subprocess.Popen(
-        command,
-        cwd=folder,
-        env={**_environment(folder), **env},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        start_new_session=True,
-    ) as process:
-        try:
-            output, _ = process.communicate(timeout=patience)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, 9)
-            process.communicate()
-            return TIMED_OUT, ""
-    return process.returncode, output[-3000:]
+    command = ["-q", "-x", "-p", "no:cacheprovider", *PRELOADED, *arguments, *tests]
+    output = folder / f"output-{threading.get_ident()}"
+    process = _processes.Process(target=_run, args=(folder, command, {**env, "CI": "1"}, output))
+    process.start()
+    process.join(patience)
+    if process.is_alive():
+        process.kill()
+        process.join()
+    return process.exitcode or PASSED, output.read_text(errors="replace")[-KEPT:]
 
 
-def _environment(folder: Path) -> Mapping[str, str]:
-    """Return the environment of a run. `CI` makes Hypothesis choose the same examples each time (tests/conftest.py)."""
-    ours = {"CI": "1", "PYTHONPATH": f"{folder}{os.pathsep}{folder / 'tests'}", "PYTHONDONTWRITEBYTECODE": "1"}
-    return {**os.environ, **ours}
+def _run(folder: Path, command: list[str], env: Mapping[str, str], output: Path) -> None:
+    """Run pytest in this process. `CI` makes Hypothesis choose the same examples each time (tests/conftest.py)."""
+    with output.open("w") as file:
+        os.dup2(file.fileno(), sys.stdout.fileno())
+        os.dup2(file.fileno(), sys.stderr.fileno())
+    os.environ.update(env)
+    os.chdir(folder)
+    sys.dont_write_bytecode = False
+    ours = [str(folder), str(folder / "tests")]
+    sys.path[:] = [*ours, *(path for path in sys.path if Path(path) not in {ROOT, ROOT / "tests", Path()})]
+    sys.exit(pytest.main(command))
