@@ -11,17 +11,22 @@ from psycopg2.extras import NamedTupleCursor  # type: ignore[import-untyped]
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
+from db.sql_text import sql
+
 _PARAMETER = re.compile(r"(?<!:):([a-z_]+)")
 _READY = "assay prepared"
 
 
 class Prepared:
-    """A statement with `:named` parameters; PostgreSQL finds their types, so cast where it could not.
+    """A statement with `:named` parameters, made from parts as by `db.sql_text.sql`.
+
+    PostgreSQL finds the types of the parameters, so cast where it could not.
 
     List the columns of a SELECT: one that would grow with its table fails after a migration.
     """
 
-    def __init__(self, statement: str) -> None:
+    def __init__(self, template: str, /, **parts: str | int) -> None:
+        statement = sql(template, **parts)
         names = list(dict.fromkeys(_PARAMETER.findall(statement)))
         self.name = f"assay_{blake2b(statement.encode(), digest_size=8).hexdigest()}"
         body = _PARAMETER.sub(lambda found: f"${names.index(found[1]) + 1}", statement)

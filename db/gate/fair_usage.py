@@ -9,9 +9,10 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from db.gate.pass_input import Facts
+from db.sql_text import statement
 from scheduler.fairness import entry
 from scheduler.outcome import Outcome
 from scheduler.pool import Limits
@@ -22,7 +23,7 @@ EVERY = timedelta(seconds=1)
 NOTHING = 1e-6
 """A smaller usage is deleted."""
 
-_WRITE = text("""
+_WRITE = statement("""
 WITH stamped AS (
     UPDATE pools SET usage_at = :now
     WHERE name IN (SELECT name FROM pools WHERE name = :pool FOR NO KEY UPDATE SKIP LOCKED)

@@ -8,10 +8,11 @@ from collections.abc import Collection, Iterable
 from typing import Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from db.people import TEAM_QUOTA, USER_QUOTA, limits_of
 from db.prepared import Prepared
+from db.sql_text import sql, statement
 from model.ids import PoolName, TeamId, UserId
 from model.resources import Resources
 from scheduler.pool import Ceiling, Owner
@@ -31,23 +32,30 @@ class Paid(Protocol):
         ...
 
 
-_ELSEWHERE = """
+_ELSEWHERE_OF = """
 CROSS JOIN LATERAL (
     SELECT count(*) AS runs, coalesce(sum(q.cpu_milli), 0) AS cpu_milli, coalesce(sum(q.gpu), 0) AS gpu,
         coalesce(sum(q.memory_bytes), 0) AS memory_bytes, coalesce(sum(q.ephemeral_bytes), 0) AS ephemeral_bytes
-    FROM queue q WHERE :several AND q.state = 'admitted' AND q.pool <> :pool AND q.{column} = o.{column}
+    FROM queue q WHERE :several AND q.state = 'admitted' AND q.pool <> :pool AND q.$column = o.$column
 ) AS elsewhere
-LEFT JOIN fair_usage f ON f.pool = :pool AND f.owner_id = o.{column}
+LEFT JOIN fair_usage f ON f.pool = :pool AND f.owner_id = o.$column
 """
 _WANTED = "elsewhere.*, coalesce(f.usage, 0) AS usage"
-_PEOPLE = Prepared(f"""
-SELECT o.user_id AS id, o.username AS name, false AS is_team, o.quota, o.weight, {_WANTED}
-FROM users o {_ELSEWHERE.format(column="user_id")} WHERE o.user_id = ANY(CAST(:users AS uuid[]))
+_USER_ELSEWHERE = sql(_ELSEWHERE_OF, column="user_id")
+_TEAM_ELSEWHERE = sql(_ELSEWHERE_OF, column="team_id")
+_PEOPLE = Prepared(
+    """
+SELECT o.user_id AS id, o.username AS name, false AS is_team, o.quota, o.weight, $wanted
+FROM users o $user_elsewhere WHERE o.user_id = ANY(CAST(:users AS uuid[]))
 UNION ALL
-SELECT o.team_id, o.team_name, true, o.quota, o.weight, {_WANTED}
-FROM teams o {_ELSEWHERE.format(column="team_id")} WHERE o.team_id = ANY(CAST(:teams AS uuid[]))
-""")  # noqa: S608  only our own text
-_NAMES_ELSEWHERE = text("""
+SELECT o.team_id, o.team_name, true, o.quota, o.weight, $wanted
+FROM teams o $team_elsewhere WHERE o.team_id = ANY(CAST(:teams AS uuid[]))
+""",
+    wanted=_WANTED,
+    user_elsewhere=_USER_ELSEWHERE,
+    team_elsewhere=_TEAM_ELSEWHERE,
+)
+_NAMES_ELSEWHERE = statement("""
 SELECT DISTINCT name FROM queue q CROSS JOIN LATERAL unnest(q.exclusive) AS name
 WHERE q.state = 'admitted' AND q.pool <> :pool AND name = ANY(CAST(:names AS text[]))
 """)

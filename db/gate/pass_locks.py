@@ -17,11 +17,12 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from uuid import UUID
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError
 
 from db.locks import Lock, lock_key
 from db.prepared import Prepared
+from db.sql_text import statement
 from model.ids import PoolName
 
 PATIENCE = "5s"
@@ -42,14 +43,14 @@ SELECT CASE
     WHEN pg_advisory_unlock(:next, :pool) THEN 'run'
 END AS turn
 """)
-_TRY_RUN = text("SELECT pg_try_advisory_xact_lock(:run, :pool)")
-_WAIT_RUN = text("SELECT set_config('lock_timeout', :patience, true), pg_advisory_xact_lock(:run, :pool)")
-_UNLOCK_NEXT = text("SELECT pg_advisory_unlock(:next, :pool)")
-_WAIT_OWNERS = text("""
+_TRY_RUN = statement("SELECT pg_try_advisory_xact_lock(:run, :pool)")
+_WAIT_RUN = statement("SELECT set_config('lock_timeout', :patience, true), pg_advisory_xact_lock(:run, :pool)")
+_UNLOCK_NEXT = statement("SELECT pg_advisory_unlock(:next, :pool)")
+_WAIT_OWNERS = statement("""
 SELECT set_config('lock_timeout', :patience, true), pg_advisory_xact_lock(:owner, key)
 FROM unnest(CAST(:keys AS int[])) AS key
 """)
-_TRY_OWNERS = text("""
+_TRY_OWNERS = statement("""
 SELECT key FROM unnest(CAST(:keys AS int[])) AS key WHERE pg_try_advisory_xact_lock(:owner, key)
 """)
 

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from db import notices
 from db.gate import decision_records
@@ -20,6 +20,7 @@ from db.gate.queue_rows import Noted
 from db.gate.queue_watermarks import WAITING_FROM
 from db.listen import CHANNEL
 from db.prepared import Prepared
+from db.sql_text import statement
 from model.ids import BackendName, ExecutionId, NodeName, WorkerId
 from model.notices import PreemptAsked
 from scheduler.decisions import Admit, Decision, Preempt, Wait
@@ -116,8 +117,9 @@ WITH news AS (
 INSERT INTO decisions (execution_id, number, at, epoch, record)
 SELECT execution_id, record_count, :now, epoch, CAST(record AS jsonb) FROM noted WHERE record IS NOT NULL
 """)
-_ANNOTATED = Prepared(f"""
-WITH levels AS MATERIALIZED ({WAITING_FROM}), passed AS (
+_ANNOTATED = Prepared(
+    """
+WITH levels AS MATERIALIZED ($waiting_from), passed AS (
     UPDATE queue SET position = NULL WHERE execution_id IN (
         SELECT shown.execution_id FROM levels AS l CROSS JOIN LATERAL (
             SELECT execution_id FROM queue
@@ -128,10 +130,12 @@ WITH levels AS MATERIALIZED ({WAITING_FROM}), passed AS (
 )
 UPDATE pools SET annotated_at = :now
 WHERE name IN (SELECT name FROM pools WHERE name = :pool FOR NO KEY UPDATE SKIP LOCKED)
-""")  # noqa: S608  only our own text
+""",
+    waiting_from=WAITING_FROM,
+)
 """Who has fallen behind those whose position is told has none any more."""
 
-_TURN_BACK = text("""
+_TURN_BACK = statement("""
 WITH ahead AS (
     SELECT execution_id FROM queue
     WHERE pool = :pool AND (enqueued_at > :now OR admitted_at > :now OR not_before > :now)
@@ -143,14 +147,14 @@ UPDATE queue q SET enqueued_at = least(q.enqueued_at, :now),
     reason = CASE WHEN q.not_before > :now THEN '' ELSE q.reason END
 FROM ahead WHERE q.execution_id = ahead.execution_id
 """)
-_LOCK = text("""
+_LOCK = statement("""
 SELECT execution_id FROM queue WHERE execution_id = ANY(CAST(:ids AS uuid[])) FOR UPDATE SKIP LOCKED
 """)
-_LOCK_RUNS = text("""
+_LOCK_RUNS = statement("""
 SELECT id FROM runs WHERE id = ANY(CAST(:ids AS uuid[]))
 FOR NO KEY UPDATE SKIP LOCKED
 """)
-_GIVE_BACK = text("""
+_GIVE_BACK = statement("""
 WITH back AS (
     UPDATE queue q SET state = 'waiting', node = NULL, candidates = '{}', backend = NULL, host = NULL,
         admitted_at = NULL, reason = '', preempted_for = NULL, preempted_at = NULL, guarded = false,
@@ -166,13 +170,13 @@ WITH back AS (
 UPDATE runs r SET phase = 'waiting' FROM back WHERE r.id = back.execution_id
 RETURNING r.id
 """)
-_DROP_ENDED = text("""
+_DROP_ENDED = statement("""
 DELETE FROM queue q USING runs r
 WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND r.id = q.execution_id
     AND r.status NOT IN ('queued', 'running')
     AND NOT EXISTS (SELECT FROM leases l WHERE l.execution_id = q.execution_id)
 """)
-_PREEMPT = text("""
+_PREEMPT = statement("""
 WITH chosen AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:others AS uuid[]), CAST(:records AS text[]))
         AS c (execution_id, beneficiary, record)

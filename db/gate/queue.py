@@ -13,13 +13,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from db.gate import decision_records
 from db.gate.decision_records import Returned, Withdrawn
 from db.gate.queue_rows import Kind, constraints_text, labels_of, labels_text, shape_digest, shape_of
 from db.locks import Lock, lock_key
 from db.prepared import Prepared
+from db.sql_text import statement
 from model.config import Affinity, Toleration
 from model.execution import Cause
 from model.ids import BackendName, ExecutionId, GroupId, NodeName, PoolName, TeamId, UserId, WorkerId
@@ -126,22 +127,25 @@ WITH given AS (
 DELETE FROM queue q USING mine WHERE q.execution_id = mine.execution_id AND q.epoch = mine.epoch
 RETURNING q.execution_id
 """)
-_WITHDRAW = text(f"""{_MINE}, gone AS (
+_WITHDRAW = statement(
+    """$mine, gone AS (
     DELETE FROM queue q USING mine, runs r
     WHERE q.execution_id = mine.execution_id AND r.id = mine.execution_id AND r.status <> 'running'
     RETURNING q.execution_id, q.record_count, q.epoch
 )
 INSERT INTO decisions (execution_id, number, at, epoch, record)
 SELECT execution_id, record_count + 1, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM gone
-""")  # noqa: S608  only our own text
-_LOCK = text("SELECT 1 FROM runs WHERE id = :execution_id FOR NO KEY UPDATE")
-_HELD = text("""
+""",
+    mine=_MINE,
+)
+_LOCK = statement("SELECT 1 FROM runs WHERE id = :execution_id FOR NO KEY UPDATE")
+_HELD = statement("""
 SELECT user_id, team_id, cpu_milli, memory_bytes, ephemeral_bytes, gpu, exclusive,
     CAST(constraints AS text) AS constraints, CAST(labels AS text) AS labels,
     clock_timestamp() + CAST(:delay AS interval) AS not_before
 FROM queue WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted' FOR UPDATE
 """)
-_REQUEUE = text("""
+_REQUEUE = statement("""
 WITH let_go AS (DELETE FROM leases WHERE execution_id = :execution_id), back AS (
     UPDATE queue SET state = 'waiting', node = NULL, candidates = '{}', backend = NULL, admitted_at = NULL,
         began_at = NULL, nominated = NULL, position = NULL, record_digest = NULL, record_count = record_count + 1,
@@ -153,33 +157,35 @@ WITH let_go AS (DELETE FROM leases WHERE execution_id = :execution_id), back AS 
 INSERT INTO decisions (execution_id, number, at, epoch, record)
 SELECT execution_id, record_count, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM back
 """)
-_BACK = text("""
+_BACK = statement("""
 UPDATE runs SET phase = 'waiting'
 WHERE id = :execution_id AND status = 'queued' AND phase = 'admitted'
 """)
 """A run that never started; one that ran is in backoff by now."""
 
-_HOSTED = text("""
+_HOSTED = statement("""
 SELECT EXISTS (
     SELECT FROM queue
     WHERE execution_id = :execution_id AND host = :worker
         AND (state = 'waiting' OR backend = ANY(CAST(:serves AS text[])))
 )
 """)
-_ELSEWHERE = text("""
+_ELSEWHERE = statement("""
 SELECT EXISTS (
     SELECT FROM queue
     WHERE execution_id = :execution_id AND state = 'admitted' AND backend <> ALL(CAST(:serves AS text[]))
 )
 """)
-_REQUESTED = text("SELECT cpu_milli, memory_bytes, ephemeral_bytes, gpu FROM queue WHERE execution_id = :execution_id")
-_LIMIT = text("SELECT limit_seconds FROM queue WHERE execution_id = :execution_id")
-_HOST = text("UPDATE queue SET host = :worker WHERE execution_id = :execution_id")
-_GUARD = text("""
+_REQUESTED = statement(
+    "SELECT cpu_milli, memory_bytes, ephemeral_bytes, gpu FROM queue WHERE execution_id = :execution_id"
+)
+_LIMIT = statement("SELECT limit_seconds FROM queue WHERE execution_id = :execution_id")
+_HOST = statement("UPDATE queue SET host = :worker WHERE execution_id = :execution_id")
+_GUARD = statement("""
 UPDATE queue SET guarded = :on
 WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted' AND (NOT :on OR preempted_for IS NULL)
 """)
-_MOVE = text("""
+_MOVE = statement("""
 WITH mine AS (
     SELECT id AS execution_id FROM runs WHERE id = :execution_id AND epoch = :epoch FOR NO KEY UPDATE
 ), moved AS (
@@ -194,7 +200,7 @@ WITH mine AS (
 )
 SELECT execution_id FROM moved
 """)
-_FENCE_OFF = text("""
+_FENCE_OFF = statement("""
 WITH placed AS (
     UPDATE queue SET epoch = epoch + 1 WHERE execution_id = :execution_id AND state = 'admitted'
     RETURNING execution_id, epoch
@@ -202,7 +208,7 @@ WITH placed AS (
 UPDATE runs r SET epoch = placed.epoch FROM placed WHERE r.id = placed.execution_id
 RETURNING r.epoch
 """)
-_PREEMPTED = text("""
+_PREEMPTED = statement("""
 SELECT preempted_for FROM queue WHERE execution_id = :execution_id AND epoch = :epoch AND state = 'admitted'
 """)
 

@@ -12,9 +12,10 @@ it commits, and a watermark of waiting runs is raised only under the same lock, 
 drawn is still to appear. `turn` is drawn under the lock of the pool, and its watermark is raised under that lock.
 """
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from db.locks import Lock, lock_key
+from db.sql_text import sql, statement
 from model.ids import PoolName
 
 LOWEST_PRIORITY = 9
@@ -23,19 +24,25 @@ HOLDING = -1
 SMALLEST_STEP = 200
 """A watermark is raised by at least this much, since each step costs a row version."""
 
-WAITING_FROM = f"""
+WAITING_FROM = sql(
+    """
 SELECT p AS priority, least(
     coalesce((SELECT f.lowest FROM queue_watermarks f WHERE f.pool = :pool AND f.level = p), 0),
     (SELECT min(seq) FROM queue WHERE pool = :pool AND state = 'waiting' AND priority = p AND epoch > 0)) AS lowest
-FROM generate_series(0, {LOWEST_PRIORITY}) AS p
-"""  # noqa: S608  only our own text
-HOLDING_FROM = f"SELECT coalesce(max(lowest), 0) FROM queue_watermarks WHERE pool = :pool AND level = {HOLDING}"  # noqa: S608
+FROM generate_series(0, $lowest_priority) AS p
+""",
+    lowest_priority=LOWEST_PRIORITY,
+)
+HOLDING_FROM = sql(
+    "SELECT coalesce(max(lowest), 0) FROM queue_watermarks WHERE pool = :pool AND level = $holding", holding=HOLDING
+)
 
-_ALONE = text("""
+_ALONE = statement("""
 SELECT pg_try_advisory_xact_lock(:enter, :key) AS nobody_enters, pg_try_advisory_xact_lock(:run, :key) AS nobody_passes
 """)
-_RAISE = text(f"""
-WITH levels AS MATERIALIZED ({WAITING_FROM}), drawn AS (
+_RAISE = statement(
+    """
+WITH levels AS MATERIALIZED ($waiting_from), drawn AS (
     SELECT s.last_value + CASE WHEN s.is_called THEN 1 ELSE 0 END AS seq,
         t.last_value + CASE WHEN t.is_called THEN 1 ELSE 0 END AS turn
     FROM queue_seq_seq AS s CROSS JOIN queue_turns AS t
@@ -46,15 +53,19 @@ WITH levels AS MATERIALIZED ({WAITING_FROM}), drawn AS (
     ), drawn.seq) AS lowest
     FROM levels AS l CROSS JOIN drawn WHERE :nobody_enters
     UNION ALL
-    SELECT {HOLDING}, coalesce((
-        SELECT min(turn) FROM queue WHERE pool = :pool AND state = 'admitted' AND turn >= ({HOLDING_FROM})
+    SELECT $holding, coalesce((
+        SELECT min(turn) FROM queue WHERE pool = :pool AND state = 'admitted' AND turn >= ($holding_from)
     ), drawn.turn)
     FROM drawn WHERE :nobody_passes
 )
 INSERT INTO queue_watermarks AS f (pool, level, lowest)
 SELECT :pool, level, lowest FROM found WHERE lowest >= :step ORDER BY level
 ON CONFLICT (pool, level) DO UPDATE SET lowest = excluded.lowest WHERE excluded.lowest >= f.lowest + :step
-""")  # noqa: S608
+""",
+    waiting_from=WAITING_FROM,
+    holding=HOLDING,
+    holding_from=HOLDING_FROM,
+)
 
 
 def advance(conn: Connection, pool: PoolName) -> bool:
