@@ -18,7 +18,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
-from db.gate import fair_usage, pass_input, pass_locks, pass_output, reservations
+from db.gate import fair_usage, pass_input, pass_locks, pass_output, repairs, reservations
 from db.gate.pass_input import Facts
 from db.gate.pass_output import Admitted, Lessee
 from model.ids import ExecutionId, PoolName
@@ -103,8 +103,8 @@ def _repaired(conn: Connection, known: Facts) -> tuple[Facts, int]:
     if not known.lost and not known.turned_back:
         return known, 0
     if known.turned_back:
-        pass_output.turn_back(conn, known)
-    given_back = pass_output.give_back(conn, known.lost) if known.lost else 0
+        repairs.turn_back(conn, known)
+    given_back = repairs.give_back(conn, known.lost) if known.lost else 0
     return _read_again(conn, known), given_back
 
 

@@ -11,6 +11,7 @@ Nothing here decides. Who may start is decided by `scheduler`, and `orchestrator
     owner_limits       a part of it: the limits of users and teams, and what they use in other pools
     reservations       a part of it: what aged runs of other pools reserve; also what those of this pool do
     pass_output        what a pass writes: who starts, why the others wait, who is asked to stop
+    repairs            runs that no worker took up, runs that have ended, times in the future
     decision_records   a decision as it is recorded, and its way to JSON and back
     fair_usage         the decayed usage of owners (FAIR_SHARE), the only sum that is stored
     change_detection   whether a pass could find anything new
@@ -18,4 +19,14 @@ Nothing here decides. Who may start is decided by `scheduler`, and `orchestrator
     forecast_input     what the forecasts are made from
 
 The tables are in `db.gate_tables`, since the modules of runs and people join them.
+
+Rules for the SQL here:
+
+1. A statement is a constant of its module: `Prepared` if it belongs to each pass, else `statement`.
+2. A part that several statements share is a constant, too. A statement names it as `$name`, and gets it as an argument:
+   `statement("SELECT $columns FROM queue", columns=COLUMNS)`. There is no other way to build SQL.
+3. A value is always a parameter (`:name`). Many values are one array: `ANY(CAST(:ids AS uuid[]))`, or `unnest`.
+4. An ORDER BY ends in a unique column, unless nothing is read but the column that it sorts by.
+5. Whoever locks a run locks its row of `runs` before its row of `queue`. A pass skips locked rows.
+6. Times come from the database: `clock_timestamp()`, or the `:now` that the pass has read from it (007.14).
 """

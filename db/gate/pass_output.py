@@ -1,7 +1,7 @@
-"""What a pass writes: who starts, why the others wait, who is asked to stop, what gave its place back.
+"""Write what a pass decided: who starts, why the others wait, who is asked to stop.
 
-Whoever changes a run locks its row of `runs` before that of the queue. A pass waits for neither: it leaves out a row
-that somebody else has locked, and the next pass sees the outcome. If one member of a group is left out, all are.
+Whoever changes a run locks its row of `runs` before its row of the queue. A pass waits for neither lock: it skips a
+row that somebody else has locked, and the next pass sees the outcome. If one member of a group is skipped, all are.
 """
 
 from collections.abc import Sequence
@@ -13,8 +13,8 @@ from uuid import UUID
 from sqlalchemy import Connection, Row
 
 from db import notices
-from db.gate import decision_records
-from db.gate.decision_records import Ahead, Pass, Returned, Started, Stopped
+from db.gate import decision_records, repairs
+from db.gate.decision_records import Ahead, Pass, Started, Stopped
 from db.gate.pass_input import FRONT, Facts, Waiting
 from db.gate.queue_rows import Noted
 from db.gate.queue_watermarks import WAITING_FROM
@@ -31,7 +31,6 @@ from scheduler.run import Queued
 
 AHEAD = 3
 """Runs ahead that a record names; the position tells how many there are."""
-NOBODY = "no worker took it up in time, so its place went to others"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,47 +134,6 @@ WHERE name IN (SELECT name FROM pools WHERE name = :pool FOR NO KEY UPDATE SKIP 
 )
 """Who has fallen behind those whose position is told has none any more."""
 
-_TURN_BACK = statement("""
-WITH ahead AS (
-    SELECT execution_id FROM queue
-    WHERE pool = :pool AND (enqueued_at > :now OR admitted_at > :now OR not_before > :now)
-    ORDER BY execution_id FOR NO KEY UPDATE SKIP LOCKED
-)
-UPDATE queue q SET enqueued_at = least(q.enqueued_at, :now),
-    admitted_at = CASE WHEN q.admitted_at > :now THEN :now ELSE q.admitted_at END,
-    not_before = CASE WHEN q.not_before > :now THEN NULL ELSE q.not_before END,
-    reason = CASE WHEN q.not_before > :now THEN '' ELSE q.reason END
-FROM ahead WHERE q.execution_id = ahead.execution_id
-""")
-_LOCK = statement("""
-SELECT execution_id FROM queue WHERE execution_id = ANY(CAST(:ids AS uuid[])) FOR UPDATE SKIP LOCKED
-""")
-_LOCK_RUNS = statement("""
-SELECT id FROM runs WHERE id = ANY(CAST(:ids AS uuid[]))
-FOR NO KEY UPDATE SKIP LOCKED
-""")
-_GIVE_BACK = statement("""
-WITH back AS (
-    UPDATE queue q SET state = 'waiting', node = NULL, candidates = '{}', backend = NULL, host = NULL,
-        admitted_at = NULL, reason = '', preempted_for = NULL, preempted_at = NULL, guarded = false,
-        record_count = q.record_count + 1
-    WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND q.state = 'admitted'
-        AND NOT EXISTS (SELECT FROM leases l WHERE l.execution_id = q.execution_id)
-        AND EXISTS (SELECT FROM runs r WHERE r.id = q.execution_id AND r.status = 'queued')
-    RETURNING q.execution_id, q.record_count, q.epoch
-), recorded AS (
-    INSERT INTO decisions (execution_id, number, at, epoch, record)
-    SELECT execution_id, record_count, clock_timestamp(), epoch, CAST(:record AS jsonb) FROM back
-)
-UPDATE runs r SET phase = 'waiting' FROM back WHERE r.id = back.execution_id
-RETURNING r.id
-""")
-_DROP_ENDED = statement("""
-DELETE FROM queue q USING runs r
-WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND r.id = q.execution_id
-    AND r.status NOT IN ('queued', 'running')
-    AND NOT EXISTS (SELECT FROM leases l WHERE l.execution_id = q.execution_id)
-""")
 _PREEMPT = statement("""
 WITH chosen AS (
     SELECT * FROM unnest(CAST(:ids AS uuid[]), CAST(:others AS uuid[]), CAST(:records AS text[]))
@@ -227,7 +185,7 @@ def admit(
     admitted = {row.execution_id: _admitted(row) for row in rows}
     missing = [d.run.execution_id for d in decisions if d.run.execution_id not in admitted]
     if missing:
-        clean_up(conn, missing)
+        repairs.clean_up(conn, missing)
     return [admitted[d.run.execution_id] for d in decisions if d.run.execution_id in admitted]
 
 
@@ -294,41 +252,6 @@ def preempt(conn: Connection, decisions: Sequence[Preempt], now: datetime) -> li
     asked = [ExecutionId(run) for run in conn.execute(_PREEMPT, values).scalars()]
     notices.tell(conn, [PreemptAsked(run_ids=tuple(asked))])
     return asked
-
-
-def give_back(conn: Connection, runs: Sequence[ExecutionId]) -> int:
-    """Send runs that no worker took up back to wait, in their old place; return how many.
-
-    Locked first, looked at again after: a worker may have taken one up in between.
-    """
-    locked = _locked(conn, runs)
-    if not locked:
-        return 0
-    record = decision_records.to_json(Returned(text=NOBODY))
-    back = len(conn.execute(_GIVE_BACK, {"ids": locked, "record": record}).all())
-    conn.execute(_DROP_ENDED, {"ids": locked})
-    return back
-
-
-def turn_back(conn: Connection, known: Facts) -> None:
-    """Let nothing wait for a time that lies ahead only because the clock went back: it may be hours.
-
-    Who was to age does so from now on, who was in backoff may start at once.
-    """
-    conn.execute(_TURN_BACK, {"pool": known.pool, "now": known.now})
-
-
-def clean_up(conn: Connection, runs: Sequence[ExecutionId]) -> None:
-    """Take out of the queue what has ended without leaving it."""
-    locked = _locked(conn, runs)
-    if locked:
-        conn.execute(_DROP_ENDED, {"ids": locked})
-
-
-def _locked(conn: Connection, runs: Sequence[ExecutionId]) -> list[UUID]:
-    """Lock the rows of those runs that nobody else has locked, that of `runs` before that of the queue."""
-    locked = list(conn.execute(_LOCK_RUNS, {"ids": list(runs)}).scalars())
-    return list(conn.execute(_LOCK, {"ids": locked}).scalars()) if locked else []
 
 
 def _started(decision: Admit, known: Facts, found: Waiting) -> Started:
