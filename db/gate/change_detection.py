@@ -9,13 +9,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from db.errors import NotFoundError
 from db.gate.pass_input import UNCLAIMED
+from db.sql_text import statement
 from model.ids import PoolName
 
-_MARKS = text("""
+_MARKS = statement("""
 SELECT p.scheduling_interval_seconds AS seconds, waiting.number > 0 AND p.preemption AS restless, ARRAY[
     p.version,
     coalesce((SELECT s.version FROM node_snapshots s WHERE s.pool = p.name), 0),

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from statistics import median_low
 
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection
 
 from db import durations
 from db.durations import Kind, Traced
 from db.gate import owner_limits, pass_input
 from db.gate.pass_input import FRONT
 from db.gate.queue_watermarks import LOWEST_PRIORITY
+from db.sql_text import statement
 from model.ids import ExecutionId, PoolName
 from scheduler.futures import Behind
 from scheduler.order import head_start, rank
@@ -29,13 +30,16 @@ NEAR = FRONT
 FAR = 2_000
 """Runs of which anything is told."""
 
-_FAR = text(f"""
+_FAR = statement(
+    """
 SELECT f.execution_id, f.priority, f.enqueued_at
-FROM generate_series(0, {LOWEST_PRIORITY}) AS p (priority) CROSS JOIN LATERAL (
+FROM generate_series(0, $lowest_priority) AS p (priority) CROSS JOIN LATERAL (
     SELECT execution_id, priority, enqueued_at, seq FROM queue
     WHERE pool = :pool AND state = 'waiting' AND priority = p.priority ORDER BY seq LIMIT :far
 ) AS f ORDER BY f.enqueued_at + f.priority * CAST(:step AS interval), f.seq LIMIT :far
-""")  # noqa: S608  only our own text
+""",
+    lowest_priority=LOWEST_PRIORITY,
+)
 _FORESEEN = (Strategy.PRIORITY, Strategy.FIFO)
 """Under the other strategies nobody knows who comes after the first."""
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from db import nodes
 from db.errors import NotFoundError
@@ -25,6 +25,7 @@ from db.gate.pass_locks import name_claim, owner_claim
 from db.gate.queue_rows import COLUMNS, REST_BITS, Noted, noted, queued, running
 from db.gate.queue_watermarks import HOLDING_FROM, WAITING_FROM
 from db.prepared import Prepared
+from db.sql_text import sql, statement
 from model.ids import BackendName, ExecutionId, GroupId, PoolName
 from scheduler.fleet import Fleet
 from scheduler.limits import owners_of
@@ -69,7 +70,8 @@ FROM pools p CROSS JOIN LATERAL (
 ) AS live
 WHERE p.name = :pool
 """)
-_ADMITTED = Prepared(f"""
+_ADMITTED = Prepared(
+    """
 SELECT q.execution_id, q.seq, q.enqueued_at, q.user_id, q.team_id, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes,
     q.gpu, CAST(q.constraints AS text) AS constraints, q.node, q.priority, q.admitted_at, q.began_at,
     CAST(q.labels AS text) AS labels, q.exclusive, q.limit_seconds, q.expected_seconds, q.restartable, q.guarded,
@@ -77,21 +79,24 @@ SELECT q.execution_id, q.seq, q.enqueued_at, q.user_id, q.team_id, q.cpu_milli, 
     l.execution_id IS NULL AND q.admitted_at < clock_timestamp() - CAST(:unclaimed AS interval) AS lost
 FROM queue q LEFT JOIN LATERAL (
     SELECT execution_id FROM leases WHERE leases.execution_id = q.execution_id LIMIT 1) AS l ON true
-WHERE q.pool = :pool AND q.state = 'admitted' AND q.turn >= ({HOLDING_FROM})
-""")  # noqa: S608  only our own text
+WHERE q.pool = :pool AND q.state = 'admitted' AND q.turn >= ($holding_from)
+""",
+    holding_from=HOLDING_FROM,
+)
 _WAITING = "pool = :pool AND state = 'waiting'"
-_STARTABLE = f"{_WAITING} AND (not_before IS NULL OR not_before <= :now)"
+_STARTABLE = sql("$waiting AND (not_before IS NULL OR not_before <= :now)", waiting=_WAITING)
 _HERE = "priority = l.priority AND seq >= l.lowest"
-_LEVELS = f"WITH RECURSIVE levels AS MATERIALIZED ({WAITING_FROM})"
+_LEVELS = sql("WITH RECURSIVE levels AS MATERIALIZED ($waiting_from)", waiting_from=WAITING_FROM)
 _LAST_OF_OWNER = (1 << REST_BITS) - 1
-_SHAPES = f"""{_LEVELS}, owners AS MATERIALIZED (
+_SHAPES = sql(
+    """$levels, owners AS MATERIALIZED (
     SELECT l.priority, l.lowest, own.owner FROM levels AS l CROSS JOIN LATERAL (
         WITH RECURSIVE mine AS (
-            (SELECT shape >> {REST_BITS} AS owner FROM queue WHERE {_WAITING} AND {_HERE} ORDER BY shape LIMIT 1)
+            (SELECT shape >> $rest_bits AS owner FROM queue WHERE $waiting AND $here ORDER BY shape LIMIT 1)
             UNION ALL
             SELECT next.owner FROM mine CROSS JOIN LATERAL (
-                SELECT shape >> {REST_BITS} AS owner FROM queue
-                WHERE {_WAITING} AND {_HERE} AND shape > (mine.owner << {REST_BITS} | {_LAST_OF_OWNER})
+                SELECT shape >> $rest_bits AS owner FROM queue
+                WHERE $waiting AND $here AND shape > (mine.owner << $rest_bits | $last_of_owner)
                 ORDER BY shape LIMIT 1
             ) AS next
         )
@@ -100,58 +105,92 @@ _SHAPES = f"""{_LEVELS}, owners AS MATERIALIZED (
 ), shapes AS MATERIALIZED (
     SELECT l.priority, l.lowest, own.shape FROM owners AS l CROSS JOIN LATERAL (
         WITH RECURSIVE mine AS (
-            (SELECT shape FROM queue WHERE {_WAITING} AND {_HERE}
-                AND shape BETWEEN l.owner << {REST_BITS} AND l.owner << {REST_BITS} | {_LAST_OF_OWNER}
+            (SELECT shape FROM queue WHERE $waiting AND $here
+                AND shape BETWEEN l.owner << $rest_bits AND l.owner << $rest_bits | $last_of_owner
              ORDER BY shape LIMIT 1)
             UNION ALL
             SELECT next.shape FROM mine CROSS JOIN LATERAL (
-                SELECT shape FROM queue WHERE {_WAITING} AND {_HERE}
-                    AND shape > mine.shape AND shape <= l.owner << {REST_BITS} | {_LAST_OF_OWNER}
+                SELECT shape FROM queue WHERE $waiting AND $here
+                    AND shape > mine.shape AND shape <= l.owner << $rest_bits | $last_of_owner
                 ORDER BY shape LIMIT 1
             ) AS next
         )
         SELECT shape FROM mine LIMIT (SELECT greatest(1, :shapes / count(*)) FROM owners)
     ) AS own
 )
-"""  # noqa: S608  only our own text
+""",
+    levels=_LEVELS,
+    rest_bits=REST_BITS,
+    waiting=_WAITING,
+    here=_HERE,
+    last_of_owner=_LAST_OF_OWNER,
+)
 """Each step jumps to the next owner, or shape, by the index; the LIMIT of the reader ends the jumping."""
 
-_FIRST = f"""
-SELECT {COLUMNS} FROM queue JOIN (
+_FIRST = sql(
+    """
+SELECT $columns FROM queue JOIN (
     SELECT f.execution_id, f.key, row_number() OVER (ORDER BY f.key, f.seq) AS number FROM (
         SELECT f.execution_id, f.seq, f.enqueued_at + l.priority * CAST(:step AS interval) AS key
         FROM levels AS l CROSS JOIN LATERAL (
-            SELECT execution_id, seq, enqueued_at FROM queue WHERE {_STARTABLE} AND {_HERE} ORDER BY seq LIMIT :first
+            SELECT execution_id, seq, enqueued_at FROM queue WHERE $startable AND $here ORDER BY seq LIMIT :first
         ) AS f ORDER BY key, seq LIMIT :first
     ) AS f
 ) AS f USING (execution_id) WHERE f.number <= :front OR f.key <= :nearly ORDER BY f.number
-"""  # noqa: S608
+""",
+    columns=COLUMNS,
+    startable=_STARTABLE,
+    here=_HERE,
+)
 """The first rows of the order, by its key (`scheduler.order`). Within a priority that is the order of arrival, so the
 first rows of each are enough. Aged runs are the first of the order: more of them are read than of the others."""
 
-_ROWS = Prepared(f"""{_SHAPES}
+_ROWS = Prepared(
+    """$shapes
 SELECT first.*, 'head' AS part, least(:room, :rows / (SELECT count(*) FROM shapes) + 1) AS most
 FROM shapes AS l CROSS JOIN LATERAL (
-    SELECT {COLUMNS} FROM queue WHERE {_STARTABLE} AND {_HERE} AND shape = l.shape
+    SELECT $columns FROM queue WHERE $startable AND $here AND shape = l.shape
     ORDER BY seq LIMIT (SELECT least(:room, :rows / count(*) + 1) FROM shapes)
 ) AS first
-UNION ALL SELECT *, 'first', NULL FROM ({_FIRST}) AS f
-""")  # noqa: S608
-_NEW = Prepared(f"""{_LEVELS}
-SELECT {COLUMNS} FROM (
+UNION ALL SELECT *, 'first', NULL FROM ($first) AS f
+""",
+    shapes=_SHAPES,
+    columns=COLUMNS,
+    startable=_STARTABLE,
+    here=_HERE,
+    first=_FIRST,
+)
+_NEW = Prepared(
+    """$levels
+SELECT $columns FROM (
     SELECT n.* FROM levels AS l CROSS JOIN LATERAL (
-        SELECT * FROM queue WHERE {_STARTABLE} AND {_HERE} ORDER BY seq DESC LIMIT :newest
+        SELECT * FROM queue WHERE $startable AND $here ORDER BY seq DESC LIMIT :newest
     ) AS n ORDER BY seq DESC LIMIT :newest
 ) AS n WHERE reason = ''
-UNION ALL SELECT * FROM ({_FIRST}) AS f
-""")  # noqa: S608
+UNION ALL SELECT * FROM ($first) AS f
+""",
+    levels=_LEVELS,
+    columns=COLUMNS,
+    startable=_STARTABLE,
+    here=_HERE,
+    first=_FIRST,
+)
 
-_GROUPS = text(f"SELECT {COLUMNS} FROM queue WHERE {_WAITING} AND group_id = ANY(CAST(:groups AS uuid[]))")  # noqa: S608
-_CLAIMS = text(f"""{_SHAPES}
+_GROUPS = statement(
+    "SELECT $columns FROM queue WHERE $waiting AND group_id = ANY(CAST(:groups AS uuid[]))",
+    columns=COLUMNS,
+    waiting=_WAITING,
+)
+_CLAIMS = statement(
+    """$shapes
 SELECT DISTINCT first.user_id, first.team_id, first.exclusive FROM shapes AS l CROSS JOIN LATERAL (
-    SELECT user_id, team_id, exclusive FROM queue WHERE {_WAITING} AND {_HERE} AND shape = l.shape LIMIT 1
+    SELECT user_id, team_id, exclusive FROM queue WHERE $waiting AND $here AND shape = l.shape LIMIT 1
 ) AS first WHERE (SELECT count(*) > 1 FROM pools)
-""")  # noqa: S608
+""",
+    shapes=_SHAPES,
+    waiting=_WAITING,
+    here=_HERE,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Row, text
+from sqlalchemy import Connection, Row
 
 from db.gate.queue_watermarks import LOWEST_PRIORITY
+from db.sql_text import sql, statement
 from model.ids import ExecutionId, PoolName
 from scheduler.reasons import NO_WORKER
 
@@ -63,53 +64,81 @@ _RESTING = "q.not_before IS NOT NULL AND q.not_before > clock_timestamp()"
 _STEP = """CASE WHEN p.strategy = 'FIFO' THEN interval '0' ELSE make_interval(secs => p.ageing_limit_seconds) END"""
 """How much later a run comes in the order for each step of priority (`scheduler.order`)."""
 
-_REASON = text(f"""
-SELECT {_WRITTEN_REASON} AS reason, {_ALIVE} AS alive, {_RESTING} AS resting
+_REASON = statement(
+    """
+SELECT $written_reason AS reason, $alive AS alive, $resting AS resting
 FROM queue q WHERE q.execution_id = :execution_id AND q.state = 'waiting'
-""")  # noqa: S608
-_ME = f"""
+""",
+    written_reason=_WRITTEN_REASON,
+    alive=_ALIVE,
+    resting=_RESTING,
+)
+_ME = sql(
+    """
 WITH me AS (
-    SELECT q.pool, q.seq, q.priority, q.enqueued_at, q.not_before, {_WRITTEN_REASON} AS reason,
+    SELECT q.pool, q.seq, q.priority, q.enqueued_at, q.not_before, $written_reason AS reason,
         clock_timestamp() AS now, p.strategy = 'FAIR_SHARE' AS shared, q.position AS written,
-        {_STEP} AS step, q.enqueued_at + q.priority * {_STEP} AS key, {_ALIVE} AS alive
+        $step AS step, q.enqueued_at + q.priority * $step AS key, $alive AS alive
     FROM queue q JOIN pools p ON p.name = q.pool WHERE q.execution_id = :execution_id AND q.state = 'waiting'
 )
 SELECT me.reason, me.alive, me.not_before IS NOT NULL AND me.not_before > me.now AS resting, me.shared, me.written,
-"""  # noqa: S608
-_POSITION = text(f"""{_ME}
+""",
+    written_reason=_WRITTEN_REASON,
+    step=_STEP,
+    alive=_ALIVE,
+)
+_POSITION = statement(
+    """$me
     count(q.execution_id) AS total,
     count(*) FILTER (WHERE (q.enqueued_at + q.priority * me.step, q.seq) < (me.key, me.seq)) AS ahead
 FROM me LEFT JOIN queue q ON q.pool = me.pool AND q.state = 'waiting'
     AND (q.not_before IS NULL OR q.not_before <= me.now)
 GROUP BY me.reason, me.alive, me.not_before, me.now, me.shared, me.written
-""")
+""",
+    me=_ME,
+)
 _READY = "q.pool = me.pool AND q.state = 'waiting' AND (q.not_before IS NULL OR q.not_before <= me.now)"
-_NEAR = text(f"""{_ME}
+_NEAR = statement(
+    """$me
     NULL AS total,
-    (SELECT least(count(*), :most) FROM generate_series(0, {LOWEST_PRIORITY}) AS p (priority) CROSS JOIN LATERAL (
-        SELECT q.enqueued_at, q.seq FROM queue q WHERE {_READY} AND q.priority = p.priority ORDER BY q.seq LIMIT :most
+    (SELECT least(count(*), :most) FROM generate_series(0, $lowest_priority) AS p (priority) CROSS JOIN LATERAL (
+        SELECT q.enqueued_at, q.seq FROM queue q WHERE $ready AND q.priority = p.priority ORDER BY q.seq LIMIT :most
     ) AS before WHERE (before.enqueued_at + p.priority * me.step, before.seq) < (me.key, me.seq)) AS ahead
 FROM me
-""")  # noqa: S608
+""",
+    me=_ME,
+    lowest_priority=LOWEST_PRIORITY,
+    ready=_READY,
+)
 """As `_POSITION`, but it stops counting at `most`: of each priority the first are enough."""
-_LIST = text(f"""
+_LIST = statement(
+    """
 WITH ordered AS (
     SELECT q.execution_id, q.pool, q.priority, q.shape, q.seq, q.enqueued_at, q.not_before, q.reason,
         p.strategy = 'FAIR_SHARE' AS shared, CASE WHEN p.strategy = 'FAIR_SHARE' THEN q.position END AS written,
-        {_RESTING} AS resting, q.enqueued_at + q.priority * {_STEP} AS key
+        $resting AS resting, q.enqueued_at + q.priority * $step AS key
     FROM queue q JOIN pools p ON p.name = q.pool WHERE q.pool = :pool AND q.state = 'waiting'
     ORDER BY resting, written, key, seq LIMIT :limit OFFSET :offset
 )
 SELECT q.execution_id, q.priority, q.enqueued_at, q.not_before, q.resting, q.shared, q.written,
-    {_WRITTEN_REASON} AS reason, {_ALIVE} AS alive
+    $written_reason AS reason, $alive AS alive
 FROM ordered q
 ORDER BY q.resting, q.written, q.key, q.seq
-""")  # noqa: S608
-_NOTED = text(f"""
-SELECT q.execution_id, q.position, q.reason, {_ALIVE} AS alive, {_RESTING} AS resting
+""",
+    resting=_RESTING,
+    step=_STEP,
+    written_reason=_WRITTEN_REASON,
+    alive=_ALIVE,
+)
+_NOTED = statement(
+    """
+SELECT q.execution_id, q.position, q.reason, $alive AS alive, $resting AS resting
 FROM queue q WHERE q.execution_id = ANY(CAST(:ids AS uuid[])) AND q.state = 'waiting'
-""")  # noqa: S608
-_COUNT = text("SELECT count(*) FROM queue WHERE pool = :pool AND state = 'waiting'")
+""",
+    alive=_ALIVE,
+    resting=_RESTING,
+)
+_COUNT = statement("SELECT count(*) FROM queue WHERE pool = :pool AND state = 'waiting'")
 
 
 def reason(conn: Connection, execution_id: ExecutionId) -> str | None:

@@ -56,6 +56,13 @@ def test_a_missing_time_is_put_forward_and_a_repeated_one_is_due_once_unless_it_
     assert local(berlin(cron), start, len(expected)) == expected
 
 
+def test_a_time_that_is_put_forward_to_midnight_is_due_then() -> None:
+    """In Nuuk the clocks go from 23:00 to midnight."""
+    nightly = Schedule(cron="0 23 * * *", timezone="America/Nuuk")
+
+    assert local(nightly, SPRING, 2) == ["28 00:00 -0100", "28 23:00 -0100"]
+
+
 @pytest.mark.parametrize("zone", ZONES)
 @pytest.mark.parametrize(
     ("schedule", "apart"),
