@@ -16,12 +16,14 @@ from pydantic import BaseModel, ConfigDict
 
 from cluster.backend import UnavailableError, Usage
 from cluster.kubernetes import pod_paths
-from cluster.kubernetes.connection import CONNECT_SECONDS, Connection
+from cluster.kubernetes.connection import CONNECT_SECONDS, NOT_FOUND, Connection
 from cluster.kubernetes.spool import Spool, UsageRecord
 
 SILENCE = 60.0
 """The keeper prints a line at least every few seconds: a stream that is silent for longer is dead."""
 PAUSE = 2.0
+LONGEST_PAUSE = 30.0
+"""Between two tries where a log cannot be followed at all, for example without the permission."""
 GRACE_SECONDS = 5.0
 """How long a stream may take to be connected, before what was printed is brought in another way."""
 LONGEST_LINE = 2**20
@@ -124,15 +126,21 @@ class LogStreams:
             await self._session.close()
 
     async def _keep_following(self, one: Followed) -> None:
-        """Follow one log until it is forgotten, or its container has ended."""
+        """Follow one log until it is forgotten, or its pod is gone."""
+        pause = PAUSE
         while not one.over:
             try:
                 await self._stream(one)
+            except aiohttp.ClientResponseError as refused:
+                log.info("the log of %s may not be followed: %s", one.path, refused)
+                if refused.status == NOT_FOUND:
+                    self.forget(one.path)
             except (aiohttp.ClientError, TimeoutError, OSError, UnavailableError) as failed:
                 log.info("the log of %s broke off: %s", one.path, failed)
+            pause = PAUSE if one.connected else min(2 * pause, LONGEST_PAUSE)
             if one.connected:
                 one.connected, one.since = False, time.monotonic()
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(pause)
 
     async def _stream(self, one: Followed) -> None:
         query = (("container", pod_paths.KEEPER), ("follow", "true"))

@@ -93,6 +93,23 @@ def test_lines_that_no_keeper_prints_are_left_out(server: Server, connection: Co
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["kubeconfig", "lock", "output.log"]
 
 
+def test_the_log_of_a_pod_that_is_gone_is_asked_for_once(
+    server: Server, connection: Connection, tmp_path: Path, monkeypatch: Any
+) -> None:
+    """Nobody forgets it where another worker has taken the run over."""
+    monkeypatch.setattr(log_streams, "PAUSE", 0.01)
+    server.answers = [Answer(status=404)]
+    streams = LogStreams(connection)
+
+    followed = streams.follow(PATH, Spool(folder=tmp_path / "a"))
+    until(lambda: followed.over)
+    again = streams.follow(f"{PATH}-other", Spool(folder=tmp_path / "b"))
+    until(lambda: again.over)
+    streams.close()
+
+    assert len(server.asked) == 2
+
+
 def test_many_logs_are_followed_in_one_thread(server: Server, connection: Connection, tmp_path: Path) -> None:
     server.answers = [Answer(lines=(piece(0, "one\n"), {"usage": USAGE}))]
     streams = LogStreams(connection)
