@@ -11,6 +11,7 @@ from events.assertions.effects import ExactlyOnce
 from events.assertions.every_event import CLOUDEVENT_IDENTITY, Conformance, NoDuplicates, dead_letter
 from events.assertions.occurrences import EventAssertion, never
 from events.assertions.ordering import Ordering, OrderingConstraint
+from events.asyncapi import message_schemas
 from events.pattern import ANY_EVENT, EventPattern
 from events.temporal.causality import HappensBefore
 from events.temporal.rule import TemporalRule
@@ -68,13 +69,14 @@ class EffectForm(_Form):
 
 
 class AssertionForm(_Form):
-    """One assertion. The first eight fields name its kind; exactly one of them is given."""
+    """One assertion. The fields before `name` are its kind; exactly one of them is given."""
 
     expect: PatternForm | None = None
     never: PatternForm | None = None
     order: list[PatternForm] | None = None
     aggregate: PatternForm | None = None
     conforms: dict[str, dict[str, JsonValue] | bool] | None = None
+    asyncapi: dict[str, JsonValue] | None = None
     unique: PatternForm | None = None
     dead_letter: str | None = None
     rule: str | None = None
@@ -116,6 +118,7 @@ TAKEN: Mapping[str, frozenset[str]] = {
     "order": frozenset({"ordering", "per", "timeout_ms"}),
     "aggregate": frozenset({"measure", "of", "per", "at_least", "at_most"}),
     "conforms": frozenset({"others_allowed"}),
+    "asyncapi": frozenset({"others_allowed"}),
     "unique": frozenset({"by"}),
     "dead_letter": frozenset({"timeout_ms"}),
     "rule": frozenset({"per"}),
@@ -171,6 +174,10 @@ def _conforms(form: AssertionForm, name: str, _patterns: Patterns) -> Assertion:
     return Conformance(name=name, schemas=form.conforms or {}, others_allowed=form.others_allowed)
 
 
+def _asyncapi(form: AssertionForm, name: str, _patterns: Patterns) -> Assertion:
+    return Conformance(name=name, schemas=message_schemas(form.asyncapi), others_allowed=form.others_allowed)
+
+
 def _unique(form: AssertionForm, name: str, _patterns: Patterns) -> Assertion:
     by = CLOUDEVENT_IDENTITY if form.by is None else tuple(form.by)
     if not by:
@@ -215,6 +222,7 @@ _BUILDERS: Mapping[str, Callable[[AssertionForm, str, Patterns], Assertion]] = {
     "order": _order,
     "aggregate": _aggregate,
     "conforms": _conforms,
+    "asyncapi": _asyncapi,
     "unique": _unique,
     "dead_letter": _dead_letter,
     "rule": _rule,

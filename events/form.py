@@ -4,6 +4,7 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TypeVar
 
 import yaml
@@ -95,15 +96,18 @@ class LoadedTest:
     needs: frozenset[Capability]
 
 
-def load_test(text: str) -> LoadedTest:
-    """Return the test that a YAML text describes. Raises: InvalidError with all problems."""
+def load_test(text: str, folder: Path | None = None) -> LoadedTest:
+    """Return the test that a YAML text describes. Raises: InvalidError with all problems.
+
+    An AsyncAPI document may be named by its file, relative to `folder`, that of the test.
+    """
     if len(text) > LARGEST_FILE:
         raise InvalidError([Problem(path="", message=f"the file has more than {LARGEST_FILE} characters")])
     try:
         raw: object = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InvalidError([Problem(path="", message=f"not YAML: {_one_line(error)}")]) from error
-    return check_test(raw)
+    return check_test(raw if folder is None else _with_documents(raw, folder))
 
 
 def check_test(raw: object) -> LoadedTest:
@@ -115,6 +119,25 @@ def check_test(raw: object) -> LoadedTest:
     except ValidationError as error:
         raise InvalidError(_problem(found) for found in error.errors()) from error
     return _Builder(form).loaded()
+
+
+def _with_documents(raw: object, folder: Path) -> object:
+    """Return the data of a test with the AsyncAPI documents in the place of their names. Raises: InvalidError."""
+    assertions = raw.get("assertions") if isinstance(raw, dict) else None
+    if not isinstance(raw, dict) or not isinstance(assertions, list):
+        return raw
+    return {**raw, "assertions": [_with_document(one, folder, number) for number, one in enumerate(assertions)]}
+
+
+def _with_document(raw: object, folder: Path, number: int) -> object:
+    if not isinstance(raw, dict) or not isinstance(named := raw.get("asyncapi"), str):
+        return raw
+    try:
+        document = yaml.safe_load((folder / named).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
+        problem = Problem(path=f"assertions[{number}].asyncapi", message=f"cannot be read: {_one_line(error)}")
+        raise InvalidError([problem]) from error
+    return {**raw, "asyncapi": document}
 
 
 class _Builder:

@@ -4,12 +4,13 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import translate
+from functools import lru_cache
 from typing import TypeAlias
 
 from pydantic import JsonValue
 
 from events.event import Event, describe
-from events.paths import Path, compile_path, truth
+from events.paths import compile_path, truth
 from events.pattern import EventPattern
 from events.schemas import Schema, compile_schema
 from events.subset import compile_subset, differences
@@ -18,6 +19,8 @@ Predicate: TypeAlias = Callable[[Event], bool]
 
 NEAREST = 3
 """The number of near misses that are shown."""
+MOST_TEXTS = 256
+"""The number of texts of which a glob remembers whether it matches. A stream has few types and topics."""
 _GLOB_MARKS = frozenset("*?[")
 
 
@@ -101,7 +104,7 @@ def compile_glob(glob: str) -> Callable[[str], bool]:
     if not _GLOB_MARKS.intersection(glob):
         return glob.__eq__
     expression = re.compile(translate(glob))
-    return lambda text: expression.match(text) is not None
+    return lru_cache(maxsize=MOST_TEXTS)(lambda text: expression.match(text) is not None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,15 +166,13 @@ def _regex_check(expression: str, regex: str) -> _Check:
         compiled = re.compile(regex)
     except re.error as error:
         raise ValueError(f"{regex!r} is not a regular expression: {error}") from error
-    return _Check(
-        lambda event: _text_matches(compiled, path, event),
-        lambda event: [f"{expression} is {path(event)!r}, which does not match {regex!r}"],
-    )
+    fits = compiled.fullmatch
 
+    def holds(event: Event) -> bool:
+        value = path(event)
+        return isinstance(value, str) and fits(value) is not None
 
-def _text_matches(expression: re.Pattern[str], path: Path, event: Event) -> bool:
-    value = path(event)
-    return isinstance(value, str) and expression.fullmatch(value) is not None
+    return _Check(holds, lambda event: [f"{expression} is {path(event)!r}, which does not match {regex!r}"])
 
 
 def _schema_check(schema: Schema) -> _Check:

@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _result(options: argparse.Namespace) -> EventTestResult:
-    loaded = load_test(_text(options.file))
+    loaded = load_test(_text(options.file), options.file.parent)
     if options.replay is not None:
         recording = read_recording(options.replay)
         return loaded.test.replay(recording.events, ended_at=recording.ended_at, scope=recording.scope)

@@ -3,7 +3,7 @@
 Each type of event goes only to the checks that it can matter to.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from math import inf
 
 from events.assertions.assertion import Assertion, Check
@@ -17,7 +17,7 @@ class Checking:
 
     def __init__(self, assertions: Sequence[Assertion], scope: Scope | None = None) -> None:
         self._checks: list[Check] = [assertion.start() for assertion in assertions]
-        self._routes: dict[str, list[Check]] = {}
+        self._routes: dict[str, list[Callable[[Event], None]]] = {}
         self._scope = ScopeFilter(scope)
         self._scoped = scope is not None
         self.seen = 0
@@ -43,11 +43,11 @@ class Checking:
                 self.foreign += 1
                 continue
             self.seen += 1
-            checks = routes.get(event.type)
-            if checks is None:
-                checks = routes[event.type] = [check for check in self._checks if check.interested(event.type)]
-            for check in checks:
-                check.observe(event)
+            route = routes.get(event.type)
+            if route is None:
+                route = routes[event.type] = [c.observe for c in self._checks if c.interested(event.type)]
+            for observe in route:
+                observe(event)
 
     def advance(self, now: Milliseconds) -> None:
         """Tell the checks that nothing older than `now` will come."""

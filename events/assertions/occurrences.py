@@ -68,14 +68,16 @@ class EventAssertion:
 class OccurrenceCheck(BaseCheck):
     """Counts the matches of one pattern."""
 
-    __slots__ = ("_assertion", "_compiled", "_matches", "_others")
+    __slots__ = ("_assertion", "_compiled", "_matches", "_others", "_rest", "_room", "_types")
 
     def __init__(self, assertion: EventAssertion) -> None:
         super().__init__(assertion.name, inf if assertion.timeout_ms is None else assertion.timeout_ms)
         self._assertion = assertion
         self._compiled = CompiledPattern(assertion.pattern)
+        self._types, self._rest = self._compiled.types, self._compiled.rest
         self._matches: list[Event] = []
         self._others: list[Event] = []
+        self._room = MOST_REMEMBERED
 
     def observe(self, event: Event) -> None:
         """Count the event if it matches; else remember it for the near misses."""
@@ -83,11 +85,12 @@ class OccurrenceCheck(BaseCheck):
             return
         if event.at > self.deadline:
             self.advance(event.at)
-        elif self._compiled.matches(event):
+        elif self._types(event.type) and (self._rest is None or self._rest(event)):
             self._matches.append(event)
             self._judge(event)
-        elif len(self._others) < MOST_REMEMBERED:
+        elif self._room:
             self._others.append(event)
+            self._room -= 1
 
     def _judge(self, event: Event) -> None:
         most, least = self._assertion.max_occurrences, self._assertion.min_occurrences

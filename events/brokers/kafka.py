@@ -23,6 +23,9 @@ _ANY: Final = -1
 """The partition that lets the client choose by key."""
 _EXISTS: Final = 36
 _UNKNOWN_TOPIC: Final = 3
+_LEADERLESS: Final = frozenset({3, 5, 6})
+"""Unknown topic or partition, leader not available, not the leader."""
+_RETRY_SECONDS = 0.05
 
 
 class KafkaBroker:
@@ -110,6 +113,8 @@ class KafkaSubscription:
         self._woken = Flag()
         self._assigned = Flag()
         self._closed = False
+        self._starts: dict[tuple[str, int], TopicPartition] = {}
+        """Where each partition begins, until something was read from it."""
         self._early: list[KafkaMessage] = []
         self._consumer = Consumer(
             {
@@ -126,6 +131,7 @@ class KafkaSubscription:
         try:
             ends = self._ends(topics)
             if group_id is None:
+                self._starts = {(place.topic, place.partition): place for place in ends}
                 self._consumer.assign(ends)
             else:
                 self._join(topics)
@@ -155,12 +161,14 @@ class KafkaSubscription:
         self._woken.set()
 
     def commit(self) -> None:
-        """Commit the positions and wait for it."""
+        """Commit the positions, also of partitions from which nothing was read yet, and wait for it."""
         try:
-            self._consumer.commit(asynchronous=False)
+            places = self._consumer.position(self._consumer.assignment())
+            offsets = [place if place.offset >= 0 else self._starts[place.topic, place.partition] for place in places]
+            if offsets:
+                self._consumer.commit(offsets=offsets, asynchronous=False)
         except KafkaException as error:
-            if error.args[0].code() != KafkaError._NO_OFFSET:  # noqa: SLF001  nothing was read yet
-                raise _wrapped("the offsets cannot be committed", error) from error
+            raise _wrapped("the offsets cannot be committed", error) from error
 
     def close(self) -> None:
         """Leave the group."""
@@ -184,11 +192,17 @@ class KafkaSubscription:
         return [TopicPartition(topic, number) for number in sorted(found.partitions)]
 
     def _end(self, place: TopicPartition) -> TopicPartition:
-        try:
-            _low, high = self._consumer.get_watermark_offsets(place, timeout=REQUEST_SECONDS)
-        except KafkaException as error:
-            raise _wrapped(f"the end of {place.topic}[{place.partition}] is unknown", error) from error
-        return TopicPartition(place.topic, place.partition, high)
+        """Return a partition with its end. A topic that was just made may have no leader for a moment: ask again."""
+        deadline = time.monotonic() + REQUEST_SECONDS
+        while True:
+            try:
+                _low, high = self._consumer.get_watermark_offsets(place, timeout=REQUEST_SECONDS)
+            except KafkaException as error:
+                if not _passes(error) or time.monotonic() > deadline:
+                    raise _wrapped(f"the end of {place.topic}[{place.partition}] is unknown", error) from error
+                time.sleep(_RETRY_SECONDS)
+            else:
+                return TopicPartition(place.topic, place.partition, high)
 
     def _join(self, topics: Sequence[Topic]) -> None:
         """Join the group, and wait for the assignment. Each partition begins at its committed offset, or its end."""
@@ -203,7 +217,9 @@ class KafkaSubscription:
 
     def _take(self, consumer: Consumer, places: list[TopicPartition]) -> None:
         committed = consumer.committed(places, timeout=REQUEST_SECONDS) if places else []
-        consumer.assign([place if place.offset >= 0 else self._end(place) for place in committed])
+        starts = [place if place.offset >= 0 else self._end(place) for place in committed]
+        self._starts = {(place.topic, place.partition): place for place in starts}
+        consumer.assign(starts)
         self._assigned.set()
 
 
@@ -226,6 +242,11 @@ def _record(message: KafkaMessage) -> Record | None:
         headers=tuple((name, _bytes(value)) for name, value in pairs),
         timestamp_ms=timestamp if kind else None,
     )
+
+
+def _passes(error: KafkaException) -> bool:
+    """Say whether an error goes away by itself: the leader of a partition is not known yet, or moves."""
+    return bool(error.args) and error.args[0].code() in _LEADERLESS
 
 
 def _bytes(value: str | bytes | None) -> bytes | None:

@@ -8,13 +8,14 @@ from threading import Thread, Timer
 
 import pytest
 
+from events.assertions.effects import ExactlyOnce
 from events.assertions.occurrences import EventAssertion, never
 from events.brokers.broker import Broker, BrokerError, Message, TopicMissingError
 from events.brokers.memory import MemoryBroker
 from events.brokers.mock_cluster import MockCluster
 from events.consumer import EventConsumer
 from events.driven_test import EventDrivenTest, TriggerScope
-from events.event import Topic
+from events.event import Event, Topic
 from events.outcomes import Outcome
 from events.pattern import EventPattern
 from events.recording import RecordingError, read_recording, write_recording
@@ -22,7 +23,7 @@ from events.temporal.rule import TemporalRule
 from events.triggers import HttpTrigger, ProduceTrigger, TriggerError
 
 pytest_plugins = ["events.pytest_plugin"]
-ORDERS = Topic("orders")
+ORDERS, EFFECTS = Topic("orders"), Topic("effects")
 
 
 @pytest.fixture(params=["memory", "mock"])
@@ -147,6 +148,81 @@ def test_a_replay_says_what_the_test_said(broker: Broker, tmp_path: Path) -> Non
     outcomes = [result.outcome for result in live.results]
     assert outcomes == [Outcome.PASSED, Outcome.PASSED, Outcome.FAILED]
     assert [(r.outcome, r.message) for r in again.results] == [(r.outcome, r.message) for r in live.results]
+
+
+class Service:
+    """A system under test: it reads commands in a group, writes effects, and crashes once before it commits.
+
+    If it is idempotent, it remembers which commands it has done, as a database would.
+    """
+
+    def __init__(self, broker: Broker, *, idempotent: bool) -> None:
+        self.broker, self.idempotent = broker, idempotent
+        self.done: set[str] = set()
+        self.reader = broker.subscribe([ORDERS], group_id="service")
+        self.reader.commit()
+
+    def work(self, count: int) -> None:
+        """Process `count` commands, and then crash: the next service of the group gets them again."""
+        while count > 0:
+            records = self.reader.poll(15)
+            assert records, "no command came"
+            for record in records:
+                command = json.loads(record.value or b"{}")
+                if command["type"] == "PayOrder":
+                    count -= 1
+                    self._pay(command["id"])
+
+    def restart(self) -> None:
+        self.reader.close()
+        self.reader = self.broker.subscribe([ORDERS], group_id="service")
+
+    def _pay(self, order: str) -> None:
+        if order not in self.done or not self.idempotent:
+            self.broker.produce(Message(topic=EFFECTS, value=json.dumps({"type": "OrderPaid", "id": order}).encode()))
+        self.done.add(order)
+
+
+@pytest.mark.parametrize(("idempotent", "outcome"), [(True, Outcome.PASSED), (False, Outcome.FAILED)])
+def test_a_crash_between_the_effect_and_the_commit(broker: Broker, *, idempotent: bool, outcome: Outcome) -> None:
+    """The command is delivered again. Only a service that remembers what it did has one effect."""
+    broker.create_topic(EFFECTS, 1)
+
+    class Trigger:
+        def fire(self, broker: Broker) -> None:
+            service = Service(broker, idempotent=idempotent)
+            for order in ("o-1", "o-2"):
+                broker.produce(message("PayOrder", id=order))
+            service.work(2)
+            service.restart()
+            service.work(2)
+            service.reader.close()
+            broker.produce(Message(topic=EFFECTS, value=b'{"type": "End"}'))
+
+    test = EventDrivenTest(
+        name="pay",
+        topics=("orders", "effects"),
+        trigger=Trigger(),
+        assertions=(
+            ExactlyOnce(
+                name="once", command=EventPattern(type="PayOrder"), effect=EventPattern(type="OrderPaid"), key="id"
+            ),
+            expect("End"),
+        ),
+        timeout_ms=60_000,
+    )
+    judged = test.replay(recorded(test, broker), ended_at=60_000)
+
+    assert [result.outcome for result in judged.results] == [outcome, Outcome.PASSED]
+
+
+def recorded(test: EventDrivenTest, broker: Broker) -> list[Event]:
+    """Return the events of a test up to its last one, `End`."""
+    with EventConsumer(broker, test.topics) as consumer:
+        test.trigger.fire(broker)
+        assert consumer.wait_for_event("End", timeout_ms=60_000) is not None
+        assert len(consumer.get_events_in_order(["OrderPaid", "OrderPaid"], timeout_ms=15_000)) == 2
+        return consumer.received_events
 
 
 @pytest.mark.parametrize("text", ["", "{}", '{"assay_recording": 2, "name": "x", "ended_at": 1}', "[\n", "\xff"])

@@ -67,6 +67,17 @@ def test_a_replay_needs_no_broker(tmp_path: Path) -> None:
     assert run(tmp_path, PASSING, "--replay", str(tmp_path / "test.yaml")) == 4
 
 
+def test_an_asyncapi_document_is_read_beside_the_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = PASSING.replace("{expect: OrderCreated, name: created}", "{asyncapi: shop.yaml}")
+    document = "{asyncapi: 3.0.0, components: {messages: {OrderCreated: {payload: {required: [%s]}}}}}"
+
+    assert run(tmp_path, text) == 4
+    assert "assertions[0].asyncapi: cannot be read" in capsys.readouterr().err
+    for key, code in (("id", 0), ("customer", 1)):
+        (tmp_path / "shop.yaml").write_text(document % key)
+        assert run(tmp_path, text.replace("name: order", "name: order\ntimeoutMs: 500")) == code
+
+
 def test_a_file_that_is_not_there_is_a_problem(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "none.yaml")]) == 4
     assert "cannot be read" in capsys.readouterr().err
