@@ -5,6 +5,7 @@ worker's heartbeat stops, or when what it acts on is gone. A provider knows neit
 
     guard      the process that holds one local fault, and takes it back
     local      the provider for services of a local environment
+    marks      finds the processes that carry the mark of a fault
     provider   the port
     stress     what burns CPU, holds memory and writes to disk
 """

@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -26,6 +26,7 @@ from chaos.provider import (
     ProxyRule,
     render_local,
 )
+from cluster.faults.marks import MARK, Marks
 from cluster.faults.provider import HEARTBEAT_PATIENCE, Effect, InjectError, Injection
 from cluster.local import proc
 from cluster.local.guarded_command import ROOT
@@ -35,8 +36,6 @@ from cluster.services.control import Request
 from cluster.services.supervisor import SOCKET
 
 GUARD = "import sys; sys.path.append(sys.argv[1]); from cluster.faults.guard import main; main(sys.argv[2])"
-MARK = "ASSAY_FAULT"
-"""The variable that everything of a fault has, so that it is found when its guard is gone."""
 START_PATIENCE = 15.0
 REVERT_PATIENCE = 20.0
 LOOK_SECONDS = 0.05
@@ -69,6 +68,7 @@ class LocalFaults:
     folder: Path
     environments: Path
     heartbeat_seconds: float = HEARTBEAT_PATIENCE.total_seconds()
+    _marks: Marks = field(default_factory=Marks, repr=False)
 
     async def inject(self, injection: Injection) -> None:
         """Start the guard, then the fault. Returns when it is active. Raises: InjectError."""
@@ -160,7 +160,7 @@ class LocalFaults:
 
     async def _force(self, fault: FaultId) -> None:
         """Do what the guard did not: kill what carries its mark, and have the supervisor take back the rest."""
-        proc.send(signal.SIGKILL, _carriers(fault))
+        proc.send(signal.SIGKILL, await self._marks.carriers(fault))
         for path in self._scratch(fault):
             path.unlink(missing_ok=True)
         folder = self._environment(fault)
@@ -172,13 +172,13 @@ class LocalFaults:
 
     async def verify(self, fault: FaultId) -> tuple[str, ...]:
         """Return everything of the fault that is left."""
-        left = [f"process {pid} of the fault is alive" for pid in _carriers(fault)]
+        left = [f"process {pid} of the fault is alive" for pid in await self._marks.carriers(fault)]
         left += [f"the file {path.name} is left" for path in self._scratch(fault)]
-        folder = self._environment(fault)
-        if folder is None:
+        spec = _json(self.folder / fault / "spec.json")
+        if not spec:
             return tuple(left)
         try:
-            facts = await look(folder)
+            facts = await look(self.environments / str(spec["place"]), str(spec["service"]))
         except NoEnvironmentError:
             return tuple(left)  # nothing of the environment runs, so no rule and no stopped process of it does
         for name, service in facts.services.items():
@@ -242,12 +242,6 @@ def _alive(state: GuardState) -> bool:
     return (
         stat is not None and stat.start_time == state.start_time and stat.state != "Z" and state.boot == proc.boot_id()
     )
-
-
-def _carriers(fault: FaultId) -> list[int]:
-    """Return the living processes that carry the mark of a fault: its guard and its stress processes."""
-    mark = f"{MARK}={fault}".encode()
-    return [pid for pid in proc.processes() if mark in proc.variables(pid)]
 
 
 def _is_stopped(pid: int) -> bool:

@@ -98,6 +98,9 @@ def read_facts(answer: bytes) -> EnvironmentFacts:
     return FACTS.validate_python(said)
 
 
-async def look(folder: Path) -> EnvironmentFacts:
-    """Return the facts of the environment in `folder`. Raises: NoEnvironmentError."""
-    return await ask(folder, Request(ask="status"))
+async def look(folder: Path, service: str = "") -> EnvironmentFacts:
+    """Return the facts of the environment in `folder`, of one service or of all.
+
+    Raises: NoEnvironmentError; ValueError without such a service.
+    """
+    return await ask(folder, Request(ask="status", service=service))

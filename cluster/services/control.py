@@ -22,8 +22,8 @@ LONGEST_LEASE = 3900.0
 class Faults(Protocol):
     """What a supervisor does for faults."""
 
-    def status(self) -> Mapping[str, object]:
-        """Return the facts of all services."""
+    def status(self, service: str) -> Mapping[str, object]:
+        """Return the facts of one service, or of all if it is empty. Raises: KeyError without such a service."""
 
     def set_rule(self, service: str, fault: str, rule: ProxyRule) -> None:
         """Activate a rule of the proxy. Raises: KeyError without such a service, ValueError if it may not."""
@@ -103,7 +103,7 @@ class Control:
                 pass
             case _:
                 raise ValueError(f"nothing known is asked: {request.ask}")
-        return self.faults.status()
+        return self.faults.status(request.service)
 
     def _lease(self, fault: str, seconds: float) -> None:
         if old := self.leases.pop(fault, None):

@@ -94,13 +94,14 @@ class Supervisor:
         """End the supervisor."""
         self.stopped.set()
 
-    def status(self) -> Mapping[str, object]:
-        """Return the facts of all services."""
+    def status(self, service: str) -> Mapping[str, object]:
+        """Return the facts of one service, or of all if it is empty. Raises: KeyError without such a service."""
+        shown = {service: self.processes[service]} if service else self.processes
         return {
             "environment": self.services.name,
             "pid": os.getpid(),
             "boot": proc.boot_id(),
-            "services": {name: self._facts(process) for name, process in self.processes.items()},
+            "services": {name: self._facts(process) for name, process in shown.items()},
         }
 
     def _facts(self, process: Process) -> Mapping[str, object]:

@@ -18,7 +18,8 @@ from chaos.experiment_reading import PARAMETER_READERS
 from chaos.fault_types import KILLS, Fault, FaultType
 from chaos.provider import FaultId, FaultStatus
 from chaos.targets import Target
-from cluster.faults.local import LocalFaults, _carriers, _state
+from cluster.faults.local import LocalFaults, _state
+from cluster.faults.marks import marked
 from cluster.faults.provider import InjectError, Injection
 from cluster.local import proc
 
@@ -173,7 +174,7 @@ async def test_a_killed_guard_leaves_nothing(bed: Bed, kind: FaultType) -> None:
     os.kill(state.pid, signal.SIGKILL)
 
     async def nothing_is_left() -> bool:
-        stats = [stat for pid in _carriers(fault) if (stat := proc.stat_of(pid))]
+        stats = [stat for pid in marked().get(fault, []) if (stat := proc.stat_of(pid))]
         return all(stat.state == "Z" for stat in stats)
 
     await until(nothing_is_left)
@@ -213,10 +214,10 @@ async def test_an_injection_that_is_repeated_injects_once(bed: Bed) -> None:
     await bed.world.until_ready()
     injection = await bed.injection("twice", bed.fault(FaultType.CPU_STRESS))
     await bed.provider.inject(injection)
-    first = _carriers(injection.id)
+    first = marked().get(injection.id, [])
     await bed.provider.inject(injection)
 
-    assert sorted(first) == sorted(_carriers(injection.id))
+    assert sorted(first) == sorted(marked().get(injection.id, []))
     await bed.provider.revert(injection.id)
     with pytest.raises(InjectError):
         await bed.provider.inject(injection)
@@ -259,3 +260,34 @@ async def test_no_environment_no_fault(bed: Bed, tmp_path: Path) -> None:
 
     with pytest.raises(InjectError, match="assay services up"):
         await elsewhere.inject(injection)
+
+
+@pytest.mark.parametrize("kind", [FaultType.CPU_STRESS, FaultType.NETWORK_LATENCY, FaultType.POD_KILL])
+async def test_a_lost_supervisor_ends_the_fault(tmp_path: Path, kind: FaultType) -> None:
+    """Its services end with it, so nothing may hold a fault on them."""
+    async with environment(tmp_path) as world:
+        own = Bed(provider=LocalFaults(folder=tmp_path / "faults", environments=tmp_path), world=world)
+        fault = await injected(own, "lost", kind)
+        world.supervisor.kill()
+        await until(lambda: _has_status(own, fault, FaultStatus.REVERTED))
+
+        assert marked().get(fault, []) == []
+        assert await own.provider.verify(fault) == ()
+
+
+async def test_a_guard_that_is_stopped_leaves_no_rule_after_its_time(tmp_path: Path) -> None:
+    """The supervisor keeps the expiry too."""
+    async with environment(tmp_path) as world:
+        own = Bed(provider=LocalFaults(folder=tmp_path / "faults", environments=tmp_path), world=world)
+        injection = await own.injection("stopped", own.fault(FaultType.NETWORK_PARTITION), seconds=3)
+        await own.provider.inject(injection)
+        state = _state(own.provider.folder / injection.id)
+        assert state is not None
+        os.kill(state.pid, signal.SIGSTOP)
+
+        async def has_no_rule() -> bool:
+            return (await world.facts()).services["payments"].rules == ()
+
+        await until(has_no_rule)
+        assert (await own.asked())[0] == 200
+        os.kill(state.pid, signal.SIGKILL)

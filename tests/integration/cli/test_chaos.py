@@ -1,6 +1,8 @@
 """The commands for local services and for experiments that need no server."""
 
 import json
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,9 +16,11 @@ EXAMPLE = ROOT / "examples" / "chaos" / "payments-killed.yaml"
 
 
 @pytest.fixture
-def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("ASSAY_STATE", str(tmp_path / "s"))
-    return tmp_path
+def state(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A folder with a short path, since the kernel takes no long ones for sockets."""
+    with tempfile.TemporaryDirectory(prefix="assay-") as folder:
+        monkeypatch.setenv("ASSAY_STATE", f"{folder}/s")
+        yield Path(folder)
 
 
 def test_a_valid_experiment_is_written_back(capsys: pytest.CaptureFixture[str]) -> None:
@@ -81,3 +85,12 @@ def test_a_wrong_file_of_services_is_refused(state: Path, capsys: pytest.Capture
 
     assert main.run(["services", "up", str(wrong)]) == 4
     assert "services: must not be empty" in capsys.readouterr().err
+
+
+def test_a_state_folder_with_a_long_path_is_refused_with_the_way_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("ASSAY_STATE", str(tmp_path / ("x" * 100)))
+
+    assert main.run(["services", "up", str(services_file(tmp_path, free_ports(1)[0]))]) == 3
+    assert "set ASSAY_STATE to a shorter one" in capsys.readouterr().err
