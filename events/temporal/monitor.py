@@ -6,7 +6,7 @@ from typing import TypeAlias
 from events.event import Event, Milliseconds, Topic
 from events.temporal.formula import EVER, Atom, Formula, check_formula, has_past, parts
 from events.temporal.nodes import Compiler, Watching, unmoved_by_nothing
-from events.temporal.past import Evaluate, Letter, evaluator
+from events.temporal.past import Evaluate, Letter, maker
 from events.temporal.shapes import InvariantMonitor, ResponseMonitor, shape_of
 from events.temporal.states import Moment, Node, Settled, State, Watch
 
@@ -23,6 +23,7 @@ class CompiledFormula:
         compiler = Compiler()
         self.root: Node = compiler.compile(formula)
         self.present = tuple(compiler.present)
+        self.makers = tuple(maker(formula) for formula in self.present)
         self.skips_nothing = all(unmoved_by_nothing(part) for part in self.present)
         """Whether an event that matches no pattern needs not be shown to the formulas without a future."""
         root = self.root
@@ -66,7 +67,7 @@ class Monitor:
 
     def __init__(self, compiled: CompiledFormula) -> None:
         self._compiled = compiled
-        self._present: tuple[Evaluate, ...] = tuple(evaluator(formula) for formula in compiled.present)
+        self._present: tuple[Evaluate, ...] = tuple(make() for make in compiled.makers)
         self.state: State | None = None
         self.deadline: Milliseconds = inf
         self.quiet = False

@@ -5,17 +5,14 @@ Each operator keeps what it needs of the past: a few times, never the whole stre
 
 from collections import deque
 from collections.abc import Callable
-from functools import lru_cache
 from math import inf
 from typing import TypeAlias
 
 from events.event import Milliseconds
 from events.temporal.formula import (
-    Always,
     And,
     Atom,
     Constant,
-    Eventually,
     Formula,
     Historically,
     Implies,
@@ -23,7 +20,6 @@ from events.temporal.formula import (
     Once,
     Or,
     Since,
-    Until,
     Window,
     has_past,
 )
@@ -33,23 +29,40 @@ Letter: TypeAlias = int
 Evaluate: TypeAlias = Callable[[Letter, Milliseconds], bool]
 """Takes the next event. It must be called once for each event, in order."""
 
-MOST_FORMULAS = 1000
+Make: TypeAlias = Callable[[], Evaluate]
+"""Makes an evaluator that has seen nothing. Each key of a rule has its own, so making one must be cheap."""
 
 
 def evaluator(formula: Formula) -> Evaluate:
-    """Return what evaluates a formula of the past at each event. Raises: ValueError if it has a future.
-
-    What has no memory is shared by all evaluators, since each key of a rule has its own.
-    """
-    return _with_memory(formula) if has_past(formula) else _without_memory(formula)
+    """Return what evaluates a formula of the past at each event. Raises: ValueError if it has a future."""
+    return maker(formula)()
 
 
-@lru_cache(maxsize=MOST_FORMULAS)
+def maker(formula: Formula) -> Make:  # noqa: PLR0911  a case for each operator
+    """Return what makes evaluators of a formula. What has no memory is shared by all of them."""
+    if not has_past(formula):
+        shared = _without_memory(formula)
+        return lambda: shared
+    match formula:
+        case Not(inner):
+            return _negated(maker(inner))
+        case And(left, right):
+            return _joined(_both, maker(left), maker(right))
+        case Or(left, right):
+            return _joined(_either, maker(left), maker(right))
+        case Implies(left, right):
+            return _joined(_either, maker(Not(left)), maker(right))
+        case Once(inner, window):
+            return _since(maker(Constant(True)), maker(inner), window)
+        case Historically(inner, window):
+            return _negated(_since(maker(Constant(True)), maker(Not(inner)), window))
+        case Since(left, right, window):
+            return _since(maker(left), maker(right), window)
+        case _:
+            raise ValueError(_FUTURE)
+
+
 def _without_memory(formula: Formula) -> Evaluate:
-    return _with_memory(formula)
-
-
-def _with_memory(formula: Formula) -> Evaluate:  # noqa: C901, PLR0911  a case for each operator
     match formula:
         case Constant(value):
             return lambda _letter, _now: value
@@ -57,27 +70,34 @@ def _with_memory(formula: Formula) -> Evaluate:  # noqa: C901, PLR0911  a case f
             bit = 1 << number
             return lambda letter, _now: letter & bit != 0
         case Not(inner):
-            negated = evaluator(inner)
-            return lambda letter, now: not negated(letter, now)
+            return _negation(_without_memory(inner))
         case And(left, right):
-            return _both(evaluator(left), evaluator(right))
+            return _both(_without_memory(left), _without_memory(right))
         case Or(left, right):
-            return _either(evaluator(left), evaluator(right))
+            return _either(_without_memory(left), _without_memory(right))
         case Implies(left, right):
-            return _either(evaluator(Not(left)), evaluator(right))
-        case Once(inner, window):
-            return _Since(_always, evaluator(inner), window)
-        case Historically(inner, window):
-            broken = _Since(_always, evaluator(Not(inner)), window)
-            return lambda letter, now: not broken(letter, now)
-        case Since(left, right, window):
-            return _Since(evaluator(left), evaluator(right), window)
-        case Always() | Eventually() | Until():
-            raise ValueError("an operator of the future cannot be evaluated at the event itself")
+            return _either(_without_memory(Not(left)), _without_memory(right))
+        case _:
+            raise ValueError(_FUTURE)
 
 
-def _always(_letter: Letter, _now: Milliseconds) -> bool:
-    return True
+_FUTURE = "an operator of the future cannot be evaluated at the event itself"
+
+
+def _negated(inner: Make) -> Make:
+    return lambda: _negation(inner())
+
+
+def _joined(join: Callable[[Evaluate, Evaluate], Evaluate], left: Make, right: Make) -> Make:
+    return lambda: join(left(), right())
+
+
+def _since(left: Make, right: Make, window: Window) -> Make:
+    return lambda: _Since(left(), right(), window)
+
+
+def _negation(inner: Evaluate) -> Evaluate:
+    return lambda letter, now: not inner(letter, now)
 
 
 def _both(left: Evaluate, right: Evaluate) -> Evaluate:

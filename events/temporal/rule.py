@@ -97,8 +97,9 @@ class TemporalCheck(BaseCheck):
                 self._forgotten = True
                 return
             monitor = self._monitors[key] = self._formula.start()
+        planned = monitor.deadline
         monitor.observe(letter, event)
-        self._after(key, monitor, event.at)
+        self._after(key, monitor, event.at, planned)
 
     def _learn(self, event_type: str) -> _TypeAtoms:
         """Find out once for each type which patterns its events can match."""
@@ -107,8 +108,8 @@ class TemporalCheck(BaseCheck):
         found = self._by_type[event_type] = (fixed, tuple((bit, atom.rest) for bit, atom in matching if atom.rest))
         return found
 
-    def _after(self, key: JsonValue, monitor: AnyMonitor, now: Milliseconds) -> None:
-        """Decide, forget, or plan the next look at the clock for the monitor of a key."""
+    def _after(self, key: JsonValue, monitor: AnyMonitor, now: Milliseconds, planned: Milliseconds) -> None:
+        """Decide, forget, or plan the next look at the clock for the monitor of a key, if that is not planned yet."""
         if monitor.value is False:
             self.decide(Outcome.FAILED, f"the rule is broken{show_key(key)}", now, monitor.witness)
         elif monitor.value is True and self._key_of is None:
@@ -116,7 +117,7 @@ class TemporalCheck(BaseCheck):
         elif self._key_of is not None and self._formula.as_new(monitor):
             del self._monitors[key]
             self._forgotten = True
-        elif monitor.deadline != inf:
+        elif monitor.deadline not in (inf, planned):
             heapq.heappush(self._deadlines, (monitor.deadline, repr(key), key))
             self.deadline = self._deadlines[0][0]
 
@@ -127,7 +128,7 @@ class TemporalCheck(BaseCheck):
             monitor = self._monitors.get(key)
             if monitor is not None and monitor.deadline <= due:
                 monitor.advance(now)
-                self._after(key, monitor, due)
+                self._after(key, monitor, due, inf)
         if self.result is None:
             self.deadline = self._deadlines[0][0] if self._deadlines else inf
 

@@ -11,7 +11,7 @@ from typing import TypeAlias
 
 from events.event import Event, Milliseconds
 from events.temporal.formula import EVER, Always, Eventually, Formula, Implies, has_future, has_past
-from events.temporal.past import Evaluate, Letter, evaluator
+from events.temporal.past import Evaluate, Letter, Make, evaluator, maker
 
 MOST_ATOMS = 8
 """A response over more patterns than this has no table of its letters."""
@@ -19,13 +19,13 @@ MOST_ATOMS = 8
 
 @dataclass(frozen=True, slots=True)
 class Invariant:
-    """The formula that must be true at each event."""
+    """A formula must be true at each event. `make` makes its evaluators."""
 
-    inner: Formula
+    make: Make
 
     def start(self) -> "InvariantMonitor":
         """Return a monitor that has seen nothing."""
-        return InvariantMonitor(evaluator(self.inner))
+        return InvariantMonitor(self.make())
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ def shape_of(formula: Formula, atoms: int) -> Shape | None:
         return None
     inner = formula.inner
     if not has_future(inner):
-        return Invariant(inner)
+        return Invariant(maker(inner))
     if not (isinstance(inner, Implies) and isinstance(inner.right, Eventually) and inner.right.window.low == 0):
         return None
     sides = inner.left, inner.right.inner

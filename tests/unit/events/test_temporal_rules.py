@@ -97,6 +97,7 @@ def test_the_state_does_not_grow_with_the_stream() -> None:
     for number in range(200):
         check.observe(event("a", number))
 
+    assert len(check._deadlines) == 1
     monitor = check._monitors[None]
     assert isinstance(monitor, Monitor)
     assert repr(monitor.state).count("Watch(") == 2
