@@ -118,13 +118,13 @@ class KafkaSubscription:
         self._early: list[KafkaMessage] = []
         self._consumer = Consumer(
             {
+                "session.timeout.ms": 10_000,
+                "heartbeat.interval.ms": 500,
                 **settings,
                 "group.id": group_id or f"assay-{uuid4()}",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "latest",
                 "fetch.wait.max.ms": 50,
-                "session.timeout.ms": 10_000,
-                "heartbeat.interval.ms": 500,
                 "enable.partition.eof": False,
             }
         )

@@ -78,7 +78,9 @@ class MockCluster:
         self._cluster = ctypes.c_void_p(_LIBRARY.rd_kafka_mock_cluster_new(self._client, brokers))
         _LIBRARY.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
         self.servers = _LIBRARY.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
-        self._kafka = KafkaBroker(self.servers, idempotent=False)  # it costs half a second, and the mock ignores it
+        # It ignores idempotence, which costs half a second, and keeps a member that has left until its session ends.
+        sessions: dict[str, str | int] = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 200}
+        self._kafka = KafkaBroker(self.servers, sessions, idempotent=False)
         self._topics: set[Topic] = set()
         self._closed = False
 
