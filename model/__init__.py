@@ -6,13 +6,12 @@ May do I/O: no. Imports no other package of ours.
 
     check             the check of a request, and the JSON schema of requests
     config            how a run is executed: time limit, retries, node affinity, tolerations, volumes
-    content           where the tests come from: git, inline files, a packed folder, a local folder
+    content           where the tests come from: git, inline files, a packed folder, an archive, a local folder
     cron              cron expressions: their check, and the days that they name
     definition        stored requests: owner, version, forms for database and files
     document          reads and writes YAML
     examine           examines one test: plain data, fields, rules across fields
     execution         executions and attempts: states, reasons, transitions, verdicts
-    provenance        what a run has run: commit or content, versions of tools
     fault             who is at fault: each ending with its verdict, exit code and state in Prefect
     fields            the field types of requests, with their limits
     forms             checks the form of single texts: label keys, paths, branches, repositories
@@ -20,14 +19,19 @@ May do I/O: no. Imports no other package of ours.
     json_values       types of JSON data
     lenient           reads input that may be wrong, and never raises
     mask              hides the values of secrets in text and logs
+    network           what a test may connect to from its pod
     placement_rules   rules across the fields about nodes and other runs
     plain             reduces input to plain data that JSON and PostgreSQL can hold
+    pod_policy        what a cluster allows the pods of tests
+    pod_rules         rules across the fields that concern the pod of a test
     ports             protocols of the stores for logs, artifacts and secrets
     problems          problems with their paths
+    provenance        what a run has run: commit or content, versions of tools
     quantity          Kubernetes quantities, exactly
     reading           reads plain data into a value, or finds all wrong fields
     recurrence        when a schedule is due
     references        what a request refers to outside of itself, also of a wrong one
+    refused_keys      keys of a pod that no request may have, each with its reason
     request           the test request
     resources         CPU, memory, disk and GPUs
     result            results of single tests, reports, artifacts
