@@ -15,8 +15,8 @@ from model.execution import Cause
 from model.ids import short
 from orchestrator import explaining
 from orchestrator.explaining import Explanation, Neighbour, Now, Told
-from scheduler.pool import Strategy
-from scheduler.reasons import Code
+from scheduler.values.pool import Strategy
+from scheduler.values.reasons import Code
 
 router = APIRouter(tags=["tests"])
 

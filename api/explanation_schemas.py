@@ -8,9 +8,9 @@ from pydantic import Field
 
 from api.schemas import Out
 from model.execution import Cause, Phase, Status
-from scheduler.estimate import Basis
-from scheduler.pool import Strategy
-from scheduler.reasons import Code
+from scheduler.forecast.estimate import Basis
+from scheduler.values.pool import Strategy
+from scheduler.values.reasons import Code
 
 
 class NeighbourOut(Out):

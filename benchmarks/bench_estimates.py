@@ -24,21 +24,21 @@ from uuid import UUID
 from flows.forecasting import simulate
 from model.ids import ExecutionId, NodeName, UserId, uuid7
 from model.resources import Resources
-from scheduler.arrivals import NOBODY, WINDOW, Arrivals, Newcomer, learn
-from scheduler.estimate import Basis, Estimate, estimates
-from scheduler.forward import Started, forward
-from scheduler.futures import Behind, Question
-from scheduler.history import History, history
-from scheduler.node import Node
-from scheduler.pool import Ceiling, Limits
-from scheduler.run import Queued, Running, Shape
-from scheduler.state import State
+from scheduler.admission.state import State
+from scheduler.forecast.arrivals import NOBODY, WINDOW, Arrivals, Newcomer, learn
+from scheduler.forecast.estimate import Basis, Estimate, estimates
+from scheduler.forecast.history import History, history
+from scheduler.forecast.scenarios import Behind, Question
+from scheduler.simulation.event_simulation import Started, forward
+from scheduler.values.node import Node
+from scheduler.values.pool import Ceiling, PoolSettings
+from scheduler.values.run import Queued, Running, Shape
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PLACES, TESTS, SEEN = 64, 50, 50
 SIGMA = 0.4
 NEAR, FAR = 200, 2_000
-LIMITS = Limits(ceiling=Ceiling(runs=PLACES))
+LIMITS = PoolSettings(ceiling=Ceiling(runs=PLACES))
 NODES = [
     Node(name=NodeName(f"n{number}"), capacity=Resources(cpu_milli=64_000, memory_bytes=2**38)) for number in range(8)
 ]

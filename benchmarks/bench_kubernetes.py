@@ -53,10 +53,10 @@ from model.config import ExecutionConfig, Toleration, TolerationOperator
 from model.content import InlineContent
 from model.ids import ExecutionId, NodeName, RunId
 from model.resources import ResourceRequirements
-from scheduler.fleet import Fleet
-from scheduler.placement import Ask, choose
-from scheduler.pool import Limits
-from scheduler.run import Constraints, Shape
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.placement import Ask, choose
+from scheduler.values.pool import PoolSettings
+from scheduler.values.run import Constraints, Shape
 
 TURNS = 3
 CREATORS = 12
@@ -159,11 +159,11 @@ def rate(connection: Connection, bound: Bound, bodies: Iterator[Body], number: i
 
 def ours(connection: Connection, facts: NodeWatch, number: int) -> Iterator[Body]:
     """Yield pods for which our placement has chosen candidates; the time of the choice counts."""
-    fleet = Fleet(facts.read())
+    fleet = NodeUsage(facts.read())
     shape = Shape(RESOURCES.requested(), Constraints(tolerations=(ANYWHERE,)))
     for _ in range(number):
         run = ExecutionId(RunId(uuid4()))
-        placed = choose(fleet, Ask(shape=shape, limits=Limits(spot=True)), run)
+        placed = choose(fleet, Ask(shape=shape, limits=PoolSettings(spot=True)), run)
         fleet.take(placed[0].node, shape.resources)
         yield body_of(connection, run, [score.node for score in placed])
 

@@ -29,13 +29,13 @@ import goals
 from cli.simulating import collect_seldom
 from model.ids import ExecutionId, NodeName, RunId, TeamId, UserId
 from model.resources import Resources
-from scheduler.node import Node
-from scheduler.plan import Arrived, Left, apply, carry_out, decide
-from scheduler.pool import Ceiling, Limits, Strategy
-from scheduler.run import Queued, Shape
-from scheduler.simulation import simulate
-from scheduler.state import State
-from scheduler.trace import TraceRun
+from scheduler.admission.plan import Arrived, Left, apply, carry_out, decide
+from scheduler.admission.state import State
+from scheduler.simulation.simulate import simulate
+from scheduler.simulation.trace import TraceRun
+from scheduler.values.node import Node
+from scheduler.values.pool import Ceiling, PoolSettings, Strategy
+from scheduler.values.run import Queued, Shape
 
 LOAD = 1.3
 DAY = timedelta(hours=24)
@@ -93,7 +93,7 @@ def day() -> dict[str, Any]:
     nodes = make_nodes()
     trace = make_day(nodes)
     begun = time.process_time()
-    report = simulate(trace, nodes, Limits(strategy=Strategy.PRIORITY, ceiling=Ceiling(runs=None)))
+    report = simulate(trace, nodes, PoolSettings(strategy=Strategy.PRIORITY, ceiling=Ceiling(runs=None)))
     used = time.process_time() - begun
     return {
         "runs": len(trace),
@@ -108,7 +108,7 @@ def aged_state() -> State:
     random = Random(3)
     shapes = [Shape(Resources(cpu_milli=1000 + 100 * number, memory_bytes=2**30)) for number in range(SHAPES)]
     nodes = [Node(name=NodeName(f"n{n}"), capacity=Resources(cpu_milli=16_000, memory_bytes=2**36)) for n in range(50)]
-    state = State(limits=Limits(ceiling=Ceiling(runs=None)), nodes=nodes)
+    state = State(limits=PoolSettings(ceiling=Ceiling(runs=None)), nodes=nodes)
     for number in range(AGED):
         run = Queued(
             execution_id=ExecutionId(RunId(UUID(int=number + 1))),

@@ -37,19 +37,19 @@ from model.config import (
 )
 from model.ids import ExecutionId, NodeName
 from model.resources import Resources
-from scheduler.fleet import Fleet
-from scheduler.node import Node, Taint
-from scheduler.placement import Ask, place
-from scheduler.pool import Limits
-from scheduler.reasons import Reason
-from scheduler.run import Apart, Constraints, Labels, Shape, Spread
-from scheduler.snapshot import pack, unpack
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.placement import Ask, place
+from scheduler.values.node import Node, Taint
+from scheduler.values.packed_nodes import pack, unpack
+from scheduler.values.pool import PoolSettings
+from scheduler.values.reasons import Reason
+from scheduler.values.run import Apart, Constraints, Labels, Shape, Spread
 
 GOAL, GOAL_NODES = 5000, 5000
 GI = 2**30
 ZONE, DISK, KIND = "topology.kubernetes.io/zone", "example.org/disk", "node.kubernetes.io/instance-type"
 WEB: Labels = (("app", "web"),)
-LIMITS = Limits(spot=True)
+LIMITS = PoolSettings(spot=True)
 SIZES = {"m": (8, 32), "c": (16, 32), "r": (16, 128), "x": (32, 64)}
 RESTART = 4
 """A fleet is used for so many decisions a node, then a fresh copy: it would be full otherwise."""
@@ -80,9 +80,9 @@ def nodes(number: int, random: Random) -> list[Node]:
     return [_node(place, random) for place in range(number)]
 
 
-def used(number: int, random: Random) -> Fleet:
+def used(number: int, random: Random) -> NodeUsage:
     """Return a fleet of which about half is in use."""
-    fleet = Fleet(nodes(number, random))
+    fleet = NodeUsage(nodes(number, random))
     names = [node.name for node in fleet.nodes]
     for _ in range(6 * number):
         amounts = Resources(cpu_milli=random.randrange(200, 2800, 100), memory_bytes=random.randrange(1, 10) * GI)
@@ -138,7 +138,7 @@ def one(constraints: Constraints | None = None, cpu: int = 100) -> Iterator[Shap
     return cycle([Shape(_amounts(cpu, GI), constraints or Constraints())])
 
 
-def decide(path: str, base: Fleet, shapes: Iterator[Shape], decisions: int, labels: Labels = ()) -> Costs:
+def decide(path: str, base: NodeUsage, shapes: Iterator[Shape], decisions: int, labels: Labels = ()) -> Costs:
     """Time decisions one by one."""
     seconds, cpu_seconds, fleet = [], [], base.copy()
     warm_up = min(200, decisions)
@@ -155,7 +155,7 @@ def decide(path: str, base: Fleet, shapes: Iterator[Shape], decisions: int, labe
     return Costs(path=path, seconds=seconds[warm_up:], cpu=sum(cpu_seconds[warm_up:]))
 
 
-def plain_loop(base: Fleet, shapes: Iterator[Shape], decisions: int) -> Costs:
+def plain_loop(base: NodeUsage, shapes: Iterator[Shape], decisions: int) -> Costs:
     """Time the original design's way: score each node that the selector allows, sort, take the first."""
     seconds, cpu_seconds = [], 0.0
     left = {node.name: [0, 0] for node in base.nodes}
@@ -177,7 +177,7 @@ def memory(number: int) -> str:
     tracemalloc.start()
     facts = unpack(pack(nodes(number, Random(1))))
     before = tracemalloc.get_traced_memory()[0]
-    fleet = Fleet(facts)
+    fleet = NodeUsage(facts)
     alone = tracemalloc.get_traced_memory()[0] - before
     decide("", fleet, fifty(), 200)
     remembered = tracemalloc.get_traced_memory()[0] - before - alone
@@ -195,7 +195,9 @@ def snapshot(number: int) -> str:
     """Return what packed nodes take, and what reading them costs."""
     made = nodes(number, Random(1))
     packed = pack(made)
-    milliseconds = [1000 * _best_of(work) for work in (lambda: pack(made), lambda: unpack(packed), lambda: Fleet(made))]
+    milliseconds = [
+        1000 * _best_of(work) for work in (lambda: pack(made), lambda: unpack(packed), lambda: NodeUsage(made))
+    ]
     packing, unpacking, building = (f"{cost:.1f}" for cost in milliseconds)
     size = f"{len(packed) / 1e6:.2f} MB"
     return f"snapshot: {size}, pack {packing} ms, unpack {unpacking} ms, build a fleet {building} ms"

@@ -23,7 +23,7 @@ from flows.forecasting import simulate
 from model.ids import ExecutionId
 from orchestrator import admission, forecasts
 from orchestrator.forecasts import Memory
-from scheduler.pool import Strategy
+from scheduler.values.pool import Strategy
 
 GOAL_MS = 50.0
 GOAL_QUEUED = 10_000

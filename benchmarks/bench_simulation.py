@@ -23,11 +23,11 @@ import goals
 from cli.simulating import collect_seldom
 from model.ids import NodeName
 from model.resources import Resources
-from scheduler.node import Node
-from scheduler.pool import Ceiling, Limits, Strategy
-from scheduler.simulation import simulate
-from scheduler.simulation_report import SimulationReport
-from scheduler.trace import TraceRun
+from scheduler.simulation.report import SimulationReport
+from scheduler.simulation.simulate import simulate
+from scheduler.simulation.trace import TraceRun
+from scheduler.values.node import Node
+from scheduler.values.pool import Ceiling, PoolSettings, Strategy
 
 MI, GI = 2**20, 2**30
 GOAL = 60
@@ -167,7 +167,7 @@ def _select(machines: Sequence[Machine], asked: Resources) -> Machine | None:
 def measure(name: str, trace: Sequence[TraceRun], nodes: Sequence[Node], strategy: Strategy) -> float:
     """Print what one simulation costs, and what it found. Returns: CPU seconds."""
     begun, used = time.perf_counter(), time.process_time()
-    report = simulate(trace, nodes, Limits(strategy=strategy, ceiling=Ceiling(runs=None)))
+    report = simulate(trace, nodes, PoolSettings(strategy=strategy, ceiling=Ceiling(runs=None)))
     seconds, used = time.perf_counter() - begun, time.process_time() - used
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     shapes = len({run.resources for run in trace})

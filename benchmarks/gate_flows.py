@@ -31,7 +31,7 @@ from model.notices import Ended
 from model.runs import RunKind
 from orchestrator import admission
 from orchestrator.place_releases import PlaceReleases
-from scheduler.node import DEFAULT_BACKEND
+from scheduler.values.node import DEFAULT_BACKEND
 
 LOOK_EVERY = 1.0
 """Seconds after which a worker looks by itself, as in earnest: a place that waits for this was forgotten."""

@@ -29,7 +29,7 @@ from model.ids import DefinitionId, ExecutionId, NodeName, WorkerId, uuid7
 from model.request import TestRequest, TestType
 from model.resources import Resources
 from orchestrator import admission
-from scheduler.node import DEFAULT_BACKEND, Node
+from scheduler.values.node import DEFAULT_BACKEND, Node
 
 SHAPES = 50
 PRIORITIES = 5

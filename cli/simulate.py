@@ -41,10 +41,10 @@ def simulate(  # noqa: PLR0913  an option a setting
 ) -> None:
     """Run a trace through the scheduler in virtual time, and show waits, utilisation and fairness."""
     from cli import simulating  # noqa: PLC0415  only this command needs numpy and the scheduler
-    from scheduler.pool import Ceiling, Limits  # noqa: PLC0415
+    from scheduler.values.pool import Ceiling, PoolSettings  # noqa: PLC0415
 
     strategies = simulating.strategies(strategy or [], every=compare)
-    limits = Limits(
+    limits = PoolSettings(
         ceiling=Ceiling(runs=max_concurrent),
         ageing_limit=simulating.ageing(ageing_limit),
         preemption=preemption,

@@ -16,12 +16,12 @@ from cli.failure import RefusedError, UsageError
 from model.problems import InvalidError, Problem
 from reports import simulation
 from reports.simulation_svg import svg
-from scheduler.node import Node
-from scheduler.pool import Limits, Strategy
-from scheduler.profile import Profile, named
-from scheduler.simulation import simulate
-from scheduler.simulation_report import SimulationReport
-from scheduler.trace import TraceRun, read_nodes, read_trace
+from scheduler.simulation.report import SimulationReport
+from scheduler.simulation.simulate import simulate
+from scheduler.simulation.trace import TraceRun, read_nodes, read_trace
+from scheduler.values.node import Node
+from scheduler.values.pool import PoolSettings, Strategy
+from scheduler.values.profile import Profile, named
 
 LONGEST = 1e9
 """Seconds; longer than any trace."""
@@ -97,7 +97,7 @@ def collect_seldom() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def run(given: Given, limits: Limits, chosen: Sequence[Strategy]) -> list[SimulationReport]:
+def run(given: Given, limits: PoolSettings, chosen: Sequence[Strategy]) -> list[SimulationReport]:
     """Simulate each strategy, with a line of progress on a terminal."""
     found = []
     collect_seldom()

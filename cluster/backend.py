@@ -20,7 +20,7 @@ from model.content import TestContent
 from model.ending import Ending
 from model.ids import BackendName, ExecutionId, NodeName
 from model.resources import ResourceRequirements
-from scheduler.node import Node
+from scheduler.values.node import Node
 
 LOG_LIMIT = 100_000_000
 """Bytes of a run's log that are kept, over all its attempts."""

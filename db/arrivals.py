@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from db.durations import Kind
 from model.ids import DefinitionId, ExecutionId, PoolName, TeamId, UserId
-from scheduler.arrivals import LAST, WINDOW
+from scheduler.forecast.arrivals import LAST, WINDOW
 
 MOST = 10_000
 """Submits that are looked at, the newest, of all pools."""

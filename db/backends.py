@@ -9,8 +9,8 @@ from sqlalchemy import Connection, Row, text
 from db.gate.queue_rows import labels_of, shape_of
 from db.gate.queue_watermarks import HOLDING_FROM
 from model.ids import BackendName, ExecutionId, NodeName, PoolName
-from scheduler.absence import Absence, Look
-from scheduler.run import Labels, Shape
+from scheduler.values.absence import Absence, Look
+from scheduler.values.run import Labels, Shape
 
 _LIVE = "SELECT FROM workers w WHERE w.pool = b.pool AND w.expires_at > clock_timestamp() AND b.name = ANY(w.serves)"
 _LOOK = text(f"""

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, text
 
 from model.execution import Reason, Status
 from model.ids import DefinitionId, ExecutionId, TeamId
-from scheduler.history import LEAST
+from scheduler.forecast.history import LEAST
 
 MOST = 100
 """Durations of a test, the newest; of a suite, a team, or all it is twice as many."""

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, Row, text
 
 from db.locks import Lock, lock_key
 from model.ids import ExecutionId, PoolName
-from scheduler.estimate import Basis, Estimate
+from scheduler.forecast.estimate import Basis, Estimate
 
 STALE = timedelta(minutes=1)
 BEFORE = 50

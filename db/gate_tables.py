@@ -11,8 +11,8 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval, String, Text
 
 from db.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, Base
-from scheduler.pool import Strategy
-from scheduler.profile import PROFILES
+from scheduler.values.pool import Strategy
+from scheduler.values.profile import PROFILES
 
 CLOCK = text("clock_timestamp()")
 
@@ -171,7 +171,8 @@ class Worker(Base):
 class Backend(Base):
     """What runs attempts on some nodes of a pool, and for how long no live worker has served it.
 
-    `absent` counts only the time in which somebody looked (scheduler/absence.py). All is NULL while it is served.
+    `absent` counts only the time in which somebody looked (scheduler/values/absence.py). All is NULL while it is
+    served.
     """
 
     __tablename__ = "backends"
@@ -241,7 +242,7 @@ class Forecast(Base):
     p50: Mapped[datetime]
     p90: Mapped[datetime]
     basis: Mapped[str] = mapped_column(String(20), server_default="history")
-    """What it rests on (scheduler.estimate.Basis)."""
+    """What it rests on (scheduler.forecast.estimate.Basis)."""
     started_at: Mapped[datetime | None]
 
 

@@ -19,10 +19,10 @@ from db.locks import Lock, lock_key
 from model.config import Effect
 from model.ids import BackendName, NodeName, PoolName
 from model.resources import Resources
-from scheduler.fleet import Fleet
-from scheduler.node import Node, Taint, virtual_node
-from scheduler.roster import NONE_UNSERVED
-from scheduler.snapshot import pack, unpack
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.values.node import Node, Taint, virtual_node
+from scheduler.values.node_table import NONE_UNSERVED
+from scheduler.values.packed_nodes import pack, unpack
 
 SEEN_AGAIN = timedelta(seconds=10)
 """How old `node_snapshots.observed_at` may become while nothing changes."""
@@ -187,7 +187,7 @@ def snapshot(conn: Connection, pool: PoolName, known_version: int = UNKNOWN) -> 
     return Snapshot(version=row.version, nodes=nodes, observed_at=row.observed_at)
 
 
-def fleet(conn: Connection, pool: PoolName, present: int = UNKNOWN, reach: Reach = WHOLE) -> tuple[Fleet, int]:
+def fleet(conn: Connection, pool: PoolName, present: int = UNKNOWN, reach: Reach = WHOLE) -> tuple[NodeUsage, int]:
     """Return the nodes of a pool, without use, as a fleet of the caller's own, and their version.
 
     A process builds the fleet once for each version and each `reach`, since what the labels of a node decide is
@@ -197,7 +197,7 @@ def fleet(conn: Connection, pool: PoolName, present: int = UNKNOWN, reach: Reach
     base = _ready.get(address)
     found = None if present > 0 and present == base.version else snapshot(conn, pool, base.version)
     if found is not None:
-        base = _Base(version=found.version, fleet=Fleet(found.nodes))
+        base = _Base(version=found.version, fleet=NodeUsage(found.nodes))
         _ready.keep(address, base)
     unserved = NONE_UNSERVED if reach.served is None else (base.fleet.backends | reach.virtual) - reach.served
     return base.narrowed_to(unserved, reach.virtual).copy(), base.version
@@ -211,18 +211,18 @@ class _Base:
     """
 
     version: int = UNKNOWN
-    fleet: Fleet
-    narrowed: OrderedDict[tuple[frozenset[BackendName], frozenset[BackendName]], Fleet] = field(
+    fleet: NodeUsage
+    narrowed: OrderedDict[tuple[frozenset[BackendName], frozenset[BackendName]], NodeUsage] = field(
         default_factory=OrderedDict
     )
 
-    def narrowed_to(self, unserved: frozenset[BackendName], virtual: frozenset[BackendName]) -> Fleet:
+    def narrowed_to(self, unserved: frozenset[BackendName], virtual: frozenset[BackendName]) -> NodeUsage:
         """Return the fleet with these backends unserved, and with the virtual nodes of those."""
         if not unserved and not virtual:
             return self.fleet
         known = self.narrowed.get((unserved, virtual))
         if known is None:
-            made = Fleet([*self.fleet.nodes, *map(virtual_node, virtual)], unserved)
+            made = NodeUsage([*self.fleet.nodes, *map(virtual_node, virtual)], unserved)
             known = self.narrowed[(unserved, virtual)] = made
             while len(self.narrowed) > NARROWED:
                 self.narrowed.popitem(last=False)
@@ -238,7 +238,7 @@ class _Ready:
 
     def get(self, address: tuple[str, PoolName]) -> _Base:
         with self._lock:
-            return self._bases.get(address, _Base(fleet=Fleet()))
+            return self._bases.get(address, _Base(fleet=NodeUsage()))
 
     def keep(self, address: tuple[str, PoolName], base: _Base) -> None:
         with self._lock:

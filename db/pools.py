@@ -9,8 +9,8 @@ from db import gate_tables
 from db.errors import ConflictError, NotFoundError
 from db.gate import pass_locks
 from model.ids import PoolName
-from scheduler.pool import Ceiling, Strategy
-from scheduler.profile import CANDIDATES, DEFAULT, named
+from scheduler.values.pool import Ceiling, Strategy
+from scheduler.values.profile import CANDIDATES, DEFAULT, named
 
 P = gate_tables.Pool
 YEAR = 366 * 86_400.0

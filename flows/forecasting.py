@@ -12,7 +12,7 @@ from db.engine import Database
 from model.ids import PoolName
 from orchestrator import forecasts
 from orchestrator.forecasts import Memory
-from scheduler.futures import Question, Trial, trial
+from scheduler.forecast.scenarios import Question, Scenario, trial
 
 SECONDS = 5.0
 TRIALS = 30
@@ -46,7 +46,7 @@ class Forecasting:
         return await self._db.run(lambda conn: forecasts.tell(conn, pool, question, trials, seconds))
 
 
-def simulate(question: Question) -> tuple[list[Trial], float]:
+def simulate(question: Question) -> tuple[list[Scenario], float]:
     """Return as many trials as the budget allows, and the CPU seconds of this thread that they took."""
     random, begun = Random(SEED), thread_time()
     trials = [trial(question, random)]

@@ -16,10 +16,10 @@ from flows.worker_context import WorkerContext
 from model.ids import BackendName, ExecutionId, NodeName
 from orchestrator import lost_nodes
 from orchestrator.lost_nodes import Loss
-from scheduler.absence import LONGEST_GAP
+from scheduler.values.absence import LONGEST_GAP
 
 LOOK_SECONDS = 2.0
-"""Between two looks. Time is counted only between looks that are close (scheduler.absence.LONGEST_GAP)."""
+"""Between two looks. Time is counted only between looks that are close (scheduler.values.absence.LONGEST_GAP)."""
 TRY_AGAIN_SECONDS = 10.0
 """Between two tries to give up runs that stayed on a lost node because no other node could take them."""
 

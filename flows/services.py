@@ -28,7 +28,7 @@ from flows.settings import Settings
 from flows.wiring import open_context
 from flows.worker_context import WorkerContext
 from model.ids import BackendName
-from scheduler.node import Node, differ_in_amounts_only
+from scheduler.values.node import Node, differ_in_amounts_only
 
 MIRROR_SECONDS = 2.0
 OBSERVE_SECONDS = 2.0

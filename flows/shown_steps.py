@@ -16,7 +16,7 @@ from flows.worker_context import WorkerContext
 from model.ids import ExecutionId, short
 from orchestrator.explaining import sentence
 from reports.markdown import placement_summary
-from scheduler.node import NO_NODE
+from scheduler.values.node import NO_NODE
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

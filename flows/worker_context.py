@@ -27,7 +27,7 @@ from model.ports import Artifacts, Contents, Logs, Secrets
 from orchestrator import admission
 from orchestrator.lifecycle import Grant
 from orchestrator.place_releases import PlaceReleases
-from scheduler.node import NO_BACKEND
+from scheduler.values.node import NO_BACKEND
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -8,8 +8,8 @@ and each worker once a second. The phases of a pass:
     rounds   read, decide, admit. A pass that starts very many runs goes on with the next ones of the queue
     finish   the last round explains, reserves across pools, and asks runs to stop for others
 
-The decisions are pure (`scheduler.plan`), the statements are in `db`. The workers are notified when the transaction
-commits.
+The decisions are pure (`scheduler.admission.plan`), the statements are in `db`. The workers are notified when the
+transaction commits.
 """
 
 from collections.abc import Collection, Sequence
@@ -22,12 +22,12 @@ from db.gate import fair_usage, pass_input, pass_locks, pass_output, repairs, re
 from db.gate.pass_input import Facts
 from db.gate.pass_output import Admitted, Lessee
 from model.ids import ExecutionId, PoolName
-from scheduler.across import kept_across
-from scheduler.decisions import Admit, Decision, Preempt, Wait
-from scheduler.order import rank
-from scheduler.outcome import Outcome
-from scheduler.plan import decide, spell_out
-from scheduler.run import Queued
+from scheduler.admission.cross_pool import kept_across
+from scheduler.admission.decisions import Admit, Decision, Preempt, Wait
+from scheduler.admission.outcome import Outcome
+from scheduler.admission.plan import decide, spell_out
+from scheduler.values.order import rank
+from scheduler.values.run import Queued
 
 ROUNDS = 20
 """The most rounds of one pass. What is left after these is for the next pass."""

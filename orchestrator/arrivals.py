@@ -8,9 +8,9 @@ from model.config import ExecutionConfig
 from model.reading import Reader
 from model.resources import ResourceRequirements
 from orchestrator.submit_feasibility import apart, spread
-from scheduler.arrivals import Newcomer
-from scheduler.history import History
-from scheduler.run import Constraints, Labels, Queued, Shape
+from scheduler.forecast.arrivals import Newcomer
+from scheduler.forecast.history import History
+from scheduler.values.run import Constraints, Labels, Queued, Shape
 
 LIKELY = 0.9
 """A run is expected to take the p90 of what its kind took, as at its submit."""

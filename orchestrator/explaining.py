@@ -18,7 +18,7 @@ from db.gate import queue_position
 from db.gate.decision_records import Record, Returned, Started, Stopped, Waited
 from model.execution import Cause, Status
 from model.ids import ExecutionId, short
-from scheduler.node import NO_NODE
+from scheduler.values.node import NO_NODE
 
 _BACK: Mapping[Cause | None, str] = {
     None: "it never began",

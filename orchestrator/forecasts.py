@@ -20,10 +20,10 @@ from db.gate import forecast_input
 from db.gate.forecast_input import Outlook
 from model.ids import DefinitionId, PoolName
 from orchestrator.arrivals import Form, form, newcomer
-from scheduler.arrivals import Arrivals, hourly, last_before, learn
-from scheduler.estimate import Estimate, estimates, steady
-from scheduler.futures import Question, Trial
-from scheduler.history import LEAST, History, known
+from scheduler.forecast.arrivals import Arrivals, hourly, last_before, learn
+from scheduler.forecast.estimate import Estimate, estimates, steady
+from scheduler.forecast.history import LEAST, History, known
+from scheduler.forecast.scenarios import Question, Scenario
 
 EVERY = timedelta(seconds=5)
 REST = 10.0
@@ -135,7 +135,7 @@ def _least_important(found: Outlook) -> int:
     return max((*near, *(run.priority for run in found.far)))
 
 
-def tell(conn: Connection, pool: PoolName, question: Question, trials: Sequence[Trial], seconds: float) -> int:
+def tell(conn: Connection, pool: PoolName, question: Question, trials: Sequence[Scenario], seconds: float) -> int:
     """Keep what the trials say; return of how many runs that is. `seconds` is what the trials cost."""
     fresh = estimates(question, trials)
     told = forecasts.read(conn, [found.execution_id for found in fresh])

@@ -26,7 +26,7 @@ from model.runs import RunKind
 from orchestrator.lifecycle import Grant, Superseded, fence
 from orchestrator.place_releases import PlaceReleases
 from orchestrator.submission import Accepted, Sender
-from scheduler.node import NO_BACKEND
+from scheduler.values.node import NO_BACKEND
 
 
 def submit(conn: Connection, kind: RunKind, request: GateRequest, sender: Sender) -> Accepted:

@@ -33,7 +33,7 @@ from model.result import Artifact, Result, Summary, summarise
 from model.retry import RetryPolicy
 from model.runs import RunKind
 from orchestrator.place_releases import PlaceReleases
-from scheduler.node import NO_BACKEND
+from scheduler.values.node import NO_BACKEND
 
 INFRASTRUCTURE_DELAY = timedelta(seconds=1)
 """Long enough for a passing fault to pass, short enough not to be noticed."""

@@ -22,10 +22,10 @@ from model.request import TestType
 from model.resources import Resources, Used
 from model.result import Outcome, Result, ResultIdentity, Summary
 from reports.run import AttemptReport, RunReport
-from scheduler.absence import Absence
-from scheduler.node import Node
-from scheduler.pool import NOTHING
-from scheduler.shares import dominant
+from scheduler.fairness.shares import dominant
+from scheduler.values.absence import Absence
+from scheduler.values.node import Node
+from scheduler.values.pool import NOTHING
 
 COUNTED = 200
 """The response to a submit has a position up to this one. A gate pass records as many."""

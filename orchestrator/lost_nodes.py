@@ -1,6 +1,6 @@
 """What becomes of runs whose node has no live worker: they stay, until the node is lost or a person forgets it.
 
-observe    count for how long each backend has had no live worker, by observed time (scheduler/absence.py)
+observe    count for how long each backend has had no live worker, by observed time (scheduler/values/absence.py)
 give_up    one run of a backend that is lost: its attempt failed with the node, and it is tried elsewhere
 forget     a node that will not come back: all its runs are given up at once, and the node is removed (010.7)
 
@@ -25,9 +25,9 @@ from model.ids import BackendName, ExecutionId, NodeName, PoolName
 from orchestrator import lifecycle
 from orchestrator.lifecycle import Grant
 from orchestrator.submit_feasibility import empty_pool
-from scheduler.absence import observe as count
-from scheduler.placement import Ask
-from scheduler.possible import impossible
+from scheduler.placement.feasibility import impossible
+from scheduler.placement.placement import Ask
+from scheduler.values.absence import observe as count
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

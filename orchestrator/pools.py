@@ -13,8 +13,8 @@ from model.fields import FORBID, LabelKey, LabelValue, ResourceName
 from model.ids import PoolName
 from model.reading import Reader
 from orchestrator.ceilings import LARGEST, NULLABLE, CeilingForm, Change, Unknown, read_change
-from scheduler.pool import Strategy
-from scheduler.profile import CANDIDATES, PROFILES, named
+from scheduler.values.pool import Strategy
+from scheduler.values.profile import CANDIDATES, PROFILES, named
 
 MOST_RUNS = 100_000
 

@@ -14,10 +14,7 @@ from model.config import RunsApart, RunsSpread
 from model.ids import ExecutionId, PoolName
 from model.problems import InvalidError, Problem
 from model.request import TestRequest
-from scheduler.fleet import Fleet
-from scheduler.placement import Ask
-from scheduler.pool import Limits
-from scheduler.possible import (
+from scheduler.placement.feasibility import (
     beyond_pool,
     group_beyond_pool,
     group_impossible,
@@ -26,7 +23,10 @@ from scheduler.possible import (
     lasting,
     too_large,
 )
-from scheduler.run import Apart, Constraints, Labels, Shape, Spread
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.placement import Ask
+from scheduler.values.pool import PoolSettings
+from scheduler.values.run import Apart, Constraints, Labels, Shape, Spread
 
 _PATHS = {
     "cpu_milli": "resources.cpuRequest",
@@ -54,8 +54,8 @@ class Feasibility:
 class EmptyPool:
     """The nodes of a pool as if nothing ran on them, and what the pool asks of them."""
 
-    fleet: Fleet
-    limits: Limits
+    fleet: NodeUsage
+    limits: PoolSettings
     fixed: bool
 
 
@@ -64,7 +64,7 @@ def empty_pool(conn: Connection, pool: PoolName) -> EmptyPool:
     settings = pools.read(conn, pool)
     fleet, _ = nodes.fleet(conn, pool)
     selector = tuple(sorted(settings.default_node_selector.items()))
-    limits = Limits(ceiling=settings.ceiling, default_selector=selector, spot=settings.enable_spot_instances)
+    limits = PoolSettings(ceiling=settings.ceiling, default_selector=selector, spot=settings.enable_spot_instances)
     return EmptyPool(fleet=fleet, limits=limits, fixed=settings.fixed_nodes)
 
 

@@ -8,7 +8,7 @@ from model.execution import TestExecution, Verdict
 from model.ids import ExecutionId, short
 from model.result import Outcome, Result, summarise
 from reports.texts import for_markdown
-from scheduler.score import Score
+from scheduler.placement.score import Score
 
 MOST_ROWS = 200
 MOST_NAME = 200

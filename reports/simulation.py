@@ -7,7 +7,7 @@ from typing import TypeAlias
 
 from model.json_values import JsonObject
 from reports.texts import for_markdown
-from scheduler.simulation_report import SimulationReport, Waits
+from scheduler.simulation.report import SimulationReport, Waits
 
 MOST_ROWS = 50
 """The number of rows that a table shows. The JSON values have all of them."""

@@ -7,7 +7,7 @@ from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
 from reports.simulation import percent, span
 from reports.texts import for_xml
-from scheduler.simulation_report import Point, SimulationReport
+from scheduler.simulation.report import Point, SimulationReport
 
 WIDTH, LEFT, RIGHT = 960, 68, 28
 HEAD, GAP, FOOT = 92, 46, 46

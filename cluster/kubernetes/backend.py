@@ -42,7 +42,7 @@ from cluster.local.content import Sources
 from model.ending import Ending
 from model.ids import BackendName
 from model.ports import Contents
-from scheduler.node import Node
+from scheduler.values.node import Node
 
 READERS = 8
 STREAMS = 16

@@ -15,7 +15,7 @@ from model.config import Effect
 from model.ids import NodeName
 from model.quantity import milli, whole
 from model.resources import DEFAULT_GPU, Resources
-from scheduler.node import Node, Taint
+from scheduler.values.node import Node, Taint
 
 UNSCHEDULABLE = Taint(key="node.kubernetes.io/unschedulable", effect=Effect.NO_SCHEDULE)
 """What a cordon is. The node controller sets the taint a moment after the field."""

@@ -14,7 +14,7 @@ from cluster.kubernetes.connection import Connection
 from cluster.kubernetes.list_watch import ListWatch, Source
 from cluster.kubernetes.node_facts import Use, left_of, node_of, use_of
 from model.ids import NodeName
-from scheduler.node import Node
+from scheduler.values.node import Node
 
 FIRST_SECONDS = 60.0
 """How long the first lists may take."""

@@ -32,7 +32,7 @@ from model.content import GitContent
 from model.ending import Consumption, Ending, How
 from model.ids import BackendName
 from model.ports import Contents
-from scheduler.node import Node
+from scheduler.values.node import Node
 
 P = ParamSpec("P")
 T = TypeVar("T")

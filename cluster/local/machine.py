@@ -7,7 +7,7 @@ from pathlib import Path
 
 from cluster.local.identity import backend_name, node_name
 from model.resources import Resources
-from scheduler.node import Node
+from scheduler.values.node import Node
 
 _MEMORY_LIMITS = (
     Path("/sys/fs/cgroup/memory.max"),

@@ -14,10 +14,10 @@ from pydantic import Field, TypeAdapter
 
 from model.execution import Cause
 from model.ids import ExecutionId, NodeName
-from scheduler.decisions import Wait
-from scheduler.pool import Strategy
-from scheduler.reasons import Code
-from scheduler.score import Score
+from scheduler.admission.decisions import Wait
+from scheduler.placement.score import Score
+from scheduler.values.pool import Strategy
+from scheduler.values.reasons import Code
 
 BLOCKERS = 10
 """How many of the runs in its way a record names."""

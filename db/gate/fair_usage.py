@@ -13,11 +13,11 @@ from sqlalchemy import Connection
 
 from db.gate.pass_input import Facts
 from db.sql_text import statement
-from scheduler.fairness import entry
-from scheduler.outcome import Outcome
-from scheduler.pool import Limits
-from scheduler.run import Queued
-from scheduler.sums import need, payer
+from scheduler.admission.fair_order import entry
+from scheduler.admission.outcome import Outcome
+from scheduler.values.pool import PoolSettings
+from scheduler.values.run import Queued
+from scheduler.values.usage_totals import need, payer
 
 EVERY = timedelta(seconds=1)
 NOTHING = 1e-6
@@ -46,7 +46,7 @@ ON CONFLICT (pool, owner_id) DO UPDATE SET usage = excluded.usage
 """The usage of owners without a run decays here. If somebody is changing the pool, the next pass writes it."""
 
 
-def of(outcome: Outcome, dropped: Iterable[Queued], limits: Limits) -> dict[UUID, float]:
+def of(outcome: Outcome, dropped: Iterable[Queued], limits: PoolSettings) -> dict[UUID, float]:
     """Return the usage to store after a pass. The admissions of the `dropped` runs were not carried out."""
     fairness = None if outcome.trial is None else outcome.trial.fairness
     if fairness is None:

@@ -18,12 +18,12 @@ from db.gate.pass_input import FRONT
 from db.gate.queue_watermarks import LOWEST_PRIORITY
 from db.sql_text import statement
 from model.ids import ExecutionId, PoolName
-from scheduler.futures import Behind
-from scheduler.order import head_start, rank
-from scheduler.pool import NO_CEILING, Limits, Strategy
-from scheduler.run import Queued, Running
-from scheduler.state import State
-from scheduler.sums import owners_of
+from scheduler.admission.state import State
+from scheduler.forecast.scenarios import Behind
+from scheduler.values.order import head_start, rank
+from scheduler.values.pool import NO_CEILING, PoolSettings, Strategy
+from scheduler.values.run import Queued, Running
+from scheduler.values.usage_totals import owners_of
 
 NEAR = FRONT
 """Runs whose start is simulated."""
@@ -106,7 +106,7 @@ def _began(run: Running, traces: dict[ExecutionId, Traced], now: datetime) -> Ru
 
 
 def _behind(
-    conn: Connection, pool: PoolName, limits: Limits, first: tuple[ExecutionId, ...], far: int
+    conn: Connection, pool: PoolName, limits: PoolSettings, first: tuple[ExecutionId, ...], far: int
 ) -> tuple[Behind, ...]:
     if limits.strategy not in _FORESEEN or far <= len(first):
         return ()

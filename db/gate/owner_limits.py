@@ -15,7 +15,7 @@ from db.prepared import Prepared
 from db.sql_text import sql, statement
 from model.ids import PoolName, TeamId, UserId
 from model.resources import Resources
-from scheduler.pool import Ceiling, Owner
+from scheduler.values.pool import Ceiling, Owner
 
 
 class Paid(Protocol):

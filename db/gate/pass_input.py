@@ -27,14 +27,14 @@ from db.gate.queue_watermarks import HOLDING_FROM, WAITING_FROM
 from db.prepared import Prepared
 from db.sql_text import sql, statement
 from model.ids import BackendName, ExecutionId, GroupId, PoolName
-from scheduler.fleet import Fleet
-from scheduler.limits import owners_of
-from scheduler.order import Rank, head_start, rank
-from scheduler.pool import Ceiling, Limits, Strategy
-from scheduler.profile import DEFAULT, PROFILES
-from scheduler.reserved import NOTHING_RESERVED
-from scheduler.run import Queued, Running
-from scheduler.state import State
+from scheduler.admission.cross_pool_reservations import NOTHING_RESERVED
+from scheduler.admission.state import State
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.values.order import Rank, head_start, rank
+from scheduler.values.pool import Ceiling, PoolSettings, Strategy
+from scheduler.values.profile import DEFAULT, PROFILES
+from scheduler.values.quota_limits import owners_of
+from scheduler.values.run import Queued, Running
 
 SHAPES = 500
 """Different shapes that one pass looks at."""
@@ -142,8 +142,8 @@ SELECT $columns FROM queue JOIN (
     startable=_STARTABLE,
     here=_HERE,
 )
-"""The first rows of the order, by its key (`scheduler.order`). Within a priority that is the order of arrival, so the
-first rows of each are enough. Aged runs are the first of the order: more of them are read than of the others."""
+"""The first rows of the order, by its key (`scheduler.values.order`). Within a priority that is the order of arrival,
+so the first rows of each are enough. Aged runs are the first of the order: more of them are read than of the others."""
 
 _ROWS = Prepared(
     """$shapes
@@ -202,7 +202,7 @@ class Facts:
 
     pool: PoolName
     now: datetime
-    limits: Limits
+    limits: PoolSettings
     workers: int
     several: bool
     annotate: bool
@@ -347,7 +347,7 @@ def state(conn: Connection, known: Facts, found: Waiting, busy: Collection[Execu
 
     But for those who are `busy`: what is read of theirs may be old, and the plan starts none of them.
     """
-    fleet = Fleet()
+    fleet = NodeUsage()
     if known.looking or known.several or (known.workers and found.runs):  # without room too: to tell why, what is kept
         reach = nodes.Reach(served=known.served, virtual=_backends_needed(known, found))
         fleet, found.snapshot = nodes.fleet(conn, known.pool, known.nodes_version, reach)
@@ -391,8 +391,8 @@ def claims_of(run: Queued) -> list[str]:
     return [*map(owner_claim, owners_of(run)), *map(name_claim, run.exclusive)]
 
 
-def _limits(row: Row[Any]) -> Limits:
-    return Limits(
+def _limits(row: Row[Any]) -> PoolSettings:
+    return PoolSettings(
         ceiling=Ceiling(
             runs=row.max_concurrent_tests,
             cpu_milli=row.max_cpu_milli,

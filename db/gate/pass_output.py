@@ -23,11 +23,11 @@ from db.prepared import Prepared
 from db.sql_text import statement
 from model.ids import BackendName, ExecutionId, NodeName, WorkerId
 from model.notices import PreemptAsked
-from scheduler.decisions import Admit, Decision, Preempt, Wait
-from scheduler.outcome import Outcome
-from scheduler.pool import Strategy
-from scheduler.reasons import Code
-from scheduler.run import Queued
+from scheduler.admission.decisions import Admit, Decision, Preempt, Wait
+from scheduler.admission.outcome import Outcome
+from scheduler.values.pool import Strategy
+from scheduler.values.reasons import Code
+from scheduler.values.run import Queued
 
 AHEAD = 3
 """Runs ahead that a record names; the position tells how many there are."""

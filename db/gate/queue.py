@@ -3,8 +3,8 @@
     enqueue -> waiting -> (pass) -> admitted -> (leases.claim) carried -> release, or requeue -> waiting
 
 A run keeps its `seq`, its place in the order of arrival, however often it goes back to wait. Which run starts is
-decided by `scheduler.plan`, and a pass is made by `orchestrator.admission`; here are the rows. Where a run stands is
-told by `queue_position`, what was said to it by `decisions`.
+decided by `scheduler.admission.plan`, and a pass is made by `orchestrator.admission`; here are the rows. Where a run
+stands is told by `queue_position`, what was said to it by `decisions`.
 """
 
 import json
@@ -25,8 +25,8 @@ from model.config import Affinity, Toleration
 from model.execution import Cause
 from model.ids import BackendName, ExecutionId, GroupId, NodeName, PoolName, TeamId, UserId, WorkerId
 from model.resources import Resources
-from scheduler.outcome import backoff
-from scheduler.run import HOUR, Apart, Constraints, Shape, Spread
+from scheduler.admission.outcome import backoff
+from scheduler.values.run import HOUR, Apart, Constraints, Shape, Spread
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +46,7 @@ class Waiting:
     apart: tuple[Apart, ...] = ()
     spread: tuple[Spread, ...] = ()
     backend: BackendName | None = None
-    """It needs no node, only this backend (`scheduler.node.NO_BACKEND`: none)."""
+    """It needs no node, only this backend (`scheduler.values.node.NO_BACKEND`: none)."""
     labels: Mapping[str, str] = field(default_factory=dict)
     exclusive: tuple[str, ...] = ()
     group: GroupId | None = None

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, Row
 from db.gate.queue_watermarks import LOWEST_PRIORITY
 from db.sql_text import sql, statement
 from model.ids import ExecutionId, PoolName
-from scheduler.reasons import NO_WORKER
+from scheduler.values.reasons import NO_WORKER
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +62,7 @@ _ALIVE = """EXISTS (
 _RESTING = "q.not_before IS NOT NULL AND q.not_before > clock_timestamp()"
 
 _STEP = """CASE WHEN p.strategy = 'FIFO' THEN interval '0' ELSE make_interval(secs => p.ageing_limit_seconds) END"""
-"""How much later a run comes in the order for each step of priority (`scheduler.order`)."""
+"""How much later a run comes in the order for each step of priority (`scheduler.values.order`)."""
 
 _REASON = statement(
     """

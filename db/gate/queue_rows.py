@@ -14,7 +14,7 @@ from sqlalchemy import Row
 
 from model.ids import ExecutionId, GroupId, NodeName, TeamId, UserId
 from model.resources import Resources
-from scheduler.run import NO_CONSTRAINTS, Constraints, Labels, Queued, Running, Shape
+from scheduler.values.run import NO_CONSTRAINTS, Constraints, Labels, Queued, Running, Shape
 
 COLUMNS = """execution_id, seq, priority, shape, enqueued_at, not_before, user_id, team_id, cpu_milli, memory_bytes,
     ephemeral_bytes, gpu, CAST(constraints AS text) AS constraints, nominated, reason, position, record_digest,

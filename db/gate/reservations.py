@@ -15,11 +15,11 @@ from db.gate.queue_rows import Noted
 from db.prepared import Prepared
 from model.ids import ExecutionId, PoolName
 from model.resources import Resources
-from scheduler.limits import beyond, bound_of
-from scheduler.order import key_at
-from scheduler.pool import Owner
-from scheduler.reserved import Reservation, Reserved
-from scheduler.sums import need
+from scheduler.admission.cross_pool_reservations import CrossPoolReservation, CrossPoolReservations
+from scheduler.values.order import key_at
+from scheduler.values.pool import Owner
+from scheduler.values.quota_limits import beyond, bound_of
+from scheduler.values.usage_totals import need
 
 _RESERVED = Prepared("""
 SELECT q.execution_id, q.pool, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q.gpu, q.exclusive,
@@ -50,14 +50,18 @@ WHERE q.execution_id = wanted.execution_id
 """)
 
 
-def read(conn: Connection, pool: PoolName, owners: Mapping[UUID, Owner], names: Collection[str]) -> Reserved:
+def read(
+    conn: Connection, pool: PoolName, owners: Mapping[UUID, Owner], names: Collection[str]
+) -> CrossPoolReservations:
     """Return what aged runs of the other pools keep of these owners' limits, and of these names.
 
     A limit that was lowered so far that the run could never start keeps nothing from now on, whenever its pool passes.
     """
     asked = {"pool": pool, "owners": list(owners), "names": list(names)}
     found = [_reservation(row) for row in _RESERVED.execute(conn, asked)]
-    return Reserved(one for one in found if not any(_never(one, owner, owners.get(owner)) for owner in one.owners))
+    return CrossPoolReservations(
+        one for one in found if not any(_never(one, owner, owners.get(owner)) for owner in one.owners)
+    )
 
 
 def write(
@@ -77,15 +81,15 @@ def write(
         _KEEP.execute(conn, {"ids": list(changed), "reserved_for": arrays})
 
 
-def _never(one: Reservation, owner: UUID, facts: Owner | None) -> bool:
+def _never(one: CrossPoolReservation, owner: UUID, facts: Owner | None) -> bool:
     return facts is not None and beyond(bound_of(owner, facts, team=True), one.need)
 
 
-def _reservation(row: Row[Any]) -> Reservation:
+def _reservation(row: Row[Any]) -> CrossPoolReservation:
     amounts = Resources(
         cpu_milli=row.cpu_milli, memory_bytes=row.memory_bytes, ephemeral_bytes=row.ephemeral_bytes, gpu=row.gpu
     )
-    return Reservation(
+    return CrossPoolReservation(
         run=ExecutionId(row.execution_id),
         pool=PoolName(row.pool),
         rank=(key_at(row.key), row.seq, row.first_id),

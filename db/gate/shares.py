@@ -9,9 +9,9 @@ from sqlalchemy import Connection
 from db import nodes
 from db.gate import owner_limits, pass_input
 from model.ids import PoolName, TeamId, UserId
-from scheduler.standing import shares
-from scheduler.state import State
-from scheduler.sums import payer
+from scheduler.admission.share_view import shares
+from scheduler.admission.state import State
+from scheduler.values.usage_totals import payer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -28,11 +28,11 @@ from model.config import ExecutionConfig, Toleration, TolerationOperator
 from model.content import InlineContent
 from model.ids import ExecutionId, NodeName, RunId
 from model.resources import Resources
-from scheduler.fleet import Fleet
-from scheduler.node import Node
-from scheduler.placement import Ask, choose
-from scheduler.pool import Limits
-from scheduler.run import Constraints, Shape
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.placement import Ask, choose
+from scheduler.values.node import Node
+from scheduler.values.pool import PoolSettings
+from scheduler.values.run import Constraints, Shape
 
 pytestmark = pytest.mark.cluster
 
@@ -192,8 +192,8 @@ def feasible(node: Node, case: Case) -> bool:
         tolerations=case.config.tolerations,
         affinity=case.config.affinity,
     )
-    ask = Ask(shape=Shape(case.resources.requested(), constraints), limits=Limits(spot=True))
-    return bool(choose(Fleet([node]), ask, ExecutionId(RunId(UUID(int=1)))))
+    ask = Ask(shape=Shape(case.resources.requested(), constraints), limits=PoolSettings(spot=True))
+    return bool(choose(NodeUsage([node]), ask, ExecutionId(RunId(UUID(int=1)))))
 
 
 def asked(ground: Ground, tries: Sequence[Try], expected: Mapping[str, bool]) -> dict[str, bool]:

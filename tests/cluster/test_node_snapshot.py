@@ -14,7 +14,7 @@ from cluster.contents import ContentStore
 from cluster.kubernetes import names, node_facts
 from cluster.kubernetes.backend import Disk, KubernetesBackend
 from cluster.kubernetes.connection import Connection
-from scheduler.node import Node
+from scheduler.values.node import Node
 
 pytestmark = pytest.mark.cluster
 

@@ -1,4 +1,4 @@
-"""What every rule of `scheduler.rules` does: it answers by its arguments alone, and says when that changes."""
+"""What every rule of `scheduler.admission.rules` does: it answers by its arguments, and says when that changes."""
 
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -8,12 +8,12 @@ import pytest
 from harness.gate_rules import rules_under_test
 from unit.scheduler.conftest import make, node, queued, running, state, team, user
 
-from scheduler.decisions import Admit, Wait
-from scheduler.plan import decide, plan, rules_change
-from scheduler.pool import Owner
-from scheduler.reasons import Code
-from scheduler.rule import GateRule, LineFacts, PoolFacts
-from scheduler.run import Queued, Running
+from scheduler.admission.decisions import Admit, Wait
+from scheduler.admission.plan import decide, plan, rules_change
+from scheduler.admission.rule import ClassFacts, GateRule, PoolFacts
+from scheduler.values.pool import Owner
+from scheduler.values.reasons import Code
+from scheduler.values.run import Queued, Running
 
 __all__ = ["make"]
 MONDAY = datetime(2026, 11, 23, tzinfo=UTC)
@@ -27,9 +27,9 @@ def rule(request: pytest.FixtureRequest) -> GateRule:
     return UNDER_TEST[request.param]
 
 
-def lines(random: Random) -> LineFacts:
+def lines(random: Random) -> ClassFacts:
     run = any_run(random, 0)
-    return LineFacts(
+    return ClassFacts(
         user_id=run.user_id,
         team_id=run.team_id,
         priority=run.priority,

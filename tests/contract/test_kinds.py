@@ -26,7 +26,7 @@ from model.runs import RUN_TRANSITIONS, STATUSES, RunKind
 from orchestrator import admission, kinds, listing
 from orchestrator.kinds import KINDS, Needs, Wish
 from orchestrator.submission import Sender
-from scheduler.node import NO_BACKEND, Node
+from scheduler.values.node import NO_BACKEND, Node
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HERE = BackendName("local/here")

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from scheduler.rule import GateRule, LineFacts, PoolFacts
-from scheduler.rules import RULES
+from scheduler.admission.rule import ClassFacts, GateRule, PoolFacts
+from scheduler.admission.rules import RULES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -15,7 +15,7 @@ class Freeze:
     ends: datetime
     least: int = 2
 
-    def refusal(self, line: LineFacts, pool: PoolFacts) -> str | None:
+    def refusal(self, line: ClassFacts, pool: PoolFacts) -> str | None:
         if line.aged or line.priority < self.least or not self.begins <= pool.now < self.ends:
             return None
         return f"runs of priority {self.least} to 9 are frozen until {self.ends:%H:%M} UTC"
@@ -28,7 +28,7 @@ class Freeze:
 class OnePerUser:
     """A user has one run of priority 9 at a time: a rule that looks at who runs and who was just admitted."""
 
-    def refusal(self, line: LineFacts, pool: PoolFacts) -> str | None:
+    def refusal(self, line: ClassFacts, pool: PoolFacts) -> str | None:
         there = [run for run in (*pool.running, *pool.admitted) if run.user_id == line.user_id and run.priority == 9]
         return "its user has a run of priority 9 already" if there and line.priority == 9 else None
 

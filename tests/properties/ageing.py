@@ -6,13 +6,13 @@ from typing import Any
 
 from properties.starvation import Most, Party, Place, Seen, room, seatable
 
-from scheduler.decisions import Admit, Decision, Wait
-from scheduler.order import aged, rank
-from scheduler.pool import Ceiling, Owner
-from scheduler.reasons import Code
-from scheduler.run import Queued
-from scheduler.state import State
-from scheduler.sums import POOL, owners_of
+from scheduler.admission.decisions import Admit, Decision, Wait
+from scheduler.admission.state import State
+from scheduler.values.order import aged, rank
+from scheduler.values.pool import Ceiling, Owner
+from scheduler.values.reasons import Code
+from scheduler.values.run import Queued
+from scheduler.values.usage_totals import POOL, owners_of
 
 NOWHERE = Owner(name="")
 

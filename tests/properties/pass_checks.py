@@ -4,11 +4,11 @@ from collections import Counter
 from itertools import chain
 from typing import Any
 
-from scheduler.decisions import Admit, Decision, Wait
-from scheduler.order import due
-from scheduler.pool import Ceiling
-from scheduler.run import Queued, Running
-from scheduler.state import State
+from scheduler.admission.decisions import Admit, Decision, Wait
+from scheduler.admission.state import State
+from scheduler.values.order import due
+from scheduler.values.pool import Ceiling
+from scheduler.values.run import Queued, Running
 
 
 def check(state: State, decisions: list[Decision], now: Any) -> None:

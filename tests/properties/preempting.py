@@ -5,12 +5,12 @@ from datetime import datetime
 from itertools import combinations
 from typing import Any, TypeAlias
 
-from scheduler.decisions import Admit, Decision, Preempt, Wait
-from scheduler.node import Node
-from scheduler.order import rank
-from scheduler.pool import Strategy
-from scheduler.run import Queued, Running
-from scheduler.state import State
+from scheduler.admission.decisions import Admit, Decision, Preempt, Wait
+from scheduler.admission.state import State
+from scheduler.values.node import Node
+from scheduler.values.order import rank
+from scheduler.values.pool import Strategy
+from scheduler.values.run import Queued, Running
 
 MOST_TRIED = 3
 Cost: TypeAlias = tuple[Any, ...]

@@ -8,11 +8,11 @@ from properties.referee import Ruling, Told
 from properties.sight import Amounts, Asked, Held, Most, Scene, Shares
 
 from model.resources import Resources
-from scheduler.decisions import Admit, Decision, Preempt, Wait
-from scheduler.pool import Ceiling, Owner, Strategy
-from scheduler.rule import LineFacts, PoolFacts
-from scheduler.run import Queued, Running
-from scheduler.state import State
+from scheduler.admission.decisions import Admit, Decision, Preempt, Wait
+from scheduler.admission.rule import ClassFacts, PoolFacts
+from scheduler.admission.state import State
+from scheduler.values.pool import Ceiling, Owner, Strategy
+from scheduler.values.run import Queued, Running
 
 HERE = "the pool"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -96,7 +96,7 @@ def _is_aged(run: Queued, state: State, now: datetime) -> bool:
 
 def _refused(run: Queued, state: State, now: datetime) -> bool:
     """Return whether an added rule refuses a run before the pass: what starts in the pass is not looked at here."""
-    line = LineFacts(
+    line = ClassFacts(
         user_id=run.user_id,
         team_id=run.team_id,
         priority=run.priority,

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from model.ids import GroupId
-from scheduler.decisions import Admit, Arrived, Left
-from scheduler.forward import Ended, forward
-from scheduler.plan import apply, apply_all, plan
-from scheduler.pool import Ceiling, Strategy
-from scheduler.run import Constraints, Queued, Running
+from scheduler.admission.decisions import Admit, Arrived, Left
+from scheduler.admission.plan import apply, apply_all, plan
+from scheduler.simulation.event_simulation import Ended, forward
+from scheduler.values.pool import Ceiling, Strategy
+from scheduler.values.run import Constraints, Queued, Running
 
 MINUTE = timedelta(minutes=1)
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from scheduler.arrivals import Newcomer, learn
-from scheduler.estimate import estimates
-from scheduler.forward import Started, forward
-from scheduler.futures import Question, trial
-from scheduler.history import history
-from scheduler.pool import Ceiling, Limits
-from scheduler.run import Queued, Running
-from scheduler.state import State
+from scheduler.admission.state import State
+from scheduler.forecast.arrivals import Newcomer, learn
+from scheduler.forecast.estimate import estimates
+from scheduler.forecast.history import history
+from scheduler.forecast.scenarios import Question, trial
+from scheduler.simulation.event_simulation import Started, forward
+from scheduler.values.pool import Ceiling, PoolSettings
+from scheduler.values.run import Queued, Running
 
 Draw = Callable[[Random], float]
 TRIALS = 30
@@ -59,7 +59,7 @@ def _world(make: SimpleNamespace, draw: Draw, dice: Random, share: float = 0.0) 
     seen = history([max(1.0, draw(dice)) for _ in range(50)])
     running = [_under_way(make, 100 + number, draw, dice) for number in range(4)]
     waiting = [make.queued(number, priority=1 + number % 3) for number in range(12)]
-    limits = Limits(ceiling=Ceiling(runs=4))
+    limits = PoolSettings(ceiling=Ceiling(runs=4))
     state = State(limits=limits, nodes=[make.node(0)])
     for holder, _ in running:
         state.start(holder)

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from scheduler.arrivals import Arrivals, Newcomer, learn
-from scheduler.estimate import Basis, Estimate, estimates, steady
-from scheduler.futures import FEWEST_NEWCOMERS, GRACE, Behind, Question, Trial, trial
-from scheduler.history import history
-from scheduler.pool import Ceiling, Strategy
-from scheduler.run import Queued
-from scheduler.state import State
-from scheduler.sums import POOL
+from scheduler.admission.state import State
+from scheduler.forecast.arrivals import Arrivals, Newcomer, learn
+from scheduler.forecast.estimate import Basis, Estimate, estimates, steady
+from scheduler.forecast.history import history
+from scheduler.forecast.scenarios import FEWEST_NEWCOMERS, GRACE, Behind, Question, Scenario, trial
+from scheduler.values.pool import Ceiling, Strategy
+from scheduler.values.run import Queued
+from scheduler.values.usage_totals import POOL
 
 MINUTE = timedelta(minutes=1)
 Draw = Callable[[Random], float]
@@ -143,8 +143,8 @@ def test_a_run_that_starts_in_too_few_futures_is_told_nothing(make: SimpleNamesp
     at: datetime = make.NOON
     run = make.queued(1)
     question = ask(make.state([run]), [run], at, [60])
-    often = [Trial(starts={run.execution_id: at}, order=(at,))] * 28
-    never = [Trial(starts={}, order=())]
+    often = [Scenario(starts={run.execution_id: at}, order=(at,))] * 28
+    never = [Scenario(starts={}, order=())]
 
     assert len(estimates(question, often + never * 2)) == 1
     assert estimates(question, often + never * 3) == []

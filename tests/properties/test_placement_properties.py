@@ -22,14 +22,14 @@ from model.config import (
 )
 from model.ids import ExecutionId, NodeName
 from model.resources import Resources
-from scheduler import placement
-from scheduler.fleet import Fleet
-from scheduler.node import Node, Taint
-from scheduler.placement import Ask, place
-from scheduler.pool import Limits
-from scheduler.profile import PROFILES
-from scheduler.reasons import Code, Reason
-from scheduler.run import Apart, Constraints, Labels, Shape, Spread
+from scheduler.placement import placement
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.placement import Ask, place
+from scheduler.values.node import Node, Taint
+from scheduler.values.pool import PoolSettings
+from scheduler.values.profile import PROFILES
+from scheduler.values.reasons import Code, Reason
+from scheduler.values.run import Apart, Constraints, Labels, Shape, Spread
 
 ZONE, HOST = "zone", "kubernetes.io/hostname"
 KEYS, VALUES = ("disk", ZONE, "size"), ("a", "b", "3", "7")
@@ -93,7 +93,7 @@ constraints = st.builds(
     ),
 )
 limits = st.builds(
-    Limits,
+    PoolSettings,
     spot=st.booleans(),
     profile=st.sampled_from(list(PROFILES.values())),
     candidates=st.integers(2, 5),
@@ -137,8 +137,8 @@ tenants = st.lists(
 )
 
 
-def fleet_of(nodes: list[Node], runs: list[Tenant]) -> Fleet:
-    fleet = Fleet(nodes)
+def fleet_of(nodes: list[Node], runs: list[Tenant]) -> NodeUsage:
+    fleet = NodeUsage(nodes)
     for run in runs:
         fleet.take(NodeName(run.node), run.resources, 1, run.labels)
     return fleet
@@ -204,7 +204,7 @@ def left_by_others(node: Node, nodes: list[Node], runs: list[Tenant], ask: Ask) 
 @settings(max_examples=300)
 @given(pools(), tenants, resources, constraints, limits)
 def test_candidates_fit_and_match_and_nobody_waits_who_could_start(
-    nodes: list[Node], runs: list[Tenant], request: Resources, wants: Constraints, given_limits: Limits
+    nodes: list[Node], runs: list[Tenant], request: Resources, wants: Constraints, given_limits: PoolSettings
 ) -> None:
     ask = Ask(shape=Shape(request, wants), limits=given_limits, labels=RUN_LABELS[1])
     good = {
@@ -255,9 +255,9 @@ def test_remembered_scores_decide_as_fresh_ones(
 def test_remembered_scores_hold_in_every_copy(make: SimpleNamespace, size: int, moves: list[int]) -> None:
     """Two copies that go different ways use the same memory, and each decides as if it had it alone."""
     nodes = [make.node(i, cpu=1000 * (3 - i % 3), ready=i % 3 > 0) for i in range(size)]
-    ask = Ask(shape=Shape(Resources(cpu_milli=100)), limits=Limits())
-    base = Fleet(nodes)
-    twins, alone = (base.copy(), base.copy()), (Fleet(nodes), Fleet(nodes))
+    ask = Ask(shape=Shape(Resources(cpu_milli=100)), limits=PoolSettings())
+    base = NodeUsage(nodes)
+    twins, alone = (base.copy(), base.copy()), (NodeUsage(nodes), NodeUsage(nodes))
     for number, move in enumerate(moves):
         for fleet in (twins[number % 2], alone[number % 2]):
             fleet.take(NodeName(f"n{move % size}"), Resources(cpu_milli=50 * move))
@@ -271,10 +271,10 @@ def test_remembered_scores_hold_in_every_copy(make: SimpleNamespace, size: int, 
 def test_of_many_equal_nodes_the_same_few_are_picked_as_by_sorting_all(
     make: SimpleNamespace, used: list[int], candidates: int, number: int
 ) -> None:
-    fleet = Fleet([make.node(i) for i in range(len(used))])
+    fleet = NodeUsage([make.node(i) for i in range(len(used))])
     for i, times in enumerate(used):
         fleet.take(NodeName(f"n{i}"), Resources(cpu_milli=500 * times))
-    ask = Ask(shape=Shape(Resources(cpu_milli=100)), limits=Limits(candidates=candidates))
+    ask = Ask(shape=Shape(Resources(cpu_milli=100)), limits=PoolSettings(candidates=candidates))
 
     placed = place(fleet, ask, make.run_id(number))
 
@@ -285,9 +285,9 @@ def test_of_many_equal_nodes_the_same_few_are_picked_as_by_sorting_all(
 
 def test_as_many_changes_are_not_the_same_changes(make: SimpleNamespace) -> None:
     """One node changes once in each of two copies: what was remembered of the one is not taken for the other."""
-    base = Fleet([make.node(i, labels={"k": str(i)}) for i in range(8)])
+    base = NodeUsage([make.node(i, labels={"k": str(i)}) for i in range(8)])
     constraints = Constraints(node_selector=(("k", "0"),))
-    ask = Ask(shape=Shape(Resources(cpu_milli=2000), constraints), limits=Limits())
+    ask = Ask(shape=Shape(Resources(cpu_milli=2000), constraints), limits=PoolSettings())
     for number in range(3):
         assert len(place(base, ask, make.run_id(number))) == 1
     full, roomy = base.copy(), base.copy()
@@ -302,7 +302,7 @@ def test_as_many_changes_are_not_the_same_changes(make: SimpleNamespace) -> None
 
 @given(pools(), tenants, resources, limits)
 def test_the_same_question_has_the_same_answer(
-    nodes: list[Node], runs: list[Tenant], request: Resources, given_limits: Limits
+    nodes: list[Node], runs: list[Tenant], request: Resources, given_limits: PoolSettings
 ) -> None:
     """Whatever the order in which the nodes were listed."""
     ask = Ask(shape=Shape(request), limits=given_limits)
@@ -312,10 +312,10 @@ def test_the_same_question_has_the_same_answer(
 
 
 def test_the_seed_decides_between_equal_nodes(make: SimpleNamespace) -> None:
-    fleet = Fleet([make.node(i) for i in range(6)])
+    fleet = NodeUsage([make.node(i) for i in range(6)])
 
     def chosen(seed: int) -> list[Any]:
-        ask = Ask(shape=Shape(Resources(cpu_milli=1)), limits=Limits(seed=seed))
+        ask = Ask(shape=Shape(Resources(cpu_milli=1)), limits=PoolSettings(seed=seed))
         return [place(fleet, ask, make.run_id(number))[0].node for number in range(60)]
 
     assert chosen(1) == chosen(1) != chosen(2)

@@ -24,13 +24,13 @@ from properties.starvation import Ghost
 
 from model.ids import GroupId
 from model.resources import Resources
-from scheduler.decisions import Arrived, Configured, Decision, Left, Owned, Seen
-from scheduler.forward import again
-from scheduler.plan import apply, apply_all, plan
-from scheduler.pool import Ceiling, Limits, Owner, Strategy
-from scheduler.rules import RULES
-from scheduler.run import Apart, Constraints, Queued, Spread
-from scheduler.state import State
+from scheduler.admission.decisions import Arrived, Configured, Decision, Left, Owned, Seen
+from scheduler.admission.plan import apply, apply_all, plan
+from scheduler.admission.rules import RULES
+from scheduler.admission.state import State
+from scheduler.simulation.event_simulation import again
+from scheduler.values.pool import Ceiling, Owner, PoolSettings, Strategy
+from scheduler.values.run import Apart, Constraints, Queued, Spread
 
 ZONE, APP = "zone", (("app", "a"),)
 CONSTRAINTS = (
@@ -58,7 +58,7 @@ CEILING = st.builds(
     Ceiling, runs=st.sampled_from([None, None, None, 0, 1, 3]), cpu_milli=st.sampled_from([None, None, 2000, 4000])
 )
 LIMITS = st.builds(
-    Limits,
+    PoolSettings,
     ceiling=st.builds(Ceiling, runs=st.sampled_from([None, None, 3, 8]), cpu_milli=st.sampled_from([None, None, 4500])),
     strategy=st.sampled_from(Strategy),
     backfill_after=st.sampled_from([timedelta(), timedelta(minutes=2)]),
@@ -82,7 +82,7 @@ class Pool(RuleBasedStateMachine):
         nodes=st.integers(1, 4),
         extras=st.sets(st.sampled_from(EXTRAS)),
     )
-    def open(self, limits: Limits, ceilings: tuple[Ceiling, ...], nodes: int, extras: set[str]) -> None:
+    def open(self, limits: PoolSettings, ceilings: tuple[Ceiling, ...], nodes: int, extras: set[str]) -> None:
         """Each pool has some of the things that runs can ask for, so that none of them drowns the others."""
         make, self.extras = self.make, extras
         self.now, self.count, self.ghost = make.NOON, 0, Ghost()
@@ -249,7 +249,7 @@ class Pool(RuleBasedStateMachine):
             self.state.start(replace(running, guarded=not running.guarded))
 
     @rule(limits=LIMITS)
-    def configure(self, limits: Limits) -> None:
+    def configure(self, limits: PoolSettings) -> None:
         self.ghost.forget()
         apply(self.state, Configured(limits=limits))
 
@@ -319,7 +319,7 @@ def test_a_pool_through_its_days(make: SimpleNamespace) -> None:
 @pytest.mark.parametrize("strategy", Strategy)
 def test_nobody_who_came_later_delays_an_aged_group(make: SimpleNamespace, strategy: Strategy) -> None:
     """Nodes are alike, so that many are as near to having room for a member as another."""
-    limits = Limits(strategy=strategy, ceiling=Ceiling(runs=None), ageing_limit=timedelta(minutes=5))
+    limits = PoolSettings(strategy=strategy, ceiling=Ceiling(runs=None), ageing_limit=timedelta(minutes=5))
     ghosts = []
     for seed in range(6):
         random = Random(seed)
@@ -346,7 +346,7 @@ def test_in_a_hurry_no_more_are_stopped_than_have_to_be(make: SimpleNamespace, s
     told = 0
     for seed in range(20):
         random = Random(seed)
-        limits = Limits(
+        limits = PoolSettings(
             strategy=strategy,
             preemption=True,
             min_runtime=timedelta(minutes=random.choice([0, 3])),

@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 from properties.referee import Referee
 from properties.scenes import ruling, scene
 
-from scheduler.order import aged, due, rank
-from scheduler.plan import Admit, Arrived, Left, Wait, apply, apply_all, plan
-from scheduler.pool import Ceiling, Owner, Strategy
-from scheduler.reasons import Code
-from scheduler.rules import RULES
-from scheduler.run import Constraints
-from scheduler.state import State
+from scheduler.admission.plan import Admit, Arrived, Left, Wait, apply, apply_all, plan
+from scheduler.admission.rules import RULES
+from scheduler.admission.state import State
+from scheduler.values.order import aged, due, rank
+from scheduler.values.pool import Ceiling, Owner, Strategy
+from scheduler.values.reasons import Code
+from scheduler.values.run import Constraints
 
 ANY_RUN = st.fixed_dictionaries(
     {

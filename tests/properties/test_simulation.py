@@ -10,15 +10,15 @@ import pytest
 
 from model.ids import NodeName
 from model.resources import Resources
-from scheduler import simulation_figures
-from scheduler.node import Node
-from scheduler.pool import Ceiling, Limits, Strategy
-from scheduler.profile import DEFAULT, PROFILES, Profile
-from scheduler.reasons import Code
-from scheduler.simulation import simulate
-from scheduler.simulation_figures import max_min
-from scheduler.simulation_report import SimulationReport, Waits
-from scheduler.trace import TraceRun
+from scheduler.simulation import figures
+from scheduler.simulation.figures import max_min
+from scheduler.simulation.report import SimulationReport, Waits
+from scheduler.simulation.simulate import simulate
+from scheduler.simulation.trace import TraceRun
+from scheduler.values.node import Node
+from scheduler.values.pool import Ceiling, PoolSettings, Strategy
+from scheduler.values.profile import DEFAULT, PROFILES, Profile
+from scheduler.values.reasons import Code
 
 GI = 2**30
 
@@ -39,7 +39,7 @@ def nodes(number: int = 1, cpu: int = 1000, gpu: int = 0) -> list[Node]:
 
 def simulated(trace: Sequence[TraceRun], pool: Sequence[Node] | None = None, **limits: Any) -> SimulationReport:
     settings: dict[str, Any] = {"strategy": Strategy.FIFO, "ceiling": Ceiling(runs=None)}
-    return simulate(trace, pool or nodes(), Limits(**(settings | limits)))
+    return simulate(trace, pool or nodes(), PoolSettings(**(settings | limits)))
 
 
 THREE = (
@@ -166,7 +166,7 @@ def test_fairness_over_many_events_is_taken_of_means() -> None:
     exact = simulated(trace, nodes(2)).fairness
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(simulation_figures, "MOMENTS", 150)
+        patch.setattr(figures, "MOMENTS", 150)
         assert simulated(trace, nodes(2)).fairness == pytest.approx(exact, abs=0.01)
 
 
@@ -333,6 +333,6 @@ def test_the_same_seed_gives_the_same_report(strategy: Strategy) -> None:
 def test_progress_is_told_as_runs_end() -> None:
     told: list[int] = []
 
-    simulate([run(0, 1, cpu=0, memory=0) for _ in range(2500)], nodes(), Limits(), told.append)
+    simulate([run(0, 1, cpu=0, memory=0) for _ in range(2500)], nodes(), PoolSettings(), told.append)
 
     assert told == [1000, 2000]

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from model.config import Effect
 from model.ids import BackendName, NodeName
 from model.resources import Resources
-from scheduler.node import Node, Taint
-from scheduler.snapshot import FORMAT, pack, unpack
+from scheduler.values.node import Node, Taint
+from scheduler.values.packed_nodes import FORMAT, pack, unpack
 
 large, text = st.integers(0, 2**63 - 1), st.text(max_size=8)
 nodes = st.builds(

@@ -4,8 +4,8 @@ from sqlalchemy import Connection
 
 from db.gate import pass_input
 from model.ids import ExecutionId, PoolName
-from scheduler.decisions import Admit
-from scheduler.plan import plan
+from scheduler.admission.decisions import Admit
+from scheduler.admission.plan import plan
 
 HELD = """
 SELECT pool, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY pool

@@ -19,8 +19,8 @@ from db.seeds import DEFAULT_POOL
 from model.ids import NodeName, WorkerId
 from model.resources import Resources
 from orchestrator import admission
-from scheduler.estimate import Basis, Estimate
-from scheduler.node import DEFAULT_BACKEND, Node
+from scheduler.forecast.estimate import Basis, Estimate
+from scheduler.values.node import DEFAULT_BACKEND, Node
 
 Assay = Callable[..., tuple[int, str, str]]
 SELECTS = REQUEST | {"config": {"nodeSelector": {"disk": "ssd"}}}

@@ -14,8 +14,8 @@ from db.seeds import DEFAULT_POOL
 from model.ids import ExecutionId, NodeName, WorkerId
 from model.resources import Resources
 from orchestrator import admission, explaining
-from scheduler.estimate import Basis, Estimate
-from scheduler.node import DEFAULT_BACKEND, Node
+from scheduler.forecast.estimate import Basis, Estimate
+from scheduler.values.node import DEFAULT_BACKEND, Node
 
 GI = 2**30
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 
 from db import forecasts
 from model.ids import ExecutionId
-from scheduler.estimate import Basis, Estimate
+from scheduler.forecast.estimate import Basis, Estimate
 
 TEST = {"name": "t", "type": "custom", "command": ["true"], "content": {"type": "inline", "files": {"a": "b"}}}
 

@@ -14,7 +14,7 @@ from db.seeds import DEFAULT_POOL
 from model.ids import NodeName, PoolName, WorkerId
 from model.resources import Resources
 from orchestrator import admission
-from scheduler.node import DEFAULT_BACKEND, Node
+from scheduler.values.node import DEFAULT_BACKEND, Node
 
 NAN = b'{"weight": NaN}'
 

@@ -10,7 +10,7 @@ from model.execution import Status
 from model.ids import BackendName, NodeName, WorkerId
 from model.resources import Resources
 from model.result import Outcome, Result
-from scheduler.node import Node
+from scheduler.values.node import Node
 
 
 def test_the_queue_is_in_order_of_admission_with_reasons(client: httpx.Client) -> None:

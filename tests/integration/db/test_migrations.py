@@ -35,8 +35,8 @@ from db.tables import Base
 from model.execution import Phase, Reason, Status
 from model.ids import ExecutionId, RunId, SuiteRunId
 from model.runs import STATUSES, RunKind
-from scheduler.pool import Strategy
-from scheduler.profile import PROFILES
+from scheduler.values.pool import Strategy
+from scheduler.values.profile import PROFILES
 
 NEWEST = "0018"
 ROOT = Path(__file__).parents[3]

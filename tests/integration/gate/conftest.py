@@ -26,7 +26,7 @@ from model.request import TestRequest, TestType
 from model.resources import Resources
 from orchestrator import admission
 from orchestrator.admission import PassOutcome
-from scheduler.node import DEFAULT_BACKEND, Node
+from scheduler.values.node import DEFAULT_BACKEND, Node
 
 T = TypeVar("T")
 GI = 2**30

@@ -36,7 +36,7 @@ from model.execution import Door, Phase, Status
 from model.ids import DefinitionId, ExecutionId, GroupId, PoolName, TeamId, UserId, WorkerId, uuid7
 from model.resources import Resources
 from orchestrator import admission
-from scheduler.node import DEFAULT_BACKEND
+from scheduler.values.node import DEFAULT_BACKEND
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,8 @@ from model.ids import ExecutionId, GroupId, NodeName, PoolName, WorkerId
 from model.resources import Resources
 from orchestrator import admission
 from orchestrator.admission import PassOutcome
-from scheduler.node import Node
-from scheduler.pool import Strategy
+from scheduler.values.node import Node
+from scheduler.values.pool import Strategy
 
 SECOND = PoolName("second")
 

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 from harness.gate_rules import Freeze
 
-from scheduler import rules
-from scheduler.pool import Strategy
-from scheduler.reasons import Code
+from scheduler.admission import rules
+from scheduler.values.pool import Strategy
+from scheduler.values.reasons import Code
 
 HOUR = timedelta(hours=1)
 

@@ -18,9 +18,9 @@ from model.ids import DefinitionId, ExecutionId
 from model.request import TestRequest, TestType
 from model.resources import ResourceRequirements
 from orchestrator.forecasts import Memory, begin, coming
-from scheduler.arrivals import WINDOW, Newcomer
-from scheduler.estimate import Basis
-from scheduler.pool import Strategy
+from scheduler.forecast.arrivals import WINDOW, Newcomer
+from scheduler.forecast.estimate import Basis
+from scheduler.values.pool import Strategy
 
 CAME = """
 WITH e AS (

@@ -11,7 +11,7 @@ from db.gate.pass_output import Lessee
 from db.seeds import DEFAULT_POOL
 from model.ids import BackendName, WorkerId
 from orchestrator import admission
-from scheduler.reasons import Code
+from scheduler.values.reasons import Code
 
 LONG = timedelta(days=1)
 A, B = BackendName("local/a"), BackendName("local/b")

@@ -16,8 +16,8 @@ from db.gate import queue
 from db.gate.queue import Requeue
 from db.seeds import DEFAULT_POOL
 from model.ids import ExecutionId, WorkerId
-from scheduler.estimate import Basis, Estimate
-from scheduler.pool import Strategy
+from scheduler.forecast.estimate import Basis, Estimate
+from scheduler.values.pool import Strategy
 
 TTL = timedelta(seconds=30)
 LEAPS = pytest.mark.parametrize("hours", [-3, 3])

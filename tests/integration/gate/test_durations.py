@@ -13,7 +13,7 @@ from db.durations import Kind
 from db.seeds import DEFAULT_TEAM, LOCAL_USER
 from model.ids import DefinitionId, TeamId
 from orchestrator.forecasts import REMEMBERED, Memory
-from scheduler.history import LEAST, history
+from scheduler.forecast.history import LEAST, history
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 RUN = """

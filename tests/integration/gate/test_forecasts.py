@@ -12,8 +12,8 @@ from db.seeds import DEFAULT_POOL
 from flows.forecasting import Forecasting, near_after, simulate
 from model.ids import ExecutionId
 from orchestrator.forecasts import Memory, begin
-from scheduler.estimate import Basis, Estimate
-from scheduler.history import LEAST
+from scheduler.forecast.estimate import Basis, Estimate
+from scheduler.forecast.history import LEAST
 
 PAST = """
 WITH e AS (

@@ -32,8 +32,8 @@ from model.execution import Cause, Phase, Status
 from model.ids import ExecutionId, GroupId, NodeName, PoolName, WorkerId
 from model.resources import Resources
 from orchestrator import admission
-from scheduler.node import DEFAULT_BACKEND, Node
-from scheduler.pool import Strategy
+from scheduler.values.node import DEFAULT_BACKEND, Node
+from scheduler.values.pool import Strategy
 
 SECOND = PoolName("second")
 POOLS = (DEFAULT_POOL, SECOND)

@@ -13,7 +13,7 @@ from db.gate import pass_input, queue, queue_position
 from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.ids import PoolName, WorkerId
 from orchestrator import admission
-from scheduler.pool import Strategy
+from scheduler.values.pool import Strategy
 
 SECOND = PoolName("second")
 

@@ -14,10 +14,10 @@ from db.seeds import DEFAULT_POOL
 from model.config import Effect
 from model.ids import BackendName, NodeName, PoolName
 from model.resources import Resources
-from scheduler.fleet import Fleet
-from scheduler.node import DEFAULT_BACKEND, Node, Taint
-from scheduler.pool import Strategy
-from scheduler.roster import HOSTNAME
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.values.node import DEFAULT_BACKEND, Node, Taint
+from scheduler.values.node_table import HOSTNAME
+from scheduler.values.pool import Strategy
 
 
 def test_settings_change_one_by_one_and_count_versions(bare: Any) -> None:
@@ -215,7 +215,7 @@ def test_two_who_write_at_once_lose_nothing(bare: Any) -> None:
 def test_the_fleets_that_are_ready_are_bounded() -> None:
     ready = nodes._Ready()
     for number in range(nodes.FLEETS + 3):
-        ready.keep(("url", PoolName(str(number))), nodes._Base(version=1, fleet=Fleet()))
+        ready.keep(("url", PoolName(str(number))), nodes._Base(version=1, fleet=NodeUsage()))
 
     assert ready.get(("url", PoolName("2"))).version == nodes.UNKNOWN
     assert ready.get(("url", PoolName("3"))).version == 1

@@ -15,8 +15,8 @@ from model.execution import Cause, Phase, Status, Verdict
 from model.ids import WorkerId
 from orchestrator import lifecycle
 from orchestrator.lifecycle import Again, Finished, Grant
-from scheduler.decisions import Preempt
-from scheduler.order import NO_TIME
+from scheduler.admission.decisions import Preempt
+from scheduler.values.order import NO_TIME
 
 AGO = "- interval '10 minutes'"
 

@@ -14,9 +14,9 @@ from db.seeds import DEFAULT_POOL
 from model.ids import PoolName
 from model.resources import Resources
 from orchestrator import admission
-from scheduler.pool import Ceiling, Strategy
-from scheduler.profile import BEST_FIT
-from scheduler.run import Apart, Spread
+from scheduler.values.pool import Ceiling, Strategy
+from scheduler.values.profile import BEST_FIT
+from scheduler.values.run import Apart, Spread
 
 SECOND = PoolName("second")
 

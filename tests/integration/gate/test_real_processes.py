@@ -23,7 +23,7 @@ from db.errors import UnavailableError
 from db.pools import Pool
 from model.ids import NodeName, PoolName
 from model.resources import Resources
-from scheduler.node import Node
+from scheduler.values.node import Node
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = Path(__file__).parent / "contenders.py"

@@ -12,8 +12,8 @@ from db.gate.decision_records import Pass, Returned, Started, Waited, Withdrawn
 from db.gate.queue import Requeue
 from db.seeds import DEFAULT_POOL
 from model.execution import Cause
-from scheduler.pool import Strategy
-from scheduler.reasons import Code
+from scheduler.values.pool import Strategy
+from scheduler.values.reasons import Code
 
 
 def annotate_again(gate_db: Any) -> None:

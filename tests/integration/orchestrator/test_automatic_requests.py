@@ -19,7 +19,7 @@ from model.resources import ResourceRequirements, Resources, Used
 from orchestrator import listing
 from orchestrator.checking import check
 from orchestrator.submit import Order, Submitted, submit
-from scheduler.node import Node
+from scheduler.values.node import Node
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 RANDOM = Random(11)

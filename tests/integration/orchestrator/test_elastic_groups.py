@@ -16,7 +16,7 @@ from model.resources import Resources
 from orchestrator import admission
 from orchestrator.checking import check_suite
 from orchestrator.suites import SuiteOrder, SuiteSubmitted, submit_suite
-from scheduler.node import DEFAULT_BACKEND, Node
+from scheduler.values.node import DEFAULT_BACKEND, Node
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 SHARD = {

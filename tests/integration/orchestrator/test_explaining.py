@@ -14,9 +14,9 @@ from model.ids import ExecutionId, NodeName, uuid7
 from orchestrator.checking import check
 from orchestrator.explaining import explain, sentence
 from orchestrator.submit import Order, submit
-from scheduler.pool import Strategy
-from scheduler.reasons import Code
-from scheduler.score import Score
+from scheduler.placement.score import Score
+from scheduler.values.pool import Strategy
+from scheduler.values.reasons import Code
 
 NOW = datetime(2026, 5, 4, 12, tzinfo=UTC)
 RAW = {"name": "one", "type": "custom", "command": ["true"], "content": {"type": "inline", "files": {"a": "b"}}}

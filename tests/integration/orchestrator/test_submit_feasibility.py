@@ -19,7 +19,7 @@ from model.resources import Resources
 from orchestrator.checking import check, check_suite
 from orchestrator.submit import Order, Submitted, submit
 from orchestrator.suites import SuiteOrder, SuiteSubmitted, submit_suite
-from scheduler.node import Node
+from scheduler.values.node import Node
 
 NOON = datetime(2026, 5, 4, 12, tzinfo=UTC)
 RANDOM = Random(5)

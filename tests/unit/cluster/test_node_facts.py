@@ -7,7 +7,7 @@ import pytest
 from cluster.kubernetes import node_facts
 from cluster.kubernetes.api_objects import ApiNode, Pod
 from model.config import Effect
-from scheduler.node import Node, Taint
+from scheduler.values.node import Node, Taint
 
 GIVEN = {"cpu": "4", "memory": "8Gi", "ephemeral-storage": "100Gi", "pods": "110", "nvidia.com/gpu": "2"}
 OURS = {"assay.internal/execution": "01234567-89ab-7def-8123-456789abcdef", "assay.internal/attempt": "1"}

@@ -9,9 +9,9 @@ import pytest
 
 from reports.simulation import as_markdown, as_raw, percent, span, tables
 from reports.simulation_svg import clock, nice, svg, time_step
-from scheduler.pool import Strategy
-from scheduler.reasons import Code
-from scheduler.simulation_report import Bound, Point, SimulationReport, Unplaced, Utilisation, Waits
+from scheduler.simulation.report import Bound, Point, SimulationReport, Unplaced, Utilisation, Waits
+from scheduler.values.pool import Strategy
+from scheduler.values.reasons import Code
 
 WAITS = Waits(
     runs=3,

@@ -10,10 +10,10 @@ import pytest
 
 from model.ids import ExecutionId, NodeName, TeamId, UserId
 from model.resources import Resources
-from scheduler.node import Node
-from scheduler.pool import Limits, Owner
-from scheduler.run import Constraints, Queued, Running, Shape
-from scheduler.state import State
+from scheduler.admission.state import State
+from scheduler.values.node import Node
+from scheduler.values.pool import Owner, PoolSettings
+from scheduler.values.run import Constraints, Queued, Running, Shape
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 GI = 2**30
@@ -74,9 +74,9 @@ def state(
     workers: int = 1,
     **limits: Any,
 ) -> State:
-    """A pool of one node, unless `nodes` says otherwise; `limits` are fields of `Limits`."""
+    """A pool of one node, unless `nodes` says otherwise; `limits` are fields of `PoolSettings`."""
     made = State(
-        limits=Limits(**limits), nodes=[node(0)] if nodes is None else nodes, owners=owners or {}, workers=workers
+        limits=PoolSettings(**limits), nodes=[node(0)] if nodes is None else nodes, owners=owners or {}, workers=workers
     )
     for run in holding:
         made.start(run)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.absence import LONGEST_GAP, Absence, Look, observe
+from scheduler.values.absence import LONGEST_GAP, Absence, Look, observe
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 SERVER = NOON - timedelta(days=1)

@@ -8,14 +8,14 @@ import pytest
 from harness.gate_rules import Freeze
 
 from model.ids import GroupId
-from scheduler.across import kept_across
-from scheduler.decisions import Admit, Decision, Wait
-from scheduler.forward import LONGEST_QUIET, Passed, Started, forward
-from scheduler.plan import decide, plan
-from scheduler.pool import Ceiling, Owner, Strategy
-from scheduler.reasons import Code
-from scheduler.rule import LineFacts, PoolFacts
-from scheduler.state import State
+from scheduler.admission.cross_pool import kept_across
+from scheduler.admission.decisions import Admit, Decision, Wait
+from scheduler.admission.plan import decide, plan
+from scheduler.admission.rule import ClassFacts, PoolFacts
+from scheduler.admission.state import State
+from scheduler.simulation.event_simulation import LONGEST_QUIET, Passed, Started, forward
+from scheduler.values.pool import Ceiling, Owner, Strategy
+from scheduler.values.reasons import Code
 
 HOUR = timedelta(hours=1)
 
@@ -23,7 +23,7 @@ HOUR = timedelta(hours=1)
 class Closed:
     """Refuses runs of priority 9 for ever, aged ones too."""
 
-    def refusal(self, line: LineFacts, _pool: PoolFacts) -> str | None:
+    def refusal(self, line: ClassFacts, _pool: PoolFacts) -> str | None:
         return "closed" if line.priority == 9 else None
 
     def next_change(self, now: datetime) -> datetime | None:  # noqa: ARG002  one shape for all rules

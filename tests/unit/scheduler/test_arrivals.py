@@ -10,8 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.arrivals import DRIFT, HALF_LIFE, NOBODY, PIECES, WINDOW, Arrivals, Newcomer, hourly, learn, overtakes
-from scheduler.pool import Strategy
+from scheduler.forecast.arrivals import (
+    DRIFT,
+    HALF_LIFE,
+    NOBODY,
+    PIECES,
+    WINDOW,
+    Arrivals,
+    Newcomer,
+    hourly,
+    learn,
+    overtakes,
+)
+from scheduler.values.pool import Strategy
 
 MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)

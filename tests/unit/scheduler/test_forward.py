@@ -8,10 +8,10 @@ from types import SimpleNamespace
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.forward import Ended, Event, Passed, Started, forward
-from scheduler.pool import Ceiling, Strategy
-from scheduler.run import Constraints, Queued, Running
-from scheduler.state import State
+from scheduler.admission.state import State
+from scheduler.simulation.event_simulation import Ended, Event, Passed, Started, forward
+from scheduler.values.pool import Ceiling, Strategy
+from scheduler.values.run import Constraints, Queued, Running
 
 Minutes = Mapping[int, float]
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.history import LEAST, History, history, known
+from scheduler.forecast.history import LEAST, History, history, known
 
 durations = st.lists(st.floats(min_value=0, max_value=1e6), min_size=1, max_size=50)
 chances = st.floats(min_value=0, max_value=1, exclude_max=True)

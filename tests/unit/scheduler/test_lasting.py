@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from scheduler.decisions import Wait
-from scheduler.plan import plan
-from scheduler.pool import Ceiling, Owner, Strategy
-from scheduler.reasons import Code
-from scheduler.run import Constraints
+from scheduler.admission.decisions import Wait
+from scheduler.admission.plan import plan
+from scheduler.values.pool import Ceiling, Owner, Strategy
+from scheduler.values.reasons import Code
+from scheduler.values.run import Constraints
 
 NVME = Constraints(node_selector=(("disk", "nvme"),))
 CPU = Ceiling(runs=1, cpu_milli=6000)

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scheduler.node import Node, differ_in_amounts_only
+from scheduler.values.node import Node, differ_in_amounts_only
 
 
 def test_amounts_are_told_apart_from_all_else(make: SimpleNamespace) -> None:

@@ -19,26 +19,26 @@ from model.config import (
     TolerationOperator,
 )
 from model.resources import Resources
-from scheduler.fleet import Fleet
-from scheduler.node import Taint
-from scheduler.placement import Ask, nominate, place
-from scheduler.pool import Limits
-from scheduler.profile import ORIGINAL
-from scheduler.reasons import Code, Reason
-from scheduler.run import Constraints, Shape
-from scheduler.score import Score
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.placement import Ask, nominate, place
+from scheduler.placement.score import Score
+from scheduler.values.node import Taint
+from scheduler.values.pool import PoolSettings
+from scheduler.values.profile import ORIGINAL
+from scheduler.values.reasons import Code, Reason
+from scheduler.values.run import Constraints, Shape
 
 
 def put(
     make: SimpleNamespace, nodes: list[Any], constraints: Constraints | None = None, **given: Any
 ) -> tuple[Score, ...] | Reason:
     """Place a run of 100m among empty nodes, or nodes with `used` CPU."""
-    fleet = Fleet(nodes)
+    fleet = NodeUsage(nodes)
     for name, cpu in given.pop("used", {}).items():
         fleet.take(name, Resources(cpu_milli=cpu))
     resources = Resources(cpu_milli=given.pop("cpu", 100), memory_bytes=given.pop("memory", 0))
     run = make.run_id(given.pop("run", 0))
-    return place(fleet, Ask(shape=Shape(resources, constraints or Constraints()), limits=Limits(**given)), run)
+    return place(fleet, Ask(shape=Shape(resources, constraints or Constraints()), limits=PoolSettings(**given)), run)
 
 
 def names(placed: tuple[Score, ...] | Reason) -> set[str]:
@@ -214,14 +214,14 @@ def test_equal_nodes_are_shared_out_and_the_choice_is_the_same_each_time(make: S
 
 
 def test_a_node_is_nominated_that_lacks_least(make: SimpleNamespace) -> None:
-    fleet = Fleet([make.node(0), make.node(1), make.node(2, cpu=1000)])
+    fleet = NodeUsage([make.node(0), make.node(1), make.node(2, cpu=1000)])
     fleet.take("n0", Resources(cpu_milli=3000))
     fleet.take("n1", Resources(cpu_milli=1000))
-    ask = Ask(shape=Shape(Resources(cpu_milli=4000)), limits=Limits())
+    ask = Ask(shape=Shape(Resources(cpu_milli=4000)), limits=PoolSettings())
 
     assert nominate(fleet, ask, make.run_id(0), None) == "n1"
     assert nominate(fleet, ask, make.run_id(0), "n0") == "n0"
     assert nominate(fleet, ask, make.run_id(0), "n2") == "n1"
     assert nominate(fleet, ask, make.run_id(0), "gone") == "n1"
-    huge = Ask(shape=Shape(Resources(cpu_milli=40_000)), limits=Limits())
+    huge = Ask(shape=Shape(Resources(cpu_milli=40_000)), limits=PoolSettings())
     assert nominate(fleet, huge, make.run_id(0), None) is None

@@ -7,14 +7,14 @@ import pytest
 
 from model.config import Toleration, TolerationOperator
 from model.resources import Resources
-from scheduler.fleet import Fleet
-from scheduler.placement import Ask, nominate, place
-from scheduler.plan import plan
-from scheduler.pool import Limits
-from scheduler.profile import BEST_FIT, DEFAULT, ORIGINAL, PROFILES, SPREAD, Profile, named
-from scheduler.reasons import Code, Reason
-from scheduler.run import Apart, Constraints, Labels, Shape, Spread
-from scheduler.score import Score
+from scheduler.admission.plan import plan
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.placement import Ask, nominate, place
+from scheduler.placement.score import Score
+from scheduler.values.pool import PoolSettings
+from scheduler.values.profile import BEST_FIT, DEFAULT, ORIGINAL, PROFILES, SPREAD, Profile, named
+from scheduler.values.reasons import Code, Reason
+from scheduler.values.run import Apart, Constraints, Labels, Shape, Spread
 
 ZONE = "topology.kubernetes.io/zone"
 HOST = "kubernetes.io/hostname"
@@ -22,14 +22,14 @@ WEB: Labels = (("app", "web"),)
 WEB_BLUE: Labels = (("app", "web"), ("colour", "blue"))
 
 
-def zoned(make: SimpleNamespace, zones: str, **given: Any) -> Fleet:
+def zoned(make: SimpleNamespace, zones: str, **given: Any) -> NodeUsage:
     """Nodes n0, n1, ... in the given zones; '-' is none."""
-    return Fleet(make.node(i, labels={} if zone == "-" else {ZONE: zone}, **given) for i, zone in enumerate(zones))
+    return NodeUsage(make.node(i, labels={} if zone == "-" else {ZONE: zone}, **given) for i, zone in enumerate(zones))
 
 
-def put(fleet: Fleet, constraints: Constraints, labels: Labels | None = None, **limits: Any) -> Any:
+def put(fleet: NodeUsage, constraints: Constraints, labels: Labels | None = None, **limits: Any) -> Any:
     """Place a run of 1000m."""
-    ask = Ask(shape=Shape(Resources(cpu_milli=1000), constraints), limits=Limits(**limits), labels=labels)
+    ask = Ask(shape=Shape(Resources(cpu_milli=1000), constraints), limits=PoolSettings(**limits), labels=labels)
     return place(fleet, ask, SimpleNamespace(int=7))
 
 
@@ -45,7 +45,7 @@ def spread(max_skew: int = 1, topology: str = ZONE, **given: Any) -> Constraints
     return Constraints(spread=(Spread(topology=topology, labels=WEB, max_skew=max_skew),), **given)
 
 
-def take(fleet: Fleet, *nodes: str, labels: Labels = WEB, cpu: int = 0, times: int = 1) -> None:
+def take(fleet: NodeUsage, *nodes: str, labels: Labels = WEB, cpu: int = 0, times: int = 1) -> None:
     for node in nodes:
         fleet.take(node, Resources(cpu_milli=cpu), times, labels)
 
@@ -149,7 +149,7 @@ def test_only_domains_that_the_run_could_use_are_compared(make: SimpleNamespace)
     """Zone c has no run, but no node that is ready either; the runs of its cordoned node do count in zone b."""
     nodes = [make.node(0, labels={ZONE: "a"}), make.node(1, labels={ZONE: "b"})]
     nodes += [make.node(2, labels={ZONE: "b"}, ready=False), make.node(3, labels={ZONE: "c"}, ready=False)]
-    fleet = Fleet(nodes)
+    fleet = NodeUsage(nodes)
     take(fleet, "n0")
     assert names(put(fleet, spread())) == {"n1"}
 
@@ -185,7 +185,7 @@ def test_a_node_that_others_close_is_not_kept_free(make: SimpleNamespace) -> Non
     fleet = zoned(make, "ab", cpu=1000)
     take(fleet, "n0", cpu=100)
     take(fleet, "n1", labels=(), cpu=900)
-    ask = Ask(shape=Shape(Resources(cpu_milli=1000), apart()), limits=Limits())
+    ask = Ask(shape=Shape(Resources(cpu_milli=1000), apart()), limits=PoolSettings())
 
     assert nominate(fleet, ask, make.run_id(0), None) == "n1"
     assert nominate(fleet, ask, make.run_id(0), "n0") == "n1"
@@ -194,11 +194,11 @@ def test_a_node_that_others_close_is_not_kept_free(make: SimpleNamespace) -> Non
 
 
 def test_cordoned_nodes_take_nobody(make: SimpleNamespace) -> None:
-    placed = put(Fleet([make.node(0, ready=False), make.node(1)]), Constraints())
+    placed = put(NodeUsage([make.node(0, ready=False), make.node(1)]), Constraints())
 
     assert names(placed) == {"n1"}
     everything = Constraints(tolerations=(Toleration(operator=TolerationOperator.EXISTS),))
-    assert str(put(Fleet([make.node(0, ready=False)]), everything)) == "the pool's only node is not ready"
+    assert str(put(NodeUsage([make.node(0, ready=False)]), everything)) == "the pool's only node is not ready"
 
 
 @pytest.mark.parametrize(
@@ -212,7 +212,7 @@ def test_cordoned_nodes_take_nobody(make: SimpleNamespace) -> None:
     ],
 )
 def test_each_providers_word_for_spot_is_known(make: SimpleNamespace, labels: dict[str, str]) -> None:
-    fleet = Fleet([make.node(0, labels=labels), make.node(1, labels=dict.fromkeys(labels, "no"))])
+    fleet = NodeUsage([make.node(0, labels=labels), make.node(1, labels=dict.fromkeys(labels, "no"))])
 
     assert names(put(fleet, Constraints())) == {"n1"}
     assert names(put(fleet, Constraints(), spot=True)) == {"n0", "n1"}
@@ -248,7 +248,7 @@ def test_each_profile_adds_up_its_terms(
     """1000m of 4000m are used; 1000m and 2Gi of 8Gi are asked for. The original looks before, the others after."""
     fleet = zoned(make, "a")
     take(fleet, "n0", cpu=1000)
-    ask = Ask(shape=Shape(Resources(cpu_milli=1000, memory_bytes=2 * make.GI)), limits=Limits(profile=profile))
+    ask = Ask(shape=Shape(Resources(cpu_milli=1000, memory_bytes=2 * make.GI)), limits=PoolSettings(profile=profile))
 
     [score] = place(fleet, ask, make.run_id(0))
 

@@ -8,10 +8,10 @@ from uuid import UUID
 import pytest
 
 from model.ids import BackendName, GroupId
-from scheduler.plan import Admit, Decision, Wait, plan
-from scheduler.pool import Ceiling, Owner, Strategy
-from scheduler.reasons import Code
-from scheduler.run import Apart, Constraints, Spread
+from scheduler.admission.plan import Admit, Decision, Wait, plan
+from scheduler.values.pool import Ceiling, Owner, Strategy
+from scheduler.values.reasons import Code
+from scheduler.values.run import Apart, Constraints, Spread
 
 
 def admitted(decisions: list[Decision]) -> list[int]:

@@ -7,15 +7,15 @@ from uuid import UUID
 import pytest
 
 from model.ids import GroupId, PoolName
-from scheduler.across import kept_across
-from scheduler.decisions import Admit, Decision, Wait
-from scheduler.order import rank
-from scheduler.plan import decide, plan
-from scheduler.pool import Ceiling, Limits, Owner
-from scheduler.reasons import Code
-from scheduler.reserved import Reservation, Reserved
-from scheduler.run import Queued
-from scheduler.sums import need
+from scheduler.admission.cross_pool import kept_across
+from scheduler.admission.cross_pool_reservations import CrossPoolReservation, CrossPoolReservations
+from scheduler.admission.decisions import Admit, Decision, Wait
+from scheduler.admission.plan import decide, plan
+from scheduler.values.order import rank
+from scheduler.values.pool import Ceiling, Owner, PoolSettings
+from scheduler.values.reasons import Code
+from scheduler.values.run import Queued
+from scheduler.values.usage_totals import need
 
 MINUTE = timedelta(minutes=1)
 
@@ -28,12 +28,12 @@ def waits(decisions: list[Decision]) -> dict[int, Wait]:
     return {d.run.seq: d for d in decisions if isinstance(d, Wait)}
 
 
-def reserved(make: SimpleNamespace, number: int, **given: object) -> Reserved:
+def reserved(make: SimpleNamespace, number: int, **given: object) -> CrossPoolReservations:
     """What the run of this number keeps in pool 'far': a place of team 0, unless `given` says otherwise."""
     values = {"owners": (make.team(0),), "need": need(make.amounts(100)), "names": ()}
     run = make.run_id(900 + number)
-    place = rank(make.queued(number), Limits())
-    return Reserved([Reservation(run=run, pool=PoolName("far"), rank=place, **(values | given))])
+    place = rank(make.queued(number), PoolSettings())
+    return CrossPoolReservations([CrossPoolReservation(run=run, pool=PoolName("far"), rank=place, **(values | given))])
 
 
 def of_team(make: SimpleNamespace, runs: int) -> dict[UUID, Owner]:
@@ -133,7 +133,7 @@ class TwoPools:
         self.make = make
         self.waiting: dict[str, list[Queued]] = {"a": [], "b": []}
         self.ends: dict[str, dict[Queued, datetime]] = {"a": {}, "b": {}}
-        self.kept: dict[str, list[Reservation]] = {"a": [], "b": []}
+        self.kept: dict[str, list[CrossPoolReservation]] = {"a": [], "b": []}
 
     def run_pass(self, pool: str, now: datetime) -> list[int]:
         """Make a pass; what starts runs for five minutes."""
@@ -142,7 +142,7 @@ class TwoPools:
         limits = {self.make.team(0): Owner(name="t", ceiling=Ceiling(runs=1), elsewhere_runs=there)}
         holding = [self.make.running(run.seq) for run in self.ends[pool]]
         state = self.make.state(self.waiting[pool], holding=holding, owners=limits)
-        state.reserved = Reserved(self.kept[other])
+        state.reserved = CrossPoolReservations(self.kept[other])
         outcome = decide(state, now)
         kept = kept_across(outcome)
         started = [run for run in self.waiting[pool] if run.execution_id in outcome.admitted]
@@ -150,7 +150,9 @@ class TwoPools:
         self.ends[pool] |= dict.fromkeys(started, now + 5 * MINUTE)
         places = need(self.make.amounts(100))
         self.kept[pool] = [
-            Reservation(run=run.execution_id, pool=PoolName(pool), rank=rank(run, Limits()), owners=owners, need=places)
+            CrossPoolReservation(
+                run=run.execution_id, pool=PoolName(pool), rank=rank(run, PoolSettings()), owners=owners, need=places
+            )
             for run in self.waiting[pool]
             if (owners := kept.get(run.execution_id)) is not None
         ]
@@ -186,8 +188,10 @@ def test_what_binds_over_pools_binds_by_the_key_and_not_by_arrival(make: SimpleN
     """The aged run arrived first, but the other one is so much more important that it comes first in the order."""
     aged, urgent = make.queued(1, minutes=301, priority=4), make.queued(2, minutes=240, priority=0)
     state = make.state([urgent], owners=of_team(make, 1))
-    place = rank(aged, Limits())
+    place = rank(aged, PoolSettings())
     values = {"owners": (make.team(0),), "need": need(make.amounts(100))}
-    state.reserved = Reserved([Reservation(run=aged.execution_id, pool=PoolName("far"), rank=place, **values)])
+    state.reserved = CrossPoolReservations(
+        [CrossPoolReservation(run=aged.execution_id, pool=PoolName("far"), rank=place, **values)]
+    )
 
     assert admitted(plan(state, make.NOON)) == [2]

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from scheduler import trial
-from scheduler.decisions import Left
-from scheduler.plan import apply, carry_out, decide
-from scheduler.pool import Ceiling, Owner, Strategy
-from scheduler.state import State
+from scheduler.admission import cycle_state
+from scheduler.admission.decisions import Left
+from scheduler.admission.plan import apply, carry_out, decide
+from scheduler.admission.state import State
+from scheduler.values.pool import Ceiling, Owner, Strategy
 
 MANY = 5000
 SHAPES = (1000, 2000, 3000, 4000)
@@ -23,7 +23,7 @@ LIMITED = 3
 def looks(monkeypatch: pytest.MonkeyPatch) -> Counter[Any]:
     """How often nodes were searched for a shape, and runs of a team and shape were tried; all is done as always."""
     found: Counter[Any] = Counter()
-    choose, attempt = trial.choose, trial.Trial.attempt
+    choose, attempt = cycle_state.choose, cycle_state.CycleState.attempt
 
     def counted_choose(fleet: Any, ask: Any, *more: Any) -> Any:
         found[ask.shape.resources.cpu_milli] += 1
@@ -33,8 +33,8 @@ def looks(monkeypatch: pytest.MonkeyPatch) -> Counter[Any]:
         found[run.team_id, run.shape.resources.cpu_milli] += 1
         return attempt(self, line, run, *more)
 
-    monkeypatch.setattr(trial, "choose", counted_choose)
-    monkeypatch.setattr(trial.Trial, "attempt", counted_attempt)
+    monkeypatch.setattr(cycle_state, "choose", counted_choose)
+    monkeypatch.setattr(cycle_state.CycleState, "attempt", counted_attempt)
     return found
 
 

@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from model.ids import GroupId
-from scheduler.decisions import Admit, Decision, Left, Wait
-from scheduler.plan import apply, apply_all, decide, plan, wake
-from scheduler.pool import Owner, Strategy
-from scheduler.reasons import Code
-from scheduler.state import State
+from scheduler.admission.decisions import Admit, Decision, Left, Wait
+from scheduler.admission.plan import apply, apply_all, decide, plan, wake
+from scheduler.admission.state import State
+from scheduler.values.pool import Owner, Strategy
+from scheduler.values.reasons import Code
 
 MINUTE = timedelta(minutes=1)
 

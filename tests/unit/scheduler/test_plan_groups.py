@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from model.ids import GroupId
-from scheduler.decisions import Admit, Decision, Left, Seen, Wait
-from scheduler.plan import apply, apply_all, plan
-from scheduler.pool import Ceiling, Owner
-from scheduler.state import State
+from scheduler.admission.decisions import Admit, Decision, Left, Seen, Wait
+from scheduler.admission.plan import apply, apply_all, plan
+from scheduler.admission.state import State
+from scheduler.values.pool import Ceiling, Owner
 
 MINUTE = timedelta(minutes=1)
 

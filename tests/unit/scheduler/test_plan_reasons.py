@@ -3,10 +3,10 @@
 from types import SimpleNamespace
 from typing import Any
 
-from scheduler.decisions import Decision, Wait
-from scheduler.plan import plan
-from scheduler.pool import Ceiling, Strategy
-from scheduler.reasons import Code
+from scheduler.admission.decisions import Decision, Wait
+from scheduler.admission.plan import plan
+from scheduler.values.pool import Ceiling, Strategy
+from scheduler.values.reasons import Code
 
 
 def waits(decisions: list[Decision]) -> dict[int, Wait]:

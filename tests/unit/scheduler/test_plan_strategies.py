@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from scheduler.decisions import Admit, Decision, Left, Wait
-from scheduler.plan import apply, apply_all, decide, plan, wake
-from scheduler.pool import Ceiling, Owner, Strategy
-from scheduler.reasons import Code
-from scheduler.shares import decayed, dominant, penalty
-from scheduler.state import State
+from scheduler.admission.decisions import Admit, Decision, Left, Wait
+from scheduler.admission.plan import apply, apply_all, decide, plan, wake
+from scheduler.admission.state import State
+from scheduler.fairness.shares import decayed, dominant, penalty
+from scheduler.values.pool import Ceiling, Owner, Strategy
+from scheduler.values.reasons import Code
 
 MINUTE = timedelta(minutes=1)
 STRICT = (Strategy.FIFO, Strategy.PRIORITY)

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from model.ids import GroupId
-from scheduler.decisions import Admit, Decision, Left, Wait
-from scheduler.plan import apply, plan
-from scheduler.pool import Ceiling, Owner
-from scheduler.reasons import Code
+from scheduler.admission.decisions import Admit, Decision, Left, Wait
+from scheduler.admission.plan import apply, plan
+from scheduler.values.pool import Ceiling, Owner
+from scheduler.values.reasons import Code
 
 HOUR = timedelta(hours=1)
 

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from scheduler.decisions import Admit, Arrived, Decision, Left, Preempt, Wait
-from scheduler.forward import Ended, Event, Started, forward
-from scheduler.plan import apply_all, plan, wake
-from scheduler.pool import Ceiling, Owner, Strategy
-from scheduler.reasons import Code
-from scheduler.run import Constraints
-from scheduler.state import State
+from scheduler.admission.decisions import Admit, Arrived, Decision, Left, Preempt, Wait
+from scheduler.admission.plan import apply_all, plan, wake
+from scheduler.admission.state import State
+from scheduler.simulation.event_simulation import Ended, Event, Started, forward
+from scheduler.values.pool import Ceiling, Owner, Strategy
+from scheduler.values.reasons import Code
+from scheduler.values.run import Constraints
 
 HALF_AN_HOUR = timedelta(minutes=30)
 MINUTE = timedelta(minutes=1)

@@ -6,7 +6,7 @@ import pytest
 
 from model.problems import InvalidError
 from model.resources import Resources
-from scheduler.trace import TraceRun, read_nodes, read_trace
+from scheduler.simulation.trace import TraceRun, read_nodes, read_trace
 
 HEADER = "submit_seconds,duration_seconds,cpu_milli,memory_mib,gpu,priority,team,user\n"
 NODES = "name,cpu_milli,memory_mib,gpu,labels,count\n"

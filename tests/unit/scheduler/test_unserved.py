@@ -5,16 +5,16 @@ from types import SimpleNamespace
 import pytest
 
 from model.ids import BackendName
-from scheduler.decisions import Admit, Wait
-from scheduler.fleet import Fleet
-from scheduler.node import Node
-from scheduler.placement import Ask
-from scheduler.plan import plan
-from scheduler.pool import Limits
-from scheduler.possible import impossible, lasting
-from scheduler.reasons import Code
-from scheduler.run import Constraints, Queued
-from scheduler.state import State
+from scheduler.admission.decisions import Admit, Wait
+from scheduler.admission.plan import plan
+from scheduler.admission.state import State
+from scheduler.placement.feasibility import impossible, lasting
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.placement import Ask
+from scheduler.values.node import Node
+from scheduler.values.pool import PoolSettings
+from scheduler.values.reasons import Code
+from scheduler.values.run import Constraints, Queued
 
 
 def backend(number: int) -> BackendName:
@@ -27,7 +27,7 @@ def nodes_of(make: SimpleNamespace, *facts: dict[str, object]) -> list[Node]:
 
 def decided(nodes: list[Node], unserved: set[int], *runs: Queued, make: SimpleNamespace) -> list[Admit | Wait]:
     """Make a pass over runs while no live worker serves the nodes of these numbers."""
-    state = State(fleet=Fleet(nodes, frozenset(map(backend, unserved))))
+    state = State(fleet=NodeUsage(nodes, frozenset(map(backend, unserved))))
     for run in runs:
         state.enqueue(run)
     return [one for one in plan(state, make.NOON) if isinstance(one, Admit | Wait)]
@@ -77,8 +77,8 @@ def test_a_label_that_no_node_has_is_told_before_the_missing_worker(make: Simple
 
 
 def test_a_missing_worker_passes_by_itself_so_it_is_no_lasting_reason(make: SimpleNamespace) -> None:
-    fleet = Fleet(nodes_of(make, {}), frozenset({backend(0)}))
-    ask = Ask(shape=make.queued(1).shape, limits=Limits())
+    fleet = NodeUsage(nodes_of(make, {}), frozenset({backend(0)}))
+    ask = Ask(shape=make.queued(1).shape, limits=PoolSettings())
 
     assert lasting(fleet, ask) is None
     assert impossible(fleet, ask) is not None
@@ -87,7 +87,7 @@ def test_a_missing_worker_passes_by_itself_so_it_is_no_lasting_reason(make: Simp
 def test_a_node_without_a_worker_is_kept_free_for_nobody(make: SimpleNamespace) -> None:
     aged = make.queued(1, minutes=600, cpu=3000)
     nodes = nodes_of(make, {"cpu": 4000}, {"cpu": 4000})
-    state = State(fleet=Fleet(nodes, frozenset({backend(0)})))
+    state = State(fleet=NodeUsage(nodes, frozenset({backend(0)})))
     state.start(make.running(9, cpu=2000, node=nodes[1].name))
     state.enqueue(aged)
 

@@ -9,8 +9,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from scheduler.run import Running
-from scheduler.victims import EXACT, Victims, cost
+from scheduler.admission.victims import EXACT, Victims, cost
+from scheduler.values.run import Running
 
 
 @given(

@@ -1,0 +1,17 @@
+"""Run the admission cycle of a pool: who starts now and where, and why each of the others waits.
+
+plan                      the rules by number; decide, apply, plan
+admission_cycle           one cycle: looks at the runs in order
+cycle_state               what has started and is reserved so far in the cycle
+run_order                 what is left of the order, and what need not be looked at
+state                     the pool: waiting and running runs, nodes, sums
+equivalence_classes       the waiting runs in classes of equal runs; class_arrays are the same as arrays
+cycle_cache               what is remembered from cycle to cycle, only to be quicker
+reservations              what is reserved in this pool; cross_pool and cross_pool_reservations: in all pools
+groups, group_placement   runs that start together, and nodes for all of them
+preemption, victims       which runs are asked to stop for a more important one
+fair_order, share_view    the shares during a cycle, and for people
+rule, rules               the port of added rules, and those that are registered
+decisions, outcome        what a cycle decides, and what it can tell about it
+explanation               why a run waits
+"""

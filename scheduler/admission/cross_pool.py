@@ -1,0 +1,96 @@
+"""Find what the aged runs of a pool reserve in all pools, after a cycle (`scheduler.admission.plan`, rule 10)."""
+
+from collections.abc import Iterator, Sequence
+from typing import TypeAlias
+from uuid import UUID
+
+from model.ids import ExecutionId
+from scheduler.admission import groups
+from scheduler.admission.admission_cycle import kept_owners
+from scheduler.admission.cycle_state import POOL_CODES, CycleState
+from scheduler.admission.equivalence_classes import RunClass
+from scheduler.admission.outcome import Outcome
+from scheduler.admission.reservations import Reservation
+from scheduler.placement.placement import able, undisturbed
+from scheduler.values.order import rank
+from scheduler.values.quota_limits import beyond
+from scheduler.values.reasons import Code
+from scheduler.values.run import Queued
+from scheduler.values.usage_totals import POOL
+
+Unit: TypeAlias = Sequence[tuple[RunClass, Queued]]
+"""A run alone, or all waiting members of a group."""
+
+
+def kept_across(outcome: Outcome) -> dict[ExecutionId, tuple[UUID, ...]]:
+    """Return the aged runs that keep something in all pools, and in whose limits; none of these: only their names.
+
+    Of each owner and name the first in order, and whoever has a node kept: not more, since what is kept stands empty
+    elsewhere, and a pool can only start so many. The walk alone does not tell: it skips an owner at its limit whole.
+    """
+    trial = outcome.trial
+    if trial is None:
+        return {}
+    found: dict[ExecutionId, tuple[UUID, ...]] = {}
+    claimed: set[UUID | str] = set()
+    holds = {hold.run.execution_id: hold for hold in trial.holds.all}
+    for unit in _units(trial):
+        kept = [_kept(trial, line, run, holds.get(run.execution_id)) for line, run in unit]
+        owners = {run.execution_id: of for (_, run), of in zip(unit, kept, strict=True) if of is not None}
+        if len(owners) < len(unit):
+            continue
+        claims: set[UUID | str] = {owner for of in owners.values() for owner in of}
+        claims.update(name for _, run in unit for name in run.exclusive)
+        with_node = all(run.execution_id in holds and holds[run.execution_id].column >= 0 for _, run in unit)
+        if claims and (with_node or claimed.isdisjoint(claims)):
+            found |= owners
+        claimed |= claims
+    return found
+
+
+def _units(trial: CycleState) -> Iterator[Unit]:
+    """Yield who is aged and starts nothing in this pass, in order."""
+    waiting = trial.state.waiting
+    old = [(line, run) for line in waiting.table.values() if line.aged for run in line.runs]
+    seen: set[UUID] = set()
+    for line, run in sorted(old, key=lambda pair: rank(pair[1], trial.limits)):
+        if run.execution_id in trial.admitted or run.group in seen:
+            continue
+        if run.group is None:
+            yield [(line, run)]
+            continue
+        seen.add(run.group)
+        members = groups.members(trial, run)
+        if groups.possible(trial, members):
+            yield members
+
+
+def _kept(trial: CycleState, line: RunClass, run: Queued, hold: Reservation | None) -> tuple[UUID, ...] | None:
+    """Return the owners with a limit in which a run has room kept; None where it keeps nothing at all."""
+    if any(beyond(bound, line.need) for bound in line.bounds) or trial.memory.hopeless(line):
+        return None
+    owners = _waiting_for(trial, line, run) if hold is None else hold.owners
+    if owners is None:
+        return None
+    if (hold is None or hold.column < 0) and not _has_node(trial, line):
+        return None
+    limited = {bound.owner for bound in line.bounds} - {POOL}
+    return tuple(owner for owner in owners if owner in limited)
+
+
+def _has_node(trial: CycleState, line: RunClass) -> bool:
+    """Return whether a node could be kept for a run when it is its turn: that others have it kept now is no matter."""
+    fleet = trial.holds.fleet
+    return bool((able(fleet, line.ask) & undisturbed(fleet, line.ask)).any())
+
+
+def _waiting_for(trial: CycleState, line: RunClass, run: Queued) -> tuple[UUID, ...] | None:
+    """Return the owners in whose limits a run has room kept that the walk did not come to, as it would have found it.
+
+    None where no limit and no name keeps it waiting: then its pool has nothing for it, or keeps that for others, or an
+    added rule refuses it.
+    """
+    code = trial.limited(line, run)
+    if code is None or code is Code.RULE:
+        return None
+    return line.owners if code in POOL_CODES else kept_owners(line, code)

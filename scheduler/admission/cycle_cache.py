@@ -1,0 +1,163 @@
+"""What a state remembers from pass to pass, so that a pass costs what changed. It never changes a decision."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from model.ids import ExecutionId, TeamId, UserId
+from scheduler.admission.class_arrays import ClassArrays
+from scheduler.admission.equivalence_classes import RunClass
+from scheduler.admission.group_placement import NodeColumns
+from scheduler.admission.reservations import Reservations
+from scheduler.placement.node_usage import NodeUsage, vector
+from scheduler.placement.placement import Ask, fits, matching, nominate
+from scheduler.values.order import Rank
+from scheduler.values.pool import NO_CEILING, Owner, PoolSettings
+from scheduler.values.quota_limits import QuotaLimit, bound_of, is_full, over, pool_bound
+from scheduler.values.run import Queued, Running, Shape
+from scheduler.values.usage_totals import NOTHING, Demand, UsageTotals, most
+
+MANY = 64
+"""Of so many nodes with more room it is cheaper to look at every line."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Kept:
+    """What the last pass kept free, by the place in the order of whom it was for; column -1: no node, but the rest."""
+
+    number: int
+    seq: int
+    run: ExecutionId
+    column: int
+    firm: bool
+
+    @property
+    def rank(self) -> Rank:
+        """The place in the order, with the number of `order.rank_number` in place of the key."""
+        return (self.number, self.seq, self.run)
+
+
+class CycleCache:
+    """What holds until nodes, settings or owners are replaced, or the clock goes back."""
+
+    def __init__(self, fleet: NodeUsage, limits: PoolSettings, owners: Mapping[UUID, Owner]) -> None:
+        self.fleet = fleet
+        self.limits = limits
+        self.owners = owners
+        self.rows = ClassArrays(fleet, limits)
+        self.pool = pool_bound(most(limits.ceiling))
+        self.pool_limited = self.pool.limits
+        self.grown: set[int] = set()
+        """Columns of nodes that may have more room, for somebody, than when the last pass looked at them."""
+        self.kept: dict[ExecutionId, Kept] = {}
+        self.expected: dict[ExecutionId, int] = {}
+        """The nodes on which the last pass let runs start: looked at again where that did not come to pass."""
+        self.totals = _totals(fleet, limits)
+        self.touched: set[tuple[UserId, TeamId | None]] = set()
+        """Users and teams whose sums have changed since the last pass."""
+        self.possible: dict[frozenset[ExecutionId], bool] = {}
+        """Whether a group could start if nothing else ran."""
+        self.refused = False
+        """An added rule refused a run in the last pass."""
+        self.blocked_since: datetime | None = None
+        """Since when the first run that is blocked has waited, if it has no node kept free yet."""
+        self._bounds: dict[UUID, QuotaLimit | None] = {}
+        self._quotas = any(owner.ceiling != NO_CEILING for owner in owners.values())
+        self._hopeless: dict[Shape, bool] = {}
+        self._able: dict[tuple[Shape, int], bool] = {}
+
+    def holds_for(self, fleet: NodeUsage, limits: PoolSettings, owners: Mapping[UUID, Owner]) -> bool:
+        """Return whether nothing was replaced since."""
+        return fleet is self.fleet and limits is self.limits and owners is self.owners
+
+    def forget(self, run: ExecutionId) -> None:
+        """Let others have the node that was kept free for a run that waits no longer."""
+        kept = self.kept.pop(run, None)
+        if kept is not None and kept.column >= 0:
+            self.grown.add(kept.column)
+
+    def started(self, run: Running) -> None:
+        """Note that a run has come to a node: where that is kept free for another, others may have more time now."""
+        self.touched.add((run.user_id, run.team_id))
+        column = self._column(run)
+        if self.expected.get(run.execution_id) == column:
+            del self.expected[run.execution_id]
+        if any(kept.column == column for kept in self.kept.values()):
+            self.grown.add(column)
+
+    def ended(self, run: Running) -> None:
+        """Note that a run has left a node."""
+        self.touched.add((run.user_id, run.team_id))
+        column = self._column(run)
+        if column >= 0:
+            self.grown.add(column)
+
+    def settle(self, sums: UsageTotals) -> None:
+        """Take note of what happened since the last pass."""
+        self.grown.update(self.expected.values())
+        self.expected.clear()
+        if len(self.grown) > MANY:
+            self.rows.settled[:] = False
+            self.grown.clear()
+        full, number = self.rows.owners.full, self.rows.owners.of
+        for user, team in self.touched if self._quotas else ():
+            full[number(user)] = is_full(self.bound(user, team=False), sums)
+            if team is not None:
+                full[number(team)] = is_full(self.bound(team, team=True), sums)
+        self.touched.clear()
+
+    def bound(self, owner: UUID, *, team: bool) -> QuotaLimit | None:
+        """Return the limits of a user or a team, None if there are none."""
+        if owner not in self._bounds:
+            facts = self.owners.get(owner)
+            made = None if facts is None else bound_of(owner, facts, team=team)
+            self._bounds[owner] = made if made is not None and made.limits else None
+        return self._bounds[owner]
+
+    def bounds(self, line: RunClass) -> tuple[QuotaLimit, ...]:
+        """Return the limits that hold for a line, the team's first, the pool's last."""
+        user, *teams = line.owners[1:]
+        found = [*(self.bound(team, team=True) for team in teams), self.bound(user, team=False)]
+        return tuple(bound for bound in (*found, self.pool) if bound is not None and bound.limits)
+
+    def hopeless(self, line: RunClass) -> bool:
+        """Return whether a line's runs would not fit into any node, or the pool, even if nothing ran."""
+        shape = line.ask.shape
+        known = self._hopeless.get(shape)
+        if known is None:
+            able = matching(self.fleet, line.ask) & fits(self.fleet.capacity, vector(shape.resources))
+            known = self._hopeless[shape] = not able.any() or over(self.pool, line.need, NOTHING) is not None
+        return known
+
+    def nominate(self, holds: Reservations, ask: Ask, run: Queued) -> NodeColumns | None:
+        """Return the column of the node to keep free for a run besides all that is kept, None if there is none."""
+        room, left = holds.room, holds.left
+        column = -1 if run.nominated is None else room.place.get(run.nominated, -1)
+        if self._able.get((ask.shape, column)) and (
+            left is None or fits(left.free[:, [column]], vector(ask.shape.resources))[0]
+        ):
+            return (column,)
+        node = nominate(room, ask, run.execution_id, run.nominated, left)
+        if node is None:
+            return None
+        column = room.place[node]
+        if ask.seeker.free:
+            self._able[(ask.shape, column)] = True
+        return (column,)
+
+    def _column(self, run: Running) -> int:
+        return -1 if run.node is None else self.fleet.place.get(run.node, -1)
+
+
+def _totals(fleet: NodeUsage, limits: PoolSettings) -> Demand:
+    """Return what there is of each kind: what the nodes have, or the pool's limit where that is less."""
+    capacity = fleet.capacity[:, fleet.roster.real]
+    have = [int(capacity[kind].sum()) for kind in (-1, 0, 1, 2, 3)]
+    ceiling = most(limits.ceiling)
+    return tuple(there if limit is None else min(there, limit) for there, limit in zip(have, ceiling, strict=True))
+
+
+def not_yet(limits: PoolSettings) -> CycleCache:
+    """Return a memory of nothing, which holds for no state."""
+    return CycleCache(NodeUsage(), limits, {})

@@ -1,0 +1,268 @@
+"""What a pass has used and keeps free so far, and whether one more run may start besides that."""
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+import numpy as np
+
+from model.ids import ExecutionId, GroupId, short
+from scheduler.admission.cross_pool_reservations import CrossPoolReservation
+from scheduler.admission.cycle_cache import CycleCache, Kept
+from scheduler.admission.equivalence_classes import RunClass
+from scheduler.admission.fair_order import Fairness
+from scheduler.admission.group_placement import Members, NodeColumns
+from scheduler.admission.reservations import NO_TIME, Reservation, Reservations, length, remaining, shadow
+from scheduler.admission.rule import PoolFacts
+from scheduler.admission.run_order import RunOrder
+from scheduler.admission.state import State
+from scheduler.placement.node_usage import Amounts, NodeUsage, vector
+from scheduler.placement.placement import Placed, choose
+from scheduler.values.order import FIRST, YOUNG, Rank
+from scheduler.values.pool import Strategy
+from scheduler.values.quota_limits import code_of, is_full, over
+from scheduler.values.reasons import Code
+from scheduler.values.run import Queued, Running, Shape
+from scheduler.values.usage_totals import POOL, UsageTotals, need
+
+_NO_SUMS = UsageTotals()
+_BEFORE_ALL: Rank = (FIRST, 0, UUID(int=0))
+POOL_CODES = frozenset({Code.POOL_LIMIT, Code.POOL_RESOURCES})
+
+
+class CycleState:
+    """What starts in a pass, on top of what the state has, and what is kept free."""
+
+    def __init__(self, state: State, now: datetime) -> None:
+        self.state, self.now, self.limits = state, now, state.limits
+        self.memory = recall(state, now)
+        self.used = UsageTotals(state.sums)
+        self.holds = Reservations(state.fleet)
+        self.names: dict[str, ExecutionId] = {}
+        self.admitted: dict[ExecutionId, Placed] = {}
+        self.kept: dict[ExecutionId, Kept] = {}
+        self.chosen: dict[ExecutionId, int] = {}
+        """The node that the next pass keeps free for a run (FAIR_SHARE)."""
+        self.preempting: dict[ExecutionId, tuple[Running, ...]] = {}
+        """Runs that stop, or are asked to, by the run that needs their place."""
+        fair = state.limits.strategy is Strategy.FAIR_SHARE
+        self.fairness = Fairness(state, now, self.memory.rows) if fair else None
+        self.front: RunOrder | None = None
+        """What is left of the order, which is told of whatever happens here."""
+        self.found: dict[GroupId, tuple[int, int]] = {}
+        """How many of a group that was looked at found a place, and how many they are."""
+        self.started: dict[int, list[Queued]] = {}
+        self.last: Rank = _BEFORE_ALL
+        """The latest place in the order that something has started from."""
+        self.rank: Rank = _BEFORE_ALL
+        """The place in the order of whoever is looked at."""
+        self._nowhere: set[Shape] = set()
+        """Shapes that fit nowhere besides what is kept; within a pass there is only ever less."""
+
+    def fork(self) -> "CycleState":
+        """Return the same as it is now, to be tried on without changing this."""
+        twin = object.__new__(CycleState)
+        twin.state, twin.now, twin.limits, twin.memory = self.state, self.now, self.limits, self.memory
+        twin.used, twin.holds, twin.names = UsageTotals(self.used), self.holds.fork(), dict(self.names)
+        twin.admitted, twin.kept, twin.preempting, twin.found = {}, {}, {}, {}
+        twin.chosen = {}
+        twin.fairness = twin.front = None
+        twin.started = {column: list(runs) for column, runs in self.started.items()}
+        twin.rank, twin.last = self.rank, self.last
+        twin._nowhere = set(self._nowhere)
+        return twin
+
+    def attempt(self, line: RunClass, run: Queued, only: int | None = None) -> tuple[Placed, Code]:
+        """Return where a run may start; or nothing, and what keeps it waiting. `only`: on the node of that column."""
+        if self.memory.hopeless(line):
+            return (), Code.TOO_LARGE
+        code = self.limited(line, run)
+        if code is not None:
+            return (), code
+        held, room = self.holds.seen_by(run)
+        if self.held_back(line, run, held):
+            return (), Code.RESERVED
+        if only is not None:
+            return choose(room, line.ask, run.execution_id, only), Code.BUSY
+        return self._find(line, run, room), Code.BUSY
+
+    def limited(self, line: RunClass, run: Queued) -> Code | None:
+        """Return which added rule, limit or exclusive name keeps a run waiting, whatever is kept free here for others.
+
+        An added rule comes first: what it refuses must not keep a limit or a name from others. The pool's limit comes
+        last: a run that is stopped by any of the others does not wait for other runs.
+        """
+        if self.state.rules and self.refusal(line) is not None:
+            return Code.RULE
+        reserved = self.reserved(run)
+        for bound in line.bounds:
+            if bound is self.memory.pool:
+                continue
+            kind = over(bound, line.need, self.used.of(bound.owner), reserved.of(bound.owner))
+            if kind is not None:
+                return code_of(bound, kind)
+        if any(self._is_taken(name, run) for name in run.exclusive):
+            return Code.EXCLUSIVE
+        kind = over(self.memory.pool, line.need, self.used.of(POOL))
+        return None if kind is None else code_of(self.memory.pool, kind)
+
+    def refusal(self, line: RunClass) -> str | None:
+        """Return why a rule of `scheduler.admission.rules` does not let runs of a class start; None if all rules do."""
+        if not self.state.rules:
+            return None
+        pool = PoolFacts(
+            now=self.now,
+            running=self.state.running.values(),
+            admitted=[run for runs in self.started.values() for run in runs],
+            owners=self.state.owners,
+        )
+        refusals = (rule.refusal(line.facts, pool) for rule in self.state.rules)
+        text = next((text for text in refusals if text is not None), None)
+        self.memory.refused = self.memory.refused or text is not None
+        return text
+
+    def reserved(self, run: Queued) -> UsageTotals:
+        """Return what is kept from a run for aged runs of other pools that come before it in the order."""
+        known = self.state.reserved
+        return known.sums(self.state.waiting.rank(run)) if known else _NO_SUMS
+
+    def keeper(self, name: str, run: Queued) -> CrossPoolReservation | None:
+        """Return for which run of another pool an exclusive name is kept from this one."""
+        known = self.state.reserved
+        return known.keeper(name, self.state.waiting.rank(run)) if known else None
+
+    def holder(self, name: str) -> str | None:
+        """Return who has an exclusive name, for people; None if nobody has."""
+        if name in self.state.exclusive_elsewhere:
+            return "a run of another pool"
+        run = self.state.names.get(name) or self.names.get(name)
+        return None if run is None else f"run {short(run)}"
+
+    def held_back(self, line: RunClass, run: Queued, held: UsageTotals) -> bool:
+        """Return whether a run would need a part of the limits that is kept for others."""
+        if not self.holds.all:
+            return False
+        kept = self.kept_from(line, run, held)
+        return any(
+            over(bound, line.need, self.used.of(bound.owner), kept.of(bound.owner)) is not None for bound in line.bounds
+        )
+
+    def kept_from(self, line: RunClass, run: Queued, held: UsageTotals) -> UsageTotals:
+        """Return what is kept from a run: what this pool holds for others, and what is reserved in other pools."""
+        if not self.state.reserved:
+            return held
+        both, reserved = UsageTotals(held), self.reserved(run)
+        for owner in line.owners[1:]:
+            both.add((owner,), reserved.of(owner))
+        return both
+
+    def admit(self, line: RunClass, run: Queued, placed: Placed) -> None:
+        """Let a run start on the first of its candidates."""
+        self.admitted[run.execution_id] = placed
+        self.last = max(self.last, self.rank)
+        self.used.add(line.owners, line.need)
+        self.holds.take(placed[0].node, run, shared=self.holds.fleet is self.state.fleet)
+        column = self.state.fleet.place[placed[0].node]
+        self.started.setdefault(column, []).append(run)
+        self.names.update(dict.fromkeys(run.exclusive, run.execution_id))
+        if self.fairness is not None:
+            self.fairness.charge(line, run.execution_id, self.used, by_share=self.rank[0] >= YOUNG)
+        if self.front is not None:
+            self._tell(self.front, line, run, column)
+
+    def keep(self, members: Members, columns: NodeColumns, *, firm: bool, pooled: bool = False) -> None:
+        """Keep a node, and a place in pool, team and user, for each of those that others delay."""
+        holds = [
+            self.keep_sums(line, run, line.owners, column=column, firm=firm)
+            for (line, run), column in zip(members, columns, strict=True)
+        ]
+        self.holds.pooled = self.holds.pooled or pooled
+        time = NO_TIME if firm else self._gives_way(holds, pooled=pooled)
+        for hold in holds:
+            self.holds.give_way(hold, time)
+
+    def keep_sums(
+        self, line: RunClass, run: Queued, owners: tuple[UUID, ...], *, column: int = -1, firm: bool = True
+    ) -> Reservation:
+        """Keep a place in the sums of `owners`, and the run's exclusive names."""
+        hold = Reservation(run=run, column=column, owners=owners, need=line.need, firm=firm)
+        self.holds.add(hold)
+        kept = self.kept[run.execution_id] = Kept(self.rank[0], run.seq, run.execution_id, column, firm)
+        if self.front is not None:
+            self.front.confirm(kept)
+            self.front.less(column)
+        return hold
+
+    def _is_taken(self, name: str, run: Queued) -> bool:
+        return bool(self.holder(name) or self.holds.keeps(name, run) or self.keeper(name, run))
+
+    def _find(self, line: RunClass, run: Queued, room: NodeUsage) -> Placed:
+        """Return the best nodes of a room. What was found to fit nowhere is not looked for again."""
+        if room is not self.holds.room:
+            return choose(room, line.ask, run.execution_id)
+        shape = line.ask.shape
+        if shape in self._nowhere:
+            return ()
+        known = self.front is not None and self.front.fits_nowhere(line, run)
+        placed = () if known else choose(room, line.ask, run.execution_id)
+        if not placed and line.ask.seeker.free:
+            self._nowhere.add(shape)
+        return placed
+
+    def _tell(self, front: RunOrder, line: RunClass, run: Queued, column: int) -> None:
+        for bound in line.bounds:
+            if bound is not self.memory.pool and is_full(bound, self.used):
+                front.full(bound)
+        front.confirm(Kept(0, run.seq, run.execution_id, -1, firm=False))
+        front.occupied(column)
+
+    def _gives_way(self, holds: list[Reservation], *, pooled: bool) -> timedelta:
+        """Return for how long others may use what is kept: until its runs could start together, as the others end.
+
+        What is kept for an aged run gives no way: those that run may end at any moment, long before their limits.
+        """
+        asked: dict[int, Amounts] = {}
+        for hold in holds:
+            asked[hold.column] = asked.get(hold.column, 0) + vector(hold.run.shape.resources)
+        times = [self._node_free(column, amounts) for column, amounts in asked.items()]
+        if pooled:
+            times.append(self._pool_free(np.sum([hold.need for hold in holds], axis=0, dtype=np.int64)))
+        known = [time for time in times if time is not None]
+        return max(known) if len(known) == len(times) else NO_TIME
+
+    def _node_free(self, column: int, asked: Amounts) -> timedelta | None:
+        room = self.holds.room
+        free = room.capacity[:, column] - room.used[:, column] + asked
+        here = self.state.on_node.get(room.nodes[column].name, {}).values()
+        going = [(remaining(run, self.now, firm=False), vector(run.resources)) for run in here]
+        new = self.started.get(column, ())
+        going += [(length(run, firm=False), vector(run.shape.resources)) for run in new]
+        return shadow(free, asked, going)
+
+    def _pool_free(self, asked: Amounts) -> timedelta | None:
+        limited = np.array([limit is not None for limit in self.memory.pool.most])
+        most = np.array([limit or 0 for limit in self.memory.pool.most], dtype=np.int64)
+        free = most - np.array(self.used.of(POOL)) - np.array(self.holds.sums.of(POOL)) + asked
+        runs, new = self.state.running.values(), [run for started in self.started.values() for run in started]
+        going = [(remaining(run, self.now, firm=False), np.array(need(run.resources))) for run in runs]
+        going += [(length(run, firm=False), np.array(need(run.shape.resources))) for run in new]
+        return shadow(free, asked * limited, going)
+
+
+def recall(state: State, now: datetime) -> CycleCache:
+    """Return what the state remembers, up to date; a new memory where the old one does not hold any more."""
+    memory, waiting = state.memory, state.waiting
+    kept = waiting.advance(state.limits, now)
+    if not kept or not memory.holds_for(state.fleet, state.limits, state.owners):
+        memory = state.memory = CycleCache(state.fleet, state.limits, state.owners)
+        for line in waiting.table.values():
+            line.row = -1
+        waiting.changed = set(waiting.table.values())
+        memory.touched.update((run.user_id, run.team_id) for run in state.running.values())
+    for line in sorted(waiting.changed, key=lambda line: line.row):
+        if line.row < 0:
+            line.bounds = memory.bounds(line)
+            memory.touched.add(line.users)
+        memory.rows.update(line)
+    waiting.changed.clear()
+    memory.settle(state.sums)
+    return memory

@@ -1,0 +1,301 @@
+"""The admission plan of a pool: who starts now and where, and why each of the others waits.
+
+The rules, in the order in which they are looked at; the code cites them by number.
+
+1. With no live worker nobody starts, and nobody while the pool is full.
+2. Runs are looked at in order (`scheduler.values.order`): by a fixed key, the time of submission plus the priority
+   times the ageing limit (FIFO: the time alone), then by arrival, then by id. Two waiting runs never swap. A run is
+   aged one ageing limit after its key, so the aged runs are the first of the order. FAIR_SHARE: the aged runs by key,
+   then all others by the share of their owner first, with what started earlier in the same pass.
+3. A run starts if pool, team and user have room for it, its exclusive names are free and a node has room; what started
+   before in the same pass counts. It gets all of its names or none. What of its own stops it is looked at first, for
+   all members of a group: then comes the pool's limit, then what is kept for others, then nodes.
+   Why it waits is told by what lasts longest: first what will not pass by itself (no node matches, it is larger than
+   any node, or than the pool's or its owner's limit); then, where the pool is full, that; then all else.
+4. A run that must wait makes those behind it in its line (same owner, priority, shape, names) wait too; runs of other
+   lines may pass it. So equal shapes are looked at once, and a team at its limit is skipped whole, but for aged runs
+   with exclusive names.
+5. Runs of one group that are not in backoff start together or not at all: each on the best node for it; where that
+   leaves none for another, on the nodes kept for them, or packed tightly.
+6. An aged run that waits for what others hold has it kept free: a node with a place in pool, team and user; what it
+   lacks of its team's or user's own limit; its exclusive names. It keeps its node from pass to pass, so that it drains.
+   Runs later in the order start only if they need none of it: what runs now may end at any moment. One that waits for
+   its own team or user keeps nothing of other owners, and nothing at all while an aged one before it waits for the same
+   owner or name. A node is kept for so many as it could hold if nothing else ran, the first in order; the others have
+   theirs when it is their turn. A group has nodes kept for all of its members or for none, and counts as one run.
+7. All but RESOURCE_AWARE: so does the first run that is blocked, not aged, after `backfill_after`; here others may use
+   what is kept if they are expected to be gone before it could start. A run that only its own team, user or names block
+   is not the first, but skipped. FAIR_SHARE, where the order changes with each run that starts, chooses it in one pass
+   and keeps its node from the next one on: then it is looked at right after the aged ones, until it has started.
+8. A run, or group, that would not fit even if nothing ran, or that its team or user may never start, keeps nothing.
+9. With preemption, a run that no node or the pool has room for asks less important ones to stop
+   (`scheduler.admission.preemption`): of those whose test has run for the minimum time, and whose key is larger, so
+   that they come after it once they wait again; the fewest. Their node is kept for it; while they stop nobody else is
+   asked for it. Groups, and runs with rules about their neighbours, ask nobody.
+10. What an aged run keeps of its team's and user's limits, and its names, it keeps in all pools, from runs that come
+   later in the order. The key of a run is that of its own pool, and a group has the place of its first member. So do,
+   of each pool, the first aged run of each owner and name, and all that have a node kept. What no node of the pool can
+   be kept for does not (`scheduler.admission.cross_pool`).
+11. A run over whose owners or names another pool decides at this moment does not start, but counts as if it did: nobody
+   behind it gets its node or its place, and nobody is asked to stop for it. The next pass decides.
+12. A run starts only if every rule of `scheduler.admission.rules` lets it; that is looked at before its own limits and
+   names. A run that such a rule refuses is skipped. It keeps nothing free, aged or not, and asks nobody to stop.
+"""
+
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from typing import TypeAlias
+
+from model.ids import NodeName
+from scheduler.admission.admission_cycle import AdmissionCycle
+from scheduler.admission.decisions import Admit, Arrived, Change, Configured, Decision, Left, Owned, Preempt, Seen, Wait
+from scheduler.admission.fair_order import charge
+from scheduler.admission.outcome import Outcome, backoff
+from scheduler.admission.preemption import next_stoppable
+from scheduler.admission.state import State
+from scheduler.placement.placement import Placed
+from scheduler.values.order import aged, due, rank
+from scheduler.values.pool import Strategy
+from scheduler.values.quota_limits import exceeded
+from scheduler.values.reasons import NO_WORKER, Code, Reason
+from scheduler.values.run import Queued, Running
+from scheduler.values.usage_totals import ONE_RUN
+
+__all__ = [
+    "Admit",
+    "Arrived",
+    "Change",
+    "Configured",
+    "Decision",
+    "Left",
+    "Outcome",
+    "Owned",
+    "Preempt",
+    "Seen",
+    "Wait",
+    "apply",
+    "apply_all",
+    "backoff",
+    "carry_out",
+    "decide",
+    "plan",
+    "rules_change",
+    "spell_out",
+    "wake",
+]
+
+
+Tell: TypeAlias = Callable[[Queued, int], bool]
+
+_KEPT = Reason(code=Code.RESERVED, text="a node is kept free for it, or is not any more")
+
+
+def plan(state: State, now: datetime) -> list[Decision]:
+    """Decide for every queued run, first in order first. Changes nothing: `apply` does that, decision by decision."""
+    return spell_out(state, decide(state, now), now)
+
+
+def spell_out(state: State, outcome: Outcome, now: datetime, tell: Tell = lambda *_: True) -> list[Decision]:
+    """Return what a pass found as decisions, one for each queued run and each that is asked to stop, in order.
+
+    Of those that wait only whom to `tell`, by run and position: working out reasons costs more than deciding.
+    """
+    decisions: list[Decision] = []
+    position = 0
+    for run in _in_order(state, outcome):
+        placed = outcome.admitted.get(run.execution_id)
+        if placed is not None:
+            decisions.append(_admit(state, run, placed, outcome, now))
+            continue
+        startable = due(run, now)
+        position += startable
+        decisions += [Preempt(run=victim, beneficiary=run) for victim in outcome.preempted.get(run.execution_id, ())]
+        if tell(run, position):
+            decisions.append(_wait(run, outcome, position if startable else None))
+    return decisions
+
+
+def decide(state: State, now: datetime) -> Outcome:
+    """Find who may start, and what is kept free for whom."""
+    if state.workers == 0:
+        return Outcome(now=now, stop=NO_WORKER)
+    walk = AdmissionCycle(state, now)
+    pool = walk.trial.memory.pool
+    full = None if state.limits.preemption else exceeded(pool, ONE_RUN, state.sums)
+    walk.run()
+    nodes = state.fleet.nodes
+    kept = {run: nodes[kept.column].name for run, kept in walk.trial.kept.items() if kept.column >= 0}
+    kept |= {run: nodes[column].name for run, column in walk.trial.chosen.items()}
+    found = walk.trial.admitted
+    return Outcome(
+        now=now,
+        admitted={run: placed for run, placed in found.items() if run not in state.busy} if state.busy else found,
+        put_off={run: placed for run, placed in found.items() if run in state.busy} if state.busy else {},
+        kept=kept,
+        preempted=walk.preempted,
+        full=full,
+        trial=walk.trial,
+    )
+
+
+def apply(state: State, change: Change) -> State:
+    """Return the state after a change. The state given is used up: go on with the one returned."""
+    match change:
+        case Admit() | Wait() | Preempt():
+            _apply_decision(state, change)
+        case Arrived(run=run):
+            state.end(run.execution_id)
+            state.enqueue(run)
+        case Left(run=run_id):
+            _ = state.withdraw(run_id) or state.end(run_id)
+        case Seen(nodes=nodes):
+            state.see(nodes)
+        case Configured(limits=limits):
+            state.limits = limits
+        case Owned(owners=owners):
+            state.owners = owners
+    return state
+
+
+def apply_all(state: State, changes: Iterable[Change]) -> State:
+    """Return the state after several changes, in order."""
+    for change in changes:
+        state = apply(state, change)
+    return state
+
+
+def carry_out(state: State, outcome: Outcome, now: datetime) -> State:
+    """Return the state after all that a pass decided, without spelling out who waits and why: for virtual time."""
+    return apply_all(state, list(_changes(state, outcome, now)))
+
+
+def wake(state: State, now: datetime) -> datetime | None:
+    """Return the next moment at which time alone can change a decision, after a pass at `now`; None if there is none.
+
+    A backoff ends, a run becomes aged, the first that is blocked has waited for long enough to have a node kept, a run
+    has run for long enough to be asked to stop. Added rules have a function of their own (`rules_change`).
+    """
+    moments = [state.waiting.next_moment()]
+    if state.memory.blocked_since is not None:
+        moments.append(state.memory.blocked_since + state.limits.backfill_after)
+    if state.limits.preemption:
+        moments.append(next_stoppable(state.running.values(), state.limits, now))
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
+
+def rules_change(state: State, now: datetime) -> datetime | None:
+    """Return the next moment at which an added rule may change a decision, after a pass at `now`; None if none may.
+
+    Only what a rule refused, or what is kept free, can change by that. So a rule that changes every week does not wake
+    a pool whose runs could not start anyway.
+    """
+    if not (state.memory.refused or state.memory.kept):
+        return None
+    moments = [rule.next_change(now) for rule in state.rules]
+    return min((moment for moment in moments if moment is not None and moment > now), default=None)
+
+
+def _in_order(state: State, outcome: Outcome) -> list[Queued]:
+    """Return all that wait; under FAIR_SHARE first those that start, then by the share that is left."""
+    ordered = sorted(state.queued.values(), key=lambda run: rank(run, state.limits))
+    if state.limits.strategy is not Strategy.FAIR_SHARE:
+        return ordered
+    found = outcome.admitted if outcome.trial is None else outcome.trial.admitted
+    first = {run_id: place for place, run_id in enumerate(found)}
+    last = len(first)
+    return sorted(ordered, key=lambda run: (first.get(run.execution_id, last), *_fair_place(run, state, outcome)))
+
+
+def _fair_place(run: Queued, state: State, outcome: Outcome) -> tuple[int, float]:
+    """Return where a run will stand in the next pass: aged, then who has a node kept, then by share."""
+    if aged(run, state.limits, outcome.now):
+        return (0, 0.0)
+    return (1, 0.0) if run.execution_id in outcome.kept else (2, outcome.share(run) or 0.0)
+
+
+def _apply_decision(state: State, decision: Decision) -> None:
+    match decision:
+        case Admit(run=run, at=at):
+            if state.withdraw(run.execution_id):
+                running = _running(decision)
+                state.start(running)
+                if at is not None and state.limits.strategy is Strategy.FAIR_SHARE:
+                    charge(state, running, at)
+        case Wait(run=run, nominated=nominated):
+            state.waiting.nominate(run.execution_id, nominated)
+        case Preempt(run=victim, beneficiary=run):
+            state.ask_to_stop(victim.execution_id, run.execution_id)
+
+
+def _changes(state: State, outcome: Outcome, now: datetime) -> Iterator[Change]:
+    for run_id, placed in outcome.admitted.items():
+        yield _admit(state, state.queued[run_id], placed, outcome, now)
+    for run_id, victims in outcome.preempted.items():
+        yield from (Preempt(run=victim, beneficiary=state.queued[run_id]) for victim in victims)
+    for run_id, node in outcome.kept.items():
+        if state.queued[run_id].nominated != node:
+            yield Wait(run=state.queued[run_id], reason=_KEPT, nominated=node)
+    for run_id in state.waiting.nominated - outcome.kept.keys() - outcome.admitted.keys() - outcome.put_off.keys():
+        yield Wait(run=state.queued[run_id], reason=_KEPT)
+
+
+def _admit(state: State, run: Queued, placed: Placed, outcome: Outcome, now: datetime) -> Admit:
+    node = placed[0].node
+    return Admit(
+        run=run,
+        node=node,
+        backend=state.fleet.backend_of(node),
+        candidates=tuple(_candidates(state, run, placed)),
+        scores=placed,
+        share=outcome.shares.get(run.execution_id),
+        at=now,
+    )
+
+
+def _candidates(state: State, run: Queued, placed: Placed) -> Iterator[NodeName]:
+    """Yield the nodes that a run may be bound to: the best one, and those of the same backend that come next.
+
+    A run that the place of other runs matters to has the first alone: on another node it could break its own rules, or
+    take the place of a member of its group.
+    """
+    first = placed[0].node
+    yield first
+    constraints = run.shape.constraints
+    if run.group is not None or constraints.apart or constraints.spread:
+        return
+    backend = state.fleet.backend_of(first)
+    yield from (score.node for score in placed[1:] if state.fleet.backend_of(score.node) == backend)
+
+
+def _wait(run: Queued, outcome: Outcome, position: int | None) -> Wait:
+    reason = outcome.reason(run)
+    return Wait(
+        run=run,
+        reason=reason,
+        position=position,
+        blocked_by=outcome.blocked_by(run, reason),
+        nominated=outcome.nominated(run),
+        share=outcome.share(run),
+    )
+
+
+def _running(decision: Admit) -> Running:
+    run = decision.run
+    return Running(
+        execution_id=run.execution_id,
+        seq=run.seq,
+        enqueued_at=run.enqueued_at,
+        user_id=run.user_id,
+        team_id=run.team_id,
+        resources=run.shape.resources,
+        constraints=run.shape.constraints,
+        node=decision.node,
+        priority=run.priority,
+        started_at=decision.at,
+        began_at=decision.at,
+        labels=run.labels,
+        exclusive=run.exclusive,
+        limit=run.limit,
+        expected=run.expected,
+        restartable=run.restartable,
+    )

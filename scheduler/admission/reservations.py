@@ -1,0 +1,149 @@
+"""What a pass keeps free for runs that have waited for long, and until when others may use it.
+
+A hold binds a later run, unless that one ends before the time at which the hold's run could start at all: its shadow
+time. For the first that is blocked this goes by what runs are expected to take (p90). What is kept for an aged run
+binds all: those that run may end at any moment.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from operator import itemgetter
+from uuid import UUID
+
+from model.ids import ExecutionId, NodeName
+from scheduler.placement.node_usage import Amounts, NodeUsage
+from scheduler.values.run import Queued, Running
+from scheduler.values.usage_totals import Demand, UsageTotals
+
+NO_TIME = timedelta()
+
+
+@dataclass(slots=True, kw_only=True, eq=False)
+class Reservation:
+    """What is kept for `run`: a node (column -1: none), its part of the sums of `owners`, its exclusive names.
+
+    `gives_way` is how long others may use it from now on. `firm`: for an aged run, which gives way to nobody.
+    """
+
+    run: Queued
+    column: int
+    owners: tuple[UUID, ...]
+    need: Demand
+    firm: bool
+    gives_way: timedelta = NO_TIME
+
+    def binds(self, run: Queued) -> bool:
+        """Return whether a later run must leave alone what is kept."""
+        return self.gives_way <= NO_TIME or self.gives_way < length(run, firm=self.firm)
+
+
+class Reservations:
+    """All holds of a pass so far; `room` is what the nodes have besides them."""
+
+    def __init__(self, fleet: NodeUsage) -> None:
+        self.all: list[Reservation] = []
+        self.sums = UsageTotals()
+        self.fleet = fleet
+        self.room = fleet
+        self.left: NodeUsage | None = None
+        """What nodes that nothing runs on would have besides what is kept; None: all of it."""
+        self.turns = 0
+        """Runs and groups for which a node was sought to be kept free, whether one was found or not."""
+        self.names: dict[str, ExecutionId] = {}
+        self.pooled = False
+        """Whether any of those waits for the pool's limit, not only for its node."""
+        self._longest = {True: NO_TIME, False: NO_TIME}
+        """For how long anything kept gives way at most; by firmness of the holds."""
+
+    def add(self, hold: Reservation) -> None:
+        """Keep something free."""
+        if hold.column >= 0:
+            if self.room is self.fleet:
+                self.room = self.fleet.copy()
+            self._take(self.room, hold, 1)
+            if self.left is None:
+                self.left = self.fleet.emptied()
+            self._take(self.left, hold, 1)
+        self.all.append(hold)
+        self.sums.add(hold.owners, hold.need)
+        for name in hold.run.exclusive:
+            self.names.setdefault(name, hold.run.execution_id)
+
+    def take(self, node: NodeName, run: Queued, *, shared: bool) -> None:
+        """Count a run that starts on a node; a fleet that is `shared` is left as it is, and a copy used from now on."""
+        single = self.room is self.fleet
+        if shared:
+            self.fleet = self.fleet.copy()
+        if single:
+            self.room = self.fleet
+        for fleet in (self.fleet,) if single else (self.fleet, self.room):
+            fleet.take(node, run.shape.resources, 1, run.labels)
+
+    def give_way(self, hold: Reservation, time: timedelta) -> None:
+        """Let runs that take no longer than that use what is kept."""
+        hold.gives_way = time
+        self._longest[hold.firm] = max(self._longest[hold.firm], time)
+
+    def fork(self) -> "Reservations":
+        """Return the same holds, to be tried on without changing these."""
+        twin = Reservations(self.fleet.copy())
+        twin.room = twin.fleet if self.room is self.fleet else self.room.copy()
+        twin.all, twin.sums, twin.names = list(self.all), UsageTotals(self.sums), dict(self.names)
+        twin._longest, twin.pooled = dict(self._longest), self.pooled
+        twin.left, twin.turns = self.left, self.turns
+        return twin
+
+    def seen_by(self, run: Queued) -> tuple[UsageTotals, NodeUsage]:
+        """Return what is kept of the sums, and what nodes have, as far as it matters to a run."""
+        if all(gap <= NO_TIME or gap < length(run, firm=firm) for firm, gap in self._longest.items()):
+            return self.sums, self.room
+        apart = [hold for hold in self.all if not hold.binds(run)]
+        if not apart:
+            return self.sums, self.room
+        sums, room = UsageTotals(self.sums), self.room.copy()
+        for hold in apart:
+            sums.add(hold.owners, hold.need, -1)
+            if hold.column >= 0:
+                self._take(room, hold, -1)
+        return sums, room
+
+    def keeps(self, name: str, run: Queued) -> bool:
+        """Return whether an exclusive name is kept for another run."""
+        return self.names.get(name, run.execution_id) != run.execution_id
+
+    def on(self, column: int) -> list[Reservation]:
+        """Return the holds on a node."""
+        return [hold for hold in self.all if hold.column == column]
+
+    def longest(self, *, firm: bool) -> float:
+        """Return for how many seconds a run may use something kept at most; below zero: nothing is."""
+        return self._longest[firm].total_seconds() if self._longest[firm] > NO_TIME else -1.0
+
+    def _take(self, room: NodeUsage, hold: Reservation, times: int) -> None:
+        room.take(room.nodes[hold.column].name, hold.run.shape.resources, times)
+
+
+def length(run: Queued | Running, *, firm: bool) -> timedelta:
+    """Return how long a run counts for: what it may take at most, or what it is expected to take."""
+    return run.limit if firm or run.expected is None else run.expected
+
+
+def remaining(run: Running, now: datetime, *, firm: bool) -> timedelta:
+    """Return how long a run still counts for; nothing when that is over, or when nobody knows when it began."""
+    if run.started_at is None:
+        return NO_TIME
+    return max(NO_TIME, run.started_at + length(run, firm=firm) - now)
+
+
+def shadow(free: Amounts, asked: Amounts, going: Iterable[tuple[timedelta, Amounts]]) -> timedelta | None:
+    """Return when enough is free, as those go that hold it; None if it never is."""
+    free = free.copy()
+    needed = asked > 0
+    if bool((free >= asked)[needed].all()):
+        return NO_TIME
+    for after, amounts in sorted(going, key=itemgetter(0)):
+        free += amounts
+        if bool((free >= asked)[needed].all()):
+            return after
+    return None

@@ -1,0 +1,199 @@
+"""In which order a pass looks at lines, and which of them it need not look at.
+
+A line for which a pass before found no node is left out, unless a node has more room now. Whoever could make a
+difference is looked at even so: until the first run that is blocked is found, everybody; and aged runs, as long as
+nodes are kept free for more of them.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.ids import ExecutionId
+from scheduler.admission.class_arrays import NEVER
+from scheduler.admission.cycle_cache import CycleCache, Kept
+from scheduler.admission.equivalence_classes import RunClass
+from scheduler.admission.fair_order import Fairness
+from scheduler.admission.reservations import NO_TIME, Reservations
+from scheduler.values.node_table import Mask
+from scheduler.values.order import FIRST, Rank, rank_number
+from scheduler.values.quota_limits import QuotaLimit
+from scheduler.values.run import Queued
+
+MOST_KEPT = 20
+"""Runs, or groups, that nodes are kept free for in one pass, the oldest; the others have theirs when it is their turn.
+A group counts as one: it is kept whole or not at all."""
+
+
+class RunOrder:
+    """What is left of the order in a pass."""
+
+    def __init__(self, memory: CycleCache, holds: Reservations, fairness: Fairness | None, *, seeking: bool) -> None:
+        self.memory, self.rows, self.holds, self.fairness = memory, memory.rows, holds, fairness
+        self.all = memory.limits.preemption
+        self.seeking = seeking
+        """True until the first run that is blocked was found."""
+        self.pool_closed = False
+        """True when only runs may start that use what is kept, and are gone in time."""
+        kept = [] if self.all else sorted(memory.kept.values())
+        self._pending = {one.run: one for one in kept}
+        """What the last pass kept, as far as it was not the turn of those yet, in order."""
+        self._grown = set(memory.grown)
+        self._key = self.rows.key[: self.rows.size].copy()
+        self._full = self.rows.owners.full.copy()
+        self._cursor: dict[int, int] = {}
+        self._moved = np.zeros(self.rows.size, dtype=np.bool_)
+        """Rows of which the first run is not the one to be looked at any more."""
+        self._hits: dict[int, Mask] = {}
+        self._found: set[int] = set()
+        self._candidates: NDArray[np.intp] | None = None
+
+    def next(self) -> tuple[RunClass, Queued] | None:
+        """Return the first run of the order that is left; what was kept for one before it, and is not now, is free."""
+        while True:
+            row, kept = self._first(), next(iter(self._pending.values()), None)
+            if kept is None or (row is not None and not self._passed(kept, row)):
+                return None if row is None else (self._line(row), self._run(row))
+            self._give_up(self._pending.pop(kept.run))
+
+    def go_on(self, line: RunClass) -> None:
+        """Look at the next run of a line when it is its turn."""
+        place = self._cursor[line.row] = self._cursor.get(line.row, 0) + 1
+        self._moved[line.row] = True
+        left = place < len(line.runs)
+        number = rank_number(line.runs[place], self.memory.limits, is_aged=line.aged) if left else NEVER
+        self._key[line.row] = number
+
+    def leave(self, line: RunClass) -> None:
+        """Look at no more runs of a line."""
+        self._key[line.row] = NEVER
+
+    def less(self, column: int) -> None:
+        """Look anew at who may fit a node that has less room now, where that matters to anybody."""
+        self._hits.pop(column, None)
+        if column in self._grown or self.pool_closed:
+            self._candidates = None
+
+    def anew(self) -> None:
+        """Look anew at who is left."""
+        self._candidates = None
+
+    def occupied(self, column: int) -> None:
+        """Note that a run starts on a node: where the last pass kept that free, shorter runs may have more time now."""
+        if any(kept.column == column for kept in self._pending.values()):
+            self._grown.add(column)
+        self.less(column)
+
+    def full(self, bound: QuotaLimit) -> None:
+        """Pass by all lines of a user or team that may start nothing more."""
+        self._full[self.rows.owners.of(bound.owner)] = True
+        self.anew()
+
+    def confirm(self, now: Kept) -> None:
+        """Keep on what the last pass kept for a run; if it is another node now, the old one is free."""
+        kept = self._pending.pop(now.run, None)
+        if kept is not None and (kept.column, kept.firm) != (now.column, now.firm):
+            self._give_up(kept)
+
+    def fits_nowhere(self, line: RunClass, run: Queued) -> bool:
+        """Return whether it is known that no node has room for a run besides what is kept."""
+        row = line.row
+        if self.all or run is not line.first or not (self.rows.settled[row] and self.rows.plain[row]):
+            return False
+        return not any(self._of(column)[row] for column in self._grown)
+
+    def settle(self, line: RunClass, run: Queued, *, hopeless: bool) -> None:
+        """Remember that no node has room for a run."""
+        if run is line.first and not self.holds.pooled:
+            self.rows.settled[line.row] = True
+            self.rows.hopeless[line.row] = hopeless
+            self._found.add(line.row)
+
+    def close(self, kept: dict[ExecutionId, Kept], taken: dict[ExecutionId, int]) -> None:
+        """Remember what the next pass may rely on. `taken`: the nodes of those that start, if that comes to pass."""
+        size = self.rows.size
+        unsure = np.zeros(size, dtype=np.bool_)
+        before = self.rows.key[:size] <= max((one.number for one in kept.values()), default=FIRST)
+        for column in self._grown:
+            unsure |= self._of(column)
+            if before.any():  # what is kept for those after them does not bind them
+                unsure |= before & self.rows.hits(column, self.holds.fleet)
+        unsure[list(self._found)] = False
+        self.rows.settled[:size] &= ~unsure
+        self.memory.kept = self._pending | kept
+        self.memory.grown.clear()
+        self.memory.expected = taken
+
+    def _first(self) -> int | None:
+        if self._candidates is None:
+            self._candidates = self._wanted().nonzero()[0]
+        if not len(self._candidates):
+            return None
+        keys = self._key[self._candidates]
+        if self.fairness is not None:
+            keys = self.fairness.least(self._candidates, keys)
+        best = keys.argmin()
+        if keys[best] == NEVER:
+            return None
+        equal = self._candidates[keys == keys[best]]
+        if len(equal) > 1:
+            return min((int(row) for row in equal), key=self._rank)
+        return int(equal[0])
+
+    def _wanted(self) -> Mask:
+        rows, size = self.rows, self.rows.size
+        wanted = ~(rows.settled[:size] & rows.plain[:size])
+        wanted |= self._moved
+        for column in self._grown:
+            wanted |= self._of(column)
+        if self.all:
+            wanted[:] = True
+        elif self.seeking:
+            wanted |= ~rows.hopeless[:size]
+        elif self.holds.turns < MOST_KEPT:
+            wanted |= rows.aged[:size] & ~rows.hopeless[:size]
+        wanted &= self._key != NEVER
+        full = self._full[rows.user[:size]] | self._full[rows.team[:size]]
+        wanted &= ~full | (rows.aged[:size] & rows.named[:size])  # their names are kept for them all the same
+        return wanted & (self._short() | self._moved) if self.pool_closed else wanted
+
+    def _of(self, column: int) -> Mask:
+        """Return which rows a node with more room may have room for."""
+        known = self._hits.get(column)
+        if known is None:
+            known = self.rows.hits(column, self.holds.room)
+            if any(hold.gives_way > NO_TIME for hold in self.holds.on(column)):
+                known |= self.rows.hits(column, self.holds.fleet) & self._short()
+            self._hits[column] = known
+        return known
+
+    def _short(self) -> Mask:
+        """Return which rows may be quick enough to use something that is kept."""
+        size = self.rows.size
+        soft = self.rows.soft[:size] <= self.holds.longest(firm=False)
+        return np.asarray(soft | (self.rows.hard[:size] <= self.holds.longest(firm=True)), dtype=np.bool_)
+
+    def rank(self, line: RunClass) -> Rank:
+        """Return the place of a line in the order: that of its first run that is left."""
+        return self._rank(line.row)
+
+    def _rank(self, row: int) -> Rank:
+        run = self._run(row)
+        return (int(self._key[row]), run.seq, run.execution_id)
+
+    def _passed(self, kept: Kept, row: int) -> bool:
+        """Return whether the turn of whom something was kept for is over."""
+        return kept.rank < self._rank(row)
+
+    def _give_up(self, kept: Kept) -> None:
+        if kept.column >= 0:
+            self._grown.add(kept.column)
+            self.less(kept.column)
+
+    def _run(self, row: int) -> Queued:
+        return self._line(row).runs[self._cursor.get(row, 0)]
+
+    def _line(self, row: int) -> RunClass:
+        line = self.rows.lines[row]
+        if line is None:
+            raise LookupError(f"row {row} has no line")
+        return line

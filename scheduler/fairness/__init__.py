@@ -1,0 +1,4 @@
+"""Compute fair shares (FAIR_SHARE): the formulas, without queue or nodes.
+
+shares    dominant share, decayed usage, entry penalty
+"""

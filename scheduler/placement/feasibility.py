@@ -1,0 +1,100 @@
+"""Could the nodes hold what is asked for at all, if nothing else ran on them? Asked when it is submitted.
+
+That they are busy, or shut to it by other runs, is no matter here: that passes.
+"""
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+
+import numpy as np
+
+from model.ids import ExecutionId
+from model.resources import Resources
+from scheduler.placement.filter_reasons import misfit
+from scheduler.placement.node_usage import KINDS, NodeUsage, vector
+from scheduler.placement.placement import Ask, accepting, choose, fits, matching
+from scheduler.values.pool import PoolSettings
+from scheduler.values.quota_limits import excess, oversize, pool_bound
+from scheduler.values.reasons import Code, Reason, amount
+from scheduler.values.run import Shape
+from scheduler.values.usage_totals import most, need
+
+LASTING = frozenset({Code.NO_MATCH, Code.TOO_LARGE})
+"""What does not pass by itself. A pool without a node, or with none ready or served, only has to be waited for."""
+
+
+def lasting(fleet: NodeUsage, ask: Ask) -> Reason | None:
+    """Return why no node will ever take a run, as the nodes are; None if one would, or there is none yet."""
+    reason = impossible(fleet, ask)
+    return reason if reason is not None and reason.code in LASTING else None
+
+
+def impossible(fleet: NodeUsage, ask: Ask) -> Reason | None:
+    """Return why no node would take a run if all were empty, None if one would."""
+    if (matching(fleet, ask) & fits(fleet.capacity, vector(ask.shape.resources))).any():
+        return None
+    return misfit(fleet, accepting(fleet, ask), ask.shape, ask.selector, ask.seeker)
+
+
+def too_large(fleet: NodeUsage, ask: Ask) -> dict[str, Reason]:
+    """Return in which amounts (fields of `Resources`) a run is larger than every node, whatever its rules.
+
+    Under the empty name: no amount alone is too large, but no single node has them all. Nodes that are not ready count.
+    """
+    resources = ask.shape.resources
+    if not len(fleet) or fits(fleet.capacity, vector(resources)).any():
+        return {}
+    parts = {f.name: replace(Resources(), **{f.name: getattr(resources, f.name)}) for f in fields(Resources)}
+    found = {name: _oversize(fleet, replace(ask, shape=Shape(part))) for name, part in parts.items()}
+    alone = {name: reason for name, reason in found.items() if reason is not None}
+    whole = _oversize(fleet, ask)
+    return alone or ({"": whole} if whole else {})
+
+
+def beyond_pool(limits: PoolSettings, ask: Ask) -> dict[str, Reason]:
+    """Return in which amounts (fields of `Resources`) a run is larger than all that the pool may ever use at once."""
+    pool, asked = pool_bound(most(limits.ceiling)), need(ask.shape.resources)
+    names = ("runs", *(f.name for f in fields(Resources)))
+    too_much = [kind for kind in excess(pool, asked) if kind]  # a pool that runs none is only shut for now
+    return {names[kind]: Reason(code=Code.TOO_LARGE, text=oversize(pool, kind, asked)) for kind in too_much}
+
+
+def group_beyond_pool(limits: PoolSettings, asks: Sequence[Ask]) -> list[Reason]:
+    """Return in which amounts runs that shall start together are beyond what the pool may ever have at once."""
+    pool = pool_bound(most(limits.ceiling))
+    wanted = tuple(sum(amounts) for amounts in zip(*(need(ask.shape.resources) for ask in asks), strict=True))
+    found = []
+    for kind in excess(pool, wanted):
+        told = oversize(pool, kind, wanted) if kind else f"start together; the pool runs {pool.most[0]} at once"
+        found.append(Reason(code=Code.TOO_LARGE, text=f"the {len(asks)} tests {told.replace('needs', 'need')}"))
+    return found
+
+
+def group_too_large(fleet: NodeUsage, asks: Sequence[Ask]) -> Reason | None:
+    """Return in which amount runs that shall start together exceed all nodes of the pool together; None if in none."""
+    if not len(fleet):
+        return None
+    wanted = sum((vector(ask.shape.resources) for ask in asks), np.zeros(len(KINDS), dtype=np.int64))
+    for kind, asked, have in zip(KINDS, wanted.tolist(), fleet.capacity.sum(axis=1).tolist(), strict=True):
+        if asked > have:
+            text = f"the {len(asks)} tests need {amount(kind, asked)} together; all nodes have {amount(kind, have)}"
+            return Reason(code=Code.TOO_LARGE, text=text)
+    return None
+
+
+def group_impossible(fleet: NodeUsage, members: Sequence[tuple[ExecutionId, Ask]]) -> Reason | None:
+    """Return that not all runs of a group find room at once on empty nodes, as a pass would place them, one by one."""
+    room = fleet.copy()
+    for number, (run, ask) in enumerate(members):
+        placed = choose(room, ask, run)
+        if not placed:
+            text = f"on empty nodes only {number} of the {len(members)} tests find room at the same time"
+            return Reason(code=Code.GROUP, text=text)
+        room.take(placed[0].node, ask.shape.resources, labels=ask.labels or ())
+    return None
+
+
+def _oversize(fleet: NodeUsage, ask: Ask) -> Reason | None:
+    everywhere = np.ones(len(fleet), dtype=np.bool_)
+    reason = misfit(fleet, everywhere, ask.shape, {}, ask.seeker)
+    return reason if reason.code is Code.TOO_LARGE else None

@@ -1,0 +1,118 @@
+"""Why no node will do, told with the numbers that its owner needs to change something."""
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from scheduler.placement.node_usage import KINDS, Amounts, Mask, NodeUsage, vector
+from scheduler.placement.selectors import any_term, has_labels, intolerable, keys_of
+from scheduler.placement.topology_rules import Seeker, closed, left_by_others
+from scheduler.values.node import Node
+from scheduler.values.reasons import Code, Reason, amount
+from scheduler.values.run import Shape
+
+NAMED = 3
+"""Nodes that a reason names at most."""
+
+
+def misfit(fleet: NodeUsage, accepting: Mask, shape: Shape, selector: Mapping[str, str], seeker: Seeker) -> Reason:
+    """Return why none of the nodes takes a run now.
+
+    `accepting` are the nodes that accept it by everything but amounts, other runs, and whether a live worker serves
+    them. Where a node has room, but a rule about other runs closes it, that rule is the reason.
+    """
+    if shape.constraints.backend is None and (reason := _no_node(fleet)) is not None:
+        return reason
+    if not accepting.any():
+        return Reason(code=Code.NO_MATCH, text=_mismatch(fleet, shape, selector))
+    request = vector(shape.resources)
+    large_enough = accepting & _room(fleet.capacity, request)
+    if not large_enough.any():
+        return Reason(code=Code.TOO_LARGE, text=_too_large(fleet.capacity[:, accepting], request))
+    matching = accepting & fleet.roster.served
+    able = np.flatnonzero(large_enough & matching)
+    if not len(able):
+        return Reason(code=Code.NOT_SERVED, text=_unserved(fleet, large_enough))
+    if not seeker.free:
+        shut = matching & _room(fleet.free, request) & ~left_by_others(fleet, seeker, matching)
+        if shut.any():
+            return closed(fleet, seeker, matching, int(shut.argmax()))
+    return Reason(code=Code.BUSY, text=_busy(fleet, able, request))
+
+
+def _no_node(fleet: NodeUsage) -> Reason | None:
+    nodes = [node for node in fleet.nodes if not node.virtual]
+    if not nodes:
+        return Reason(code=Code.NO_NODE, text="the pool has no node")
+    if not any(node.ready for node in nodes):
+        which = "the pool's only node is not" if len(nodes) == 1 else f"none of the pool's {len(nodes)} nodes is"
+        return Reason(code=Code.NO_NODE, text=f"{which} ready")
+    return None
+
+
+def _room(amounts: Amounts, request: Amounts) -> Mask:
+    needed = request > 0
+    return np.asarray((amounts[needed] >= request[needed, None]).all(axis=0), dtype=np.bool_)
+
+
+def _mismatch(fleet: NodeUsage, shape: Shape, selector: Mapping[str, str]) -> str:
+    """Count the nodes by the first rule that each of them breaks; of those that are alike one is looked at."""
+    groups = fleet.roster.groups(keys_of(shape.constraints.affinity.required) | frozenset(selector))
+    counts: dict[str, int] = {}
+    for column, number in sorted(zip(groups.first.tolist(), np.bincount(groups.of).tolist(), strict=True)):
+        if fleet.nodes[column].virtual:
+            continue
+        rule = _broken_rule(fleet.nodes[column], shape, selector)
+        counts[rule] = counts.get(rule, 0) + number
+    return f"no node matches: of {sum(counts.values())}, " + ", ".join(
+        f"{number} {rule}" for rule, number in counts.items()
+    )
+
+
+def _broken_rule(node: Node, shape: Shape, selector: Mapping[str, str]) -> str:
+    if not node.ready:
+        return "not ready"
+    missing = [f"{key}={value}" for key, value in selector.items() if not has_labels(node, [(key, value)])]
+    if missing:
+        return f"without label {missing[0]}"
+    if not any_term(node, shape.constraints.affinity.required):
+        return "outside the required node affinity"
+    taint = intolerable(node, shape.constraints.tolerations)
+    return f"with taint {taint}" if taint else "on spot, which the pool does not use"
+
+
+def _unserved(fleet: NodeUsage, nodes: Mask) -> str:
+    """Name nodes that would take the run if a live worker served them."""
+    names = [fleet.nodes[column].name for column in np.flatnonzero(nodes).tolist()]
+    if len(names) == 1:
+        what = "backend" if fleet.nodes[int(nodes.argmax())].virtual else "node"
+        return f"no live worker serves {what} {names[0]}"
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    return f"no live worker serves the nodes {', '.join(names[:NAMED])}{more}"
+
+
+def _too_large(capacity: Amounts, request: Amounts) -> str:
+    largest = capacity.max(axis=1)
+    for kind, need, most in zip(KINDS, request.tolist(), largest.tolist(), strict=True):
+        if need > most:
+            return f"needs {amount(kind, need)}; the largest node has {amount(kind, most)}"
+    return f"needs {_asked(request)} on one node; no single node has all of it"
+
+
+def _busy(fleet: NodeUsage, able: np.ndarray[tuple[int], np.dtype[np.intp]], request: Amounts) -> str:
+    free = fleet.free[:, able]
+    lacking = (np.clip(request[:, None] - free, 0, None) / np.maximum(fleet.capacity[:, able], 1)).max(axis=0)
+    nearest = int(lacking.argmin())
+    short = [
+        (kind, need, have)
+        for kind, need, have in zip(KINDS, request.tolist(), free[:, nearest].tolist(), strict=True)
+        if need > have
+    ]
+    needs = " and ".join(amount(kind, need) for kind, need, _ in short)
+    has = " and ".join(amount(kind, have) for kind, _, have in short)
+    return f"needs {needs}; node {fleet.nodes[int(able[nearest])].name} has {has} free"
+
+
+def _asked(request: Amounts) -> str:
+    asked = [amount(kind, need) for kind, need in zip(KINDS[:-1], request.tolist()[:-1], strict=True) if need]
+    return " and ".join(asked)

@@ -1,0 +1,103 @@
+"""The nodes of a pool and how they are used, as arrays: one comparison looks at all nodes at once."""
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model.ids import BackendName, NodeName
+from model.resources import Resources
+from scheduler.placement.label_counts import LabelCounts
+from scheduler.values.node import Node
+from scheduler.values.node_table import KINDS, NONE_UNSERVED, Amounts, Mask, NodeTable, Numbers
+from scheduler.values.run import Labels
+
+__all__ = ["KINDS", "Amounts", "Mask", "NodeUsage", "vector"]
+
+
+def vector(resources: Resources) -> Amounts:
+    """Return what one run takes of a node, in the order of `KINDS`: its amounts and one place."""
+    return np.array(
+        (resources.cpu_milli, resources.memory_bytes, resources.ephemeral_bytes, resources.gpu, 1), dtype=np.int64
+    )
+
+
+class NodeUsage:
+    """What is left of each node, and which labels the runs on it carry. Shape of the arrays: (kinds, nodes).
+
+    `free` is below zero where more is promised than there is. `load` is the share of the capacity that is used, 1 at
+    most, 0 of a kind that a node does not have. Equal `stamps` of a node mean equal use, in all copies of a fleet: what
+    was worked out for one holds in the others.
+    """
+
+    def __init__(self, nodes: Iterable[Node] = (), unserved: frozenset[BackendName] = NONE_UNSERVED) -> None:
+        self.roster = NodeTable(nodes, unserved)
+        self.free: Amounts = self.roster.capacity.copy()
+        self.load: Numbers = np.zeros(self.free.shape)
+        self.stamps: Amounts = np.zeros(len(self.roster.nodes), dtype=np.int64)
+        self.guests = LabelCounts()
+
+    def __len__(self) -> int:
+        return len(self.roster.nodes)
+
+    @property
+    def nodes(self) -> tuple[Node, ...]:
+        """All nodes, by name."""
+        return self.roster.nodes
+
+    @property
+    def place(self) -> dict[NodeName, int]:
+        """In which column a node is."""
+        return self.roster.place
+
+    @property
+    def backends(self) -> frozenset[BackendName]:
+        """The backends of all nodes."""
+        return self.roster.backends
+
+    @property
+    def capacity(self) -> Amounts:
+        """What the nodes have."""
+        return self.roster.capacity
+
+    @property
+    def hashes(self) -> NDArray[np.uint64]:
+        """A number for each name, by which equal nodes are told apart."""
+        return self.roster.hashes
+
+    @property
+    def used(self) -> Amounts:
+        """What is in use of each node."""
+        return self.roster.capacity - self.free
+
+    def backend_of(self, name: NodeName) -> BackendName:
+        """Return the backend of a node."""
+        return self.roster.nodes[self.roster.place[name]].backend
+
+    def take(self, name: NodeName | None, resources: Resources, times: int = 1, labels: Labels = ()) -> None:
+        """Count a run on a node, or off it with -1. A node that is gone holds nothing."""
+        column = self.roster.place.get(name) if name is not None else None
+        if column is None:
+            return
+        roster, free = self.roster, self.free[:, column]
+        free -= times * vector(resources)
+        self.load[:, column] = np.minimum((roster.capacity[:, column] - free) * roster.inverse[:, column], 1.0)
+        self.stamps[column] = next(roster.stamps)
+        if labels:
+            self.guests.count(labels, column, times)
+
+    def emptied(self) -> "NodeUsage":
+        """Return a fleet with the same nodes and nothing on them."""
+        twin = object.__new__(NodeUsage)
+        twin.roster, twin.stamps = self.roster, np.zeros_like(self.stamps)
+        twin.free, twin.load = self.roster.capacity.copy(), np.zeros_like(self.load)
+        twin.guests = LabelCounts()
+        return twin
+
+    def copy(self) -> "NodeUsage":
+        """Return a fleet with the same nodes whose use can be changed without changing this one's."""
+        twin = object.__new__(NodeUsage)
+        twin.roster, twin.stamps = self.roster, self.stamps.copy()
+        twin.free, twin.load = self.free.copy(), self.load.copy()
+        twin.guests = self.guests.copy()
+        return twin
