@@ -64,6 +64,8 @@ class CycleCache:
         """Since when the first run that is blocked has waited, if it has no node kept free yet."""
         self._bounds: dict[UUID, QuotaLimit | None] = {}
         self._quotas = any(owner.ceiling != NO_CEILING for owner in owners.values())
+        self.limited = self.pool_limited or self._quotas
+        """Whether there is any limit, of the pool or of an owner."""
         self._hopeless: dict[Shape, bool] = {}
         self._able: dict[tuple[Shape, int], bool] = {}
 
@@ -132,12 +134,11 @@ class CycleCache:
 
     def nominate(self, holds: Reservations, ask: Ask, run: Queued) -> NodeColumns | None:
         """Return the column of the node to keep free for a run besides all that is kept, None if there is none."""
-        room, left = holds.room, holds.left
-        column = -1 if run.nominated is None else room.place.get(run.nominated, -1)
-        if self._able.get((ask.shape, column)) and (
-            left is None or fits(left.free[:, [column]], vector(ask.shape.resources))[0]
-        ):
+        left = holds.left
+        column = -1 if run.nominated is None else self.fleet.place.get(run.nominated, -1)
+        if self._able.get((ask.shape, column)) and (left is None or left.has_room(column, vector(ask.shape.resources))):
             return (column,)
+        room = holds.room
         node = nominate(room, ask, run.execution_id, run.nominated, left)
         if node is None:
             return None

@@ -15,7 +15,7 @@ from scheduler.admission.reservations import NO_TIME, Reservation, Reservations,
 from scheduler.admission.rule import PoolFacts
 from scheduler.admission.run_order import RunOrder
 from scheduler.admission.state import State
-from scheduler.placement.node_usage import Amounts, NodeUsage, vector
+from scheduler.placement.node_usage import Amounts, vector
 from scheduler.placement.placement import Placed, choose
 from scheduler.values.order import FIRST, YOUNG, Rank
 from scheduler.values.pool import Strategy
@@ -36,7 +36,7 @@ class CycleState:
         self.state, self.now, self.limits = state, now, state.limits
         self.memory = recall(state, now)
         self.used = UsageTotals(state.sums)
-        self.holds = Reservations(state.fleet)
+        self.holds = Reservations(state.fleet, counted=self.memory.limited)
         self.names: dict[str, ExecutionId] = {}
         self.admitted: dict[ExecutionId, Placed] = {}
         self.kept: dict[ExecutionId, Kept] = {}
@@ -78,12 +78,14 @@ class CycleState:
         code = self.limited(line, run)
         if code is not None:
             return (), code
-        held, room = self.holds.seen_by(run)
-        if self.held_back(line, run, held):
+        some = self.holds.not_binding(run)
+        if self.held_back(line, run, self.holds.sums_without(some)):
             return (), Code.RESERVED
         if only is not None:
-            return choose(room, line.ask, run.execution_id, only), Code.BUSY
-        return self._find(line, run, room), Code.BUSY
+            return choose(self.holds.room_without(some), line.ask, run.execution_id, only), Code.BUSY
+        if some:
+            return choose(self.holds.room_without(some), line.ask, run.execution_id), Code.BUSY
+        return self._find(line, run), Code.BUSY
 
     def limited(self, line: RunClass, run: Queued) -> Code | None:
         """Return which added rule, limit or exclusive name keeps a run waiting, whatever is kept free here for others.
@@ -195,15 +197,13 @@ class CycleState:
     def _is_taken(self, name: str, run: Queued) -> bool:
         return bool(self.holder(name) or self.holds.keeps(name, run) or self.keeper(name, run))
 
-    def _find(self, line: RunClass, run: Queued, room: NodeUsage) -> Placed:
-        """Return the best nodes of a room. What was found to fit nowhere is not looked for again."""
-        if room is not self.holds.room:
-            return choose(room, line.ask, run.execution_id)
+    def _find(self, line: RunClass, run: Queued) -> Placed:
+        """Return the best nodes besides all that is kept. What was found to fit nowhere is not looked for again."""
         shape = line.ask.shape
         if shape in self._nowhere:
             return ()
         known = self.front is not None and self.front.fits_nowhere(line, run)
-        placed = () if known else choose(room, line.ask, run.execution_id)
+        placed = () if known else choose(self.holds.room, line.ask, run.execution_id)
         if not placed and line.ask.seeker.free:
             self._nowhere.add(shape)
         return placed

@@ -5,14 +5,14 @@ time. For the first that is blocked this goes by what runs are expected to take 
 binds all: those that run may end at any moment.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
 from uuid import UUID
 
 from model.ids import ExecutionId, NodeName
-from scheduler.placement.node_usage import Amounts, NodeUsage
+from scheduler.placement.node_usage import Amounts, NodeUsage, vector
 from scheduler.values.run import Queued, Running
 from scheduler.values.usage_totals import Demand, UsageTotals
 
@@ -39,13 +39,20 @@ class Reservation:
 
 
 class Reservations:
-    """All holds of a pass so far; `room` is what the nodes have besides them."""
+    """All holds of a pass so far; `room` is what the nodes have besides them.
 
-    def __init__(self, fleet: NodeUsage) -> None:
+    `room` is brought up to date when somebody asks for it: of many passes nobody does. Without any limit in the pool
+    nobody asks for the sums either; then they are not `counted`.
+    """
+
+    def __init__(self, fleet: NodeUsage, *, counted: bool = True) -> None:
+        self.counted = counted
         self.all: list[Reservation] = []
         self.sums = UsageTotals()
         self.fleet = fleet
-        self.room = fleet
+        self._room = fleet
+        self._behind: list[Reservation] = []
+        """Those that are not taken off the room yet."""
         self.left: NodeUsage | None = None
         """What nodes that nothing runs on would have besides what is kept; None: all of it."""
         self.turns = 0
@@ -59,25 +66,35 @@ class Reservations:
     def add(self, hold: Reservation) -> None:
         """Keep something free."""
         if hold.column >= 0:
-            if self.room is self.fleet:
-                self.room = self.fleet.copy()
-            self._take(self.room, hold, 1)
+            self._behind.append(hold)
             if self.left is None:
                 self.left = self.fleet.emptied()
             self._take(self.left, hold, 1)
         self.all.append(hold)
-        self.sums.add(hold.owners, hold.need)
+        if self.counted:
+            self.sums.add(hold.owners, hold.need)
         for name in hold.run.exclusive:
             self.names.setdefault(name, hold.run.execution_id)
 
+    @property
+    def room(self) -> NodeUsage:
+        """What the nodes have besides all that is kept."""
+        if self._behind:
+            if self._room is self.fleet:
+                self._room = self.fleet.copy()
+            requests = [vector(hold.run.shape.resources) for hold in self._behind]
+            self._room.take_all([hold.column for hold in self._behind], requests, [1] * len(requests))
+            self._behind = []
+        return self._room
+
     def take(self, node: NodeName, run: Queued, *, shared: bool) -> None:
         """Count a run that starts on a node; a fleet that is `shared` is left as it is, and a copy used from now on."""
-        single = self.room is self.fleet
+        single = self._room is self.fleet
         if shared:
             self.fleet = self.fleet.copy()
         if single:
-            self.room = self.fleet
-        for fleet in (self.fleet,) if single else (self.fleet, self.room):
+            self._room = self.fleet
+        for fleet in (self.fleet,) if single else (self.fleet, self._room):
             fleet.take(node, run.shape.resources, 1, run.labels)
 
     def give_way(self, hold: Reservation, time: timedelta) -> None:
@@ -87,26 +104,43 @@ class Reservations:
 
     def fork(self) -> "Reservations":
         """Return the same holds, to be tried on without changing these."""
-        twin = Reservations(self.fleet.copy())
-        twin.room = twin.fleet if self.room is self.fleet else self.room.copy()
+        room = self.room
+        twin = Reservations(self.fleet.copy(), counted=self.counted)
+        twin._room = twin.fleet if room is self.fleet else room.copy()
         twin.all, twin.sums, twin.names = list(self.all), UsageTotals(self.sums), dict(self.names)
         twin._longest, twin.pooled = dict(self._longest), self.pooled
         twin.left, twin.turns = self.left, self.turns
         return twin
 
-    def seen_by(self, run: Queued) -> tuple[UsageTotals, NodeUsage]:
-        """Return what is kept of the sums, and what nodes have, as far as it matters to a run."""
+    def not_binding(self, run: Queued) -> list[Reservation]:
+        """Return what is kept that a run may use, since it is gone in time."""
         if all(gap <= NO_TIME or gap < length(run, firm=firm) for firm, gap in self._longest.items()):
-            return self.sums, self.room
-        apart = [hold for hold in self.all if not hold.binds(run)]
-        if not apart:
-            return self.sums, self.room
-        sums, room = UsageTotals(self.sums), self.room.copy()
-        for hold in apart:
+            return []
+        return [hold for hold in self.all if not hold.binds(run)]
+
+    def sums_without(self, some: Sequence[Reservation]) -> UsageTotals:
+        """Return what is kept of the sums, without some of it."""
+        if not some or not self.counted:
+            return self.sums
+        sums = UsageTotals(self.sums)
+        for hold in some:
             sums.add(hold.owners, hold.need, -1)
+        return sums
+
+    def room_without(self, some: Sequence[Reservation]) -> NodeUsage:
+        """Return what the nodes have besides what is kept, without some of that."""
+        if not some:
+            return self.room
+        room = self.room.copy()
+        for hold in some:
             if hold.column >= 0:
                 self._take(room, hold, -1)
-        return sums, room
+        return room
+
+    def seen_by(self, run: Queued) -> tuple[UsageTotals, NodeUsage]:
+        """Return what is kept of the sums, and what nodes have, as far as it matters to a run."""
+        some = self.not_binding(run)
+        return self.sums_without(some), self.room_without(some)
 
     def keeps(self, name: str, run: Queued) -> bool:
         """Return whether an exclusive name is kept for another run."""

@@ -1,6 +1,7 @@
 """The nodes of a pool and how they are used, as arrays: one comparison looks at all nodes at once."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,11 +16,14 @@ from scheduler.values.run import Labels
 __all__ = ["KINDS", "Amounts", "Mask", "NodeUsage", "vector"]
 
 
+@lru_cache(maxsize=4096)
 def vector(resources: Resources) -> Amounts:
-    """Return what one run takes of a node, in the order of `KINDS`: its amounts and one place."""
-    return np.array(
+    """Return what one run takes of a node, in the order of `KINDS`: its amounts and one place. Not to be changed."""
+    amounts = np.array(
         (resources.cpu_milli, resources.memory_bytes, resources.ephemeral_bytes, resources.gpu, 1), dtype=np.int64
     )
+    amounts.flags.writeable = False
+    return amounts
 
 
 class NodeUsage:
@@ -80,11 +84,25 @@ class NodeUsage:
         if column is None:
             return
         roster, free = self.roster, self.free[:, column]
-        free -= times * vector(resources)
+        free -= vector(resources) if times == 1 else times * vector(resources)
         self.load[:, column] = np.minimum((roster.capacity[:, column] - free) * roster.inverse[:, column], 1.0)
         self.stamps[column] = next(roster.stamps)
         if labels:
             self.guests.count(labels, column, times)
+
+    def take_all(self, columns: Sequence[int], requests: Sequence[Amounts], times: Sequence[int]) -> None:
+        """Count many runs without labels at once, each on the node of its column, `times` times; -1: off it."""
+        amounts = np.array(requests) * np.array(times)[:, None]
+        np.subtract.at(self.free.T, list(columns), amounts)
+        changed = sorted(set(columns))
+        used = self.roster.capacity[:, changed] - self.free[:, changed]
+        self.load[:, changed] = np.minimum(used * self.roster.inverse[:, changed], 1.0)
+        for column in changed:
+            self.stamps[column] = next(self.roster.stamps)
+
+    def has_room(self, column: int, request: Amounts) -> bool:
+        """Return whether one node has room. What is not asked for is not looked at."""
+        return not bool(((request > self.free[:, column]) & (request > 0)).any())
 
     def emptied(self) -> "NodeUsage":
         """Return a fleet with the same nodes and nothing on them."""
