@@ -9,7 +9,7 @@ from scheduler.admission.cycle_state import POOL_CODES, CycleState
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.group_placement import Members
 from scheduler.admission.preemption import Preemption
-from scheduler.admission.run_order import MOST_KEPT, RunOrder
+from scheduler.admission.run_order import RunOrder
 from scheduler.admission.state import State
 from scheduler.values.pool import Strategy
 from scheduler.values.quota_limits import beyond, is_full, over
@@ -46,7 +46,7 @@ class AdmissionCycle:
         self.front.close(trial.kept, taken)
 
     def _open(self) -> bool:
-        """Return whether anybody may start, or ask others to stop."""
+        """Return whether anybody may start, or ask others to stop (rule 1)."""
         pool, used = self.trial.memory.pool, self.trial.used
         if self.trial.limits.preemption or not self.trial.memory.pool_limited:
             return True
@@ -91,7 +91,7 @@ class AdmissionCycle:
         return self.trial.fairness is not None and not line.aged and run.nominated is None
 
     def _is_head(self, run: Queued, code: Code) -> bool:
-        """Return whether a run is the first that is blocked, and has waited for long enough to have a node kept."""
+        """Return whether a run is the first that is blocked, and has waited long enough for a node (rule 7)."""
         if not self.front.seeking or code not in DELAYED:
             return False
         self._found_head()
@@ -107,13 +107,13 @@ class AdmissionCycle:
             self.front.anew()
 
     def _keep_aged(self, members: Members, blocked: int, code: Code) -> bool:
-        """Keep free for an aged run, or group, what it waits for; `blocked` is the member that cannot start.
+        """Keep free for an aged run, or group, what it waits for (rule 6); `blocked` is the member that cannot start.
 
         That is nodes, parts of their owners' limits, or exclusive names.
         """
         if code in DELAYED:
             self._found_head()
-        if self.trial.holds.turns >= MOST_KEPT or code in KEEPS_NOTHING:
+        if self.trial.holds.exhausted or code in KEEPS_NOTHING:
             return False
         if any(beyond(bound, line.need) for line, _ in members for bound in line.bounds):
             return False  # its owner's limit was lowered: what it had kept, nobody of that owner could ever use
@@ -152,7 +152,7 @@ class AdmissionCycle:
     def _take_turn(self) -> None:
         """Count one for which a node is sought; after the last the other aged ones need not be looked at."""
         self.trial.holds.turns += 1
-        if self.trial.holds.turns == MOST_KEPT:
+        if self.trial.holds.exhausted:
             self.front.anew()
 
     def _preempt(self, line: RunClass, run: Queued, code: Code) -> bool:

@@ -72,7 +72,10 @@ class CycleState:
         return twin
 
     def attempt(self, line: RunClass, run: Queued, only: int | None = None) -> tuple[Placed, Code]:
-        """Return where a run may start; or nothing, and what keeps it waiting. `only`: on the node of that column."""
+        """Return where a run may start; or nothing, and what keeps it waiting (rule 3).
+
+        `only`: on the node of that column.
+        """
         if self.memory.hopeless(line):
             return (), Code.TOO_LARGE
         code = self.limited(line, run)
@@ -108,7 +111,7 @@ class CycleState:
         return None if kind is None else code_of(self.memory.pool, kind)
 
     def refusal(self, line: RunClass) -> str | None:
-        """Return why a rule of `scheduler.admission.rules` does not let runs of a class start; None if all rules do."""
+        """Return why a rule of `scheduler.admission.rules` keeps a class waiting (rule 12); None if none does."""
         if not self.state.rules:
             return None
         pool = PoolFacts(

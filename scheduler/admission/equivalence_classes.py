@@ -22,7 +22,7 @@ ClassKey: TypeAlias = tuple[object, ...]
 class RunClass:
     """Runs of one owner, priority and shape that may start by their backoff, all aged or none, in order.
 
-    The first that must wait makes all others wait.
+    The first that must wait makes all others wait (rule 4).
     """
 
     __slots__ = ("aged", "ask", "bounds", "key", "need", "owners", "payer", "row", "runs", "users")

@@ -33,7 +33,7 @@ def members(trial: CycleState, run: Queued) -> Members:
 
 
 def attempt(trial: CycleState, of_group: Members) -> Tried:
-    """Try to start all members: each on the best node for it; else on the nodes that are kept for them; else tightly.
+    """Try to start all members (rule 5): each on its best node; else on the nodes that are kept for them; else tightly.
 
     The nodes that were kept have room for all once they are drained, though one member's best may be another's only.
     """
@@ -74,7 +74,7 @@ def nominate(trial: CycleState, of_group: Members) -> NodeColumns | None:
 
 
 def possible(trial: CycleState, of_group: Members) -> bool:
-    """Return whether a group could start at all if nothing else ran; for one that could not, nothing is kept."""
+    """Return whether a group could start at all if nothing else ran; else nothing is kept for it (rule 8)."""
     known, key = trial.memory.possible, frozenset(run.execution_id for _, run in of_group)
     if key not in known:
         known[key] = _possible(trial, of_group)

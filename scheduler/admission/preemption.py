@@ -18,7 +18,6 @@ from typing import TypeAlias
 from model.ids import ExecutionId
 from scheduler.admission.cycle_state import CycleState
 from scheduler.admission.equivalence_classes import RunClass
-from scheduler.admission.run_order import MOST_KEPT
 from scheduler.admission.victims import EXACT, Victims, cost
 from scheduler.placement.node_usage import vector
 from scheduler.placement.placement import able
@@ -66,14 +65,14 @@ class Preemption:
         self.trial = trial
 
     def room_for(self, line: RunClass, run: Queued) -> Room | None:
-        """Return the node on which room is made for a run, None where none can be made."""
+        """Return the node on which room is made for a run, None where none can be made (rule 9)."""
         trial = self.trial
         going = trial.state.stopping.get(run.execution_id)
         if going:
             node = next(iter(going.values())).node
             column = trial.state.fleet.place.get(node, -1) if node is not None else -1
             return None if column < 0 else Room(column=column, stopping=_by_id(going.values()))
-        if trial.holds.turns >= MOST_KEPT or not line.ask.seeker.free:
+        if trial.holds.exhausted or not line.ask.seeker.free:
             return None
         leaving = self._leaving()
         room = _cheapest(list(self._sites(line, run, leaving)))

@@ -17,6 +17,9 @@ from scheduler.values.run import Queued, Running
 from scheduler.values.usage_totals import Demand, UsageTotals
 
 NO_TIME = timedelta()
+MOST_RESERVED = 20
+"""The bound of rule 6: nodes are reserved for so many runs or groups in one cycle, the first in order. A group counts
+as one, since it is reserved for whole or not at all."""
 
 
 @dataclass(slots=True, kw_only=True, eq=False)
@@ -75,6 +78,11 @@ class Reservations:
             self.sums.add(hold.owners, hold.need)
         for name in hold.run.exclusive:
             self.names.setdefault(name, hold.run.execution_id)
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether nodes are sought for no more runs or groups in this cycle (rule 6)."""
+        return self.turns >= MOST_RESERVED
 
     @property
     def room(self) -> NodeUsage:

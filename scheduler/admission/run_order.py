@@ -19,10 +19,6 @@ from scheduler.values.order import FIRST, Rank, rank_number
 from scheduler.values.quota_limits import QuotaLimit
 from scheduler.values.run import Queued
 
-MOST_KEPT = 20
-"""Runs, or groups, that nodes are kept free for in one pass, the oldest; the others have theirs when it is their turn.
-A group counts as one: it is kept whole or not at all."""
-
 
 class RunOrder:
     """What is left of the order in a pass."""
@@ -149,7 +145,7 @@ class RunOrder:
             wanted[:] = True
         elif self.seeking:
             wanted |= ~rows.hopeless[:size]
-        elif self.holds.turns < MOST_KEPT:
+        elif not self.holds.exhausted:
             wanted |= rows.aged[:size] & ~rows.hopeless[:size]
         wanted &= self._key != NEVER
         full = self._full[rows.user[:size]] | self._full[rows.team[:size]]

@@ -74,7 +74,7 @@ def key_at(time: datetime) -> int:
 
 
 def rank(run: Queued | Running, limits: PoolSettings) -> Rank:
-    """Return the place of a run in the order, lowest first; no two runs share one, and it never changes.
+    """Return the place of a run in the order (rule 2), lowest first; no two runs share one, and it never changes.
 
     Of one that has a place: where it would stand if it waited.
     """

@@ -80,6 +80,7 @@ def test_what_it_refuses_is_not_the_head_of_the_queue(
 
 
 def test_an_aged_run_that_it_refuses_keeps_nothing_here_nor_in_other_pools(make: SimpleNamespace) -> None:
+    """Rule 12."""
     old = make.queued(1, priority=9, minutes=601, exclusive=("db",), cpu=4000)
     owners = {make.team(0): Owner(name="red", ceiling=Ceiling(runs=1))}
     state = make.state([old, make.queued(2, exclusive=("db",), cpu=4000)], owners=owners)

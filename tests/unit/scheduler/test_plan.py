@@ -42,12 +42,14 @@ def test_fifo_looks_at_arrival_only(make: SimpleNamespace) -> None:
 
 
 def test_nobody_starts_without_a_live_worker(make: SimpleNamespace) -> None:
+    """Rule 1."""
     decisions = plan(make.state([make.queued(1)], workers=0), make.NOON)
 
     assert str(waits(decisions)[1].reason) == "no live worker"
 
 
 def test_the_pool_limit_counts_who_runs_and_who_starts(make: SimpleNamespace) -> None:
+    """Rule 3."""
     state = make.state([make.queued(1), make.queued(2)], holding=[make.running(9)], ceiling=Ceiling(runs=2))
 
     decisions = plan(state, make.NOON)
@@ -139,6 +141,7 @@ def test_capacity_is_per_node_not_summed(make: SimpleNamespace) -> None:
 
 
 def test_a_blocked_run_is_passed_by_runs_of_other_shapes(make: SimpleNamespace) -> None:
+    """Rule 4."""
     big = make.queued(1, cpu=4000, enqueued_at=make.NOON)
     state = make.state([big, make.queued(2)], holding=[make.running(9)])
 
@@ -147,6 +150,7 @@ def test_a_blocked_run_is_passed_by_runs_of_other_shapes(make: SimpleNamespace) 
 
 @pytest.mark.parametrize(("minutes", "first"), [(9 * 60 - 1, 2), (9 * 60 + 1, 1)])
 def test_a_step_of_priority_is_worth_one_ageing_limit(make: SimpleNamespace, minutes: int, first: int) -> None:
+    """Rule 2."""
     late = make.queued(2, priority=0, enqueued_at=make.NOON)
     waiting = [make.queued(1, priority=9, minutes=minutes), late]
 
@@ -154,6 +158,7 @@ def test_a_step_of_priority_is_worth_one_ageing_limit(make: SimpleNamespace, min
 
 
 def test_a_node_is_kept_free_for_an_aged_run(make: SimpleNamespace) -> None:
+    """Rule 6."""
     old, young = make.queued(1, cpu=4000, minutes=361), make.queued(2, priority=0)
     state = make.state([old, young], holding=[make.running(9)])
 
@@ -198,6 +203,7 @@ def test_the_node_that_is_kept_stays_the_same(make: SimpleNamespace) -> None:
 
 
 def test_an_aged_run_that_no_node_can_hold_keeps_nothing(make: SimpleNamespace) -> None:
+    """Rule 8."""
     waiting = [make.queued(1, cpu=9000, minutes=361), make.queued(2)]
 
     decisions = plan(make.state(waiting, ceiling=Ceiling(runs=1)), make.NOON)

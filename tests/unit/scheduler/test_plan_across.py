@@ -41,6 +41,7 @@ def of_team(make: SimpleNamespace, runs: int) -> dict[UUID, Owner]:
 
 
 def test_a_reservation_binds_who_comes_later_in_the_order_and_nobody_else(make: SimpleNamespace) -> None:
+    """Rule 10."""
     state = make.state([make.queued(1), make.queued(3, cpu=200)], owners=of_team(make, 2))
     state.reserved = reserved(make, 2)
 
@@ -113,6 +114,7 @@ def test_a_group_that_waits_for_its_team_in_another_pool_keeps_its_places(make: 
 
 
 def test_who_is_decided_elsewhere_does_not_start_and_nobody_behind_it_gets_its_place(make: SimpleNamespace) -> None:
+    """Rule 11."""
     first, second = make.queued(1, priority=1, nominated="n0"), make.queued(2, team_id=make.team(1), cpu=4000)
     state = make.state([first, second])
     state.busy = {first.execution_id}

@@ -100,6 +100,7 @@ def test_a_run_that_its_own_team_blocks_is_not_the_head(make: SimpleNamespace) -
 
 
 def test_the_head_waits_for_the_pools_amounts_and_others_leave_it_them(make: SimpleNamespace) -> None:
+    """Rule 7."""
     waiting = [make.queued(1, cpu=1500), make.queued(2, cpu=500)]
     state = half_full(make, waiting, ceiling=Ceiling(cpu_milli=3000))
 

@@ -90,6 +90,7 @@ def test_who_waits_for_a_name_has_no_node_kept_though_the_pool_is_full_too(make:
 
 
 def test_a_group_starts_as_one_or_not_at_all(make: SimpleNamespace) -> None:
+    """Rule 5."""
     small, large = make.state(group(make, range(3), cpu=1000)), make.state(group(make, range(5), cpu=1000))
 
     assert admitted(plan(small, make.NOON)) == [0, 1, 2]

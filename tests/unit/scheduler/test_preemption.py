@@ -45,6 +45,7 @@ def holder(make: SimpleNamespace, number: int, **given: Any) -> Any:
 
 
 def test_a_more_important_run_has_the_least_important_one_stopped(make: SimpleNamespace) -> None:
+    """Rule 9."""
     state = busy(make, holder(make, 8, priority=4), holder(make, 9, priority=6))
 
     decisions = plan(state, make.NOON)
