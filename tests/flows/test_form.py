@@ -29,7 +29,7 @@ def test_content_is_a_choice_that_the_ui_can_draw() -> None:
 
     choices = properties(test)["content"]["anyOf"]
 
-    assert [properties(choice)["type"]["default"] for choice in choices] == ["git", "inline", "artifact"]
+    assert [properties(choice)["type"]["default"] for choice in choices] == ["git", "inline", "artifact", "archive"]
 
 
 def test_both_flows_show_what_their_parameters_mean() -> None:
