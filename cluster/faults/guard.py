@@ -93,6 +93,7 @@ class Guard:
         if self._kind in {"rule", "hold"}:
             self._say({"ask": self._kind, "seconds": self._seconds, self._kind: self._action})
         elif self._kind == "duty":
+            self._say({"ask": "lease", "seconds": self._seconds})  # if this process dies, the target is continued
             self._children = [stress.fork(stress.burn) for _ in range(self._action["burners"])]
         elif self._kind == "memory":
             self._children = [stress.fork(stress.hold_memory(self._action["megabytes"]))]

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -163,12 +164,11 @@ class LocalFaults:
         proc.send(signal.SIGKILL, await self._marks.carriers(fault))
         for path in self._scratch(fault):
             path.unlink(missing_ok=True)
-        folder = self._environment(fault)
-        if folder is not None:
-            try:
-                await ask(folder, Request(ask="clear", fault=fault))
-            except (NoEnvironmentError, ValueError):
-                return
+        spec = _json(self.folder / fault / "spec.json")
+        if spec:
+            with suppress(NoEnvironmentError, ValueError):
+                request = Request(ask="clear", fault=fault, service=str(spec["service"]))
+                await ask(self.environments / str(spec["place"]), request)
 
     async def verify(self, fault: FaultId) -> tuple[str, ...]:
         """Return everything of the fault that is left."""
@@ -186,10 +186,6 @@ class LocalFaults:
             left += [f"{name} is held down by it"] * (fault in service.holds)
             left += [f"process {pid} of {name} is stopped" for pid, _ in service.processes if _is_stopped(pid)]
         return tuple(left)
-
-    def _environment(self, fault: FaultId) -> Path | None:
-        spec = _json(self.folder / fault / "spec.json")
-        return self.environments / str(spec["place"]) if spec else None
 
     def _scratch(self, fault: FaultId) -> list[Path]:
         spec = _json(self.folder / fault / "spec.json")

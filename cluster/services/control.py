@@ -31,8 +31,11 @@ class Faults(Protocol):
     async def hold(self, service: str, fault: str, hold: Hold) -> None:
         """Keep a service down. Raises: KeyError, ValueError."""
 
-    def clear(self, fault: str) -> None:
-        """Take back all that a fault asked for, and continue what is stopped."""
+    def lease(self, service: str, fault: str) -> None:
+        """Note that a fault acts on a service, to continue it when the fault ends. Raises: KeyError, ValueError."""
+
+    def clear(self, fault: str, service: str = "") -> None:
+        """Take back all that a fault asked for, and continue its services, and `service`, if they are stopped."""
 
     def stop(self) -> None:
         """End the supervisor and all services."""
@@ -84,9 +87,10 @@ class Control:
             return {"error": f"there is no service {error.args[0]}"}
 
     async def _do(self, request: Request, own: set[str]) -> Mapping[str, object]:
-        if request.ask in {"rule", "hold"}:
+        if request.ask in {"rule", "hold", "lease"}:
             if not request.fault or not 0 < request.seconds <= LONGEST_LEASE:
                 raise ValueError("a fault needs an id and an expiry of at most an hour")
+            self.faults.lease(request.service, request.fault)
             own.add(request.fault)
             self._lease(request.fault, request.seconds)
         match request.ask:
@@ -95,11 +99,11 @@ class Control:
             case "hold" if request.hold:
                 await self.faults.hold(request.service, request.fault, request.hold)
             case "clear":
-                self._clear(request.fault)
+                self._clear(request.fault, request.service)
                 own.discard(request.fault)
             case "stop":
                 self.faults.stop()
-            case "status":
+            case "status" | "lease":
                 pass
             case _:
                 raise ValueError(f"nothing known is asked: {request.ask}")
@@ -110,7 +114,7 @@ class Control:
             old.cancel()
         self.leases[fault] = asyncio.get_running_loop().call_later(seconds, self._clear, fault)
 
-    def _clear(self, fault: str) -> None:
+    def _clear(self, fault: str, service: str = "") -> None:
         if timer := self.leases.pop(fault, None):
             timer.cancel()
-        self.faults.clear(fault)
+        self.faults.clear(fault, service)

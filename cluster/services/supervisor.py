@@ -33,6 +33,8 @@ class Supervisor:
     folder: Path
     processes: dict[str, Process] = field(default_factory=dict)
     proxies: dict[str, Proxy] = field(default_factory=dict)
+    leased: dict[str, set[str]] = field(default_factory=dict)
+    """The services that each fault acts on."""
     stopped: asyncio.Event = field(default_factory=asyncio.Event)
     _work: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -139,13 +141,18 @@ class Supervisor:
         self._work.add(task)
         task.add_done_callback(self._work.discard)
 
-    def clear(self, fault: str) -> None:
-        """Take back all that a fault asked for, and continue what is stopped."""
-        for proxy in self.proxies.values():
-            proxy.clear_rule(fault)
-        for process in self.processes.values():
-            process.release(fault)
-            process.resume()
+    def lease(self, service: str, fault: str) -> None:
+        """Note that a fault acts on a service, to continue it when the fault ends. Raises: KeyError, ValueError."""
+        self._allowed(service)
+        self.leased.setdefault(fault, set()).add(service)
+
+    def clear(self, fault: str, service: str = "") -> None:
+        """Take back all that a fault asked for, and continue its services, and `service`, if they are stopped."""
+        for name in self.leased.pop(fault, set()) | ({service} & self.processes.keys()):
+            if name in self.proxies:
+                self.proxies[name].clear_rule(fault)
+            self.processes[name].release(fault)
+            self.processes[name].resume()
 
 
 def _free_port() -> int:

@@ -21,7 +21,6 @@ from chaos.targets import Target
 from cluster.faults.local import LocalFaults, _state
 from cluster.faults.marks import marked
 from cluster.faults.provider import InjectError, Injection
-from cluster.local import proc
 
 PATIENCE = 60.0
 PARAMETERS: dict[FaultType, dict[str, Any]] = {
@@ -174,8 +173,8 @@ async def test_a_killed_guard_leaves_nothing(bed: Bed, kind: FaultType) -> None:
     os.kill(state.pid, signal.SIGKILL)
 
     async def nothing_is_left() -> bool:
-        stats = [stat for pid in marked().get(fault, []) if (stat := proc.stat_of(pid))]
-        return all(stat.state == "Z" for stat in stats)
+        left = await bed.provider.verify(fault)
+        return all("scratch" in one for one in left)  # a file stays until the revert, a fault does not
 
     await until(nothing_is_left)
     await bed.provider.revert(fault)
