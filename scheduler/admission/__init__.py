@@ -14,4 +14,5 @@ fair_order, share_view    the shares during a cycle, and for people
 rule, rules               the port of added rules, and those that are registered
 decisions, outcome        what a cycle decides, and what it can tell about it
 explanation               why a run waits
+invariants                what must hold of a state between two cycles
 """

@@ -25,6 +25,7 @@ from properties.starvation import Ghost
 from model.ids import GroupId
 from model.resources import Resources
 from scheduler.admission.decisions import Arrived, Configured, Decision, Left, Owned, Seen
+from scheduler.admission.invariants import broken
 from scheduler.admission.plan import apply, apply_all, plan
 from scheduler.admission.rules import RULES
 from scheduler.admission.state import State
@@ -270,12 +271,7 @@ class Pool(RuleBasedStateMachine):
     def sums_are_what_one_would_count_anew(self) -> None:
         if not hasattr(self, "state"):
             return
-        state = self.state
-        assert state.fleet.used[0].sum() == sum(
-            run.resources.cpu_milli for run in state.running.values() if run.node in state.fleet.place
-        )
-        assert not state.running.keys() & state.queued.keys()
-        assert state.names.keys() == {name for run in state.running.values() for name in run.exclusive}
+        assert broken(self.state) == []
 
 
 def any_run(random: Random) -> dict[str, Any]:
