@@ -11,7 +11,8 @@ unexport PYTHONDONTWRITEBYTECODE
 unexport VIRTUAL_ENV PYTHONHOME
 
 .DEFAULT_GOAL := help
-.PHONY: help run setup setup-dev down status test test-faults test-cluster cluster sweep soak check format bench reference mutants compare-pytest pins clean
+.PHONY: help run setup setup-dev down status test test-faults test-cluster test-kafka cluster kafka sweep soak check format bench \
+  reference mutants compare-pytest pins clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -32,7 +33,7 @@ status: setup ## Show the parts of the stack
 	@$(PY) -m cli.main status
 
 test: setup-dev ## Run all tests but those of test-faults, test-cluster and soak; about 10 minutes on 2 cores
-	@$(PYTEST) -m "not faults and not cluster and not soak" -n 2 --dist loadfile $(ARGS)
+	@$(PYTEST) -m "not faults and not cluster and not kafka and not soak" -n 2 --dist loadfile $(ARGS)
 
 test-faults: setup-dev ## Run the tests that kill processes, hostile tests and the browser; about 20 minutes
 	@$(PYTEST) -m faults -n 3 --dist loadfile $(ARGS)
@@ -46,6 +47,16 @@ cluster: ## Make a Kubernetes cluster on this machine with kind and Docker; DOWN
 sweep: setup-dev ## Kill the worker at every step of a run in a pod, lose a node, compare 500 placements with kube-scheduler; needs a cluster
 	@ASSAY_SWEEP=all sh deploy/test-cluster $(PYTEST) -m cluster tests/cluster/test_sweep_of_kills.py \
 	  tests/cluster/test_lost_node.py tests/cluster/test_agreement.py $(ARGS)
+
+test-kafka: setup-dev ## Run the tests that need a real Kafka broker: its programs come by Maven
+	@sh deploy/kafka/programs
+	@$(PYTEST) -m kafka $(ARGS)
+
+kafka: ## Run a Kafka broker on 127.0.0.1:9092 until Ctrl-C, and on 9093 with TLS and a password
+	@sh deploy/kafka/programs
+	@echo 'Kafka on 127.0.0.1:9092. With SASL_SSL and PLAIN on 127.0.0.1:9093: user assay, password in .assay/kafka/password,'
+	@echo 'certificate in .assay/kafka/ca.pem. Its log is .assay/kafka/broker.log. Ctrl-C ends it.'
+	@exec sh deploy/kafka/broker .assay/kafka 9092 9093 9094
 
 soak: setup-dev ## Run 1,000 tests through one worker and check for leaks
 	@$(PYTEST) -m soak $(ARGS)
@@ -67,9 +78,6 @@ bench: setup-dev ## Run the benchmarks, with peers in the same run; BENCH=bloat 
 
 mutants: setup-dev ## Change the code of scheduler and model at random, and count how many changes the tests notice; an hour
 	@PYTHONPATH=.:tests $(PY) -m mutants $(ARGS)
-
-kafka: ## Run one Kafka broker in .assay/kafka until Ctrl-C, for event-driven tests; needs Java 17 and Maven. PORT=9092
-	@sh deploy/kafka/broker.sh .assay/kafka $(or $(PORT),9092)
 
 compare-pytest: setup-dev ## Run public test suites by plain pytest and by Assay, and compare item for item; 20 minutes
 	@PYTHONPATH=.:tests $(PY) benchmarks/compare_pytest.py $(ARGS)

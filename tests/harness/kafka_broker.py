@@ -1,71 +1,110 @@
-"""A real Kafka broker of this machine, for tests that kill it: the script of `make kafka` in a folder of the test."""
+"""A real Kafka broker of a test's own: one process that can be killed and started again with the same data."""
 
-import os
+import shutil
 import signal
 import socket
 import subprocess
 import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
-import pytest
 from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 
-BROKER = Path(__file__).parents[2] / "deploy" / "kafka" / "broker.sh"
-PATIENCE = 60.0
-"""Seconds until a broker is ready: only how long a failing test takes."""
+DEPLOY = Path(__file__).parents[2] / "deploy/kafka"
+MISSING = "needs Java 17, Maven and openssl. Debian and Ubuntu: apt-get install maven default-jre-headless openssl"
+START_SECONDS = 90.0
 
 
-def jars() -> Path:
-    """Return the folder with the jars of a broker. Without one the test is skipped."""
-    folder = os.environ.get("ASSAY_KAFKA_FOLDER")
-    if not folder or not (Path(folder) / "libs").is_dir():
-        pytest.skip("no Kafka of this machine: run `make kafka` once, and set ASSAY_KAFKA_FOLDER to its folder")
-    return Path(folder) / "libs"
+def there() -> bool:
+    return all(shutil.which(program) for program in ("java", "mvn", "openssl"))
 
 
-class KafkaProcess:
-    """A broker that can be killed and started again on the same data."""
+class KafkaBroker:
+    """A broker in a folder. It listens without security on one port, and with TLS and a password on another."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        (folder / "libs").symlink_to(jars())
-        self.port = _free_pair_of_ports()
-        self.servers = f"127.0.0.1:{self.port}"
+        self._folder = folder
+        self._ports = _free_ports(3)
         self._process: subprocess.Popen[bytes] | None = None
 
+    @property
+    def plain(self) -> dict[str, str]:
+        """Return a client's settings for the port without security."""
+        return {"bootstrap.servers": f"127.0.0.1:{self._ports[0]}"}
+
+    @property
+    def secure(self) -> dict[str, str]:
+        """Return a client's settings for the port with TLS and a password."""
+        return {
+            "bootstrap.servers": f"127.0.0.1:{self._ports[1]}",
+            "security.protocol": "SASL_SSL",
+            "ssl.ca.location": str(self._folder / "ca.pem"),
+            "sasl.mechanism": "PLAIN",
+            "sasl.username": "assay",
+            "sasl.password": (self._folder / "password").read_text(encoding="ascii").strip(),
+        }
+
     def start(self) -> None:
-        """Start the broker, and wait until it answers."""
-        self._process = subprocess.Popen(["/bin/sh", str(BROKER), str(self.folder), str(self.port)])
-        deadline = time.monotonic() + PATIENCE
+        """Start the broker, and return when it answers."""
+        command = ["sh", str(DEPLOY / "broker"), str(self._folder), *map(str, self._ports)]
+        self._process = subprocess.Popen(command)
+        until = time.monotonic() + START_SECONDS
         while not self._answers():
-            assert self._process.poll() is None, (self.folder / "broker.log").read_text()[-2000:]
-            assert time.monotonic() < deadline, "the broker is not ready"
+            if self._process.poll() is not None or time.monotonic() > until:
+                raise AssertionError((self._folder / "broker.log").read_text(errors="replace")[-3000:])
+            time.sleep(0.05)  # it tells nobody when it is ready
 
     def kill(self) -> None:
-        """Kill the broker without a warning."""
+        """End the process at once, as a crash would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """End the process in order."""
+        self._end(signal.SIGTERM)
+
+    def pause(self) -> None:
+        """Let the process hang."""
+        self._signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        """Let a process that hangs go on."""
+        self._signal(signal.SIGCONT)
+
+    def _answers(self) -> bool:
+        client = AdminClient({**self.plain, "log_level": 0})
+        try:
+            return len(client.list_topics(timeout=2).brokers) == 1
+        except KafkaException:
+            return False
+
+    def _signal(self, number: int) -> None:
         if self._process is not None:
-            self._process.send_signal(signal.SIGKILL)
+            self._process.send_signal(number)
+
+    def _end(self, number: int) -> None:
+        if self._process is not None:
+            self._process.send_signal(number)
             self._process.wait()
             self._process = None
 
-    def _answers(self) -> bool:
-        try:
-            found = AdminClient({"bootstrap.servers": self.servers, "log_level": 0}).list_topics(timeout=1)
-        except KafkaException:
-            return False
-        return bool(found.brokers)
+
+@contextmanager
+def broker(folder: Path) -> Iterator[KafkaBroker]:
+    """Run a broker until the end of the block."""
+    subprocess.run(["sh", str(DEPLOY / "programs")], check=True)
+    made = KafkaBroker(folder)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.kill()
 
 
-def _free_pair_of_ports() -> int:
-    """Return a port that is free, and the next one too."""
-    while True:
-        with socket.socket() as first:
-            first.bind(("127.0.0.1", 0))
-            port: int = first.getsockname()[1]
-            with socket.socket() as second:
-                try:
-                    second.bind(("127.0.0.1", port + 1))
-                except OSError:
-                    continue
-                return port
+def _free_ports(count: int) -> list[int]:
+    with ExitStack() as listeners:
+        opened = [listeners.enter_context(socket.socket()) for _ in range(count)]
+        for listener in opened:
+            listener.bind(("127.0.0.1", 0))
+        return [int(listener.getsockname()[1]) for listener in opened]
