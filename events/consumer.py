@@ -104,6 +104,10 @@ class EventConsumer:
         """
         return self._wait_for_each([_pattern(pattern, None) for pattern in patterns], timeout_ms)
 
+    def caught_up(self, timeout_ms: Milliseconds) -> bool:
+        """Say whether all that the topics held at this call has arrived here; False if the broker does not answer."""
+        return self._subscription is not None and self._subscription.caught_up(timeout_ms / 1000)
+
     def close(self) -> None:
         """Stop reading and leave. It may be called more than once."""
         with self._arrived:

@@ -12,6 +12,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -19,6 +20,9 @@ from hypothesis import HealthCheck, settings
 from db import migrate
 from db.embedded import Cluster
 from db.engine import Database
+
+if TYPE_CHECKING:
+    from harness.kafka_server import KafkaServer
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell starts background jobs with Ctrl-C ignored
 settings.register_profile(
@@ -82,3 +86,14 @@ def db(postgres: Cluster, new_database: Callable[[], str]) -> Iterator[Database]
     with Database(new_database()) as database:
         yield database
     postgres.drop_database(database.name)
+
+
+@pytest.fixture(scope="session")
+def kafka_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator["KafkaServer"]:
+    """One real Kafka broker for all tests that ask for it. A test that ends it starts it again."""
+    from harness import kafka_server as servers  # noqa: PLC0415  only the tests on a real broker load its client
+
+    if not servers.there():
+        pytest.skip(servers.MISSING)
+    with servers.serving(tmp_path_factory.mktemp("kafka")) as server:
+        yield server

@@ -44,6 +44,10 @@ class Check(Protocol):
         """Take note that each later event arrives at `now` or after it."""
         ...
 
+    def decide(self, outcome: Outcome, message: str, at: Milliseconds, witnesses: Sequence[Event] = ()) -> None:
+        """Set the result, once."""
+        ...
+
     def finish(self, now: Milliseconds, *, seen: int) -> AssertionResult:
         """Return the result at the end of the test, where `seen` events of its scope were seen."""
         ...

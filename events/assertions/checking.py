@@ -8,7 +8,7 @@ from math import inf
 
 from events.assertions.assertion import Assertion, Check
 from events.event import Event, Milliseconds
-from events.outcomes import AssertionResult
+from events.outcomes import AssertionResult, Outcome
 from events.scope import Scope, ScopeFilter
 
 
@@ -54,6 +54,18 @@ class Checking:
         for check in self._checks:
             if check.deadline < now:
                 check.advance(now)
+
+    def give_up(self, now: Milliseconds, why: str) -> None:
+        """End as inconclusive what time alone would decide by `now`, because events may be missing."""
+        for check in self._checks:
+            if check.result is None and check.deadline < now:
+                check.decide(Outcome.INCONCLUSIVE, why, now)
+
+    def end_unseen(self, now: Milliseconds, why: str) -> None:
+        """End as inconclusive everything that is not decided, because events may be missing."""
+        for check in self._checks:
+            if check.result is None:
+                check.decide(Outcome.INCONCLUSIVE, why, now)
 
     def results(self) -> list[AssertionResult]:
         """Return what is decided by now, in the order of the assertions."""

@@ -66,6 +66,14 @@ class Subscription(Protocol):
         """End a `poll` that waits, from another thread."""
         ...
 
+    def caught_up(self, timeout: float) -> bool:
+        """Say whether all that is in the topics at this call is taken in within `timeout` seconds.
+
+        A record is taken in when `poll` is called again after it was returned, so another thread should be polling.
+        False: the broker did not answer, or more is to come.
+        """
+        ...
+
     def commit(self) -> None:
         """Note for the group that all records returned so far are processed."""
         ...

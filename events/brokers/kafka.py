@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Mapping, Sequence
+from threading import Condition
 from threading import Event as Flag
 from typing import Final
 from uuid import uuid4
@@ -26,6 +27,7 @@ _UNKNOWN_TOPIC: Final = 3
 _LEADERLESS: Final = frozenset({3, 5, 6})
 """Unknown topic or partition, leader not available, not the leader."""
 _RETRY_SECONDS = 0.05
+_Partition = tuple[Topic, PartitionNumber]
 
 
 class KafkaBroker:
@@ -116,6 +118,9 @@ class KafkaSubscription:
         self._starts: dict[tuple[str, int], TopicPartition] = {}
         """Where each partition begins, until something was read from it."""
         self._early: list[KafkaMessage] = []
+        self._progress = _Progress()
+        self._asking = Consumer({**settings, "group.id": f"assay-{uuid4()}"})
+        """Asks for the ends of partitions. The client that reads is not asked: its calls wait for its poll."""
         self._consumer = Consumer(
             {
                 "session.timeout.ms": 10_000,
@@ -125,13 +130,14 @@ class KafkaSubscription:
                 "enable.auto.commit": False,
                 "auto.offset.reset": "latest",
                 "fetch.wait.max.ms": 50,
-                "enable.partition.eof": False,
+                "enable.partition.eof": True,  # so that control records at the end of a partition count as read
             }
         )
         try:
             ends = self._ends(topics)
             if group_id is None:
                 self._starts = {(place.topic, place.partition): place for place in ends}
+                self._progress.begin(ends)
                 self._consumer.assign(ends)
             else:
                 self._join(topics)
@@ -141,16 +147,21 @@ class KafkaSubscription:
 
     def poll(self, timeout: float) -> Sequence[Record]:
         """Wait for one message, and take with it what is there already."""
+        self._progress.take_in()
         if self._early:
             early, self._early = self._early, []
-            return [record for message in early if (record := _record(message)) is not None]
+            records = self._records(early)
+            if records:
+                return records
         deadline = time.monotonic() + timeout
         while not self._woken.is_set():
             left = deadline - time.monotonic()
             first = self._consumer.poll(max(0.0, min(left, _SLICE_SECONDS)))
             if first is not None:
-                more = self._consumer.consume(_BATCH, 0)
-                return [record for message in (first, *more) if (record := _record(message)) is not None]
+                records = self._records([first, *self._consumer.consume(_BATCH, 0)])
+                if records:
+                    return records
+                self._progress.take_in()
             if left <= 0:
                 return ()
         self._woken.clear()
@@ -159,6 +170,19 @@ class KafkaSubscription:
     def wake(self) -> None:
         """End a poll that waits, within a twentieth of a second."""
         self._woken.set()
+
+    def caught_up(self, timeout: float) -> bool:
+        """Ask the broker for the end of each partition, and wait until everything before it has been taken in."""
+        deadline = time.monotonic() + timeout
+        ends: dict[_Partition, int] = {}
+        try:
+            for topic, partition in self._progress.partitions:
+                left = max(deadline - time.monotonic(), 0.001)
+                place = TopicPartition(topic, partition)
+                _low, ends[topic, partition] = self._asking.get_watermark_offsets(place, timeout=left)
+        except KafkaException:
+            return False
+        return self._progress.reaches(ends, deadline - time.monotonic())
 
     def commit(self) -> None:
         """Commit the positions, also of partitions from which nothing was read yet, and wait for it."""
@@ -175,6 +199,7 @@ class KafkaSubscription:
         if not self._closed:
             self._closed = True
             self._consumer.close()
+            self._asking.close()
 
     def _ends(self, topics: Sequence[Topic]) -> list[TopicPartition]:
         """Return all partitions with the offset that the next message gets."""
@@ -182,7 +207,7 @@ class KafkaSubscription:
 
     def _partitions(self, topic: Topic) -> list[TopicPartition]:
         try:
-            found = self._consumer.list_topics(topic, timeout=REQUEST_SECONDS).topics[topic]
+            found = self._asking.list_topics(topic, timeout=REQUEST_SECONDS).topics[topic]
         except KafkaException as error:
             raise _wrapped("the broker cannot be reached", error) from error
         if found.error is not None and found.error.code() in {_UNKNOWN_TOPIC, KafkaError._UNKNOWN_TOPIC}:  # noqa: SLF001
@@ -196,7 +221,7 @@ class KafkaSubscription:
         deadline = time.monotonic() + REQUEST_SECONDS
         while True:
             try:
-                _low, high = self._consumer.get_watermark_offsets(place, timeout=REQUEST_SECONDS)
+                _low, high = self._asking.get_watermark_offsets(place, timeout=REQUEST_SECONDS)
             except KafkaException as error:
                 if not _passes(error) or time.monotonic() > deadline:
                     raise _wrapped(f"the end of {place.topic}[{place.partition}] is unknown", error) from error
@@ -219,8 +244,60 @@ class KafkaSubscription:
         committed = consumer.committed(places, timeout=REQUEST_SECONDS) if places else []
         starts = [place if place.offset >= 0 else self._end(place) for place in committed]
         self._starts = {(place.topic, place.partition): place for place in starts}
+        self._progress.begin(starts)
         consumer.assign(starts)
         self._assigned.set()
+
+    def _records(self, messages: Sequence[KafkaMessage]) -> list[Record]:
+        """Return the records among messages of the client, and note how far these go. Raises: BrokerError."""
+        self._progress.read(messages)
+        return [record for message in messages if (record := _record(message)) is not None]
+
+
+class _Progress:
+    """How far each partition was read, and how far it was taken in by whoever polls."""
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._read: dict[_Partition, int] = {}
+        self._taken_in: dict[_Partition, int] = {}
+
+    @property
+    def partitions(self) -> list[_Partition]:
+        """Return the partitions that are read."""
+        with self._changed:
+            return sorted(self._taken_in)
+
+    def begin(self, places: Sequence[TopicPartition]) -> None:
+        """Note which partitions are read from now on, and where that begins."""
+        begins = {(Topic(place.topic), PartitionNumber(place.partition)): place.offset for place in places}
+        with self._changed:
+            self._read = begins
+            self._taken_in = dict(begins)
+            self._changed.notify_all()
+
+    def read(self, messages: Sequence[KafkaMessage]) -> None:
+        """Note that messages were read. The notice of an end has the offset that the next message gets."""
+        for message in messages:
+            error, offset = message.error(), message.offset()
+            at_end = error is not None and error.code() == KafkaError._PARTITION_EOF  # noqa: SLF001
+            if offset is not None and (error is None or at_end):
+                place = Topic(message.topic() or ""), PartitionNumber(message.partition() or 0)
+                self._read[place] = offset if at_end else offset + 1
+
+    def take_in(self) -> None:
+        """Note that what was read has been taken in."""
+        with self._changed:
+            if self._taken_in != self._read:
+                self._taken_in = dict(self._read)
+                self._changed.notify_all()
+
+    def reaches(self, ends: Mapping[_Partition, int], timeout: float) -> bool:
+        """Say whether these ends are taken in, waiting for it up to `timeout` seconds."""
+        with self._changed:
+            return self._changed.wait_for(
+                lambda: all(self._taken_in.get(place, -1) >= end for place, end in ends.items()), max(timeout, 0)
+            )
 
 
 def _record(message: KafkaMessage) -> Record | None:

@@ -115,11 +115,14 @@ class MemorySubscription:
         self.positions = {place: len(broker._logs[place]) for place in partitions}  # noqa: SLF001  its other half
         self._broker, self._group = broker, group
         self._changed = broker._changed  # noqa: SLF001
+        self._taken_in = dict(self.positions)
         self._woken = self._closed = False
 
     def poll(self, timeout: float) -> Sequence[Record]:
         """Return all records behind the position of each partition, waiting for the first one."""
         with self._changed:
+            self._taken_in = dict(self.positions)
+            self._changed.notify_all()
             self._changed.wait_for(lambda: self._woken or self._closed or self._waiting(), timeout)
             self._woken = False
             found: list[Record] = []
@@ -134,6 +137,14 @@ class MemorySubscription:
         with self._changed:
             self._woken = True
             self._changed.notify_all()
+
+    def caught_up(self, timeout: float) -> bool:
+        """Say whether all that is in the partitions now has been taken in."""
+        with self._changed:
+            ends = {place: len(self._broker._logs[place]) for place in self.positions}  # noqa: SLF001
+            return self._changed.wait_for(
+                lambda: all(self._taken_in.get(place, 0) >= end for place, end in ends.items()), timeout
+            )
 
     def commit(self) -> None:
         """Note the positions for the group."""

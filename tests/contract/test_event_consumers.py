@@ -284,3 +284,31 @@ def test_a_service_that_is_away_is_a_trigger_error_and_everything_is_closed(brok
 
     with pytest.raises(TriggerError, match="failed"):
         test.execute(broker)
+
+
+def test_a_broker_that_is_away_at_the_end_proves_nothing() -> None:
+    """Nothing arrived, but it is not known whether there was something."""
+    cluster = MockCluster()
+    cluster.create_topic(ORDERS, 1)
+
+    class Outage:
+        def fire(self, broker: Broker) -> None:
+            del broker
+            cluster.set_down(down=True)
+
+    test = EventDrivenTest(
+        name="t",
+        topics=("orders",),
+        trigger=Outage(),
+        assertions=(
+            never("at the end", EventPattern(type="refund")),
+            never("before it", EventPattern(type="refund"), timeout_ms=50),
+            expect("missing"),
+        ),
+        timeout_ms=100,
+    )
+    result = test.execute(cluster)
+    cluster.close()
+
+    assert [one.outcome for one in result.results] == [Outcome.INCONCLUSIVE] * 3
+    assert all("did not confirm" in one.message for one in result.results)

@@ -21,7 +21,7 @@ def there() -> bool:
     return all(shutil.which(program) for program in ("java", "mvn", "openssl"))
 
 
-class KafkaBroker:
+class KafkaServer:
     """A broker in a folder. It listens without security on one port, and with TLS and a password on another."""
 
     def __init__(self, folder: Path) -> None:
@@ -91,10 +91,10 @@ class KafkaBroker:
 
 
 @contextmanager
-def broker(folder: Path) -> Iterator[KafkaBroker]:
+def serving(folder: Path) -> Iterator[KafkaServer]:
     """Run a broker until the end of the block."""
     subprocess.run(["sh", str(DEPLOY / "programs")], check=True)
-    made = KafkaBroker(folder)
+    made = KafkaServer(folder)
     try:
         made.start()
         yield made

@@ -1,0 +1,163 @@
+"""Event tests on a real Kafka broker: transactions, and a broker that is killed while a test runs."""
+
+import json
+import os
+from threading import Thread
+
+import pytest
+from confluent_kafka import Producer
+from harness.kafka_server import KafkaServer
+from pydantic import JsonValue
+
+from events.assertions.every_event import NoDuplicates
+from events.assertions.occurrences import EventAssertion, never
+from events.brokers.broker import Broker
+from events.brokers.kafka import KafkaBroker
+from events.checkers.history import Kind, Operation, Poll, Process, Send
+from events.checkers.log import broken, check_history
+from events.driven_test import EventDrivenTest
+from events.event import Topic
+from events.outcomes import Outcome
+from events.pattern import EventPattern
+
+pytestmark = pytest.mark.kafka
+PATIENCE_MS = 180_000
+"""Milliseconds: only how long a failing test takes."""
+PARTITION = "orders/0"
+COUNT = 300
+
+
+def opened(server: KafkaServer, topic: Topic) -> Broker:
+    broker = KafkaBroker(server.plain["bootstrap.servers"])
+    broker.create_topic(topic, 1)
+    return broker
+
+
+@pytest.fixture
+def topic() -> Topic:
+    return Topic(f"orders-{os.urandom(4).hex()}")
+
+
+def value(kind: str, **payload: object) -> bytes:
+    return json.dumps({"type": kind, **payload}).encode()
+
+
+def expect(kind: str, **more: object) -> EventAssertion:
+    return EventAssertion(name=kind, pattern=EventPattern(type=kind), **more)  # type: ignore[arg-type]
+
+
+def test_an_aborted_transaction_is_not_seen_and_leaves_nothing_open(kafka_server: KafkaServer, topic: Topic) -> None:
+    """Its records and its marker take offsets at the end of the partition that no event ever has."""
+
+    class Transactions:
+        def fire(self, broker: Broker) -> None:
+            del broker
+            producer = Producer({**kafka_server.plain, "transactional.id": str(topic), "log_level": 0})
+            producer.init_transactions()
+            for kind, commits in (("paid", True), ("refund", False)):
+                producer.begin_transaction()
+                producer.produce(topic, value(kind))
+                producer.flush()
+                (producer.commit_transaction if commits else producer.abort_transaction)()
+
+    broker = opened(kafka_server, topic)
+    test = EventDrivenTest(
+        name="t",
+        topics=(topic,),
+        trigger=Transactions(),
+        assertions=(expect("paid"), never("no refund", EventPattern(type="refund"))),
+        timeout_ms=5_000,
+    )
+    result = test.execute(broker)
+    broker.close()
+
+    assert [(one.name, one.outcome) for one in result.results] == [
+        ("paid", Outcome.PASSED),
+        ("no refund", Outcome.PASSED),
+    ]
+
+
+class Sending:
+    """A trigger that sends in the background, kills the broker half-way, and starts it again."""
+
+    def __init__(self, server: KafkaServer, topic: Topic) -> None:
+        self.server = server
+        self.topic = topic
+        self.sent: list[Send] = []
+        self.thread = Thread(target=self._send)
+
+    def fire(self, broker: Broker) -> JsonValue:
+        del broker
+        self.thread.start()
+        return None
+
+    def _send(self) -> None:
+        patient = {"enable.idempotence": True, "message.timeout.ms": PATIENCE_MS, "log_level": 0}
+        producer = Producer({**self.server.plain, **patient})
+        for number in range(COUNT):
+            producer.produce(self.topic, value("Order", id=number), on_delivery=self._acknowledged)
+            if number == COUNT // 2:
+                producer.flush()
+                self.server.kill()
+                self.server.start()
+            producer.poll(0)
+        producer.flush()
+
+    def _acknowledged(self, error: object, message: object) -> None:
+        assert error is None
+        number = json.loads(message.value())["id"]  # type: ignore[attr-defined]
+        self.sent.append(Send(partition=PARTITION, value=number, offset=message.offset()))  # type: ignore[attr-defined]
+
+
+def test_a_broker_that_is_killed_and_comes_back_causes_no_false_verdict(
+    kafka_server: KafkaServer, topic: Topic
+) -> None:
+    """Every acknowledged message arrives once, and the checkers find nothing in what was sent and read."""
+    broker = opened(kafka_server, topic)
+    sending = Sending(kafka_server, topic)
+    everything = EventAssertion(name="all", pattern=EventPattern(type="Order"), min_occurrences=COUNT)
+    test = EventDrivenTest(
+        name="outage",
+        topics=(topic,),
+        trigger=sending,
+        assertions=(everything, NoDuplicates(name="once", by=("id",))),
+        timeout_ms=PATIENCE_MS,
+    )
+
+    result = test.execute(broker)
+    sending.thread.join()
+    broker.close()
+
+    assert result.outcome is Outcome.PASSED, [found.message for found in result.results]
+    read = [(event.offset, event.payload["id"]) for event in result.events]  # type: ignore[index, call-overload]
+    sends = tuple(sending.sent)
+    history = [
+        *(Operation(number=number, process=Process(0), actions=(send,)) for number, send in enumerate(sends)),
+        Operation(number=COUNT, process=Process(1), actions=(Poll(records={PARTITION: read}),)),
+    ]
+    assert len(sends) == COUNT
+    assert broken(check_history(history)) == []
+    assert {anomaly.kind for anomaly in check_history(history[:-1])} == {Kind.UNSEEN}
+
+
+def test_a_broker_that_stays_away_ends_the_test_and_proves_nothing(kafka_server: KafkaServer, topic: Topic) -> None:
+    class Outage:
+        def fire(self, broker: Broker) -> None:
+            del broker
+            kafka_server.kill()
+
+    broker = opened(kafka_server, topic)
+    test = EventDrivenTest(
+        name="t",
+        topics=(topic,),
+        trigger=Outage(),
+        assertions=(expect("paid"), never("no refund", EventPattern(type="refund"), timeout_ms=500)),
+        timeout_ms=1_000,
+    )
+    try:
+        result = test.execute(broker)
+    finally:
+        broker.close()
+        kafka_server.start()
+
+    assert [one.outcome for one in result.results] == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE]
