@@ -132,6 +132,10 @@ def test_an_optional_field_may_be_null() -> None:
     assert check({**VALID, "command": None, "resources": {"cpuLimit": None}}).command is None
 
 
+def test_a_misspelt_key_beside_the_right_one_does_not_replace_its_value() -> None:
+    assert paths(changed(VALID, {"name": "", "nmae": "checkout"})) == ["name", "nmae"]
+
+
 def test_all_misspelt_keys_are_reported_and_their_values_checked() -> None:
     raw = changed(VALID, {"type": None, "typ": "custom", "config": None, "cofnig": {"timeot": 5, "parallelism": 0}})
 

@@ -74,3 +74,17 @@ def test_restricted_days_of_the_month_and_of_the_week_suffice_each() -> None:
 )
 def test_the_plainest_form_means_the_same(text: str, plain: str) -> None:
     assert parse_cron(text).text() == plain
+
+
+@pytest.mark.parametrize(
+    ("text", "every_hour"),
+    [
+        ("*/5 * * * *", True),
+        ("0 0-22 * * *", False),
+        ("0 * 2-31 * *", False),
+        ("0 * * 2 *", False),
+        ("0 * * * 1", False),
+    ],
+)
+def test_an_expression_names_every_hour_if_only_the_minutes_are_restricted(text: str, *, every_hour: bool) -> None:
+    assert parse_cron(text).names_every_hour is every_hour

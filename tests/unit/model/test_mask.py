@@ -97,3 +97,7 @@ def test_at_most_the_length_of_a_secret_is_held_back(source: bytes, length: int)
     shown = mask.part(source, 0, final=False)
 
     assert len(source) - len(shown) <= mask.reach
+
+
+def test_a_value_of_eight_characters_is_masked_inside_a_word_even_if_one_is_a_blank() -> None:
+    assert Mask(["secret7 "]).text("asecret7 b") == f"a{'*' * 8}b"

@@ -8,7 +8,7 @@ from harness.bad_requests import SUITES
 from model.content import ArtifactContent, LocalContent
 from model.problems import InvalidError
 from model.request import LocalTest, TestRequest, with_content
-from model.suite import Start, Suite, describe_suite_schema, suite_to_raw
+from model.suite import Start, Suite, describe_suite_schema, is_suite, suite_to_raw
 from orchestrator.checking import check_file, check_suite
 
 TEST: dict[str, Any] = {
@@ -190,3 +190,18 @@ def test_a_misspelt_key_is_one_problem_and_no_more(document: dict[str, Any], pat
 
     assert [problem.path for problem in caught.value.problems] == [path]
     assert "did you mean" in caught.value.problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("raw", "suite"),
+    [
+        ({"tests": 1}, True),
+        ({"test": [TEST]}, True),
+        ({"test": "orders"}, False),
+        ({"name": [TEST]}, False),
+        ({1: [TEST]}, False),
+        ({}, False),
+    ],
+)
+def test_a_document_with_a_list_under_a_misspelt_key_for_the_tests_is_a_suite(raw: Any, *, suite: bool) -> None:
+    assert is_suite(raw) is suite
