@@ -30,20 +30,22 @@ class TestFile:
     places: frozenset[int]
 
 
-def test_files(root: Path) -> list[str]:
+def test_files(root: Path, suites: Sequence[str]) -> list[str]:
     """Return the test files that may notice a change."""
-    return sorted(str(path.relative_to(root)) for suite in SUITES for path in (root / suite).rglob("test_*.py"))
+    return sorted(str(path.relative_to(root)) for suite in suites for path in (root / suite).rglob("test_*.py"))
 
 
-def measure(folder: Path, sources: Mapping[str, tuple[int, str]], workers: int) -> list[TestFile]:
-    """Return all test files, those that take the least time first. `sources` has the first number of each module.
+def measure(
+    folder: Path, sources: Mapping[str, tuple[int, str]], suites: Sequence[str], workers: int
+) -> list[TestFile]:
+    """Return the test files of some folders, those that take the least time first. `sources` has the first number of each module.
 
     Raises: UnusableError for a test file that fails.
     """
     for path, (first, source) in sources.items():
         (folder / path).write_text(instrumented(source, first))
     with ThreadPoolExecutor(workers) as pool:
-        measured = list(pool.map(lambda path: _one(folder, path), test_files(folder)))
+        measured = list(pool.map(lambda path: _one(folder, path), test_files(folder, suites)))
     return sorted(measured, key=lambda one: (one.seconds, one.path))
 
 

@@ -99,5 +99,6 @@ def test_at_most_the_length_of_a_secret_is_held_back(source: bytes, length: int)
     assert len(source) - len(shown) <= mask.reach
 
 
-def test_a_value_of_eight_characters_is_masked_inside_a_word_even_if_one_is_a_blank() -> None:
-    assert Mask(["secret7 "]).text("asecret7 b") == f"a{'*' * 8}b"
+@pytest.mark.parametrize(("value", "written"), [('secre"7 ', 'secre"7 '), ("pass/wor", "pass%2Fwor")])
+def test_a_value_of_eight_characters_is_masked_inside_a_word_and_in_each_form(value: str, written: str) -> None:
+    assert Mask([value]).text(f"a{written}b") == f"a{'*' * len(written)}b"
