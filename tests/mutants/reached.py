@@ -38,8 +38,9 @@ def test_files(root: Path, suites: Sequence[str]) -> list[str]:
 def measure(
     folder: Path, sources: Mapping[str, tuple[int, str]], suites: Sequence[str], workers: int
 ) -> list[TestFile]:
-    """Return the test files of some folders, those that take the least time first. `sources` has the first number of each module.
+    """Return the test files of some folders, those that take the least time first.
 
+    `sources` has the number of the first place of each module, and its text.
     Raises: UnusableError for a test file that fails.
     """
     for path, (first, source) in sources.items():
