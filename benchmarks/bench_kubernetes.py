@@ -61,7 +61,7 @@ from scheduler.values.run import Constraints, Shape
 TURNS = 3
 CREATORS = 12
 WRITES_AN_HOUR = 360
-"""What only changes amounts is written every ten seconds (flows/services.py)."""
+"""What only changes amounts is written every ten seconds (flows/node_recorder.py)."""
 SNAPSHOT_NODES = 5000
 FOLLOWED = 200
 FOLLOW_SECONDS = 15.0

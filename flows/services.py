@@ -4,14 +4,12 @@ import asyncio
 import contextlib
 import logging
 import threading
-from collections.abc import Sequence
-from functools import partial
 
 from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Connection
 
 from cluster.backend import UnavailableError
-from db import leases, nodes, outbox, workers
+from db import leases, outbox, workers
 from db.gate import queue_watermarks
 from flows.dispatcher import Dispatcher
 from flows.forecasting import SECONDS as FORECAST_SECONDS
@@ -22,13 +20,12 @@ from flows.leftovers import Leftovers
 from flows.lost_nodes import LOOK_SECONDS as LOST_SECONDS
 from flows.lost_nodes import LostNodes, UnreadyNodes
 from flows.mirror import Mirror
+from flows.node_recorder import NodeRecorder
 from flows.periodic import every
 from flows.reconciler import Reconciler
 from flows.settings import Settings
 from flows.wiring import open_context
 from flows.worker_context import WorkerContext
-from model.ids import BackendName
-from scheduler.values.node import Node, differ_in_amounts_only
 
 MIRROR_SECONDS = 2.0
 OBSERVE_SECONDS = 2.0
@@ -36,8 +33,6 @@ SETTLE_SECONDS = 10.0
 RECOVER_SECONDS = 30.0
 NODE_SECONDS = 2.0
 """How often the facts of nodes are looked at: in memory, since a backend watches them. Only changes are written."""
-AMOUNT_SECONDS = 10.0
-"""How often they are written where only amounts have changed: on a busy cluster they always have."""
 WATERMARK_SECONDS = 2.0
 PRUNE_SECONDS = 3600.0
 
@@ -58,7 +53,7 @@ class Services:
         self._lost_nodes = LostNodes(self.context)
         self._unready_nodes = UnreadyNodes(self.context)
         self._reconciler = Reconciler(self.context, self.mirror, lambda: self.dispatcher.running)
-        self._recorded: dict[BackendName, tuple[nodes.Recorded | None, float]] = {}
+        self._nodes = NodeRecorder(self.context.db, settings.pool)
         self._stopping = threading.Event()
         self.draining = False
 
@@ -119,18 +114,7 @@ class Services:
             except UnavailableError as failed:
                 log.warning("the nodes of %s are not known now: %s", name, failed)
             else:
-                await self._record_nodes(name, facts)
-
-    async def _record_nodes(self, name: BackendName, facts: Sequence[Node]) -> None:
-        """Write down the nodes of a backend, at once unless only amounts have changed."""
-        last, at = self._recorded.get(name, (None, float("-inf")))
-        now = asyncio.get_running_loop().time()
-        soon = now - at < AMOUNT_SECONDS
-        if last is not None and soon and last.facts != facts and differ_in_amounts_only(last.facts, facts):
-            return
-        record = partial(nodes.record_all, pool=self._settings.pool, of=name, facts=facts, last=last)
-        written = await self.context.db.run(record)
-        self._recorded[name] = (written, at if written is last else now)
+                await self._nodes.record(name, facts, asyncio.get_running_loop().time())
 
     def _keep_leases(self) -> None:
         """Renew the leases in a thread with its own connection: a busy loop or connection pool must not lose runs."""
