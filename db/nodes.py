@@ -39,7 +39,7 @@ INSERT INTO node_snapshots (pool, version, nodes, packed) VALUES (:pool, 0, 0, '
 _LOCKED = text("SELECT version, packed FROM node_snapshots WHERE pool = :pool FOR UPDATE")
 _REPLACE = text("""
 UPDATE node_snapshots SET nodes = :nodes, packed = :packed, observed_at = clock_timestamp(),
-    version = greatest(version + 1, CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint))
+    version = greatest(version + 1, CAST(extract(epoch FROM clock_timestamp()) * 1e6 AS bigint))
 WHERE pool = :pool
 """)
 _SEEN_AGAIN = text("""
