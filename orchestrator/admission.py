@@ -21,6 +21,7 @@ from sqlalchemy import Connection
 from db.gate import fair_usage, pass_input, pass_locks, pass_output, repairs, reservations
 from db.gate.pass_input import Facts
 from db.gate.pass_output import Admitted, Lessee
+from db.gate.read_rows import ReadRows
 from model.ids import ExecutionId, PoolName
 from scheduler.admission.cross_pool import kept_across
 from scheduler.admission.decisions import Admit, Decision, Preempt, Wait
@@ -136,13 +137,13 @@ def _round(conn: Connection, known: Facts, lessee: Lessee | None) -> Round:
     return Round(admitted=admitted, preempted=tuple(preempted), again=bool(outcome.put_off))
 
 
-def _tell(known: Facts, found: pass_input.Waiting, outcome: Outcome, run: Queued, position: int) -> bool:
+def _tell(known: Facts, found: ReadRows, outcome: Outcome, run: Queued, position: int) -> bool:
     """Return whether a run that waits is told why in this pass. Once a second all runs that were read are told."""
     return known.annotate or pass_output.urgent(run, position, outcome, found)
 
 
 def _in_order(
-    decisions: Sequence[Decision], known: Facts, found: pass_input.Waiting, put_off: Collection[ExecutionId]
+    decisions: Sequence[Decision], known: Facts, found: ReadRows, put_off: Collection[ExecutionId]
 ) -> tuple[list[Admit], bool]:
     """Return who may start in this round, and whether there may be more runs to start.
 

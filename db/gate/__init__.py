@@ -8,6 +8,7 @@ Nothing here decides. Who may start is decided by `scheduler`, and `orchestrator
     queue_position     the position of a run, and why it waits, for people
     pass_locks         who may make a pass: the locks, and the order in which they are taken
     pass_input         what a pass reads: settings of the pool, running runs, the first rows of the queue
+    read_rows          the waiting runs that it has read, and how far it has read the order
     owner_limits       a part of it: the limits of users and teams, and what they use in other pools
     reservations       a part of it: what aged runs of other pools reserve; also what those of this pool do
     pass_output        what a pass writes: who starts, why the others wait, who is asked to stop

@@ -4,15 +4,15 @@ Of each shape the first few rows; the first rows of the order, and of the aged r
 group that one was read of. Where there is no place, only the newest, to tell them so; with several pools also the first
 aged runs, for what they keep in the others. Once a second more of the order is read, to write positions. Each part has
 the first rows of every shape that it has rows of: nobody is passed by a later run of the same shape because only that
-one was read (`Waiting.last`).
+one was read (`ReadRows.last`).
 
 Shapes are found by a loose scan of idx_queue_shape: at most `SHAPES`, in equal parts for each owner and priority, so
 that no owner hides another. Of more than `SHAPES` pairs of owner and priority those of the lowest priority are left for
 a later pass, as are an owner's shapes beyond its part; they come in as the others start, are cancelled, or grow old.
 """
 
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -22,18 +22,18 @@ from db import nodes
 from db.errors import NotFoundError
 from db.gate import owner_limits, reservations
 from db.gate.pass_locks import name_claim, owner_claim
-from db.gate.queue_rows import COLUMNS, REST_BITS, Noted, noted, queued, running
+from db.gate.queue_rows import COLUMNS, REST_BITS, running
 from db.gate.queue_watermarks import HOLDING_FROM, WAITING_FROM
+from db.gate.read_rows import ReadRows
 from db.prepared import Prepared
 from db.sql_text import sql, statement
-from model.ids import BackendName, ExecutionId, GroupId, PoolName
+from model.ids import BackendName, ExecutionId, PoolName
 from scheduler.admission.cross_pool_reservations import NOTHING_RESERVED
 from scheduler.admission.state import State
 from scheduler.placement.node_usage import NodeUsage
-from scheduler.values.order import Rank, head_start, rank
+from scheduler.values.order import head_start
 from scheduler.values.pool import Ceiling, PoolSettings, Strategy
 from scheduler.values.profile import DEFAULT, PROFILES
-from scheduler.values.quota_limits import owners_of
 from scheduler.values.run import Queued, Running
 
 SHAPES = 500
@@ -227,77 +227,6 @@ class Facts:
         return self.room > 0 or (self.limits.preemption and self.workers > 0)
 
 
-@dataclass(slots=True, kw_only=True)
-class Waiting:
-    """The rows that a pass looks at, and what was last written about them. `snapshot` is the version of its nodes."""
-
-    runs: dict[ExecutionId, Queued] = field(default_factory=dict)
-    notes: dict[ExecutionId, Noted] = field(default_factory=dict)
-    last: set[ExecutionId] = field(default_factory=set)
-    """Of each shape of which there may be more rows, the last one that was read."""
-    whole: Rank | None = None
-    """Up to this place in the order every row was read; None where nobody knows."""
-    front: int = 0
-    """So many of the first of the order were read, if there are as many."""
-    snapshot: int = 0
-
-    def add(self, rows: Iterable[Row[Any]]) -> None:
-        """Add rows; the same row again changes nothing."""
-        for row in rows:
-            if row.execution_id not in self.runs:
-                run = queued(row)
-                self.runs[run.execution_id] = run
-                self.notes[run.execution_id] = noted(row)
-
-    def add_heads(self, rows: Sequence[Row[Any]]) -> None:
-        """Add the first rows of each shape, and others: of those nobody knows how many there are."""
-        self.add(rows)
-        read: dict[tuple[int, int], int] = {}
-        for row in rows:
-            if row.most is not None:
-                key = (row.priority, row.shape)
-                read[key] = read.get(key, 0) + 1
-        most = next((row.most for row in rows if row.most is not None), 0)
-        self.last = {run.execution_id for key, run in self._last_of_each().items() if read.get(key, most) >= most}
-
-    def see_how_far(self, rows: Sequence[Row[Any]], known: "Facts") -> None:
-        """Note up to which place in the order every row was read: where shares have no say in it."""
-        if known.limits.strategy is Strategy.FAIR_SHARE:
-            return
-        first = [row.execution_id for row in rows if row.part == "first"]
-        if len(first) >= self.front:
-            self.whole = rank(self.runs[first[-1]], known.limits)
-        else:
-            self.last = set()  # nobody else waits
-
-    def _last_of_each(self) -> dict[tuple[int, int], Queued]:
-        """Return the last run of each shape that was read; a group was read whole, so nothing follows it."""
-        last: dict[tuple[int, int], Queued] = {}
-        for run in self.runs.values():
-            key = (run.priority, self.notes[run.execution_id].shape)
-            if run.group is None and (key not in last or last[key].seq < run.seq):
-                last[key] = run
-        return last
-
-    def groups(self) -> set[GroupId]:
-        """Return the groups that a row was read of."""
-        return {run.group for run in self.runs.values() if run.group is not None}
-
-    def busy(self, ours: Collection[str]) -> frozenset[ExecutionId]:
-        """Return over whom this pass may not decide, as it has not got all their locks; groups are so as a whole."""
-        out = {key: run.group for key, run in self.runs.items() if not all(claim in ours for claim in claims_of(run))}
-        torn = {group for group in out.values() if group is not None}
-        return frozenset(out) | {key for key, run in self.runs.items() if run.group in torn}
-
-    def claims(self) -> set[str]:
-        """Return the locks that decide over these runs where there are several pools."""
-        return {claim for run in self.runs.values() for claim in claims_of(run)}
-
-    def names(self) -> set[str]:
-        """Return the exclusive names that are asked for."""
-        return {name for run in self.runs.values() for name in run.exclusive}
-
-
 def facts(conn: Connection, pool: PoolName) -> Facts:
     """Read what a pool has and who holds it. Raises: NotFoundError."""
     row = next(iter(_POOL.execute(conn, {"pool": pool})), None)
@@ -320,9 +249,9 @@ def facts(conn: Connection, pool: PoolName) -> Facts:
     )
 
 
-def waiting(conn: Connection, known: Facts) -> Waiting:
+def waiting(conn: Connection, known: Facts) -> ReadRows:
     """Read the rows that this pass may start, or has something to say about."""
-    found = Waiting()
+    found = ReadRows()
     nearly = known.now - known.limits.ageing_limit + BELIEVED
     here = {"pool": known.pool, "now": known.now, "nearly": nearly, "step": head_start(1, known.limits)}
     if known.looking:
@@ -332,7 +261,7 @@ def waiting(conn: Connection, known: Facts) -> Waiting:
         sizes = {"shapes": SHAPES, "room": room, "rows": ROWS, "front": found.front, "first": first}
         rows = _ROWS.execute(conn, {**here, **sizes})
         found.add_heads(rows)
-        found.see_how_far(rows, known)
+        found.see_how_far(rows, known.limits)
     else:
         found.front = FRONT if known.annotate else 0
         first = max(found.front, OLDEST if known.several else 0)  # what the aged keep, they keep in other pools too
@@ -342,7 +271,7 @@ def waiting(conn: Connection, known: Facts) -> Waiting:
     return found
 
 
-def state(conn: Connection, known: Facts, found: Waiting, busy: Collection[ExecutionId] = frozenset()) -> State:
+def state(conn: Connection, known: Facts, found: ReadRows, busy: Collection[ExecutionId] = frozenset()) -> State:
     """Build what the plan is made from. Owners are read now: their locks, where needed, are held already.
 
     But for those who are `busy`: what is read of theirs may be old, and the plan starts none of them.
@@ -372,7 +301,7 @@ def state(conn: Connection, known: Facts, found: Waiting, busy: Collection[Execu
     return made
 
 
-def _backends_needed(known: Facts, found: Waiting) -> frozenset[BackendName]:
+def _backends_needed(known: Facts, found: ReadRows) -> frozenset[BackendName]:
     """Return the backends on which runs that need no node wait or hold a place."""
     waiting = (run.shape.constraints.backend for run in found.runs.values())
     holding = (place.constraints.backend for place in known.holding)
@@ -384,11 +313,6 @@ def claims_waiting(conn: Connection, pool: PoolName) -> set[str]:
     rows = conn.execute(_CLAIMS, {"pool": pool, "shapes": SHAPES}).all()
     owners = {owner for row in rows for owner in (row.user_id, row.team_id) if owner is not None}
     return {owner_claim(owner) for owner in owners} | {name_claim(name) for row in rows for name in row.exclusive}
-
-
-def claims_of(run: Queued) -> list[str]:
-    """Return the locks that decide over one run where there are several pools."""
-    return [*map(owner_claim, owners_of(run)), *map(name_claim, run.exclusive)]
 
 
 def _limits(row: Row[Any]) -> PoolSettings:

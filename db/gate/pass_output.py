@@ -15,9 +15,10 @@ from sqlalchemy import Connection, Row
 from db import notices
 from db.gate import decision_records, repairs
 from db.gate.decision_records import Ahead, Pass, Started, Stopped
-from db.gate.pass_input import FRONT, Facts, Waiting
+from db.gate.pass_input import FRONT, Facts
 from db.gate.queue_rows import Noted
 from db.gate.queue_watermarks import WAITING_FROM
+from db.gate.read_rows import ReadRows
 from db.listen import CHANNEL
 from db.prepared import Prepared
 from db.sql_text import statement
@@ -157,7 +158,7 @@ SELECT execution_id FROM asked
 
 
 def admit(
-    conn: Connection, decisions: Sequence[Admit], known: Facts, found: Waiting, lessee: Lessee | None = None
+    conn: Connection, decisions: Sequence[Admit], known: Facts, found: ReadRows, lessee: Lessee | None = None
 ) -> list[Admitted]:
     """Give places to runs, each under a new epoch, and tell the workers when the pass commits.
 
@@ -201,7 +202,7 @@ def _admitted(row: Row[Any]) -> Admitted:
     )
 
 
-def explain(conn: Connection, decisions: Sequence[Decision], known: Facts, found: Waiting) -> None:
+def explain(conn: Connection, decisions: Sequence[Decision], known: Facts, found: ReadRows) -> None:
     """Write why runs wait, where that is news: a row is not rewritten for numbers that move, but once a second.
 
     Who was told a reason hears of another one within that second.
@@ -225,7 +226,7 @@ def explain(conn: Connection, decisions: Sequence[Decision], known: Facts, found
         _ANNOTATED.execute(conn, {"pool": known.pool, "now": known.now, "read": list(found.runs)})
 
 
-def urgent(run: Queued, position: int, outcome: Outcome, found: Waiting) -> bool:
+def urgent(run: Queued, position: int, outcome: Outcome, found: ReadRows) -> bool:
     """Return whether a run must be told now and not within its second, or is named to others as first of the order.
 
     Who is put off counts in the order of those that start, so the pass must hear of it.
@@ -254,7 +255,7 @@ def preempt(conn: Connection, decisions: Sequence[Preempt], now: datetime) -> li
     return asked
 
 
-def _started(decision: Admit, known: Facts, found: Waiting) -> Started:
+def _started(decision: Admit, known: Facts, found: ReadRows) -> Started:
     run = decision.run
     return Started(
         by=Pass(strategy=known.limits.strategy, snapshot=found.snapshot),
@@ -305,7 +306,7 @@ class _Word:
         return decision_records.to_json(decision_records.waited(self.wait, by, self.position, self.ahead))
 
 
-def _words(decisions: Sequence[Decision], known: Facts, found: Waiting) -> list[_Word]:
+def _words(decisions: Sequence[Decision], known: Facts, found: ReadRows) -> list[_Word]:
     """Return what to say to whom. A position is told where all rows before it were read.
 
     That is sure up to the end of the front; where all are told, up to the last run that was read of a shape of which

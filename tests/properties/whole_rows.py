@@ -3,6 +3,7 @@
 from sqlalchemy import Connection
 
 from db.gate import pass_input
+from db.gate.read_rows import ReadRows
 from model.ids import ExecutionId, PoolName
 from scheduler.admission.decisions import Admit
 from scheduler.admission.plan import plan
@@ -38,7 +39,7 @@ def whole_plan(conn: Connection, pool: PoolName) -> set[ExecutionId] | None:
     known = pass_input.facts(conn, pool)
     if known.lost:
         return None
-    found = pass_input.Waiting()
+    found = ReadRows()
     query = pass_input._GROUPS.text.split("AND group_id")[0] + "AND (not_before IS NULL OR not_before <= now())"
     found.add(conn.exec_driver_sql(query.replace(":pool", f"'{pool}'")))
     state = pass_input.state(conn, known, found)

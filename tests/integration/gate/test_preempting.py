@@ -10,6 +10,7 @@ from db import leases
 from db.gate import pass_input, pass_output, queue
 from db.gate.decision_records import Stopped
 from db.gate.queue import Requeue
+from db.gate.read_rows import ReadRows
 from db.seeds import DEFAULT_POOL
 from model.execution import Cause, Phase, Status, Verdict
 from model.ids import WorkerId
@@ -38,7 +39,7 @@ def ask(gate_db: Any, holder: Any, urgent: Any) -> list[Any]:
 
     def work(conn: Any) -> list[Any]:
         known = pass_input.facts(conn, DEFAULT_POOL)
-        found = pass_input.Waiting()
+        found = ReadRows()
         asked = {"pool": DEFAULT_POOL, "now": known.now, "nearly": known.now, "step": NO_TIME}
         asked |= {"newest": 9, "front": 9, "first": 9}
         found.add(pass_input._NEW.execute(conn, asked))

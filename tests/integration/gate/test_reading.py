@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from db import nodes, pools
 from db.gate import fair_usage, owner_limits, pass_input, pass_locks, queue
 from db.gate.pass_input import Facts
+from db.gate.read_rows import ReadRows
 from db.pools import Pool, PoolChange
 from db.seeds import DEFAULT_POOL
 from model.ids import PoolName
@@ -26,8 +27,8 @@ def facts(gate_db: Any, pool: PoolName = DEFAULT_POOL) -> Facts:
     return found
 
 
-def read(gate_db: Any) -> pass_input.Waiting:
-    found: pass_input.Waiting = gate_db.do(lambda conn: pass_input.waiting(conn, pass_input.facts(conn, DEFAULT_POOL)))
+def read(gate_db: Any) -> ReadRows:
+    found: ReadRows = gate_db.do(lambda conn: pass_input.waiting(conn, pass_input.facts(conn, DEFAULT_POOL)))
     return found
 
 
