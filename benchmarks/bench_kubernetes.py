@@ -7,7 +7,8 @@
                chooses by itself; in turns
     watch      memory and threads of a process that waits for the ends of as many pods
     follow     memory and threads of a process that follows the logs of 200 running pods; it needs a kwok that serves
-               the file ASSAY_BENCH_LOG as the log of all containers (ClusterLogs with follow; docs/kubernetes.md)
+               the file ASSAY_BENCH_LOG as the log of all containers: `up --kwok-config FILE` with a resource of the
+               API kwok.x-k8s.io/v1alpha1, kind ClusterLogs, spec.logs [{logsFile: the file, follow: true}]
     snapshot   5,000 nodes in memory and in PostgreSQL: how long a refresh takes, and what it writes
 
 Without a cluster in KUBECONFIG only `snapshot` is run.
