@@ -56,11 +56,12 @@ async def shop(folder: Path, file: str) -> AsyncIterator[Shop]:
     own = folder / "services.yaml"
     own.write_text(text.replace("port: ", f"cwd: {SHOP.name}\n  port: "))
     (folder / SHOP.name).symlink_to(SHOP)
+    environment = folder / "env" / "shop"  # not the link: its logs would be written beside the example
     try:
-        await start(services, own, folder / "shop")
-        yield Shop(folder=folder / "shop", orders=f"http://127.0.0.1:{list(ports.values())[2]}")
+        await start(services, own, environment)
+        yield Shop(folder=environment, orders=f"http://127.0.0.1:{list(ports.values())[2]}")
     finally:
-        await stop(folder / "shop")
+        await stop(environment)
 
 
 def now() -> datetime:
@@ -81,7 +82,7 @@ async def window(load: OpenLoad) -> Readings:
 
 async def judged(running: Shop, service: str, fault: Fault, hypothesis: Hypothesis) -> tuple[Judgement, ...]:
     """Judge what customers see while the fault is active, and check that nothing of it is left."""
-    provider = LocalFaults(folder=running.folder.parent / "faults", environments=running.folder.parent)
+    provider = LocalFaults(folder=running.folder.parent.parent / "faults", environments=running.folder.parent)
     target = next(one.target for one in (await running.facts()).candidates() if one.target.service == service)
     target = replace(target, place="shop")  # the folder of the supervisor, whatever the file is called
     injection = Injection(id=FaultId("f"), fault=fault, target=target, expires_after=timedelta(seconds=60))
