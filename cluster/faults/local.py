@@ -153,15 +153,18 @@ class LocalFaults:
             folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_atomically(str(folder / "state.json"), dict(VOID))  # a guard that comes late finds it, and ends
             return
-        if state.phase != "reverted" and _alive(state):
-            proc.send(signal.SIGTERM, [state.pid])
-            await self._until(fault, lambda now: now.phase == "reverted" or not _alive(now), REVERT_PATIENCE)
+        if _alive(state):
+            if state.phase != "reverted":
+                proc.send(signal.SIGTERM, [state.pid])
+            await self._until(
+                fault, lambda now: not _alive(now), REVERT_PATIENCE
+            )  # it ends right after it has reverted
         if await self.verify(fault):
             await self._force(fault)
 
     async def _force(self, fault: FaultId) -> None:
         """Do what the guard did not: kill what carries its mark, and have the supervisor take back the rest."""
-        proc.send(signal.SIGKILL, await self._marks.carriers(fault))
+        await self._kill(fault)
         for path in self._scratch(fault):
             path.unlink(missing_ok=True)
         spec = _json(self.folder / fault / "spec.json")
@@ -169,6 +172,14 @@ class LocalFaults:
             with suppress(NoEnvironmentError, ValueError):
                 request = Request(ask="clear", fault=fault, service=str(spec["service"]))
                 await ask(self.environments / str(spec["place"]), request)
+
+    async def _kill(self, fault: FaultId) -> None:
+        """Kill what carries the mark of a fault, and wait until it is gone."""
+        loop = asyncio.get_running_loop()
+        until = loop.time() + REVERT_PATIENCE
+        while (left := await self._marks.carriers(fault)) and loop.time() < until:
+            proc.send(signal.SIGKILL, left)
+            await asyncio.sleep(LOOK_SECONDS)
 
     async def verify(self, fault: FaultId) -> tuple[str, ...]:
         """Return everything of the fault that is left."""

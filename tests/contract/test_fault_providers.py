@@ -50,7 +50,8 @@ class Bed:
 
     async def injection(self, name: str, fault: Fault, seconds: float = 60) -> Injection:
         target = await self.world.target()
-        return Injection(id=FaultId(name), fault=fault, target=target, expires_after=timedelta(seconds=seconds))
+        own = FaultId(f"{name}-{os.urandom(4).hex()}")  # faults are found by their id on the whole machine
+        return Injection(id=own, fault=fault, target=target, expires_after=timedelta(seconds=seconds))
 
     async def asked(self) -> tuple[int | None, float]:
         """Ask the target. Return the status of its answer, None without one, and the seconds that it took."""
