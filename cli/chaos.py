@@ -89,16 +89,15 @@ def _planned(experiment: "Experiment") -> "Plan":
 
     from chaos.plan import plan as made_of  # noqa: PLC0415
     from chaos.targets import resolve  # noqa: PLC0415
-    from cli.services import folder_of  # noqa: PLC0415
-    from cluster.services.client import NoEnvironmentError, look  # noqa: PLC0415
+    from cli.stack.state import StateFolder  # noqa: PLC0415
+    from cluster.fault_providers import PlaceError, PlaceSettings, open_place  # noqa: PLC0415
 
-    if experiment.target.environment is None:
-        raise PlanError("targets in a cluster cannot be planned yet; `validate` checks the file")
     try:
-        facts = asyncio.run(look(folder_of(experiment.target.environment)))
-    except NoEnvironmentError as error:
+        place = open_place(experiment.target, PlaceSettings(state=StateFolder.find().path))
+        found = asyncio.run(place.targets.find(experiment.target))
+    except PlaceError as error:
         raise PlanError(str(error)) from error
-    return made_of(experiment, resolve(experiment, facts.candidates(), facts.graph()))
+    return made_of(experiment, resolve(experiment, found.candidates, found.graph))
 
 
 def _show(made: "Plan") -> None:

@@ -14,8 +14,6 @@ if TYPE_CHECKING:
 
 File = Annotated[Path, typer.Argument(help="The file of the services.", show_default=False)]
 Environment = Annotated[str, typer.Argument(help="The name of the environment.", show_default=False)]
-ENVIRONMENTS = "environments"
-"""The folder in the state folder that has one folder for each environment."""
 
 
 class ServicesError(CommandError):
@@ -39,6 +37,7 @@ def _nothing() -> None:
 def folder_of(name: str) -> Path:
     """Return the folder of an environment in the state folder."""
     from cli.stack.state import StateFolder  # noqa: PLC0415
+    from cluster.fault_providers import ENVIRONMENTS  # noqa: PLC0415
 
     return StateFolder.find().path / ENVIRONMENTS / name
 

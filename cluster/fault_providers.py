@@ -1,0 +1,82 @@
+"""Opens what an experiment needs of the place that it aims at: its fault provider, and what can be a target there.
+
+Nothing above `cluster` names a provider. A new one is a line in `open_place`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from chaos.experiment import Provider
+from chaos.graph import ServiceGraph
+from chaos.target import TargetSelector
+from chaos.targets import Candidate
+from cluster.backend_factory import ClusterSettings
+from cluster.faults.local import LocalFaults
+from cluster.faults.provider import FaultProvider
+from cluster.services.client import NoEnvironmentError, look
+
+ENVIRONMENTS = "environments"
+"""The folder in the state folder that has one folder for each local environment."""
+FAULTS = "faults"
+
+
+class PlaceError(Exception):
+    """What an experiment aims at cannot be looked at. The message says what to do."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaceSettings:
+    """What the places are opened with: the state folder of this machine, and the clusters that this process serves."""
+
+    state: Path
+    clusters: Mapping[str, ClusterSettings] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """What was seen in a place, and who calls whom there."""
+
+    candidates: tuple[Candidate, ...]
+    graph: ServiceGraph
+
+
+class Targets(Protocol):
+    """Looks for possible targets."""
+
+    async def find(self, selector: TargetSelector) -> Found:
+        """Return all that could be a target of `selector`, and its neighbours. Raises: PlaceError."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """What an experiment needs of the place that it aims at."""
+
+    faults: FaultProvider
+    targets: Targets
+
+
+def open_place(selector: TargetSelector, settings: PlaceSettings) -> Place:
+    """Open the place of a target. Raises: PlaceError."""
+    provider = Provider.LOCAL if selector.environment else Provider.KUBERNETES
+    if provider is Provider.LOCAL:
+        environments = settings.state / ENVIRONMENTS
+        faults = LocalFaults(folder=settings.state / FAULTS, environments=environments)
+        return Place(faults=faults, targets=LocalTargets(environments=environments))
+    raise PlaceError("targets in a cluster cannot be reached yet; `assay chaos validate` checks the file")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LocalTargets:
+    """The services of the local environments of this machine, one folder each in `environments`."""
+
+    environments: Path
+
+    async def find(self, selector: TargetSelector) -> Found:
+        """Return the services of the environment. Raises: PlaceError if no supervisor runs it."""
+        try:
+            facts = await look(self.environments / str(selector.environment))
+        except (NoEnvironmentError, ValueError) as error:
+            raise PlaceError(str(error)) from error
+        return Found(candidates=tuple(facts.candidates()), graph=facts.graph())
