@@ -133,7 +133,7 @@ def passes() -> dict[str, float]:
         outcome = decide(state, NOON)
         after_end.append(time.process_time() - begun)
         state = carry_out(state, outcome, NOON)
-        state.see(state.fleet.nodes)  # nothing that is remembered holds any more
+        state.see(state.node_usage.nodes)  # nothing that is remembered holds any more
         begun = time.process_time()
         decide(state, NOON)
         anew.append(time.process_time() - begun)

@@ -105,7 +105,7 @@ def estimating(ground: Ground) -> None:
         return
     trials, seconds = simulate(question)
     computed = time.perf_counter()
-    told = ground.db.call(lambda conn: forecasts.tell(conn, DEFAULT_POOL, question, trials, seconds))
+    told = ground.db.call(lambda conn: forecasts.publish(conn, DEFAULT_POOL, question, trials, seconds))
     wrote = time.perf_counter()
     print(
         f"  forecasts of {told}: read {1000 * (read - start):.0f} ms, {len(trials)} trials {computed - read:.2f} s"

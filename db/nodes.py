@@ -187,7 +187,7 @@ def snapshot(conn: Connection, pool: PoolName, known_version: int = UNKNOWN) -> 
     return Snapshot(version=row.version, nodes=nodes, observed_at=row.observed_at)
 
 
-def fleet(conn: Connection, pool: PoolName, present: int = UNKNOWN, reach: Reach = WHOLE) -> tuple[NodeUsage, int]:
+def node_usage(conn: Connection, pool: PoolName, present: int = UNKNOWN, reach: Reach = WHOLE) -> tuple[NodeUsage, int]:
     """Return the nodes of a pool, without use, as a fleet of the caller's own, and their version.
 
     A process builds the fleet once for each version and each `reach`, since what the labels of a node decide is
@@ -197,9 +197,9 @@ def fleet(conn: Connection, pool: PoolName, present: int = UNKNOWN, reach: Reach
     base = _ready.get(address)
     found = None if present > 0 and present == base.version else snapshot(conn, pool, base.version)
     if found is not None:
-        base = _Base(version=found.version, fleet=NodeUsage(found.nodes))
+        base = _Base(version=found.version, node_usage=NodeUsage(found.nodes))
         _ready.keep(address, base)
-    unserved = NONE_UNSERVED if reach.served is None else (base.fleet.backends | reach.virtual) - reach.served
+    unserved = NONE_UNSERVED if reach.served is None else (base.node_usage.backends | reach.virtual) - reach.served
     return base.narrowed_to(unserved, reach.virtual).copy(), base.version
 
 
@@ -211,7 +211,7 @@ class _Base:
     """
 
     version: int = UNKNOWN
-    fleet: NodeUsage
+    node_usage: NodeUsage
     narrowed: OrderedDict[tuple[frozenset[BackendName], frozenset[BackendName]], NodeUsage] = field(
         default_factory=OrderedDict
     )
@@ -219,10 +219,10 @@ class _Base:
     def narrowed_to(self, unserved: frozenset[BackendName], virtual: frozenset[BackendName]) -> NodeUsage:
         """Return the fleet with these backends unserved, and with the virtual nodes of those."""
         if not unserved and not virtual:
-            return self.fleet
+            return self.node_usage
         known = self.narrowed.get((unserved, virtual))
         if known is None:
-            made = NodeUsage([*self.fleet.nodes, *map(virtual_node, virtual)], unserved)
+            made = NodeUsage([*self.node_usage.nodes, *map(virtual_node, virtual)], unserved)
             known = self.narrowed[(unserved, virtual)] = made
             while len(self.narrowed) > NARROWED:
                 self.narrowed.popitem(last=False)
@@ -238,7 +238,7 @@ class _Ready:
 
     def get(self, address: tuple[str, PoolName]) -> _Base:
         with self._lock:
-            return self._bases.get(address, _Base(fleet=NodeUsage()))
+            return self._bases.get(address, _Base(node_usage=NodeUsage()))
 
     def keep(self, address: tuple[str, PoolName], base: _Base) -> None:
         with self._lock:

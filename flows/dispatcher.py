@@ -196,8 +196,8 @@ class Dispatcher:
                 )
             )
             return await engine.run(flow, flow_run, parameters)
-        except Abort as told:
-            log.info("flow run %s stopped here: %s", flow_run.id, told)
+        except Abort as reason:
+            log.info("flow run %s stopped here: %s", flow_run.id, reason)
             self._context.superseded.set()
         except Exception as broken:  # noqa: BLE001  whatever the error is, our run must end with a verdict
             log.warning("flow run %s broke off: %r", flow_run.id, broken)
@@ -240,8 +240,8 @@ class Dispatcher:
             run = Run(self._context, ExecutionId(mine.id))
             while (grant := await entry.admitted(run)) is not None:
                 await self._attempt(steps, run, grant)
-        except Abort as told:
-            log.info("run %s stopped here: %s", mine.id, told)
+        except Abort as reason:
+            log.info("run %s stopped here: %s", mine.id, reason)
             self._context.superseded.set()
 
     async def _attempt(self, steps: Steps, run: Run, grant: Grant) -> None:

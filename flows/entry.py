@@ -116,7 +116,7 @@ async def admitted(run: Run) -> Grant | None:
     context = run.context
     await context.db.run_patiently(lambda conn: queue.host(conn, run.execution_id, context.settings.worker))
     with context.wakeups.listening(run.execution_id) as event:
-        told = ""
+        shown = ""
         while True:
             if (grant := context.wakeups.take(run.execution_id)) is not None:
                 await shown_steps.admitted(context, run.execution_id)
@@ -124,11 +124,11 @@ async def admitted(run: Run) -> Grant | None:
             waiting = await context.db.run_patiently(lambda conn: _standing(conn, run.execution_id, context.serves))
             if waiting is None:
                 return None
-            if waiting != told:
+            if waiting != shown:
                 say(waiting)
-                if not told:  # Prefect accepts one state of a step at a time, so only the first reason is shown
+                if not shown:  # Prefect accepts one state of a step at a time, so only the first reason is shown
                     await shown_steps.waiting(context, run.execution_id, waiting)
-                told = waiting
+                shown = waiting
             await news(event, LOOK_AGAIN)
 
 

@@ -43,7 +43,7 @@ class Forecasting:
             return 0
         trials, seconds = await asyncio.get_running_loop().run_in_executor(self._threads, simulate, question)
         self._near = near_after(self._near, seconds / len(trials))
-        return await self._db.run(lambda conn: forecasts.tell(conn, pool, question, trials, seconds))
+        return await self._db.run(lambda conn: forecasts.publish(conn, pool, question, trials, seconds))
 
 
 def simulate(question: Question) -> tuple[list[Scenario], float]:

@@ -41,7 +41,7 @@ def verdict_of(failed: LaunchError) -> Verdict:
 
 
 Bound: TypeAlias = Callable[[NodeName], Awaitable[None]]
-"""Is told which of the candidates a backend has chosen."""
+"""Called with the candidate that a backend has chosen."""
 
 
 async def order(context: WorkerContext, begun: Begun, watch: CancellationWatch, bound: Bound) -> LaunchOrder:

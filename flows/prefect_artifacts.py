@@ -91,11 +91,11 @@ async def show(begun: Begun, finished: Finished, step: Next) -> None:
         for r in finished.results[:ROWS]
     ]
     if table:
-        told = f"Results of {name}, attempt {finished.number}"
-        await _try(acreate_table_artifact(table, key=artifact_key("results", name, run), description=told))
+        title = f"Results of {name}, attempt {finished.number}"
+        await _try(acreate_table_artifact(table, key=artifact_key("results", name, run), description=title))
     text = summary_text(name, run, finished.number, finished.verdict, finished.results) + _commands(run)
-    told = f"Verdict of {name}, attempt {finished.number}: {verdict_words(finished.verdict)}{_next_words(step)}"
-    await _try(acreate_markdown_artifact(text, key=artifact_key("summary", name, run), description=told))
+    title = f"Verdict of {name}, attempt {finished.number}: {verdict_words(finished.verdict)}{_next_words(step)}"
+    await _try(acreate_markdown_artifact(text, key=artifact_key("summary", name, run), description=title))
 
 
 def artifact_key(kind: str, name: str, run: UUID) -> str:

@@ -120,7 +120,7 @@ def _round(conn: Connection, known: Facts, lessee: Lessee | None) -> Round:
     busy = found.busy(pass_locks.try_claims(conn, found.claims())) if known.several else frozenset()
     state = pass_input.state(conn, known, found, busy)
     outcome = decide(state, known.now)
-    decisions = spell_out(state, outcome, known.now, partial(_tell, known, found, outcome))
+    decisions = spell_out(state, outcome, known.now, partial(_wants_reason, known, found, outcome))
     chosen, more = _in_order(decisions, known, found, outcome.put_off)
     admitted = pass_output.admit(conn, chosen, known, found, lessee)
     started = {run.execution_id for run in admitted}
@@ -137,8 +137,8 @@ def _round(conn: Connection, known: Facts, lessee: Lessee | None) -> Round:
     return Round(admitted=admitted, preempted=tuple(preempted), again=bool(outcome.put_off))
 
 
-def _tell(known: Facts, found: ReadRows, outcome: Outcome, run: Queued, position: int) -> bool:
-    """Return whether a run that waits is told why in this pass. Once a second all runs that were read are told."""
+def _wants_reason(known: Facts, found: ReadRows, outcome: Outcome, run: Queued, position: int) -> bool:
+    """Return whether the reason of a waiting run is written in this pass; once a second all are."""
     return known.annotate or pass_output.urgent(run, position, outcome, found)
 
 

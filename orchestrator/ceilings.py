@@ -83,8 +83,8 @@ def read_change(
     seen = plain(raw)
     reading = reader.read(seen.value)
     whole = mapping(reading.raw)
-    told = {finding.location for finding in reading.findings}
-    broken = [one for rule in (_no_null(nullable), *rules) for one in rule(whole) if one.location not in told]
+    known = {finding.location for finding in reading.findings}
+    broken = [one for rule in (_no_null(nullable), *rules) for one in rule(whole) if one.location not in known]
     findings = (*reading.findings, *map(reading.as_sent, broken))
     if unknown and not findings and not seen.findings:
         raise NotFoundError(unknown[0].kind, unknown[0].name)

@@ -1,8 +1,8 @@
-"""The forecasts of a pool: what its round is made from, and what is told of what it found.
+"""The forecasts of a pool: what its round is made from, and what is published of what it found.
 
 begin      claim the round, settle what has started, read the pool and how long its kinds of runs take
 (compute)  outside any transaction, see flows.forecasting
-tell       keep what moved
+publish    write down what moved
 """
 
 from collections.abc import Callable, Collection, Iterable, Sequence
@@ -135,17 +135,17 @@ def _least_important(found: Outlook) -> int:
     return max((*near, *(run.priority for run in found.far)))
 
 
-def tell(conn: Connection, pool: PoolName, question: Question, trials: Sequence[Scenario], seconds: float) -> int:
-    """Keep what the trials say; return of how many runs that is. `seconds` is what the trials cost."""
-    fresh = estimates(question, trials)
-    told = forecasts.read(conn, [found.execution_id for found in fresh])
-    kept = [steady(found, _told(told.get(found.execution_id)), question.now) for found in fresh]
+def publish(conn: Connection, pool: PoolName, question: Question, scenarios: Sequence[Scenario], seconds: float) -> int:
+    """Write down the estimates of these scenarios; return how many. `seconds` is what the scenarios cost."""
+    fresh = estimates(question, scenarios)
+    before = forecasts.read(conn, [found.execution_id for found in fresh])
+    kept = [steady(found, _estimate(before.get(found.execution_id)), question.now) for found in fresh]
     forecasts.write(conn, kept, question.now)
-    forecasts.close_round(conn, pool, seconds=seconds, trials=len(trials), told=len(kept))
+    forecasts.close_round(conn, pool, seconds=seconds, trials=len(scenarios), told=len(kept))
     return len(kept)
 
 
-def _told(found: Forecast | None) -> Estimate | None:
+def _estimate(found: Forecast | None) -> Estimate | None:
     if found is None:
         return None
     return Estimate(execution_id=found.execution_id, p50=found.p50, p90=found.p90, basis=found.basis)

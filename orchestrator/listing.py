@@ -148,9 +148,9 @@ def list_shown(conn: Connection, wanted: Wanted, page: Page) -> tuple[list[Shown
 def _noted(conn: Connection, execution_ids: list[ExecutionId]) -> dict[ExecutionId, Standing]:
     if not execution_ids:
         return {}
-    told = forecasts.read(conn, execution_ids)
+    estimates = forecasts.read(conn, execution_ids)
     return {
-        run: Standing(position=found.position, reason=found.reason, estimate=told.get(run))
+        run: Standing(position=found.position, reason=found.reason, estimate=estimates.get(run))
         for run, found in queue_position.noted(conn, execution_ids).items()
     }
 
@@ -227,9 +227,9 @@ def queue(conn: Connection, pool: PoolName, page: Page) -> tuple[list[InLine], i
     pools.read(conn, pool)
     entries, total = queue_position.queue(conn, pool, page.limit, page.offset)
     runs = [entry.execution_id for entry in entries]
-    owned, told = decisions.owned(conn, runs), forecasts.read(conn, runs)
+    owned, estimates = decisions.owned(conn, runs), forecasts.read(conn, runs)
     return [
-        InLine(entry=entry, owned=owned[entry.execution_id], estimate=told.get(entry.execution_id))
+        InLine(entry=entry, owned=owned[entry.execution_id], estimate=estimates.get(entry.execution_id))
         for entry in entries
         if entry.execution_id in owned
     ], total

@@ -113,9 +113,9 @@ def _may_be_given_up(conn: Connection, loss: Loss, row: Run, place: Placed) -> b
 def _fits_elsewhere(conn: Connection, pool: PoolName, place: Placed) -> bool:
     """Return whether a node that a live worker serves could take the run if nothing else ran there."""
     empty = empty_pool(conn, pool)
-    fleet, _ = nodes.fleet(conn, pool, reach=Reach(served=workers.served(conn, pool)))
+    node_usage, _ = nodes.node_usage(conn, pool, reach=Reach(served=workers.served(conn, pool)))
     ask = Ask(shape=place.shape, limits=empty.limits, labels=place.labels)
-    return impossible(fleet, ask) is None
+    return impossible(node_usage, ask) is None
 
 
 def _fail(conn: Connection, grant: Grant, loss: Loss) -> None:

@@ -54,7 +54,7 @@ class Feasibility:
 class EmptyPool:
     """The nodes of a pool as if nothing ran on them, and what the pool asks of them."""
 
-    fleet: NodeUsage
+    node_usage: NodeUsage
     limits: PoolSettings
     fixed: bool
 
@@ -62,19 +62,19 @@ class EmptyPool:
 def empty_pool(conn: Connection, pool: PoolName) -> EmptyPool:
     """Read the nodes of a pool. Raises: NotFoundError if there is no such pool."""
     settings = pools.read(conn, pool)
-    fleet, _ = nodes.fleet(conn, pool)
+    node_usage, _ = nodes.node_usage(conn, pool)
     selector = tuple(sorted(settings.default_node_selector.items()))
     limits = PoolSettings(ceiling=settings.ceiling, default_selector=selector, spot=settings.enable_spot_instances)
-    return EmptyPool(fleet=fleet, limits=limits, fixed=settings.fixed_nodes)
+    return EmptyPool(node_usage=node_usage, limits=limits, fixed=settings.fixed_nodes)
 
 
 def feasibility(pool: EmptyPool, request: TestRequest) -> Feasibility:
     """Look whether a test could ever run here."""
     ask = _ask(pool, request)
     beyond = beyond_pool(pool.limits, ask)
-    if pool.fixed and (found := [*too_large(pool.fleet, ask).items(), *beyond.items()]):
+    if pool.fixed and (found := [*too_large(pool.node_usage, ask).items(), *beyond.items()]):
         return Feasibility(problems=tuple(Problem(path=_PATHS[name], message=str(why)) for name, why in found))
-    reason = lasting(pool.fleet, ask)
+    reason = lasting(pool.node_usage, ask)
     nodes_lack = () if reason is None else (f"it waits until the pool's nodes change: {reason}",)
     limit = (f"it waits until the pool's limit is raised: {why}" for why in beyond.values())
     return Feasibility(warnings=(*nodes_lack, *limit))
@@ -83,12 +83,12 @@ def feasibility(pool: EmptyPool, request: TestRequest) -> Feasibility:
 def feasibility_together(pool: EmptyPool, members: Sequence[tuple[ExecutionId, TestRequest]]) -> Feasibility:
     """Look whether tests that start together or not at all could ever do so here; each fits by itself."""
     asks = [(run, _ask(pool, request)) for run, request in members]
-    reason = group_too_large(pool.fleet, [ask for _, ask in asks])
+    reason = group_too_large(pool.node_usage, [ask for _, ask in asks])
     beyond = group_beyond_pool(pool.limits, [ask for _, ask in asks])
     if pool.fixed and (found := [*([] if reason is None else [reason]), *beyond]):
         return Feasibility(problems=tuple(Problem(path="tests", message=str(why)) for why in found))
-    if len(pool.fleet) and reason is None and not any(impossible(pool.fleet, ask) for _, ask in asks):
-        reason = group_impossible(pool.fleet, asks)
+    if len(pool.node_usage) and reason is None and not any(impossible(pool.node_usage, ask) for _, ask in asks):
+        reason = group_impossible(pool.node_usage, asks)
     nodes_lack = () if reason is None else (f"they wait until the pool's nodes change: {reason}",)
     return Feasibility(
         warnings=(*nodes_lack, *(f"they wait until the pool's limit is raised: {why}" for why in beyond))

@@ -48,7 +48,7 @@ ON CONFLICT (pool, owner_id) DO UPDATE SET usage = excluded.usage
 
 def of(outcome: Outcome, dropped: Iterable[Queued], limits: PoolSettings) -> dict[UUID, float]:
     """Return the usage to store after a pass. The admissions of the `dropped` runs were not carried out."""
-    fairness = None if outcome.trial is None else outcome.trial.fairness
+    fairness = None if outcome.cycle is None else outcome.cycle.fairness
     if fairness is None:
         return {}
     usage = dict(outcome.usage)

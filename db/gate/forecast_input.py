@@ -1,6 +1,6 @@
-"""The state of a pool as forecasts need it: who runs, the first of the queue, and who comes after those.
+"""Read the state of a pool for forecasts: who runs, the first runs of the queue, and who comes after those.
 
-A plain read: no lock is asked for, and no pass waits. It is what a pass would read that had room for all and wrote
+It takes no lock, so no pass waits for it. It reads what a pass would read that has room for all runs and writes
 positions, so it is bounded however deep the queue is. Runs in backoff are left out.
 """
 
@@ -28,7 +28,7 @@ from scheduler.values.usage_totals import owners_of
 NEAR = FRONT
 """Runs whose start is simulated."""
 FAR = 2_000
-"""Runs of which anything is told."""
+"""Runs for which an estimate is published."""
 
 _FAR = statement(
     """
@@ -41,12 +41,12 @@ FROM generate_series(0, $lowest_priority) AS p (priority) CROSS JOIN LATERAL (
     lowest_priority=LOWEST_PRIORITY,
 )
 _FORESEEN = (Strategy.PRIORITY, Strategy.FIFO)
-"""Under the other strategies nobody knows who comes after the first."""
+"""Under the other strategies it is not known who comes after the first ones."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outlook:
-    """What the forecasts of a pool are made from. `lag` is what passes now between an admission and its start."""
+    """What the forecasts of a pool are made from. `lag` is the time from an admission to its start."""
 
     pool: PoolName
     now: datetime
@@ -59,7 +59,7 @@ class Outlook:
 
 
 def read(conn: Connection, pool: PoolName, *, near: int = NEAR, far: int = FAR) -> Outlook | None:
-    """Return the outlook of a pool, None where nobody waits, or nobody is alive to run anything.
+    """Return what the forecasts of a pool are made from; None if nothing waits or no worker is alive.
 
     Raises: NotFoundError if there is no such pool.
     """
@@ -89,7 +89,7 @@ def read(conn: Connection, pool: PoolName, *, near: int = NEAR, far: int = FAR) 
 
 
 def add_owners(conn: Connection, found: Outlook, runs: Collection[Queued]) -> None:
-    """Let the limits and shares of those hold too whose runs are to come."""
+    """Add the limits and shares of the owners whose runs are yet to come."""
     new = [run for run in runs if not found.state.owners.keys() >= {*owners_of(run)}]
     if new:
         owners = owner_limits.owners(conn, found.pool, new, several=found.several)
@@ -97,7 +97,7 @@ def add_owners(conn: Connection, found: Outlook, runs: Collection[Queued]) -> No
 
 
 def _began(run: Running, traces: dict[ExecutionId, Traced], now: datetime) -> Running:
-    """Return a run with the start of its open attempt: durations are counted from there.
+    """Return a run with the start of its open attempt, from which durations are counted.
 
     One that is being launched may begin at any moment, so it is taken to begin now.
     """
@@ -124,7 +124,7 @@ def _behind(
 
 
 def _lag(traces: dict[ExecutionId, Traced]) -> timedelta:
-    """Return the median of what the runs that hold a place now waited for their start; none where nothing runs."""
+    """Return the median time from admission to start of the runs that hold a place; None if nothing runs."""
     waits = [
         trace.began_at - trace.admitted_at
         for trace in traces.values()

@@ -1,10 +1,10 @@
-"""What a pass reads, under the pool's lock: never the whole queue, however deep it is.
+"""Read what a pass needs, under the lock of the pool. The number of rows is bounded, however deep the queue is.
 
-Of each shape the first few rows; the first rows of the order, and of the aged runs; and all waiting members of each
-group that one was read of. Where there is no place, only the newest, to tell them so; with several pools also the first
-aged runs, for what they keep in the others. Once a second more of the order is read, to write positions. Each part has
-the first rows of every shape that it has rows of: nobody is passed by a later run of the same shape because only that
-one was read (`ReadRows.last`).
+A pass reads the first few rows of each shape, the first rows of the order, the first aged rows, and all waiting members
+of each group of which one member was read. If the pool is full, it reads only the newest rows, to write their reasons;
+with several pools also the first aged rows, for what is reserved for them in all pools. Once a second it reads more of
+the order, to write positions. Each part has the first rows of every shape in it. So no run is passed by a later one of
+its shape only because that one was read (`ReadRows.last`).
 
 Shapes are found by a loose scan of idx_queue_shape: at most `SHAPES`, in equal parts for each owner and priority, so
 that no owner hides another. Of more than `SHAPES` pairs of owner and priority those of the lowest priority are left for
@@ -51,7 +51,7 @@ FRONT = 200
 """Rows whose position is written."""
 ANNOTATE_EVERY = timedelta(seconds=1)
 BELIEVED = timedelta(minutes=1)
-"""So far back an arrival's time may lie behind that of others which came before it (queue.enqueue)."""
+"""By so much the time of an arrival may lie before that of an earlier arrival (queue.enqueue)."""
 UNCLAIMED = timedelta(seconds=60)
 """After this an admitted run that no worker took up gives its place back."""
 
@@ -125,7 +125,7 @@ _SHAPES = sql(
     here=_HERE,
     last_of_owner=_LAST_OF_OWNER,
 )
-"""Each step jumps to the next owner, or shape, by the index; the LIMIT of the reader ends the jumping."""
+"""Each step finds the next owner, or shape, by the index. The LIMIT of the reader ends the recursion."""
 
 _FIRST = sql(
     """
@@ -195,7 +195,7 @@ SELECT DISTINCT first.user_id, first.team_id, first.exclusive FROM shapes AS l C
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
-    """A pool as it stands: its settings, its live workers, the runs that hold a place.
+    """The pool as it is now: its settings, its live workers, the runs that hold a place.
 
     `served` are the backends that a live worker serves. `annotate`: reasons are due to be written.
     """
@@ -212,23 +212,23 @@ class Facts:
     nodes_version: int = nodes.UNKNOWN
     served: frozenset[BackendName] = frozenset()
     turned_back: bool = False
-    """The clock stands before the time of an earlier pass."""
+    """The clock is before the time of an earlier pass."""
 
     @property
     def room(self) -> int:
-        """How many may start at most."""
+        """How many runs may start at most."""
         most = self.limits.ceiling.runs
         free = UNLIMITED if most is None else max(0, most - len(self.holding))
         return free if self.workers else 0
 
     @property
     def looking(self) -> bool:
-        """True when somebody may start, or may have others stopped for it."""
+        """True if a run may start, or others may be asked to stop for it."""
         return self.room > 0 or (self.limits.preemption and self.workers > 0)
 
 
 def facts(conn: Connection, pool: PoolName) -> Facts:
-    """Read what a pool has and who holds it. Raises: NotFoundError."""
+    """Read the settings of a pool, its workers and its running runs. Raises: NotFoundError."""
     row = next(iter(_POOL.execute(conn, {"pool": pool})), None)
     if row is None:
         raise NotFoundError("pool", pool)
@@ -250,7 +250,7 @@ def facts(conn: Connection, pool: PoolName) -> Facts:
 
 
 def waiting(conn: Connection, known: Facts) -> ReadRows:
-    """Read the rows that this pass may start, or has something to say about."""
+    """Read the rows that this pass may start, or whose reason it may write."""
     found = ReadRows()
     nearly = known.now - known.limits.ageing_limit + BELIEVED
     here = {"pool": known.pool, "now": known.now, "nearly": nearly, "step": head_start(1, known.limits)}
@@ -272,21 +272,21 @@ def waiting(conn: Connection, known: Facts) -> ReadRows:
 
 
 def state(conn: Connection, known: Facts, found: ReadRows, busy: Collection[ExecutionId] = frozenset()) -> State:
-    """Build what the plan is made from. Owners are read now: their locks, where needed, are held already.
+    """Build the state that the plan decides by. Owners are read now, since their locks are held where they are needed.
 
-    But for those who are `busy`: what is read of theirs may be old, and the plan starts none of them.
+    What is read of the owners of `busy` runs may be old, so the plan starts none of these runs.
     """
-    fleet = NodeUsage()
+    node_usage = NodeUsage()
     if known.looking or known.several or (known.workers and found.runs):  # without room too: to tell why, what is kept
         reach = nodes.Reach(served=known.served, virtual=_backends_needed(known, found))
-        fleet, found.snapshot = nodes.fleet(conn, known.pool, known.nodes_version, reach)
+        node_usage, found.snapshot = nodes.node_usage(conn, known.pool, known.nodes_version, reach)
     counted: list[Queued | Running] = list(found.runs.values())
     if known.limits.strategy is Strategy.FAIR_SHARE:
         counted += known.holding
     owners, names = owner_limits.owners(conn, known.pool, counted, several=known.several), found.names()
     made = State(
         limits=known.limits,
-        fleet=fleet,
+        node_usage=node_usage,
         owners=owners,
         workers=known.workers,
         exclusive_elsewhere=owner_limits.names_elsewhere(conn, known.pool, names if known.several else ()),
@@ -309,7 +309,7 @@ def _backends_needed(known: Facts, found: ReadRows) -> frozenset[BackendName]:
 
 
 def claims_waiting(conn: Connection, pool: PoolName) -> set[str]:
-    """Return the locks over whose owners and names the next pass will decide; none while there is one pool only."""
+    """Return the locks of the owners and names about which the next pass decides; none if there is one pool only."""
     rows = conn.execute(_CLAIMS, {"pool": pool, "shapes": SHAPES}).all()
     owners = {owner for row in rows for owner in (row.user_id, row.team_id) if owner is not None}
     return {owner_claim(owner) for owner in owners} | {name_claim(name) for row in rows for name in row.exclusive}

@@ -1,10 +1,10 @@
-"""The gate: a durable queue with places, leaderless. Whoever changes something makes a pass, for everybody.
+"""Write the queue: let runs wait, free their places, send them back. Whoever changes something makes a pass.
 
     enqueue -> waiting -> (pass) -> admitted -> (leases.claim) carried -> release, or requeue -> waiting
 
 A run keeps its `seq`, its place in the order of arrival, however often it goes back to wait. Which run starts is
-decided by `scheduler.admission.plan`, and a pass is made by `orchestrator.admission`; here are the rows. Where a run
-stands is told by `queue_position`, what was said to it by `decisions`.
+decided by `scheduler.admission.plan`, and a pass is made by `orchestrator.admission`. This module writes the rows.
+`queue_position` reads where a run stands, and `decisions` reads why it waited.
 """
 
 import json
@@ -31,7 +31,7 @@ from scheduler.values.run import HOUR, Apart, Constraints, Shape, Spread
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Waiting:
-    """A run that shall wait for a place, and what it needs."""
+    """A run that is to wait for a place, and what it needs."""
 
     execution_id: ExecutionId
     pool: PoolName
@@ -79,9 +79,9 @@ class Waiting:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Requeue:
-    """How a run goes back to wait: for how long at least, for what cause (none if it never began), off which nodes.
+    """How a run goes back to wait: the least delay, the cause (None if it never began), and the nodes to avoid.
 
-    When a `delay` is over is told by the database's clock, as all times of the gate are. None: it may start at once.
+    The database's clock says when a `delay` is over, as for all times of the gate. None: the run may start at once.
     """
 
     delay: timedelta | None = None
@@ -214,32 +214,32 @@ SELECT preempted_for FROM queue WHERE execution_id = :execution_id AND epoch = :
 
 
 def enqueue(conn: Connection, run: Waiting) -> bool:
-    """Let a run wait. False when it does, or has a place, already. Nobody is told: the next pass sees it."""
+    """Let a run wait. Return False if it waits or has a place already. Sends no notice: the next pass reads the row."""
     return bool(enqueue_many(conn, [run]))
 
 
 def enqueue_many(conn: Connection, runs: Sequence[Waiting]) -> set[ExecutionId]:
-    """Let runs wait, in this order of arrival; return those that did not wait yet, nor had a place."""
+    """Let runs wait, in this order of arrival. Return those that neither waited nor had a place before."""
     keys = sorted({lock_key(run.pool) for run in runs})
     values = {"enter": Lock.ENTER, "keys": keys, "runs": json.dumps([_waiting_row(run) for run in runs])}
     return {ExecutionId(row.execution_id) for row in _ENQUEUE.execute(conn, values)}
 
 
 def release(conn: Connection, execution_id: ExecutionId, epoch: int) -> bool:
-    """Free the place of a run that has ended. False when it was not held under this epoch any more."""
+    """Free the place of a run that has ended. Return False if the run did not hold it under this epoch any more."""
     return bool(release_many(conn, [(execution_id, epoch)]))
 
 
 def release_many(conn: Connection, places: Sequence[tuple[ExecutionId, int]]) -> set[ExecutionId]:
-    """Free the places of runs that have ended, each under its epoch; return those that were held so."""
+    """Free the places of runs that have ended, each under its epoch. Return the runs that still held theirs."""
     values = {"ids": [run for run, _ in places], "epochs": [epoch for _, epoch in places]}
     return {ExecutionId(row.execution_id) for row in _RELEASE.execute(conn, values)}
 
 
 def requeue(conn: Connection, execution_id: ExecutionId, epoch: int, back: Requeue) -> bool:
-    """Free the place of a run that shall be tried again, in its old place of the queue; alone, if it had a group.
+    """Free the place of a run and let it wait again with its old key. It leaves its group.
 
-    False when the place was not held under this epoch any more.
+    Return False if the run did not hold the place under this epoch any more.
     """
     conn.execute(_LOCK, {"execution_id": execution_id})
     row = conn.execute(_HELD, {"execution_id": execution_id, "epoch": epoch, "delay": back.delay}).one_or_none()
@@ -269,9 +269,9 @@ def withdraw(conn: Connection, execution_id: ExecutionId) -> bool:
 
 
 def guard(conn: Connection, execution_id: ExecutionId, epoch: int, *, on: bool) -> bool:
-    """Keep a run from being preempted, as an experiment between injection and revert must not be; or let it be again.
+    """Forbid or allow that a run is preempted: an experiment between injection and revert must not be.
 
-    False when the place is lost, or the run has been asked to stop already: then it must not begin what needs a guard.
+    Return False if the place is lost or the run was asked to stop already. Then it must not begin what needs a guard.
     """
     conn.execute(_LOCK, {"execution_id": execution_id})
     return conn.execute(_GUARD, {"execution_id": execution_id, "epoch": epoch, "on": on}).rowcount == 1
@@ -280,7 +280,7 @@ def guard(conn: Connection, execution_id: ExecutionId, epoch: int, *, on: bool) 
 def move(conn: Connection, execution_id: ExecutionId, epoch: int, node: NodeName) -> bool:
     """Count a run on another of its candidates, to which its cluster has bound it.
 
-    False when it is counted there already, the place is lost, or the node is no candidate of it.
+    Return False if it is counted there already, the place is lost, or the node is not one of its candidates.
     """
     values = {"execution_id": execution_id, "epoch": epoch, "node": node}
     return conn.execute(_MOVE, values).one_or_none() is not None
@@ -289,13 +289,13 @@ def move(conn: Connection, execution_id: ExecutionId, epoch: int, node: NodeName
 def fence_off(conn: Connection, execution_id: ExecutionId) -> int | None:
     """Raise the epoch of a run that holds a place, so that its holder changes nothing more; return the new epoch.
 
-    None when it holds no place. The caller holds the row of the run.
+    Return None if it holds no place. The caller has locked the row of the run.
     """
     return conn.execute(_FENCE_OFF, {"execution_id": execution_id}).scalar_one_or_none()
 
 
 def preempted_for(conn: Connection, execution_id: ExecutionId, epoch: int) -> ExecutionId | None:
-    """Return the run for which one that holds a place was asked to stop, None if it was not."""
+    """Return the run for which this one was asked to stop; None if it was not asked."""
     found = conn.execute(_PREEMPTED, {"execution_id": execution_id, "epoch": epoch}).scalar_one_or_none()
     return None if found is None else ExecutionId(found)
 
@@ -311,13 +311,13 @@ def limit_of(conn: Connection, execution_id: ExecutionId) -> timedelta:
 
 
 def host(conn: Connection, execution_id: ExecutionId, worker: WorkerId) -> None:
-    """Note that a run's flow waits in a worker: while that lives, it has the first right to run what it can serve."""
+    """Note that the flow of a run waits in a worker. While the worker lives, it is the first that may claim the run."""
     conn.execute(_LOCK, {"execution_id": execution_id})
     conn.execute(_HOST, {"execution_id": execution_id, "worker": worker})
 
 
 def hosted_by(conn: Connection, execution_id: ExecutionId, worker: WorkerId, serves: Collection[BackendName]) -> bool:
-    """Return whether a run is queued, its flow waits in this worker, and it has no place on a backend of others."""
+    """Return whether a run is queued, its flow waits in this worker, and it has no place on another backend."""
     mine = {"execution_id": execution_id, "worker": worker, "serves": list(serves)}
     return bool(conn.execute(_HOSTED, mine).scalar_one())
 
@@ -353,7 +353,7 @@ def _waiting_row(run: Waiting) -> dict[str, object]:
 
 
 def _avoiding(row: Row[Any], nodes: frozenset[NodeName]) -> Kind:
-    """Return what decides over a run that goes back, off the nodes that failed it."""
+    """Return what the gate decides by for a run that goes back, which avoids the nodes where it failed."""
     shape = shape_of(row.cpu_milli, row.memory_bytes, row.ephemeral_bytes, row.gpu, row.constraints)
     if nodes:
         constraints = replace(shape.constraints, avoid=shape.constraints.avoid | nodes)

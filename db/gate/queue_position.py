@@ -1,9 +1,9 @@
-"""Where a run stands in the queue, for people: counted from the rows, or as the passes wrote it down.
+"""Read where a run stands in the queue, for people: counted from the rows, or as the passes wrote it.
 
-FIFO and PRIORITY are counted here and now. Where the order depends on shares (FAIR_SHARE) only a pass knows it: then a
-position is the one that the last pass wrote, once a second, for the first of the order.
+Under FIFO and PRIORITY a position is counted when it is asked for. Under FAIR_SHARE the order depends on shares, which
+only a pass knows. Then a position is the one that the last pass wrote; it writes the first ones once a second.
 
-Passes are made by workers, so what the last one said is old once none is alive: then that is the reason of everybody.
+Workers make the passes. If no worker is alive, the last reasons are old. Then that is the reason of every run.
 """
 
 from collections.abc import Collection
@@ -29,7 +29,7 @@ class Position:
 
     @property
     def ahead(self) -> int:
-        """How many start before it, as things stand."""
+        """How many runs come before it now."""
         return 0 if self.position is None else self.position - 1
 
     def __str__(self) -> str:
@@ -40,7 +40,7 @@ class Position:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """A waiting run, for people; `decisions.owned` tells its name and whose it is."""
+    """A waiting run, for people; `decisions.owned` reads its name and its owner."""
 
     execution_id: ExecutionId
     priority: int
@@ -55,7 +55,7 @@ _WRITTEN_REASON = """coalesce(nullif(q.reason, ''), (
     WHERE first.pool = q.pool AND first.state = 'waiting' AND first.priority = q.priority AND first.shape = q.shape
     ORDER BY first.seq LIMIT 1
 ))"""
-"""Runs of one shape wait for one reason: where a pass did not reach, that of the first one holds."""
+"""Runs of one shape wait for one reason. Where no pass has written one yet, that of the first run is shown."""
 
 _ALIVE = """EXISTS (
     SELECT FROM workers w WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp())"""
@@ -142,13 +142,13 @@ _COUNT = statement("SELECT count(*) FROM queue WHERE pool = :pool AND state = 'w
 
 
 def reason(conn: Connection, execution_id: ExecutionId) -> str | None:
-    """Return what the last pass said of a waiting run, None if it does not wait. Costs one row: for those who poll."""
+    """Return the reason that the last pass wrote; None if the run does not wait. Reads one row, so it may be polled."""
     row = conn.execute(_REASON, {"execution_id": execution_id}).one_or_none()
     return None if row is None else _reason(row)
 
 
 def noted(conn: Connection, execution_ids: Collection[ExecutionId]) -> dict[ExecutionId, Position]:
-    """Return what the last passes wrote about those of these runs that wait: to count for each costs its queue."""
+    """Return what the last passes wrote about those of the runs that wait. To count would cost the queue."""
     rows = conn.execute(_NOTED, {"ids": list(execution_ids)})
     return {
         ExecutionId(row.execution_id): Position(position=row.position, total=None, reason=_reason(row)) for row in rows
@@ -162,7 +162,7 @@ def position(conn: Connection, execution_id: ExecutionId) -> Position | None:
 
 
 def near(conn: Connection, execution_id: ExecutionId, most: int) -> Position | None:
-    """Return where a run stands, without a position from the one after `most` on. However deep the queue is."""
+    """Return where a run stands; without a position beyond `most`. The cost does not grow with the queue."""
     row = conn.execute(_NEAR, {"execution_id": execution_id, "most": most}).one_or_none()
     return None if row is None else _position(row, most)
 
@@ -185,7 +185,7 @@ def _position(row: Row[Any], most: int | None = None) -> Position:
 
 
 def _reason(row: Row[Any]) -> str:
-    """Return what a pass said, where one that could have something else to say may still come."""
+    """Return the reason that a pass wrote, unless no later pass can come to change it."""
     written: str = row.reason
     return written if row.alive or row.resting else str(NO_WORKER)
 

@@ -1,8 +1,8 @@
-"""What aged runs have kept for them in all pools: written by the pass of their pool, read by those of the others.
+"""Read and write what is reserved for aged runs in all pools: the pass of their pool writes it, the others read it.
 
-Both hold the locks of the owners and names that it is about, so what is read is what holds. Nothing is read or written
-where there is one pool only. What a pool keeps in which nobody is alive, or that no more counts as aged, binds nobody,
-even if no pass of that pool comes to say so.
+Both hold the locks of the owners and names, so what is read is not changed meanwhile. With one pool nothing is read or
+written. A reservation binds nobody if its pool has no live worker, or if its run is not aged any more. That is so even
+if no pass of its pool removes it.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -53,9 +53,9 @@ WHERE q.execution_id = wanted.execution_id
 def read(
     conn: Connection, pool: PoolName, owners: Mapping[UUID, Owner], names: Collection[str]
 ) -> CrossPoolReservations:
-    """Return what aged runs of the other pools keep of these owners' limits, and of these names.
+    """Return what is reserved for aged runs of other pools of these owners' limits, and of these names.
 
-    A limit that was lowered so far that the run could never start keeps nothing from now on, whenever its pool passes.
+    If a limit was lowered so far that the run can never start, nothing is reserved for it any more.
     """
     asked = {"pool": pool, "owners": list(owners), "names": list(names)}
     found = [_reservation(row) for row in _RESERVED.execute(conn, asked)]
@@ -70,9 +70,9 @@ def write(
     kept: Mapping[ExecutionId, Collection[UUID]],
     notes: Mapping[ExecutionId, Noted],
 ) -> None:
-    """Note in whose limits waiting `runs` have room kept, where that has changed. Rows in other hands stay as they are.
+    """Write in whose limits room is reserved for waiting `runs`, where that has changed. Locked rows stay as they are.
 
-    Those are for the next pass, as everywhere in the gate.
+    The next pass writes those, as everywhere in the gate.
     """
     wanted = {run: frozenset(kept[run]) if run in kept else None for run in runs}
     changed = {run: owners for run, owners in wanted.items() if notes[run].reserved_for != owners}

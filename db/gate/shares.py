@@ -25,9 +25,9 @@ class Payer:
 def read(conn: Connection, pool: PoolName, asked: Collection[Payer]) -> dict[UUID, float]:
     """Return the share of each of these, by team, or by user where there is none. Raises: NotFoundError."""
     known = pass_input.facts(conn, pool)
-    fleet, _ = nodes.fleet(conn, pool, known.nodes_version)
+    node_usage, _ = nodes.node_usage(conn, pool, known.nodes_version)
     owners = owner_limits.owners(conn, pool, [*asked, *known.holding], several=False)
-    state = State(limits=known.limits, fleet=fleet, owners=owners, usage_at=known.usage_at)
+    state = State(limits=known.limits, node_usage=node_usage, owners=owners, usage_at=known.usage_at)
     for place in known.holding:
         state.start(place)
     return shares(state, known.now, {payer(one.user_id, one.team_id) for one in asked})

@@ -1,4 +1,4 @@
-"""The lines as arrays, one row a line, and what is remembered of them from pass to pass.
+"""The classes as arrays, one row a class, and what is remembered of them from pass to pass.
 
 A row is `settled` when a pass found no node for its first run. After that only a node with more room than it had then
 (`grown`) can change this, and all settled rows are compared with such nodes at once. What is remembered never changes
@@ -45,17 +45,17 @@ class OwnerNumbers:
 
 
 class ClassArrays:
-    """What the lines ask for. Only the first `size` of each array are in use, and of these those that are `live`."""
+    """What the classes ask for. Only the first `size` of each array are in use, and of these those that are `live`."""
 
-    def __init__(self, fleet: NodeUsage, limits: PoolSettings) -> None:
-        self.fleet = fleet
+    def __init__(self, node_usage: NodeUsage, limits: PoolSettings) -> None:
+        self.node_usage = node_usage
         self.limits = limits
         self.owners = OwnerNumbers()
-        self.lines: list[RunClass | None] = []
+        self.classes: list[RunClass | None] = []
         self.size = 0
         self._spare: list[int] = []
         self._kinds: dict[Hashable, int] = {}
-        self.accepts: Mask = np.zeros((8, len(fleet)), dtype=np.bool_)
+        self.accepts: Mask = np.zeros((8, len(node_usage)), dtype=np.bool_)
         """Which nodes take runs of a kind (labels, taints) by everything but amounts. Shape: (kinds, nodes)."""
         self._allocate(64)
 
@@ -76,47 +76,47 @@ class ClassArrays:
         self.named: Mask = np.zeros(room, dtype=np.bool_)
         """Whose runs ask for exclusive names."""
 
-    def update(self, line: RunClass) -> None:
-        """Take note of a line that is new, has another first run, or is empty."""
-        if not line.runs:
-            self._drop(line)
+    def update(self, run_class: RunClass) -> None:
+        """Take note of a class that is new, has another first run, or is empty."""
+        if not run_class.runs:
+            self._drop(run_class)
             return
-        if line.row < 0:
-            self._give_row(line)
-        row, run = line.row, line.first
-        self.key[row] = rank_number(run, self.limits, is_aged=line.aged)
+        if run_class.row < 0:
+            self._give_row(run_class)
+        row, run = run_class.row, run_class.first
+        self.key[row] = rank_number(run, self.limits, is_aged=run_class.aged)
         self.hard[row] = run.limit.total_seconds()
         self.soft[row] = (run.expected or run.limit).total_seconds()
         self.settled[row] = False
 
-    def hits(self, column: int, fleet: NodeUsage) -> Mask:
+    def hits(self, column: int, node_usage: NodeUsage) -> Mask:
         """Return which rows would fit a node."""
-        size, free = self.size, fleet.capacity[:, column] - fleet.used[:, column]
+        size, free = self.size, node_usage.capacity[:, column] - node_usage.used[:, column]
         fit = self.need[0, :size] <= free[0]
         for kind in range(1, len(KINDS)):
             fit &= self.need[kind, :size] <= free[kind]
         fit &= self.accepts[self.kind[:size], column]
         return np.asarray(fit, dtype=np.bool_)
 
-    def _give_row(self, line: RunClass) -> None:
-        row = line.row = self._spare.pop() if self._spare else self._next()
-        self.lines[row] = line
-        request = vector(line.ask.shape.resources)
+    def _give_row(self, run_class: RunClass) -> None:
+        row = run_class.row = self._spare.pop() if self._spare else self._next()
+        self.classes[row] = run_class
+        request = vector(run_class.ask.shape.resources)
         self.need[:, row] = np.where(request > 0, request, _ANY)
-        self.kind[row] = self._kind(line)
-        user, *team = line.owners[1:]
+        self.kind[row] = self._kind(run_class)
+        user, *team = run_class.owners[1:]
         self.user[row], self.team[row] = self.owners.of(user), self.owners.of(team[0] if team else None)
-        self.payer[row] = self.owners.of(line.payer)
-        self.live[row], self.aged[row] = True, line.aged
-        self.plain[row], self.hopeless[row] = line.plain, False
-        self.named[row] = bool(line.first.exclusive)
+        self.payer[row] = self.owners.of(run_class.payer)
+        self.live[row], self.aged[row] = True, run_class.aged
+        self.plain[row], self.hopeless[row] = run_class.plain, False
+        self.named[row] = bool(run_class.first.exclusive)
 
-    def _drop(self, line: RunClass) -> None:
-        row = line.row
+    def _drop(self, run_class: RunClass) -> None:
+        row = run_class.row
         if row < 0:
             return
-        line.row = -1
-        self.lines[row] = None
+        run_class.row = -1
+        self.classes[row] = None
         self.live[row], self.key[row] = False, NEVER
         self.need[:, row] = NEVER
         self._spare.append(row)
@@ -124,7 +124,7 @@ class ClassArrays:
     def _next(self) -> int:
         row = self.size
         self.size += 1
-        self.lines.append(None)
+        self.classes.append(None)
         if row >= len(self.key):
             self._grow()
         return row
@@ -136,15 +136,15 @@ class ClassArrays:
         for name, array in old.items():
             getattr(self, name)[..., :room] = array
 
-    def _kind(self, line: RunClass) -> int:
-        constraints = line.ask.shape.constraints
+    def _kind(self, run_class: RunClass) -> int:
+        constraints = run_class.ask.shape.constraints
         key = (constraints.node_selector, constraints.tolerations, constraints.affinity.required, constraints.backend)
         kind = self._kinds.get(key)
         if kind is None:
             kind = self._kinds[key] = len(self._kinds)
             if kind >= len(self.accepts):
                 self.accepts = np.concatenate((self.accepts, np.zeros_like(self.accepts)))
-            self.accepts[kind] = matching(self.fleet, line.ask)
+            self.accepts[kind] = matching(self.node_usage, run_class.ask)
         return kind
 
 

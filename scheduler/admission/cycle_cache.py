@@ -19,7 +19,7 @@ from scheduler.values.run import Queued, Running, Shape
 from scheduler.values.usage_totals import NOTHING, Demand, UsageTotals, most
 
 MANY = 64
-"""Of so many nodes with more room it is cheaper to look at every line."""
+"""Of so many nodes with more room it is cheaper to look at every class."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -41,11 +41,11 @@ class Kept:
 class CycleCache:
     """What holds until nodes, settings or owners are replaced, or the clock goes back."""
 
-    def __init__(self, fleet: NodeUsage, limits: PoolSettings, owners: Mapping[UUID, Owner]) -> None:
-        self.fleet = fleet
+    def __init__(self, node_usage: NodeUsage, limits: PoolSettings, owners: Mapping[UUID, Owner]) -> None:
+        self.node_usage = node_usage
         self.limits = limits
         self.owners = owners
-        self.rows = ClassArrays(fleet, limits)
+        self.arrays = ClassArrays(node_usage, limits)
         self.pool = pool_bound(most(limits.ceiling))
         self.pool_limited = self.pool.limits
         self.grown: set[int] = set()
@@ -53,7 +53,7 @@ class CycleCache:
         self.kept: dict[ExecutionId, Kept] = {}
         self.expected: dict[ExecutionId, int] = {}
         """The nodes on which the last pass let runs start: looked at again where that did not come to pass."""
-        self.totals = _totals(fleet, limits)
+        self.totals = _totals(node_usage, limits)
         self.touched: set[tuple[UserId, TeamId | None]] = set()
         """Users and teams whose sums have changed since the last pass."""
         self.possible: dict[frozenset[ExecutionId], bool] = {}
@@ -69,9 +69,9 @@ class CycleCache:
         self._hopeless: dict[Shape, bool] = {}
         self._able: dict[tuple[Shape, int], bool] = {}
 
-    def holds_for(self, fleet: NodeUsage, limits: PoolSettings, owners: Mapping[UUID, Owner]) -> bool:
+    def is_valid_for(self, node_usage: NodeUsage, limits: PoolSettings, owners: Mapping[UUID, Owner]) -> bool:
         """Return whether nothing was replaced since."""
-        return fleet is self.fleet and limits is self.limits and owners is self.owners
+        return node_usage is self.node_usage and limits is self.limits and owners is self.owners
 
     def forget(self, run: ExecutionId) -> None:
         """Let others have the node that was kept free for a run that waits no longer."""
@@ -100,9 +100,9 @@ class CycleCache:
         self.grown.update(self.expected.values())
         self.expected.clear()
         if len(self.grown) > MANY:
-            self.rows.settled[:] = False
+            self.arrays.settled[:] = False
             self.grown.clear()
-        full, number = self.rows.owners.full, self.rows.owners.of
+        full, number = self.arrays.owners.full, self.arrays.owners.of
         for user, team in self.touched if self._quotas else ():
             full[number(user)] = is_full(self.bound(user, team=False), sums)
             if team is not None:
@@ -117,28 +117,28 @@ class CycleCache:
             self._bounds[owner] = made if made is not None and made.limits else None
         return self._bounds[owner]
 
-    def bounds(self, line: RunClass) -> tuple[QuotaLimit, ...]:
-        """Return the limits that hold for a line, the team's first, the pool's last."""
-        user, *teams = line.owners[1:]
+    def bounds(self, run_class: RunClass) -> tuple[QuotaLimit, ...]:
+        """Return the limits that hold for a class, the team's first, the pool's last."""
+        user, *teams = run_class.owners[1:]
         found = [*(self.bound(team, team=True) for team in teams), self.bound(user, team=False)]
         return tuple(bound for bound in (*found, self.pool) if bound is not None and bound.limits)
 
-    def hopeless(self, line: RunClass) -> bool:
-        """Return whether a line's runs would not fit into any node, or the pool, even if nothing ran."""
-        shape = line.ask.shape
+    def hopeless(self, run_class: RunClass) -> bool:
+        """Return whether a class's runs would not fit into any node, or the pool, even if nothing ran."""
+        shape = run_class.ask.shape
         known = self._hopeless.get(shape)
         if known is None:
-            able = matching(self.fleet, line.ask) & fits(self.fleet.capacity, vector(shape.resources))
-            known = self._hopeless[shape] = not able.any() or over(self.pool, line.need, NOTHING) is not None
+            able = matching(self.node_usage, run_class.ask) & fits(self.node_usage.capacity, vector(shape.resources))
+            known = self._hopeless[shape] = not able.any() or over(self.pool, run_class.need, NOTHING) is not None
         return known
 
-    def nominate(self, holds: Reservations, ask: Ask, run: Queued) -> NodeColumns | None:
+    def nominate(self, reservations: Reservations, ask: Ask, run: Queued) -> NodeColumns | None:
         """Return the column of the node to keep free for a run besides all that is kept, None if there is none."""
-        left = holds.left
-        column = -1 if run.nominated is None else self.fleet.place.get(run.nominated, -1)
+        left = reservations.left
+        column = -1 if run.nominated is None else self.node_usage.place.get(run.nominated, -1)
         if self._able.get((ask.shape, column)) and (left is None or left.has_room(column, vector(ask.shape.resources))):
             return (column,)
-        room = holds.room
+        room = reservations.room
         node = nominate(room, ask, run.execution_id, run.nominated, left)
         if node is None:
             return None
@@ -148,17 +148,17 @@ class CycleCache:
         return (column,)
 
     def _column(self, run: Running) -> int:
-        return -1 if run.node is None else self.fleet.place.get(run.node, -1)
+        return -1 if run.node is None else self.node_usage.place.get(run.node, -1)
 
 
-def _totals(fleet: NodeUsage, limits: PoolSettings) -> Demand:
+def _totals(node_usage: NodeUsage, limits: PoolSettings) -> Demand:
     """Return what there is of each kind: what the nodes have, or the pool's limit where that is less."""
-    capacity = fleet.capacity[:, fleet.roster.real]
+    capacity = node_usage.capacity[:, node_usage.node_table.real]
     have = [int(capacity[kind].sum()) for kind in (-1, 0, 1, 2, 3)]
     ceiling = most(limits.ceiling)
     return tuple(there if limit is None else min(there, limit) for there, limit in zip(have, ceiling, strict=True))
 
 
 def not_yet(limits: PoolSettings) -> CycleCache:
-    """Return a memory of nothing, which holds for no state."""
+    """Return an empty cache, which is valid for no state."""
     return CycleCache(NodeUsage(), limits, {})

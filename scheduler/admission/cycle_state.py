@@ -34,9 +34,9 @@ class CycleState:
 
     def __init__(self, state: State, now: datetime) -> None:
         self.state, self.now, self.limits = state, now, state.limits
-        self.memory = recall(state, now)
+        self.cache = recall(state, now)
         self.used = UsageTotals(state.sums)
-        self.holds = Reservations(state.fleet, counted=self.memory.limited)
+        self.reservations = Reservations(state.node_usage, counted=self.cache.limited)
         self.names: dict[str, ExecutionId] = {}
         self.admitted: dict[ExecutionId, Placed] = {}
         self.kept: dict[ExecutionId, Kept] = {}
@@ -45,9 +45,9 @@ class CycleState:
         self.preempting: dict[ExecutionId, tuple[Running, ...]] = {}
         """Runs that stop, or are asked to, by the run that needs their place."""
         fair = state.limits.strategy is Strategy.FAIR_SHARE
-        self.fairness = Fairness(state, now, self.memory.rows) if fair else None
-        self.front: RunOrder | None = None
-        """What is left of the order, which is told of whatever happens here."""
+        self.fairness = Fairness(state, now, self.cache.arrays) if fair else None
+        self.order: RunOrder | None = None
+        """What is left of the order, which follows whatever happens here."""
         self.found: dict[GroupId, tuple[int, int]] = {}
         """How many of a group that was looked at found a place, and how many they are."""
         self.started: dict[int, list[Queued]] = {}
@@ -61,56 +61,56 @@ class CycleState:
     def fork(self) -> "CycleState":
         """Return the same as it is now, to be tried on without changing this."""
         twin = object.__new__(CycleState)
-        twin.state, twin.now, twin.limits, twin.memory = self.state, self.now, self.limits, self.memory
-        twin.used, twin.holds, twin.names = UsageTotals(self.used), self.holds.fork(), dict(self.names)
+        twin.state, twin.now, twin.limits, twin.cache = self.state, self.now, self.limits, self.cache
+        twin.used, twin.reservations, twin.names = UsageTotals(self.used), self.reservations.fork(), dict(self.names)
         twin.admitted, twin.kept, twin.preempting, twin.found = {}, {}, {}, {}
         twin.chosen = {}
-        twin.fairness = twin.front = None
+        twin.fairness = twin.order = None
         twin.started = {column: list(runs) for column, runs in self.started.items()}
         twin.rank, twin.last = self.rank, self.last
         twin._nowhere = set(self._nowhere)
         return twin
 
-    def attempt(self, line: RunClass, run: Queued, only: int | None = None) -> tuple[Placed, Code]:
+    def attempt(self, run_class: RunClass, run: Queued, only: int | None = None) -> tuple[Placed, Code]:
         """Return where a run may start; or nothing, and what keeps it waiting (rule 3).
 
         `only`: on the node of that column.
         """
-        if self.memory.hopeless(line):
+        if self.cache.hopeless(run_class):
             return (), Code.TOO_LARGE
-        code = self.limited(line, run)
+        code = self.limited(run_class, run)
         if code is not None:
             return (), code
-        some = self.holds.not_binding(run)
-        if self.held_back(line, run, self.holds.sums_without(some)):
+        some = self.reservations.not_binding(run)
+        if self.held_back(run_class, run, self.reservations.sums_without(some)):
             return (), Code.RESERVED
         if only is not None:
-            return choose(self.holds.room_without(some), line.ask, run.execution_id, only), Code.BUSY
+            return choose(self.reservations.room_without(some), run_class.ask, run.execution_id, only), Code.BUSY
         if some:
-            return choose(self.holds.room_without(some), line.ask, run.execution_id), Code.BUSY
-        return self._find(line, run), Code.BUSY
+            return choose(self.reservations.room_without(some), run_class.ask, run.execution_id), Code.BUSY
+        return self._find(run_class, run), Code.BUSY
 
-    def limited(self, line: RunClass, run: Queued) -> Code | None:
+    def limited(self, run_class: RunClass, run: Queued) -> Code | None:
         """Return which added rule, limit or exclusive name keeps a run waiting, whatever is kept free here for others.
 
         An added rule comes first: what it refuses must not keep a limit or a name from others. The pool's limit comes
         last: a run that is stopped by any of the others does not wait for other runs.
         """
-        if self.state.rules and self.refusal(line) is not None:
+        if self.state.rules and self.refusal(run_class) is not None:
             return Code.RULE
         reserved = self.reserved(run)
-        for bound in line.bounds:
-            if bound is self.memory.pool:
+        for bound in run_class.bounds:
+            if bound is self.cache.pool:
                 continue
-            kind = over(bound, line.need, self.used.of(bound.owner), reserved.of(bound.owner))
+            kind = over(bound, run_class.need, self.used.of(bound.owner), reserved.of(bound.owner))
             if kind is not None:
                 return code_of(bound, kind)
         if any(self._is_taken(name, run) for name in run.exclusive):
             return Code.EXCLUSIVE
-        kind = over(self.memory.pool, line.need, self.used.of(POOL))
-        return None if kind is None else code_of(self.memory.pool, kind)
+        kind = over(self.cache.pool, run_class.need, self.used.of(POOL))
+        return None if kind is None else code_of(self.cache.pool, kind)
 
-    def refusal(self, line: RunClass) -> str | None:
+    def refusal(self, run_class: RunClass) -> str | None:
         """Return why a rule of `scheduler.admission.rules` keeps a class waiting (rule 12); None if none does."""
         if not self.state.rules:
             return None
@@ -120,9 +120,9 @@ class CycleState:
             admitted=[run for runs in self.started.values() for run in runs],
             owners=self.state.owners,
         )
-        refusals = (rule.refusal(line.facts, pool) for rule in self.state.rules)
+        refusals = (rule.refusal(run_class.facts, pool) for rule in self.state.rules)
         text = next((text for text in refusals if text is not None), None)
-        self.memory.refused = self.memory.refused or text is not None
+        self.cache.refused = self.cache.refused or text is not None
         return text
 
     def reserved(self, run: Queued) -> UsageTotals:
@@ -142,98 +142,101 @@ class CycleState:
         run = self.state.names.get(name) or self.names.get(name)
         return None if run is None else f"run {short(run)}"
 
-    def held_back(self, line: RunClass, run: Queued, held: UsageTotals) -> bool:
+    def held_back(self, run_class: RunClass, run: Queued, held: UsageTotals) -> bool:
         """Return whether a run would need a part of the limits that is kept for others."""
-        if not self.holds.all:
+        if not self.reservations.all:
             return False
-        kept = self.kept_from(line, run, held)
+        kept = self.kept_from(run_class, run, held)
         return any(
-            over(bound, line.need, self.used.of(bound.owner), kept.of(bound.owner)) is not None for bound in line.bounds
+            over(bound, run_class.need, self.used.of(bound.owner), kept.of(bound.owner)) is not None
+            for bound in run_class.bounds
         )
 
-    def kept_from(self, line: RunClass, run: Queued, held: UsageTotals) -> UsageTotals:
+    def kept_from(self, run_class: RunClass, run: Queued, held: UsageTotals) -> UsageTotals:
         """Return what is kept from a run: what this pool holds for others, and what is reserved in other pools."""
         if not self.state.reserved:
             return held
         both, reserved = UsageTotals(held), self.reserved(run)
-        for owner in line.owners[1:]:
+        for owner in run_class.owners[1:]:
             both.add((owner,), reserved.of(owner))
         return both
 
-    def admit(self, line: RunClass, run: Queued, placed: Placed) -> None:
+    def admit(self, run_class: RunClass, run: Queued, placed: Placed) -> None:
         """Let a run start on the first of its candidates."""
         self.admitted[run.execution_id] = placed
         self.last = max(self.last, self.rank)
-        self.used.add(line.owners, line.need)
-        self.holds.take(placed[0].node, run, shared=self.holds.fleet is self.state.fleet)
-        column = self.state.fleet.place[placed[0].node]
+        self.used.add(run_class.owners, run_class.need)
+        self.reservations.take(placed[0].node, run, shared=self.reservations.node_usage is self.state.node_usage)
+        column = self.state.node_usage.place[placed[0].node]
         self.started.setdefault(column, []).append(run)
         self.names.update(dict.fromkeys(run.exclusive, run.execution_id))
         if self.fairness is not None:
-            self.fairness.charge(line, run.execution_id, self.used, by_share=self.rank[0] >= YOUNG)
-        if self.front is not None:
-            self._tell(self.front, line, run, column)
+            self.fairness.charge(run_class, run.execution_id, self.used, by_share=self.rank[0] >= YOUNG)
+        if self.order is not None:
+            self._note_start(self.order, run_class, run, column)
 
     def keep(self, members: Members, columns: NodeColumns, *, firm: bool, pooled: bool = False) -> None:
         """Keep a node, and a place in pool, team and user, for each of those that others delay."""
-        holds = [
-            self.keep_sums(line, run, line.owners, column=column, firm=firm)
-            for (line, run), column in zip(members, columns, strict=True)
+        reservations = [
+            self.keep_sums(run_class, run, run_class.owners, column=column, firm=firm)
+            for (run_class, run), column in zip(members, columns, strict=True)
         ]
-        self.holds.pooled = self.holds.pooled or pooled
-        time = NO_TIME if firm else self._gives_way(holds, pooled=pooled)
-        for hold in holds:
-            self.holds.give_way(hold, time)
+        self.reservations.pooled = self.reservations.pooled or pooled
+        time = NO_TIME if firm else self._gives_way(reservations, pooled=pooled)
+        for reservation in reservations:
+            self.reservations.give_way(reservation, time)
 
     def keep_sums(
-        self, line: RunClass, run: Queued, owners: tuple[UUID, ...], *, column: int = -1, firm: bool = True
+        self, run_class: RunClass, run: Queued, owners: tuple[UUID, ...], *, column: int = -1, firm: bool = True
     ) -> Reservation:
         """Keep a place in the sums of `owners`, and the run's exclusive names."""
-        hold = Reservation(run=run, column=column, owners=owners, need=line.need, firm=firm)
-        self.holds.add(hold)
+        reservation = Reservation(run=run, column=column, owners=owners, need=run_class.need, firm=firm)
+        self.reservations.add(reservation)
         kept = self.kept[run.execution_id] = Kept(self.rank[0], run.seq, run.execution_id, column, firm)
-        if self.front is not None:
-            self.front.confirm(kept)
-            self.front.less(column)
-        return hold
+        if self.order is not None:
+            self.order.confirm(kept)
+            self.order.less(column)
+        return reservation
 
     def _is_taken(self, name: str, run: Queued) -> bool:
-        return bool(self.holder(name) or self.holds.keeps(name, run) or self.keeper(name, run))
+        return bool(self.holder(name) or self.reservations.is_kept_from(name, run) or self.keeper(name, run))
 
-    def _find(self, line: RunClass, run: Queued) -> Placed:
+    def _find(self, run_class: RunClass, run: Queued) -> Placed:
         """Return the best nodes besides all that is kept. What was found to fit nowhere is not looked for again."""
-        shape = line.ask.shape
+        shape = run_class.ask.shape
         if shape in self._nowhere:
             return ()
-        known = self.front is not None and self.front.fits_nowhere(line, run)
-        placed = () if known else choose(self.holds.room, line.ask, run.execution_id)
-        if not placed and line.ask.seeker.free:
+        known = self.order is not None and self.order.fits_nowhere(run_class, run)
+        placed = () if known else choose(self.reservations.room, run_class.ask, run.execution_id)
+        if not placed and run_class.ask.seeker.free:
             self._nowhere.add(shape)
         return placed
 
-    def _tell(self, front: RunOrder, line: RunClass, run: Queued, column: int) -> None:
-        for bound in line.bounds:
-            if bound is not self.memory.pool and is_full(bound, self.used):
-                front.full(bound)
-        front.confirm(Kept(0, run.seq, run.execution_id, -1, firm=False))
-        front.occupied(column)
+    def _note_start(self, order: RunOrder, run_class: RunClass, run: Queued, column: int) -> None:
+        for bound in run_class.bounds:
+            if bound is not self.cache.pool and is_full(bound, self.used):
+                order.full(bound)
+        order.confirm(Kept(0, run.seq, run.execution_id, -1, firm=False))
+        order.occupied(column)
 
-    def _gives_way(self, holds: list[Reservation], *, pooled: bool) -> timedelta:
+    def _gives_way(self, reservations: list[Reservation], *, pooled: bool) -> timedelta:
         """Return for how long others may use what is kept: until its runs could start together, as the others end.
 
         What is kept for an aged run gives no way: those that run may end at any moment, long before their limits.
         """
         asked: dict[int, Amounts] = {}
-        for hold in holds:
-            asked[hold.column] = asked.get(hold.column, 0) + vector(hold.run.shape.resources)
+        for reservation in reservations:
+            asked[reservation.column] = asked.get(reservation.column, 0) + vector(reservation.run.shape.resources)
         times = [self._node_free(column, amounts) for column, amounts in asked.items()]
         if pooled:
-            times.append(self._pool_free(np.sum([hold.need for hold in holds], axis=0, dtype=np.int64)))
+            times.append(
+                self._pool_free(np.sum([reservation.need for reservation in reservations], axis=0, dtype=np.int64))
+            )
         known = [time for time in times if time is not None]
         return max(known) if len(known) == len(times) else NO_TIME
 
     def _node_free(self, column: int, asked: Amounts) -> timedelta | None:
-        room = self.holds.room
+        room = self.reservations.room
         free = room.capacity[:, column] - room.used[:, column] + asked
         here = self.state.on_node.get(room.nodes[column].name, {}).values()
         going = [(remaining(run, self.now, firm=False), vector(run.resources)) for run in here]
@@ -242,9 +245,9 @@ class CycleState:
         return shadow(free, asked, going)
 
     def _pool_free(self, asked: Amounts) -> timedelta | None:
-        limited = np.array([limit is not None for limit in self.memory.pool.most])
-        most = np.array([limit or 0 for limit in self.memory.pool.most], dtype=np.int64)
-        free = most - np.array(self.used.of(POOL)) - np.array(self.holds.sums.of(POOL)) + asked
+        limited = np.array([limit is not None for limit in self.cache.pool.most])
+        most = np.array([limit or 0 for limit in self.cache.pool.most], dtype=np.int64)
+        free = most - np.array(self.used.of(POOL)) - np.array(self.reservations.sums.of(POOL)) + asked
         runs, new = self.state.running.values(), [run for started in self.started.values() for run in started]
         going = [(remaining(run, self.now, firm=False), np.array(need(run.resources))) for run in runs]
         going += [(length(run, firm=False), np.array(need(run.shape.resources))) for run in new]
@@ -252,20 +255,20 @@ class CycleState:
 
 
 def recall(state: State, now: datetime) -> CycleCache:
-    """Return what the state remembers, up to date; a new memory where the old one does not hold any more."""
-    memory, waiting = state.memory, state.waiting
+    """Return the cache of a state, up to date; a new one where the old one is not valid any more."""
+    cache, waiting = state.cache, state.waiting
     kept = waiting.advance(state.limits, now)
-    if not kept or not memory.holds_for(state.fleet, state.limits, state.owners):
-        memory = state.memory = CycleCache(state.fleet, state.limits, state.owners)
-        for line in waiting.table.values():
-            line.row = -1
+    if not kept or not cache.is_valid_for(state.node_usage, state.limits, state.owners):
+        cache = state.cache = CycleCache(state.node_usage, state.limits, state.owners)
+        for run_class in waiting.table.values():
+            run_class.row = -1
         waiting.changed = set(waiting.table.values())
-        memory.touched.update((run.user_id, run.team_id) for run in state.running.values())
-    for line in sorted(waiting.changed, key=lambda line: line.row):
-        if line.row < 0:
-            line.bounds = memory.bounds(line)
-            memory.touched.add(line.users)
-        memory.rows.update(line)
+        cache.touched.update((run.user_id, run.team_id) for run in state.running.values())
+    for run_class in sorted(waiting.changed, key=lambda run_class: run_class.row):
+        if run_class.row < 0:
+            run_class.bounds = cache.bounds(run_class)
+            cache.touched.add(run_class.users)
+        cache.arrays.update(run_class)
     waiting.changed.clear()
-    memory.settle(state.sums)
-    return memory
+    cache.settle(state.sums)
+    return cache

@@ -1,4 +1,4 @@
-"""The waiting runs in lines, kept in order as runs come and go and time passes, so that a pass need not sort them."""
+"""The waiting runs in classes of equal runs. The classes are kept in order, so that a cycle need not sort them."""
 
 from bisect import bisect_left, insort
 from dataclasses import replace
@@ -66,7 +66,7 @@ class RunClass:
 
 
 class RunClasses:
-    """All waiting runs. Those in backoff are in no line yet; `changed` are the lines whose first run is another now."""
+    """All waiting runs. Those in backoff are in no class yet; `changed` are the classes with another first run."""
 
     def __init__(self) -> None:
         self.queued: dict[ExecutionId, Queued] = {}
@@ -93,7 +93,7 @@ class RunClasses:
         run = self.queued.pop(run_id, None)
         self.nominated.discard(run_id)
         if run is not None and self._fresh.pop(run_id, None) is None:
-            self._unline(run)
+            self._take_out_of_class(run)
         return run
 
     def nominate(self, run_id: ExecutionId, node: NodeName | None) -> None:
@@ -106,28 +106,28 @@ class RunClasses:
         self.queued[run_id] = marked
         if run_id in self._fresh:
             self._fresh[run_id] = marked
-        elif (line := self.of.get(run_id)) is not None:
-            line.runs[bisect_left(line.runs, _place(run), key=_place)] = marked
-            if line.first is marked and self._limits.strategy is Strategy.FAIR_SHARE:
-                self.changed.add(line)  # it comes in another place of the order now
+        elif (run_class := self.of.get(run_id)) is not None:
+            run_class.runs[bisect_left(run_class.runs, _place(run), key=_place)] = marked
+            if run_class.first is marked and self._limits.strategy is Strategy.FAIR_SHARE:
+                self.changed.add(run_class)  # it comes in another place of the order now
             if run.group is not None:
                 self.groups[run.group][run_id] = marked
 
     def advance(self, limits: PoolSettings, now: datetime) -> bool:
-        """Put each run where it belongs at this time; False if all lines had to be made anew."""
+        """Put each run where it belongs at this time; False if all classes had to be made anew."""
         kept = limits is self._limits and self._now is not None and now >= self._now
         if not kept:
             self._start_over(limits)
         self._now = now
         for run in self._fresh.values():
-            self._line_up(run, now)
+            self._put_in_class(run, now)
         self._fresh.clear()
         while self._coming and self._coming[0][0] <= now:
             run_id = heappop(self._coming)[1]
             waiting = self.queued.get(run_id)
             if waiting is not None and not self._settled(waiting, now):
-                self._unline(waiting)
-                self._line_up(waiting, now)
+                self._take_out_of_class(waiting)
+                self._put_in_class(waiting, now)
         return kept
 
     def rank(self, run: Queued) -> Rank:
@@ -156,11 +156,11 @@ class RunClasses:
         self._fresh = dict(self.queued)
 
     def _settled(self, run: Queued, now: datetime) -> bool:
-        line = self.of.get(run.execution_id)
-        return line is not None and line.aged == aged(run, self._limits, now)
+        run_class = self.of.get(run.execution_id)
+        return run_class is not None and run_class.aged == aged(run, self._limits, now)
 
-    def _line_up(self, run: Queued, now: datetime) -> None:
-        """Put a run into its line, and note when it will have to be looked at again."""
+    def _put_in_class(self, run: Queued, now: datetime) -> None:
+        """Put a run into its class, and note when it will have to be looked at again."""
         if not due(run, now):
             if run.not_before is not None:
                 heappush(self._coming, (run.not_before, run.execution_id))
@@ -168,28 +168,28 @@ class RunClasses:
         is_aged = aged(run, self._limits, now)
         if not is_aged:
             heappush(self._coming, (ages_at(run.enqueued_at, run.priority, self._limits), run.execution_id))
-        key = _line_key(run, is_aged=is_aged)
-        line = self.table.get(key)
-        if line is None:
+        key = _class_key(run, is_aged=is_aged)
+        run_class = self.table.get(key)
+        if run_class is None:
             ask = Ask(shape=run.shape, limits=self._limits, labels=_counted(run))
-            line = self.table[key] = RunClass(key, run, ask, is_aged=is_aged)
-        insort(line.runs, run, key=_place)
-        self.of[run.execution_id] = line
-        if line.runs[0] is run:
-            self.changed.add(line)
+            run_class = self.table[key] = RunClass(key, run, ask, is_aged=is_aged)
+        insort(run_class.runs, run, key=_place)
+        self.of[run.execution_id] = run_class
+        if run_class.runs[0] is run:
+            self.changed.add(run_class)
         if run.group is not None:
             self.groups.setdefault(run.group, {})[run.execution_id] = run
 
-    def _unline(self, run: Queued) -> None:
-        line = self.of.pop(run.execution_id, None)
-        if line is None:
+    def _take_out_of_class(self, run: Queued) -> None:
+        run_class = self.of.pop(run.execution_id, None)
+        if run_class is None:
             return
-        place = bisect_left(line.runs, _place(run), key=_place)
-        del line.runs[place]
+        place = bisect_left(run_class.runs, _place(run), key=_place)
+        del run_class.runs[place]
         if place == 0:
-            self.changed.add(line)
-        if not line.runs:
-            del self.table[line.key]
+            self.changed.add(run_class)
+        if not run_class.runs:
+            del self.table[run_class.key]
         if run.group is not None:
             members = self.groups[run.group]
             del members[run.execution_id]
@@ -202,7 +202,7 @@ def _counted(run: Queued) -> tuple[tuple[str, str], ...]:
     return run.labels if run.shape.constraints.spread else ()
 
 
-def _line_key(run: Queued, *, is_aged: bool) -> ClassKey:
+def _class_key(run: Queued, *, is_aged: bool) -> ClassKey:
     owner = (run.user_id, run.team_id)
     return (is_aged, run.priority, owner, run.shape, _counted(run), run.exclusive, run.group)
 

@@ -24,18 +24,18 @@ _NOBODY = Owner(name="")
 class Fairness:
     """The shares of those who wait, as they change with each run that starts."""
 
-    def __init__(self, state: State, now: datetime, rows: ClassArrays) -> None:
-        self.state, self.now, self.rows = state, now, rows
+    def __init__(self, state: State, now: datetime, arrays: ClassArrays) -> None:
+        self.state, self.now, self.arrays = state, now, arrays
         account(state, now)
-        self.totals = state.memory.totals
+        self.totals = state.cache.totals
         self.before: dict[ExecutionId, float] = {}
         """The share of the owner of each run that starts, before it did."""
         self.charged: dict[UUID, float] = {}
         self.last: tuple[UUID, float] | None = None
         """Who was the last to start something because of its share, and what share it had before."""
-        self._share = np.zeros(len(rows.owners.full))
-        for number in set(rows.payer[: rows.size][rows.live[: rows.size]].tolist()):
-            owner = rows.owners.all[number]
+        self._share = np.zeros(len(arrays.owners.full))
+        for number in set(arrays.payer[: arrays.size][arrays.live[: arrays.size]].tolist()):
+            owner = arrays.owners.all[number]
             if owner is not None:
                 self._share[number] = self.of(owner, state.sums)
 
@@ -49,20 +49,22 @@ class Fairness:
         """Return an owner's decayed usage of now."""
         return usage_of(self.state, owner, self.now).average
 
-    def charge(self, line: RunClass, run: ExecutionId, used: UsageTotals, *, by_share: bool) -> None:
+    def charge(self, run_class: RunClass, run: ExecutionId, used: UsageTotals, *, by_share: bool) -> None:
         """Count a run that starts; `by_share`: its owner's share brought it here, not its age or a node kept for it."""
-        limits, number = self.state.limits, self.rows.owners.of(line.payer)
+        limits, number = self.state.limits, self.arrays.owners.of(run_class.payer)
         self.before[run] = float(self._share[number])
         if by_share:
-            self.last = (line.payer, self.before[run])
-        self.charged[line.payer] = self.charged.get(line.payer, 0.0) + entry(line.need, self.totals, limits)
-        self._share[number] = self.of(line.payer, used)
+            self.last = (run_class.payer, self.before[run])
+        self.charged[run_class.payer] = self.charged.get(run_class.payer, 0.0) + entry(
+            run_class.need, self.totals, limits
+        )
+        self._share[number] = self.of(run_class.payer, used)
 
-    def least(self, rows: NDArray[np.intp], keys: Amounts) -> Amounts:
+    def least(self, candidates: NDArray[np.intp], keys: Amounts) -> Amounts:
         """Return the keys of aged runs, or else of those whose owner has the least share; never the others'."""
         if keys.min() < YOUNG:
             return keys
-        shares = np.where(keys == NEVER, np.inf, self._share[self.rows.payer[rows]])
+        shares = np.where(keys == NEVER, np.inf, self._share[self.arrays.payer[candidates]])
         return np.where(shares == shares.min(), keys, NEVER)
 
     def usage(self) -> dict[UUID, float]:
@@ -89,13 +91,13 @@ def account(state: State, now: datetime) -> None:
 def charge(state: State, run: Running, now: datetime) -> None:
     """Charge an owner for a run that has just started, so that bursts of short ones count too."""
     owner = payer(run.user_id, run.team_id)
-    known, totals = usage_of(state, owner, now), state.memory.totals
+    known, totals = usage_of(state, owner, now), state.cache.totals
     state.usage[owner] = replace(known, average=known.average + entry(need(run.resources), totals, state.limits))
 
 
 def usage_of(state: State, owner: UUID, now: datetime) -> Usage:
     """Return an owner's usage as of now, and the share that it has from now on."""
-    share = dominant(state.sums.of(owner), state.memory.totals)
+    share = dominant(state.sums.of(owner), state.cache.totals)
     known = state.usage.get(owner)
     if known is None:
         before = state.owners.get(owner, _NOBODY).usage

@@ -21,7 +21,7 @@ NodeColumns: TypeAlias = Sequence[int]
 """A column for each member."""
 
 
-def seats(room: NodeUsage, members: Members, near: NodeUsage | None = None) -> NodeColumns | None:
+def find_nodes(room: NodeUsage, members: Members, near: NodeUsage | None = None) -> NodeColumns | None:
     """Return nodes on which all members find room at once; None where none were found.
 
     `near`: the nodes as they are used now; those come first that lack least of what a member needs.
@@ -38,18 +38,18 @@ def fit(room: NodeUsage, members: Members, columns: NodeColumns) -> bool:
     able_of = _able_of(room, members)
     if not all(able_of[run.shape][column] for (_, run), column in zip(members, columns, strict=True)):
         return False
-    if all(line.ask.seeker.free for line, _ in members):
+    if all(run_class.ask.seeker.free for run_class, _ in members):
         return _hold(room, members, columns)
     room, at = room.copy(), dict(zip((run.execution_id for _, run in members), columns, strict=True))
-    for line, run in _hardest_first(members, able_of):
-        if not _open(room, line.ask, able_of)[at[run.execution_id]]:
+    for run_class, run in _hardest_first(members, able_of):
+        if not _open(room, run_class.ask, able_of)[at[run.execution_id]]:
             return False
-        _sit(room, run, at[run.execution_id])
+        _occupy(room, run, at[run.execution_id])
     return True
 
 
 def _able_of(room: NodeUsage, members: Members) -> dict[Shape, Mask]:
-    asks = {line.ask.shape: line.ask for line, _ in members}
+    asks = {run_class.ask.shape: run_class.ask for run_class, _ in members}
     return {shape: able(room, ask) for shape, ask in asks.items()}
 
 
@@ -89,16 +89,16 @@ def _fill(
 ) -> NodeColumns | None:
     room, near = room.copy(), None if near is None else near.copy()
     at: dict[ExecutionId, int] = {}
-    for line, run in _hardest_first(members, able_of):
-        columns = np.flatnonzero(_open(room, line.ask, able_of))
+    for run_class, run in _hardest_first(members, able_of):
+        columns = np.flatnonzero(_open(room, run_class.ask, able_of))
         if not len(columns):
             return None
-        waits = np.zeros(len(columns)) if near is None else _waits(near, line.ask, columns)
-        best = np.lexsort((columns, _over(room, line.ask, columns), waits))[0]
+        waits = np.zeros(len(columns)) if near is None else _waits(near, run_class.ask, columns)
+        best = np.lexsort((columns, _over(room, run_class.ask, columns), waits))[0]
         column = at[run.execution_id] = int(columns[best])
-        _sit(room, run, column)
+        _occupy(room, run, column)
         if near is not None:
-            _sit(near, run, column)
+            _occupy(near, run, column)
     return [at[run.execution_id] for _, run in members]
 
 
@@ -106,12 +106,12 @@ def _one_by_one(room: NodeUsage, members: Members) -> NodeColumns | None:
     """Return the nodes that a pass would choose on these."""
     room = room.copy()
     columns: list[int] = []
-    for line, run in members:
-        placed = choose(room, line.ask, run.execution_id)
+    for run_class, run in members:
+        placed = choose(room, run_class.ask, run.execution_id)
         if not placed:
             return None
         columns.append(room.place[placed[0].node])
-        _sit(room, run, columns[-1])
+        _occupy(room, run, columns[-1])
     return columns
 
 
@@ -134,5 +134,5 @@ def _waits(near: NodeUsage, ask: Ask, columns: Columns) -> Numbers:
     return lacking(near, ask, columns) + shut
 
 
-def _sit(room: NodeUsage, run: Queued, column: int) -> None:
+def _occupy(room: NodeUsage, run: Queued, column: int) -> None:
     room.take(room.nodes[column].name, run.shape.resources, 1, run.labels)

@@ -23,108 +23,110 @@ class Tried:
     code: Code = Code.GROUP
 
 
-def members(trial: CycleState, run: Queued) -> Members:
-    """Return those of a run's group that wait and are not in backoff, in order, with their lines."""
-    waiting = trial.state.waiting
+def members(cycle: CycleState, run: Queued) -> Members:
+    """Return those of a run's group that wait and are not in backoff, in order, with their classes."""
+    waiting = cycle.state.waiting
     if run.group is None:
         return []
-    of_group = sorted(waiting.groups[run.group].values(), key=lambda mate: rank(mate, trial.limits))
+    of_group = sorted(waiting.groups[run.group].values(), key=lambda mate: rank(mate, cycle.limits))
     return [(waiting.of[mate.execution_id], mate) for mate in of_group]
 
 
-def attempt(trial: CycleState, of_group: Members) -> Tried:
+def attempt(cycle: CycleState, of_group: Members) -> Tried:
     """Try to start all members (rule 5): each on its best node; else on the nodes that are kept for them; else tightly.
 
     The nodes that were kept have room for all once they are drained, though one member's best may be another's only.
     """
-    stopped = _stopped(trial, of_group)
+    stopped = _stopped(cycle, of_group)
     if stopped is not None:
         return stopped
-    tried = _try(trial, of_group, [None] * len(of_group))
+    tried = _try(cycle, of_group, [None] * len(of_group))
     if tried.placed or tried.code is not Code.BUSY:
         return tried
-    room = trial.holds.room
-    kept = nominated(trial, of_group)
+    room = cycle.reservations.room
+    kept = nominated(cycle, of_group)
     columns = (
         kept
         if kept is not None and group_placement.fit(room, of_group, kept)
-        else group_placement.seats(room, of_group)
+        else group_placement.find_nodes(room, of_group)
     )
-    again = tried if columns is None else _try(trial, of_group, columns)
+    again = tried if columns is None else _try(cycle, of_group, columns)
     return again if again.placed else tried
 
 
-def nominated(trial: CycleState, of_group: Members) -> NodeColumns | None:
+def nominated(cycle: CycleState, of_group: Members) -> NodeColumns | None:
     """Return the nodes that are kept for all members, None where one has none."""
-    place = trial.state.fleet.place
+    place = cycle.state.node_usage.place
     columns = [-1 if run.nominated is None else place.get(run.nominated, -1) for _, run in of_group]
     return None if -1 in columns else columns
 
 
-def nominate(trial: CycleState, of_group: Members) -> NodeColumns | None:
+def nominate(cycle: CycleState, of_group: Members) -> NodeColumns | None:
     """Return a node to keep free for each member, besides all that is kept; None where not all would have one.
 
     Those that they have stay as long as all members could be there at once.
     """
-    left = trial.holds.left or trial.state.fleet.emptied()
-    present = nominated(trial, of_group)
+    left = cycle.reservations.left or cycle.state.node_usage.emptied()
+    present = nominated(cycle, of_group)
     if present is not None and group_placement.fit(left, of_group, present):
         return present
-    return group_placement.seats(left, of_group, near=trial.holds.room)
+    return group_placement.find_nodes(left, of_group, near=cycle.reservations.room)
 
 
-def possible(trial: CycleState, of_group: Members) -> bool:
+def possible(cycle: CycleState, of_group: Members) -> bool:
     """Return whether a group could start at all if nothing else ran; else nothing is kept for it (rule 8)."""
-    known, key = trial.memory.possible, frozenset(run.execution_id for _, run in of_group)
+    known, key = cycle.cache.possible, frozenset(run.execution_id for _, run in of_group)
     if key not in known:
-        known[key] = _possible(trial, of_group)
+        known[key] = _possible(cycle, of_group)
     return known[key]
 
 
-def _stopped(trial: CycleState, of_group: Members) -> Tried | None:
+def _stopped(cycle: CycleState, of_group: Members) -> Tried | None:
     """Return what stops a group whatever nodes there are: added rules, its own limits or names, then the pool's limit.
 
     Looked at for all members before any node is: what a group waits for must not hang on which of them is tried first.
     """
-    refused = next((number for number, (line, _) in enumerate(of_group) if trial.refusal(line) is not None), None)
+    refused = next(
+        (number for number, (run_class, _) in enumerate(of_group) if cycle.refusal(run_class) is not None), None
+    )
     if refused is not None:
         return Tried(number=refused, code=Code.RULE)
-    copy, pool, back = trial.fork(), None, None
-    for number, (line, run) in enumerate(of_group):
-        code = copy.limited(line, run)
+    copy, pool, back = cycle.fork(), None, None
+    for number, (run_class, run) in enumerate(of_group):
+        code = copy.limited(run_class, run)
         tried = None if code is None else Tried(number=number, code=code)
         if tried is not None and code not in POOL_CODES:
             return tried
-        if tried is None and copy.held_back(line, run, copy.holds.seen_by(run)[0]):
+        if tried is None and copy.held_back(run_class, run, copy.reservations.seen_by(run)[0]):
             back = back or Tried(number=number, code=Code.RESERVED)
         pool = pool or tried
-        copy.used.add(line.owners, line.need)
+        copy.used.add(run_class.owners, run_class.need)
         copy.names.update(dict.fromkeys(run.exclusive, run.execution_id))
     return pool or back
 
 
-def _try(trial: CycleState, of_group: Members, columns: Sequence[int | None]) -> Tried:
+def _try(cycle: CycleState, of_group: Members, columns: Sequence[int | None]) -> Tried:
     """Try to start all members on a copy, each on its column, if it has one."""
-    copy = trial.fork()
+    copy = cycle.fork()
     placed: list[Placed] = []
-    for (line, run), column in zip(of_group, columns, strict=True):
-        places, code = copy.attempt(line, run, column)
+    for (run_class, run), column in zip(of_group, columns, strict=True):
+        places, code = copy.attempt(run_class, run, column)
         if not places:
             return Tried(number=len(placed), code=code)
-        copy.admit(line, run, places)
+        copy.admit(run_class, run, places)
         placed.append(places)
     return Tried(placed=tuple(placed))
 
 
-def _possible(trial: CycleState, of_group: Members) -> bool:
+def _possible(cycle: CycleState, of_group: Members) -> bool:
     names, sums = [name for _, run in of_group for name in run.exclusive], UsageTotals()
-    for line, _ in of_group:
-        sums.add(line.owners, line.need)
+    for run_class, _ in of_group:
+        sums.add(run_class.owners, run_class.need)
     if len(names) != len(set(names)) or any(
-        beyond(bound, sums.of(bound.owner)) for line, _ in of_group for bound in line.bounds
+        beyond(bound, sums.of(bound.owner)) for run_class, _ in of_group for bound in run_class.bounds
     ):
         return False
-    empty, kept = trial.state.fleet.emptied(), nominated(trial, of_group)
-    return (kept is not None and group_placement.fit(empty, of_group, kept)) or group_placement.seats(
+    empty, kept = cycle.state.node_usage.emptied(), nominated(cycle, of_group)
+    return (kept is not None and group_placement.fit(empty, of_group, kept)) or group_placement.find_nodes(
         empty, of_group
     ) is not None

@@ -44,12 +44,12 @@ def _totals(state: State) -> Iterator[str]:
 
 
 def _nodes(state: State) -> Iterator[str]:
-    free = state.fleet.capacity.copy()
+    free = state.node_usage.capacity.copy()
     for run in state.running.values():
-        column = -1 if run.node is None else state.fleet.place.get(run.node, -1)
+        column = -1 if run.node is None else state.node_usage.place.get(run.node, -1)
         if column >= 0:
             free[:, column] -= vector(run.resources)
-    if not np.array_equal(free, state.fleet.free):
+    if not np.array_equal(free, state.node_usage.free):
         yield "a node has another amount free"
 
 
@@ -69,13 +69,13 @@ def _classes(state: State) -> Iterator[str]:
 
 
 def _arrays(state: State) -> Iterator[str]:
-    cache = state.memory
-    if not cache.holds_for(state.fleet, state.limits, state.owners):
+    cache = state.cache
+    if not cache.is_valid_for(state.node_usage, state.limits, state.owners):
         return
     for each in state.waiting.table.values():
         if each.row < 0 or each in state.waiting.changed:
             continue
-        if cache.rows.lines[each.row] is not each:
+        if cache.arrays.classes[each.row] is not each:
             yield f"row {each.row} is of another class"
-        elif cache.rows.key[each.row] != rank_number(each.first, cache.limits, is_aged=each.aged):
+        elif cache.arrays.key[each.row] != rank_number(each.first, cache.limits, is_aged=each.aged):
             yield f"row {each.row} has another key than the first run of its class"

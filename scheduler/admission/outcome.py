@@ -1,4 +1,4 @@
-"""What a pass found, told as far as somebody asks: who starts costs what was decided, the reasons cost who waits."""
+"""What a cycle found. Who starts is known at once; reasons are worked out only for those that are asked about."""
 
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -31,12 +31,12 @@ class Outcome:
     stop: Reason | None = None
     full: Reason | None = None
     now: datetime
-    trial: CycleState | None = None
+    cycle: CycleState | None = None
 
     @cached_property
     def usage(self) -> dict[UUID, float]:
         """What to store of each owner's usage, as of now (FAIR_SHARE; else nothing)."""
-        fairness = None if self.trial is None else self.trial.fairness
+        fairness = None if self.cycle is None else self.cycle.fairness
         return {} if fairness is None else fairness.usage()
 
     @cached_property
@@ -46,17 +46,17 @@ class Outcome:
     @property
     def shares(self) -> dict[ExecutionId, float]:
         """The share of the owner of each run that starts, before it did (FAIR_SHARE; else nothing)."""
-        fairness = None if self.trial is None else self.trial.fairness
+        fairness = None if self.cycle is None else self.cycle.fairness
         return {} if fairness is None else fairness.before
 
     def share(self, run: Queued) -> float | None:
         """Return the share of a run's owner after this pass; None but for FAIR_SHARE."""
-        trial = self.trial
-        if trial is None or trial.fairness is None:
+        cycle = self.cycle
+        if cycle is None or cycle.fairness is None:
             return None
         owner = payer(run.user_id, run.team_id)
         if owner not in self._shares:
-            self._shares[owner] = trial.fairness.of(owner, trial.used)
+            self._shares[owner] = cycle.fairness.of(owner, cycle.used)
         return self._shares[owner]
 
     def reason(self, run: Queued) -> Reason:
@@ -65,12 +65,12 @@ class Outcome:
             return backoff(run.not_before)
         if run.execution_id in self.put_off:
             return ELSEWHERE
-        if self.stop is not None or self._explanation is None or self.trial is None:
+        if self.stop is not None or self._explanation is None or self.cycle is None:
             return self.stop or NO_WORKER
-        line = self.trial.state.waiting.of[run.execution_id]
+        run_class = self.cycle.state.waiting.of[run.execution_id]
         if self.full is not None:
-            return self._explanation.lasting(line) or self.full
-        return self._explanation.reason(run, line)
+            return self._explanation.lasting(run_class) or self.full
+        return self._explanation.reason(run, run_class)
 
     def nominated(self, run: Queued) -> NodeName | None:
         """Return the node that is kept for a run that waits; who is put off keeps the one it had."""
@@ -82,7 +82,7 @@ class Outcome:
 
     @cached_property
     def _explanation(self) -> Explanation | None:
-        return None if self.trial is None else Explanation(self.trial)
+        return None if self.cycle is None else Explanation(self.cycle)
 
 
 def backoff(until: datetime) -> Reason:

@@ -10,10 +10,10 @@ The rules, in the order in which they are looked at; the code cites them by numb
 3. A run starts if pool, team and user have room for it, its exclusive names are free and a node has room; what started
    before in the same pass counts. It gets all of its names or none. What of its own stops it is looked at first, for
    all members of a group: then comes the pool's limit, then what is kept for others, then nodes.
-   Why it waits is told by what lasts longest: first what will not pass by itself (no node matches, it is larger than
-   any node, or than the pool's or its owner's limit); then, where the pool is full, that; then all else.
-4. A run that must wait makes those behind it in its line (same owner, priority, shape, names) wait too; runs of other
-   lines may pass it. So equal shapes are looked at once, and a team at its limit is skipped whole, but for aged runs
+   The reason that is given is what lasts longest: first what will not pass by itself (no node matches, it is larger
+   than any node, or than the pool's or its owner's limit); then, where the pool is full, that; then all else.
+4. A run that must wait makes those behind it in its class (same owner, priority, shape, names) wait too; runs of other
+   classes may pass it. So equal shapes are looked at once, and a team at its limit is skipped whole, but for aged runs
    with exclusive names.
 5. Runs of one group that are not in backoff start together or not at all: each on the best node for it; where that
    leaves none for another, on the nodes kept for them, or packed tightly.
@@ -85,7 +85,7 @@ __all__ = [
 ]
 
 
-Tell: TypeAlias = Callable[[Queued, int], bool]
+WantsReason: TypeAlias = Callable[[Queued, int], bool]
 
 _KEPT = Reason(code=Code.RESERVED, text="a node is kept free for it, or is not any more")
 
@@ -95,10 +95,12 @@ def plan(state: State, now: datetime) -> list[Decision]:
     return spell_out(state, decide(state, now), now)
 
 
-def spell_out(state: State, outcome: Outcome, now: datetime, tell: Tell = lambda *_: True) -> list[Decision]:
+def spell_out(
+    state: State, outcome: Outcome, now: datetime, wants_reason: WantsReason = lambda *_: True
+) -> list[Decision]:
     """Return what a pass found as decisions, one for each queued run and each that is asked to stop, in order.
 
-    Of those that wait only whom to `tell`, by run and position: working out reasons costs more than deciding.
+    Of those that wait only the runs that `wants_reason` accepts, by run and position: reasons cost more than deciding.
     """
     decisions: list[Decision] = []
     position = 0
@@ -110,7 +112,7 @@ def spell_out(state: State, outcome: Outcome, now: datetime, tell: Tell = lambda
         startable = due(run, now)
         position += startable
         decisions += [Preempt(run=victim, beneficiary=run) for victim in outcome.preempted.get(run.execution_id, ())]
-        if tell(run, position):
+        if wants_reason(run, position):
             decisions.append(_wait(run, outcome, position if startable else None))
     return decisions
 
@@ -119,22 +121,22 @@ def decide(state: State, now: datetime) -> Outcome:
     """Find who may start, and what is kept free for whom."""
     if state.workers == 0:
         return Outcome(now=now, stop=NO_WORKER)
-    walk = AdmissionCycle(state, now)
-    pool = walk.trial.memory.pool
+    admission_cycle = AdmissionCycle(state, now)
+    pool = admission_cycle.cycle.cache.pool
     full = None if state.limits.preemption else exceeded(pool, ONE_RUN, state.sums)
-    walk.run()
-    nodes = state.fleet.nodes
-    kept = {run: nodes[kept.column].name for run, kept in walk.trial.kept.items() if kept.column >= 0}
-    kept |= {run: nodes[column].name for run, column in walk.trial.chosen.items()}
-    found = walk.trial.admitted
+    admission_cycle.run()
+    nodes = state.node_usage.nodes
+    kept = {run: nodes[kept.column].name for run, kept in admission_cycle.cycle.kept.items() if kept.column >= 0}
+    kept |= {run: nodes[column].name for run, column in admission_cycle.cycle.chosen.items()}
+    found = admission_cycle.cycle.admitted
     return Outcome(
         now=now,
         admitted={run: placed for run, placed in found.items() if run not in state.busy} if state.busy else found,
         put_off={run: placed for run, placed in found.items() if run in state.busy} if state.busy else {},
         kept=kept,
-        preempted=walk.preempted,
+        preempted=admission_cycle.preempted,
         full=full,
-        trial=walk.trial,
+        cycle=admission_cycle.cycle,
     )
 
 
@@ -176,8 +178,8 @@ def wake(state: State, now: datetime) -> datetime | None:
     has run for long enough to be asked to stop. Added rules have a function of their own (`rules_change`).
     """
     moments = [state.waiting.next_moment()]
-    if state.memory.blocked_since is not None:
-        moments.append(state.memory.blocked_since + state.limits.backfill_after)
+    if state.cache.blocked_since is not None:
+        moments.append(state.cache.blocked_since + state.limits.backfill_after)
     if state.limits.preemption:
         moments.append(next_stoppable(state.running.values(), state.limits, now))
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
@@ -189,7 +191,7 @@ def rules_change(state: State, now: datetime) -> datetime | None:
     Only what a rule refused, or what is kept free, can change by that. So a rule that changes every week does not wake
     a pool whose runs could not start anyway.
     """
-    if not (state.memory.refused or state.memory.kept):
+    if not (state.cache.refused or state.cache.kept):
         return None
     moments = [rule.next_change(now) for rule in state.rules]
     return min((moment for moment in moments if moment is not None and moment > now), default=None)
@@ -200,7 +202,7 @@ def _in_order(state: State, outcome: Outcome) -> list[Queued]:
     ordered = sorted(state.queued.values(), key=lambda run: rank(run, state.limits))
     if state.limits.strategy is not Strategy.FAIR_SHARE:
         return ordered
-    found = outcome.admitted if outcome.trial is None else outcome.trial.admitted
+    found = outcome.admitted if outcome.cycle is None else outcome.cycle.admitted
     first = {run_id: place for place, run_id in enumerate(found)}
     last = len(first)
     return sorted(ordered, key=lambda run: (first.get(run.execution_id, last), *_fair_place(run, state, outcome)))
@@ -244,7 +246,7 @@ def _admit(state: State, run: Queued, placed: Placed, outcome: Outcome, now: dat
     return Admit(
         run=run,
         node=node,
-        backend=state.fleet.backend_of(node),
+        backend=state.node_usage.backend_of(node),
         candidates=tuple(_candidates(state, run, placed)),
         scores=placed,
         share=outcome.shares.get(run.execution_id),
@@ -263,8 +265,8 @@ def _candidates(state: State, run: Queued, placed: Placed) -> Iterator[NodeName]
     constraints = run.shape.constraints
     if run.group is not None or constraints.apart or constraints.spread:
         return
-    backend = state.fleet.backend_of(first)
-    yield from (score.node for score in placed[1:] if state.fleet.backend_of(score.node) == backend)
+    backend = state.node_usage.backend_of(first)
+    yield from (score.node for score in placed[1:] if state.node_usage.backend_of(score.node) == backend)
 
 
 def _wait(run: Queued, outcome: Outcome, position: int | None) -> Wait:

@@ -61,21 +61,21 @@ def next_stoppable(runs: Iterable[Running], limits: PoolSettings, now: datetime)
 class Preemption:
     """Who may be stopped in one pass, and for whom."""
 
-    def __init__(self, trial: CycleState) -> None:
-        self.trial = trial
+    def __init__(self, cycle: CycleState) -> None:
+        self.cycle = cycle
 
-    def room_for(self, line: RunClass, run: Queued) -> Room | None:
+    def room_for(self, run_class: RunClass, run: Queued) -> Room | None:
         """Return the node on which room is made for a run, None where none can be made (rule 9)."""
-        trial = self.trial
-        going = trial.state.stopping.get(run.execution_id)
+        cycle = self.cycle
+        going = cycle.state.stopping.get(run.execution_id)
         if going:
             node = next(iter(going.values())).node
-            column = trial.state.fleet.place.get(node, -1) if node is not None else -1
+            column = cycle.state.node_usage.place.get(node, -1) if node is not None else -1
             return None if column < 0 else Room(column=column, stopping=_by_id(going.values()))
-        if trial.holds.exhausted or not line.ask.seeker.free:
+        if cycle.reservations.exhausted or not run_class.ask.seeker.free:
             return None
         leaving = self._leaving()
-        room = _cheapest(list(self._sites(line, run, leaving)))
+        room = _cheapest(list(self._sites(run_class, run, leaving)))
         if room is None or room.asked or room.stopping:
             return room
         return replace(room, stopping=_by_id(leaving.values()))  # it waits for the pool, and they leave that too
@@ -86,20 +86,20 @@ class Preemption:
 
         Worked out once a pass: many look for room in it.
         """
-        trial = self.trial
-        place = trial.state.fleet.place
+        cycle = self.cycle
+        place = cycle.state.node_usage.place
         found: dict[int, list[tuple[Rank, Running]]] = {}
-        for node, runs in trial.state.on_node.items():
-            there = [run for run in runs.values() if stoppable(run, trial.limits, trial.now)]
+        for node, runs in cycle.state.on_node.items():
+            there = [run for run in runs.values() if stoppable(run, cycle.limits, cycle.now)]
             if there and node in place:
                 there.sort(key=lambda run: cost([run]))
-                found[place[node]] = [(rank(run, trial.limits), run) for run in there]
+                found[place[node]] = [(rank(run, cycle.limits), run) for run in there]
         return found
 
-    def _sites(self, line: RunClass, run: Queued, leaving: Mapping[ExecutionId, Running]) -> Iterator[_Site]:
-        trial, own = self.trial, rank(run, self.trial.limits)
-        gap = _Gap(trial, line, leaving.values())
-        suitable = able(trial.holds.room, line.ask)
+    def _sites(self, run_class: RunClass, run: Queued, leaving: Mapping[ExecutionId, Running]) -> Iterator[_Site]:
+        cycle, own = self.cycle, rank(run, self.cycle.limits)
+        gap = _Gap(cycle, run_class, leaving.values())
+        suitable = able(cycle.reservations.room, run_class.ask)
         for column, there in self._stoppable.items():
             if not suitable[column] or there[0][1].priority <= run.priority:
                 continue  # the first is the least important of them
@@ -110,7 +110,7 @@ class Preemption:
             ]
             if not victims:
                 continue
-            node = trial.state.fleet.nodes[column].name
+            node = cycle.state.node_usage.nodes[column].name
             here = [other for other in leaving.values() if other.node == node]
             of_node = Victims(gap.on(column, here), victims)
             if of_node.suffice():
@@ -118,21 +118,21 @@ class Preemption:
 
     def _leaving(self) -> dict[ExecutionId, Running]:
         """Return those that stop already, or have been asked to in this pass."""
-        trial = self.trial
-        asked = [*(others.values() for others in trial.state.stopping.values()), *trial.preempting.values()]
+        cycle = self.cycle
+        asked = [*(others.values() for others in cycle.state.stopping.values()), *cycle.preempting.values()]
         return {run.execution_id: run for others in asked for run in others}
 
 
 class _Gap:
     """What a run lacks, besides what those leave that stop already."""
 
-    def __init__(self, trial: CycleState, line: RunClass, leaving: Iterable[Running]) -> None:
-        self._room = trial.holds.room
-        self._asked = vector(line.ask.shape.resources).tolist()
-        bound, used, held = trial.memory.pool, trial.used.of(POOL), trial.holds.sums.of(POOL)
+    def __init__(self, cycle: CycleState, run_class: RunClass, leaving: Iterable[Running]) -> None:
+        self._room = cycle.reservations.room
+        self._asked = vector(run_class.ask.shape.resources).tolist()
+        bound, used, held = cycle.cache.pool, cycle.used.of(POOL), cycle.reservations.sums.of(POOL)
         short = [
             0 if limit is None or not asked else in_use + kept + asked - limit
-            for limit, asked, in_use, kept in zip(bound.most, line.need, used, held, strict=True)
+            for limit, asked, in_use, kept in zip(bound.most, run_class.need, used, held, strict=True)
         ]
         self._short = _less(short, leaving)
 

@@ -1,7 +1,7 @@
 """What a pass keeps free for runs that have waited for long, and until when others may use it.
 
-A hold binds a later run, unless that one ends before the time at which the hold's run could start at all: its shadow
-time. For the first that is blocked this goes by what runs are expected to take (p90). What is kept for an aged run
+A reservation binds a later run, unless that one ends before the run of the reservation could start at all (its shadow
+time). For the first that is blocked this goes by what runs are expected to take (p90). What is kept for an aged run
 binds all: those that run may end at any moment.
 """
 
@@ -42,18 +42,18 @@ class Reservation:
 
 
 class Reservations:
-    """All holds of a pass so far; `room` is what the nodes have besides them.
+    """All reservations of a cycle so far; `room` is what the nodes have besides them.
 
     `room` is brought up to date when somebody asks for it: of many passes nobody does. Without any limit in the pool
     nobody asks for the sums either; then they are not `counted`.
     """
 
-    def __init__(self, fleet: NodeUsage, *, counted: bool = True) -> None:
+    def __init__(self, node_usage: NodeUsage, *, counted: bool = True) -> None:
         self.counted = counted
         self.all: list[Reservation] = []
         self.sums = UsageTotals()
-        self.fleet = fleet
-        self._room = fleet
+        self.node_usage = node_usage
+        self._room = node_usage
         self._behind: list[Reservation] = []
         """Those that are not taken off the room yet."""
         self.left: NodeUsage | None = None
@@ -64,20 +64,20 @@ class Reservations:
         self.pooled = False
         """Whether any of those waits for the pool's limit, not only for its node."""
         self._longest = {True: NO_TIME, False: NO_TIME}
-        """For how long anything kept gives way at most; by firmness of the holds."""
+        """For how long anything kept gives way at most; by firmness of the reservations."""
 
-    def add(self, hold: Reservation) -> None:
+    def add(self, reservation: Reservation) -> None:
         """Keep something free."""
-        if hold.column >= 0:
-            self._behind.append(hold)
+        if reservation.column >= 0:
+            self._behind.append(reservation)
             if self.left is None:
-                self.left = self.fleet.emptied()
-            self._take(self.left, hold, 1)
-        self.all.append(hold)
+                self.left = self.node_usage.emptied()
+            self._take(self.left, reservation, 1)
+        self.all.append(reservation)
         if self.counted:
-            self.sums.add(hold.owners, hold.need)
-        for name in hold.run.exclusive:
-            self.names.setdefault(name, hold.run.execution_id)
+            self.sums.add(reservation.owners, reservation.need)
+        for name in reservation.run.exclusive:
+            self.names.setdefault(name, reservation.run.execution_id)
 
     @property
     def exhausted(self) -> bool:
@@ -88,33 +88,33 @@ class Reservations:
     def room(self) -> NodeUsage:
         """What the nodes have besides all that is kept."""
         if self._behind:
-            if self._room is self.fleet:
-                self._room = self.fleet.copy()
-            requests = [vector(hold.run.shape.resources) for hold in self._behind]
-            self._room.take_all([hold.column for hold in self._behind], requests, [1] * len(requests))
+            if self._room is self.node_usage:
+                self._room = self.node_usage.copy()
+            requests = [vector(reservation.run.shape.resources) for reservation in self._behind]
+            self._room.take_all([reservation.column for reservation in self._behind], requests, [1] * len(requests))
             self._behind = []
         return self._room
 
     def take(self, node: NodeName, run: Queued, *, shared: bool) -> None:
-        """Count a run that starts on a node; a fleet that is `shared` is left as it is, and a copy used from now on."""
-        single = self._room is self.fleet
+        """Count a run that starts on a node; node usage that is `shared` is copied first."""
+        single = self._room is self.node_usage
         if shared:
-            self.fleet = self.fleet.copy()
+            self.node_usage = self.node_usage.copy()
         if single:
-            self._room = self.fleet
-        for fleet in (self.fleet,) if single else (self.fleet, self._room):
-            fleet.take(node, run.shape.resources, 1, run.labels)
+            self._room = self.node_usage
+        for node_usage in (self.node_usage,) if single else (self.node_usage, self._room):
+            node_usage.take(node, run.shape.resources, 1, run.labels)
 
-    def give_way(self, hold: Reservation, time: timedelta) -> None:
+    def give_way(self, reservation: Reservation, time: timedelta) -> None:
         """Let runs that take no longer than that use what is kept."""
-        hold.gives_way = time
-        self._longest[hold.firm] = max(self._longest[hold.firm], time)
+        reservation.gives_way = time
+        self._longest[reservation.firm] = max(self._longest[reservation.firm], time)
 
     def fork(self) -> "Reservations":
-        """Return the same holds, to be tried on without changing these."""
+        """Return the same reservations, to be tried on without changing these."""
         room = self.room
-        twin = Reservations(self.fleet.copy(), counted=self.counted)
-        twin._room = twin.fleet if room is self.fleet else room.copy()
+        twin = Reservations(self.node_usage.copy(), counted=self.counted)
+        twin._room = twin.node_usage if room is self.node_usage else room.copy()
         twin.all, twin.sums, twin.names = list(self.all), UsageTotals(self.sums), dict(self.names)
         twin._longest, twin.pooled = dict(self._longest), self.pooled
         twin.left, twin.turns = self.left, self.turns
@@ -124,15 +124,15 @@ class Reservations:
         """Return what is kept that a run may use, since it is gone in time."""
         if all(gap <= NO_TIME or gap < length(run, firm=firm) for firm, gap in self._longest.items()):
             return []
-        return [hold for hold in self.all if not hold.binds(run)]
+        return [reservation for reservation in self.all if not reservation.binds(run)]
 
     def sums_without(self, some: Sequence[Reservation]) -> UsageTotals:
         """Return what is kept of the sums, without some of it."""
         if not some or not self.counted:
             return self.sums
         sums = UsageTotals(self.sums)
-        for hold in some:
-            sums.add(hold.owners, hold.need, -1)
+        for reservation in some:
+            sums.add(reservation.owners, reservation.need, -1)
         return sums
 
     def room_without(self, some: Sequence[Reservation]) -> NodeUsage:
@@ -140,9 +140,9 @@ class Reservations:
         if not some:
             return self.room
         room = self.room.copy()
-        for hold in some:
-            if hold.column >= 0:
-                self._take(room, hold, -1)
+        for reservation in some:
+            if reservation.column >= 0:
+                self._take(room, reservation, -1)
         return room
 
     def seen_by(self, run: Queued) -> tuple[UsageTotals, NodeUsage]:
@@ -150,20 +150,20 @@ class Reservations:
         some = self.not_binding(run)
         return self.sums_without(some), self.room_without(some)
 
-    def keeps(self, name: str, run: Queued) -> bool:
+    def is_kept_from(self, name: str, run: Queued) -> bool:
         """Return whether an exclusive name is kept for another run."""
         return self.names.get(name, run.execution_id) != run.execution_id
 
     def on(self, column: int) -> list[Reservation]:
-        """Return the holds on a node."""
-        return [hold for hold in self.all if hold.column == column]
+        """Return the reservations on a node."""
+        return [reservation for reservation in self.all if reservation.column == column]
 
     def longest(self, *, firm: bool) -> float:
         """Return for how many seconds a run may use something kept at most; below zero: nothing is."""
         return self._longest[firm].total_seconds() if self._longest[firm] > NO_TIME else -1.0
 
-    def _take(self, room: NodeUsage, hold: Reservation, times: int) -> None:
-        room.take(room.nodes[hold.column].name, hold.run.shape.resources, times)
+    def _take(self, room: NodeUsage, reservation: Reservation, times: int) -> None:
+        room.take(room.nodes[reservation.column].name, reservation.run.shape.resources, times)
 
 
 def length(run: Queued | Running, *, firm: bool) -> timedelta:

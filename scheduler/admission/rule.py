@@ -17,7 +17,7 @@ from scheduler.values.run import Queued, Running, Shape
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClassFacts:
-    """What all runs of one line have in common. A pass looks at lines, so a rule cannot treat runs of one apart."""
+    """What all runs of one class have in common. A pass looks at classes, so a rule cannot treat runs of one apart."""
 
     user_id: UserId
     team_id: TeamId | None
@@ -43,11 +43,11 @@ class PoolFacts:
 class GateRule(Protocol):
     """A condition that a run has to meet before it may start.
 
-    An admission in the same pass may close a rule for others, but never open it: a pass looks at each line once.
+    An admission in the same pass may close a rule for others, but never open it: a pass looks at each class once.
     """
 
-    def refusal(self, line: ClassFacts, pool: PoolFacts) -> str | None:
-        """Return why runs of this line may not start now, in words for their owner; None if they may.
+    def refusal(self, run_class: ClassFacts, pool: PoolFacts) -> str | None:
+        """Return why runs of this class may not start now, in words for their owner; None if they may.
 
         The text changes only when the cause does, since each change is recorded.
         """

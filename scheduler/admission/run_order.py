@@ -1,6 +1,6 @@
-"""In which order a pass looks at lines, and which of them it need not look at.
+"""In which order a pass looks at classes, and which of them it need not look at.
 
-A line for which a pass before found no node is left out, unless a node has more room now. Whoever could make a
+A class for which a pass before found no node is left out, unless a node has more room now. Whoever could make a
 difference is looked at even so: until the first run that is blocked is found, everybody; and aged runs, as long as
 nodes are kept free for more of them.
 """
@@ -23,21 +23,23 @@ from scheduler.values.run import Queued
 class RunOrder:
     """What is left of the order in a pass."""
 
-    def __init__(self, memory: CycleCache, holds: Reservations, fairness: Fairness | None, *, seeking: bool) -> None:
-        self.memory, self.rows, self.holds, self.fairness = memory, memory.rows, holds, fairness
-        self.all = memory.limits.preemption
+    def __init__(
+        self, cache: CycleCache, reservations: Reservations, fairness: Fairness | None, *, seeking: bool
+    ) -> None:
+        self.cache, self.arrays, self.reservations, self.fairness = cache, cache.arrays, reservations, fairness
+        self.all = cache.limits.preemption
         self.seeking = seeking
         """True until the first run that is blocked was found."""
         self.pool_closed = False
         """True when only runs may start that use what is kept, and are gone in time."""
-        kept = [] if self.all else sorted(memory.kept.values())
+        kept = [] if self.all else sorted(cache.kept.values())
         self._pending = {one.run: one for one in kept}
         """What the last pass kept, as far as it was not the turn of those yet, in order."""
-        self._grown = set(memory.grown)
-        self._key = self.rows.key[: self.rows.size].copy()
-        self._full = self.rows.owners.full.copy()
+        self._grown = set(cache.grown)
+        self._key = self.arrays.key[: self.arrays.size].copy()
+        self._full = self.arrays.owners.full.copy()
         self._cursor: dict[int, int] = {}
-        self._moved = np.zeros(self.rows.size, dtype=np.bool_)
+        self._moved = np.zeros(self.arrays.size, dtype=np.bool_)
         """Rows of which the first run is not the one to be looked at any more."""
         self._hits: dict[int, Mask] = {}
         self._found: set[int] = set()
@@ -48,20 +50,20 @@ class RunOrder:
         while True:
             row, kept = self._first(), next(iter(self._pending.values()), None)
             if kept is None or (row is not None and not self._passed(kept, row)):
-                return None if row is None else (self._line(row), self._run(row))
+                return None if row is None else (self._class_of(row), self._run(row))
             self._give_up(self._pending.pop(kept.run))
 
-    def go_on(self, line: RunClass) -> None:
-        """Look at the next run of a line when it is its turn."""
-        place = self._cursor[line.row] = self._cursor.get(line.row, 0) + 1
-        self._moved[line.row] = True
-        left = place < len(line.runs)
-        number = rank_number(line.runs[place], self.memory.limits, is_aged=line.aged) if left else NEVER
-        self._key[line.row] = number
+    def go_on(self, run_class: RunClass) -> None:
+        """Look at the next run of a class when it is its turn."""
+        place = self._cursor[run_class.row] = self._cursor.get(run_class.row, 0) + 1
+        self._moved[run_class.row] = True
+        left = place < len(run_class.runs)
+        number = rank_number(run_class.runs[place], self.cache.limits, is_aged=run_class.aged) if left else NEVER
+        self._key[run_class.row] = number
 
-    def leave(self, line: RunClass) -> None:
-        """Look at no more runs of a line."""
-        self._key[line.row] = NEVER
+    def leave(self, run_class: RunClass) -> None:
+        """Look at no more runs of a class."""
+        self._key[run_class.row] = NEVER
 
     def less(self, column: int) -> None:
         """Look anew at who may fit a node that has less room now, where that matters to anybody."""
@@ -80,8 +82,8 @@ class RunOrder:
         self.less(column)
 
     def full(self, bound: QuotaLimit) -> None:
-        """Pass by all lines of a user or team that may start nothing more."""
-        self._full[self.rows.owners.of(bound.owner)] = True
+        """Pass by all classes of a user or team that may start nothing more."""
+        self._full[self.arrays.owners.of(bound.owner)] = True
         self.anew()
 
     def confirm(self, now: Kept) -> None:
@@ -90,34 +92,34 @@ class RunOrder:
         if kept is not None and (kept.column, kept.firm) != (now.column, now.firm):
             self._give_up(kept)
 
-    def fits_nowhere(self, line: RunClass, run: Queued) -> bool:
+    def fits_nowhere(self, run_class: RunClass, run: Queued) -> bool:
         """Return whether it is known that no node has room for a run besides what is kept."""
-        row = line.row
-        if self.all or run is not line.first or not (self.rows.settled[row] and self.rows.plain[row]):
+        row = run_class.row
+        if self.all or run is not run_class.first or not (self.arrays.settled[row] and self.arrays.plain[row]):
             return False
         return not any(self._of(column)[row] for column in self._grown)
 
-    def settle(self, line: RunClass, run: Queued, *, hopeless: bool) -> None:
+    def settle(self, run_class: RunClass, run: Queued, *, hopeless: bool) -> None:
         """Remember that no node has room for a run."""
-        if run is line.first and not self.holds.pooled:
-            self.rows.settled[line.row] = True
-            self.rows.hopeless[line.row] = hopeless
-            self._found.add(line.row)
+        if run is run_class.first and not self.reservations.pooled:
+            self.arrays.settled[run_class.row] = True
+            self.arrays.hopeless[run_class.row] = hopeless
+            self._found.add(run_class.row)
 
     def close(self, kept: dict[ExecutionId, Kept], taken: dict[ExecutionId, int]) -> None:
         """Remember what the next pass may rely on. `taken`: the nodes of those that start, if that comes to pass."""
-        size = self.rows.size
+        size = self.arrays.size
         unsure = np.zeros(size, dtype=np.bool_)
-        before = self.rows.key[:size] <= max((one.number for one in kept.values()), default=FIRST)
+        before = self.arrays.key[:size] <= max((one.number for one in kept.values()), default=FIRST)
         for column in self._grown:
             unsure |= self._of(column)
             if before.any():  # what is kept for those after them does not bind them
-                unsure |= before & self.rows.hits(column, self.holds.fleet)
+                unsure |= before & self.arrays.hits(column, self.reservations.node_usage)
         unsure[list(self._found)] = False
-        self.rows.settled[:size] &= ~unsure
-        self.memory.kept = self._pending | kept
-        self.memory.grown.clear()
-        self.memory.expected = taken
+        self.arrays.settled[:size] &= ~unsure
+        self.cache.kept = self._pending | kept
+        self.cache.grown.clear()
+        self.cache.expected = taken
 
     def _first(self) -> int | None:
         if self._candidates is None:
@@ -136,41 +138,41 @@ class RunOrder:
         return int(equal[0])
 
     def _wanted(self) -> Mask:
-        rows, size = self.rows, self.rows.size
-        wanted = ~(rows.settled[:size] & rows.plain[:size])
+        arrays, size = self.arrays, self.arrays.size
+        wanted = ~(arrays.settled[:size] & arrays.plain[:size])
         wanted |= self._moved
         for column in self._grown:
             wanted |= self._of(column)
         if self.all:
             wanted[:] = True
         elif self.seeking:
-            wanted |= ~rows.hopeless[:size]
-        elif not self.holds.exhausted:
-            wanted |= rows.aged[:size] & ~rows.hopeless[:size]
+            wanted |= ~arrays.hopeless[:size]
+        elif not self.reservations.exhausted:
+            wanted |= arrays.aged[:size] & ~arrays.hopeless[:size]
         wanted &= self._key != NEVER
-        full = self._full[rows.user[:size]] | self._full[rows.team[:size]]
-        wanted &= ~full | (rows.aged[:size] & rows.named[:size])  # their names are kept for them all the same
+        full = self._full[arrays.user[:size]] | self._full[arrays.team[:size]]
+        wanted &= ~full | (arrays.aged[:size] & arrays.named[:size])  # their names are kept for them all the same
         return wanted & (self._short() | self._moved) if self.pool_closed else wanted
 
     def _of(self, column: int) -> Mask:
         """Return which rows a node with more room may have room for."""
         known = self._hits.get(column)
         if known is None:
-            known = self.rows.hits(column, self.holds.room)
-            if any(hold.gives_way > NO_TIME for hold in self.holds.on(column)):
-                known |= self.rows.hits(column, self.holds.fleet) & self._short()
+            known = self.arrays.hits(column, self.reservations.room)
+            if any(reservation.gives_way > NO_TIME for reservation in self.reservations.on(column)):
+                known |= self.arrays.hits(column, self.reservations.node_usage) & self._short()
             self._hits[column] = known
         return known
 
     def _short(self) -> Mask:
         """Return which rows may be quick enough to use something that is kept."""
-        size = self.rows.size
-        soft = self.rows.soft[:size] <= self.holds.longest(firm=False)
-        return np.asarray(soft | (self.rows.hard[:size] <= self.holds.longest(firm=True)), dtype=np.bool_)
+        size = self.arrays.size
+        soft = self.arrays.soft[:size] <= self.reservations.longest(firm=False)
+        return np.asarray(soft | (self.arrays.hard[:size] <= self.reservations.longest(firm=True)), dtype=np.bool_)
 
-    def rank(self, line: RunClass) -> Rank:
-        """Return the place of a line in the order: that of its first run that is left."""
-        return self._rank(line.row)
+    def rank(self, run_class: RunClass) -> Rank:
+        """Return the place of a class in the order: that of its first run that is left."""
+        return self._rank(run_class.row)
 
     def _rank(self, row: int) -> Rank:
         run = self._run(row)
@@ -186,10 +188,10 @@ class RunOrder:
             self.less(kept.column)
 
     def _run(self, row: int) -> Queued:
-        return self._line(row).runs[self._cursor.get(row, 0)]
+        return self._class_of(row).runs[self._cursor.get(row, 0)]
 
-    def _line(self, row: int) -> RunClass:
-        line = self.rows.lines[row]
-        if line is None:
-            raise LookupError(f"row {row} has no line")
-        return line
+    def _class_of(self, row: int) -> RunClass:
+        run_class = self.arrays.classes[row]
+        if run_class is None:
+            raise LookupError(f"row {row} has no class")
+        return run_class

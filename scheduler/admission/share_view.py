@@ -11,5 +11,5 @@ from scheduler.admission.state import State
 
 def shares(state: State, now: datetime, owners: Iterable[UUID]) -> dict[UUID, float]:
     """Return what a pass would order these owners by: what each has now and has had lately, over its weight."""
-    fairness = Fairness(state, now, recall(state, now).rows)
+    fairness = Fairness(state, now, recall(state, now).arrays)
     return {owner: fairness.of(owner, state.sums) for owner in owners}

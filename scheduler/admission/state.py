@@ -25,12 +25,12 @@ from scheduler.values.usage_totals import POOL, UsageTotals, need, owners_of, pa
 
 
 class State:
-    """One pool: who waits, in lines; who runs; what nodes there are. `workers` counts the live ones.
+    """One pool: who waits, in classes; who runs; what nodes there are. `workers` counts the live ones.
 
     `exclusive_elsewhere` are the names held in other pools, `usage_at` the time at which the owners' usage was measured
-    (None: just now). `fleet`, where it is given, is what `nodes` come to, with nothing on them yet. `reserved` is what
-    aged runs of other pools have kept for them; `busy` are the waiting runs over whose owners or names another pool
-    decides at this moment. `rules` are the added rules; None: those of `scheduler.admission.rules`.
+    (None: just now). `node_usage`, where it is given, is made from `nodes`, with nothing on them yet. `reserved` is
+    what aged runs of other pools have kept for them; `busy` are the waiting runs over whose owners or names another
+    pool decides at this moment. `rules` are the added rules; None: those of `scheduler.admission.rules`.
     """
 
     def __init__(  # noqa: PLR0913  one value for each part of a pool
@@ -40,7 +40,7 @@ class State:
         nodes: Iterable[Node] = (),
         owners: Mapping[UUID, Owner] = NO_OWNERS,
         workers: int = 1,
-        fleet: NodeUsage | None = None,
+        node_usage: NodeUsage | None = None,
         exclusive_elsewhere: frozenset[str] = frozenset(),
         usage_at: datetime | None = None,
         reserved: CrossPoolReservations = NOTHING_RESERVED,
@@ -55,7 +55,7 @@ class State:
         self.reserved = reserved
         self.busy = busy
         self.rules = registered.RULES if rules is None else tuple(rules)
-        self.fleet = NodeUsage(nodes) if fleet is None else fleet
+        self.node_usage = NodeUsage(nodes) if node_usage is None else node_usage
         self.waiting = RunClasses()
         self.running: dict[ExecutionId, Running] = {}
         self.on_node: dict[NodeName, dict[ExecutionId, Running]] = {}
@@ -64,10 +64,10 @@ class State:
         """Runs that were asked to stop, by the run that waits for it."""
         self.sums = UsageTotals()
         self.usage: dict[UUID, Usage] = {}
-        """By owner, from its first run under FAIR_SHARE on; before that, `owners` and `usage_at` tell."""
+        """By owner, from its first run under FAIR_SHARE on; before that, see `owners` and `usage_at`."""
         self.moved: set[UUID] = set()
         """Owners whose share has changed since the last pass."""
-        self.memory = not_yet(self.limits)
+        self.cache = not_yet(self.limits)
 
     @property
     def queued(self) -> dict[ExecutionId, Queued]:
@@ -75,8 +75,8 @@ class State:
         return self.waiting.queued
 
     @property
-    def line_of(self) -> dict[ExecutionId, RunClass]:
-        """The line of each waiting run that was not in backoff in the last pass."""
+    def class_of(self) -> dict[ExecutionId, RunClass]:
+        """The class of each waiting run that was not in backoff in the last pass."""
         return self.waiting.of
 
     def enqueue(self, run: Queued) -> None:
@@ -86,7 +86,7 @@ class State:
 
     def withdraw(self, run: ExecutionId) -> Queued | None:
         """Take a waiting run out; None if it does not wait."""
-        self.memory.forget(run)
+        self.cache.forget(run)
         return self.waiting.remove(run)
 
     def start(self, run: Running) -> None:
@@ -96,10 +96,10 @@ class State:
         self._note(run)
         self.moved.add(payer(run.user_id, run.team_id))
         self.sums.add((POOL, *owners_of(run)), need(run.resources))
-        self.fleet.take(run.node, run.resources, 1, run.labels)
+        self.node_usage.take(run.node, run.resources, 1, run.labels)
         for name in run.exclusive:
             self.names[name] = run.execution_id
-        self.memory.started(run)
+        self.cache.started(run)
 
     def end(self, run: ExecutionId) -> Running | None:
         """Free the place of a run; None if it has none."""
@@ -109,11 +109,11 @@ class State:
         self._forget(running)
         self.moved.add(payer(running.user_id, running.team_id))
         self.sums.add((POOL, *owners_of(running)), need(running.resources), -1)
-        self.fleet.take(running.node, running.resources, -1, running.labels)
+        self.node_usage.take(running.node, running.resources, -1, running.labels)
         for name in running.exclusive:
             if self.names.get(name) == run:
                 del self.names[name]
-        self.memory.ended(running)
+        self.cache.ended(running)
         return running
 
     def ask_to_stop(self, run: ExecutionId, beneficiary: ExecutionId) -> None:
@@ -125,9 +125,9 @@ class State:
 
     def see(self, nodes: Iterable[Node]) -> None:
         """Replace the nodes by what was last seen; the runs stay where they are."""
-        self.fleet = NodeUsage(nodes)
+        self.node_usage = NodeUsage(nodes)
         for run in self.running.values():
-            self.fleet.take(run.node, run.resources, 1, run.labels)
+            self.node_usage.take(run.node, run.resources, 1, run.labels)
 
     def _note(self, run: Running) -> None:
         self.running[run.execution_id] = run

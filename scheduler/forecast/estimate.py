@@ -52,7 +52,7 @@ class Estimate:
     basis: Basis
 
 
-Told: TypeAlias = Estimate | None
+Published: TypeAlias = Estimate | None
 
 
 def estimates(question: Question, trials: Sequence[Scenario]) -> list[Estimate]:
@@ -66,16 +66,16 @@ def estimates(question: Question, trials: Sequence[Scenario]) -> list[Estimate]:
     return [found for found in near + _far(question, trials) if found is not None]
 
 
-def steady(fresh: Estimate, told: Told, now: datetime) -> Estimate:
-    """Return what to tell: what was told, unless it is off by more than a tenth of what is left, or by 5 seconds."""
-    if told is None or told.basis is not fresh.basis or told.p50 <= now:
+def steady(fresh: Estimate, published: Published, now: datetime) -> Estimate:
+    """Return what to publish: the last one, unless it is off by more than a tenth of what is left, or by 5 seconds."""
+    if published is None or published.basis is not fresh.basis or published.p50 <= now:
         return fresh
-    p50 = _steady(fresh.p50, told.p50, now)
-    return replace(fresh, p50=p50, p90=max(p50, _steady(fresh.p90, told.p90, now)))
+    p50 = _steady(fresh.p50, published.p50, now)
+    return replace(fresh, p50=p50, p90=max(p50, _steady(fresh.p90, published.p90, now)))
 
 
-def _steady(fresh: datetime, told: datetime, now: datetime) -> datetime:
-    return told if abs(fresh - told) <= max(SLACK, SLACK_SHARE * (told - now)) else fresh
+def _steady(fresh: datetime, published: datetime, now: datetime) -> datetime:
+    return published if abs(fresh - published) <= max(SLACK, SLACK_SHARE * (published - now)) else fresh
 
 
 def _estimate(run: ExecutionId, starts: Sequence[datetime | None], basis: Basis) -> Estimate | None:

@@ -127,14 +127,14 @@ def _twin(state: State) -> State:
         limits=state.limits,
         owners=state.owners,
         workers=state.workers,
-        fleet=NodeUsage(),
+        node_usage=NodeUsage(),
         exclusive_elsewhere=state.exclusive_elsewhere,
         usage_at=state.usage_at,
         rules=state.rules,
     )
     for place in state.running.values():
         twin.start(replace(place, enqueued_at=_whole_tick(place.enqueued_at)))
-    twin.fleet = state.fleet.copy()  # which has the places taken already
+    twin.node_usage = state.node_usage.copy()  # which has the places taken already
     for run in state.queued.values():
         twin.enqueue(replace(run, enqueued_at=_whole_tick(run.enqueued_at)))
     return twin

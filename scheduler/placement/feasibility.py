@@ -10,7 +10,7 @@ import numpy as np
 
 from model.ids import ExecutionId
 from model.resources import Resources
-from scheduler.placement.filter_reasons import misfit
+from scheduler.placement.filter_reasons import filter_reason
 from scheduler.placement.node_usage import KINDS, NodeUsage, vector
 from scheduler.placement.placement import Ask, accepting, choose, fits, matching
 from scheduler.values.pool import PoolSettings
@@ -23,31 +23,31 @@ LASTING = frozenset({Code.NO_MATCH, Code.TOO_LARGE})
 """What does not pass by itself. A pool without a node, or with none ready or served, only has to be waited for."""
 
 
-def lasting(fleet: NodeUsage, ask: Ask) -> Reason | None:
+def lasting(node_usage: NodeUsage, ask: Ask) -> Reason | None:
     """Return why no node will ever take a run, as the nodes are; None if one would, or there is none yet."""
-    reason = impossible(fleet, ask)
+    reason = impossible(node_usage, ask)
     return reason if reason is not None and reason.code in LASTING else None
 
 
-def impossible(fleet: NodeUsage, ask: Ask) -> Reason | None:
+def impossible(node_usage: NodeUsage, ask: Ask) -> Reason | None:
     """Return why no node would take a run if all were empty, None if one would."""
-    if (matching(fleet, ask) & fits(fleet.capacity, vector(ask.shape.resources))).any():
+    if (matching(node_usage, ask) & fits(node_usage.capacity, vector(ask.shape.resources))).any():
         return None
-    return misfit(fleet, accepting(fleet, ask), ask.shape, ask.selector, ask.seeker)
+    return filter_reason(node_usage, accepting(node_usage, ask), ask.shape, ask.selector, ask.seeker)
 
 
-def too_large(fleet: NodeUsage, ask: Ask) -> dict[str, Reason]:
+def too_large(node_usage: NodeUsage, ask: Ask) -> dict[str, Reason]:
     """Return in which amounts (fields of `Resources`) a run is larger than every node, whatever its rules.
 
     Under the empty name: no amount alone is too large, but no single node has them all. Nodes that are not ready count.
     """
     resources = ask.shape.resources
-    if not len(fleet) or fits(fleet.capacity, vector(resources)).any():
+    if not len(node_usage) or fits(node_usage.capacity, vector(resources)).any():
         return {}
     parts = {f.name: replace(Resources(), **{f.name: getattr(resources, f.name)}) for f in fields(Resources)}
-    found = {name: _oversize(fleet, replace(ask, shape=Shape(part))) for name, part in parts.items()}
+    found = {name: _oversize(node_usage, replace(ask, shape=Shape(part))) for name, part in parts.items()}
     alone = {name: reason for name, reason in found.items() if reason is not None}
-    whole = _oversize(fleet, ask)
+    whole = _oversize(node_usage, ask)
     return alone or ({"": whole} if whole else {})
 
 
@@ -65,26 +65,26 @@ def group_beyond_pool(limits: PoolSettings, asks: Sequence[Ask]) -> list[Reason]
     wanted = tuple(sum(amounts) for amounts in zip(*(need(ask.shape.resources) for ask in asks), strict=True))
     found = []
     for kind in excess(pool, wanted):
-        told = oversize(pool, kind, wanted) if kind else f"start together; the pool runs {pool.most[0]} at once"
-        found.append(Reason(code=Code.TOO_LARGE, text=f"the {len(asks)} tests {told.replace('needs', 'need')}"))
+        text = oversize(pool, kind, wanted) if kind else f"start together; the pool runs {pool.most[0]} at once"
+        found.append(Reason(code=Code.TOO_LARGE, text=f"the {len(asks)} tests {text.replace('needs', 'need')}"))
     return found
 
 
-def group_too_large(fleet: NodeUsage, asks: Sequence[Ask]) -> Reason | None:
+def group_too_large(node_usage: NodeUsage, asks: Sequence[Ask]) -> Reason | None:
     """Return in which amount runs that shall start together exceed all nodes of the pool together; None if in none."""
-    if not len(fleet):
+    if not len(node_usage):
         return None
     wanted = sum((vector(ask.shape.resources) for ask in asks), np.zeros(len(KINDS), dtype=np.int64))
-    for kind, asked, have in zip(KINDS, wanted.tolist(), fleet.capacity.sum(axis=1).tolist(), strict=True):
+    for kind, asked, have in zip(KINDS, wanted.tolist(), node_usage.capacity.sum(axis=1).tolist(), strict=True):
         if asked > have:
             text = f"the {len(asks)} tests need {amount(kind, asked)} together; all nodes have {amount(kind, have)}"
             return Reason(code=Code.TOO_LARGE, text=text)
     return None
 
 
-def group_impossible(fleet: NodeUsage, members: Sequence[tuple[ExecutionId, Ask]]) -> Reason | None:
+def group_impossible(node_usage: NodeUsage, members: Sequence[tuple[ExecutionId, Ask]]) -> Reason | None:
     """Return that not all runs of a group find room at once on empty nodes, as a pass would place them, one by one."""
-    room = fleet.copy()
+    room = node_usage.copy()
     for number, (run, ask) in enumerate(members):
         placed = choose(room, ask, run)
         if not placed:
@@ -94,7 +94,7 @@ def group_impossible(fleet: NodeUsage, members: Sequence[tuple[ExecutionId, Ask]
     return None
 
 
-def _oversize(fleet: NodeUsage, ask: Ask) -> Reason | None:
-    everywhere = np.ones(len(fleet), dtype=np.bool_)
-    reason = misfit(fleet, everywhere, ask.shape, {}, ask.seeker)
+def _oversize(node_usage: NodeUsage, ask: Ask) -> Reason | None:
+    everywhere = np.ones(len(node_usage), dtype=np.bool_)
+    reason = filter_reason(node_usage, everywhere, ask.shape, {}, ask.seeker)
     return reason if reason.code is Code.TOO_LARGE else None

@@ -1,4 +1,4 @@
-"""Why no node will do, told with the numbers that its owner needs to change something."""
+"""Why no node takes a run, with the numbers that its owner needs to change something."""
 
 from collections.abc import Mapping
 
@@ -15,33 +15,35 @@ NAMED = 3
 """Nodes that a reason names at most."""
 
 
-def misfit(fleet: NodeUsage, accepting: Mask, shape: Shape, selector: Mapping[str, str], seeker: Seeker) -> Reason:
+def filter_reason(
+    node_usage: NodeUsage, accepting: Mask, shape: Shape, selector: Mapping[str, str], seeker: Seeker
+) -> Reason:
     """Return why none of the nodes takes a run now.
 
     `accepting` are the nodes that accept it by everything but amounts, other runs, and whether a live worker serves
     them. Where a node has room, but a rule about other runs closes it, that rule is the reason.
     """
-    if shape.constraints.backend is None and (reason := _no_node(fleet)) is not None:
+    if shape.constraints.backend is None and (reason := _no_node(node_usage)) is not None:
         return reason
     if not accepting.any():
-        return Reason(code=Code.NO_MATCH, text=_mismatch(fleet, shape, selector))
+        return Reason(code=Code.NO_MATCH, text=_mismatch(node_usage, shape, selector))
     request = vector(shape.resources)
-    large_enough = accepting & _room(fleet.capacity, request)
+    large_enough = accepting & _room(node_usage.capacity, request)
     if not large_enough.any():
-        return Reason(code=Code.TOO_LARGE, text=_too_large(fleet.capacity[:, accepting], request))
-    matching = accepting & fleet.roster.served
+        return Reason(code=Code.TOO_LARGE, text=_too_large(node_usage.capacity[:, accepting], request))
+    matching = accepting & node_usage.node_table.served
     able = np.flatnonzero(large_enough & matching)
     if not len(able):
-        return Reason(code=Code.NOT_SERVED, text=_unserved(fleet, large_enough))
+        return Reason(code=Code.NOT_SERVED, text=_unserved(node_usage, large_enough))
     if not seeker.free:
-        shut = matching & _room(fleet.free, request) & ~left_by_others(fleet, seeker, matching)
+        shut = matching & _room(node_usage.free, request) & ~left_by_others(node_usage, seeker, matching)
         if shut.any():
-            return closed(fleet, seeker, matching, int(shut.argmax()))
-    return Reason(code=Code.BUSY, text=_busy(fleet, able, request))
+            return closed(node_usage, seeker, matching, int(shut.argmax()))
+    return Reason(code=Code.BUSY, text=_busy(node_usage, able, request))
 
 
-def _no_node(fleet: NodeUsage) -> Reason | None:
-    nodes = [node for node in fleet.nodes if not node.virtual]
+def _no_node(node_usage: NodeUsage) -> Reason | None:
+    nodes = [node for node in node_usage.nodes if not node.virtual]
     if not nodes:
         return Reason(code=Code.NO_NODE, text="the pool has no node")
     if not any(node.ready for node in nodes):
@@ -55,14 +57,14 @@ def _room(amounts: Amounts, request: Amounts) -> Mask:
     return np.asarray((amounts[needed] >= request[needed, None]).all(axis=0), dtype=np.bool_)
 
 
-def _mismatch(fleet: NodeUsage, shape: Shape, selector: Mapping[str, str]) -> str:
+def _mismatch(node_usage: NodeUsage, shape: Shape, selector: Mapping[str, str]) -> str:
     """Count the nodes by the first rule that each of them breaks; of those that are alike one is looked at."""
-    groups = fleet.roster.groups(keys_of(shape.constraints.affinity.required) | frozenset(selector))
+    groups = node_usage.node_table.groups(keys_of(shape.constraints.affinity.required) | frozenset(selector))
     counts: dict[str, int] = {}
     for column, number in sorted(zip(groups.first.tolist(), np.bincount(groups.of).tolist(), strict=True)):
-        if fleet.nodes[column].virtual:
+        if node_usage.nodes[column].virtual:
             continue
-        rule = _broken_rule(fleet.nodes[column], shape, selector)
+        rule = _broken_rule(node_usage.nodes[column], shape, selector)
         counts[rule] = counts.get(rule, 0) + number
     return f"no node matches: of {sum(counts.values())}, " + ", ".join(
         f"{number} {rule}" for rule, number in counts.items()
@@ -81,11 +83,11 @@ def _broken_rule(node: Node, shape: Shape, selector: Mapping[str, str]) -> str:
     return f"with taint {taint}" if taint else "on spot, which the pool does not use"
 
 
-def _unserved(fleet: NodeUsage, nodes: Mask) -> str:
+def _unserved(node_usage: NodeUsage, nodes: Mask) -> str:
     """Name nodes that would take the run if a live worker served them."""
-    names = [fleet.nodes[column].name for column in np.flatnonzero(nodes).tolist()]
+    names = [node_usage.nodes[column].name for column in np.flatnonzero(nodes).tolist()]
     if len(names) == 1:
-        what = "backend" if fleet.nodes[int(nodes.argmax())].virtual else "node"
+        what = "backend" if node_usage.nodes[int(nodes.argmax())].virtual else "node"
         return f"no live worker serves {what} {names[0]}"
     more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
     return f"no live worker serves the nodes {', '.join(names[:NAMED])}{more}"
@@ -99,9 +101,9 @@ def _too_large(capacity: Amounts, request: Amounts) -> str:
     return f"needs {_asked(request)} on one node; no single node has all of it"
 
 
-def _busy(fleet: NodeUsage, able: np.ndarray[tuple[int], np.dtype[np.intp]], request: Amounts) -> str:
-    free = fleet.free[:, able]
-    lacking = (np.clip(request[:, None] - free, 0, None) / np.maximum(fleet.capacity[:, able], 1)).max(axis=0)
+def _busy(node_usage: NodeUsage, able: np.ndarray[tuple[int], np.dtype[np.intp]], request: Amounts) -> str:
+    free = node_usage.free[:, able]
+    lacking = (np.clip(request[:, None] - free, 0, None) / np.maximum(node_usage.capacity[:, able], 1)).max(axis=0)
     nearest = int(lacking.argmin())
     short = [
         (kind, need, have)
@@ -110,7 +112,7 @@ def _busy(fleet: NodeUsage, able: np.ndarray[tuple[int], np.dtype[np.intp]], req
     ]
     needs = " and ".join(amount(kind, need) for kind, need, _ in short)
     has = " and ".join(amount(kind, have) for kind, _, have in short)
-    return f"needs {needs}; node {fleet.nodes[int(able[nearest])].name} has {has} free"
+    return f"needs {needs}; node {node_usage.nodes[int(able[nearest])].name} has {has} free"
 
 
 def _asked(request: Amounts) -> str:

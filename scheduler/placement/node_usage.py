@@ -30,92 +30,92 @@ class NodeUsage:
     """What is left of each node, and which labels the runs on it carry. Shape of the arrays: (kinds, nodes).
 
     `free` is below zero where more is promised than there is. `load` is the share of the capacity that is used, 1 at
-    most, 0 of a kind that a node does not have. Equal `stamps` of a node mean equal use, in all copies of a fleet: what
-    was worked out for one holds in the others.
+    most, 0 of a kind that a node does not have. Equal `stamps` of a node mean equal use, in all copies: what was
+    worked out for one is true of the others.
     """
 
     def __init__(self, nodes: Iterable[Node] = (), unserved: frozenset[BackendName] = NONE_UNSERVED) -> None:
-        self.roster = NodeTable(nodes, unserved)
-        self.free: Amounts = self.roster.capacity.copy()
+        self.node_table = NodeTable(nodes, unserved)
+        self.free: Amounts = self.node_table.capacity.copy()
         self.load: Numbers = np.zeros(self.free.shape)
-        self.stamps: Amounts = np.zeros(len(self.roster.nodes), dtype=np.int64)
-        self.guests = LabelCounts()
+        self.stamps: Amounts = np.zeros(len(self.node_table.nodes), dtype=np.int64)
+        self.label_counts = LabelCounts()
 
     def __len__(self) -> int:
-        return len(self.roster.nodes)
+        return len(self.node_table.nodes)
 
     @property
     def nodes(self) -> tuple[Node, ...]:
         """All nodes, by name."""
-        return self.roster.nodes
+        return self.node_table.nodes
 
     @property
     def place(self) -> dict[NodeName, int]:
         """In which column a node is."""
-        return self.roster.place
+        return self.node_table.place
 
     @property
     def backends(self) -> frozenset[BackendName]:
         """The backends of all nodes."""
-        return self.roster.backends
+        return self.node_table.backends
 
     @property
     def capacity(self) -> Amounts:
         """What the nodes have."""
-        return self.roster.capacity
+        return self.node_table.capacity
 
     @property
     def hashes(self) -> NDArray[np.uint64]:
-        """A number for each name, by which equal nodes are told apart."""
-        return self.roster.hashes
+        """A number for each name, by which equal nodes are distinguished."""
+        return self.node_table.hashes
 
     @property
     def used(self) -> Amounts:
         """What is in use of each node."""
-        return self.roster.capacity - self.free
+        return self.node_table.capacity - self.free
 
     def backend_of(self, name: NodeName) -> BackendName:
         """Return the backend of a node."""
-        return self.roster.nodes[self.roster.place[name]].backend
+        return self.node_table.nodes[self.node_table.place[name]].backend
 
     def take(self, name: NodeName | None, resources: Resources, times: int = 1, labels: Labels = ()) -> None:
         """Count a run on a node, or off it with -1. A node that is gone holds nothing."""
-        column = self.roster.place.get(name) if name is not None else None
+        column = self.node_table.place.get(name) if name is not None else None
         if column is None:
             return
-        roster, free = self.roster, self.free[:, column]
+        node_table, free = self.node_table, self.free[:, column]
         free -= vector(resources) if times == 1 else times * vector(resources)
-        self.load[:, column] = np.minimum((roster.capacity[:, column] - free) * roster.inverse[:, column], 1.0)
-        self.stamps[column] = next(roster.stamps)
+        self.load[:, column] = np.minimum((node_table.capacity[:, column] - free) * node_table.inverse[:, column], 1.0)
+        self.stamps[column] = next(node_table.stamps)
         if labels:
-            self.guests.count(labels, column, times)
+            self.label_counts.count(labels, column, times)
 
     def take_all(self, columns: Sequence[int], requests: Sequence[Amounts], times: Sequence[int]) -> None:
         """Count many runs without labels at once, each on the node of its column, `times` times; -1: off it."""
         amounts = np.array(requests) * np.array(times)[:, None]
         np.subtract.at(self.free.T, list(columns), amounts)
         changed = sorted(set(columns))
-        used = self.roster.capacity[:, changed] - self.free[:, changed]
-        self.load[:, changed] = np.minimum(used * self.roster.inverse[:, changed], 1.0)
+        used = self.node_table.capacity[:, changed] - self.free[:, changed]
+        self.load[:, changed] = np.minimum(used * self.node_table.inverse[:, changed], 1.0)
         for column in changed:
-            self.stamps[column] = next(self.roster.stamps)
+            self.stamps[column] = next(self.node_table.stamps)
 
     def has_room(self, column: int, request: Amounts) -> bool:
         """Return whether one node has room. What is not asked for is not looked at."""
         return not bool(((request > self.free[:, column]) & (request > 0)).any())
 
     def emptied(self) -> "NodeUsage":
-        """Return a fleet with the same nodes and nothing on them."""
+        """Return the same nodes with nothing on them."""
         twin = object.__new__(NodeUsage)
-        twin.roster, twin.stamps = self.roster, np.zeros_like(self.stamps)
-        twin.free, twin.load = self.roster.capacity.copy(), np.zeros_like(self.load)
-        twin.guests = LabelCounts()
+        twin.node_table, twin.stamps = self.node_table, np.zeros_like(self.stamps)
+        twin.free, twin.load = self.node_table.capacity.copy(), np.zeros_like(self.load)
+        twin.label_counts = LabelCounts()
         return twin
 
     def copy(self) -> "NodeUsage":
-        """Return a fleet with the same nodes whose use can be changed without changing this one's."""
+        """Return a copy whose use can be changed without changing this one's."""
         twin = object.__new__(NodeUsage)
-        twin.roster, twin.stamps = self.roster, self.stamps.copy()
+        twin.node_table, twin.stamps = self.node_table, self.stamps.copy()
         twin.free, twin.load = self.free.copy(), self.load.copy()
-        twin.guests = self.guests.copy()
+        twin.label_counts = self.label_counts.copy()
         return twin

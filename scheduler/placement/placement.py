@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.ids import ExecutionId, NodeName
-from scheduler.placement.filter_reasons import misfit
+from scheduler.placement.filter_reasons import filter_reason
 from scheduler.placement.node_usage import Amounts, Mask, NodeUsage, vector
 from scheduler.placement.score import Score, Weighing, fresh, renewed, scores
 from scheduler.placement.selectors import any_term, has_labels, intolerable, keys_of
@@ -52,26 +52,26 @@ class Ask:
         return Seeker(constraints=self.shape.constraints, labels=self.labels)
 
 
-def place(fleet: NodeUsage, ask: Ask, run: ExecutionId) -> Placed | Reason:
+def place(node_usage: NodeUsage, ask: Ask, run: ExecutionId) -> Placed | Reason:
     """Return the best nodes for a run, best first, or why none will do."""
-    placed = choose(fleet, ask, run)
-    return placed or misfit(fleet, accepting(fleet, ask), ask.shape, ask.selector, ask.seeker)
+    placed = choose(node_usage, ask, run)
+    return placed or filter_reason(node_usage, accepting(node_usage, ask), ask.shape, ask.selector, ask.seeker)
 
 
-def choose(fleet: NodeUsage, ask: Ask, run: ExecutionId, only: int | None = None) -> Placed:
+def choose(node_usage: NodeUsage, ask: Ask, run: ExecutionId, only: int | None = None) -> Placed:
     """Return the best nodes for a run, best first; none where none will do. `only`: look at the node of that column."""
-    board = _board(fleet, ask)
+    board = _board(node_usage, ask)
     points = board.points
     if not ask.seeker.free:
-        points = np.where(undisturbed(fleet, ask), points, -np.inf)
+        points = np.where(undisturbed(node_usage, ask), points, -np.inf)
     if only is not None:
-        points = np.where(np.arange(len(fleet)) == only, points, -np.inf)
-    best = _best(fleet, points, ask.limits, run)
-    return scores(fleet, board, best, ask.shape.constraints) if best else ()
+        points = np.where(np.arange(len(node_usage)) == only, points, -np.inf)
+    best = _best(node_usage, points, ask.limits, run)
+    return scores(node_usage, board, best, ask.shape.constraints) if best else ()
 
 
 def nominate(
-    fleet: NodeUsage, ask: Ask, run: ExecutionId, present: NodeName | None, left: NodeUsage | None = None
+    node_usage: NodeUsage, ask: Ask, run: ExecutionId, present: NodeName | None, left: NodeUsage | None = None
 ) -> NodeName | None:
     """Return the node to keep free for a run that fits nowhere now; None if it would not even fit an empty one.
 
@@ -80,32 +80,32 @@ def nominate(
     Nodes that other runs close to it by anti-affinity or spread are left out: their draining would not help.
     """
     request = vector(ask.shape.resources)
-    open_to = _able(fleet, ask, request) & undisturbed(fleet, ask)
+    open_to = _able(node_usage, ask, request) & undisturbed(node_usage, ask)
     if left is not None:
         open_to &= fits(left.free, request)
-    column = fleet.place.get(present) if present is not None else None
+    column = node_usage.place.get(present) if present is not None else None
     if column is not None and open_to[column]:
         return present
     columns = np.flatnonzero(open_to)
     if not len(columns):
         return None
-    points = np.full(len(fleet), -np.inf)
-    points[columns] = -lacking(fleet, ask, columns)
-    return fleet.nodes[_best(fleet, points, ask.limits, run)[0]].name
+    points = np.full(len(node_usage), -np.inf)
+    points[columns] = -lacking(node_usage, ask, columns)
+    return node_usage.nodes[_best(node_usage, points, ask.limits, run)[0]].name
 
 
-def lacking(fleet: NodeUsage, ask: Ask, columns: Columns) -> Numbers:
+def lacking(node_usage: NodeUsage, ask: Ask, columns: Columns) -> Numbers:
     """Return what part of each of these nodes would have to be given back before it has room; 0 where it has."""
     request = vector(ask.shape.resources)[:, None]
-    short = np.clip(request - fleet.free[:, columns], 0, None) / np.maximum(fleet.capacity[:, columns], 1)
+    short = np.clip(request - node_usage.free[:, columns], 0, None) / np.maximum(node_usage.capacity[:, columns], 1)
     return np.asarray(short.max(axis=0).round(6))
 
 
-def undisturbed(fleet: NodeUsage, ask: Ask) -> Mask:
+def undisturbed(node_usage: NodeUsage, ask: Ask) -> Mask:
     """Return which nodes other runs leave to one by its rules about them."""
     if ask.seeker.free:
-        return np.ones(len(fleet), dtype=np.bool_)
-    return left_by_others(fleet, ask.seeker, matching(fleet, ask))
+        return np.ones(len(node_usage), dtype=np.bool_)
+    return left_by_others(node_usage, ask.seeker, matching(node_usage, ask))
 
 
 def fits(free: Amounts, request: Amounts) -> Mask:
@@ -114,35 +114,35 @@ def fits(free: Amounts, request: Amounts) -> Mask:
     return np.asarray((free[needed] >= request[needed, None]).all(axis=0), dtype=np.bool_)
 
 
-def able(fleet: NodeUsage, ask: Ask) -> Mask:
+def able(node_usage: NodeUsage, ask: Ask) -> Mask:
     """Return which nodes a run would be placed on if they were empty, other runs aside."""
-    return _able(fleet, ask, vector(ask.shape.resources))
+    return _able(node_usage, ask, vector(ask.shape.resources))
 
 
-def matching(fleet: NodeUsage, ask: Ask) -> Mask:
+def matching(node_usage: NodeUsage, ask: Ask) -> Mask:
     """Return which nodes a run accepts, and accept it, by everything but amounts and other runs.
 
     A live worker serves each of them.
     """
-    accepted = accepting(fleet, ask)
-    return accepted if fleet.roster.all_served else accepted & fleet.roster.served
+    accepted = accepting(node_usage, ask)
+    return accepted if node_usage.node_table.all_served else accepted & node_usage.node_table.served
 
 
-def accepting(fleet: NodeUsage, ask: Ask) -> Mask:
+def accepting(node_usage: NodeUsage, ask: Ask) -> Mask:
     """Return the same, with the nodes that no live worker serves.
 
     Nodes that no rule of the run can tell apart are looked at once.
     """
-    wants, limits, roster = ask.shape.constraints, ask.limits, fleet.roster
+    wants, limits, node_table = ask.shape.constraints, ask.limits, node_usage.node_table
     rules = (wants.node_selector, wants.tolerations, wants.affinity.required, wants.backend)
     key = (*rules, limits.default_selector, limits.spot)
-    known = roster.masks.get(key)
+    known = node_table.masks.get(key)
     if known is not None:
         return known
     wanted = tuple(ask.selector.items())
-    groups = roster.groups(keys_of(wants.affinity.required) | {key for key, _ in wanted})
-    accepted = [_accepts(roster.nodes[int(column)], ask, wanted) for column in groups.first]
-    return roster.masks.keep(key, np.array(accepted, dtype=np.bool_)[groups.of])
+    groups = node_table.groups(keys_of(wants.affinity.required) | {key for key, _ in wanted})
+    accepted = [_accepts(node_table.nodes[int(column)], ask, wanted) for column in groups.first]
+    return node_table.masks.keep(key, np.array(accepted, dtype=np.bool_)[groups.of])
 
 
 def _accepts(node: Node, ask: Ask, wanted: tuple[tuple[str, str], ...]) -> bool:
@@ -158,34 +158,34 @@ def _accepts(node: Node, ask: Ask, wanted: tuple[tuple[str, str], ...]) -> bool:
     )
 
 
-def _able(fleet: NodeUsage, ask: Ask, request: Amounts) -> Mask:
+def _able(node_usage: NodeUsage, ask: Ask, request: Amounts) -> Mask:
     """Return which nodes could hold a run if they were empty, without those to avoid where another one is left."""
-    large_enough = matching(fleet, ask) & fits(fleet.capacity, request)
-    preferred = large_enough & ~_avoided(fleet, ask.shape.constraints)
+    large_enough = matching(node_usage, ask) & fits(node_usage.capacity, request)
+    preferred = large_enough & ~_avoided(node_usage, ask.shape.constraints)
     return preferred if preferred.any() else large_enough
 
 
-def _avoided(fleet: NodeUsage, constraints: Constraints) -> Mask:
-    avoided = np.zeros(len(fleet), dtype=np.bool_)
-    avoided[[fleet.place[name] for name in constraints.avoid if name in fleet.place]] = True
+def _avoided(node_usage: NodeUsage, constraints: Constraints) -> Mask:
+    avoided = np.zeros(len(node_usage), dtype=np.bool_)
+    avoided[[node_usage.place[name] for name in constraints.avoid if name in node_usage.place]] = True
     return avoided
 
 
-def _board(fleet: NodeUsage, ask: Ask) -> Board:
-    """Return the scores of all nodes for a shape as they are now; remembered for all copies of the fleet."""
+def _board(node_usage: NodeUsage, ask: Ask) -> Board:
+    """Return the scores of all nodes for a shape as they are now; remembered for all copies of the node usage."""
     shape, limits = ask.shape, ask.limits
     key = (shape, limits.profile, limits.target_utilisation, limits.default_selector, limits.spot)
     request = vector(shape.resources)
     how = Weighing(profile=limits.profile, target=limits.target_utilisation, constraints=shape.constraints)
-    known = fleet.roster.boards.get(key)
+    known = node_usage.node_table.boards.get(key)
     if known is None:
-        open_to = _able(fleet, ask, request) if shape.constraints.avoid else matching(fleet, ask)
-        return fleet.roster.remember(key, fresh(fleet, request, how, open_to))
-    board = renewed(fleet, request, how, known)
-    return board if board is known else fleet.roster.boards.keep(key, board)
+        open_to = _able(node_usage, ask, request) if shape.constraints.avoid else matching(node_usage, ask)
+        return node_usage.node_table.remember(key, fresh(node_usage, request, how, open_to))
+    board = renewed(node_usage, request, how, known)
+    return board if board is known else node_usage.node_table.boards.keep(key, board)
 
 
-def _best(fleet: NodeUsage, points: Numbers, limits: PoolSettings, run: ExecutionId) -> list[int]:
+def _best(node_usage: NodeUsage, points: Numbers, limits: PoolSettings, run: ExecutionId) -> list[int]:
     """Return the columns of the best few, best first; none where all are minus infinity."""
     worst = _threshold(points, limits.candidates)
     if worst == -np.inf:
@@ -193,7 +193,7 @@ def _best(fleet: NodeUsage, points: Numbers, limits: PoolSettings, run: Executio
     near = (points >= worst).nonzero()[0]
     if len(near) == 1:
         return [int(near[0])]
-    ties = _ties(fleet.hashes[near], run, limits.seed)
+    ties = _ties(node_usage.hashes[near], run, limits.seed)
     if len(near) > MANY:
         lowest = np.partition(ties, limits.candidates - 1)[limits.candidates - 1]
         among = (points[near] > worst) | (ties <= lowest)

@@ -58,97 +58,97 @@ class Weighing:
     constraints: Constraints
 
 
-def fresh(fleet: NodeUsage, request: Amounts, how: Weighing, able: Mask) -> Board:
+def fresh(node_usage: NodeUsage, request: Amounts, how: Weighing, able: Mask) -> Board:
     """Return the scores of all nodes for one shape."""
-    roster, bonus = fleet.roster, _bonus(fleet.roster, how)
-    use = _Use(free=fleet.free, load=fleet.load, inverse=roster.inverse, able=able, bonus=bonus)
+    node_table, bonus = node_usage.node_table, _bonus(node_usage.node_table, how)
+    use = _Use(free=node_usage.free, load=node_usage.load, inverse=node_table.inverse, able=able, bonus=bonus)
     losses, points = _scored(use, request, how)
-    return Board(points=points, losses=losses, stamps=fleet.stamps.copy(), able=able, bonus=bonus)
+    return Board(points=points, losses=losses, stamps=node_usage.stamps.copy(), able=able, bonus=bonus)
 
 
-def renewed(fleet: NodeUsage, request: Amounts, how: Weighing, board: Board) -> Board:
+def renewed(node_usage: NodeUsage, request: Amounts, how: Weighing, board: Board) -> Board:
     """Return the scores after some nodes changed: only those are looked at again."""
-    stale = (fleet.stamps != board.stamps).nonzero()[0]
+    stale = (node_usage.stamps != board.stamps).nonzero()[0]
     if not len(stale):
         return board
     if len(stale) <= FEW and how.profile.bounded:
-        return _rescored(fleet, request, how, board, stale.tolist())
-    if 4 * len(stale) > len(fleet):
-        return fresh(fleet, request, how, board.able)
+        return _rescored(node_usage, request, how, board, stale.tolist())
+    if 4 * len(stale) > len(node_usage):
+        return fresh(node_usage, request, how, board.able)
     use = _Use(
-        free=fleet.free.take(stale, axis=1),
-        load=fleet.load.take(stale, axis=1),
-        inverse=fleet.roster.inverse.take(stale, axis=1),
+        free=node_usage.free.take(stale, axis=1),
+        load=node_usage.load.take(stale, axis=1),
+        inverse=node_usage.node_table.inverse.take(stale, axis=1),
         able=board.able[stale],
         bonus=board.bonus[stale],
     )
     losses, points = board.losses.copy(), board.points.copy()
     losses[:, stale], points[stale] = _scored(use, request, how)
-    return Board(points=points, losses=losses, stamps=fleet.stamps.copy(), able=board.able, bonus=board.bonus)
+    return Board(points=points, losses=losses, stamps=node_usage.stamps.copy(), able=board.able, bonus=board.bonus)
 
 
-def _rescored(fleet: NodeUsage, request: Amounts, how: Weighing, board: Board, columns: list[int]) -> Board:
+def _rescored(node_usage: NodeUsage, request: Amounts, how: Weighing, board: Board, columns: list[int]) -> Board:
     """Return the scores after a few nodes changed, each scored by itself."""
     asked, weights = _asked(request), _weights(how.profile)
     losses, points = board.losses.copy(), board.points.copy()
     for column in columns:
-        shares = _shares(fleet.load[:, column].tolist(), fleet.roster.inverse[:, column].tolist(), asked)
+        shares = _shares(node_usage.load[:, column].tolist(), node_usage.node_table.inverse[:, column].tolist(), asked)
         terms = losses[:, column] = _losses(shares, how.target, max)
-        free = fleet.free[:, column].tolist()
+        free = node_usage.free[:, column].tolist()
         fitting = board.able[column] and all(free[kind] >= amount for kind, amount in asked)
         points[column] = round(_points(terms, float(board.bonus[column]), weights)) if fitting else -np.inf
-    return Board(points=points, losses=losses, stamps=fleet.stamps.copy(), able=board.able, bonus=board.bonus)
+    return Board(points=points, losses=losses, stamps=node_usage.stamps.copy(), able=board.able, bonus=board.bonus)
 
 
-def scores(fleet: NodeUsage, board: Board, columns: list[int], constraints: Constraints) -> tuple[Score, ...]:
+def scores(node_usage: NodeUsage, board: Board, columns: list[int], constraints: Constraints) -> tuple[Score, ...]:
     """Return the scores of some nodes, term by term."""
-    roster, affinity = fleet.roster, preference(fleet.roster, constraints)
+    node_table, affinity = node_usage.node_table, preference(node_usage.node_table, constraints)
     terms = np.rint((1.0 - board.losses.take(columns, axis=1)) * POINTS) + 0.0  # no minus zero
     free, utilisation, balance = terms.tolist()
     return tuple(
         Score(
-            node=roster.nodes[column].name,
+            node=node_table.nodes[column].name,
             total=float(board.points[column]) / POINTS,
             free=free[i] / POINTS,
             utilisation=utilisation[i] / POINTS,
             affinity=round(float(affinity[column]), DIGITS),
-            spot=1.0 if roster.spot[column] else 0.5,
+            spot=1.0 if node_table.spot[column] else 0.5,
             balance=balance[i] / POINTS,
         )
         for i, column in enumerate(columns)
     )
 
 
-def preference(roster: NodeTable, constraints: Constraints) -> Numbers:
+def preference(node_table: NodeTable, constraints: Constraints) -> Numbers:
     """Return the affinity of all nodes, which does not change with their use."""
     key = (constraints.affinity.preferred, constraints.tolerations)
-    known = roster.vectors.get(key)
+    known = node_table.vectors.get(key)
     if known is not None:
         return known
     preferred = constraints.affinity.preferred
-    groups = roster.groups(keys_of(p.preference for p in preferred))
-    values = [_affinity(roster, int(column), constraints) for column in groups.first]
-    return roster.vectors.keep(key, np.array(values, dtype=np.float64)[groups.of])
+    groups = node_table.groups(keys_of(p.preference for p in preferred))
+    values = [_affinity(node_table, int(column), constraints) for column in groups.first]
+    return node_table.vectors.keep(key, np.array(values, dtype=np.float64)[groups.of])
 
 
-def _affinity(roster: NodeTable, column: int, constraints: Constraints) -> float:
-    node, preferred = roster.nodes[column], constraints.affinity.preferred
+def _affinity(node_table: NodeTable, column: int, constraints: Constraints) -> float:
+    node, preferred = node_table.nodes[column], constraints.affinity.preferred
     held = sum(p.weight for p in preferred if term_holds(node.labels, p.preference))
     share = held / sum(p.weight for p in preferred) if preferred else 1.0
     return share / 2 if unwelcome(node, constraints.tolerations) else share
 
 
-def _bonus(roster: NodeTable, how: Weighing) -> Numbers:
+def _bonus(node_table: NodeTable, how: Weighing) -> Numbers:
     """Return the points of each node if it lost nothing by its use: what affinity and spot add, and the full terms."""
     constraints = how.constraints
     key = ("bonus", how.profile, constraints.affinity.preferred, constraints.tolerations)
-    known = roster.vectors.get(key)
+    known = node_table.vectors.get(key)
     if known is not None:
         return known
     weights = _weights(how.profile)
     full = weights.utilisation + weights.balance - min(0.0, weights.free)
-    liked = weights.affinity * preference(roster, constraints) + weights.spot * np.where(roster.spot, 1.0, 0.5)
-    return roster.vectors.keep(key, liked + full)
+    liked = weights.affinity * preference(node_table, constraints) + weights.spot * np.where(node_table.spot, 1.0, 0.5)
+    return node_table.vectors.keep(key, liked + full)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

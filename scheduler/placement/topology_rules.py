@@ -27,27 +27,27 @@ class Seeker:
         return not self.constraints.apart and not self.constraints.spread
 
 
-def left_by_others(fleet: NodeUsage, seeker: Seeker, matching: Mask) -> Mask:
+def left_by_others(node_usage: NodeUsage, seeker: Seeker, matching: Mask) -> Mask:
     """Return which nodes the rules leave; `matching` are those that accept the run by everything else but amounts."""
-    left = np.ones(len(fleet), dtype=np.bool_)
+    left = np.ones(len(node_usage), dtype=np.bool_)
     for rule in seeker.constraints.apart:
-        left &= ~_shared(fleet, rule)
+        left &= ~_shared(node_usage, rule)
     for spread in seeker.constraints.spread:
-        left &= _Balance(fleet, spread, seeker.labels, matching).open
+        left &= _Balance(node_usage, spread, seeker.labels, matching).open
     return left
 
 
-def closed(fleet: NodeUsage, seeker: Seeker, matching: Mask, column: int) -> Reason:
+def closed(node_usage: NodeUsage, seeker: Seeker, matching: Mask, column: int) -> Reason:
     """Return which rule closes a node that would have room."""
-    node = fleet.nodes[column].name
+    node = node_usage.nodes[column].name
     for rule in seeker.constraints.apart:
-        if _shared(fleet, rule)[column]:
-            domains = fleet.roster.domains(rule.topology)
-            number = int(_counts(fleet, rule.topology, domains, rule.labels)[domains.of[column]])
+        if _shared(node_usage, rule)[column]:
+            domains = node_usage.node_table.domains(rule.topology)
+            number = int(_counts(node_usage, rule.topology, domains, rule.labels)[domains.of[column]])
             where = f"{rule.topology} {domains.names[domains.of[column]]}"
             text = f"node {node} has room, but {where} has {_runs(number, rule.labels)} to keep apart from"
             return Reason(code=Code.APART, text=text)
-    balances = (_Balance(fleet, spread, seeker.labels, matching) for spread in seeker.constraints.spread)
+    balances = (_Balance(node_usage, spread, seeker.labels, matching) for spread in seeker.constraints.spread)
     text = next(balance.why(column) for balance in balances if not balance.open[column])
     return Reason(code=Code.SPREAD, text=f"node {node} has room, but {text}")
 
@@ -55,10 +55,10 @@ def closed(fleet: NodeUsage, seeker: Seeker, matching: Mask, column: int) -> Rea
 class _Balance:
     """How the runs of a spread stand in each domain, and which nodes may have one more."""
 
-    def __init__(self, fleet: NodeUsage, spread: Spread, labels: Labels | None, matching: Mask) -> None:
+    def __init__(self, node_usage: NodeUsage, spread: Spread, labels: Labels | None, matching: Mask) -> None:
         self.spread = spread
-        self.domains = domains = fleet.roster.domains(spread.topology)
-        self.counts = _counts(fleet, spread.topology, domains, spread.labels)
+        self.domains = domains = node_usage.node_table.domains(spread.topology)
+        self.counts = _counts(node_usage, spread.topology, domains, spread.labels)
         reached = np.zeros(len(domains.names) + 1, dtype=np.bool_)
         reached[domains.of[matching]] = True  # nodes without the label: the last
         usable = reached[:-1].nonzero()[0]
@@ -79,10 +79,10 @@ class _Balance:
         return f"{here} has {_runs(int(self.counts[domain]), self.spread.labels)}, {there}; {most}"
 
 
-def _shared(fleet: NodeUsage, rule: Apart) -> Mask:
+def _shared(node_usage: NodeUsage, rule: Apart) -> Mask:
     """Return which nodes are in a domain with a run to keep apart from; without the label a node is in none."""
-    domains = fleet.roster.domains(rule.topology)
-    return _nodes_of(domains, _counts(fleet, rule.topology, domains, rule.labels) > 0)
+    domains = node_usage.node_table.domains(rule.topology)
+    return _nodes_of(domains, _counts(node_usage, rule.topology, domains, rule.labels) > 0)
 
 
 def _nodes_of(domains: Domains, chosen: Mask) -> Mask:
@@ -90,9 +90,9 @@ def _nodes_of(domains: Domains, chosen: Mask) -> Mask:
     return np.append(chosen, np.False_)[domains.of]  # no label is -1, which is the last
 
 
-def _counts(fleet: NodeUsage, topology: str, domains: Domains, labels: Labels) -> Amounts:
+def _counts(node_usage: NodeUsage, topology: str, domains: Domains, labels: Labels) -> Amounts:
     """Return how many runs with these labels each domain has."""
-    return fleet.guests.by_domain(topology, domains, labels)
+    return node_usage.label_counts.by_domain(topology, domains, labels)
 
 
 def _runs(number: int, labels: Labels) -> str:

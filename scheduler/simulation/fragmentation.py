@@ -65,10 +65,10 @@ class Fragments:
     def _stranded(self) -> float | None:
         """Return the share of the pool's CPU that the average waiting run cannot use; None if no run waits."""
         waiting = [(shape, number) for shape, number in self.waiting.items() if number > 0 and self.could_start(shape)]
-        total = int(self.state.fleet.capacity[CPU].sum())
+        total = int(self.state.node_usage.capacity[CPU].sum())
         if not waiting or not total:
             return None
-        free = self.state.fleet.free
+        free = self.state.node_usage.free
         cpu = np.maximum(free[CPU], 0)
         lost = sum(number * int(cpu[~fits(free, vector(shape.resources))].sum()) for shape, number in waiting)
         return lost / (total * sum(number for _, number in waiting))
@@ -77,7 +77,7 @@ class Fragments:
         """Return whether a run of this shape would fit into an empty node."""
         known = self.fits_empty.get(shape)
         if known is None:
-            known = bool(fits(self.state.fleet.capacity, vector(shape.resources)).any())
+            known = bool(fits(self.state.node_usage.capacity, vector(shape.resources)).any())
             self.fits_empty[shape] = known
         return known
 

@@ -46,7 +46,7 @@ TEAMS, USERS = 1 << 64, 2 << 64
 
 Key = TypeVar("Key", int, str)
 Progress: TypeAlias = Callable[[int], None]
-"""Is told how many runs have ended."""
+"""Called with how many runs have ended."""
 
 
 def simulate(
@@ -195,7 +195,7 @@ def _report(trace: Sequence[TraceRun], state: State, watcher: _Watcher) -> Simul
         strategy=limits.strategy,
         profile=limits.profile.name,
         runs=len(trace),
-        nodes=len(state.fleet),
+        nodes=len(state.node_usage),
         waits=waits(happened, rows),
         by_priority=tuple((key, waits(happened, each)) for key, each in _rows(run.priority for run in trace).items()),
         by_team=tuple((key, waits(happened, each)) for key, each in teams.items()),
@@ -215,7 +215,7 @@ def _report(trace: Sequence[TraceRun], state: State, watcher: _Watcher) -> Simul
 
 def _happened(trace: Sequence[TraceRun], state: State, watcher: _Watcher) -> Happened:
     held, begin, until = zip(*watcher.spells, strict=True) if watcher.spells else ((), (), ())
-    ceiling, nodes = state.limits.ceiling.runs, state.fleet.nodes
+    ceiling, nodes = state.limits.ceiling.runs, state.node_usage.nodes
     pods = sum(node.pods for node in nodes)
     resources = [run.resources for run in trace]
     return Happened(

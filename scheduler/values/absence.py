@@ -16,7 +16,7 @@ NO_TIME = timedelta()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Look:
-    """When somebody looked, and when the database server was started that told the time."""
+    """When somebody looked, and when the database server that gave the time was started."""
 
     at: datetime
     server_started_at: datetime

@@ -37,9 +37,9 @@ def pack(nodes: Iterable[Node]) -> bytes:
     in_set = [_number(tuple(_number(pair, pairs) for pair in sorted(node.labels.items())), sets) for node in ordered]
     tainted = [_number(node.taints, taints) for node in ordered]
     on_backend = [_number(node.backend, backends) for node in ordered]
-    told = [[(taint.key, taint.value, taint.effect) for taint in of_node] for of_node in taints]
+    packed = [[(taint.key, taint.value, taint.effect) for taint in of_node] for of_node in taints]
     names = [node.name for node in ordered]
-    head = json.dumps({"names": names, "pairs": list(pairs), "taints": told, "backends": list(backends)}).encode()
+    head = json.dumps({"names": names, "pairs": list(pairs), "taints": packed, "backends": list(backends)}).encode()
     columns = [np.array(column, dtype=_LARGE) for column in _amounts(ordered)]
     sizes, entries = [len(numbers) for numbers in sets], [number for numbers in sets for number in numbers]
     small = ([node.ready for node in ordered], in_set, tainted, on_backend, [len(sizes)], sizes, entries)
@@ -61,7 +61,7 @@ def unpack(data: bytes) -> tuple[Node, ...]:
     amounts = [columns.take(_LARGE, number) for _ in range(5)]
     ready, in_set, tainted, on_backend = (columns.take(_SMALL, number) for _ in range(4))
     labels = list(_label_sets(head["pairs"], columns))
-    taints = [tuple(Taint(key=k, value=v, effect=Effect(e)) for k, v, e in told) for told in head["taints"]]
+    taints = [tuple(Taint(key=k, value=v, effect=Effect(e)) for k, v, e in packed) for packed in head["taints"]]
     backends = [BackendName(name) for name in head["backends"]]
     return tuple(
         Node(

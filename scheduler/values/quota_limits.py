@@ -123,8 +123,8 @@ def kept_of(bound: QuotaLimit, asked: Demand, used: UsageTotals, held: UsageTota
     kind = over(bound, asked, in_use, kept)
     if kind is None:
         return None
-    told = str(kept[0]) if kind == 0 else amount(KINDS[kind - 1], kept[kind])
-    return f"{_text(bound, kind, asked, in_use)}; {told} kept free"
+    amount_kept = str(kept[0]) if kind == 0 else amount(KINDS[kind - 1], kept[kind])
+    return f"{_text(bound, kind, asked, in_use)}; {amount_kept} kept free"
 
 
 def _text(bound: QuotaLimit, kind: int, asked: Demand, used: Demand) -> str:

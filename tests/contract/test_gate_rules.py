@@ -134,12 +134,12 @@ def test_the_gate_keeps_it_and_tells_its_words(rule: GateRule) -> None:
         for decision in decisions:
             if isinstance(decision, Admit):
                 facts = PoolFacts(now=now, running=before, admitted=so_far, owners={})
-                assert rule.refusal(pool.line_of[decision.run.execution_id].facts, facts) is None
+                assert rule.refusal(pool.class_of[decision.run.execution_id].facts, facts) is None
                 so_far = [*so_far, decision.run]
         after = PoolFacts(now=now, running=before, admitted=so_far, owners={})
         refused = [d for d in decisions if isinstance(d, Wait) and d.reason.code is Code.RULE]
         told += len(refused)
-        assert all(d.reason.text == rule.refusal(pool.line_of[d.run.execution_id].facts, after) for d in refused)
+        assert all(d.reason.text == rule.refusal(pool.class_of[d.run.execution_id].facts, after) for d in refused)
         assert all(d.nominated is None and not d.blocked_by for d in refused)
 
     assert told > 0

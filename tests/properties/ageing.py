@@ -38,7 +38,7 @@ def look(state: State, waiting: Mapping[Any, Queued], decisions: Sequence[Decisi
         holding=holding,
         started={run.execution_id for run in started},
         aged={run.execution_id for run in started if aged(run, state.limits, now)},
-        capacity={node.name: node.capacity.cpu_milli for node in state.fleet.nodes},
+        capacity={node.name: node.capacity.cpu_milli for node in state.node_usage.nodes},
         limits=limits,
     )
 
@@ -118,7 +118,7 @@ def _distinct(state: State, party: Party) -> bool:
 
 def _seatable(state: State, waits: Sequence[Wait], party: Party) -> bool:
     """Return whether the nodes could hold all of a party if nothing else ran."""
-    ready = [node for node in state.fleet.nodes if node.ready]
+    ready = [node for node in state.node_usage.nodes if node.ready]
     open_to = {
         wait.run.execution_id: [
             node.name for node in ready if dict(wait.run.shape.constraints.node_selector).items() <= node.labels.items()

@@ -36,7 +36,7 @@ def check_sums(state: State, admits: list[Admit]) -> None:
             if facts is not None:
                 own = amounts([run for run in group if getattr(run, field) == owner])
                 assert within(facts.ceiling, own, (facts.elsewhere_runs, facts.elsewhere.cpu_milli))
-        node = next(node for node in state.fleet.nodes if node.name == admit.node)
+        node = next(node for node in state.node_usage.nodes if node.name == admit.node)
         here = [run for run in state.running.values() if run.node == admit.node]
         there = [d.run for d in admits if d.node == admit.node]
         assert node.ready

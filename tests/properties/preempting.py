@@ -67,7 +67,7 @@ def _check_fewest(state: State, decisions: Sequence[Decision], run: Queued, now:
     admits = {d.run.execution_id: d for d in decisions if isinstance(d, Admit)}
     started = {key: admits[key] for key in before}
     asked = [d.run for d in decisions if isinstance(d, Preempt)]
-    places = {node.name: node for node in state.fleet.nodes}
+    places = {node.name: node for node in state.node_usage.nodes}
     node = places[asked[0].node or ""]
     assert _enough(state, started, run, node, asked)
     assert not any(_enough(state, started, run, node, some) for some in combinations(asked, len(asked) - 1))
@@ -80,7 +80,7 @@ def _sets(state: State, started: Mapping[Any, Admit], run: Queued, now: datetime
     """Yield all small sets that would be enough."""
     constraints = run.shape.constraints
     wanted = dict(constraints.node_selector).items()
-    for node in state.fleet.nodes:
+    for node in state.node_usage.nodes:
         if not node.ready or not wanted <= node.labels.items():
             continue
         there = [r for r in state.running.values() if r.node == node.name and may_be_stopped(state, r, run, now)]

@@ -49,7 +49,7 @@ def ruling(state: State, decisions: Sequence[Decision]) -> Ruling:
 
 
 def _nodes(state: State) -> dict[str, Amounts]:
-    ready = [node for node in state.fleet.nodes if node.ready]
+    ready = [node for node in state.node_usage.nodes if node.ready]
     return {node.name: (node.capacity.cpu_milli, node.capacity.gpu, node.pods) for node in ready}
 
 
@@ -67,7 +67,7 @@ def _held(run: Running) -> Held:
 
 def _asked(run: Queued, state: State, now: datetime) -> Asked:
     wanted = run.shape.constraints
-    ready = [node for node in state.fleet.nodes if node.ready]
+    ready = [node for node in state.node_usage.nodes if node.ready]
     return Asked(
         run=run.execution_id,
         amounts=_amounts(run.shape.resources),
@@ -124,7 +124,7 @@ def _most(ceiling: Ceiling, used: Owner) -> Most:
 
 def _shares(state: State, now: datetime) -> Shares:
     limits, ceiling = state.limits, state.limits.ceiling
-    have = [(node.pods, node.capacity.cpu_milli, node.capacity.gpu) for node in state.fleet.nodes]
+    have = [(node.pods, node.capacity.cpu_milli, node.capacity.gpu) for node in state.node_usage.nodes]
     runs, cpu, gpu = (sum(node[kind] for node in have) for kind in range(3))
     totals = (_least(runs, ceiling.runs), _least(cpu, ceiling.cpu_milli), gpu)
     shares = Shares(

@@ -73,12 +73,12 @@ def test_a_run_starts_when_those_before_it_have_ended(make: SimpleNamespace) -> 
 def test_the_state_asked_about_stays_as_it_is(make: SimpleNamespace) -> None:
     waiting = [make.queued(number) for number in range(1, 6)]
     state = make.state(waiting, holding=[make.running(9)], ceiling=Ceiling(runs=1))
-    used = state.fleet.used.copy()
+    used = state.node_usage.used.copy()
     trial(ask(state, waiting, make.NOON, [60] * 9), Random(1))
 
     assert set(state.queued) == {run.execution_id for run in waiting}
     assert [*state.running] == [make.run_id(9)]
-    assert (state.fleet.used == used).all()
+    assert (state.node_usage.used == used).all()
     assert state.sums.of(POOL)[0] == 1
 
 

@@ -292,7 +292,7 @@ def rebuilt(state: State) -> State:
     """A state of the same values that remembers nothing."""
     fresh = State(
         limits=state.limits,
-        nodes=state.fleet.nodes,
+        nodes=state.node_usage.nodes,
         owners=state.owners,
         workers=state.workers,
         exclusive_elsewhere=state.exclusive_elsewhere,

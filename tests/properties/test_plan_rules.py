@@ -118,7 +118,7 @@ def test_no_limit_is_passed_and_no_node_overbooked(make: SimpleNamespace, runs: 
     assert all(d.run.not_before is None or d.run.not_before <= make.NOON for d in admits)
     assert not admits or pool["workers"]
     apply_all(state, admits)
-    assert (state.fleet.free >= 0).all()
+    assert (state.node_usage.free >= 0).all()
 
 
 def check_limits(state: State, admits: list[Admit], pool: dict[str, Any]) -> None:
@@ -126,7 +126,7 @@ def check_limits(state: State, admits: list[Admit], pool: dict[str, Any]) -> Non
     for field, limit in (("user_id", pool["user"]), ("team_id", pool["team"])):
         counts = Counter(getattr(d.run, field) for d in admits)
         assert limit is None or all(n + pool["elsewhere"] <= limit for n in counts.values())
-    by_name = {node.name: node for node in state.fleet.nodes}
+    by_name = {node.name: node for node in state.node_usage.nodes}
     assert all(by_name[d.node].ready for d in admits)
     assert all(by_name[d.node].labels["fast"] == "True" for d in admits if d.run.shape.constraints.node_selector)
 
@@ -158,8 +158,8 @@ def test_nobody_is_passed_by_a_later_run_of_its_line(make: SimpleNamespace, runs
         if isinstance(decision, Wait):
             passed.append(decision)
             continue
-        line = state.line_of[decision.run.execution_id]
-        behind = [wait for wait in passed if state.line_of.get(wait.run.execution_id) is line]
+        line = state.class_of[decision.run.execution_id]
+        behind = [wait for wait in passed if state.class_of.get(wait.run.execution_id) is line]
         assert all(wait.reason.code is Code.BACKOFF for wait in behind)
 
 
@@ -191,7 +191,7 @@ def test_no_later_run_takes_what_the_oldest_aged_one_needs(
     oldest = kept[0]
     later = [d for d in decisions if isinstance(d, Admit) and d.run.seq > oldest.run.seq]
 
-    free = state.fleet.copy()
+    free = state.node_usage.copy()
     for decision in (d for d in decisions if isinstance(d, Admit) and d.run.seq < oldest.run.seq):
         free.take(decision.node, decision.run.shape.resources)
     free.take(oldest.nominated, oldest.run.shape.resources)

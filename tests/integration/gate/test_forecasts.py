@@ -194,7 +194,7 @@ def test_a_full_pool_is_simulated_with_its_nodes(busy: Any) -> None:
     busy.submit()
     found = busy.do(lambda conn: forecast_input.read(conn, DEFAULT_POOL))
 
-    assert len(found.state.fleet) == 1
+    assert len(found.state.node_usage) == 1
     assert found.state.limits.ceiling.runs == 1
     assert len(found.state.running) == 1
 

@@ -126,9 +126,9 @@ def test_a_snapshot_that_is_known_is_not_read_again(bare: Any) -> None:
 
 def test_each_pass_has_a_fleet_of_its_own_on_the_same_ground(bare: Any) -> None:
     bare.node()
-    first, version = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
+    first, version = bare.do(lambda conn: nodes.node_usage(conn, DEFAULT_POOL))
     first.take(NodeName("n0"), Resources(cpu_milli=1000), 1, (("app", "web"),))
-    second, same = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
+    second, same = bare.do(lambda conn: nodes.node_usage(conn, DEFAULT_POOL))
 
     assert same == version
     assert second.roster is first.roster
@@ -138,7 +138,7 @@ def test_each_pass_has_a_fleet_of_its_own_on_the_same_ground(bare: Any) -> None:
     assert first.guests.by_domain(HOSTNAME, hosts, (("app", "web"),)).tolist() == [1]
 
     bare.node("n1")
-    third, later = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
+    third, later = bare.do(lambda conn: nodes.node_usage(conn, DEFAULT_POOL))
 
     assert later > version
     assert [node.name for node in third.nodes] == ["n0", "n1"]
@@ -146,11 +146,11 @@ def test_each_pass_has_a_fleet_of_its_own_on_the_same_ground(bare: Any) -> None:
 
 def test_a_pool_made_anew_is_not_taken_for_the_old_one(bare: Any) -> None:
     bare.node("old")
-    _, version = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
+    _, version = bare.do(lambda conn: nodes.node_usage(conn, DEFAULT_POOL))
     bare.sql("TRUNCATE nodes, node_snapshots")
     bare.node("new")
 
-    fleet, later = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
+    fleet, later = bare.do(lambda conn: nodes.node_usage(conn, DEFAULT_POOL))
 
     assert [node.name for node in fleet.nodes] == ["new"]
     assert later != version
@@ -163,7 +163,7 @@ def test_nodes_that_nobody_packed_or_another_version_did_are_read_row_by_row(bar
     bare.node("n1")
     bare.sql(f"UPDATE node_snapshots SET {packed}")
 
-    fleet, _ = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL))
+    fleet, _ = bare.do(lambda conn: nodes.node_usage(conn, DEFAULT_POOL))
 
     assert [node.name for node in fleet.nodes] == ["n0", "n1"]
     bare.node("n0")
@@ -179,7 +179,9 @@ def test_a_fleet_knows_which_of_its_nodes_are_served_whatever_was_asked_before(b
     bare.node("n1", backend=other)
 
     def served(*backends: BackendName) -> list[bool]:
-        fleet, _ = bare.do(lambda conn: nodes.fleet(conn, DEFAULT_POOL, reach=nodes.Reach(served=frozenset(backends))))
+        fleet, _ = bare.do(
+            lambda conn: nodes.node_usage(conn, DEFAULT_POOL, reach=nodes.Reach(served=frozenset(backends)))
+        )
         return [bool(each) for each in fleet.roster.served]
 
     asked = [(one, other), (one,), (other,), (), (one,), (one, other), (one, other, BackendName("local/n2"))]
@@ -215,7 +217,7 @@ def test_two_who_write_at_once_lose_nothing(bare: Any) -> None:
 def test_the_fleets_that_are_ready_are_bounded() -> None:
     ready = nodes._Ready()
     for number in range(nodes.FLEETS + 3):
-        ready.keep(("url", PoolName(str(number))), nodes._Base(version=1, fleet=NodeUsage()))
+        ready.keep(("url", PoolName(str(number))), nodes._Base(version=1, node_usage=NodeUsage()))
 
     assert ready.get(("url", PoolName("2"))).version == nodes.UNKNOWN
     assert ready.get(("url", PoolName("3"))).version == 1

@@ -202,7 +202,7 @@ def test_a_pass_of_a_full_pool_looks_at_the_nodes_only_for_whom_it_tells_somethi
         def read(conn: Connection) -> bool:
             known = pass_input.facts(conn, DEFAULT_POOL)
             found = pass_input.waiting(conn, known)
-            return len(pass_input.state(conn, known, found).fleet) > 0
+            return len(pass_input.state(conn, known, found).node_usage) > 0
 
         looked: bool = gate_db.do(read)
         return looked

@@ -192,7 +192,7 @@ def test_every_run_starts_and_ends_once_and_no_node_is_overdrawn(
     ended: list[int] = []
 
     for event in forward(state, make.NOON, lasting({i: run[1] for i, run in enumerate(runs)}), arrivals):
-        assert (state.fleet.free >= 0).all()
+        assert (state.node_usage.free >= 0).all()
         if isinstance(event, Started):
             started.append(event.run.seq)
             assert event.at >= event.run.enqueued_at

@@ -29,10 +29,10 @@ BREAKS: dict[str, Callable[[State], Any]] = {
     "runs of the nodes": lambda state: state.on_node.clear(),
     "known to stop": lambda state: state.stopping.update({run: dict(state.running) for run in state.queued}),
     "uses another amount": lambda state: state.sums.add([next(iter(state.running.values())).user_id], (1, 0, 0, 0, 0)),
-    "another amount free": lambda state: state.fleet.take("n0", next(iter(state.running.values())).resources),
+    "another amount free": lambda state: state.node_usage.take("n0", next(iter(state.running.values())).resources),
     "in no class": lambda state: state.waiting.of.popitem(),
     "not in order": lambda state: next(iter(state.waiting.table.values())).runs.reverse(),
-    "has another key": lambda state: state.memory.rows.key.fill(0),
+    "has another key": lambda state: state.cache.arrays.key.fill(0),
 }
 
 

@@ -85,13 +85,13 @@ def test_a_pool_knows_the_labels_of_who_runs(make: SimpleNamespace) -> None:
     """From the start of a run to its end, also when the nodes are seen anew in between."""
     nodes = [make.node(i, labels={ZONE: zone}) for i, zone in enumerate("ab")]
     state = make.state([], nodes=nodes, holding=[make.running(0, labels=WEB)])
-    assert names(put(state.fleet, apart())) == {"n1"}
+    assert names(put(state.node_usage, apart())) == {"n1"}
 
     state.see(nodes)
-    assert names(put(state.fleet, apart())) == {"n1"}
+    assert names(put(state.node_usage, apart())) == {"n1"}
 
     state.end(make.run_id(0))
-    assert names(put(state.fleet, apart())) == {"n0", "n1"}
+    assert names(put(state.node_usage, apart())) == {"n0", "n1"}
 
 
 def test_a_copy_of_a_fleet_knows_its_own_runs_only(make: SimpleNamespace) -> None:

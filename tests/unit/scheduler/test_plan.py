@@ -247,7 +247,7 @@ def test_a_run_may_be_bound_to_nodes_of_one_backend_only(make: SimpleNamespace) 
 
     assert isinstance(decision, Admit)
     assert len(decision.candidates) > 1
-    assert {state.fleet.backend_of(node) for node in decision.candidates} == {decision.backend}
+    assert {state.node_usage.backend_of(node) for node in decision.candidates} == {decision.backend}
 
 
 @pytest.mark.parametrize(
@@ -273,4 +273,4 @@ def test_the_same_state_gives_the_same_plan_and_is_left_as_it_was(make: SimpleNa
 
     assert plan(state, make.NOON) == plan(state, make.NOON)
     assert len(state.queued) == 20
-    assert not state.fleet.used.any()
+    assert not state.node_usage.used.any()

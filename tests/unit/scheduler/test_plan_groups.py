@@ -79,7 +79,7 @@ def test_nodes_that_cannot_serve_all_any_more_are_given_up(make: SimpleNamespace
 
     state = apply_all(state, decisions)
     gone = kept(decisions)[1]
-    state = apply(state, Seen(nodes=tuple(node for node in state.fleet.nodes if node.name != gone)))
+    state = apply(state, Seen(nodes=tuple(node for node in state.node_usage.nodes if node.name != gone)))
     again = kept(plan(state, make.NOON))
     assert len(set(again.values())) == 2
     assert gone not in again.values()

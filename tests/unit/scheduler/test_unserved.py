@@ -27,7 +27,7 @@ def nodes_of(make: SimpleNamespace, *facts: dict[str, object]) -> list[Node]:
 
 def decided(nodes: list[Node], unserved: set[int], *runs: Queued, make: SimpleNamespace) -> list[Admit | Wait]:
     """Make a pass over runs while no live worker serves the nodes of these numbers."""
-    state = State(fleet=NodeUsage(nodes, frozenset(map(backend, unserved))))
+    state = State(node_usage=NodeUsage(nodes, frozenset(map(backend, unserved))))
     for run in runs:
         state.enqueue(run)
     return [one for one in plan(state, make.NOON) if isinstance(one, Admit | Wait)]
@@ -87,7 +87,7 @@ def test_a_missing_worker_passes_by_itself_so_it_is_no_lasting_reason(make: Simp
 def test_a_node_without_a_worker_is_kept_free_for_nobody(make: SimpleNamespace) -> None:
     aged = make.queued(1, minutes=600, cpu=3000)
     nodes = nodes_of(make, {"cpu": 4000}, {"cpu": 4000})
-    state = State(fleet=NodeUsage(nodes, frozenset({backend(0)})))
+    state = State(node_usage=NodeUsage(nodes, frozenset({backend(0)})))
     state.start(make.running(9, cpu=2000, node=nodes[1].name))
     state.enqueue(aged)
 

@@ -74,7 +74,7 @@ def test_limits_and_exclusive_names_hold_for_a_run_that_needs_no_node(make: Simp
     """Of four windows two ask for one name; the pool runs two at once."""
     names: list[tuple[str, ...]] = [("db",), ("db",), (), ()]
     runs = [make.queued(n, cpu=0, constraints=NEEDS_NONE, exclusive=names[n]) for n in range(4)]
-    state = State(limits=PoolSettings(ceiling=Ceiling(runs=2)), fleet=NodeUsage([virtual_node(NO_BACKEND)]))
+    state = State(limits=PoolSettings(ceiling=Ceiling(runs=2)), node_usage=NodeUsage([virtual_node(NO_BACKEND)]))
     for run in runs:
         state.enqueue(run)
 
