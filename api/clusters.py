@@ -1,6 +1,7 @@
 """Kubernetes clusters: how workers reach them, and what they lack. No credential passes through here."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Annotated
 
 from fastapi import APIRouter, Path
@@ -10,7 +11,9 @@ from pydantic.alias_generators import to_camel
 from api import openapi
 from api.services import ServicesDep
 from db import clusters as rows
+from db import workers
 from db.clusters import ClusterRow
+from model.ids import WorkerId, backend_of_cluster
 from model.pod_policy import PodPolicy
 from model.resources import DEFAULT_GPU
 from orchestrator import clusters
@@ -113,9 +116,19 @@ class FindingOut(BaseModel):
 
     model_config = OUT
 
-    what: Annotated[str, Field(description="connection, namespace, policy, permission or nodes")]
+    what: Annotated[
+        str, Field(description="connection, namespace, policy, permission, nodes, image, network or worker")
+    ]
     fine: Annotated[bool, Field(description="Whether it is as it has to be")]
     words: Annotated[str, Field(description="What was found, or what has to be done")]
+
+    @classmethod
+    def of_workers(cls, cluster: str, workers: Sequence[WorkerId]) -> "FindingOut":
+        """Return which workers serve a cluster; without one no test starts there."""
+        words = f"served by {', '.join(workers)}"
+        if not workers:
+            words = f"no worker serves it: start one with ASSAY_CLUSTERS={cluster}, and see its log for why it does not"
+        return cls(what="worker", fine=bool(workers), words=words)
 
 
 class ClusterChecked(BaseModel):
@@ -137,7 +150,7 @@ async def list_clusters(services: ServicesDep) -> ClusterList:
 
 @router.put("/clusters/{name}", summary="Add or change a cluster")
 async def set_cluster(name: ClusterName, cluster: ClusterIn, services: ServicesDep) -> ClusterOut:
-    """Create or change a cluster. Workers that serve it read it at their start."""
+    """Create or change a cluster. Workers serve it within seconds, a changed one once they run nothing."""
     row = cluster.row(name)
     await services.database.run(lambda conn: clusters.put(conn, row))
     return ClusterOut.of(row)
@@ -150,7 +163,7 @@ async def set_cluster(name: ClusterName, cluster: ClusterIn, services: ServicesD
     responses=openapi.refusals(status_404="No such cluster"),
 )
 async def remove_cluster(name: ClusterName, services: ServicesDep) -> None:
-    """Remove a cluster. Workers that serve it go on until they are started anew."""
+    """Remove a cluster. Workers that serve it stop to do so once they run nothing."""
     await services.database.run(lambda conn: rows.remove(conn, name))
 
 
@@ -165,5 +178,6 @@ async def check_cluster(name: ClusterName, services: ServicesDep) -> ClusterChec
     from cluster.kubernetes.check import check_cluster as check  # noqa: PLC0415  the client costs 15 MB of memory
 
     found = await asyncio.to_thread(check, settings_of(row))
-    findings = [FindingOut.model_validate(one) for one in found]
+    served = await services.database.run(lambda conn: workers.servers(conn, backend_of_cluster(name)))
+    findings = [*(FindingOut.model_validate(one) for one in found), FindingOut.of_workers(name, served)]
     return ClusterChecked(name=name, fine=all(one.fine for one in findings), findings=findings)

@@ -52,7 +52,7 @@ from db.seeds import DEFAULT_POOL
 from model.command import Command
 from model.config import ExecutionConfig, Toleration, TolerationOperator
 from model.content import InlineContent
-from model.ids import ExecutionId, NodeName, RunId
+from model.ids import ExecutionId, NodeName, RunId, backend_of_cluster
 from model.resources import ResourceRequirements
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.placement.placement import Ask, choose
@@ -280,7 +280,7 @@ def snapshot(number: int) -> None:
             seen = facts.left()
             last = recorded[0]
             recorded[0] = db.call(
-                lambda conn: nodes.record_all(conn, DEFAULT_POOL, names.backend_name("lab"), seen, last)
+                lambda conn: nodes.record_all(conn, DEFAULT_POOL, backend_of_cluster("lab"), seen, last)
             )
 
         for what, changed in (

@@ -11,6 +11,9 @@ from cli.connection import connect
 from cli.parameters import Json
 from model.fault import EXIT_REFUSED
 
+CHECK_SECONDS = 240.0
+"""A check starts pods, whose image may have to be pulled first."""
+
 Name = Annotated[str, typer.Argument(help="The name of the cluster.", show_default=False)]
 
 
@@ -57,7 +60,7 @@ def add(  # noqa: PLR0913  one option for each column
     ] = False,
     json: Json = False,
 ) -> None:
-    """Add a cluster, or change it. A worker that is to serve it is started with ASSAY_CLUSTERS=NAME."""
+    """Add a cluster, or change it. Workers serve it within seconds, a changed one once they run nothing."""
     body: dict[str, object] = {
         "namespace": namespace,
         "image": image,
@@ -111,7 +114,8 @@ def list_clusters(*, json: Json = False) -> None:
 
 def check(name: Name, *, json: Json = False) -> None:
     """Look at what tests need in a cluster, and say what is missing and how to get it. Exit code 4 if anything is."""
-    with connect() as client:
+    output.say(f"trying {name} out with three small pods, which takes some seconds")
+    with connect(CHECK_SECONDS) as client:
         answer = client.post(f"/clusters/{quote(name, safe='')}/check")
     if json:
         output.as_json(answer)
@@ -123,7 +127,7 @@ def check(name: Name, *, json: Json = False) -> None:
 
 
 def rm(name: Name, *, json: Json = False) -> None:
-    """Remove a cluster. Workers that serve it go on until they are started anew."""
+    """Remove a cluster. Workers stop to serve it once they run nothing."""
     with connect() as client:
         client.delete(f"/clusters/{quote(name, safe='')}")
     output.as_json({"removed": name}) if json else output.say(f"removed {name}")

@@ -34,7 +34,7 @@ class ClusterRow:
 
 
 def put(conn: Connection, row: ClusterRow) -> None:
-    """Add a cluster, or change it. Workers that serve it read it at their start."""
+    """Add a cluster, or change it. Workers read the rows every few seconds."""
     values = {
         "namespace": row.namespace,
         "image": row.image,

@@ -37,6 +37,11 @@ _BACKENDS = text("""
 INSERT INTO backends (pool, name) SELECT :pool, name FROM unnest(CAST(:serves AS text[])) AS name ORDER BY name
 ON CONFLICT (pool, name) DO NOTHING
 """)
+_SERVE = text("UPDATE workers SET serves = CAST(:serves AS text[]) WHERE worker_id = :worker")
+_SERVERS = text("""
+SELECT worker_id FROM workers
+WHERE :backend = ANY(serves) AND NOT draining AND expires_at > clock_timestamp() ORDER BY worker_id
+""")
 _DRAIN = text("UPDATE workers SET draining = true WHERE worker_id = :worker")
 _LEAVE = text("DELETE FROM workers WHERE worker_id = :worker")
 _FORGET = text("DELETE FROM workers WHERE expires_at < clock_timestamp() - interval '1 day'")
@@ -71,6 +76,17 @@ def register(
     conn.execute(_BACKENDS, {"pool": pool, "serves": sorted(serves)})
     conn.execute(_ABANDON, {"worker": worker})
     conn.execute(_FORGET)
+
+
+def serve(conn: Connection, worker: WorkerId, pool: PoolName, serves: Collection[BackendName]) -> None:
+    """Change the backends that a worker serves. It keeps the runs that it holds."""
+    conn.execute(_SERVE, {"worker": worker, "serves": sorted(serves)})
+    conn.execute(_BACKENDS, {"pool": pool, "serves": sorted(serves)})
+
+
+def servers(conn: Connection, backend: BackendName) -> list[WorkerId]:
+    """Return the live workers that serve a backend, of all pools."""
+    return [WorkerId(worker) for worker in conn.execute(_SERVERS, {"backend": backend}).scalars()]
 
 
 def beat(conn: Connection, worker: WorkerId, ttl: timedelta) -> bool:

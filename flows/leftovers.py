@@ -46,7 +46,7 @@ class Leftovers:
 
     async def end_all(self) -> None:
         """End each attempt that is alive here, unless it is the open attempt of a run placed on this backend."""
-        for backend in self._context.backends.values():
+        for backend in list(self._context.backends.values()):
             for attempt in await backend.running():  # listed first: an attempt that starts later is wanted
                 if not await self._is_wanted(backend, attempt):
                     log.warning("%s is not wanted here any more", attempt)
@@ -55,7 +55,7 @@ class Leftovers:
 
     async def collect(self) -> None:
         """Remove what is kept of attempts that nobody wants: their worker died before it had forgotten them."""
-        for backend in self._context.backends.values():
+        for backend in list(self._context.backends.values()):
             for attempt in await backend.kept():  # listed first, as above
                 if not await self._is_wanted(backend, attempt):
                     await backend.end(attempt)

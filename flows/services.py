@@ -33,6 +33,8 @@ SETTLE_SECONDS = 10.0
 RECOVER_SECONDS = 30.0
 NODE_SECONDS = 2.0
 """How often the facts of nodes are looked at: in memory, since a backend watches them. Only changes are written."""
+CLUSTER_SECONDS = 3.0
+"""How often the rows of clusters are read. A person who has added one looks for its nodes at once."""
 WATERMARK_SECONDS = 2.0
 PRUNE_SECONDS = 3600.0
 
@@ -59,6 +61,7 @@ class Services:
 
     async def open(self) -> None:
         """Register this worker and its nodes, so that the gate can admit runs to them."""
+        await self.context.serve_clusters(idle=True)
         await self.context.db.run_patiently(self._register)
         await self._note_nodes()
         threading.Thread(target=self._keep_leases, name="assay-leases", daemon=True).start()
@@ -70,6 +73,7 @@ class Services:
             loops.create_task(self._leftovers.run())
             loops.create_task(every(0.0, self._beat_gate))
             loops.create_task(every(NODE_SECONDS, self._note_nodes))
+            loops.create_task(every(CLUSTER_SECONDS, self._serve_clusters))
             loops.create_task(every(LOST_SECONDS, self._lost_nodes.look))
             loops.create_task(every(LOST_SECONDS, self._unready_nodes.look))
             loops.create_task(every(WATERMARK_SECONDS, self._advance_watermarks))
@@ -106,9 +110,16 @@ class Services:
     async def _prune_outbox(self) -> None:
         await self.context.db.run(outbox.prune)
 
+    async def _serve_clusters(self) -> None:
+        """Follow the rows of clusters, unless this worker is about to end."""
+        if not self.draining and await self.context.serve_clusters(idle=not self.dispatcher.running):
+            settings, serves = self._settings, self.context.serves
+            await self.context.db.run(lambda conn: workers.serve(conn, settings.worker, settings.pool, serves))
+            await self._note_nodes()
+
     async def _note_nodes(self) -> None:
         """Write down the nodes of each backend. One that does not answer now keeps those that are known of it."""
-        for name, backend in self.context.backends.items():
+        for name, backend in list(self.context.backends.items()):
             try:
                 facts = await backend.nodes()
             except UnavailableError as failed:

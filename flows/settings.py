@@ -134,10 +134,11 @@ class Settings(EnvironmentSettings):
         "which the kernel keeps its memory limit",
     )
     clusters: Annotated[frozenset[str], NoDecode, BeforeValidator(_names)] = Field(
-        frozenset(),
+        frozenset({"*"}),
         validation_alias="ASSAY_CLUSTERS",
         description="Kubernetes clusters whose pods this worker starts and watches, separated by commas, by the names "
-        "that `assay cluster add` gave them. It reads their rows at its start",
+        "that `assay cluster add` gave them. It begins within seconds after a cluster was added. `*` stands for every "
+        "cluster that it can reach, empty for none",
     )
     place_within: Annotated[timedelta, BeforeValidator(_seconds)] = Field(
         timedelta(seconds=30),

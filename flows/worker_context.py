@@ -20,9 +20,10 @@ from db.engine import Database
 from db.gate.pass_output import Admitted, Lessee
 from db.listen import Listener
 from flows.pass_batcher import PassBatcher, PendingChange, carry_out
+from flows.served_clusters import ServedClusters
 from flows.settings import Settings
 from flows.wakeups import Wakeups
-from model.ids import BackendName, RunId, uuid7
+from model.ids import BackendName, RunId, is_cluster, uuid7
 from model.ports import Artifacts, Contents, Logs, Secrets
 from orchestrator import admission
 from orchestrator.lifecycle import Grant
@@ -44,7 +45,8 @@ class WorkerContext:
     """What the flows of a worker share.
 
     `blocking` are the threads for file calls, so that the loop never waits for them. `heartbeat` is a connection that
-    is never busy. `backends` are those that this worker serves.
+    is never busy. `backends` are those that this worker serves now; `clusters` finds
+    those of clusters (`serve_clusters`).
     """
 
     settings: Settings
@@ -58,6 +60,7 @@ class WorkerContext:
     secrets: Secrets
     contents: Contents
     backends: Mapping[BackendName, Backend]
+    clusters: ServedClusters
     dice: Random = field(default_factory=SystemRandom)
     blocking: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(BLOCKING_THREADS, thread_name_prefix="assay-files")
@@ -112,6 +115,13 @@ class WorkerContext:
     def backend_of(self, grant: Grant) -> Backend:
         """Return the backend that runs what was granted. Only a worker that serves it can be granted a run there."""
         return self.backends[grant.backend]
+
+    async def serve_clusters(self, *, idle: bool) -> bool:
+        """Serve the clusters that have a row by now. Return whether they are others than before."""
+        before, served = self.backends, await self.clusters.look(idle=idle)
+        local = {name: backend for name, backend in before.items() if not is_cluster(name)}
+        self.backends = local | dict(served)
+        return before.keys() != self.backends.keys()
 
     def now(self) -> datetime:
         """Return the time. Nothing else in the worker reads the clock."""

@@ -20,10 +20,22 @@ WorkerId = NewType("WorkerId", str)
 NodeName = NewType("NodeName", str)
 BackendName = NewType("BackendName", str)
 """Of what runs attempts: `local/<node>` for a machine, `kubernetes/<cluster>` for a cluster with all its nodes."""
+CLUSTERS = "kubernetes/"
+"""What the names of all backends of clusters begin with."""
 PoolName = NewType("PoolName", str)
 
 SHORT_LENGTH = 8
 """The number of hex digits of the short form. It has the last digits, because the first ones are the time."""
+
+
+def backend_of_cluster(cluster: str) -> BackendName:
+    """Return the name of a cluster's backend."""
+    return BackendName(f"{CLUSTERS}{cluster}")
+
+
+def is_cluster(backend: BackendName) -> bool:
+    """Return whether a backend is that of a cluster."""
+    return backend.startswith(CLUSTERS)
 
 
 def uuid7(now: datetime, random: Random) -> UUID:

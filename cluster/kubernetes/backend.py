@@ -40,7 +40,7 @@ from cluster.kubernetes.spool import Spool
 from cluster.kubernetes.watch import PodWatch
 from cluster.local.content import Sources
 from model.ending import Ending
-from model.ids import BackendName
+from model.ids import BackendName, backend_of_cluster
 from model.ports import Contents
 from scheduler.values.node import Node
 
@@ -108,7 +108,7 @@ class KubernetesBackend:
     @property
     def name(self) -> BackendName:
         """The name under which the gate admits runs to it."""
-        return names.backend_name(self._access.name)
+        return backend_of_cluster(self._access.name)
 
     async def nodes(self) -> Sequence[Node]:
         """Return the nodes with what others have left of them, in order of name."""

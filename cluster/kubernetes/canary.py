@@ -15,6 +15,7 @@ from cluster.kubernetes import network, pod_facts, pod_paths
 from cluster.kubernetes.api_objects import Pod
 from cluster.kubernetes.connection import Connection
 from cluster.kubernetes.pod import hardened
+from model.config import ImagePullPolicy
 
 PORT = 8080
 WAIT_SECONDS = 60.0
@@ -55,6 +56,10 @@ class Found:
     words: str
 
 
+class ImageError(UnavailableError):
+    """The cluster cannot run the image in which tests run. Whoever added the cluster corrects the name."""
+
+
 class Requirement:
     """Lets a test start only where policies were seen to be enforced, if the row of the cluster requires that."""
 
@@ -78,7 +83,7 @@ class Requirement:
 
 
 def look(connection: Connection) -> Found:
-    """Start the pods and return what they found. Raises: ApiError, UnavailableError."""
+    """Start the pods and return what they found. Raises: ApiError, ImageError, UnavailableError."""
     name = f"assay-canary-{secrets.token_hex(4)}"
     made: list[str] = []
     try:
@@ -128,7 +133,14 @@ def _policies(name: str, labels: Mapping[str, Mapping[str, str]]) -> list[networ
 
 def _pod(name: str, labels: Mapping[str, str], image: str, *words: str) -> network.Body:
     """Return a pod that runs a small program. It ends by itself if nobody removes it."""
-    body = hardened(name, labels, {"name": CANARY, "image": image, "command": pod_paths.python(*words)})
+    pull = str(ImagePullPolicy.IF_NOT_PRESENT)
+    container: dict[str, object] = {
+        "name": CANARY,
+        "image": image,
+        "imagePullPolicy": pull,
+        "command": pod_paths.python(*words),
+    }
+    body = hardened(name, labels, container)
     return body | {"spec": {**body["spec"], "activeDeadlineSeconds": int(2 * WAIT_SECONDS)}}  # type: ignore[dict-item]
 
 
@@ -145,11 +157,14 @@ def _end(pod: Pod) -> str:
 
 
 def _until(connection: Connection, path: str, answer: Callable[[Pod], str]) -> str:
-    """Read a pod until it gives an answer. Raises: UnavailableError after a minute."""
+    """Read a pod until it gives an answer. Raises: ImageError, UnavailableError after a minute."""
     for _ in range(round(WAIT_SECONDS / PAUSE)):
         pod = Pod.model_validate_json(connection.get(path))
         if found := answer(pod):
             return found
+        waiting = pod_facts.state(pod, CANARY).waiting
+        if waiting is not None and (refused := pod_facts.refused_start(connection.access.image, waiting)):
+            raise ImageError(refused[1])
         if problem := pod_facts.unschedulable(pod):
             raise UnavailableError(f"the canary of network policies finds no node: {problem}")
         connection.closing.wait(PAUSE)

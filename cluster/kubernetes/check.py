@@ -53,7 +53,7 @@ def check(access: ClusterAccess) -> list[Finding]:
             *_namespace(connection),
             *_permissions(connection),
             *_nodes(connection),
-            *_network(connection),
+            *_image_and_network(connection),
         ]
     except (UnavailableError, ApiError, ValidationError) as failed:
         return [Finding(what="connection", fine=False, words=str(failed))]
@@ -106,16 +106,20 @@ def _allowed(connection: Connection, namespace: str, resource: str, verb: str) -
     return data is not None and AccessReview.model_validate_json(data).status.allowed
 
 
-def _network(connection: Connection) -> Iterator[Finding]:
-    """Try out whether network policies have an effect. It matters only where the row of the cluster requires them."""
+def _image_and_network(connection: Connection) -> Iterator[Finding]:
+    """Try out whether the image runs, and whether network policies have an effect, if the row requires that."""
     required = connection.access.network_required
     try:
         found = canary.look(connection)
     except ApiError:
         return  # the permission is among the findings
+    except canary.ImageError as failed:
+        yield Finding(what="image", fine=False, words=f"{failed}: assay cluster add ... --image, with another one")
+        return
     except UnavailableError as failed:
         yield Finding(what="network", fine=not required, words=str(failed))
         return
+    yield Finding(what="image", fine=True, words=f"{connection.access.image} runs, and has python3")
     enforced = found.enforcement is Enforcement.ENFORCED
     words = found.words
     if enforced and not _denies_by_default(connection):

@@ -4,7 +4,7 @@ from uuid import UUID
 
 from cluster.backend import AttemptId
 from cluster.kubernetes.api_objects import Meta
-from model.ids import BackendName, ExecutionId, NodeName, RunId
+from model.ids import ExecutionId, NodeName, RunId
 
 DOMAIN = "assay.internal"
 """Prefix of our labels and annotations. The top-level domain `internal` is reserved for private use."""
@@ -23,16 +23,12 @@ NETWORK = f"{DOMAIN}/network"
 """The annotation of a pod that has a network policy of its own."""
 COMMIT = f"{DOMAIN}/commit"
 """The annotation with the commit of git content."""
+CLUSTER = f"{DOMAIN}/cluster"
+"""The label that the gate sees on each node of a cluster, with its name. Nodes and pods do not carry it."""
 ENDED = f"{DOMAIN}/ended"
 """The annotation of a pod that a worker has ended. Without it a deletion is an eviction, or by hand."""
 GATE = f"{DOMAIN}/never-starts"
 """The scheduling gate of a pod that only takes the name, so that nobody can start the attempt."""
-PREFIX = "kubernetes/"
-
-
-def backend_name(cluster: str) -> BackendName:
-    """Return the name of a cluster's backend."""
-    return BackendName(f"{PREFIX}{cluster}")
 
 
 def pod_name(attempt: AttemptId) -> str:

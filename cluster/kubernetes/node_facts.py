@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from cluster.kubernetes import names, pod_facts
 from cluster.kubernetes.api_objects import ApiNode, Container, NodeTaint, Pod
 from model.config import Effect
-from model.ids import NodeName
+from model.ids import NodeName, backend_of_cluster
 from model.quantity import milli, whole
 from model.resources import DEFAULT_GPU, Resources
 from scheduler.values.node import Node, Taint
@@ -71,10 +71,10 @@ def node_of(node: ApiNode, cluster: str, gpu: str = DEFAULT_GPU) -> Node:
         name=names.gate_node(node.metadata.name, cluster),
         capacity=Resources(cpu_milli=cpu, memory_bytes=memory, ephemeral_bytes=disk, gpu=gpus),
         pods=_quantity(node.status.allocatable, "pods", whole),
-        labels=dict(node.metadata.labels),
+        labels={**node.metadata.labels, names.CLUSTER: cluster},
         taints=tuple(_taints(node)),
         ready=any(condition.type == "Ready" and condition.status == "True" for condition in node.status.conditions),
-        backend=names.backend_name(cluster),
+        backend=backend_of_cluster(cluster),
     )
 
 

@@ -149,7 +149,7 @@ def _spec(order: LaunchOrder, site: PodSite) -> Body:
         "enableServiceLinks": False,
         "securityContext": _POD_SECURITY,
         "affinity": {"nodeAffinity": _node_affinity(order, site.nodes)},
-        "nodeSelector": dict(order.config.node_selector),
+        "nodeSelector": {k: v for k, v in order.config.node_selector.items() if k != names.CLUSTER},
         "tolerations": [_toleration(one) for one in order.config.tolerations],
         "volumes": [
             {"name": "assay", "emptyDir": {"sizeLimit": disk}},
@@ -264,6 +264,7 @@ def _term(term: NodeSelectorTerm) -> Body:
         "matchExpressions": [
             {"key": one.key, "operator": str(one.operator), "values": list(one.values)}
             for one in term.match_expressions
+            if one.key != names.CLUSTER  # the gate has looked at it: no node carries it
         ]
     }
 

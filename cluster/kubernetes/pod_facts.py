@@ -107,7 +107,22 @@ def launch_problem(pod: Pod) -> tuple[Fault, str] | None:
     if pod.status.phase in {"Succeeded", "Failed"} or pod.metadata.deletion_timestamp is not None:
         return _failed_early(pod)
     waiting = state(pod, PREPARE).waiting
-    return None if waiting is None else _refused_start(pod, waiting)
+    image = next((container.image for container in pod.spec.init_containers if container.name == PREPARE), "")
+    return None if waiting is None else refused_start(image, waiting)
+
+
+def refused_start(image: str, waiting: Waiting) -> tuple[Fault, str] | None:
+    """Return why a container of this image that waits will not start, None if it may."""
+    words = words_of(waiting.reason, waiting.message)
+    if waiting.reason in _NO_IMAGE and any(sign in waiting.message.lower() for sign in _AWAY):
+        return Fault.INFRASTRUCTURE, f"the registry of the image {image} did not answer: {words}"
+    if waiting.reason in _NO_IMAGE:
+        return Fault.IMAGE, f"the image {image} is missing, or may not be pulled: {words}"
+    if waiting.reason in _WRONG_IMAGE:
+        return Fault.IMAGE, f"the image {image} cannot be used: {words}"
+    if waiting.reason in _WRONG_POD:
+        return Fault.CONFIG, f"the container cannot be made: {words}"
+    return None
 
 
 def refused_by_node(pod: Pod) -> str:
@@ -133,21 +148,6 @@ def _failed_early(pod: Pod) -> tuple[Fault, str]:
         return Fault.CONFIG, f"its content needs more scratch disk than resources.ephemeralStorage: {words}"
     fault = _EARLY.get(how, Fault.INFRASTRUCTURE)
     return fault, f"the pod ended before its content was in place: {words or 'its container ended'}"
-
-
-def _refused_start(pod: Pod, waiting: Waiting) -> tuple[Fault, str] | None:
-    """Return why a container that waits will not start, None if it may."""
-    words = words_of(waiting.reason, waiting.message)
-    image = next((container.image for container in pod.spec.init_containers if container.name == PREPARE), "")
-    if waiting.reason in _NO_IMAGE and any(sign in waiting.message.lower() for sign in _AWAY):
-        return Fault.INFRASTRUCTURE, f"the registry of the image {image} did not answer: {words}"
-    if waiting.reason in _NO_IMAGE:
-        return Fault.IMAGE, f"the image {image} is missing, or may not be pulled: {words}"
-    if waiting.reason in _WRONG_IMAGE:
-        return Fault.IMAGE, f"the image {image} cannot be used: {words}"
-    if waiting.reason in _WRONG_POD:
-        return Fault.CONFIG, f"the container cannot be made: {words}"
-    return None
 
 
 def _cannot_run(waiting: Waiting) -> bool:

@@ -209,7 +209,8 @@ class Stack:
 
     def rest(self, method: str, path: str, **kwargs: Any) -> httpx.Response:
         headers = {"Authorization": f"Bearer {KEY}"} | kwargs.pop("headers", {})
-        return httpx.request(method, f"{self.api_url}/api/v1{path}", headers=headers, timeout=30, **kwargs)
+        kwargs.setdefault("timeout", 30)
+        return httpx.request(method, f"{self.api_url}/api/v1{path}", headers=headers, **kwargs)
 
     def prefect(self, method: str, path: str, **kwargs: Any) -> Any:
         basic = httpx.BasicAuth(*PREFECT_CREDENTIAL.split(":"))

@@ -37,7 +37,7 @@ def test_a_node_is_known_by_its_cluster_and_gives_what_is_allocatable() -> None:
 
     assert (found.name, found.backend, found.pods) == ("n1.prod", "kubernetes/prod", 110)
     assert (found.capacity.cpu_milli, found.capacity.memory_bytes, found.capacity.gpu) == (4000, 8 * 2**30, 2)
-    assert found.labels == {"zone": "a"}
+    assert found.labels == {"zone": "a", "assay.internal/cluster": "prod"}
     assert found.ready
 
 
