@@ -23,6 +23,10 @@ BLIND = "the broker did not confirm that all events had arrived, so nothing foll
 FOREIGN = "the test has no scope, and its topics are shared: events of others count too"
 
 
+class ScopeError(ValueError):
+    """The trigger's outcome has no value for the scope. The target has failed, or the expression is wrong."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerScope:
     """A scope whose value is known when the trigger has fired: `source` is a JMESPath expression on its outcome."""
@@ -31,8 +35,11 @@ class TriggerScope:
     source: str
 
     def of(self, outcome: JsonValue) -> Scope:
-        """Return the scope. Raises: ValueError if the outcome has no such value."""
-        return Scope(expression=self.expression, value=jmespath.search(self.source, outcome))
+        """Return the scope. Raises: ScopeError if the outcome has no such value."""
+        try:
+            return Scope(expression=self.expression, value=jmespath.search(self.source, outcome))
+        except ValueError as error:  # JMESPathError is one
+            raise ScopeError(f"scope: {self.source!r} of what the trigger gave: {error}") from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,7 +87,7 @@ class EventDrivenTest:
             raise ValueError("timeoutMs must be positive, and graceMs must not be negative")
 
     def execute(self, broker: Broker, *, monotonic: Callable[[], float] = time.monotonic) -> EventTestResult:
-        """Run the test. Whatever happens, the consumer is closed. Raises: BrokerError; TriggerError."""
+        """Run the test. Whatever happens, the consumer is closed. Raises: BrokerError; TriggerError; ScopeError."""
         consumer = EventConsumer(broker, self.topics, group_id=self.group_id, monotonic=monotonic)
         try:
             consumer.start()

@@ -1,26 +1,31 @@
-"""Run an event-driven test from a file: `python -m events.run FILE`.
-
-Exit codes: 0 passed, 1 failed, 3 broker or trigger away, 4 the file is wrong, 7 inconclusive or vacuous.
-"""
+"""Run an event-driven test from a file: `python -m events.run FILE`. The exit codes are those of `events.endings`."""
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
-from events.brokers.broker import Broker, BrokerError, require
+from events.brokers.broker import Broker, BrokerError, BrokerUnfitError, require
 from events.brokers.broker_factory import is_embedded, make_topics, open_broker
-from events.driven_test import EventDrivenTest, EventTestResult
+from events.driven_test import EventDrivenTest, EventTestResult, ScopeError
+from events.endings import EXIT_AWAY, EXIT_FAILED, EXIT_PASSED, EXIT_UNKNOWN, EXIT_WRONG, JUNIT, RECORDING
 from events.event import describe
 from events.form import LoadedTest, load_test
 from events.junit import junit
-from events.outcomes import Outcome
+from events.outcomes import AssertionResult, Outcome
 from events.recording import RecordingError, read_recording, write_recording
-from events.triggers import TriggerError
+from events.triggers import TriggerError, TriggerRefusedError
 from model.problems import InvalidError, Problem
 
-EXIT_CODES = {Outcome.PASSED: 0, Outcome.FAILED: 1, Outcome.INCONCLUSIVE: 7, Outcome.VACUOUS: 7}
-AWAY, WRONG = 3, 4
+EXIT_CODES: Final[Mapping[Outcome, int]] = {
+    Outcome.PASSED: EXIT_PASSED,
+    Outcome.FAILED: EXIT_FAILED,
+    Outcome.INCONCLUSIVE: EXIT_UNKNOWN,
+    Outcome.VACUOUS: EXIT_UNKNOWN,
+}
+TRIGGER = "trigger"
+"""The name of the result that says that the trigger was refused."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,13 +36,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except InvalidError as error:
         for problem in error.problems:
             _say(f"{options.file}: {problem.path or '(whole)'}: {problem.message}")
-        return WRONG
-    except RecordingError as error:
+        return EXIT_WRONG
+    except (RecordingError, BrokerUnfitError) as error:
         _say(str(error))
-        return WRONG
+        return EXIT_WRONG
     except (BrokerError, TriggerError) as error:
         _say(str(error))
-        return AWAY
+        return EXIT_AWAY
     _write(result, options)
     return EXIT_CODES[result.outcome]
 
@@ -48,6 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--broker", help="memory:, mock: or kafka://HOST:PORT, instead of that of the file")
     parser.add_argument("--replay", type=Path, metavar="RECORDING", help="judge a recording instead of a live stream")
     parser.add_argument("--record", type=Path, metavar="RECORDING", help="write all events to this file")
+    parser.add_argument("--results", type=Path, metavar="FOLDER", help="write all outputs to this folder")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
     return parser
 
@@ -61,7 +67,10 @@ def _result(options: argparse.Namespace) -> EventTestResult:
 
 
 def run_test(loaded: LoadedTest, address: str) -> EventTestResult:
-    """Run a test on the broker at `address`, which is closed afterwards. Raises: BrokerError; TriggerError."""
+    """Run a test on the broker at `address`, which is closed afterwards. Raises: BrokerError; TriggerError.
+
+    A trigger that is refused is a result: what it calls is a part of what is tested.
+    """
     broker = open_broker(address)
     try:
         require(broker, loaded.needs, what=f"the test {loaded.test.name!r}")
@@ -75,8 +84,9 @@ def run_test(loaded: LoadedTest, address: str) -> EventTestResult:
 def _execute(test: EventDrivenTest, broker: Broker) -> EventTestResult:
     try:
         return test.execute(broker)
-    except ValueError as error:  # the scope that the trigger was to give
-        raise TriggerError(str(error)) from error
+    except (TriggerRefusedError, ScopeError) as error:
+        refused = AssertionResult(name=TRIGGER, outcome=Outcome.FAILED, message=str(error), at=0.0)
+        return EventTestResult(name=test.name, results=(refused,), events=(), ended_at=0.0)
 
 
 def _text(path: Path) -> str:
@@ -91,6 +101,8 @@ def _write(result: EventTestResult, options: argparse.Namespace) -> None:
         write_recording(options.record, result)
     if options.junit is not None:
         options.junit.write_text(junit(result), encoding="utf-8")
+    if options.results is not None:
+        write_outputs(result, options.results)
     for warning in result.warnings:
         _say(f"warning: {warning}")
     for assertion in result.results:
@@ -98,6 +110,13 @@ def _write(result: EventTestResult, options: argparse.Namespace) -> None:
         details = [*map(describe, assertion.witnesses), *assertion.notes] if not assertion.passed else []
         sys.stdout.writelines(f"{'':12} {line}\n" for line in details)
     sys.stdout.write(f"{result.outcome}: {result.name}, {len(result.events)} events\n")
+
+
+def write_outputs(result: EventTestResult, folder: Path) -> None:
+    """Write what a reader of the result needs. The events are written only if it did not pass."""
+    (folder / JUNIT).write_text(junit(result), encoding="utf-8")
+    if result.outcome is not Outcome.PASSED:
+        write_recording(folder / RECORDING, result)
 
 
 def _say(text: str) -> None:

@@ -15,7 +15,11 @@ _ANSWERED_BADLY = 400
 
 
 class TriggerError(Exception):
-    """The trigger did not work, so the test says nothing. Whoever wrote it must correct it, or start the service."""
+    """The trigger did not work, so the test says nothing. Somebody must start the service."""
+
+
+class TriggerRefusedError(TriggerError):
+    """What the trigger has called refused, or gave no value for the scope: the target has failed, or is misused."""
 
 
 class Trigger(Protocol):
@@ -81,7 +85,7 @@ class HttpTrigger:
         except httpx.HTTPError as error:
             raise TriggerError(f"{self.method} {self.url} failed: {error}") from error
         if answer.status_code >= _ANSWERED_BADLY:
-            raise TriggerError(f"{self.method} {self.url} was answered with {answer.status_code}")
+            raise TriggerRefusedError(f"{self.method} {self.url} was answered with {answer.status_code}")
         return {"payload": self.body, "status": answer.status_code, "response": _json(answer)}
 
 

@@ -25,6 +25,7 @@ class TestType(StrEnum):
     K6 = "k6"
     PLAYWRIGHT = "playwright"
     PYTEST = "pytest"
+    EVENT = "event"
     CUSTOM = "custom"
 
 

@@ -1,7 +1,7 @@
 """The launch of one attempt: fetch the content, make the pod, send the content into it, let the test start."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -117,7 +117,9 @@ class Launcher:
         """Send the content, make the virtual environment, and start the test. Raises: LaunchError, CalledOffError."""
         place = await in_thread(self.streams, self._send, order, folder)
         if order.python is not None:
-            await in_thread(self.streams, self._install, order, place, requirements)
+            words = [f"{place}/venv", f"{place}/support/base.txt", order.python.module]
+            words += [f"{place}/work/{requirements}"] if requirements else []
+            await in_thread(self.streams, self._install, order, place, words)
         await order.look_again()
         if order.called_off():
             raise called_off()
@@ -154,10 +156,8 @@ class Launcher:
             raise LaunchError(Fault.INFRASTRUCTURE, f"the content could not be unpacked in the pod: {_last(ran)}")
         return told.decode().strip()
 
-    def _install(self, order: LaunchOrder, place: str, requirements: str | None) -> None:
+    def _install(self, order: LaunchOrder, place: str, words: Sequence[str]) -> None:
         """Make the virtual environment in the init container. Raises: LaunchError with the words of the installer."""
-        words = [f"{place}/venv", f"{place}/support/base.txt"]
-        words += [f"{place}/work/{requirements}"] if requirements else []
         program = PodProgram(
             path=self.pods.path(order.attempt),
             container=PREPARE,

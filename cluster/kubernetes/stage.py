@@ -18,7 +18,7 @@ from cluster.kubernetes import install, keeper, pod, results, shim
 from cluster.kubernetes.pod_paths import CHOSEN, HOME, RESULTS
 from cluster.local import cgroup, content, log_writer, proc, processes, start_errors
 from cluster.local import shim as local_shim
-from cluster.local.command import RunFolders, arguments, working_folder
+from cluster.local.command import OWN_PACKAGES, RunFolders, arguments, working_folder
 from cluster.local.content import Sources
 from cluster.local.environment import Surroundings, environment
 from cluster.local.unreachable import HostAwayError
@@ -26,6 +26,7 @@ from model.content import entry_paths
 
 WORK = Path(CHOSEN) / "work"
 SUPPORT = Path(CHOSEN) / "support"
+PACKAGES = Path(CHOSEN) / "packages"
 PYTHON = Path(CHOSEN) / "venv" / "bin" / "python"
 _PROGRAMS = {
     "cluster/local/shim.py": local_shim,
@@ -78,6 +79,8 @@ def pack(order: LaunchOrder, folder: Path) -> Path:
             archive.add(str(module.__file__), f"lib/{place}")
         if order.command.support:
             archive.add(order.command.support, f"support/{order.command.support.name}")
+        for package in order.command.packages:
+            archive.add(OWN_PACKAGES / package, f"packages/{package}", filter=_without_caches)
         if order.python:
             archive.add(order.python.base, "support/base.txt")
         _add(archive, "spec.json", json.dumps(spec_of(order, folder / "work")).encode())
@@ -96,6 +99,7 @@ def spec_of(order: LaunchOrder, work: Path) -> dict[str, object]:
         results=RESULTS,
         home=HOME,
         python=PYTHON if order.python else None,
+        packages=PACKAGES,
     )
     command = order.command
     if command.support:
@@ -123,6 +127,10 @@ def spec_of(order: LaunchOrder, work: Path) -> dict[str, object]:
         "log_limit_bytes": processes.log_left(order.log_bytes),
         "line_limit_bytes": processes.LINE_LIMIT,
     }
+
+
+def _without_caches(member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    return None if member.name.endswith("__pycache__") else member
 
 
 def _add(archive: tarfile.TarFile, name: str, data: bytes) -> None:

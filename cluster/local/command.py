@@ -5,13 +5,16 @@ from pathlib import Path
 
 from model.command import Command, Where
 
+OWN_PACKAGES = Path(__file__).resolve().parents[2]
+"""Where this installation of Assay has its packages."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFolders:
     """The folders of one attempt.
 
     `entry` is the first file or folder inside `work` that `content.path` names. `python` is the interpreter of the
-    test's own virtual environment, None if it has none.
+    test's own virtual environment, None if it has none. `packages` holds the packages of Assay.
     """
 
     work: Path
@@ -19,6 +22,7 @@ class RunFolders:
     home: Path
     entry: Path
     python: Path | None = None
+    packages: Path = OWN_PACKAGES
 
 
 def arguments(command: Command, folders: RunFolders) -> tuple[str, ...]:
@@ -38,6 +42,8 @@ def _path(where: Where, command: Command, folders: RunFolders) -> Path:
         Where.ENTRY: folders.entry,
         Where.PYTHON: folders.python,
         Where.SUPPORT: command.support,
+        Where.RESULTS: folders.results,
+        Where.PACKAGES: folders.packages,
     }
     path = paths[where]
     if path is None:

@@ -55,11 +55,11 @@ class Site:
     stopped: Callable[[], bool] = never
 
 
-def python_for(site: Site, requirements: Path | None, base: Path) -> Path:
-    """Return the interpreter of an environment with what the file `requirements` asks for, and pytest.
+def python_for(site: Site, requirements: Path | None, base: Path, *, module: str = "pytest") -> Path:
+    """Return the interpreter of an environment with what the file `requirements` asks for, and what the tool needs.
 
-    `base` is a hashed requirements file for pytest itself: all there is without `requirements`, and what is added where
-    those bring no pytest of their own. The second call with the same files needs no network.
+    `base` is a hashed requirements file of the tool: all there is without `requirements`, and what is added where
+    those do not bring the package `module`. The second call with the same files needs no network.
     Raises: BuildError with the installer's own words; HostAwayError if the registry does not answer; OwnError;
     StoppedError, also while another one builds the same.
     """
@@ -67,7 +67,7 @@ def python_for(site: Site, requirements: Path | None, base: Path) -> Path:
     if not (folder / COMPLETE).exists():
         with _only_builder(folder, site.stopped) as lock:
             if not (folder / COMPLETE).exists():
-                _Build(site=site, folder=folder, lock=lock).make(requirements, base)
+                _Build(site=site, folder=folder, lock=lock, module=module).make(requirements, base)
     return folder / "bin" / "python"
 
 
@@ -86,6 +86,7 @@ class _Build:
     site: Site
     folder: Path
     lock: int
+    module: str
 
     def make(self, requirements: Path | None, base: Path) -> None:
         shutil.rmtree(self.folder, ignore_errors=True)
@@ -94,7 +95,7 @@ class _Build:
         install = ["pip", "install", "--quiet", "--no-editable", "--compile-bytecode", "--python", where]
         if requirements is not None:
             self._uv([*install, "-r", str(requirements.resolve())], requirements.resolve().parent)
-        if not any(self.folder.glob("lib/python*/site-packages/pytest/__init__.py")):
+        if not any(self.folder.glob(f"lib/python*/site-packages/{self.module}/__init__.py")):
             self._our_own([*install, "--require-hashes", "-r", str(base.resolve())])
         (self.folder / COMPLETE).touch()
 
@@ -103,7 +104,7 @@ class _Build:
         try:
             self._uv(arguments, self.folder.parent)
         except BuildError as error:
-            raise OwnError(f"pytest's own environment cannot be made: {error.said}") from error
+            raise OwnError(f"the environment of the tool itself cannot be made: {error.said}") from error
 
     def _uv(self, arguments: Sequence[str], where: Path) -> None:
         """Run the installer in `where`, to which relative paths in requirements refer."""

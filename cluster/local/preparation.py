@@ -112,7 +112,7 @@ class Preparation:
             return None
         site = environments.Site(venvs=self.machine.venvs, stopped=self.order.called_off)
         try:
-            return environments.python_for(site, requirements, python.base)
+            return environments.python_for(site, requirements, python.base, module=python.module)
         except environments.BuildError as wrong:
             raise LaunchError(Fault.CONFIG, str(wrong)) from wrong
         except (HostAwayError, environments.OwnError) as away:

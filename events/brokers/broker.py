@@ -47,7 +47,11 @@ class BrokerError(Exception):
     """The broker refused a request or cannot be reached. A person must look at its address, the topic or the broker."""
 
 
-class TopicMissingError(BrokerError):
+class BrokerUnfitError(BrokerError):
+    """The broker answers, but not with what is asked of it. Trying again does not help: somebody must change the test."""
+
+
+class TopicMissingError(BrokerUnfitError):
     """A topic does not exist. The test must name another one, or somebody must create it."""
 
     def __init__(self, topic: Topic) -> None:
@@ -113,7 +117,7 @@ class Broker(Protocol):
 
 
 def require(broker: Broker, needed: frozenset[Capability], *, what: str) -> None:
-    """Raise: BrokerError if the broker lacks a capability that `what` needs."""
+    """Raise: BrokerUnfitError if the broker lacks a capability that `what` needs."""
     missing = sorted(needed - broker.capabilities)
     if missing:
-        raise BrokerError(f"{what} needs {', '.join(missing)}, which this broker lacks; use a real Kafka for it")
+        raise BrokerUnfitError(f"{what} needs {', '.join(missing)}, which this broker lacks; use a real Kafka for it")

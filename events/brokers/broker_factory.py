@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from events.brokers.broker import Broker, BrokerError
+from events.brokers.broker import Broker, BrokerUnfitError
 from events.brokers.memory import MemoryBroker
 from events.event import Topic
 
@@ -10,7 +10,7 @@ _KAFKA = "kafka://"
 
 
 def open_broker(address: str, settings: Mapping[str, str | int] | None = None) -> Broker:
-    """Return the broker. The client of Kafka is loaded only if it is needed. Raises: BrokerError."""
+    """Return the broker. The client of Kafka is loaded only if it is needed. Raises: BrokerUnfitError; BrokerError."""
     if address == "memory:":
         return MemoryBroker()
     if address == "mock:":
@@ -21,7 +21,7 @@ def open_broker(address: str, settings: Mapping[str, str | int] | None = None) -
         from events.brokers.kafka import KafkaBroker  # noqa: PLC0415
 
         return KafkaBroker(address.removeprefix(_KAFKA), settings)
-    raise BrokerError(f"the broker {address!r} is not known; there are memory:, mock: and kafka://HOST:PORT")
+    raise BrokerUnfitError(f"the broker {address!r} is not known; there are memory:, mock: and kafka://HOST:PORT")
 
 
 def is_embedded(address: str) -> bool:

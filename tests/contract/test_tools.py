@@ -26,6 +26,13 @@ SHELL = f"""cat >"$ASSAY_RESULTS_DIR/{JUNIT}" <<'.'
 .
 exit 1
 """
+EVENTS = """
+name: order
+topics: [orders]
+broker: "memory:"
+trigger: {produce: {topic: orders, payload: {type: OrderCreated}}}
+assertions: [{expect: OrderCreated, name: test_good}, {never: OrderCreated, name: test_bad}]
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +59,14 @@ SAMPLES = {
             content=InlineContent(files={"run.sh": SHELL}),
             command=("sh", "run.sh"),
             junit=JUNIT,
+        ),
+        report=JUNIT,
+    ),
+    TestType.EVENT: Sample(
+        request=TestRequest(
+            name="sample",
+            type=TestType.EVENT,
+            content=InlineContent(files={"order.yaml": EVENTS}, path="order.yaml"),
         ),
         report=JUNIT,
     ),
@@ -83,7 +98,8 @@ def folders(sample: Sample, tmp_path: Path) -> RunFolders:
     assert isinstance(sample.request.content, InlineContent)
     for name, text in sample.request.content.files.items():
         (work / name).write_text(text)
-    return RunFolders(work=work, results=results, home=home, entry=work, python=Path(sys.executable))
+    entry = work / str(sample.request.content.path)
+    return RunFolders(work=work, results=results, home=home, entry=entry, python=Path(sys.executable))
 
 
 def run(tool: Tool, sample: Sample, folders: RunFolders) -> int:

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 import pytest
 from harness.bad_requests import REQUESTS, SUITES, Cases
 
-from executors import custom_tool, pytest_tool
+from executors import custom_tool, event_tool, pytest_tool
 from executors.registry import TOOLS
 from model import cron, forms, placement_rules, plain, pod_rules, quantity, rules, secret, suite_rules
 from model.examine import REQUEST
@@ -25,7 +25,7 @@ Bound: TypeAlias = tuple[str, str]
 
 CHECKS: list[tuple[Callable[[Any], object], Cases]] = [(check, REQUESTS), (check_suite, SUITES)]
 MAPS = ("propertyNames", "additionalProperties")
-TOOL_MODULES = (custom_tool, pytest_tool)
+TOOL_MODULES = (custom_tool, event_tool, pytest_tool)
 """The modules of the tools. Of these only the function `problems` is a rule."""
 RULES: tuple[ModuleType, ...] = (
     rules, placement_rules, pod_rules, suite_rules, plain, forms, quantity, cron, secret, *TOOL_MODULES,
