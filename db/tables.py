@@ -114,7 +114,8 @@ class TestDefinition(Base):
     __tablename__ = "test_definitions"
     __table_args__ = (
         CheckConstraint(
-            "type IN ('selenium', 'cypress', 'postman', 'k6', 'playwright', 'pytest', 'event', 'custom')", name="valid_type"
+            "type IN ('selenium', 'cypress', 'postman', 'k6', 'playwright', 'pytest', 'event', 'custom')",
+            name="valid_type",
         ),
         UniqueConstraint("owner_id", "name", "version", name="one_definition_a_version"),
         Index("idx_test_definitions_owner", "owner_id", postgresql_where=text("deleted = false")),

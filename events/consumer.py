@@ -11,6 +11,7 @@ from types import TracebackType
 from typing import Self
 from uuid import uuid4
 
+from events.arrival import in_order
 from events.brokers.broker import Broker, BrokerError, Subscription
 from events.decoding import decode
 from events.event import Event, Milliseconds, Record, Topic
@@ -154,7 +155,7 @@ class EventConsumer:
         """Decode what has arrived, and wake whoever waits. Raises: BrokerError if that is too much."""
         with self._arrived:
             now = self.now()
-            self._events += [decode(record, now) for record in records]
+            self._events += [decode(record, now) for record in in_order(records)]
             if len(self._events) > MOST_EVENTS:
                 raise BrokerError(f"more than {MOST_EVENTS} events arrived; limit the topics of the test")
             self._arrived.notify_all()

@@ -1,6 +1,5 @@
 """The written form of an event-driven test in a YAML file, and its check: a test, or all problems at once."""
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
@@ -14,12 +13,12 @@ from pydantic_core import ErrorDetails
 
 from events.assertion_form import AssertionForm, PatternForm, build
 from events.assertions.assertion import Assertion
-from events.brokers.broker import Capability, Message
+from events.brokers.broker import Capability
 from events.driven_test import EventDrivenTest, TriggerScope
-from events.event import PartitionNumber, Topic
 from events.pattern import EventPattern
 from events.scope import Scope
-from events.triggers import HttpTrigger, NoTrigger, ProduceTrigger, Trigger
+from events.trigger_form import TriggerForm
+from events.triggers import NoTrigger, Trigger
 from model.problems import InvalidError, Problem, dotted
 from model.wording import in_words
 
@@ -32,32 +31,6 @@ T = TypeVar("T")
 
 class _Form(BaseModel):
     model_config = ConfigDict(extra="forbid", alias_generator=to_camel, populate_by_name=False)
-
-
-class ProduceForm(_Form):
-    """One message to send."""
-
-    topic: str = Field(min_length=1)
-    key: str | None = None
-    payload: JsonValue = None
-    headers: dict[str, str] = Field(default_factory=dict)
-    partition: int | None = Field(default=None, ge=0)
-
-
-class HttpForm(_Form):
-    """One call of a service."""
-
-    url: str
-    method: str = Field(default="POST", pattern="^(GET|POST|PUT|PATCH|DELETE)$")
-    body: JsonValue = None
-    headers: dict[str, str] = Field(default_factory=dict)
-
-
-class TriggerForm(_Form):
-    """What sets off the events: one of these, or nothing."""
-
-    produce: ProduceForm | None = None
-    http: HttpForm | None = None
 
 
 class ScopeForm(_Form):
@@ -107,18 +80,18 @@ def load_test(text: str, folder: Path | None = None) -> LoadedTest:
         raw: object = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InvalidError([Problem(path="", message=f"not YAML: {_one_line(error)}")]) from error
-    return check_test(raw if folder is None else _with_documents(raw, folder))
+    return check_test(raw if folder is None else _with_documents(raw, folder), folder)
 
 
-def check_test(raw: object) -> LoadedTest:
-    """Return the test that plain data describe. Raises: InvalidError with all problems."""
+def check_test(raw: object, folder: Path | None = None) -> LoadedTest:
+    """Return the test that plain data describe; its command starts in `folder`. Raises: InvalidError with all of it."""
     if not isinstance(raw, dict):
         raise InvalidError([Problem(path="", message="a test is a mapping with name, topics and assertions")])
     try:
         form = FileForm.model_validate(raw)
     except ValidationError as error:
         raise InvalidError(_problem(found) for found in error.errors()) from error
-    return _Builder(form).loaded()
+    return _Builder(form, folder).loaded()
 
 
 def _with_documents(raw: object, folder: Path) -> object:
@@ -143,8 +116,9 @@ def _with_document(raw: object, folder: Path, number: int) -> object:
 class _Builder:
     """Builds the values of a form, and collects what is wrong with them."""
 
-    def __init__(self, form: FileForm) -> None:
+    def __init__(self, form: FileForm, folder: Path | None) -> None:
         self._form = form
+        self._folder = folder
         self._problems: list[Problem] = []
 
     def loaded(self) -> LoadedTest:
@@ -181,18 +155,7 @@ class _Builder:
         return found
 
     def _trigger(self) -> Trigger:
-        form = self._form.trigger
-        if form.produce is not None and form.http is not None:
-            raise ValueError("a test has one trigger: produce or http")
-        if form.http is not None:
-            return HttpTrigger(
-                url=form.http.url,
-                method=form.http.method,
-                body=form.http.body,
-                headers=form.http.headers,
-                allowed_hosts=tuple(self._form.allowed_hosts),
-            )
-        return NoTrigger() if form.produce is None else _produce(form.produce)
+        return self._form.trigger.value(self._form.allowed_hosts, self._folder)
 
     def _scope(self) -> Scope | TriggerScope | None:
         form = self._form.scope
@@ -211,17 +174,6 @@ class _Builder:
         except ValueError as error:
             self._problems.append(Problem(path=path, message=str(error)))
             return None
-
-
-def _produce(form: ProduceForm) -> ProduceTrigger:
-    message = Message(
-        topic=Topic(form.topic),
-        key=None if form.key is None else form.key.encode(),
-        value=json.dumps(form.payload).encode(),
-        headers=tuple((name, text.encode()) for name, text in form.headers.items()),
-        partition=None if form.partition is None else PartitionNumber(form.partition),
-    )
-    return ProduceTrigger(message=message, payload=form.payload)
 
 
 def _problem(error: ErrorDetails) -> Problem:

@@ -15,7 +15,7 @@ from events.form import LoadedTest, load_test
 from events.junit import junit
 from events.outcomes import AssertionResult, Outcome
 from events.recording import RecordingError, read_recording, write_recording
-from events.triggers import TriggerError, TriggerRefusedError
+from events.triggers import TriggerError, TriggerRefusedError, TriggerUnfitError
 from model.problems import InvalidError, Problem
 
 EXIT_CODES: Final[Mapping[Outcome, int]] = {
@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         for problem in error.problems:
             _say(f"{options.file}: {problem.path or '(whole)'}: {problem.message}")
         return EXIT_WRONG
-    except (RecordingError, BrokerUnfitError) as error:
+    except (RecordingError, BrokerUnfitError, TriggerUnfitError) as error:
         _say(str(error))
         return EXIT_WRONG
     except (BrokerError, TriggerError) as error:

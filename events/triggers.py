@@ -18,6 +18,10 @@ class TriggerError(Exception):
     """The trigger did not work, so the test says nothing. Somebody must start the service."""
 
 
+class TriggerUnfitError(TriggerError):
+    """The trigger cannot work as it is written. Whoever wrote it must change it."""
+
+
 class TriggerRefusedError(TriggerError):
     """What the trigger has called refused, or gave no value for the scope: the target has failed, or is misused."""
 

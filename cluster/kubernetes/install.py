@@ -1,7 +1,8 @@
 """Makes the virtual environment of a test inside its pod: a program that the worker runs in the init container.
 
 Usage: `install.py VENV BASE MODULE [REQUIREMENTS]`. The environment sees the packages of the image. `BASE` is installed
-where neither the image nor `REQUIREMENTS` brings the package `MODULE`. Its last words are those of pip. It needs Python 3.10 with pip.
+where neither the image nor `REQUIREMENTS` brings the package `MODULE`. Its last words are those of pip. It needs Python
+3.10 with pip.
 """
 
 import os
@@ -28,4 +29,4 @@ def main(venv: str, base: str, module: str, requirements: str | None) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(*sys.argv[1:4], sys.argv[4] if sys.argv[4:] else None))
+    sys.exit(main(sys.argv[1], sys.argv[2], sys.argv[3], sys.argv[4] if sys.argv[4:] else None))

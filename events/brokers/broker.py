@@ -48,7 +48,7 @@ class BrokerError(Exception):
 
 
 class BrokerUnfitError(BrokerError):
-    """The broker answers, but not with what is asked of it. Trying again does not help: somebody must change the test."""
+    """The broker does not have what is asked of it. Another attempt does not help: somebody must change the test."""
 
 
 class TopicMissingError(BrokerUnfitError):
@@ -93,6 +93,11 @@ class Broker(Protocol):
     @property
     def capabilities(self) -> frozenset[Capability]:
         """Return what the broker can do."""
+        ...
+
+    @property
+    def servers(self) -> str:
+        """Return the addresses under which other processes reach it, empty if none can."""
         ...
 
     def create_topic(self, topic: Topic, partitions: int) -> None:

@@ -40,6 +40,7 @@ class KafkaBroker:
     def __init__(
         self, servers: str, settings: Mapping[str, str | int] | None = None, *, idempotent: bool = True
     ) -> None:
+        self.servers = servers
         self._idempotent = idempotent
         self._settings: dict[str, str | int] = {
             "bootstrap.servers": servers,

@@ -26,6 +26,7 @@ class MemoryBroker:
     """Topics as lists. One condition guards everything; whoever changes something notifies all."""
 
     capabilities = frozenset({Capability.GROUPS, Capability.IDEMPOTENCE})
+    servers = ""
 
     def __init__(self) -> None:
         self._changed = Condition()

@@ -14,6 +14,7 @@ class Asked:
     path: str
     query: dict[str, list[str]]
     headers: dict[str, str]
+    body: bytes = b""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,8 @@ def handler(server: ScriptedServer, script: Callable[[Asked], Answer]) -> type[h
         def do_GET(self) -> None:
             parts = urlsplit(self.path)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = Asked(path=parts.path, query=parse_qs(parts.query), headers=headers)
+            sent = self.rfile.read(int(headers.get("content-length", "0")))
+            asked = Asked(path=parts.path, query=parse_qs(parts.query), headers=headers, body=sent)
             server.asked.append(asked)
             answer = script(asked)
             if answer.hangs:
@@ -55,6 +57,8 @@ def handler(server: ScriptedServer, script: Callable[[Asked], Answer]) -> type[h
                 self.send_header(name, value)
             self.end_headers()
             self.wfile.write(body)
+
+        do_POST = do_GET  # noqa: N815  the name of its base
 
         def log_message(self, *_args: object) -> None:
             pass
