@@ -20,6 +20,9 @@ REQUEST_SECONDS = 10.0
 _BATCH = 2000
 _SLICE_SECONDS = 0.05
 """The longest single wait inside of the client, which no other thread can end. `wake` takes effect after it."""
+_TOGETHER_SECONDS = 0.005
+"""What comes so soon after the first message is taken with it. One answer of the broker holds several partitions, and the
+order between them is only known of messages that are seen together."""
 _ANY: Final = -1
 """The partition that lets the client choose by key."""
 _EXISTS: Final = 36
@@ -159,7 +162,7 @@ class KafkaSubscription:
             left = deadline - time.monotonic()
             first = self._consumer.poll(max(0.0, min(left, _SLICE_SECONDS)))
             if first is not None:
-                records = self._records([first, *self._consumer.consume(_BATCH, 0)])
+                records = self._records([first, *self._consumer.consume(_BATCH, _TOGETHER_SECONDS)])
                 if records:
                     return records
                 self._progress.take_in()

@@ -12,7 +12,7 @@ from model.environment import EnvironmentSettings
 
 ROOT = Path(__file__).parents[3]
 PAGE = (ROOT / "docs" / "settings.md").read_text()
-ROOMS = ("api", "cli", "cluster", "db", "executors", "flows", "model", "orchestrator", "reports", "scheduler")
+ROOMS = ("api", "cli", "cluster", "db", "events", "executors", "flows", "model", "orchestrator", "reports", "scheduler")
 NAME = re.compile(r"\b(?:ASSAY_[A-Z_]*[A-Z]|DATABASE_URL)\b")
 NEEDED = {"DATABASE_URL", "ASSAY_STATE"}
 Read = Callable[[Mapping[str, str]], object]
