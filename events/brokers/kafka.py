@@ -21,8 +21,8 @@ _BATCH = 2000
 _SLICE_SECONDS = 0.05
 """The longest single wait inside of the client, which no other thread can end. `wake` takes effect after it."""
 _TOGETHER_SECONDS = 0.005
-"""What comes so soon after the first message is taken with it. One answer of the broker holds several partitions, and the
-order between them is only known of messages that are seen together."""
+"""What comes so soon after the first message is taken with it. One answer of the broker holds several partitions, and
+the order between them is only known of messages that are seen together."""
 _ANY: Final = -1
 """The partition that lets the client choose by key."""
 _EXISTS: Final = 36
