@@ -15,8 +15,10 @@ May do I/O: no.
     hypothesis           health checks, SLOs, halt conditions and load
     instants             points in time, as a file writes them
     journal              everything that the report of one execution is written from
+    judge_experiment     judges a whole experiment at its end
     judge                judges ratios and health checks, and all SLOs together
     judge_value          judges one value: rank test, tolerance, noise, A/A check
+    observed             what was observed, cut into windows and samples
     plan                 what an experiment would do, with every reason against it
     provider             what fault providers can do, and what they are asked to do
     rank_sum             the Mann-Whitney test, exact and corrected; Holm's method

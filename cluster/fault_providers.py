@@ -20,6 +20,7 @@ from cluster.services.client import NoEnvironmentError, look
 ENVIRONMENTS = "environments"
 """The folder in the state folder that has one folder for each local environment."""
 FAULTS = "faults"
+LOOPBACK = ("127.0.0.1", "localhost")
 
 
 class PlaceError(Exception):
@@ -36,10 +37,14 @@ class PlaceSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """What was seen in a place, and who calls whom there."""
+    """What was seen in a place, and who calls whom there.
+
+    `addresses` are private ones that belong to the place, as `host:port`. An experiment may send requests to them.
+    """
 
     candidates: tuple[Candidate, ...]
     graph: ServiceGraph
+    addresses: frozenset[str] = frozenset()
 
 
 class Targets(Protocol):
@@ -79,4 +84,6 @@ class LocalTargets:
             facts = await look(self.environments / str(selector.environment))
         except (NoEnvironmentError, ValueError) as error:
             raise PlaceError(str(error)) from error
-        return Found(candidates=tuple(facts.candidates()), graph=facts.graph())
+        ports = [service.port for service in facts.services.values() if service.port]
+        addresses = frozenset(f"{host}:{port}" for host in LOOPBACK for port in ports)
+        return Found(candidates=tuple(facts.candidates()), graph=facts.graph(), addresses=addresses)

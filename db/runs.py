@@ -32,7 +32,7 @@ WITH ended AS (
     RETURNING id, kind, status, failure_reason
 ) {outbox.APPEND_ENDED}
 """)  # noqa: S608  only our own text
-WORDS = {RunKind.TEST: "run", RunKind.SUITE: "suite run"}
+WORDS = {RunKind.TEST: "run", RunKind.SUITE: "suite run", RunKind.EXPERIMENT: "experiment run"}
 """What people call a run of a kind."""
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 from prefect.flows import Flow
 
-from flows import attempts, steps
+from flows import attempts, experiment_driver, steps
+from flows.chaos_experiment import chaos_experiment
 from flows.entry import Run
 from flows.orphaned_suites import OrphanedSuites
 from flows.periodic import Duty
@@ -88,6 +89,12 @@ FLOWS: Mapping[RunKind, KindOfFlow] = {
             duties=(
                 Duty(seconds=SUITE_SECONDS, begin=lambda context, runner: OrphanedSuites(context, runner).take_over),
             ),
+        ),
+        KindOfFlow(
+            kind=RunKind.EXPERIMENT,
+            flow=chaos_experiment,
+            parameter="execution_id",
+            steps=Steps(attempt=partial(experiment_driver.take, shown=False), abandon=experiment_driver.abandon),
         ),
     )
 }

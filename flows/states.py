@@ -7,9 +7,9 @@ from prefect.client.schemas.objects import State
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from model.execution import Verdict
-from model.fault import CONSEQUENCES, consequence_of
+from model.fault import CONSEQUENCES, EXPERIMENT_CONSEQUENCES, consequence_of
 
-OUR_NAMES = frozenset({"Skipped", *(one.prefect.shown for one in CONSEQUENCES)})
+OUR_NAMES = frozenset({"Skipped", *(one.prefect.shown for one in (*CONSEQUENCES, *EXPERIMENT_CONSEQUENCES))})
 _STATES: Mapping[str, Callable[..., State[Any]]] = {
     "Completed": Completed,
     "Cancelled": Cancelled,

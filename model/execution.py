@@ -62,6 +62,11 @@ class Reason(StrEnum):
     START_ERROR = "start_error"
     INFRASTRUCTURE = "infrastructure"
     PLACEMENT = "placement"
+    HYPOTHESIS_NOT_MET = "hypothesis_not_met"
+    INCONCLUSIVE = "inconclusive"
+    HALTED = "halted"
+    SAFETY_CHECK = "safety_check"
+    RESIDUAL = "residual"
 
 
 class Cause(StrEnum):

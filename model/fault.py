@@ -15,7 +15,7 @@ from model.execution import Reason, Status, Verdict
 EXIT_REFUSED = 4
 EXIT_OVER_QUOTA = 6
 
-MILDEST_FIRST = (0, 1, 5, 124, 2, 3, 4)
+MILDEST_FIRST = (0, 1, 5, 7, 124, 2, 3, 4)
 """Exit codes by severity: the less a verdict says about the system under test, the worse it is.
 
 4 is worse than 3: if one test of a suite must be set up in another way, trying all of them again does not help.
@@ -100,8 +100,17 @@ CONSEQUENCES: Sequence[Consequence] = (
     ),
 )
 
+EXPERIMENT_CONSEQUENCES: Sequence[Consequence] = (
+    _failed(Reason.HYPOTHESIS_NOT_MET, 1, _FAILED),
+    _failed(Reason.HALTED, 1, _FAILED),
+    _failed(Reason.INCONCLUSIVE, 7, PrefectState(type="Completed", name="Inconclusive")),
+    _failed(Reason.SAFETY_CHECK, 4, _FAILED),
+    _failed(Reason.RESIDUAL, 3, _CRASHED),
+)
+"""What only an experiment ends with: the same as in `chaos.verdict` and in `docs/experiments.md`."""
+
 _BY_VERDICT: Mapping[tuple[Status, Reason | None], Consequence] = {
-    (one.status, one.reason): one for one in CONSEQUENCES
+    (one.status, one.reason): one for one in (*CONSEQUENCES, *EXPERIMENT_CONSEQUENCES)
 }
 
 INFRASTRUCTURE_REASONS = frozenset(one.reason for one in CONSEQUENCES if one.again is Again.ALWAYS and one.reason)

@@ -16,6 +16,7 @@ class RunKind(StrEnum):
 
     TEST = "test"
     SUITE = "suite"
+    EXPERIMENT = "experiment"
 
 
 class SuiteOnlyStatus(StrEnum):

@@ -22,7 +22,7 @@ from model.fault import exit_code
 from model.gate_request import check_gate_request
 from model.ids import ExecutionId, PoolName, RunId, SuiteRunId, short
 from model.runs import SKIPPED, RunKind
-from orchestrator import cancel, gate_runs, lifecycle, retry, submit
+from orchestrator import cancel, experiments, gate_runs, lifecycle, retry, submit
 from orchestrator import suites as suite_cases
 from orchestrator.checking import check, check_suite
 from orchestrator.submission import Accepted, Sender, Write
@@ -224,6 +224,10 @@ def _title_of_suite(conn: Connection, run_id: RunId) -> str:
     return f"{suites.find(conn, SuiteRunId(run_id)).name} {short(run_id)}"
 
 
+def _title_of_experiment(conn: Connection, run_id: RunId) -> str:
+    return f"{experiments.title(conn, run_id)} {short(run_id)}"
+
+
 def _title_of_gate_run(conn: Connection, run_id: RunId) -> str:
     return f"{runs.find(conn, run_id).kind} {short(run_id)}"
 
@@ -277,6 +281,15 @@ _SUITE = Kind(
     cancel=_cancel_suite,
     judge=_judge_suite,
 )
+_EXPERIMENT = Kind(
+    name=RunKind.EXPERIMENT,
+    needs=Needs.LIMITS,
+    prepare=experiments.prepare,
+    retry=experiments.retry,
+    title=_title_of_experiment,
+    cancel=_cancel_queued,
+    judge=_judge_queued,
+)
 KINDS: Mapping[RunKind, Kind] = {kind: _gate_run(kind) for kind in RunKind} | {
-    kind.name: kind for kind in (_TEST, _SUITE)
+    kind.name: kind for kind in (_TEST, _SUITE, _EXPERIMENT)
 }

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
+from uuid import UUID
 
 from sqlalchemy import Connection
 
@@ -19,7 +20,7 @@ from orchestrator.submit import DEFAULT_POOL, Once
 class Sender:
     """Who submits a run or a retry, by which way in, and when; and the id of the new run.
 
-    `once`: what identifies a repeated submit.
+    `once`: what identifies a repeated submit. `flow_run_id`: the flow run that submits it, if one does.
     """
 
     run_id: RunId
@@ -29,6 +30,7 @@ class Sender:
     pool: PoolName = DEFAULT_POOL
     once: Once | None = None
     known_content: KnownContent | None = None
+    flow_run_id: UUID | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,8 @@ class Requeue:
     delay: timedelta | None = None
     cause: Cause | None = None
     avoid: frozenset[NodeName] = frozenset()
+    exclusive: tuple[str, ...] | None = None
+    """What it claims from now on. None: what it claimed before."""
 
 
 _ENQUEUE = Prepared("""
@@ -150,7 +152,8 @@ WITH let_go AS (DELETE FROM leases WHERE execution_id = :execution_id), back AS 
     UPDATE queue SET state = 'waiting', node = NULL, candidates = '{}', backend = NULL, admitted_at = NULL,
         began_at = NULL, nominated = NULL, position = NULL, record_digest = NULL, record_count = record_count + 1,
         not_before = :not_before, reason = :reason, group_id = NULL, guarded = false,
-        preempted_for = NULL, preempted_at = NULL, constraints = CAST(:constraints AS jsonb), shape = :shape
+        preempted_for = NULL, preempted_at = NULL, constraints = CAST(:constraints AS jsonb), shape = :shape,
+        exclusive = :exclusive
     WHERE execution_id = :execution_id
     RETURNING execution_id, record_count, epoch
 )
@@ -245,7 +248,7 @@ def requeue(conn: Connection, execution_id: ExecutionId, epoch: int, back: Reque
     row = conn.execute(_HELD, {"execution_id": execution_id, "epoch": epoch, "delay": back.delay}).one_or_none()
     if row is None:
         return False
-    kind = _avoiding(row, back.avoid)
+    kind = _going_back(row, back)
     why = str(backoff(row.not_before)) if row.not_before else ""
     conn.execute(
         _REQUEUE,
@@ -255,6 +258,7 @@ def requeue(conn: Connection, execution_id: ExecutionId, epoch: int, back: Reque
             "reason": why,
             "constraints": constraints_text(kind.shape.constraints),
             "shape": shape_digest(kind),
+            "exclusive": list(kind.exclusive),
             "record": decision_records.to_json(Returned(text=why, cause=back.cause)),
         },
     )
@@ -352,8 +356,9 @@ def _waiting_row(run: Waiting) -> dict[str, object]:
     }
 
 
-def _avoiding(row: Row[Any], nodes: frozenset[NodeName]) -> Kind:
-    """Return what the gate decides by for a run that goes back, which avoids the nodes where it failed."""
+def _going_back(row: Row[Any], back: Requeue) -> Kind:
+    """Return what the gate decides by for a run that goes back: it avoids the nodes where it failed, and claims anew."""
+    nodes, claimed = back.avoid, row.exclusive if back.exclusive is None else back.exclusive
     shape = shape_of(row.cpu_milli, row.memory_bytes, row.ephemeral_bytes, row.gpu, row.constraints)
     if nodes:
         constraints = replace(shape.constraints, avoid=shape.constraints.avoid | nodes)
@@ -363,5 +368,5 @@ def _avoiding(row: Row[Any], nodes: frozenset[NodeName]) -> Kind:
         team_id=row.team_id,
         shape=shape,
         labels=labels_of(row.labels),
-        exclusive=tuple(row.exclusive),
+        exclusive=tuple(sorted(claimed)),
     )

@@ -3,7 +3,7 @@
 from alembic import context
 from sqlalchemy import text
 
-from db import gate_tables  # noqa: F401  its tables are part of the metadata
+from db import chaos_tables, gate_tables  # noqa: F401  their tables are part of the metadata
 from db.locks import MIGRATION
 from db.tables import Base
 

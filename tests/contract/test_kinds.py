@@ -5,6 +5,7 @@ A kind that is added is tested here without a change: the suite goes over `KINDS
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from random import Random
 from secrets import token_bytes
 
@@ -18,6 +19,7 @@ from db.people import OverQuota
 from db.runs import RunRef
 from db.seeds import DEFAULT_POOL, LOCAL_USER
 from flows.kinds import ENTRYPOINTS, FLOWS
+from model.document import read_yaml
 from model.execution import Door, Phase, Status
 from model.ids import BackendName, NodeName, RunId, UserId, WorkerId, short, uuid7
 from model.problems import InvalidError
@@ -34,6 +36,7 @@ WORKER = WorkerId("worker")
 SPECS: dict[RunKind, object] = {
     RunKind.TEST: REQUEST,
     RunKind.SUITE: {"name": "both", "tests": [REQUEST | {"name": name} for name in ("one", "two")]},
+    RunKind.EXPERIMENT: read_yaml((Path(__file__).parents[2] / "examples/chaos/payments-slow.yaml").read_text()),
 }
 """What is sent for a kind; every other kind is sent a `GateRequest` with nothing in it."""
 

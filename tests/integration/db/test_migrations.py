@@ -18,6 +18,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from db import (
+    chaos_tables,  # noqa: F401  its tables are part of the metadata
     durations,
     executions,
     gate_tables,  # noqa: F401  its tables are part of the metadata

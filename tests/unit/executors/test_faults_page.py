@@ -10,6 +10,7 @@ from model.execution import Reason, Status, Verdict
 from model.fault import (
     COMMON,
     CONSEQUENCES,
+    EXPERIMENT_CONSEQUENCES,
     INFRASTRUCTURE_REASONS,
     MILDEST_FIRST,
     Again,
@@ -47,7 +48,8 @@ def test_every_reason_and_every_final_status_has_one_consequence() -> None:
     verdicts = [(one.status, one.reason) for one in CONSEQUENCES]
 
     assert len(set(verdicts)) == len(verdicts)
-    assert {reason for _, reason in verdicts} == {*Reason, None}
+    of_experiments = {one.reason for one in EXPERIMENT_CONSEQUENCES}
+    assert {reason for _, reason in verdicts} == {*Reason, None} - of_experiments
     assert {status for status, _ in verdicts} == {status for status in Status if status.terminal}
     assert {fault.consequence for fault in FAULTS} == set(CONSEQUENCES)
 
@@ -73,7 +75,7 @@ def test_the_retry_policy_retries_what_the_table_leaves_to_it() -> None:
 
 
 def test_every_exit_code_has_a_severity() -> None:
-    assert {one.exit_code for one in CONSEQUENCES} == set(MILDEST_FIRST)
+    assert {one.exit_code for one in (*CONSEQUENCES, *EXPERIMENT_CONSEQUENCES)} == set(MILDEST_FIRST)
 
 
 def test_infrastructure_is_what_is_tried_again_by_itself() -> None:

@@ -1,0 +1,119 @@
+"""Faults of experiments: written down before they are in the world, until their revert was verified."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy.dialects.postgresql import insert
+
+from chaos.provider import FaultId, FaultStatus
+from chaos.targets import Target
+from db import chaos_tables, tables
+from model.ids import RunId
+
+F = chaos_tables.ChaosFault
+CLOSED = (FaultStatus.REVERTED, FaultStatus.RESIDUAL)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewFault:
+    """One fault on one target that is about to be injected. `number` counts the faults of the experiment from 0."""
+
+    fault_id: FaultId
+    execution_id: RunId
+    number: int
+    name: str
+    type: str
+    target: Target
+    expires_after: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaultRow:
+    """A fault as it is kept."""
+
+    fault_id: FaultId
+    execution_id: RunId
+    number: int
+    name: str
+    type: str
+    target: Target
+    status: FaultStatus
+    expires_at: datetime
+    injected_at: datetime | None
+    reverted_at: datetime | None
+    effect: str | None
+    effect_seen: bool | None
+    remains: tuple[str, ...]
+
+
+def write_down(conn: Connection, faults: Sequence[NewFault]) -> None:
+    """Write faults down, with their expiry by the database's clock. The same ones again change nothing."""
+    for one in faults:
+        values = {
+            "fault_id": one.fault_id,
+            "execution_id": one.execution_id,
+            "number": one.number,
+            "name": one.name,
+            "type": one.type,
+            "place": one.target.place,
+            "service": one.target.service,
+            "target": one.target.name,
+            "identity": one.target.identity,
+            "status": FaultStatus.PENDING,
+            "expires_at": func.clock_timestamp() + one.expires_after,
+        }
+        conn.execute(insert(F).values(**values).on_conflict_do_nothing())
+
+
+def injected(conn: Connection, faults: Sequence[FaultId], at: datetime) -> None:
+    """Note that faults are active."""
+    mine = (F.fault_id.in_(faults), F.status == FaultStatus.PENDING)
+    conn.execute(update(F).where(*mine).values(status=FaultStatus.INJECTED, injected_at=at))
+
+
+def closed(conn: Connection, rows: Sequence[FaultRow]) -> None:
+    """Note how the revert of each fault ended, and what it was seen to do."""
+    for row in rows:
+        values = {
+            "status": row.status,
+            "reverted_at": row.reverted_at,
+            "effect": row.effect,
+            "effect_seen": row.effect_seen,
+            "remains": list(row.remains),
+        }
+        conn.execute(update(F).where(F.fault_id == row.fault_id).values(**values))
+
+
+def of_run(conn: Connection, run_id: RunId) -> list[FaultRow]:
+    """Return the faults of an execution, in the order in which they were written down."""
+    found = conn.execute(select(F).where(F.execution_id == run_id).order_by(F.number, F.fault_id))
+    return [_fault(row) for row in found]
+
+
+def forgotten(conn: Connection) -> list[FaultRow]:
+    """Return the faults that are open although they have expired, or although their run has ended, oldest first."""
+    r = tables.Run
+    late = (F.expires_at < func.clock_timestamp()) | r.completed_at.is_not(None)
+    query = select(F).join(r, r.id == F.execution_id).where(F.status.not_in(CLOSED), late)
+    return [_fault(row) for row in conn.execute(query.order_by(F.expires_at, F.fault_id))]
+
+
+def _fault(row: Row[Any]) -> FaultRow:
+    return FaultRow(
+        fault_id=FaultId(row.fault_id),
+        execution_id=RunId(row.execution_id),
+        number=row.number,
+        name=row.name,
+        type=row.type,
+        target=Target(place=row.place, service=row.service, name=row.target, identity=row.identity),
+        status=FaultStatus(row.status),
+        expires_at=row.expires_at,
+        injected_at=row.injected_at,
+        reverted_at=row.reverted_at,
+        effect=row.effect,
+        effect_seen=row.effect_seen,
+        remains=tuple(row.remains),
+    )

@@ -1,0 +1,89 @@
+"""What an execution leaves: its journal, its report, and the metrics of its three windows."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from chaos.journal import FaultRecord, Journal
+from chaos.judge_experiment import Evidence, JudgedExperiment
+from chaos.observed import Observed, Span
+from chaos.verdict import End, Verdict
+from chaos.windows import Window
+from db.chaos_faults import FaultRow
+from db.chaos_runs import Findings, Metric
+from flows.experiment_run import ExperimentRun
+from reports.experiment import experiment_html, journal_json
+
+
+def evidence(run: ExperimentRun, faults: Sequence[FaultRow] = ()) -> Evidence:
+    """Return what the experiment is judged by."""
+    return Evidence(
+        experiment=run.experiment,
+        seen=run.observer.seen if run.observer else Observed(),
+        spans=dict(run.spans),
+        reverted_at=run.reverted_at,
+        without_effect=tuple(row.name for row in faults if row.injected_at and not row.effect_seen),
+    )
+
+
+def recovering(run: ExperimentRun) -> Evidence:
+    """Return the same while the system recovers: the last window ends now."""
+    if run.reverted_at is not None:
+        run.spans[Window.RECOVERY] = Span(begins=run.reverted_at, ends=run.context.now())
+    return evidence(run)
+
+
+def findings(run: ExperimentRun, faults: Sequence[FaultRow], verdict: Verdict, reason: str) -> Findings:
+    """Return everything that is written down at the end."""
+    journal = journal_of(run, faults, verdict, reason)
+    return Findings(
+        ending=str(run.state.end or End.INFRASTRUCTURE),
+        validated=verdict.validated,
+        metrics=tuple(
+            Metric(name=one.slo, baseline=one.baseline, fault=one.fault, recovery=one.recovery) for one in journal.slos
+        ),
+        journal=journal_json(journal),
+        report=experiment_html(journal),
+    )
+
+
+def journal_of(run: ExperimentRun, faults: Sequence[FaultRow], verdict: Verdict, reason: str) -> Journal:
+    """Return the journal of an execution that has ended."""
+    judged: JudgedExperiment | None = run.judged
+    return Journal(
+        execution_id=str(run.grant.execution_id),
+        experiment=run.experiment,
+        verdict=verdict,
+        reason=reason,
+        started_at=run.started_at,
+        ended_at=run.context.now(),
+        phases=run.phases,
+        events=tuple(run.events),
+        readings=judged.readings if judged else {},
+        slos=judged.slos if judged else (),
+        health=judged.health if judged else (),
+        times=judged.times if judged else (),
+        resolution=run.resolution,
+        decisions=run.decisions,
+        faults=tuple(_record(row) for row in faults),
+        abort_latency=_since(run, run.stop_wished_at) if run.injected_at else None,
+        revert_latency=_since(run, run.reverting_since),
+    )
+
+
+def _since(run: ExperimentRun, moment: datetime | None) -> timedelta | None:
+    if moment is None or run.reverted_at is None:
+        return None
+    return run.reverted_at - moment
+
+
+def _record(row: FaultRow) -> FaultRecord:
+    return FaultRecord(
+        name=row.name,
+        type=row.type,
+        target=f"{row.target.place}/{row.target.name}",
+        status=row.status,
+        injected_at=row.injected_at,
+        reverted_at=row.reverted_at,
+        effect=row.effect or "",
+        left=row.remains,
+    )

@@ -1,0 +1,94 @@
+"""Keeps an experiment while it runs: signs of life for its faults, and what asks for its end.
+
+It asks for the end when a person aborted it, when a limit is reached, when nothing can be observed any more, and when
+the database was away for too long. Signs of life stop with the database: then the guards revert, whatever happens here.
+"""
+
+import asyncio
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from chaos.experiment_states import Step
+from chaos.journal import EventKind
+from chaos.observed import advance
+from chaos.verdict import End
+from db import runs
+from db.errors import UnavailableError
+from db.runs import Run
+from flows import experiment_faults
+from flows.experiment_run import ExperimentRun
+from flows.wakeups import news
+from model.execution import Status
+
+LOOK_SECONDS = 2.0
+"""Between two looks at the database, which are also the signs of life. A notice of an abort leads to a look at once."""
+LIMIT_SECONDS = 0.5
+DATABASE_PATIENCE = 10.0
+"""Seconds for which the database may be away while a fault is active."""
+GUARDED = frozenset({Step.INJECT, Step.OBSERVE})
+
+log = logging.getLogger("assay.experiments")
+
+
+@asynccontextmanager
+async def keeping(run: ExperimentRun) -> AsyncIterator[None]:
+    """Keep an experiment as long as this context is open. On the way out nothing of it stays in the world."""
+    tasks = [asyncio.create_task(_look_for_wishes(run)), asyncio.create_task(_look_at_limits(run))]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.shield(_leave(run))
+
+
+async def _leave(run: ExperimentRun) -> None:
+    if run.observer is not None:
+        await run.observer.stop()
+    await experiment_faults.revert_all(run)
+
+
+async def _look_for_wishes(run: ExperimentRun) -> None:
+    """Read what the database wants of the run, and give the signs of life of its faults."""
+    loop = asyncio.get_running_loop()
+    answered = loop.time()
+    with run.context.wakeups.listening(run.grant.execution_id) as event:
+        while True:
+            try:
+                async with asyncio.timeout(LOOK_SECONDS):
+                    row = await run.context.db.run(lambda conn: runs.find(conn, run.grant.execution_id))
+                _obey(run, row)
+                answered = loop.time()
+                await experiment_faults.beat(run)
+                await run.show()
+            except (UnavailableError, TimeoutError) as away:
+                log.warning("run %s: the database does not answer: %r", run.grant.execution_id, away)
+                if loop.time() - answered > DATABASE_PATIENCE and run.active:
+                    run.stop(End.INFRASTRUCTURE, "the database was away while a fault was active")
+            except Exception:
+                log.exception("run %s: looking for its end failed", run.grant.execution_id)
+            await news(event, LOOK_SECONDS)
+
+
+def _obey(run: ExperimentRun, row: Run) -> None:
+    """Look whether the run is still ours, and whether somebody asked for its end."""
+    if row.status is not Status.RUNNING or row.epoch != run.grant.epoch:
+        run.lose()
+    elif row.cancel_requested:
+        run.stop(End.ABORTED, f"{row.cancelled_by or 'somebody'} aborted it", EventKind.PERSON)
+
+
+async def _look_at_limits(run: ExperimentRun) -> None:
+    while True:
+        await asyncio.sleep(LIMIT_SECONDS)
+        observer = run.observer
+        if observer is None or not observer.running:
+            continue
+        if observer.broken is not None and run.state.step in {*GUARDED, Step.BASELINE}:
+            run.stop(End.INFRASTRUCTURE, f"nothing can be observed: {observer.broken}")
+        now, hypothesis = run.context.now(), run.experiment.hypothesis
+        run.watches = tuple(advance(watch, hypothesis, observer.seen, now) for watch in run.watches)
+        halted = next((watch.halt for watch in run.watches if watch.halt), None)
+        if halted is not None and run.state.step in GUARDED:
+            run.stop(End.HALTED, halted.sentence, EventKind.LIMIT)

@@ -1,0 +1,138 @@
+"""Observes the system under test while an experiment runs: its load, its health checks, and the SLOs of a Prometheus.
+
+Everything runs in tasks of its own from `start` to `stop`, through all windows. A reading that fails is a missing one.
+"""
+
+import asyncio
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from datetime import datetime
+
+from chaos.experiment import Experiment
+from chaos.hypothesis import HealthCheck, ProbeType, Slo, SloKind, Source
+from chaos.observed import HealthLook, Observed
+from chaos.windows import Count, Sample
+from cluster.observation.errors import ObservationError
+from cluster.observation.load import OpenLoad
+from cluster.observation.metrics import MetricsSource
+from cluster.observation.probes import HttpProbe, Prober, ProbeResult, TcpProbe
+
+log = logging.getLogger("assay.experiments")
+
+
+class Observer:
+    """What observes for one experiment. `broken` says why nothing can be observed any more, None while it can."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        clock: Callable[[], datetime],
+        hosts: frozenset[str],
+        metrics: MetricsSource | None = None,
+    ) -> None:
+        self._experiment = experiment
+        self._clock = clock
+        self._prober = Prober(hosts)
+        self._metrics = metrics
+        self._load = OpenLoad(load=experiment.load, clock=clock, allowed_hosts=hosts) if experiment.load else None
+        self._health: dict[str, list[HealthLook]] = defaultdict(list)
+        self._samples: dict[str, list[Sample]] = defaultdict(list)
+        self._counts: dict[str, list[Count]] = defaultdict(list)
+        self._tasks: list[asyncio.Task[None]] = []
+        self.broken: str | None = None
+
+    @property
+    def running(self) -> bool:
+        """Say whether it observes now."""
+        return bool(self._tasks)
+
+    @property
+    def seen(self) -> Observed:
+        """Return everything that was seen until now."""
+        return Observed(
+            answers=self._load.answers if self._load else (),
+            health=self._health,
+            samples=self._samples,
+            counts=self._counts,
+        )
+
+    def start(self) -> None:
+        """Begin to observe. A second call changes nothing."""
+        if self._tasks:
+            return
+        hypothesis = self._experiment.hypothesis
+        work: list[Coroutine[None, None, None]] = [self._look_after(check) for check in hypothesis.health_checks]
+        work += [self._read_on(slo) for slo in hypothesis.slos if slo.source is Source.PROMETHEUS]
+        work += [self._load.run()] if self._load else []
+        self._tasks = [asyncio.create_task(self._guarded(one)) for one in work]
+
+    async def stop(self) -> None:
+        """End all observation. A second call changes nothing."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        self._tasks = []
+
+    async def _guarded(self, work: Coroutine[None, None, None]) -> None:
+        """Note why an observation broke off: without it an experiment must not go on."""
+        try:
+            await work
+        except Exception as error:  # noqa: BLE001  whatever it is, the experiment ends by the way back
+            log.warning("observation broke off: %r", error)
+            self.broken = self.broken or f"{error}"
+
+    async def _look_after(self, check: HealthCheck) -> None:
+        while True:
+            began, at = asyncio.get_running_loop().time(), self._clock()
+            result = await self._probe(check)
+            self._health[check.name].append(HealthLook(at=at, healthy=result.healthy, detail=result.detail))
+            took = asyncio.get_running_loop().time() - began
+            await asyncio.sleep(max(0.0, check.interval_seconds - took))
+
+    async def _probe(self, check: HealthCheck) -> ProbeResult:
+        seconds = check.timeout_seconds
+        if check.type is ProbeType.HTTP:
+            probe = HttpProbe(url=str(check.url), seconds=seconds, lowest=check.status, highest=check.status)
+            return await self._prober.http(probe)
+        if check.type is ProbeType.TCP:
+            return await self._prober.tcp(TcpProbe(host=str(check.host), port=int(check.port or 0), seconds=seconds))
+        if check.type is ProbeType.PROMETHEUS and self._metrics is not None:
+            value = await self._value(str(check.query))
+            return ProbeResult(healthy=_within(check, value), detail=f"the value is {value}", seconds=0.0)
+        return ProbeResult(healthy=False, detail=f"a check of type {check.type} cannot be made here", seconds=0.0)
+
+    async def _read_on(self, slo: Slo) -> None:
+        loop = asyncio.get_running_loop()
+        began, number = loop.time(), 0
+        while True:
+            number += 1
+            await asyncio.sleep(max(0.0, began + number * slo.step_seconds - loop.time()))
+            at = self._clock()
+            if slo.kind is SloKind.VALUE:
+                self._samples[slo.name].append(Sample(at=at, value=await self._value(str(slo.query))))
+                continue
+            bad, total = await self._value(str(slo.bad)), await self._value(str(slo.total))
+            step = slo.step_seconds
+            count = Count(at=at, bad=_times(bad, step), total=_times(total, step))
+            self._counts[slo.name].append(count)
+
+    async def _value(self, query: str) -> float | None:
+        if self._metrics is None:
+            return None
+        with suppress(ObservationError):
+            found = await self._metrics.value(query)
+            return found.value if found else None
+        return None
+
+
+def _times(rate: float | None, seconds: float) -> float | None:
+    return None if rate is None else rate * seconds
+
+
+def _within(check: HealthCheck, value: float | None) -> bool:
+    if value is None:
+        return False
+    above = check.above is not None and value > check.above
+    return not above and not (check.below is not None and value < check.below)

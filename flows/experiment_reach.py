@@ -1,0 +1,63 @@
+"""What an experiment may send requests to: public addresses, what the operator allows, and its own environment."""
+
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from chaos.experiment import Experiment
+from chaos.experiment_states import Stopped
+from chaos.hypothesis import ProbeType, Source
+from chaos.verdict import End
+from cluster.fault_providers import LOOPBACK, PlaceError
+from cluster.observation.metrics import MetricsSource
+from flows.experiment_run import ExperimentRun
+
+PORTS = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """The private hosts that may be reached, and the Prometheus, if one is connected."""
+
+    hosts: frozenset[str]
+    metrics: MetricsSource | None = None
+
+
+async def reach_of(run: ExperimentRun) -> Reach | Stopped:
+    """Return what the experiment may reach, or why it must not begin."""
+    allowed = run.context.settings.allowed_hosts
+    try:
+        own = (await run.place.targets.find(run.experiment.target)).addresses
+    except PlaceError as error:
+        return Stopped(end=End.INFRASTRUCTURE, reason=str(error))
+    strange = [one for one in addresses_of(run.experiment) if is_strange(one, own, allowed)]
+    if strange:
+        place = run.experiment.target.environment or run.experiment.target.namespace
+        reason = f"{', '.join(strange)} is no address of {place}, and the operator did not allow it"
+        return Stopped(end=End.BLOCKED, reason=reason)
+    if needs_metrics(run.experiment):
+        return Stopped(end=End.BLOCKED, reason="no Prometheus is connected: use SLOs with `source: load`")
+    return Reach(hosts=allowed | ({one.rpartition(":")[0] for one in own} & set(LOOPBACK)))
+
+
+def addresses_of(experiment: Experiment) -> list[str]:
+    """Return what its load and its health checks ask, as `host:port`, in order."""
+    urls = [check.url for check in experiment.hypothesis.health_checks if check.url]
+    urls += [experiment.load.url] if experiment.load and experiment.load.url else []
+    parts = [urlsplit(url) for url in urls]
+    found = {f"{part.hostname}:{part.port or PORTS[part.scheme]}" for part in parts}
+    tcp = [check for check in experiment.hypothesis.health_checks if check.type is ProbeType.TCP]
+    return sorted(found | {f"{check.host}:{check.port}" for check in tcp})
+
+
+def is_strange(address: str, own: frozenset[str], allowed: frozenset[str]) -> bool:
+    """Say whether an address is one of this machine, and not of the environment. Others are checked later."""
+    host = address.rpartition(":")[0]
+    return host in LOOPBACK and address not in own and host not in allowed
+
+
+def needs_metrics(experiment: Experiment) -> bool:
+    """Say whether a Prometheus is needed."""
+    hypothesis = experiment.hypothesis
+    return any(slo.source is Source.PROMETHEUS for slo in hypothesis.slos) or any(
+        check.type is ProbeType.PROMETHEUS for check in hypothesis.health_checks
+    )

@@ -1,0 +1,216 @@
+"""The steps of an experiment. Each returns the event that it leads to; `chaos.experiment_states` says what comes next.
+
+Quiet steps, those before the first fault, may be done again after a takeover. All of them end early when something asks
+for the end of the experiment.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from functools import partial
+
+from sqlalchemy import Connection
+
+from chaos.experiment import Order
+from chaos.experiment_states import Done, Event, FaultOver, Grown, Judged, Step, Stopped
+from chaos.judge_experiment import judge_experiment, steady_again
+from chaos.observed import Span, watches
+from chaos.plan import plan
+from chaos.provider import FaultStatus
+from chaos.targets import Resolution, grown, resolve
+from chaos.verdict import End
+from chaos.windows import Window
+from cluster.fault_providers import Found, PlaceError
+from db import chaos_faults, chaos_switch
+from db.gate import queue
+from flows import experiment_faults, experiment_safety
+from flows.experiment_findings import evidence, findings, recovering
+from flows.experiment_observer import Observer
+from flows.experiment_reach import Reach, reach_of
+from flows.experiment_run import ExperimentRun
+from flows.steps import superseded
+from orchestrator import experiments
+from orchestrator.lifecycle import Superseded
+
+LOOK_SECONDS = 0.5
+"""Between two looks whether the system has recovered."""
+
+
+async def safety_check(run: ExperimentRun) -> Event:
+    """Ask everything that must be safe."""
+    reasons = await experiment_safety.reasons_against(run, Step.SAFETY_CHECK)
+    return _blocked(run, reasons) if reasons else Done(step=Step.SAFETY_CHECK)
+
+
+async def resolve_targets(run: ExperimentRun) -> Event:
+    """Find the targets, and refuse what must not be done to them."""
+    found = await _looked(run)
+    if isinstance(found, Stopped):
+        return found
+    run.resolution = found
+    return _blocked(run, found.problems) if found.problems else Done(step=Step.RESOLVE_TARGETS)
+
+
+async def admit(run: ExperimentRun) -> Event | None:
+    """Go on if the gate gave everything that the targets need. Otherwise wait there once more: then it returns None."""
+    needed = experiments.claims_of(run.experiment, _resolution(run))
+    if set(needed) <= set(run.claims):
+        return run.asked() or Done(step=Step.ADMIT)
+    await run.write_down()
+    if not await run.context.db.run_patiently(lambda conn: experiments.again(conn, run.grant, needed)):
+        raise superseded()
+    await run.context.pass_gate()
+    return None
+
+
+async def baseline(run: ExperimentRun) -> Event:
+    """Observe the system without a fault, right before the fault."""
+    begins = run.context.now()
+    reach = await reach_of(run)
+    if isinstance(reach, Stopped):
+        return reach
+    run.observer = run.observer or _observer(run, reach)
+    run.observer.start()
+    run.watches = watches(run.experiment.hypothesis, run.experiment.halt_conditions, begins)
+    asked = await run.wait(begins + run.experiment.baseline)
+    run.spans[Window.BASELINE] = Span(begins=begins, ends=run.context.now())
+    return asked or Done(step=Step.BASELINE)
+
+
+async def recheck(run: ExperimentRun) -> Event:
+    """Look again, right before the fault: safety, targets, steady state, and that nothing preempts it from here on."""
+    reasons = await experiment_safety.reasons_against(run, Step.RECHECK)
+    unsteady = [f"before the fault, {watch.halt.sentence}" for watch in run.watches if watch.halt]
+    if reasons or unsteady:
+        return _blocked(run, (*reasons, *unsteady))
+    found = await _looked(run)
+    if isinstance(found, Stopped):
+        return found
+    before, run.resolution = _resolution(run), found
+    if found.problems:
+        return _blocked(run, found.problems)
+    if grown(before, found):
+        return Grown()
+    if not await run.context.db.run_patiently(partial(_guard, run, on=True)):
+        return run.asked() or Stopped(end=End.INFRASTRUCTURE, reason="the gate takes its place for another run")
+    return run.asked() or Done(step=Step.RECHECK)
+
+
+async def observe(run: ExperimentRun) -> Event:
+    """Observe the system under the faults until their time is over, or until the next of a sequence is due."""
+    if run.experiment.order is Order.SEQUENCE:
+        number = max(run.injected_at)
+        asked = await run.wait(run.injected_at[number] + _lasts(run, number))
+        last = number + 1 == len(run.experiment.faults)
+        return asked or (Done(step=Step.OBSERVE) if last else FaultOver(fault=number))
+    ends = sorted((run.injected_at[number] + _lasts(run, number), number) for number in run.injected_at)
+    for at, number in ends:
+        if (asked := await run.wait(at)) is not None:
+            return asked
+        if at < ends[-1][0]:
+            await experiment_faults.end_early(run, number)
+    return Done(step=Step.OBSERVE)
+
+
+async def recovery(run: ExperimentRun) -> Event:
+    """Observe until everything is steady again, or the time for that is over."""
+    await run.context.db.run_patiently(partial(_guard, run, on=False))
+    until = run.context.now() + run.experiment.recovery
+    run.go_back()
+    asked = run.asked()
+    while asked is None and run.observer and run.context.now() < until:
+        asked = await run.pause(min(until, run.context.now() + timedelta(seconds=LOOK_SECONDS)), until)
+        if steady_again(recovering(run)):
+            break
+    recovering(run)
+    if run.observer:
+        await run.observer.stop()
+    return asked if asked is not None and run.state.end is None else Done(step=Step.RECOVERY)
+
+
+async def judge(run: ExperimentRun) -> Event:
+    """Judge the hypothesis, once."""
+    rows = await run.context.db.run_patiently(lambda conn: chaos_faults.of_run(conn, run.grant.execution_id))
+    run.judged = judge_experiment(evidence(run, rows))
+    return Judged(judgement=run.judged.judgement)
+
+
+async def record(run: ExperimentRun) -> Event:
+    """Write everything down and end the run, in one transaction."""
+    await experiment_faults.revert_forgotten(run)
+    rows = await run.context.db.run_patiently(lambda conn: chaos_faults.of_run(conn, run.grant.execution_id))
+    left = [row for row in rows if row.status is FaultStatus.RESIDUAL]
+    if left and run.state.end is not End.RESIDUAL:
+        reason = "; ".join(f"{row.name}: {', '.join(row.remains)}" for row in left)
+        run.state = replace(run.state, end=End.RESIDUAL, reason=reason)
+    end, verdict = run.state.end or End.INFRASTRUCTURE, run.state.verdict
+    if verdict is None:
+        msg = f"run {run.grant.execution_id} is recorded without an ending"
+        raise RuntimeError(msg)
+    reason = run.judged.reason if end is End.JUDGED and run.judged else run.state.reason
+    found = findings(run, rows, verdict, reason)
+    ended = experiments.verdict_of(end, run.state.judgement, reason)
+    done = await run.context.db.run_patiently(lambda conn: experiments.end(conn, run.grant, ended, found))
+    if isinstance(done, Superseded):
+        raise superseded()
+    await run.context.pass_gate()
+    return Done(step=Step.RECORD)
+
+
+STEPS: Mapping[Step, Callable[[ExperimentRun], Awaitable[Event | None]]] = {
+    Step.SAFETY_CHECK: safety_check,
+    Step.RESOLVE_TARGETS: resolve_targets,
+    Step.ADMIT: admit,
+    Step.BASELINE: baseline,
+    Step.RECHECK: recheck,
+    Step.OBSERVE: observe,
+    Step.RECOVERY: recovery,
+    Step.JUDGE: judge,
+    Step.RECORD: record,
+}
+"""What a `Begin` of a step does. Faults are injected and reverted by commands of their own."""
+
+
+async def _looked(run: ExperimentRun) -> Resolution | Stopped:
+    """Look for the targets now, and return them with every reason against the experiment."""
+    try:
+        found = await run.place.targets.find(run.experiment.target)
+    except PlaceError as error:
+        return Stopped(end=End.INFRASTRUCTURE, reason=str(error))
+    cordons = await run.context.db.run_patiently(chaos_switch.cordons)
+    return _checked(run, found, cordons)
+
+
+def _checked(run: ExperimentRun, found: Found, cordons: list[chaos_switch.CordonedTarget]) -> Resolution:
+    resolution = resolve(run.experiment, found.candidates, found.graph)
+    planned = plan(run.experiment, resolution)
+    cordoned = [
+        f"{one.path} is cordoned: {one.reason}; `assay chaos target uncordon {one.path}` when a person has looked"
+        for one in cordons
+        if one.path in planned.claims or one.path == run.experiment.target.claim
+    ]
+    return replace(resolution, problems=(*planned.problems, *cordoned))
+
+
+def _observer(run: ExperimentRun, reach: Reach) -> Observer:
+    return Observer(run.experiment, run.context.now, reach.hosts, reach.metrics)
+
+
+def _blocked(run: ExperimentRun, reasons: tuple[str, ...]) -> Stopped:
+    asked = run.asked()
+    return asked or Stopped(end=End.BLOCKED, reason="; ".join(reasons))
+
+
+def _resolution(run: ExperimentRun) -> Resolution:
+    if run.resolution is None:
+        msg = f"run {run.grant.execution_id} has no targets yet"
+        raise RuntimeError(msg)
+    return run.resolution
+
+
+def _lasts(run: ExperimentRun, number: int) -> timedelta:
+    return timedelta(seconds=run.experiment.faults[number].duration_seconds)
+
+
+def _guard(run: ExperimentRun, conn: Connection, *, on: bool) -> bool:
+    return queue.guard(conn, run.grant.execution_id, run.grant.epoch, on=on)
