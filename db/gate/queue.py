@@ -357,7 +357,7 @@ def _waiting_row(run: Waiting) -> dict[str, object]:
 
 
 def _going_back(row: Row[Any], back: Requeue) -> Kind:
-    """Return what the gate decides by for a run that goes back: it avoids the nodes where it failed, and claims anew."""
+    """Return what the gate decides by for a run that goes back: nodes that it avoids, and what it claims now."""
     nodes, claimed = back.avoid, row.exclusive if back.exclusive is None else back.exclusive
     shape = shape_of(row.cpu_milli, row.memory_bytes, row.ephemeral_bytes, row.gpu, row.constraints)
     if nodes:

@@ -39,7 +39,7 @@ from model.runs import STATUSES, RunKind
 from scheduler.values.pool import Strategy
 from scheduler.values.profile import PROFILES
 
-NEWEST = "0019"
+NEWEST = "0020"
 ROOT = Path(__file__).parents[3]
 USER = UUID("10000000-0000-4000-8000-000000000001")
 FAILED = ExecutionId(RunId(UUID("10000000-0000-4000-8000-0000000000f1")))
