@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from cli import admin, chaos, clusters, explaining, limits, outcomes, output, people, runs, services, simulate
+from cli import admin, chaos, clusters, events, explaining, limits, outcomes, output, people, runs, services, simulate
 from cli.failure import EXIT_UNREACHABLE, EXIT_UNREAD, CommandError, RefusedError, next_step
 from cli.output import say
 from model.fault import EXIT_REFUSED
@@ -31,6 +31,7 @@ clusters.mount(app)
 simulate.mount(app)
 services.mount(app)
 chaos.mount(app)
+events.mount(app)
 
 
 def _version(wanted: bool) -> None:

@@ -61,12 +61,13 @@ class FileForm(_Form):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoadedTest:
-    """A test, and where it runs."""
+    """A test, and where it runs. `written` is what the file says, but for the trigger: a replay needs none."""
 
     test: EventDrivenTest
     broker: str
     partitions: int
     needs: frozenset[Capability]
+    written: JsonValue = None
 
 
 def load_test(text: str, folder: Path | None = None) -> LoadedTest:
@@ -81,6 +82,18 @@ def load_test(text: str, folder: Path | None = None) -> LoadedTest:
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InvalidError([Problem(path="", message=f"not YAML: {_one_line(error)}")]) from error
     return check_test(raw if folder is None else _with_documents(raw, folder), folder)
+
+
+def load_file(file: Path) -> LoadedTest:
+    """Return the test of a file, with what it names beside it. Raises: InvalidError with all problems."""
+    return load_test(_text(file), file.parent)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidError([Problem(path="", message=f"cannot be read: {error}")]) from error
 
 
 def check_test(raw: object, folder: Path | None = None) -> LoadedTest:
@@ -139,7 +152,13 @@ class _Builder:
             scope=scope,
             group_id=form.group_id,
         )
-        return LoadedTest(test=test, broker=form.broker, partitions=form.partitions, needs=frozenset(form.needs))
+        return LoadedTest(
+            test=test,
+            broker=form.broker,
+            partitions=form.partitions,
+            needs=frozenset(form.needs),
+            written=form.model_dump(mode="json", by_alias=True, exclude={"trigger"}, exclude_unset=True),
+        )
 
     def _patterns(self) -> Mapping[str, EventPattern]:
         return {name: pattern.value() for name, pattern in self._form.patterns.items()}

@@ -1,6 +1,7 @@
 """Recordings: the events of a test as lines of JSON, from which every assertion can be judged again.
 
-The first line says what the file is, when the test ended and what its scope was. Each other line is an event.
+The first line says what the file is, when the test ended, what its scope was, and what the test is, but for its
+trigger. Each other line is an event.
 """
 
 import json
@@ -26,12 +27,13 @@ class RecordingError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recording:
-    """What a file holds."""
+    """What a file holds. `test` is the test as its file had it, None if the recording does not come from a file."""
 
     name: str
     ended_at: Milliseconds
     scope: Scope | None
     events: tuple[Event, ...]
+    test: JsonValue = None
 
 
 class _Header(BaseModel):
@@ -41,6 +43,7 @@ class _Header(BaseModel):
     name: str
     ended_at: float
     scope: tuple[str, JsonValue] | None = None
+    test: JsonValue = None
 
 
 class _Line(BaseModel):
@@ -74,9 +77,9 @@ class _Line(BaseModel):
         )
 
 
-def write_recording(path: Path, result: EventTestResult) -> None:
-    """Write the events of a result."""
-    path.write_text("".join(f"{line}\n" for line in _lines(result)), encoding="utf-8")
+def write_recording(path: Path, result: EventTestResult, test: JsonValue = None) -> None:
+    """Write the events of a result, and the test that they were judged by."""
+    path.write_text("".join(f"{line}\n" for line in _lines(result, test)), encoding="utf-8")
 
 
 def read_recording(path: Path) -> Recording:
@@ -90,7 +93,7 @@ def read_recording(path: Path) -> Recording:
         raise RecordingError(f"{path}: version {header.assay_recording} is not known, only {VERSION}")
     events = [_read(_Line, path, number, line).event() for number, line in enumerate(lines[1:], start=2)]
     scope = None if header.scope is None else Scope(expression=header.scope[0], value=header.scope[1])
-    return Recording(name=header.name, ended_at=header.ended_at, scope=scope, events=tuple(events))
+    return Recording(name=header.name, ended_at=header.ended_at, scope=scope, events=tuple(events), test=header.test)
 
 
 def _read(kind: type[_Model], path: Path, number: int, line: str) -> _Model:
@@ -101,8 +104,9 @@ def _read(kind: type[_Model], path: Path, number: int, line: str) -> _Model:
         raise RecordingError(f"{path}, line {number}: not a line of a recording: {reason}") from error
 
 
-def _lines(result: EventTestResult) -> Iterator[str]:
+def _lines(result: EventTestResult, test: JsonValue) -> Iterator[str]:
     scope = None if result.scope is None else [result.scope.expression, result.scope.value]
-    yield json.dumps({"assay_recording": VERSION, "name": result.name, "ended_at": result.ended_at, "scope": scope})
+    header = {"assay_recording": VERSION, "name": result.name, "ended_at": result.ended_at, "scope": scope}
+    yield json.dumps({**header, "test": test})
     for event in result.events:
         yield json.dumps(as_json(event))

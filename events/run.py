@@ -10,13 +10,13 @@ from events.brokers.broker import Broker, BrokerError, BrokerUnfitError, require
 from events.brokers.broker_factory import is_embedded, make_topics, open_broker
 from events.driven_test import EventDrivenTest, EventTestResult, ScopeError
 from events.endings import EXIT_AWAY, EXIT_FAILED, EXIT_PASSED, EXIT_UNKNOWN, EXIT_WRONG, JUNIT, RECORDING
-from events.event import describe
-from events.form import LoadedTest, load_test
+from events.form import LoadedTest, load_file
 from events.junit import junit
 from events.outcomes import AssertionResult, Outcome
-from events.recording import RecordingError, read_recording, write_recording
+from events.recording import Recording, RecordingError, read_recording, write_recording
+from events.results import in_words
 from events.triggers import TriggerError, TriggerRefusedError, TriggerUnfitError
-from model.problems import InvalidError, Problem
+from model.problems import InvalidError
 
 EXIT_CODES: Final[Mapping[Outcome, int]] = {
     Outcome.PASSED: EXIT_PASSED,
@@ -32,7 +32,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the test, write what is asked for, and return the exit code. Results go to stdout, problems to stderr."""
     options = _parser().parse_args(arguments)
     try:
-        result = _result(options)
+        loaded = load_file(options.file)
+        result = _result(loaded, options)
     except InvalidError as error:
         for problem in error.problems:
             _say(f"{options.file}: {problem.path or '(whole)'}: {problem.message}")
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BrokerError, TriggerError) as error:
         _say(str(error))
         return EXIT_AWAY
-    _write(result, options)
+    _write(result, loaded, options)
     return EXIT_CODES[result.outcome]
 
 
@@ -58,12 +59,15 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _result(options: argparse.Namespace) -> EventTestResult:
-    loaded = load_test(_text(options.file), options.file.parent)
+def _result(loaded: LoadedTest, options: argparse.Namespace) -> EventTestResult:
     if options.replay is not None:
-        recording = read_recording(options.replay)
-        return loaded.test.replay(recording.events, ended_at=recording.ended_at, scope=recording.scope)
+        return replayed(loaded, read_recording(options.replay))
     return run_test(loaded, options.broker or loaded.broker)
+
+
+def replayed(loaded: LoadedTest, recording: Recording) -> EventTestResult:
+    """Return what a test says of a recording."""
+    return loaded.test.replay(recording.events, ended_at=recording.ended_at, scope=recording.scope)
 
 
 def run_test(loaded: LoadedTest, address: str) -> EventTestResult:
@@ -89,34 +93,23 @@ def _execute(test: EventDrivenTest, broker: Broker) -> EventTestResult:
         return EventTestResult(name=test.name, results=(refused,), events=(), ended_at=0.0)
 
 
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise InvalidError([Problem(path="", message=f"cannot be read: {error}")]) from error
-
-
-def _write(result: EventTestResult, options: argparse.Namespace) -> None:
+def _write(result: EventTestResult, loaded: LoadedTest, options: argparse.Namespace) -> None:
     if options.record is not None:
-        write_recording(options.record, result)
+        write_recording(options.record, result, loaded.written)
     if options.junit is not None:
         options.junit.write_text(junit(result), encoding="utf-8")
     if options.results is not None:
-        write_outputs(result, options.results)
+        write_outputs(result, loaded, options.results)
     for warning in result.warnings:
         _say(f"warning: {warning}")
-    for assertion in result.results:
-        sys.stdout.write(f"{assertion.outcome:<12} {assertion.name}: {assertion.message}\n")
-        details = [*map(describe, assertion.witnesses), *assertion.notes] if not assertion.passed else []
-        sys.stdout.writelines(f"{'':12} {line}\n" for line in details)
-    sys.stdout.write(f"{result.outcome}: {result.name}, {len(result.events)} events\n")
+    sys.stdout.writelines(f"{line}\n" for line in in_words(result))
 
 
-def write_outputs(result: EventTestResult, folder: Path) -> None:
+def write_outputs(result: EventTestResult, loaded: LoadedTest, folder: Path) -> None:
     """Write what a reader of the result needs. The events are written only if it did not pass."""
     (folder / JUNIT).write_text(junit(result), encoding="utf-8")
     if result.outcome is not Outcome.PASSED:
-        write_recording(folder / RECORDING, result)
+        write_recording(folder / RECORDING, result, loaded.written)
 
 
 def _say(text: str) -> None:

@@ -1,0 +1,39 @@
+"""The result of an event-driven test for people and for programs."""
+
+from collections.abc import Iterator
+
+from pydantic import JsonValue
+
+from events.driven_test import EventTestResult
+from events.event import describe
+from events.paths import as_json
+
+
+def in_words(result: EventTestResult) -> Iterator[str]:
+    """Yield the lines that a person reads: each assertion, with its witnesses if it did not pass, and the whole."""
+    for assertion in result.results:
+        yield f"{assertion.outcome:<12} {assertion.name}: {assertion.message}"
+        if not assertion.passed:
+            yield from (f"{'':12} {line}" for line in (*map(describe, assertion.witnesses), *assertion.notes))
+    yield f"{result.outcome}: {result.name}, {len(result.events)} events"
+
+
+def result_to_raw(result: EventTestResult) -> JsonValue:
+    """Return a result as plain data."""
+    return {
+        "name": result.name,
+        "outcome": str(result.outcome),
+        "endedAtMs": result.ended_at,
+        "events": len(result.events),
+        "assertions": [
+            {
+                "name": one.name,
+                "outcome": str(one.outcome),
+                "message": one.message,
+                "atMs": one.at,
+                "witnesses": [as_json(event) for event in one.witnesses],
+                "notes": list(one.notes),
+            }
+            for one in result.results
+        ],
+    }
