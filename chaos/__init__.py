@@ -18,6 +18,7 @@ May do I/O: no.
     judge_experiment     judges a whole experiment at its end
     judge                judges ratios and health checks, and all SLOs together
     judge_value          judges one value: rank test, tolerance, noise, A/A check
+    manifests            what a fault is in a cluster, as pure values
     observed             what was observed, cut into windows and samples
     plan                 what an experiment would do, with every reason against it
     provider             what fault providers can do, and what they are asked to do

@@ -1,11 +1,11 @@
 """The pure half of the fault provider port: what a provider can do, and what it is asked to do, as values.
 
-`render_local` and `render_kubernetes` turn a fault into actions; `cluster` carries them out. What is not real somewhere
-is refused with its reason, and never replaced by something similar.
+`render_local` here, and `chaos.manifests` for clusters, turn a fault into actions; `cluster` carries them out. What is
+not real somewhere is refused with its reason, and never replaced by something similar.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType, TypeAlias
 
@@ -22,12 +22,9 @@ from chaos.fault_types import (
     NetworkLatency,
     NetworkPacketLoss,
     NetworkPartition,
-    Parameters,
     PodDelete,
     PodKill,
 )
-from chaos.targets import Target
-from model.json_values import JsonObject
 
 FaultId = NewType("FaultId", str)
 """One injected fault on one target: it names the guard, the records and everything that could be left over."""
@@ -113,31 +110,6 @@ class WriteDisk:
 LocalAction: TypeAlias = KeepDown | ProxyRule | DutyCycle | HoldMemory | WriteDisk
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DeletePod:
-    """Delete a pod by name and UID, again whenever its successor is ready unless `once`."""
-
-    grace_seconds: int
-    once: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ExecInContainer:
-    """Run a program inside the target container, under `timeout`, so that it ends by itself."""
-
-    argv: tuple[str, ...]
-    container: str | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ApplyPolicy:
-    """Create a NetworkPolicy. The revert deletes it."""
-
-    manifest: JsonObject = field(default_factory=dict)
-
-
-KubernetesAction: TypeAlias = DeletePod | ExecInContainer | ApplyPolicy
-
 _NO_PROXY = "there is no proxy of ours before a pod; Litmus and Chaos Mesh can do it"
 CAPABILITIES: Mapping[tuple[Provider, FaultType], Capability] = {
     (Provider.LOCAL, FaultType.POD_DELETE): Capability(how="TERM, then KILL; held down"),
@@ -156,24 +128,27 @@ CAPABILITIES: Mapping[tuple[Provider, FaultType], Capability] = {
     (Provider.LOCAL, FaultType.EXCEPTION_INJECTION): Capability(
         how="the proxy answers requests with an error", needs="a port that speaks HTTP/1"
     ),
-    (Provider.KUBERNETES, FaultType.POD_DELETE): Capability(how="the pod is deleted; again when it is back"),
-    (Provider.KUBERNETES, FaultType.POD_KILL): Capability(how="the pod is deleted without a grace period"),
+    (Provider.KUBERNETES, FaultType.POD_DELETE): Capability(
+        how="the pod is deleted, and each successor; its controller must bring it back"
+    ),
+    (Provider.KUBERNETES, FaultType.POD_KILL): Capability(how="the same without a grace period"),
     (Provider.KUBERNETES, FaultType.CONTAINER_KILL): Capability(
-        how="TERM of PID 1 inside the container", needs="a PID 1 that handles TERM; KILL has no effect there"
+        how="TERM of PID 1 inside the container, again when it runs",
+        needs="a PID 1 that handles TERM: the kernel drops KILL there; else guards with the node's PIDs",
     ),
     (Provider.KUBERNETES, FaultType.NETWORK_LATENCY): Capability(how="", refused=_NO_PROXY),
     (Provider.KUBERNETES, FaultType.NETWORK_PARTITION): Capability(
-        how="a NetworkPolicy that allows nothing", needs="a network that enforces policies"
+        how="a NetworkPolicy that allows nothing", needs="a network that enforces policies, and no other that allows"
     ),
     (Provider.KUBERNETES, FaultType.NETWORK_PACKET_LOSS): Capability(how="", refused=_NO_PROXY),
     (Provider.KUBERNETES, FaultType.CPU_STRESS): Capability(
-        how="a loop inside the target container", needs="a shell and `timeout` in the image"
+        how="loops inside the target container", needs="sh, timeout, grep and sleep in the image"
     ),
     (Provider.KUBERNETES, FaultType.MEMORY_STRESS): Capability(
-        how="memory is held inside the target container", needs="a shell, `timeout` and `head` in the image"
+        how="memory is held inside the target container", needs="a memory limit; sh, timeout, grep and dd in the image"
     ),
     (Provider.KUBERNETES, FaultType.DISK_IO_STRESS): Capability(
-        how="files are written inside the target container", needs="a shell, `timeout` and `dd` in the image"
+        how="files are written inside the target container", needs="sh, timeout, grep and dd in the image"
     ),
     (Provider.KUBERNETES, FaultType.EXCEPTION_INJECTION): Capability(how="", refused=_NO_PROXY),
 }
@@ -220,51 +195,3 @@ def _proxy_rule(fault: NetworkLatency | NetworkPartition | NetworkPacketLoss | E
             return ProxyRule(stall_percent=fault.percent)
         case ExceptionInjection():
             return ProxyRule(error_percent=fault.percent, error_status=fault.status, path_prefix=fault.path_prefix)
-
-
-def render_kubernetes(fault: Fault, target: Target, fault_id: FaultId) -> KubernetesAction:
-    """Return what is done to a pod. Raises: ValueError if it is refused."""
-    if problem := refusal(Provider.KUBERNETES, fault):
-        raise ValueError(problem)
-    match fault.parameters:
-        case PodDelete() as delete:
-            return DeletePod(grace_seconds=delete.grace_period_seconds, once=delete.once)
-        case PodKill() as kill:
-            return DeletePod(grace_seconds=0, once=kill.once)
-        case ContainerKill() as kill:
-            return ExecInContainer(argv=("kill", "-TERM", "1"), container=kill.container)
-        case NetworkPartition() as partition:
-            return ApplyPolicy(manifest=_policy(partition, target, fault_id))
-        case stress:
-            script = _stress_script(stress, fault.duration_seconds, fault_id)
-            return ExecInContainer(argv=("sh", "-c", script))
-
-
-def _stress_script(stress: Parameters, seconds: int, fault_id: FaultId) -> str:
-    """Return a script that ends by itself. Raises: ValueError if the parameters are not those of a stress."""
-    match stress:
-        case CpuStress():
-            one = f"timeout {seconds} sh -c 'while :; do :; done'"
-            return " & ".join([one] * stress.workers) + " & wait"
-        case MemoryStress():
-            return f"timeout {seconds} sh -c 'head -c {stress.megabytes}m /dev/zero | tail | sleep {seconds}'"
-        case DiskIoStress():
-            file = f"{stress.path or '/tmp'}/assay-{fault_id}"  # noqa: S108  inside the container of the target
-            write = f"while :; do dd if=/dev/zero of={file} bs=1M count={stress.megabytes} conv=fsync; done"
-            return f"timeout {seconds} sh -c '{write}'; rm -f {file}"
-        case _:
-            raise ValueError(f"{type(stress).__name__} is no stress")
-
-
-def _policy(partition: NetworkPartition, target: Target, fault_id: FaultId) -> JsonObject:
-    """Return a policy that allows the pod nothing in the given directions."""
-    kinds = {Direction.INGRESS: ["Ingress"], Direction.EGRESS: ["Egress"], Direction.BOTH: ["Ingress", "Egress"]}
-    return {
-        "apiVersion": "networking.k8s.io/v1",
-        "kind": "NetworkPolicy",
-        "metadata": {"name": f"assay-{fault_id}", "namespace": target.place, "labels": {"assay.dev/fault": fault_id}},
-        "spec": {
-            "podSelector": {"matchLabels": {"assay.dev/fault-target": target.name}},
-            "policyTypes": list(kinds[partition.direction]),
-        },
-    }

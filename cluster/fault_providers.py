@@ -3,18 +3,25 @@
 Nothing above `cluster` names a provider. A new one is a line in `open_place`.
 """
 
+import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
 from chaos.experiment import Provider
-from chaos.graph import ServiceGraph
+from chaos.graph import ServiceGraph, graph_of
 from chaos.target import TargetSelector
 from chaos.targets import Candidate
+from cluster.backend import UnavailableError
 from cluster.backend_factory import ClusterSettings
+from cluster.faults.kubernetes import provider as kubernetes
+from cluster.faults.kubernetes.candidates import addresses, candidates
 from cluster.faults.local import LocalFaults
 from cluster.faults.provider import FaultProvider
+from cluster.kubernetes.access import access_of
+from cluster.kubernetes.connection import ApiError, ClusterAccess, Connection
 from cluster.services.client import NoEnvironmentError, look
 
 ENVIRONMENTS = "environments"
@@ -69,7 +76,18 @@ def open_place(selector: TargetSelector, settings: PlaceSettings) -> Place:
         environments = settings.state / ENVIRONMENTS
         faults = LocalFaults(folder=settings.state / FAULTS, environments=environments)
         return Place(faults=faults, targets=LocalTargets(environments=environments))
-    raise PlaceError("targets in a cluster cannot be reached yet; `assay chaos validate` checks the file")
+    cluster = settings.clusters.get(str(selector.cluster))
+    if cluster is None:
+        served = ", ".join(sorted(settings.clusters)) or "none"
+        raise PlaceError(f"this process does not serve the cluster {selector.cluster}; it serves {served}")
+    connection = _connection(access_of(cluster))
+    return Place(faults=kubernetes.of(connection), targets=KubernetesTargets(connection=connection))
+
+
+@cache
+def _connection(access: ClusterAccess) -> Connection:
+    """Return the connection to a cluster: all experiments of this process share it."""
+    return Connection(access)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,3 +105,20 @@ class LocalTargets:
         ports = [service.port for service in facts.services.values() if service.port]
         addresses = frozenset(f"{host}:{port}" for host in LOOPBACK for port in ports)
         return Found(candidates=tuple(facts.candidates()), graph=facts.graph(), addresses=addresses)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KubernetesTargets:
+    """The pods of a cluster."""
+
+    connection: Connection
+
+    async def find(self, selector: TargetSelector) -> Found:
+        """Return the pods of the namespace. Raises: PlaceError if they cannot be looked at."""
+        try:
+            seen = await asyncio.to_thread(candidates, self.connection, str(selector.namespace))
+            own = await asyncio.to_thread(addresses, self.connection, str(selector.namespace))
+        except (ApiError, UnavailableError) as failed:
+            raise PlaceError(str(failed)) from failed
+        graph = graph_of((), {one.target.service for one in seen})
+        return Found(candidates=tuple(seen), graph=graph, addresses=own)

@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from chaos.experiment_reading import check_experiment
 from chaos.targets import resolve
-from cluster.fault_providers import PlaceError, PlaceSettings, open_place
+from cluster.fault_providers import PlaceError, open_place
 from db import people, runs, seeds
 from db.errors import ConflictError, NotFoundError
 from db.runs import RunRef
@@ -75,7 +75,7 @@ async def prepared(context: WorkerContext, raw: Mapping[str, Any] | None) -> Pre
     """Check an experiment, and look for its targets. Raises: InvalidError with all problems."""
     experiment = check_experiment(raw)
     try:
-        place = open_place(experiment.target, PlaceSettings(state=context.settings.state))
+        place = open_place(experiment.target, context.places())
         found = await place.targets.find(experiment.target)
     except PlaceError:  # its flow looks again, and says so
         return Prepared(experiment=experiment)

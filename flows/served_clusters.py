@@ -56,6 +56,10 @@ class ServedClusters:
                 self._drop(name)
         return {opened.backend.name: opened.backend for opened in self._opened.values()}
 
+    def settings(self) -> Mapping[str, ClusterSettings]:
+        """Return how to reach the clusters that are served, by name."""
+        return {name: opened.settings for name, opened in self._opened.items()}
+
     async def _open(self, row: ClusterRow) -> None:
         settings = settings_of(row)
         backend = open_cluster(settings, self._offered)

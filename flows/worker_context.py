@@ -16,6 +16,7 @@ from prefect.client.orchestration import PrefectClient
 from sqlalchemy import Connection
 
 from cluster.backend import Backend
+from cluster.fault_providers import PlaceSettings
 from db.engine import Database
 from db.gate.pass_output import Admitted, Lessee
 from db.listen import Listener
@@ -115,6 +116,10 @@ class WorkerContext:
     def backend_of(self, grant: Grant) -> Backend:
         """Return the backend that runs what was granted. Only a worker that serves it can be granted a run there."""
         return self.backends[grant.backend]
+
+    def places(self) -> PlaceSettings:
+        """Return what the places of experiments are opened with."""
+        return PlaceSettings(state=self.settings.state, clusters=self.clusters.settings())
 
     async def serve_clusters(self, *, idle: bool) -> bool:
         """Serve the clusters that have a row by now. Return whether they are others than before."""

@@ -4,6 +4,7 @@ Each fault has a guard outside the worker that is started first and reverts by i
 worker's heartbeat stops, or when what it acts on is gone. A provider knows neither the database nor Prefect.
 
     guard      the process that holds one local fault, and takes it back
+    kubernetes the provider for pods: a guard Job in the cluster
     local      the provider for services of a local environment
     marks      finds the processes that carry the mark of a fault
     provider   the port

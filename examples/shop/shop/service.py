@@ -82,11 +82,9 @@ class Handler(BaseHTTPRequestHandler):
         """Say nothing: a test's log is for the test."""
 
 
-def server(routes: list[Route], port: int) -> ThreadingHTTPServer:
-    """Return a server on loopback; port 0 takes a free one."""
-    return ThreadingHTTPServer(
-        ("127.0.0.1", port), type("Routed", (Handler,), {"routes": routes, "metrics": Metrics()})
-    )
+def server(routes: list[Route], port: int, host: str = "127.0.0.1") -> ThreadingHTTPServer:
+    """Return a server, on loopback if no other host is named; port 0 takes a free one."""
+    return ThreadingHTTPServer((host, port), type("Routed", (Handler,), {"routes": routes, "metrics": Metrics()}))
 
 
 def call(method: str, url: str, body: Body | None = None) -> Answer:

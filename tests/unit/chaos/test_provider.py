@@ -9,16 +9,14 @@ from chaos.experiment import Experiment, Provider
 from chaos.experiment_reading import check_experiment
 from chaos.fault_types import PARAMETERS, FaultType
 from chaos.graph import from_depends_on
+from chaos.manifests.kubernetes import ApplyPolicy, DeletePod, render_kubernetes
 from chaos.plan import plan
 from chaos.provider import (
     CAPABILITIES,
-    ApplyPolicy,
-    DeletePod,
     FaultId,
     KeepDown,
     ProxyRule,
     refusal,
-    render_kubernetes,
     render_local,
 )
 from chaos.safety import decide
@@ -87,7 +85,7 @@ def test_a_partition_is_a_policy_that_carries_its_fault() -> None:
 
     assert isinstance(policy, ApplyPolicy)
     assert policy.manifest["metadata"] == {
-        "name": "assay-f1",
+        "name": "assay-fault-f1",
         "namespace": "shop",
         "labels": {"assay.dev/fault": "f1"},
     }
