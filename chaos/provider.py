@@ -134,7 +134,7 @@ CAPABILITIES: Mapping[tuple[Provider, FaultType], Capability] = {
     (Provider.KUBERNETES, FaultType.POD_KILL): Capability(how="the same without a grace period"),
     (Provider.KUBERNETES, FaultType.CONTAINER_KILL): Capability(
         how="TERM of PID 1 inside the container, again when it runs",
-        needs="a PID 1 that handles TERM: the kernel drops KILL there; else guards with the node's PIDs",
+        needs="a PID 1 that handles TERM; else KILL by a guard with the node's PIDs, which the cluster must allow",
     ),
     (Provider.KUBERNETES, FaultType.NETWORK_LATENCY): Capability(how="", refused=_NO_PROXY),
     (Provider.KUBERNETES, FaultType.NETWORK_PARTITION): Capability(

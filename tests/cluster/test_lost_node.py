@@ -25,7 +25,7 @@ def test_a_run_of_a_lost_node_is_tried_elsewhere_and_its_pod_ends_when_the_node_
     until("it runs", lambda: "up 1" in stack.rest("GET", f"/tests/{run}/logs").text, 60)
     first = stack.attempts(run)[0]["node"]
 
-    with stopped(served, "kubelet"):
+    with stopped(served.access, "kubelet"):
         row = stack.ended(run, 240)
         during = kept_pods(served.access, run)
     until("no pod is left", lambda: not kept_pods(served.access, run), 180, 0.5)

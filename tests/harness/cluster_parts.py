@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.cluster_namespaces import ServedCluster
+from cluster.kubernetes.connection import ClusterAccess
 
 
 @contextmanager
-def stopped(served: ServedCluster, part: str) -> Iterator[None]:
+def stopped(access: ClusterAccess, part: str) -> Iterator[None]:
     """Let a part of the cluster stand still. Skip the test where the cluster does not run on this machine."""
-    file = (served.access.kubeconfig or Path()).parent / "pids" / part
+    file = (access.kubeconfig or Path()).parent / "pids" / part
     if not file.exists():
         pytest.skip(f"{part} is not a process of this machine: needs the cluster of ../shared/cluster/up")
     pid = int(file.read_text().split()[0])

@@ -22,6 +22,7 @@ from harness import cluster_namespaces
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = ROOT / "deploy/kubernetes/chaos-rbac.yaml"
 NAMESPACE_OF_MANIFEST = "assay-tests"
+HOST_MANIFEST = ROOT / "deploy/kubernetes/chaos-host-rbac.yaml"
 SHOP = ROOT / "examples/shop/shop"
 PORT = 8080
 PATIENCE = 90.0
@@ -35,9 +36,10 @@ MORE = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShopInCluster:
-    """The running shop. `guards` is the access with the namespace of the guards."""
+    """The running shop. `guards` is the access with the namespace of the guards. `made` is removed at the end."""
 
     namespace: str
+    made: list[str]
     guards: ClusterAccess
     connection: Connection
     addresses: Mapping[str, str]
@@ -97,7 +99,7 @@ async def shop_in_cluster(services: Sequence[str]) -> AsyncIterator[ShopInCluste
     made = await asyncio.to_thread(_make, connection, namespace, services)
     try:
         addresses = await asyncio.to_thread(_addresses, connection, namespace, services)
-        shop = ShopInCluster(namespace=namespace, guards=guards, connection=connection, addresses=addresses)
+        shop = ShopInCluster(made=made, namespace=namespace, guards=guards, connection=connection, addresses=addresses)
         for service in services:
             await shop.until_ready(service)
         yield shop
@@ -124,31 +126,54 @@ def _make(connection: Connection, namespace: str, services: Sequence[str]) -> li
 
 
 def guard_manifest(connection: Connection, namespace: str) -> list[str]:
-    """Apply the manifest for the namespace of the connection, open `namespace` for guards. Return what is outside."""
+    """Apply the manifest for the namespace of the connection, and open `namespace`. Return what is in no namespace."""
+    own = connection.access.namespace
+    made = apply(connection, MANIFEST)
+    _bind(connection, namespace, "assay-fault-guard", own)
+    _bind(connection, namespace, "assay-fault-targets", own, account="assay")
+    return made
+
+
+def allow_host_guards(connection: Connection, namespace: str) -> list[str]:
+    """Opt in to guards with the PID namespace of their node. Return the path of their namespace."""
+    own = connection.access.namespace
+    apply(connection, HOST_MANIFEST)
+    _bind(connection, namespace, "assay-fault-guard", f"{own}-host")
+    return [f"/api/v1/namespaces/{own}-host"]
+
+
+def apply(connection: Connection, manifest: Path) -> list[str]:
+    """Apply a manifest with our namespace and names of our own. Return the paths of what is in no namespace."""
     own = connection.access.namespace
     made = []
-    text = MANIFEST.read_text().replace(f"namespace: {NAMESPACE_OF_MANIFEST}", f"namespace: {own}")
-    for document in yaml.safe_load_all(text):
-        if document["kind"].startswith("Cluster"):
-            document["metadata"]["name"] += f"-{own}"
-            document.get("roleRef", {})["name"] = f"{document.get('roleRef', {}).get('name')}-{own}"
-        path = _place(document, own)
+    for document in yaml.safe_load_all(manifest.read_text().replace(NAMESPACE_OF_MANIFEST, own)):
+        role = document.get("roleRef", {})
+        for named in (document["metadata"], *([role] if role else [])):
+            wide = document["kind"] if named is not role else role["kind"]
+            named["name"] += f"-{own}" * wide.startswith("Cluster")
+        path = _place(document, document["metadata"].get("namespace", own))
         connection.create(path, document)
         made += [f"{path}/{document['metadata']['name']}"] * document["kind"].startswith("Cluster")
-    for role, account in (("assay-fault-guard", "assay-fault-guard"), ("assay-fault-targets", "assay")):
-        connection.create(
-            f"{RBAC}/namespaces/{namespace}/rolebindings",
-            {
-                "metadata": {"name": role},
-                "roleRef": {"apiGroup": "rbac.authorization.k8s.io", "kind": "ClusterRole", "name": f"{role}-{own}"},
-                "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": own}],
-            },
-        )
     return made
+
+
+def _bind(connection: Connection, namespace: str, role: str, guards: str, account: str = "assay-fault-guard") -> None:
+    body = {
+        "metadata": {"name": f"{role}-{guards}"},
+        "roleRef": {
+            "apiGroup": "rbac.authorization.k8s.io",
+            "kind": "ClusterRole",
+            "name": f"{role}-{connection.access.namespace}",
+        },
+        "subjects": [{"kind": "ServiceAccount", "name": account, "namespace": guards}],
+    }
+    connection.create(f"{RBAC}/namespaces/{namespace}/rolebindings", body)
 
 
 def _place(document: Mapping[str, Any], namespace: str) -> str:
     version, kind = document["apiVersion"], document["kind"]
+    if kind == "Namespace":
+        return "/api/v1/namespaces"
     plural = "networkpolicies" if kind == "NetworkPolicy" else f"{kind.lower()}s"
     if kind.startswith("Cluster"):
         return f"{RBAC}/{plural}"

@@ -76,7 +76,7 @@ class Term(InContainer):
         if code or not int(caught, 16) >> (signal.SIGTERM - 1) & 1:
             raise NotPossibleError(
                 f"the main process of {self._container} does not handle TERM, and the kernel drops every other signal "
-                "from inside: allow the cluster host PIDs, or use pod-kill"
+                "from inside: apply deploy/kubernetes/chaos-host-rbac.yaml, or use pod-kill"
             )
 
     def _end(self, pod: Body) -> None:

@@ -15,9 +15,11 @@ from chaos.provider import FaultId
 from cluster.backend import UnavailableError
 from cluster.faults.kubernetes import guard_objects
 from cluster.faults.kubernetes.guard_objects import Order, Site
-from cluster.kubernetes.api_objects import ApiObject, Condition, Meta, Pod, PodList
+from cluster.kubernetes.api_objects import ApiNamespace, ApiObject, Condition, Meta, Pod, PodList
 from cluster.kubernetes.connection import CONFLICT, ApiError, Call, Connection
 
+HOST_SUFFIX = "-host"
+HOST_LABEL = "assay.dev/host-faults"
 VOID = '{"phase": "reverted", "reason": "it was taken back before it was injected"}'
 
 
@@ -74,10 +76,21 @@ SPEC: TypeAdapter[dict[str, object]] = TypeAdapter(dict[str, object])
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GuardJobs:
-    """The guards of one cluster. With `host_namespace` some may run there with the PID namespace of their node."""
+    """The guards of one cluster. Those with the PID namespace of their node run in `host_namespace`."""
 
     connection: Connection
-    host_namespace: str | None = None
+
+    @property
+    def host_namespace(self) -> str:
+        """Return where guards run that see the processes of their node, if the cluster allows that."""
+        return f"{self.connection.access.namespace}{HOST_SUFFIX}"
+
+    def host_allowed(self) -> bool:
+        """Say whether an administrator has opted in to such guards. Raises: ApiError, UnavailableError."""
+        found = self.connection.find(f"/api/v1/namespaces/{self.host_namespace}")
+        return (
+            found is not None and ApiNamespace.model_validate_json(found).metadata.labels.get(HOST_LABEL) == "allowed"
+        )
 
     def start(self, order: Order) -> None:
         """Make the record and the Job, as far as they are not there. Raises: ApiError, UnavailableError."""
@@ -177,7 +190,7 @@ class GuardJobs:
 
     def _site(self, node: str | None) -> Site:
         access = self.connection.access
-        place = (self.host_namespace or access.namespace) if node else access.namespace
+        place = self.host_namespace if node else access.namespace
         return Site(namespace=place, records=access.namespace, image=access.image)
 
     def _jobs(self, node: str | None) -> str:

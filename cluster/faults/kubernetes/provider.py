@@ -58,7 +58,7 @@ class KubernetesFaults(Guarded):
         action = render_kubernetes(injection.fault, injection.target, injection.id)
         if isinstance(action, ApplyPolicy):
             self._check_policies(pod, action)
-        host = isinstance(action, EndContainer) and self.guards.host_namespace is not None
+        host = isinstance(action, EndContainer) and self.guards.host_allowed()
         kind, values = _described(action)
         return Order(
             fault=injection.id,
@@ -116,6 +116,6 @@ def _described(action: KubernetesAction) -> tuple[str, dict[str, object]]:
             return "policy", asdict(action)
 
 
-def of(connection: Connection, host_namespace: str | None = None) -> KubernetesFaults:
-    """Return the provider of a cluster. `host_namespace`: where guards may have the PID namespace of their node."""
-    return KubernetesFaults(guards=GuardJobs(connection=connection, host_namespace=host_namespace))
+def of(connection: Connection) -> KubernetesFaults:
+    """Return the provider of a cluster."""
+    return KubernetesFaults(guards=GuardJobs(connection=connection))
