@@ -31,7 +31,8 @@ def describe(run: Any) -> str:
         soon = f", {told}" if told else ""
         return f"{run['phase']}{place}{soon}{': ' + run['waitReason'] if run['waitReason'] else ''}"
     if run["status"] == "running":
-        return f"{run['phase']}, {counts(run['progress'])}"
+        held_up = f": {run['detail']}" if run.get("detail") else ""
+        return f"{run['phase']}, {counts(run['progress'])}{held_up}"
     cause = f" ({run['failureReason']})" if run["failureReason"] else ""
     took = f" in {seconds(run['durationSeconds'])}" if run["durationSeconds"] is not None else ""
     return f"{counts(run['progress'])}{cause}{took}"

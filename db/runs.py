@@ -178,10 +178,13 @@ def transition(conn: Connection, fenced: Fenced, source: RunStatus, become: Beco
     return changed
 
 
-def set_phase(conn: Connection, fenced: Fenced, phase: Phase) -> bool:
-    """Note where a run stands inside its status. False when the place is lost, or the phase is none of the status."""
+def set_phase(conn: Connection, fenced: Fenced, phase: Phase, detail: str = "") -> bool:
+    """Note where a run stands inside its status, and in words what holds it up there.
+
+    False when the place is lost, or the phase is none of the status.
+    """
     statuses = [status for status, phases in PHASES.items() if phase in phases]
-    statement = update(R).where(*fence(fenced), R.status.in_(statuses)).values(phase=phase)
+    statement = update(R).where(*fence(fenced), R.status.in_(statuses)).values(phase=phase, detail=clean(detail))
     return conn.execute(statement).rowcount == 1
 
 

@@ -48,7 +48,7 @@ class ServedClusters:
             self._say(name, f"cluster {name} is not known yet: assay cluster add {name} ...")
         for name, row in rows.items():
             if name in self._opened:
-                self._renew(row, idle=idle)
+                await self._renew(row, idle=idle)
             elif name in self._wanted or EVERY in self._wanted:
                 await self._open(row)
         if idle:
@@ -61,6 +61,7 @@ class ServedClusters:
         return {name: opened.settings for name, opened in self._opened.items()}
 
     async def _open(self, row: ClusterRow) -> None:
+        """Serve a cluster by this row, instead of by an older one that it may have had."""
         settings = settings_of(row)
         backend = open_cluster(settings, self._offered)
         try:
@@ -68,22 +69,22 @@ class ServedClusters:
                 await backend.nodes()
         except UnavailableError as failed:
             backend.close()
-            self._say(row.name, f"cluster {row.name} is not served yet: {failed}")
+            self._say(row.name, f"cluster {row.name} is not served by its row: {failed}")
         else:
+            before = self._opened.get(row.name)
             self._opened[row.name] = Opened(settings=settings, backend=backend)
+            if before is not None:
+                before.backend.close()
             self._say(row.name, f"cluster {row.name} is served", level=logging.INFO)
 
-    def _renew(self, row: ClusterRow, *, idle: bool) -> None:
+    async def _renew(self, row: ClusterRow, *, idle: bool) -> None:
         """Open a cluster anew whose row has changed. A flow that runs keeps the one that it has begun with."""
-        before, settings = self._opened[row.name], settings_of(row)
-        if before.settings == settings:
+        if self._opened[row.name].settings == settings_of(row):
             return
-        if not idle:
+        if idle:
+            await self._open(row)
+        else:
             self._say(row.name, f"cluster {row.name} has changed: the new row is used once this worker runs nothing")
-            return
-        self._opened[row.name] = Opened(settings=settings, backend=open_cluster(settings, self._offered))
-        before.backend.close()
-        self._say(row.name, f"cluster {row.name} is served by its new row", level=logging.INFO)
 
     def _drop(self, name: str) -> None:
         """Serve a cluster no longer that was removed."""

@@ -100,7 +100,9 @@ async def launch(run: Run, grant: Grant) -> Attempt:
     except CalledOffError:
         attempt.verdict = fault.STOPPED.verdict("called off before it was started")
     except UnavailableError as failed:
-        attempt.verdict = fault.INFRASTRUCTURE.verdict(str(failed))
+        why = str(failed)
+        attempt.verdict = fault.INFRASTRUCTURE.verdict(why)
+        await context.db.run_patiently(lambda conn: lifecycle.tell(conn, grant, why))
     if attempt.launched is None:
         await _be_its_holder(context, grant)
         await attempt.backend.end(attempt.id)

@@ -164,6 +164,11 @@ def enter(conn: Connection, grant: Grant, phase: Phase, commit: str | None = Non
     return mine
 
 
+def tell(conn: Connection, grant: Grant, words: str) -> bool:
+    """Note what holds up the launch of an attempt, until it goes on; False when the grant is void."""
+    return runs.set_phase(conn, fence(grant), Phase.LAUNCHING, words)
+
+
 def finish(conn: Connection, grant: Grant, finished: Finished) -> Next | Superseded:
     """Close the attempt with its results, then end the run or send it back to wait. All in one transaction."""
     releases = PlaceReleases()

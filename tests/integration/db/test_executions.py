@@ -55,6 +55,16 @@ def test_a_run_goes_its_way_and_its_end_is_final(db: Database, waiting: Executio
     assert found.submitted_at <= found.started_at <= found.completed_at  # type: ignore[operator]
 
 
+def test_what_holds_a_run_up_is_said_until_it_goes_on(db: Database, waiting: ExecutionId) -> None:
+    launching = Become(status=Status.RUNNING, phase=Phase.LAUNCHING, node="here")
+    assert db.call(lambda conn: runs.transition(conn, fence(waiting), Status.QUEUED, launching))
+    assert db.call(lambda conn: runs.set_phase(conn, fence(waiting), Phase.LAUNCHING, "cluster lab does not answer"))
+    assert db.call(lambda conn: executions.find(conn, waiting)).detail == "cluster lab does not answer"
+
+    assert db.call(lambda conn: runs.set_phase(conn, fence(waiting), Phase.RUNNING))
+    assert not db.call(lambda conn: executions.find(conn, waiting)).detail
+
+
 def test_an_old_epoch_changes_nothing(db: Database, waiting: ExecutionId) -> None:
     admitted = update(tables.Run).values(epoch=2)
     db.call(lambda conn: conn.execute(admitted))
