@@ -57,10 +57,12 @@ def replay(
     recording: RecordingFile,
     *,
     test: Annotated[Path | None, typer.Option(help="Judge by this test instead of the recorded one.")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write the results as a page with pictures to this file.")] = None,
     junit: Annotated[Path | None, typer.Option(help="Write the results as JUnit XML to this file.")] = None,
     json: Json = False,
 ) -> None:
     """Judge a recording again, by its own clock: no broker, no waiting. Exit code 0 if all assertions pass, else 1."""
+    from events.html import html as as_html  # noqa: PLC0415
     from events.junit import junit as as_junit  # noqa: PLC0415
     from events.outcomes import Outcome  # noqa: PLC0415
     from events.recording import RecordingError, read_recording  # noqa: PLC0415
@@ -72,6 +74,8 @@ def replay(
         raise UsageError(str(error)) from error
     loaded = _recorded(recording, read.test) if test is None else _loaded(test)
     result = loaded.test.replay(read.events, ended_at=read.ended_at, scope=read.scope)
+    if html is not None:
+        html.write_text(as_html(result, "a recording"), encoding="utf-8")
     if junit is not None:
         junit.write_text(as_junit(result), encoding="utf-8")
     if json:

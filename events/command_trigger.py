@@ -34,6 +34,11 @@ class CommandTrigger:
     folder: Path | None = None
     timeout_ms: Milliseconds = 30_000
 
+    @property
+    def described(self) -> str:
+        """Return what it does, in words. Arguments may hold a password, so they are left out."""
+        return f"the command {self.argv[0]}"
+
     def fire(self, broker: Broker) -> JsonValue:
         """Run it. An exit code other than 0 and a timeout are refusals."""
         with tempfile.TemporaryFile() as output:

@@ -32,6 +32,11 @@ class DeploymentTrigger:
         if self.name.count("/") != 1 or not all(self.name.split("/")):
             raise ValueError(f"deployment: {self.name!r} is not of the form flow/deployment")
 
+    @property
+    def described(self) -> str:
+        """Return what it does, in words."""
+        return f"the Prefect deployment {self.name}"
+
     def fire(self, broker: Broker) -> JsonValue:
         """Start it. The outcome has `flowRunId`, and the parameters as `payload`."""
         del broker

@@ -10,5 +10,6 @@ EXIT_UNKNOWN = 7
 """No assertion failed, but one is inconclusive or vacuous."""
 
 JUNIT = "junit.xml"
+PAGE = "report.html"
 RECORDING = "events.jsonl"
 """Left by a test that did not pass: `assay events replay` judges it again."""

@@ -9,8 +9,9 @@ from typing import Final
 from events.brokers.broker import Broker, BrokerError, BrokerUnfitError, require
 from events.brokers.broker_factory import is_embedded, make_topics, open_broker
 from events.driven_test import EventDrivenTest, EventTestResult, ScopeError
-from events.endings import EXIT_AWAY, EXIT_FAILED, EXIT_PASSED, EXIT_UNKNOWN, EXIT_WRONG, JUNIT, RECORDING
+from events.endings import EXIT_AWAY, EXIT_FAILED, EXIT_PASSED, EXIT_UNKNOWN, EXIT_WRONG, JUNIT, PAGE, RECORDING
 from events.form import LoadedTest, load_file
+from events.html import html
 from events.junit import junit
 from events.outcomes import AssertionResult, Outcome
 from events.recording import Recording, RecordingError, read_recording, write_recording
@@ -56,6 +57,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--record", type=Path, metavar="RECORDING", help="write all events to this file")
     parser.add_argument("--results", type=Path, metavar="FOLDER", help="write all outputs to this folder")
     parser.add_argument("--junit", type=Path, metavar="FILE", help="write the results as JUnit XML")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write the results as a page with pictures")
     return parser
 
 
@@ -98,6 +100,8 @@ def _write(result: EventTestResult, loaded: LoadedTest, options: argparse.Namesp
         write_recording(options.record, result, loaded.written)
     if options.junit is not None:
         options.junit.write_text(junit(result), encoding="utf-8")
+    if options.html is not None:
+        options.html.write_text(html(result, loaded.test.trigger.described), encoding="utf-8")
     if options.results is not None:
         write_outputs(result, loaded, options.results)
     for warning in result.warnings:
@@ -108,6 +112,7 @@ def _write(result: EventTestResult, loaded: LoadedTest, options: argparse.Namesp
 def write_outputs(result: EventTestResult, loaded: LoadedTest, folder: Path) -> None:
     """Write what a reader of the result needs. The events are written only if it did not pass."""
     (folder / JUNIT).write_text(junit(result), encoding="utf-8")
+    (folder / PAGE).write_text(html(result, loaded.test.trigger.described), encoding="utf-8")
     if result.outcome is not Outcome.PASSED:
         write_recording(folder / RECORDING, result, loaded.written)
 

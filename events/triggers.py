@@ -29,6 +29,11 @@ class TriggerRefusedError(TriggerError):
 class Trigger(Protocol):
     """Sets off the events of a test."""
 
+    @property
+    def described(self) -> str:
+        """Return what it does, in words."""
+        ...
+
     def fire(self, broker: Broker) -> JsonValue:
         """Do it, and return what was sent and got as JSON. Raises: TriggerError; BrokerError."""
         ...
@@ -37,6 +42,8 @@ class Trigger(Protocol):
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoTrigger:
     """Something else sets off the events."""
+
+    described = "none"
 
     def fire(self, broker: Broker) -> JsonValue:
         """Do nothing."""
@@ -50,6 +57,11 @@ class ProduceTrigger:
 
     message: Message
     payload: JsonValue = None
+
+    @property
+    def described(self) -> str:
+        """Return what it does, in words."""
+        return f"a message to {self.message.topic}"
 
     def fire(self, broker: Broker) -> JsonValue:
         """Send it, and wait until the broker has it."""
@@ -73,6 +85,11 @@ class HttpTrigger:
             raise ValueError(f"url: {self.url!r} is no address of a web service")
         if address.hostname not in self.allowed_hosts:
             raise ValueError(f"url: the host {address.hostname!r} is not one of allowedHosts")
+
+    @property
+    def described(self) -> str:
+        """Return what it does, in words. The query may hold a password, so it is left out."""
+        return f"{self.method} {self.url.partition('?')[0]}"
 
     def fire(self, broker: Broker) -> JsonValue:
         """Call it once. Redirects are not followed, since they lead to other hosts."""

@@ -4,6 +4,9 @@ Belongs here: functions that take values and return text.
 Does not belong here: reading or writing files, and any decision about a verdict (`model.verdict` has these).
 May do I/O: no.
 
+    event_page       an event-driven test as one HTML file
+    event_svg        an event-driven test as a sequence diagram and a timeline
+    event_test       the values that the report of an event-driven test is written from
     experiment       an experiment as one HTML file, and its journal as JSON values
     experiment_svg   the timeline of an experiment as a picture
     junit            a run as JUnit XML

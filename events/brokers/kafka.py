@@ -129,11 +129,11 @@ class KafkaSubscription:
             {
                 "session.timeout.ms": 10_000,
                 "heartbeat.interval.ms": 500,
+                "fetch.wait.max.ms": 50,
                 **settings,
                 "group.id": group_id or f"assay-{uuid4()}",
                 "enable.auto.commit": False,
                 "auto.offset.reset": "latest",
-                "fetch.wait.max.ms": 50,
                 "enable.partition.eof": True,  # so that control records at the end of a partition count as read
             }
         )

@@ -79,8 +79,13 @@ class MockCluster:
         _LIBRARY.rd_kafka_mock_group_initial_rebalance_delay_ms(self._cluster, 0)
         self.servers = _LIBRARY.rd_kafka_mock_cluster_bootstraps(self._cluster).decode()
         # It ignores idempotence, which costs half a second, and keeps a member that has left until its session ends.
-        sessions: dict[str, str | int] = {"session.timeout.ms": 3000, "heartbeat.interval.ms": 200}
-        self._kafka = KafkaBroker(self.servers, sessions, idempotent=False)
+        # It answers a fetch only when its time is over, also if there is something.
+        settings: dict[str, str | int] = {
+            "session.timeout.ms": 3000,
+            "heartbeat.interval.ms": 200,
+            "fetch.wait.max.ms": 10,
+        }
+        self._kafka = KafkaBroker(self.servers, settings, idempotent=False)
         self._topics: set[Topic] = set()
         self._closed = False
 

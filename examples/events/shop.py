@@ -21,7 +21,7 @@ STEPS = (
 producer = Producer({"bootstrap.servers": os.environ["ASSAY_BROKER"]})
 for topic, kind in STEPS:
     payload = {"type": kind, "order_id": ORDER, "payment_id": PAYMENT}
-    producer.produce(topic, json.dumps(payload), key=ORDER)
+    producer.produce(topic, json.dumps(payload), key=ORDER, headers={"service": f"{topic} service"})
     producer.flush(10)
     time.sleep(0.02)  # what the service does
 print(json.dumps({"order_id": ORDER}))

@@ -3,7 +3,7 @@
 from harness.backends import Bed, order, run
 
 from cluster.backend import Backend
-from events.endings import JUNIT, RECORDING
+from events.endings import JUNIT, PAGE, RECORDING
 from executors.registry import tool_for
 from model.content import InlineContent
 from model.execution import Reason
@@ -39,4 +39,4 @@ async def test_each_assertion_is_a_result_and_a_failed_run_leaves_its_events(bed
         "order::not created": Outcome.FAILED,
     }, ending
     assert (verdict.reason, verdict.detail) == (Reason.TESTS_FAILED, "1 of 2 failed, first order::not created")
-    assert {path.name for path in results.iterdir()} >= {JUNIT, RECORDING}
+    assert {path.name for path in results.iterdir()} >= {JUNIT, PAGE, RECORDING}
