@@ -104,9 +104,7 @@ def test_a_fault_is_drawn_over_its_time() -> None:
     assert '<rect class="fault" x="375.0" y="28" width="370.0"' in text
 
 
-@pytest.mark.parametrize(
-    ("ended_at", "last"), [(0.4, "1 ms"), (100.0, "100 ms"), (3002.0, "3000 ms"), (7e6, "7000 s")]
-)
+@pytest.mark.parametrize(("ended_at", "last"), [(0.4, "1 ms"), (100.0, "100 ms"), (3002.0, "3000 ms"), (7e6, "7000 s")])
 def test_the_axis_has_few_round_marks(ended_at: float, last: str) -> None:
     page = Page(event_page(replace(REPORT, ended_at=ended_at, events=(), judged=())))
     marks = [text for text in page.texts if text.endswith((" ms", "0 s")) and text[0].isdigit()]
