@@ -7,6 +7,8 @@ from fastapi import APIRouter, Depends, FastAPI
 from fastapi.responses import HTMLResponse
 
 from api import (
+    chaos,
+    chaos_switch,
     clusters,
     content,
     deployments,
@@ -57,6 +59,8 @@ ROUTERS = (
     clusters,
     content,
     deployments,
+    chaos,
+    chaos_switch,
 )
 
 

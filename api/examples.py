@@ -35,6 +35,17 @@ EXAMPLES: dict[str, JsonObject] = {
     "PoolChange": {"maxConcurrentTests": 8, "strategy": "FAIR_SHARE"},
     "NewTeam": {"name": "platform"},
     "NewUser": {"name": "anna", "email": "anna@example.com", "team": "default"},
+    "Experiment": {
+        "name": "payments is slow",
+        "fault": {"type": "network-latency", "parameters": {"latencyMs": 300}},
+        "target": {"environment": "shop", "service": "payments"},
+        "hypothesis": {"slo": {"name": "orders placed", "kind": "ratio", "source": "load", "objective": 99}},
+        "load": {"url": "http://127.0.0.1:8100/orders", "method": "POST", "body": "{}", "perSecond": 20},
+        "durationSeconds": 60,
+        "haltConditions": [{"slo": "orders placed", "above": 50}],
+    },
+    "ChaosStop": {"reason": "an incident is open"},
+    "ChaosCordon": {"path": "local/shop/payments", "reason": "its data is being migrated"},
     "NewPool": {"name": "gpu", "maxConcurrentTests": 4},
 }
 """By the name of the schema in the OpenAPI document."""

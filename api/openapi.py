@@ -10,12 +10,13 @@ from fastapi.openapi.utils import get_openapi
 
 from api.examples import EXAMPLES
 from api.problems import MEDIA_TYPE, ProblemDetails
+from chaos.experiment_reading import describe_experiment_schema
 from model.check import describe_schema
 from model.json_values import JsonObject, json_list, json_object
 from model.run_form import RUN_FORM
 from model.schema import friendly, not_null
 from model.suite import describe_suite_schema
-from orchestrator import members, pools, quota
+from orchestrator import chaos_forms, members, pools, quota
 
 REFUSALS = {
     400: "Invalid request",
@@ -27,7 +28,7 @@ REFUSALS = {
     503: "The database cannot be reached",
 }
 EVERYWHERE = (400, 401, 503)
-SHORTENED = ("{executionId}", "{suiteRunId}", "{runId}")
+SHORTENED = ("{executionId}", "{suiteRunId}", "{runId}", "{experimentId}")
 """Path parameters that may be the beginning or the end of an id."""
 AMBIGUOUS = "The shortened id matches several runs"
 OPEN_PATHS = frozenset({"/health", "/live"})
@@ -109,6 +110,9 @@ def _component_schemas() -> JsonObject:
         "PoolChange": not_null(friendly(pools.FORM.schema, {}), pools.MAY_BE_NULL),
         "NewTeam": friendly(members.NEW_TEAM.schema, {}),
         "NewUser": friendly(members.NEW_USER.schema, {}),
+        "Experiment": friendly(deepcopy(describe_experiment_schema()), {}),
+        "ChaosStop": friendly(chaos_forms.STOP.schema, {}),
+        "ChaosCordon": friendly(chaos_forms.CORDON.schema, {}),
         "NewPool": not_null(friendly(pools.NEW_FORM.schema, {}), pools.MAY_BE_NULL),
     }
 

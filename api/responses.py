@@ -26,6 +26,7 @@ from orchestrator.suites import ShownSuite
 TESTS = "/api/v1/tests"
 SUITES = "/api/v1/suites/runs"
 RUNS = "/api/v1/runs"
+EXPERIMENT_RUNS = "/api/v1/chaos/executions"
 MIB = 2**20
 
 
@@ -227,7 +228,7 @@ def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteR
     )
 
 
-DETAILS = {RunKind.TEST: TESTS, RunKind.SUITE: SUITES}
+DETAILS = {RunKind.TEST: TESTS, RunKind.SUITE: SUITES, RunKind.EXPERIMENT: EXPERIMENT_RUNS}
 """Where the details of a run are, by kind; a kind that is not here has none."""
 
 

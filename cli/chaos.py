@@ -1,12 +1,13 @@
-"""The commands for experiments that need no server: validate, plan, providers."""
+"""Commands for experiments that need no server: validate, plan, render, providers. The others: `cli.chaos_runs`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import output
-from cli.failure import CommandError, UsageError
+from cli import chaos_runs, output
+from cli.chaos_file import read_experiment
+from cli.failure import CommandError
 from cli.parameters import Json
 from model.fault import EXIT_REFUSED
 
@@ -24,10 +25,12 @@ class PlanError(CommandError):
 def mount(app: typer.Typer) -> None:
     """Add the commands to `app`."""
     group = typer.Typer(name="chaos", no_args_is_help=True, rich_markup_mode=None)
-    group.callback(help="Plan chaos experiments.", epilog="Example: assay chaos providers")(_nothing)
+    group.callback(help="Plan and run chaos experiments.", epilog="Example: assay chaos providers")(_nothing)
     group.command("validate", epilog="Example: assay chaos validate examples/chaos/payments-killed.yaml")(validate)
     group.command("plan", epilog="Example: assay chaos plan examples/chaos/payments-killed.yaml")(plan)
     group.command("providers", epilog="Example: assay chaos providers --json")(providers)
+    group.command("render", epilog="Example: assay chaos render examples/chaos/payments-slow.yaml")(render)
+    chaos_runs.mount(group)
     app.add_typer(group)
 
 
@@ -39,7 +42,7 @@ def validate(file: File, *, json: Json = False) -> None:
     """Check an experiment, and show every problem with its path."""
     from chaos.experiment_reading import experiment_to_raw  # noqa: PLC0415
 
-    experiment = _read(file)
+    experiment = read_experiment(file)
     if json:
         output.as_json(experiment_to_raw(experiment))
     else:
@@ -48,11 +51,20 @@ def validate(file: File, *, json: Json = False) -> None:
 
 def plan(file: File, *, json: Json = False) -> None:
     """Show what an experiment would do to which processes, and every reason against it. Nothing is done."""
-    experiment = _read(file)
+    experiment = read_experiment(file)
     made = _planned(experiment)
     output.as_json(_raw(made)) if json else _show(made)
     if made.problems:
         raise typer.Exit(EXIT_REFUSED)
+
+
+def render(file: File, *, json: Json = False) -> None:
+    """Show what the provider would be asked to do for each fault. Nothing is done."""
+    faults = _planned(read_experiment(file)).faults
+    if json:
+        output.as_json([{"fault": one.fault.name, "how": one.how, "action": one.action} for one in faults])
+    else:
+        output.table(("fault", "action", "how"), [(one.fault.name, one.action, one.how) for one in faults])
 
 
 def providers(*, json: Json = False) -> None:
@@ -69,19 +81,6 @@ def providers(*, json: Json = False) -> None:
     else:
         shown = [(row[0], row[1], "yes" if row[2] else "no", row[3] or row[5], row[4]) for row in rows]
         output.table(("provider", "fault", "real", "how, or why not", "needs"), shown)
-
-
-def _read(file: Path) -> "Experiment":
-    from chaos.experiment_reading import experiment_from_yaml  # noqa: PLC0415
-    from model.problems import InvalidError  # noqa: PLC0415
-
-    try:
-        return experiment_from_yaml(file.read_text(encoding="utf-8"))
-    except InvalidError as error:
-        lines = "\n".join(f"  {problem.path or '(whole)'}: {problem.message}" for problem in error.problems)
-        raise UsageError(f"{file} is not valid:\n{lines}") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise UsageError(f"{file} cannot be read: {error}") from error
 
 
 def _planned(experiment: "Experiment") -> "Plan":

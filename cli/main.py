@@ -19,7 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     epilog="Exit codes: 0 passed, 1 tests failed, 2 cancelled, 3 infrastructure or no answer, "
-    "4 misconfigured or refused, 5 no tests, 6 over quota, 124 timed out.",
+    "4 misconfigured or refused, 5 no tests, 6 over quota, 7 inconclusive, 124 timed out.",
 )
 runs.mount(app)
 outcomes.mount(app)

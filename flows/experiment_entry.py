@@ -7,8 +7,6 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from chaos.experiment_reading import check_experiment
-from chaos.targets import resolve
-from cluster.fault_providers import PlaceError, open_place
 from db import people, runs, seeds
 from db.errors import ConflictError, NotFoundError
 from db.runs import RunRef
@@ -21,7 +19,7 @@ from model.ids import ExecutionId, RunId
 from model.problems import InvalidError
 from model.runs import RunKind
 from orchestrator import experiments
-from orchestrator.experiments import Prepared
+from orchestrator.experiment_targets import prepared
 from orchestrator.submission import Sender
 
 
@@ -54,9 +52,11 @@ async def _submitted(raw: Mapping[str, Any] | None) -> Run | Refused:
     if running and (known := await context.db.run_patiently(lambda conn: runs.by_flow_run(conn, running.flow_run_id))):
         return Run(context, ExecutionId(known.id))
     try:
-        wanted = await prepared(context, raw)
+        wanted = await prepared(check_experiment(raw), context.places())
     except InvalidError as wrong:
         return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
+    except ConflictError as error:
+        return _refused(str(error))
     run_id = context.new_id()
 
     def write(conn: Connection) -> None:
@@ -69,18 +69,6 @@ async def _submitted(raw: Mapping[str, Any] | None) -> Run | Refused:
         return _refused(str(stopped))
     await context.pass_gate(freed=False)
     return Run(context, ExecutionId(run_id))
-
-
-async def prepared(context: WorkerContext, raw: Mapping[str, Any] | None) -> Prepared:
-    """Check an experiment, and look for its targets. Raises: InvalidError with all problems."""
-    experiment = check_experiment(raw)
-    try:
-        place = open_place(experiment.target, context.places())
-        found = await place.targets.find(experiment.target)
-    except PlaceError:  # its flow looks again, and says so
-        return Prepared(experiment=experiment)
-    resolution = resolve(experiment, found.candidates, found.graph)
-    return Prepared(experiment=experiment, resolution=resolution if resolution.allowed else None)
 
 
 def _sender(conn: Connection, context: WorkerContext, running: CurrentFlowRun | None, run_id: RunId) -> Sender:

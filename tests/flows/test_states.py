@@ -26,6 +26,11 @@ TABLE = [
     (Status.FAILED, Reason.INFRASTRUCTURE, StateType.CRASHED, "Crashed", 3),
     (Status.FAILED, Reason.NO_TESTS, StateType.FAILED, "NoTests", 5),
     (Status.TIMEOUT, None, StateType.FAILED, "TimedOut", 124),
+    (Status.FAILED, Reason.HYPOTHESIS_NOT_MET, StateType.FAILED, "Failed", 1),
+    (Status.FAILED, Reason.HALTED, StateType.FAILED, "Failed", 1),
+    (Status.FAILED, Reason.INCONCLUSIVE, StateType.COMPLETED, "Inconclusive", 7),
+    (Status.FAILED, Reason.SAFETY_CHECK, StateType.FAILED, "Failed", 4),
+    (Status.FAILED, Reason.RESIDUAL, StateType.CRASHED, "Crashed", 3),
 ]
 
 

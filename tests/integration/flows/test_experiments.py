@@ -1,42 +1,181 @@
-"""Experiments through REST, gate, worker and Prefect, on the shop as a local environment."""
+"""Experiments through the command, REST, gate, worker and Prefect, on the shop as a local environment."""
 
+import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from harness.experiments import LocalShop, local_shop
 from harness.stack import Stack, until
 
-ENDED_SECONDS = 60.0
+from chaos.experiment_states import STEPS, Step
+
+ENDED_SECONDS = 90.0
 
 
 @pytest.fixture(scope="module")
 def shop(stack: Stack) -> Iterator[LocalShop]:
+    """The shop whose orders tries again for three seconds."""
     with local_shop(stack.state) as running:
         yield running
 
 
-def submitted(stack: Stack, experiment: dict[str, Any]) -> str:
-    answer = stack.rest("POST", "/runs", json={"kind": "experiment", "spec": experiment})
-    assert answer.status_code == 202, answer.text
-    return str(answer.json()["runId"])
+@pytest.fixture(scope="module")
+def hasty_shop(stack: Stack) -> Iterator[LocalShop]:
+    """The shop whose orders does not try again."""
+    with local_shop(stack.state, "services-without-retries.yaml", "hasty") as running:
+        yield running
 
 
-def shown(stack: Stack, run: str) -> dict[str, Any]:
-    found: dict[str, Any] = stack.rest("GET", f"/runs/{run}").json()
+def file_of(tmp_path: Path, experiment: dict[str, Any]) -> str:
+    file = tmp_path / "experiment.yaml"
+    file.write_text(yaml.safe_dump(experiment))
+    return str(file)
+
+
+def started(stack: Stack, tmp_path: Path, experiment: dict[str, Any]) -> str:
+    answer = stack.assay("chaos", "run", file_of(tmp_path, experiment), "--no-watch")
+    assert answer.returncode == 0, answer.stderr
+    return answer.stdout.strip()
+
+
+def run(stack: Stack, tmp_path: Path, experiment: dict[str, Any]) -> tuple[int, dict[str, Any]]:
+    """Run an experiment by the command; return its exit code and what it wrote."""
+    answer = stack.assay("chaos", "run", file_of(tmp_path, experiment), "--json", timeout=ENDED_SECONDS)
+    assert answer.stdout, answer.stderr
+    return answer.returncode, json.loads(answer.stdout)
+
+
+def shown(stack: Stack, execution: str) -> dict[str, Any]:
+    found: dict[str, Any] = stack.rest("GET", f"/chaos/executions/{execution}").json()
     return found
 
 
-def ended(stack: Stack, run: str) -> dict[str, Any]:
-    until(f"{run} has ended", lambda: shown(stack, run)["completedAt"], ENDED_SECONDS, 0.2)
-    return shown(stack, run)
+def in_step(stack: Stack, execution: str, step: Step) -> None:
+    def there() -> bool:
+        return bool((shown(stack, execution)["progress"] or {}).get("step") == step)
+
+    until(f"{execution} in {step}", there, ENDED_SECONDS, 0.1)
 
 
-def test_with_retries_no_order_is_lost_when_payments_is_killed(stack: Stack, shop: LocalShop) -> None:
-    run = submitted(stack, shop.example("payments-killed"))
+def ended(stack: Stack, execution: str) -> dict[str, Any]:
+    until(f"{execution} has ended", lambda: shown(stack, execution)["completedAt"], ENDED_SECONDS, 0.2)
+    return shown(stack, execution)
 
-    found = ended(stack, run)
 
-    row = stack.sql("SELECT * FROM chaos_executions WHERE execution_id = %s", run)
-    assert (found["status"], found["exitCode"]) == ("completed", 0), found["detail"]
-    assert (row[0]["status"], row[0]["hypothesis_validated"], row[0]["ending"]) == ("completed", True, "judged")
+def nothing_is_left(stack: Stack, shop: LocalShop) -> None:
+    """No fault is open, no proxy has a rule, no service is held, no guard is alive, and no name is claimed."""
+    assert stack.sql("SELECT fault_id FROM chaos_faults WHERE status <> 'reverted'") == []
+    facts = shop.facts().services.values()
+    assert [(one.rules, one.holds) for one in facts] == [((), ())] * len(facts)
+    assert stack.sql("SELECT 1 FROM queue") == []
+
+
+def test_with_retries_no_order_is_lost_when_payments_is_killed(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
+    code, found = run(stack, tmp_path, shop.example("payments-killed"))
+
+    assert (code, found["status"], found["hypothesisValidated"]) == (0, "completed", True), found["reason"]
+    nothing_is_left(stack, shop)
+    [row] = stack.sql("SELECT * FROM chaos_executions WHERE execution_id = %s", found["executionId"])
+    assert row["baseline_metrics"].keys() == row["chaos_metrics"].keys() == {"orders placed"}
+    assert len(stack.sql("SELECT * FROM chaos_results WHERE execution_id = %s", found["executionId"])) == 1
+    [fault] = stack.sql("SELECT * FROM chaos_faults WHERE execution_id = %s", found["executionId"])
+    assert fault["written_at"] < fault["injected_at"] < fault["reverted_at"] < fault["expires_at"]
+    assert "ended: " in fault["effect"]
+
+
+def test_prefect_shows_every_step_of_an_experiment(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
+    _, found = run(stack, tmp_path, shop.example("inventory-stopped", durationSeconds=5))
+    [row] = stack.sql("SELECT flow_run_id FROM runs WHERE id = %s", found["executionId"])
+    flow_run = str(row["flow_run_id"])
+
+    state = stack.flow_ended(flow_run)
+    names = until("all steps are shown", lambda: steps_of(stack, flow_run), 30)
+
+    assert (state["type"], found["exitCode"]) == ("COMPLETED", 0), found["reason"]
+    assert [name for name in names if name in STEPS] == [str(step) for step in STEPS if step is not Step.ENDED]
+
+
+def steps_of(stack: Stack, flow_run: str) -> list[str]:
+    body = {"flow_runs": {"id": {"any_": [flow_run]}}, "sort": "EXPECTED_START_TIME_ASC", "limit": 200}
+    found = sorted(stack.prefect("POST", "/task_runs/filter", json=body), key=lambda one: one["start_time"] or "")
+    names = [one["name"] for one in found]
+    return names if "record" in names else []
+
+
+def test_without_retries_orders_are_lost_when_payments_is_killed(
+    stack: Stack, hasty_shop: LocalShop, tmp_path: Path
+) -> None:
+    code, found = run(stack, tmp_path, hasty_shop.example("payments-killed"))
+
+    assert (code, found["status"], found["hypothesisValidated"]) == (1, "completed", False), found["reason"]
+    assert "requests were bad" in found["reason"]
+    nothing_is_left(stack, hasty_shop)
+
+
+def test_a_slow_payments_makes_orders_slow_and_a_limit_halts_it(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
+    limits = [{"slo": "latency of orders", "above": 0.15, "failures": 2, "of": 3}]
+    code, found = run(stack, tmp_path, shop.example("payments-slow", durationSeconds=20, haltConditions=limits))
+
+    assert (code, found["status"], found["ending"]) == (1, "aborted", "halted"), found["reason"]
+    assert "samples of latency of orders were above 0.15" in found["reason"]
+    nothing_is_left(stack, shop)
+
+
+def test_a_person_aborts_in_the_middle_and_nothing_is_left(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
+    execution = started(stack, tmp_path, shop.example("payments-slow", durationSeconds=60, baselineSeconds=30))
+    stack.sql("SELECT 1")
+    in_step(stack, execution, Step.BASELINE)
+    assert stack.assay("chaos", "status", execution).returncode == 0
+
+    answer = stack.assay("chaos", "abort", execution)
+    found = ended(stack, execution)
+
+    assert answer.returncode == 0, answer.stderr
+    assert (found["exitCode"], found["status"], found["ending"]) == (2, "aborted", "aborted")
+    assert "local aborted it" in found["reason"]
+    nothing_is_left(stack, shop)
+
+
+def test_stop_ends_all_and_lets_none_begin_until_resume(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
+    execution = started(stack, tmp_path, shop.example("inventory-stopped", durationSeconds=60))
+    in_step(stack, execution, Step.OBSERVE)
+
+    stopped = stack.assay("chaos", "stop", "--reason", "an incident is open")
+    found = ended(stack, execution)
+    refused = stack.assay("chaos", "run", file_of(tmp_path, shop.example("inventory-stopped")))
+    resumed = stack.assay("chaos", "resume")
+
+    assert (stopped.returncode, resumed.returncode, refused.returncode) == (0, 0, 4), refused.stderr
+    assert "an incident is open" in refused.stderr
+    assert (found["status"], found["exitCode"]) == ("aborted", 2)
+    nothing_is_left(stack, shop)
+
+
+def test_what_must_not_be_aimed_at_is_refused_before_it_is_queued(
+    stack: Stack, shop: LocalShop, tmp_path: Path
+) -> None:
+    missing = shop.example("payments-slow") | {"target": {"environment": "shop", "service": "nothing"}}
+    cordoned = stack.assay("chaos", "target", "cordon", "local/shop/payments", "--reason", "its data moves")
+
+    refused = stack.assay("chaos", "run", file_of(tmp_path, missing))
+    kept_off = stack.assay("chaos", "run", file_of(tmp_path, shop.example("payments-slow")), "--json")
+    freed = stack.assay("chaos", "target", "uncordon", "local/shop/payments")
+
+    assert (cordoned.returncode, freed.returncode, refused.returncode) == (0, 0, 4)
+    assert "no target matches local/shop/nothing" in refused.stderr
+    assert kept_off.returncode == 4, kept_off.stderr
+    assert "its data moves" in kept_off.stdout + kept_off.stderr
+
+
+def test_a_person_starts_one_in_prefect_and_a_bad_one_is_refused(stack: Stack, shop: LocalShop) -> None:
+    good = stack.prefect_start(
+        {"experiment": shop.example("payments-killed", durationSeconds=5)}, "chaos-experiment/default"
+    )
+    bad = stack.prefect_start({"experiment": {"name": "x"}}, "chaos-experiment/default")
+
+    assert stack.flow_ended(bad)["name"] == "Refused"
+    assert stack.flow_ended(good, ENDED_SECONDS)["name"] == "Completed"
+    assert len(stack.sql("SELECT 1 FROM runs WHERE flow_run_id = %s", good)) == 1
