@@ -41,7 +41,10 @@ class LocalShop:
             text = text.replace(str(old), str(new))
         raw: dict[str, Any] = yaml.safe_load(text)
         raw["target"]["environment"] = self.name
-        return raw | {"durationSeconds": 8, "baselineSeconds": 5, "recoverySeconds": 10} | changes
+        hypothesis = raw["hypothesis"]
+        for slo in [*hypothesis.get("slos", []), *([hypothesis["slo"]] if "slo" in hypothesis else [])]:
+            slo["stepSeconds"] = 1
+        return raw | {"durationSeconds": 5, "baselineSeconds": 5, "recoverySeconds": 8} | changes
 
 
 @contextmanager
