@@ -12,6 +12,7 @@ from typing import Protocol
 
 from chaos.experiment import Provider
 from chaos.graph import ServiceGraph, graph_of
+from chaos.provider import FaultId, FaultStatus
 from chaos.target import TargetSelector
 from chaos.targets import Candidate
 from cluster.backend import UnavailableError
@@ -19,7 +20,7 @@ from cluster.backend_factory import ClusterSettings
 from cluster.faults.kubernetes import provider as kubernetes
 from cluster.faults.kubernetes.candidates import addresses, candidates
 from cluster.faults.local import LocalFaults
-from cluster.faults.provider import FaultProvider
+from cluster.faults.provider import Effect, FaultProvider, InjectError, Injection
 from cluster.kubernetes.access import access_of
 from cluster.kubernetes.connection import ApiError, ClusterAccess, Connection
 from cluster.services.client import NoEnvironmentError, look
@@ -82,6 +83,49 @@ def open_place(selector: TargetSelector, settings: PlaceSettings) -> Place:
         raise PlaceError(f"this process does not serve the cluster {selector.cluster}; it serves {served}")
     connection = _connection(access_of(cluster))
     return Place(faults=kubernetes.of(connection), targets=KubernetesTargets(connection=connection))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NoPlace:
+    """Stands for a place that cannot be opened here. Nothing is found or injected; a revert is not known to be done."""
+
+    reason: str
+
+    async def find(self, selector: TargetSelector) -> Found:  # noqa: ARG002  as the port has it
+        """Find nothing. Raises: PlaceError."""
+        raise PlaceError(self.reason)
+
+    async def inject(self, injection: Injection) -> None:  # noqa: ARG002
+        """Inject nothing. Raises: InjectError."""
+        raise InjectError(self.reason)
+
+    async def beat(self, fault: FaultId) -> None:
+        """Do nothing: no guard can hear it."""
+
+    async def status(self, fault: FaultId) -> FaultStatus:  # noqa: ARG002
+        """Return that nothing is known."""
+        return FaultStatus.UNKNOWN
+
+    async def effect(self, fault: FaultId) -> Effect:  # noqa: ARG002
+        """Return that nothing was seen."""
+        return Effect(seen=False, sentence=self.reason)
+
+    async def revert(self, fault: FaultId) -> None:  # noqa: ARG002
+        """Revert nothing. Raises: PlaceError."""
+        raise PlaceError(self.reason)
+
+    async def verify(self, fault: FaultId) -> tuple[str, ...]:
+        """Return that it is not known what is left."""
+        return (f"it is not known what is left of {fault}: {self.reason}",)
+
+
+def open_or_stand_in(selector: TargetSelector, settings: PlaceSettings) -> Place:
+    """Open the place of a target; if that cannot be done here, return what says so at each call."""
+    try:
+        return open_place(selector, settings)
+    except PlaceError as error:
+        away = NoPlace(reason=str(error))
+        return Place(faults=away, targets=away)
 
 
 @cache

@@ -23,7 +23,7 @@ from chaos.experiment_states import (
     WriteFaultDown,
 )
 from chaos.verdict import End
-from cluster.fault_providers import open_place
+from cluster.fault_providers import open_or_stand_in
 from flows import experiment_faults
 from flows.entry import Run
 from flows.experiment_keeper import keeping
@@ -55,7 +55,7 @@ async def _held(context: WorkerContext, grant: Grant) -> ExperimentRun:
     begun = await context.db.run_patiently(lambda conn: experiments.begin(conn, grant))
     if isinstance(begun, Superseded):
         raise superseded()
-    place = open_place(begun.experiment.target, context.places())
+    place = open_or_stand_in(begun.experiment.target, context.places())
     return ExperimentRun(context, grant, begun, place)
 
 

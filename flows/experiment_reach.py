@@ -36,7 +36,7 @@ async def reach_of(run: ExperimentRun) -> Reach | Stopped:
         return Stopped(end=End.BLOCKED, reason=reason)
     if needs_metrics(run.experiment):
         return Stopped(end=End.BLOCKED, reason="no Prometheus is connected: use SLOs with `source: load`")
-    return Reach(hosts=allowed | ({one.rpartition(":")[0] for one in own} & set(LOOPBACK)))
+    return Reach(hosts=allowed | {one.rpartition(":")[0] for one in own})
 
 
 def addresses_of(experiment: Experiment) -> list[str]:
