@@ -8,7 +8,7 @@ from pydantic.alias_generators import to_camel
 from events.assertions.aggregates import Aggregate, Measure
 from events.assertions.assertion import Assertion
 from events.assertions.effects import ExactlyOnce
-from events.assertions.every_event import CLOUDEVENT_IDENTITY, Conformance, NoDuplicates, dead_letter
+from events.assertions.every_event import CLOUDEVENT_IDENTITY, Conformance, NoDuplicates, Registered, dead_letter
 from events.assertions.occurrences import EventAssertion, never
 from events.assertions.ordering import Ordering, OrderingConstraint
 from events.asyncapi import message_schemas
@@ -77,6 +77,7 @@ class AssertionForm(_Form):
     aggregate: PatternForm | None = None
     conforms: dict[str, dict[str, JsonValue] | bool] | None = None
     asyncapi: dict[str, JsonValue] | None = None
+    registered: PatternForm | None = None
     unique: PatternForm | None = None
     dead_letter: str | None = None
     rule: str | None = None
@@ -119,6 +120,7 @@ TAKEN: Mapping[str, frozenset[str]] = {
     "aggregate": frozenset({"measure", "of", "per", "at_least", "at_most"}),
     "conforms": frozenset({"others_allowed"}),
     "asyncapi": frozenset({"others_allowed"}),
+    "registered": frozenset(),
     "unique": frozenset({"by"}),
     "dead_letter": frozenset({"timeout_ms"}),
     "rule": frozenset({"per"}),
@@ -178,6 +180,10 @@ def _asyncapi(form: AssertionForm, name: str, _patterns: Patterns) -> Assertion:
     return Conformance(name=name, schemas=message_schemas(form.asyncapi), others_allowed=form.others_allowed)
 
 
+def _registered(form: AssertionForm, name: str, _patterns: Patterns) -> Assertion:
+    return Registered(name=name, pattern=_value(form.registered))
+
+
 def _unique(form: AssertionForm, name: str, _patterns: Patterns) -> Assertion:
     by = CLOUDEVENT_IDENTITY if form.by is None else tuple(form.by)
     if not by:
@@ -223,6 +229,7 @@ _BUILDERS: Mapping[str, Callable[[AssertionForm, str, Patterns], Assertion]] = {
     "aggregate": _aggregate,
     "conforms": _conforms,
     "asyncapi": _asyncapi,
+    "registered": _registered,
     "unique": _unique,
     "dead_letter": _dead_letter,
     "rule": _rule,

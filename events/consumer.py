@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable, Sequence
 from threading import Condition, Thread
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 from uuid import uuid4
 
 from events.arrival import in_order
@@ -18,6 +18,9 @@ from events.event import Event, Milliseconds, Record, Topic
 from events.matcher import CompiledPattern
 from events.pattern import EventPattern
 
+if TYPE_CHECKING:
+    from events.registry.wire_format import WireFormat
+
 MOST_EVENTS = 1_000_000
 """A consumer that has kept so many events stops with an error, instead of using up the memory of the machine."""
 _POLL_SECONDS = 30.0
@@ -25,7 +28,10 @@ _POLL_SECONDS = 30.0
 
 
 class EventConsumer:
-    """Reads `topics` of `broker`. Without `group_id` it is assigned all partitions, so no rebalance disturbs it."""
+    """Reads `topics` of `broker`. Without `group_id` it is assigned all partitions, so no rebalance disturbs it.
+
+    `wire` reads values with a registered schema.
+    """
 
     def __init__(
         self,
@@ -33,12 +39,14 @@ class EventConsumer:
         topics: Sequence[str],
         *,
         group_id: str | None = None,
+        wire: "WireFormat | None" = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self.broker = broker
         self.topics = tuple(Topic(topic) for topic in topics)
         self.group_id = group_id
         self.consumer_id = str(uuid4())
+        self._wire = wire
         self._monotonic = monotonic
         self._zero = monotonic()
         self._arrived = Condition()
@@ -145,6 +153,8 @@ class EventConsumer:
         try:
             while not self._over:
                 records = subscription.poll(_POLL_SECONDS)
+                if self._wire is not None:
+                    self._wire.prepare([record.value for record in records if record.value is not None])
                 self._keep(records)
         except BrokerError as error:
             with self._arrived:
@@ -155,7 +165,7 @@ class EventConsumer:
         """Decode what has arrived, and wake whoever waits. Raises: BrokerError if that is too much."""
         with self._arrived:
             now = self.now()
-            self._events += [decode(record, now) for record in in_order(records)]
+            self._events += [decode(record, now, self._wire) for record in in_order(records)]
             if len(self._events) > MOST_EVENTS:
                 raise BrokerError(f"more than {MOST_EVENTS} events arrived; limit the topics of the test")
             self._arrived.notify_all()

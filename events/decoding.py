@@ -1,4 +1,4 @@
-"""Decode records into events: JSON payloads, and CloudEvents in binary and structured form.
+"""Decode records into events: JSON or registered schemas, and CloudEvents in binary and structured form.
 
 A record that cannot be decoded is an event too, a *poison* event. It is never dropped: an assertion can speak about it.
 
@@ -8,13 +8,19 @@ Source: CloudEvents 1.0.2, and its Kafka protocol binding (headers `ce_*`, conte
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from pydantic import JsonValue
 
 from events.event import Event, Milliseconds, Record
 
+if TYPE_CHECKING:
+    from events.registry.wire_format import WireFormat
+
 LARGEST_PAYLOAD = 5 * 1024 * 1024
 """A larger value is not decoded. Its event is poison; decoding it would stop all other assertions for seconds."""
+_MAGIC = b"\0"
+"""The first byte of a value with a registered schema. No JSON begins with it."""
 _PREFIX = "ce_"
 _STRUCTURED = "application/cloudevents"
 _PAYLOAD_KEYS = frozenset({"data", "data_base64"})
@@ -26,12 +32,17 @@ _SHOWN = 200
 class _Value:
     payload: JsonValue
     poison: str | None = None
+    type: str = ""
+    schema_id: int | None = None
 
 
-def decode(record: Record, at: Milliseconds) -> Event:
-    """Return the event of a record that arrived at `at`. It never raises."""
+def decode(record: Record, at: Milliseconds, wire: "WireFormat | None" = None) -> Event:
+    """Return the event of a record that arrived at `at`. It never raises.
+
+    `wire` reads values with a registered schema; it has fetched the schemas before.
+    """
     headers = {key: _text(value) for key, value in record.headers if value is not None}
-    value = _decode_value(record.value)
+    value = _decode_value(record.value, wire)
     content_type = headers.get("content-type", "")
     if content_type.startswith(_STRUCTURED) and isinstance(value.payload, dict):
         attributes, value = _unfold(value.payload)
@@ -39,7 +50,7 @@ def decode(record: Record, at: Milliseconds) -> Event:
         attributes = {key.removeprefix(_PREFIX): text for key, text in headers.items() if key.startswith(_PREFIX)}
     return Event(
         topic=record.topic,
-        type=_type(attributes, headers, value.payload),
+        type=_type(attributes, headers, value.payload) or value.type,
         partition=record.partition,
         offset=record.offset,
         key=None if record.key is None else _text(record.key),
@@ -49,6 +60,7 @@ def decode(record: Record, at: Milliseconds) -> Event:
         timestamp_ms=record.timestamp_ms,
         at=at,
         poison=value.poison,
+        schema_id=value.schema_id,
     )
 
 
@@ -56,20 +68,42 @@ def _text(value: bytes) -> str:
     return value.decode("utf-8", "backslashreplace")
 
 
-def _decode_value(value: bytes | None) -> _Value:
-    """Return the payload of a value, or its beginning and why it is not JSON. A null value is a payload, null."""
+def _decode_value(value: bytes | None, wire: "WireFormat | None") -> _Value:
+    """Return the payload of a value, or its beginning and why it cannot be read. A null value is a payload, null."""
     if value is None:
         return _Value(None)
     if len(value) > LARGEST_PAYLOAD:
         return _Value(_text(value[:_SHOWN]), f"the value has {len(value)} bytes, more than {LARGEST_PAYLOAD}")
+    return _registered(value, wire) if value[:1] == _MAGIC else _json(value, wire)
+
+
+def _json(value: bytes, wire: "WireFormat | None") -> _Value:
     try:
         return _Value(json.loads(value.decode("utf-8")))
     except UnicodeDecodeError as error:
-        return _Value(_text(value[:_SHOWN]), f"the value is not UTF-8: {error.reason} at byte {error.start}")
+        reason = f"the value is not UTF-8: {error.reason} at byte {error.start}{_no_magic(value, wire)}"
+        return _Value(_text(value[:_SHOWN]), reason)
     except ValueError as error:
-        return _Value(_text(value[:_SHOWN]), f"the value is not JSON: {error}")
+        return _Value(_text(value[:_SHOWN]), f"the value is not JSON: {error}{_no_magic(value, wire)}")
     except RecursionError:
         return _Value(_text(value[:_SHOWN]), "the value is nested too deeply")
+
+
+def _registered(value: bytes, wire: "WireFormat | None") -> _Value:
+    """Return the payload of a value that begins like one with a registered schema."""
+    if wire is None:
+        reason = "the value is not JSON; it begins with 0, as with a registered schema, and the test names no registry"
+        return _Value(_text(value[:_SHOWN]), reason)
+    try:
+        found = wire.read(value)
+    except ValueError as error:
+        return _Value(_text(value[:_SHOWN]), str(error))
+    return _Value(found.payload, type=found.type, schema_id=found.schema_id)
+
+
+def _no_magic(value: bytes, wire: "WireFormat | None") -> str:
+    """Return, as the end of a sentence, that a value has no registered schema either. Empty if none is expected."""
+    return "" if wire is None else f"; nor has it a registered schema: it begins with 0x{value[:1].hex()}, not with 0"
 
 
 def _unfold(envelope: Mapping[str, JsonValue]) -> tuple[Mapping[str, str], _Value]:

@@ -14,6 +14,7 @@ from events.brokers.broker import Broker
 from events.consumer import EventConsumer
 from events.event import Event, Milliseconds
 from events.outcomes import AssertionResult, Outcome, worst
+from events.registry.registry_factory import RegistryPlace, open_wire_format
 from events.scope import Scope
 from events.triggers import NoTrigger, Trigger
 
@@ -76,6 +77,7 @@ class EventDrivenTest:
     grace_ms: Milliseconds = 0
     scope: Scope | TriggerScope | None = None
     group_id: str | None = None
+    registry: RegistryPlace | None = None
     test_id: str = field(default_factory=lambda: str(uuid4()))
 
     def __post_init__(self) -> None:
@@ -88,7 +90,8 @@ class EventDrivenTest:
 
     def execute(self, broker: Broker, *, monotonic: Callable[[], float] = time.monotonic) -> EventTestResult:
         """Run the test. Whatever happens, the consumer is closed. Raises: BrokerError; TriggerError; ScopeError."""
-        consumer = EventConsumer(broker, self.topics, group_id=self.group_id, monotonic=monotonic)
+        wire = None if self.registry is None else open_wire_format(self.registry)
+        consumer = EventConsumer(broker, self.topics, group_id=self.group_id, wire=wire, monotonic=monotonic)
         try:
             consumer.start()
             consumer.start_clock()
@@ -96,6 +99,8 @@ class EventDrivenTest:
             return self._judge(consumer, scope)
         finally:
             consumer.close()
+            if wire is not None:
+                wire.close()
 
     def replay(self, events: Sequence[Event], *, ended_at: Milliseconds, scope: Scope | None = None) -> EventTestResult:
         """Judge recorded events by their own clock, without a broker and without waiting."""

@@ -49,6 +49,8 @@ class Event:
     timestamp_ms: int | None = None
     at: Milliseconds = 0.0
     poison: str | None = None
+    schema_id: int | None = None
+    """The id of the registered schema that the payload was read by, if it has one."""
 
     @property
     def place(self) -> tuple[Topic, PartitionNumber, Offset]:

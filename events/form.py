@@ -16,9 +16,10 @@ from events.assertions.assertion import Assertion
 from events.brokers.broker import Capability
 from events.driven_test import EventDrivenTest, TriggerScope
 from events.pattern import EventPattern
+from events.registry.registry_factory import RegistryPlace
 from events.scope import Scope
 from events.trigger_form import TriggerForm
-from events.triggers import NoTrigger, Trigger
+from events.triggers import NoTrigger, Trigger, check_host
 from model.problems import InvalidError, Problem, dotted
 from model.wording import in_words
 
@@ -41,6 +42,13 @@ class ScopeForm(_Form):
     from_trigger: str | None = None
 
 
+class RegistryForm(_Form):
+    """Where the schemas of payloads are: a server, or a folder beside the test."""
+
+    url: str | None = None
+    folder: str | None = None
+
+
 class FileForm(_Form):
     """A whole file. `partitions` is for the topics that are made on the mock cluster or in memory."""
 
@@ -55,6 +63,7 @@ class FileForm(_Form):
     needs: list[Capability] = Field(default_factory=list)
     trigger: TriggerForm = Field(default_factory=TriggerForm)
     scope: ScopeForm | None = None
+    registry: RegistryForm | None = None
     patterns: dict[str, PatternForm] = Field(default_factory=dict)
     assertions: list[AssertionForm] = Field(min_length=1, max_length=500)
 
@@ -140,6 +149,7 @@ class _Builder:
         assertions = self._assertions(patterns)
         trigger = self._try("trigger", self._trigger)
         scope = self._try("scope", self._scope)
+        registry = self._try("registry", self._registry)
         if self._problems:
             raise InvalidError(self._problems)
         test = EventDrivenTest(
@@ -151,6 +161,7 @@ class _Builder:
             grace_ms=form.grace_ms,
             scope=scope,
             group_id=form.group_id,
+            registry=registry,
         )
         return LoadedTest(
             test=test,
@@ -185,6 +196,20 @@ class _Builder:
         if form.from_trigger is not None:
             return TriggerScope(expression=form.path, source=form.from_trigger)
         return Scope(expression=form.path, value=form.equals)
+
+    def _registry(self) -> RegistryPlace | None:
+        form = self._form.registry
+        if form is None:
+            return None
+        if (form.url is None) == (form.folder is None):
+            raise ValueError("give either url or folder")
+        if form.url is not None:
+            check_host(form.url, self._form.allowed_hosts)
+            return RegistryPlace(url=form.url)
+        folder = (self._folder or Path()) / str(form.folder)
+        if self._folder is not None and not folder.is_dir():
+            raise ValueError(f"there is no folder {form.folder!r} beside the test")
+        return RegistryPlace(folder=folder)
 
     def _try(self, path: str, make: Callable[[], T]) -> T | None:
         """Return what `make` makes, or None with a problem at `path`."""

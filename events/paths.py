@@ -44,6 +44,7 @@ def as_json(event: Event) -> JsonValue:
         "timestamp_ms": event.timestamp_ms,
         "at": event.at,
         "poison": event.poison,
+        "schema_id": event.schema_id,
     }
 
 

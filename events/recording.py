@@ -60,6 +60,7 @@ class _Line(BaseModel):
     timestamp_ms: int | None
     at: float
     poison: str | None
+    schema_id: int | None = None
 
     def event(self) -> Event:
         return Event(
@@ -74,6 +75,7 @@ class _Line(BaseModel):
             timestamp_ms=self.timestamp_ms,
             at=self.at,
             poison=self.poison,
+            schema_id=self.schema_id,
         )
 
 

@@ -1,6 +1,6 @@
 """Triggers: what sets off the events of a test. A trigger returns what it sent and got, for the scope of the test."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 from urllib.parse import urlsplit
@@ -80,11 +80,7 @@ class HttpTrigger:
     headers: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        address = urlsplit(self.url)
-        if address.scheme not in {"http", "https"} or not address.hostname:
-            raise ValueError(f"url: {self.url!r} is no address of a web service")
-        if address.hostname not in self.allowed_hosts:
-            raise ValueError(f"url: the host {address.hostname!r} is not one of allowedHosts")
+        check_host(self.url, self.allowed_hosts)
 
     @property
     def described(self) -> str:
@@ -108,6 +104,15 @@ class HttpTrigger:
         if answer.status_code >= _ANSWERED_BADLY:
             raise TriggerRefusedError(f"{self.method} {self.url} was answered with {answer.status_code}")
         return {"payload": self.body, "status": answer.status_code, "response": _json(answer)}
+
+
+def check_host(url: str, allowed_hosts: Collection[str]) -> None:
+    """Raise: ValueError if an address is none of a web service, or its host is not allowed."""
+    address = urlsplit(url)
+    if address.scheme not in {"http", "https"} or not address.hostname:
+        raise ValueError(f"url: {url!r} is no address of a web service")
+    if address.hostname not in allowed_hosts:
+        raise ValueError(f"url: the host {address.hostname!r} is not one of allowedHosts")
 
 
 def _json(answer: httpx.Response) -> JsonValue:

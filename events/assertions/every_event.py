@@ -95,6 +95,34 @@ class ConformanceCheck(EveryCheck):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Registered:
+    """Every event of `pattern` was read by a schema of the registry, which it therefore fits."""
+
+    name: str
+    pattern: EventPattern = ANY_EVENT
+
+    def start(self) -> "RegisteredCheck":
+        """Return a check that has seen nothing."""
+        return RegisteredCheck(self.name, self.pattern)
+
+
+class RegisteredCheck(EveryCheck):
+    """Looks for events without a schema."""
+
+    __slots__ = ()
+
+    def observe(self, event: Event) -> None:
+        """Decide if the event was not read by a schema."""
+        if self.result is not None or not (self._compiled.rest is None or self._compiled.rest(event)):
+            return
+        self._count += 1
+        if event.poison is not None:
+            self.decide(Outcome.FAILED, event.poison, event.at, [event])
+        elif event.schema_id is None:
+            self.decide(Outcome.FAILED, "the event has no registered schema", event.at, [event])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class NoDuplicates:
     """No two events of `pattern` have the same key. The key is what `by` gives; without it, CloudEvents source and id.
 
