@@ -14,6 +14,7 @@ from pydantic_core import ErrorDetails
 from events.assertion_form import AssertionForm, PatternForm, build
 from events.assertions.assertion import Assertion
 from events.brokers.broker import Capability
+from events.brokers.security import Mechanism, Protocol, Security
 from events.driven_test import EventDrivenTest, TriggerScope
 from events.pattern import EventPattern
 from events.registry.registry_factory import RegistryPlace
@@ -49,12 +50,33 @@ class RegistryForm(_Form):
     folder: str | None = None
 
 
+class SecurityForm(_Form):
+    """How the broker is reached with TLS and a password."""
+
+    protocol: Protocol
+    mechanism: Mechanism = Mechanism.PLAIN
+    username_from: str | None = None
+    password_from: str | None = None
+    ca_file: str | None = None
+
+    def value(self, folder: Path | None) -> Security:
+        """Return the settings; files are in `folder`. Raises: ValueError if something is missing."""
+        return Security(
+            protocol=self.protocol,
+            mechanism=self.mechanism,
+            username_from=self.username_from,
+            password_from=self.password_from,
+            ca_file=None if self.ca_file is None else (folder or Path()) / self.ca_file,
+        )
+
+
 class FileForm(_Form):
     """A whole file. `partitions` is for the topics that are made on the mock cluster or in memory."""
 
     name: str = Field(min_length=1, max_length=200)
     topics: list[str] = Field(min_length=1)
     broker: str = "mock:"
+    security: SecurityForm | None = None
     partitions: int = Field(default=4, ge=1, le=100)
     timeout_ms: float = Field(default=10_000, gt=0, le=3_600_000)
     grace_ms: float = Field(default=0, ge=0, le=600_000)
@@ -76,6 +98,7 @@ class LoadedTest:
     broker: str
     partitions: int
     needs: frozenset[Capability]
+    security: Security | None = None
     written: JsonValue = None
 
 
@@ -150,6 +173,7 @@ class _Builder:
         trigger = self._try("trigger", self._trigger)
         scope = self._try("scope", self._scope)
         registry = self._try("registry", self._registry)
+        security = self._try("security", self._security)
         if self._problems:
             raise InvalidError(self._problems)
         test = EventDrivenTest(
@@ -168,6 +192,7 @@ class _Builder:
             broker=form.broker,
             partitions=form.partitions,
             needs=frozenset(form.needs),
+            security=security,
             written=form.model_dump(mode="json", by_alias=True, exclude={"trigger"}, exclude_unset=True),
         )
 
@@ -196,6 +221,10 @@ class _Builder:
         if form.from_trigger is not None:
             return TriggerScope(expression=form.path, source=form.from_trigger)
         return Scope(expression=form.path, value=form.equals)
+
+    def _security(self) -> Security | None:
+        form = self._form.security
+        return None if form is None else form.value(self._folder)
 
     def _registry(self) -> RegistryPlace | None:
         form = self._form.registry

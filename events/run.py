@@ -1,6 +1,7 @@
 """Run an event-driven test from a file: `python -m events.run FILE`. The exit codes are those of `events.endings`."""
 
 import argparse
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -77,7 +78,7 @@ def run_test(loaded: LoadedTest, address: str) -> EventTestResult:
 
     A trigger that is refused is a result: what it calls is a part of what is tested.
     """
-    broker = open_broker(address)
+    broker = open_broker(address, None if loaded.security is None else loaded.security.settings(os.environ))
     try:
         require(broker, loaded.needs, what=f"the test {loaded.test.name!r}")
         if is_embedded(address):

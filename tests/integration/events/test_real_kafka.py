@@ -2,6 +2,8 @@
 
 import json
 import os
+import shutil
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -11,14 +13,16 @@ from pydantic import JsonValue
 
 from events.assertions.every_event import NoDuplicates
 from events.assertions.occurrences import EventAssertion, never
-from events.brokers.broker import Broker
+from events.brokers.broker import Broker, BrokerError
 from events.brokers.kafka import KafkaBroker
 from events.checkers.history import Kind, Operation, Poll, Process, Send
 from events.checkers.log import broken, check_history
 from events.driven_test import EventDrivenTest
 from events.event import Topic
+from events.form import load_test
 from events.outcomes import Outcome
 from events.pattern import EventPattern
+from events.run import run_test
 
 pytestmark = pytest.mark.kafka
 PATIENCE_MS = 180_000
@@ -75,6 +79,31 @@ def test_an_aborted_transaction_is_not_seen_and_leaves_nothing_open(kafka_server
         ("paid", Outcome.PASSED),
         ("no refund", Outcome.PASSED),
     ]
+
+
+def test_a_test_in_yaml_reaches_the_broker_by_tls_and_a_password(
+    kafka_server: KafkaServer, topic: Topic, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = kafka_server.secure
+    opened(kafka_server, topic).close()
+    monkeypatch.setenv("SHOP_USER", settings["sasl.username"])
+    monkeypatch.setenv("SHOP_PASSWORD", settings["sasl.password"])
+    shutil.copy(settings["ssl.ca.location"], tmp_path / "ca.pem")
+    text = f"""
+name: t
+topics: [{topic}]
+broker: kafka://{settings["bootstrap.servers"]}
+security: {{protocol: SASL_SSL, usernameFrom: SHOP_USER, passwordFrom: SHOP_PASSWORD, caFile: ca.pem}}
+trigger: {{produce: {{topic: {topic}, payload: {{type: paid}}}}}}
+assertions: [{{expect: paid}}]
+"""
+    loaded = load_test(text, tmp_path)
+
+    assert run_test(loaded, loaded.broker).outcome is Outcome.PASSED
+    monkeypatch.setenv("SHOP_PASSWORD", "wrong")
+    monkeypatch.setattr("events.brokers.kafka.REQUEST_SECONDS", 1.0)
+    with pytest.raises(BrokerError):
+        run_test(loaded, loaded.broker)
 
 
 class Sending:
