@@ -5,6 +5,7 @@ Does not belong here: injecting or reverting a fault. `cluster` does that.
 May do I/O: no.
 
     answers              the answers of a load as readings
+    choice               which provider injects a fault
     experiment           the experiment as a value, and its written form
     experiment_reading   reads and writes experiments: YAML and plain data, all problems at once
     experiment_rules     the rules across the fields of an experiment
@@ -20,6 +21,7 @@ May do I/O: no.
     judge_value          judges one value: rank test, tolerance, noise, A/A check
     manifests            what a fault is in a cluster, as pure values
     observed             what was observed, cut into windows and samples
+    operator_limits      what a fault may not ask of Litmus and Chaos Mesh
     plan                 what an experiment would do, with every reason against it
     provider             what fault providers can do, and what they are asked to do
     rank_sum             the Mann-Whitney test, exact and corrected; Holm's method

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
-from chaos.fault_types import KILLS, MOST_FAULTS, Fault, FaultForm
+from chaos.fault_types import KILLS, MOST_FAULTS, Fault, FaultForm, Provider
 from chaos.hypothesis import HaltCondition, Hypothesis, HypothesisForm, Load
 from chaos.instants import instant
 from chaos.safety import SafetyCheck, SafetyChecksForm
@@ -24,13 +24,6 @@ class Order(StrEnum):
 
     PARALLEL = "parallel"
     SEQUENCE = "sequence"
-
-
-class Provider(StrEnum):
-    """What injects a fault."""
-
-    LOCAL = "local"
-    KUBERNETES = "kubernetes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +99,7 @@ class Experiment:
 
     @property
     def provider(self) -> Provider:
-        """Return what injects the faults."""
+        """Return what injects the faults, as far as they name no other."""
         return Provider.LOCAL if self.target.environment else Provider.KUBERNETES
 
     @property

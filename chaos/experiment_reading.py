@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 
-from chaos.experiment import Experiment, ExperimentForm, Provider
+from chaos.experiment import Experiment, ExperimentForm
 from chaos.experiment_rules import broken_experiment_rules
-from chaos.fault_types import PARAMETERS, Fault, FaultForm, FaultType, Parameters
+from chaos.fault_types import PARAMETERS, Fault, FaultForm, FaultType, Parameters, Provider
 from chaos.hypothesis import Hypothesis, HypothesisForm
 from chaos.safety import BUILT_IN, LAPTOP_REASON, SafetyCheck, SafetyCheckForm, SafetyChecksForm, Severity
 from model.document import read_yaml, write_yaml
@@ -97,6 +97,7 @@ def _fault(form: FaultForm, parameters: Parameters, duration: int, number: int) 
         parameters=parameters,
         duration_seconds=form.duration_seconds or duration,
         name=form.name or f"{number}-{form.type}",
+        provider=form.provider,
     )
 
 
@@ -160,7 +161,13 @@ def experiment_to_raw(experiment: Experiment) -> JsonObject:
 def _fault_form(fault: Fault) -> FaultForm:
     reader = PARAMETER_READERS[fault.type]
     parameters = reader.adapter.dump_python(fault.parameters, mode="json", by_alias=True, exclude_none=True)
-    return FaultForm(type=fault.type, parameters=parameters, duration_seconds=fault.duration_seconds, name=fault.name)
+    return FaultForm(
+        type=fault.type,
+        parameters=parameters,
+        duration_seconds=fault.duration_seconds,
+        name=fault.name,
+        provider=fault.provider,
+    )
 
 
 def _safety_form(checks: tuple[SafetyCheck, ...]) -> SafetyChecksForm:

@@ -6,6 +6,7 @@ measured (a window too short for any significance), before anything happens.
 
 from collections.abc import Iterator
 
+from chaos.fault_types import Provider
 from chaos.hypothesis import NEEDED, ProbeType, SloKind, Source
 from chaos.rank_sum import smallest_p
 from chaos.safety import BUILT_IN
@@ -280,6 +281,19 @@ def _local_faults_are_bounded(document: Document) -> Iterator[Finding]:
             yield Finding(location=(*location, "parameters", "container"), message=message)
 
 
+def _providers_fit_the_place(document: Document) -> Iterator[Finding]:
+    target = mapping(document.get("target"))
+    place = next((key for key in ("environment", "namespace") if target.get(key) is not None), None)
+    for location, fault in _faults(document):
+        provider = fault.get("provider")
+        if place == "environment" and provider in set(Provider) - {Provider.LOCAL}:
+            message = "injects into pods: a local environment has the provider local"
+            yield Finding(location=(*location, "provider"), message=message)
+        if place == "namespace" and provider == Provider.LOCAL:
+            message = "injects into processes of this machine: name one of a cluster, or none"
+            yield Finding(location=(*location, "provider"), message=message)
+
+
 def _jitter_is_below_the_latency(document: Document) -> Iterator[Finding]:
     for location, fault in _faults(document):
         parameters = mapping(fault.get("parameters"))
@@ -319,6 +333,7 @@ RULES = (
     _safety_checks_are_configured,
     _load_is_one_thing,
     _local_faults_are_bounded,
+    _providers_fit_the_place,
     _jitter_is_below_the_latency,
     _schedule_is_one_thing,
 )

@@ -36,6 +36,15 @@ class FaultType(StrEnum):
     EXCEPTION_INJECTION = "exception-injection"
 
 
+class Provider(StrEnum):
+    """What injects a fault."""
+
+    LOCAL = "local"
+    KUBERNETES = "kubernetes"
+    LITMUS = "litmus"
+    CHAOS_MESH = "chaos-mesh"
+
+
 class Direction(StrEnum):
     """Which connections a network fault affects, as seen from the target."""
 
@@ -142,6 +151,7 @@ class ExceptionInjection:
     percent: Annotated[Percent, Field(description="The share of the requests")] = 100
     status: Annotated[int, Field(ge=400, le=599, description="HTTP status of the answer")] = 503
     path_prefix: Annotated[str, Field(max_length=500, description="Only requests of paths that start so")] = "/"
+    port: Annotated[Port | None, Field(description="Kubernetes: the port of the target")] = None
 
 
 Parameters: TypeAlias = (
@@ -186,16 +196,20 @@ class FaultForm:
         Field(ge=SHORTEST_FAULT_SECONDS, le=LONGEST_FAULT_SECONDS, description="Default: that of the experiment"),
     ] = None
     name: Annotated[Name | None, Field(description="For the report")] = None
+    provider: Annotated[Provider | None, Field(description="What injects it; default: the best one of the place")] = (
+        None
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fault:
-    """One fault: its type, its parameters and how long it lasts."""
+    """One fault: its type, its parameters and how long it lasts. `provider` is the one that was named."""
 
     type: FaultType
     parameters: Parameters
     duration_seconds: int
     name: str
+    provider: Provider | None = None
 
     def __post_init__(self) -> None:
         if type(self.parameters) is not PARAMETERS[self.type]:

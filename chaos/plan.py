@@ -5,10 +5,11 @@ It has every reason against the experiment at once: targets, blast radius, what 
 
 from dataclasses import dataclass
 
-from chaos.experiment import Experiment, Order, Provider
-from chaos.fault_types import Fault
+from chaos.choice import ALWAYS_THERE, choose
+from chaos.experiment import Experiment, Order
+from chaos.fault_types import Fault, Provider
 from chaos.hypothesis import SloKind
-from chaos.provider import CAPABILITIES, refusal, render_local
+from chaos.provider import CAPABILITIES, render_local
 from chaos.rank_sum import smallest_p
 from chaos.safety import DecisionRecord
 from chaos.targets import Resolution
@@ -16,9 +17,11 @@ from chaos.targets import Resolution
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedFault:
-    """One fault: when it begins and ends after the injection, in seconds, and what is done."""
+    """One fault: who injects it and why, when it begins and ends after the injection, in seconds, and what is done."""
 
     fault: Fault
+    provider: Provider
+    why: str
     begins: float
     ends: float
     how: str
@@ -55,16 +58,24 @@ class Plan:
 SHORTEST_FOR_NOISE_CHECK = 10
 
 
-def plan(experiment: Experiment, resolution: Resolution, decision: DecisionRecord | None = None) -> Plan:
-    """Return the plan of an experiment against these targets, with the decision of the safety checks if it was made."""
-    refused = [problem for fault in experiment.faults if (problem := refusal(experiment.provider, fault))]
+def plan(
+    experiment: Experiment,
+    resolution: Resolution,
+    decision: DecisionRecord | None = None,
+    there: frozenset[Provider] = ALWAYS_THERE,
+) -> Plan:
+    """Return the plan of an experiment against these targets, with the decision of the safety checks if it was made.
+
+    `there` are the providers of the place.
+    """
+    refused = [problem for fault in experiment.faults if (problem := choose(experiment, fault, there).refused)]
     blocked = [f"safety check {reason}" for reason in decision.reasons] if decision else []
     windows = (experiment.baseline + experiment.active + experiment.recovery).total_seconds()
     return Plan(
         experiment=experiment.name,
         provider=experiment.provider,
         resolution=resolution,
-        faults=tuple(_planned(experiment)),
+        faults=tuple(_planned(experiment, there)),
         slos=tuple(_planned_slos(experiment)),
         seconds=windows,
         claims=claims(experiment, resolution),
@@ -80,14 +91,17 @@ def claims(experiment: Experiment, resolution: Resolution) -> tuple[str, ...]:
     return tuple(f"{place}/{service}" for service in resolution.claims)
 
 
-def _planned(experiment: Experiment) -> list[PlannedFault]:
+def _planned(experiment: Experiment, there: frozenset[Provider]) -> list[PlannedFault]:
     planned, begins = [], 0.0
     for fault in experiment.faults:
-        capability = CAPABILITIES[experiment.provider, fault.type]
-        local = experiment.provider is Provider.LOCAL and not refusal(Provider.LOCAL, fault)
+        choice = choose(experiment, fault, there)
+        capability = CAPABILITIES[choice.provider, fault.type]
+        local = choice.provider is Provider.LOCAL and not choice.refused
         planned.append(
             PlannedFault(
                 fault=fault,
+                provider=choice.provider,
+                why=choice.why,
                 begins=begins,
                 ends=begins + fault.duration_seconds,
                 how=capability.how or f"refused: {capability.refused}",

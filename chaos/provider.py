@@ -4,12 +4,11 @@
 not real somewhere is refused with its reason, and never replaced by something similar.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NewType, TypeAlias
 
-from chaos.experiment import Provider
 from chaos.fault_types import (
     ContainerKill,
     CpuStress,
@@ -24,7 +23,9 @@ from chaos.fault_types import (
     NetworkPartition,
     PodDelete,
     PodKill,
+    Provider,
 )
+from chaos.operator_limits import chaos_mesh_limit, litmus_limit
 
 FaultId = NewType("FaultId", str)
 """One injected fault on one target: it names the guard, the records and everything that could be left over."""
@@ -110,6 +111,8 @@ class WriteDisk:
 LocalAction: TypeAlias = KeepDown | ProxyRule | DutyCycle | HoldMemory | WriteDisk
 
 
+_LITMUS = "Litmus, its ChaosExperiment and a service account in the namespace"
+_MESH = "Chaos Mesh"
 _NO_PROXY = "there is no proxy of ours before a pod; Litmus and Chaos Mesh can do it"
 CAPABILITIES: Mapping[tuple[Provider, FaultType], Capability] = {
     (Provider.LOCAL, FaultType.POD_DELETE): Capability(how="TERM, then KILL; held down"),
@@ -151,6 +154,34 @@ CAPABILITIES: Mapping[tuple[Provider, FaultType], Capability] = {
         how="files are written inside the target container", needs="sh, timeout, grep and dd in the image"
     ),
     (Provider.KUBERNETES, FaultType.EXCEPTION_INJECTION): Capability(how="", refused=_NO_PROXY),
+    (Provider.LITMUS, FaultType.POD_DELETE): Capability(how="pod-delete", needs=_LITMUS),
+    (Provider.LITMUS, FaultType.POD_KILL): Capability(how="pod-delete with FORCE", needs=_LITMUS),
+    (Provider.LITMUS, FaultType.CONTAINER_KILL): Capability(how="container-kill with SIGKILL", needs=_LITMUS),
+    (Provider.LITMUS, FaultType.NETWORK_LATENCY): Capability(how="pod-network-latency", needs=_LITMUS),
+    (Provider.LITMUS, FaultType.NETWORK_PARTITION): Capability(
+        how="",
+        refused="pod-network-partition ignores the names of pods and cuts off every pod with the first label; "
+        "use the provider kubernetes or chaos-mesh",
+    ),
+    (Provider.LITMUS, FaultType.NETWORK_PACKET_LOSS): Capability(how="pod-network-loss", needs=_LITMUS),
+    (Provider.LITMUS, FaultType.CPU_STRESS): Capability(how="pod-cpu-hog", needs=_LITMUS),
+    (Provider.LITMUS, FaultType.MEMORY_STRESS): Capability(how="pod-memory-hog", needs=_LITMUS),
+    (Provider.LITMUS, FaultType.DISK_IO_STRESS): Capability(how="pod-io-stress", needs=_LITMUS),
+    (Provider.LITMUS, FaultType.EXCEPTION_INJECTION): Capability(how="pod-http-status-code", needs=_LITMUS),
+    (Provider.CHAOS_MESH, FaultType.POD_DELETE): Capability(how="PodChaos pod-kill with gracePeriod", needs=_MESH),
+    (Provider.CHAOS_MESH, FaultType.POD_KILL): Capability(how="PodChaos pod-kill", needs=_MESH),
+    (Provider.CHAOS_MESH, FaultType.CONTAINER_KILL): Capability(how="PodChaos container-kill", needs=_MESH),
+    (Provider.CHAOS_MESH, FaultType.NETWORK_LATENCY): Capability(how="NetworkChaos delay", needs=_MESH),
+    (Provider.CHAOS_MESH, FaultType.NETWORK_PARTITION): Capability(how="NetworkChaos partition", needs=_MESH),
+    (Provider.CHAOS_MESH, FaultType.NETWORK_PACKET_LOSS): Capability(how="NetworkChaos loss", needs=_MESH),
+    (Provider.CHAOS_MESH, FaultType.CPU_STRESS): Capability(how="StressChaos cpu", needs=_MESH),
+    (Provider.CHAOS_MESH, FaultType.MEMORY_STRESS): Capability(how="StressChaos memory", needs=_MESH),
+    (Provider.CHAOS_MESH, FaultType.DISK_IO_STRESS): Capability(
+        how="", refused="IOChaos delays what the target reads and writes, and puts no load on the disk"
+    ),
+    (Provider.CHAOS_MESH, FaultType.EXCEPTION_INJECTION): Capability(
+        how="HTTPChaos that replaces the status of responses", needs=_MESH
+    ),
 }
 
 
@@ -159,10 +190,24 @@ def refusal(provider: Provider, fault: Fault) -> str | None:
     refused = CAPABILITIES[provider, fault.type].refused
     if refused:
         return f"{fault.name}: {provider} cannot inject {fault.type}: {refused}"
+    limit = _LIMITS.get(provider, _no_limit)(fault)
+    if limit:
+        return f"{fault.name}: {provider} {limit}"
     cut = fault.parameters
     if provider is Provider.LOCAL and isinstance(cut, NetworkPartition) and cut.direction is not Direction.INGRESS:
         return f"{fault.name}: the proxy stands before the target's port, so only ingress can be cut"
     return None
+
+
+def _no_limit(_: Fault) -> None:
+    return None
+
+
+_LIMITS: Mapping[Provider, Callable[[Fault], str | None]] = {
+    Provider.LITMUS: litmus_limit,
+    Provider.CHAOS_MESH: chaos_mesh_limit,
+}
+"""What a provider cannot do for all parameters, beside what it cannot do at all."""
 
 
 def render_local(fault: Fault) -> LocalAction:

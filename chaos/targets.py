@@ -6,7 +6,8 @@ The same check is made at the plan, at the admission and at the injection. It re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from chaos.experiment import Experiment, Provider
+from chaos.experiment import Experiment
+from chaos.fault_types import Provider
 from chaos.graph import ServiceGraph
 from chaos.target import OPT_IN_LABEL, OPT_IN_VALUE, PROTECTED_NAMESPACES, TargetSelector
 

@@ -1,11 +1,11 @@
-"""Commands for experiments that need no server: validate, plan, render, providers. The others: `cli.chaos_runs`."""
+"""Commands for experiments that need no server: validate, plan, providers. Others: `chaos_render`, `chaos_runs`."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import chaos_runs, output
+from cli import chaos_render, chaos_runs, output
 from cli.chaos_file import read_experiment
 from cli.failure import CommandError
 from cli.parameters import Json
@@ -29,7 +29,7 @@ def mount(app: typer.Typer) -> None:
     group.command("validate", epilog="Example: assay chaos validate examples/chaos/payments-killed.yaml")(validate)
     group.command("plan", epilog="Example: assay chaos plan examples/chaos/payments-killed.yaml")(plan)
     group.command("providers", epilog="Example: assay chaos providers --json")(providers)
-    group.command("render", epilog="Example: assay chaos render examples/chaos/payments-slow.yaml")(render)
+    group.command("render", epilog="Example: assay chaos render examples/chaos/payments-slow.yaml")(chaos_render.render)
     chaos_runs.mount(group)
     app.add_typer(group)
 
@@ -56,15 +56,6 @@ def plan(file: File, *, json: Json = False) -> None:
     output.as_json(_raw(made)) if json else _show(made)
     if made.problems:
         raise typer.Exit(EXIT_REFUSED)
-
-
-def render(file: File, *, json: Json = False) -> None:
-    """Show what the provider would be asked to do for each fault. Nothing is done."""
-    faults = _planned(read_experiment(file)).faults
-    if json:
-        output.as_json([{"fault": one.fault.name, "how": one.how, "action": one.action} for one in faults])
-    else:
-        output.table(("fault", "action", "how"), [(one.fault.name, one.action, one.how) for one in faults])
 
 
 def providers(*, json: Json = False) -> None:
@@ -146,6 +137,8 @@ def _raw(made: "Plan") -> dict[str, object]:
                 "begins": one.begins,
                 "ends": one.ends,
                 "how": one.how,
+                "provider": one.provider,
+                "why": one.why,
             }
             for one in made.faults
         ],

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
-from chaos.experiment import Provider
+from chaos.fault_types import Provider
 from chaos.graph import ServiceGraph, graph_of
 from chaos.provider import FaultId, FaultStatus
 from chaos.target import TargetSelector

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from chaos.experiment import Provider
 from chaos.fault_types import (
     ContainerKill,
     CpuStress,
@@ -14,6 +13,7 @@ from chaos.fault_types import (
     Parameters,
     PodDelete,
     PodKill,
+    Provider,
 )
 from chaos.manifests import scripts
 from chaos.manifests.naming import FAULT_LABEL, TARGET_LABEL, fault_name, object_name

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
-from chaos.experiment import Provider
+from chaos.fault_types import Provider
 from chaos.manifests.kubernetes import (
     ApplyPolicy,
     DeletePod,

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from chaos.experiment import Provider
-from chaos.fault_types import FaultType
+from chaos.fault_types import FaultType, Provider
 from chaos.manifests.naming import object_name
 from chaos.provider import CAPABILITIES, FaultId
 from chaos.targets import Target

@@ -43,7 +43,7 @@ def test_every_fault_of_every_provider_is_told(capsys: pytest.CaptureFixture[str
     assert main.run(["chaos", "providers", "--json"]) == 0
 
     told = json.loads(capsys.readouterr().out)
-    assert len(told) == 20
+    assert len(told) == 40
     assert all(one["real"] for one in told if one["provider"] == "local")
     assert all(one["real"] != bool(one["refused"]) for one in told)
 
@@ -94,3 +94,27 @@ def test_a_state_folder_with_a_long_path_is_refused_with_the_way_out(
 
     assert main.run(["services", "up", str(services_file(tmp_path, free_ports(1)[0]))]) == 3
     assert "set ASSAY_STATE to a shorter one" in capsys.readouterr().err
+
+
+def test_a_fault_is_rendered_for_the_provider_that_is_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a server and without a cluster, and the same each time."""
+    file = tmp_path / "slow.yaml"
+    raw = yaml.safe_load((ROOT / "examples/chaos/payments-slow.yaml").read_text())
+    checks = ("activeIncidents", "onCall", "recentDeployments", "systemHealth")
+    raw["safetyChecks"] = {name: {"none": "a test"} for name in checks}
+    raw["target"] = {"cluster": "c", "namespace": "shop", "service": "payments"}
+    file.write_text(yaml.safe_dump(raw))
+    written = []
+    for provider in ("litmus", "chaos-mesh", "chaos-mesh"):
+        assert main.run(["chaos", "render", str(file), "--provider", provider, "--pod", "payments-1"]) == 0
+        written.append(capsys.readouterr().out)
+    engine, mesh = yaml.safe_load(written[0]), yaml.safe_load(written[1])
+
+    assert engine["spec"]["selectors"] == {"pods": [{"namespace": "shop", "names": "payments-1"}]}
+    assert (mesh["kind"], mesh["spec"]["selector"]) == ("NetworkChaos", {"pods": {"shop": ["payments-1"]}})
+    assert written[1] == written[2]
+    assert main.run(["chaos", "render", str(file), "--provider", "kubernetes"]) == 4
+    assert main.run(["chaos", "render", str(file), "--provider", "nobody"]) == 4
+    assert main.run(["chaos", "render", str(ROOT / "examples/chaos/payments-slow.yaml")]) == 0

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from chaos.experiment import Order, Provider
+from chaos.experiment import Order
 from chaos.experiment_reading import (
     check_experiment,
     describe_experiment_schema,
@@ -13,7 +13,7 @@ from chaos.experiment_reading import (
     experiment_to_raw,
     experiment_to_yaml,
 )
-from chaos.fault_types import PARAMETERS, Fault, FaultType, NetworkLatency, PodKill
+from chaos.fault_types import PARAMETERS, Fault, FaultType, NetworkLatency, PodKill, Provider
 from chaos.safety import BUILT_IN, LAPTOP_REASON
 from chaos.target import TargetSelector
 

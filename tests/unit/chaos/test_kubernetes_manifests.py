@@ -6,8 +6,7 @@ import shlex
 import pytest
 from harness.fault_beds import PARAMETERS, fault_of
 
-from chaos.experiment import Provider
-from chaos.fault_types import FaultType
+from chaos.fault_types import FaultType, Provider
 from chaos.manifests.kubernetes import ApplyPolicy, EndContainer, StressContainer, render_kubernetes
 from chaos.manifests.naming import fault_name, object_name
 from chaos.provider import CAPABILITIES, FaultId

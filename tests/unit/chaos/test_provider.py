@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from harness.chaos_readings import NOON
 
-from chaos.experiment import Experiment, Provider
+from chaos.experiment import Experiment
 from chaos.experiment_reading import check_experiment
-from chaos.fault_types import PARAMETERS, FaultType
+from chaos.fault_types import PARAMETERS, FaultType, Provider
 from chaos.graph import from_depends_on
 from chaos.manifests.kubernetes import ApplyPolicy, DeletePod, render_kubernetes
 from chaos.plan import plan

@@ -1,0 +1,42 @@
+"""The CRDs of Litmus and Chaos Mesh in the cluster of the tests: names and constraints of the real ones."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import yaml
+
+from cluster.kubernetes.connection import ApiError, Connection
+
+FOLDER = Path(__file__).resolve().parents[1] / "data" / "crds"
+CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
+PATIENCE = 30.0
+
+
+@contextmanager
+def installed(connection: Connection, *operators: str) -> Iterator[None]:
+    """Have the CRDs of these operators. Those that were there before stay."""
+    documents = [one for name in operators for one in yaml.safe_load_all((FOLDER / f"{name}.yaml").read_text())]
+    made = [one for one in documents if connection.create(CRDS, one) is not None]
+    try:
+        for one in documents:
+            _until_served(connection, one)
+        yield
+    finally:
+        for one in made:
+            connection.delete(f"{CRDS}/{one['metadata']['name']}", grace=0)
+
+
+def _until_served(connection: Connection, crd: dict) -> None:  # type: ignore[type-arg]
+    spec = crd["spec"]
+    path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        try:
+            connection.get(path, ("limit", "1"))
+        except ApiError:
+            time.sleep(0.1)
+        else:
+            return
+    raise AssertionError(f"{path} is not served")
