@@ -1,7 +1,8 @@
 """Run the admission cycle of a pool: who starts now and where, and why each of the others waits.
 
 plan                      the rules by number; decide, apply, plan
-admission_cycle           one cycle: looks at the runs in order
+admission_cycle           one cycle: its phases by name
+start_rules               may one run start now? Each rule one function, asked by deciding and explaining alike
 cycle_state               what has started and is reserved so far in the cycle
 run_order                 what is left of the order, and what need not be looked at
 state                     the pool: waiting and running runs, nodes, sums

@@ -1,4 +1,7 @@
-"""One pass: looks at who is left of the order, one after the other, by the rules of `scheduler.admission.plan`."""
+"""One admission cycle: look at the waiting runs in order, by the rules of `scheduler.admission.plan`.
+
+`AdmissionCycle.run` is the cycle; its methods are named after its phases and cite their rules.
+"""
 
 from datetime import datetime
 from uuid import UUID
@@ -10,6 +13,7 @@ from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.group_placement import Members
 from scheduler.admission.preemption import Preemption
 from scheduler.admission.run_order import RunOrder
+from scheduler.admission.start_rules import exclusive_names
 from scheduler.admission.state import State
 from scheduler.values.pool import Strategy
 from scheduler.values.quota_limits import beyond, is_full, over
@@ -26,7 +30,7 @@ RESERVES_NOTHING = frozenset({Code.RESERVED, Code.TOO_LARGE, Code.RULE})
 
 
 class AdmissionCycle:
-    """A pass under way."""
+    """A cycle under way."""
 
     def __init__(self, state: State, now: datetime) -> None:
         self.cycle = CycleState(state, now)
@@ -37,17 +41,56 @@ class AdmissionCycle:
         self.preempted: dict[ExecutionId, tuple[Running, ...]] = {}
 
     def run(self) -> None:
-        """Look at everybody who may make a difference."""
-        cycle = self.cycle
-        cycle.cache.blocked_since, cycle.cache.refused = None, False
+        """Look at every run that may make a difference, in the order of rule 2."""
+        self._begin()
         while self._open() and (found := self.order.next()) is not None:
-            self._visit(*found)
-        taken = {run.execution_id: column for column, runs in cycle.started.items() for run in runs}
-        self.order.close(cycle.kept, taken)
+            run_class, run = found
+            self.cycle.rank = self.order.rank(run_class)
+            if run.group is None:
+                self._decide_run(run_class, run)
+            else:
+                self._decide_group(run_class, run, run.group)
+        self._close()
+
+    def _decide_run(self, run_class: RunClass, run: Queued) -> None:
+        """Start a run (rule 3), or reserve what it waits for (rules 6, 7 and 9) and pass by its class (rule 4)."""
+        placed, code = self.cycle.attempt(run_class, run)
+        if placed:
+            self.cycle.admit(run_class, run, placed)
+            self.order.go_on(run_class)
+            return
+        self._remember_no_node(run_class, run, code)
+        reserved = self._preempt(run_class, run, code) or self._reserve(run_class, run, code)
+        self._pass_by_class(run_class, others_too=reserved and run_class.aged)
+
+    def _decide_group(self, run_class: RunClass, run: Queued, group: GroupId) -> None:
+        """Start all members of a run's group, or none (rule 5); reserve nodes for all, or none (rules 6 to 8)."""
+        cycle = self.cycle
+        members = groups.members(cycle, run)
+        for member, _ in members:
+            self.order.leave(member)
+        tried = groups.attempt(cycle, members)
+        cycle.found[group] = (tried.number, len(members))
+        if tried.placed:
+            for (own, mate), placed in zip(members, tried.placed, strict=True):
+                cycle.admit(own, mate, placed)
+        elif not groups.possible(cycle, members):
+            return
+        elif run_class.aged:
+            self._reserve_for_aged(members, tried.number, tried.code)
+        elif self._is_head(run, tried.code):
+            self._reserve_nodes(members, tried.code)
+
+    def _begin(self) -> None:
+        self.cycle.cache.blocked_since, self.cycle.cache.refused = None, False
+
+    def _close(self) -> None:
+        taken = {run.execution_id: column for column, runs in self.cycle.started.items() for run in runs}
+        self.order.close(self.cycle.kept, taken)
 
     def _open(self) -> bool:
         """Return whether anybody may start, or ask others to stop (rule 1)."""
-        pool, used = self.cycle.cache.pool, self.cycle.used
+        pool, used = self.cycle.pool, self.cycle.used
         if self.cycle.limits.preemption or not self.cycle.cache.pool_limited:
             return True
         held = self.cycle.reservations.sums.of(POOL)
@@ -57,30 +100,22 @@ class AdmissionCycle:
             self.order.anew()
         return not is_full(pool, used)
 
-    def _visit(self, run_class: RunClass, run: Queued) -> None:
-        self.cycle.rank = self.order.rank(run_class)
-        if run.group is not None:
-            self._visit_group(run_class, run, run.group)
-            return
-        placed, code = self.cycle.attempt(run_class, run)
-        if placed:
-            self.cycle.admit(run_class, run, placed)
-            self.order.go_on(run_class)
-            return
+    def _remember_no_node(self, run_class: RunClass, run: Queued, code: Code) -> None:
         if code in (Code.BUSY, Code.TOO_LARGE):
             self.order.settle(run_class, run, hopeless=code is Code.TOO_LARGE)
-        if self._block(run_class, run, code) and run_class.aged:
+
+    def _pass_by_class(self, run_class: RunClass, *, others_too: bool) -> None:
+        """Look at no more runs of a class whose first must wait, but for aged runs that may reserve too (rule 4)."""
+        if others_too:
             self.order.go_on(run_class)
         else:
             self.order.leave(run_class)
 
-    def _block(self, run_class: RunClass, run: Queued, code: Code) -> bool:
-        """Keep free what a blocked run has a right to; False where that is nothing."""
-        if self.cycle.limits.preemption and self._preempt(run_class, run, code):
-            return True
+    def _reserve(self, run_class: RunClass, run: Queued, code: Code) -> bool:
+        """Reserve what a blocked run has a right to; False where that is nothing."""
         if run_class.aged:
-            return self._keep_aged([(run_class, run)], 0, code)
-        return self._is_head(run, code) and self._keep_nodes([(run_class, run)], code)
+            return self._reserve_for_aged([(run_class, run)], 0, code)
+        return self._is_head(run, code) and self._reserve_nodes([(run_class, run)], code)
 
     def _must_choose(self, run_class: RunClass, run: Queued) -> bool:
         """Return whether the first that is blocked is only chosen now, and has its node kept from the next pass on.
@@ -106,7 +141,7 @@ class AdmissionCycle:
             self.order.seeking = False
             self.order.anew()
 
-    def _keep_aged(self, members: Members, blocked: int, code: Code) -> bool:
+    def _reserve_for_aged(self, members: Members, blocked: int, code: Code) -> bool:
         """Keep free for an aged run, or group, what it waits for (rule 6); `blocked` is the member that cannot start.
 
         That is nodes, parts of their owners' limits, or exclusive names.
@@ -118,17 +153,17 @@ class AdmissionCycle:
         if any(beyond(bound, run_class.need) for run_class, _ in members for bound in run_class.bounds):
             return False  # its owner's limit was lowered: what it had kept, nobody of that owner could ever use
         if code is Code.BUSY or code in POOL_CODES:
-            return self._keep_nodes(members, code)
-        return self._keep_own(members, blocked, code)
+            return self._reserve_nodes(members, code)
+        return self._reserve_own(members, blocked, code)
 
-    def _keep_own(self, members: Members, blocked: int, code: Code) -> bool:
+    def _reserve_own(self, members: Members, blocked: int, code: Code) -> bool:
         """Keep parts of their owners' limits, and names, for aged runs, unless an aged one before them waits for these.
 
         So many runs that wait for one owner or name cost no more than one, and take no turn from others.
         """
         reservations, (run_class, run) = self.cycle.reservations, members[blocked]
         *_, owner = (None, *kept_owners(run_class, code))
-        if owner is None and any(reservations.is_kept_from(name, run) for name in run.exclusive):
+        if owner is None and exclusive_names.is_reserved_here(self.cycle, run):
             return False
         if owner is not None and reservations.sums.of(owner) != NOTHING:
             return False
@@ -136,7 +171,7 @@ class AdmissionCycle:
             self.cycle.keep_sums(own, mate, kept_owners(own, code))
         return True
 
-    def _keep_nodes(self, members: Members, code: Code) -> bool:
+    def _reserve_nodes(self, members: Members, code: Code) -> bool:
         """Keep a node for each of these, or none at all; False where there are none that nobody before them needs."""
         cycle, (run_class, run) = self.cycle, members[0]
         self._take_turn()
@@ -160,7 +195,8 @@ class AdmissionCycle:
             self.order.anew()
 
     def _preempt(self, run_class: RunClass, run: Queued, code: Code) -> bool:
-        if code is not Code.BUSY and code not in POOL_CODES:
+        """Ask others to stop for a run that a node or the pool has no room for (rule 9)."""
+        if not self.cycle.limits.preemption or (code is not Code.BUSY and code not in POOL_CODES):
             return False
         room = self.preemption.room_for(run_class, run)
         if room is None or (room.asked and run.execution_id in self.cycle.state.busy):
@@ -172,24 +208,6 @@ class AdmissionCycle:
         self._take_turn()
         self.cycle.keep([(run_class, run)], [room.column], firm=True)
         return True
-
-    def _visit_group(self, run_class: RunClass, run: Queued, group: GroupId) -> None:
-        """Start all members of a run's group, or none; keep nodes for all, or none."""
-        cycle = self.cycle
-        members = groups.members(cycle, run)
-        for member, _ in members:
-            self.order.leave(member)
-        tried = groups.attempt(cycle, members)
-        cycle.found[group] = (tried.number, len(members))
-        if tried.placed:
-            for (own, mate), placed in zip(members, tried.placed, strict=True):
-                cycle.admit(own, mate, placed)
-        elif not groups.possible(cycle, members):
-            return
-        elif run_class.aged:
-            self._keep_aged(members, tried.number, tried.code)
-        elif self._is_head(run, tried.code):
-            self._keep_nodes(members, tried.code)
 
 
 def kept_owners(run_class: RunClass, code: Code | None) -> tuple[UUID, ...]:

@@ -95,7 +95,7 @@ def _waiting_for(cycle: CycleState, run_class: RunClass, run: Queued) -> tuple[U
     None where no limit and no name keeps it waiting: then its pool has nothing for it, or keeps that for others, or an
     added rule refuses it.
     """
-    code = cycle.limited(run_class, run)
-    if code is None or code is Code.RULE:
+    found = cycle.limited(run)
+    if found is None or found.code is Code.RULE:
         return None
-    return run_class.owners if code in POOL_CODES else kept_owners(run_class, code)
+    return run_class.owners if found.code in POOL_CODES else kept_owners(run_class, found.code)

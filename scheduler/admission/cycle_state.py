@@ -5,7 +5,7 @@ from uuid import UUID
 
 import numpy as np
 
-from model.ids import ExecutionId, GroupId, short
+from model.ids import ExecutionId, GroupId
 from scheduler.admission.cross_pool_reservations import CrossPoolReservation
 from scheduler.admission.cycle_cache import CycleCache, Kept
 from scheduler.admission.equivalence_classes import RunClass
@@ -14,13 +14,17 @@ from scheduler.admission.group_placement import Members, NodeColumns
 from scheduler.admission.reservations import NO_TIME, Reservation, Reservations, length, remaining, shadow
 from scheduler.admission.rule import PoolFacts
 from scheduler.admission.run_order import RunOrder
+from scheduler.admission.start_rules import never_fits, reserved_limits
+from scheduler.admission.start_rules.order import first_blocked, of_cycle
+from scheduler.admission.start_rules.view import Blocked
 from scheduler.admission.state import State
+from scheduler.placement.feasibility import lasting
 from scheduler.placement.node_usage import Amounts, vector
 from scheduler.placement.placement import Placed, choose
 from scheduler.values.order import FIRST, YOUNG, Rank
 from scheduler.values.pool import Strategy
-from scheduler.values.quota_limits import code_of, is_full, over
-from scheduler.values.reasons import Code
+from scheduler.values.quota_limits import QuotaLimit, is_full, kept_of
+from scheduler.values.reasons import Code, Reason
 from scheduler.values.run import Queued, Running, Shape
 from scheduler.values.usage_totals import POOL, UsageTotals, need
 
@@ -55,6 +59,8 @@ class CycleState:
         """The latest place in the order that something has started from."""
         self.rank: Rank = _BEFORE_ALL
         """The place in the order of whoever is looked at."""
+        self._rules = of_cycle(added=bool(state.rules), limited=self.cache.limited)
+        self._lasting: dict[Shape, Reason | None] = {}
         self._nowhere: set[Shape] = set()
         """Shapes that fit nowhere besides what is kept; within a pass there is only ever less."""
 
@@ -68,50 +74,52 @@ class CycleState:
         twin.fairness = twin.order = None
         twin.started = {column: list(runs) for column, runs in self.started.items()}
         twin.rank, twin.last = self.rank, self.last
-        twin._nowhere = set(self._nowhere)
+        twin._rules, twin._lasting, twin._nowhere = self._rules, self._lasting, set(self._nowhere)
         return twin
+
+    @property
+    def pool(self) -> QuotaLimit:
+        """The limit of the pool."""
+        return self.cache.pool
 
     def attempt(self, run_class: RunClass, run: Queued, only: int | None = None) -> tuple[Placed, Code]:
         """Return where a run may start; or nothing, and what keeps it waiting (rule 3).
 
         `only`: on the node of that column.
         """
-        if self.cache.hopeless(run_class):
-            return (), Code.TOO_LARGE
-        code = self.limited(run_class, run)
-        if code is not None:
-            return (), code
+        found = never_fits.blocked(self, run) or self.limited(run) or reserved_limits.blocked(self, run)
+        if found is not None:
+            return (), found.code
         some = self.reservations.not_binding(run)
-        if self.held_back(run_class, run, self.reservations.sums_without(some)):
-            return (), Code.RESERVED
         if only is not None:
             return choose(self.reservations.room_without(some), run_class.ask, run.execution_id, only), Code.BUSY
         if some:
             return choose(self.reservations.room_without(some), run_class.ask, run.execution_id), Code.BUSY
         return self._find(run_class, run), Code.BUSY
 
-    def limited(self, run_class: RunClass, run: Queued) -> Code | None:
-        """Return which added rule, limit or exclusive name keeps a run waiting, whatever is kept free here for others.
+    def limited(self, run: Queued) -> Blocked | None:
+        """Return which added rule, limit or exclusive name keeps a run waiting, whatever is reserved here for others.
 
-        An added rule comes first: what it refuses must not keep a limit or a name from others. The pool's limit comes
-        last: a run that is stopped by any of the others does not wait for other runs.
+        The pool's limit comes last: a run that is stopped by any of the others does not wait for other runs.
         """
-        if self.state.rules and self.refusal(run_class) is not None:
-            return Code.RULE
-        reserved = self.reserved(run)
-        for bound in run_class.bounds:
-            if bound is self.cache.pool:
-                continue
-            kind = over(bound, run_class.need, self.used.of(bound.owner), reserved.of(bound.owner))
-            if kind is not None:
-                return code_of(bound, kind)
-        if any(self._is_taken(name, run) for name in run.exclusive):
-            return Code.EXCLUSIVE
-        kind = over(self.cache.pool, run_class.need, self.used.of(POOL))
-        return None if kind is None else code_of(self.cache.pool, kind)
+        return first_blocked(self._rules, self, run)
 
-    def refusal(self, run_class: RunClass) -> str | None:
-        """Return why a rule of `scheduler.admission.rules` keeps a class waiting (rule 12); None if none does."""
+    def class_of(self, run: Queued) -> RunClass:
+        """Return the class of a waiting run."""
+        return self.state.waiting.of[run.execution_id]
+
+    def never_fits(self, run: Queued) -> bool:
+        """Return whether no node, or the pool, could hold a run even if nothing else ran."""
+        return self.cache.hopeless(self.class_of(run))
+
+    def lasting(self, run: Queued) -> Reason | None:
+        """Return why no node could ever hold a run; equal shapes once."""
+        if run.shape not in self._lasting:
+            self._lasting[run.shape] = lasting(self.state.node_usage, self.class_of(run).ask)
+        return self._lasting[run.shape]
+
+    def refusal(self, run: Queued) -> str | None:
+        """Return why an added rule refuses a run; None if none does (rule 12)."""
         if not self.state.rules:
             return None
         pool = PoolFacts(
@@ -120,44 +128,57 @@ class CycleState:
             admitted=[run for runs in self.started.values() for run in runs],
             owners=self.state.owners,
         )
-        refusals = (rule.refusal(run_class.facts, pool) for rule in self.state.rules)
-        text = next((text for text in refusals if text is not None), None)
+        facts = self.class_of(run).facts
+        text = next((text for rule in self.state.rules if (text := rule.refusal(facts, pool)) is not None), None)
         self.cache.refused = self.cache.refused or text is not None
         return text
 
-    def reserved(self, run: Queued) -> UsageTotals:
-        """Return what is kept from a run for aged runs of other pools that come before it in the order."""
+    def reserved_elsewhere(self, run: Queued) -> UsageTotals:
+        """Return what is reserved for aged runs of other pools that come before a run in the order (rule 10)."""
         known = self.state.reserved
         return known.sums(self.state.waiting.rank(run)) if known else _NO_SUMS
 
-    def keeper(self, name: str, run: Queued) -> CrossPoolReservation | None:
-        """Return for which run of another pool an exclusive name is kept from this one."""
+    def reserved_from(self, run: Queued) -> UsageTotals | None:
+        """Return all that is reserved of limits and binds a run, here and in other pools; None: nothing here."""
+        if not self.reservations.all or not self.cache.limited:
+            return None
+        here = self.reservations.sums_without(self.reservations.not_binding(run))
+        return self._with_elsewhere(run, here)
+
+    def reservers_elsewhere(self, run: Queued) -> list[CrossPoolReservation]:
+        """Return the reservations of other pools in limits that a run would need, with all that is reserved."""
+        if not self.state.reserved:
+            return []
+        run_class = self.class_of(run)
+        kept = self._with_elsewhere(run, self.reservations.sums_without(self.reservations.not_binding(run)))
+        short_of = {b.owner for b in run_class.bounds if kept_of(b, run_class.need, self.used, kept) is not None}
+        before = self.state.reserved.before(self.state.waiting.rank(run))
+        return [one for one in before if not short_of.isdisjoint(one.owners)]
+
+    def held_elsewhere(self, name: str) -> bool:
+        """Return whether a run of another pool holds an exclusive name."""
+        return name in self.state.exclusive_elsewhere
+
+    def holder_of(self, name: str) -> ExecutionId | None:
+        """Return which run of this pool holds an exclusive name, or was admitted with it in this cycle."""
+        return self.state.names.get(name) or self.names.get(name)
+
+    def reserver_of(self, name: str, run: Queued) -> ExecutionId | None:
+        """Return for which other run an exclusive name is reserved: whoever is looked at comes after all of those."""
+        found = self.reservations.names.get(name)
+        return None if found == run.execution_id else found
+
+    def reserver_elsewhere(self, name: str, run: Queued) -> CrossPoolReservation | None:
+        """Return for which run of another pool an exclusive name is reserved, if it comes before this one (rule 10)."""
         known = self.state.reserved
         return known.keeper(name, self.state.waiting.rank(run)) if known else None
 
-    def holder(self, name: str) -> str | None:
-        """Return who has an exclusive name, for people; None if nobody has."""
-        if name in self.state.exclusive_elsewhere:
-            return "a run of another pool"
-        run = self.state.names.get(name) or self.names.get(name)
-        return None if run is None else f"run {short(run)}"
-
-    def held_back(self, run_class: RunClass, run: Queued, held: UsageTotals) -> bool:
-        """Return whether a run would need a part of the limits that is kept for others."""
-        if not self.reservations.all:
-            return False
-        kept = self.kept_from(run_class, run, held)
-        return any(
-            over(bound, run_class.need, self.used.of(bound.owner), kept.of(bound.owner)) is not None
-            for bound in run_class.bounds
-        )
-
-    def kept_from(self, run_class: RunClass, run: Queued, held: UsageTotals) -> UsageTotals:
-        """Return what is kept from a run: what this pool holds for others, and what is reserved in other pools."""
+    def _with_elsewhere(self, run: Queued, here: UsageTotals) -> UsageTotals:
+        """Return what is reserved in this pool and, of a run's team and user, in other pools."""
         if not self.state.reserved:
-            return held
-        both, reserved = UsageTotals(held), self.reserved(run)
-        for owner in run_class.owners[1:]:
+            return here
+        both, reserved = UsageTotals(here), self.reserved_elsewhere(run)
+        for owner in self.class_of(run).owners[1:]:
             both.add((owner,), reserved.of(owner))
         return both
 
@@ -197,9 +218,6 @@ class CycleState:
             self.order.confirm(kept)
             self.order.less(column)
         return reservation
-
-    def _is_taken(self, name: str, run: Queued) -> bool:
-        return bool(self.holder(name) or self.reservations.is_kept_from(name, run) or self.keeper(name, run))
 
     def _find(self, run_class: RunClass, run: Queued) -> Placed:
         """Return the best nodes besides all that is kept. What was found to fit nowhere is not looked for again."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from scheduler.admission import group_placement
 from scheduler.admission.cycle_state import POOL_CODES, CycleState
 from scheduler.admission.group_placement import Members, NodeColumns
+from scheduler.admission.start_rules import added_rule, reserved_limits
 from scheduler.placement.placement import Placed
 from scheduler.values.order import rank
 from scheduler.values.quota_limits import beyond
@@ -86,18 +87,16 @@ def _stopped(cycle: CycleState, of_group: Members) -> Tried | None:
 
     Looked at for all members before any node is: what a group waits for must not hang on which of them is tried first.
     """
-    refused = next(
-        (number for number, (run_class, _) in enumerate(of_group) if cycle.refusal(run_class) is not None), None
-    )
+    refused = next((number for number, (_, run) in enumerate(of_group) if added_rule.blocked(cycle, run)), None)
     if refused is not None:
         return Tried(number=refused, code=Code.RULE)
     copy, pool, back = cycle.fork(), None, None
     for number, (run_class, run) in enumerate(of_group):
-        code = copy.limited(run_class, run)
-        tried = None if code is None else Tried(number=number, code=code)
-        if tried is not None and code not in POOL_CODES:
+        found = copy.limited(run)
+        tried = None if found is None else Tried(number=number, code=found.code)
+        if tried is not None and tried.code not in POOL_CODES:
             return tried
-        if tried is None and copy.held_back(run_class, run, copy.reservations.seen_by(run)[0]):
+        if tried is None and reserved_limits.blocked(copy, run):
             back = back or Tried(number=number, code=Code.RESERVED)
         pool = pool or tried
         copy.used.add(run_class.owners, run_class.need)

@@ -69,7 +69,7 @@ class Outcome:
             return self.stop or NO_WORKER
         run_class = self.cycle.state.waiting.of[run.execution_id]
         if self.full is not None:
-            return self._explanation.lasting(run_class) or self.full
+            return self._explanation.lasting(run) or self.full
         return self._explanation.reason(run, run_class)
 
     def nominated(self, run: Queued) -> NodeName | None:

@@ -1,6 +1,7 @@
 """The admission plan of a pool: who starts now and where, and why each of the others waits.
 
-The rules, in the order in which they are looked at; the code cites them by number.
+The rules, in the order in which they are looked at; the code cites them by number. What says about one run that it may
+not start now (parts of 1, 3, 6, 8, 10 and 12) is one function each, in `scheduler.admission.start_rules`.
 
 1. With no live worker nobody starts, and nobody while the pool is full.
 2. Runs are looked at in order (`scheduler.values.order`): by a fixed key, the time of submission plus the priority

@@ -150,10 +150,6 @@ class Reservations:
         some = self.not_binding(run)
         return self.sums_without(some), self.room_without(some)
 
-    def is_kept_from(self, name: str, run: Queued) -> bool:
-        """Return whether an exclusive name is kept for another run."""
-        return self.names.get(name, run.execution_id) != run.execution_id
-
     def on(self, column: int) -> list[Reservation]:
         """Return the reservations on a node."""
         return [reservation for reservation in self.all if reservation.column == column]

@@ -17,6 +17,7 @@ __all__ = [
     "excess",
     "is_full",
     "kept_of",
+    "limit_reason",
     "never",
     "over",
     "oversize",
@@ -114,7 +115,12 @@ def exceeded(bound: QuotaLimit, asked: Demand, used: UsageTotals) -> Reason | No
     """Return the limit that keeps a run waiting, with its numbers."""
     in_use = used.of(bound.owner)
     kind = over(bound, asked, in_use)
-    return None if kind is None else Reason(code=code_of(bound, kind), text=_text(bound, kind, asked, in_use))
+    return None if kind is None else limit_reason(bound, kind, asked, in_use)
+
+
+def limit_reason(bound: QuotaLimit, kind: int, asked: Demand, in_use: Demand) -> Reason:
+    """Return that a limit is reached in one kind of amount, with its numbers."""
+    return Reason(code=code_of(bound, kind), text=_text(bound, kind, asked, in_use))
 
 
 def kept_of(bound: QuotaLimit, asked: Demand, used: UsageTotals, held: UsageTotals) -> str | None:

@@ -131,11 +131,11 @@ def test_each_pass_has_a_fleet_of_its_own_on_the_same_ground(bare: Any) -> None:
     second, same = bare.do(lambda conn: nodes.node_usage(conn, DEFAULT_POOL))
 
     assert same == version
-    assert second.roster is first.roster
+    assert second.node_table is first.node_table
     assert not second.used.any()
-    hosts = second.roster.domains(HOSTNAME)
-    assert not second.guests.by_domain(HOSTNAME, hosts, (("app", "web"),)).any()
-    assert first.guests.by_domain(HOSTNAME, hosts, (("app", "web"),)).tolist() == [1]
+    hosts = second.node_table.domains(HOSTNAME)
+    assert not second.label_counts.by_domain(HOSTNAME, hosts, (("app", "web"),)).any()
+    assert first.label_counts.by_domain(HOSTNAME, hosts, (("app", "web"),)).tolist() == [1]
 
     bare.node("n1")
     third, later = bare.do(lambda conn: nodes.node_usage(conn, DEFAULT_POOL))
@@ -182,7 +182,7 @@ def test_a_fleet_knows_which_of_its_nodes_are_served_whatever_was_asked_before(b
         fleet, _ = bare.do(
             lambda conn: nodes.node_usage(conn, DEFAULT_POOL, reach=nodes.Reach(served=frozenset(backends)))
         )
-        return [bool(each) for each in fleet.roster.served]
+        return [bool(each) for each in fleet.node_table.served]
 
     asked = [(one, other), (one,), (other,), (), (one,), (one, other), (one, other, BackendName("local/n2"))]
     assert [served(*backends) for backends in asked] == [
