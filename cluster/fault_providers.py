@@ -85,6 +85,13 @@ def open_place(selector: TargetSelector, settings: PlaceSettings) -> Place:
     return Place(faults=kubernetes.of(connection), targets=KubernetesTargets(connection=connection))
 
 
+def is_here(selector: TargetSelector, settings: PlaceSettings) -> bool:
+    """Say whether this process can reach a place: a cluster that it serves, or an environment of its state folder."""
+    if selector.environment:
+        return (settings.state / ENVIRONMENTS / selector.environment).is_dir()
+    return str(selector.cluster) in settings.clusters
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NoPlace:
     """Stands for a place that cannot be opened here. Nothing is found or injected; a revert is not known to be done."""

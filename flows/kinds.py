@@ -13,6 +13,8 @@ from prefect.flows import Flow
 from flows import attempts, experiment_driver, steps
 from flows.chaos_experiment import chaos_experiment
 from flows.entry import Run
+from flows.fault_collector import SECONDS as COLLECT_SECONDS
+from flows.fault_collector import FaultCollector
 from flows.orphaned_suites import OrphanedSuites
 from flows.periodic import Duty
 from flows.suite_run import suite_run
@@ -95,6 +97,9 @@ FLOWS: Mapping[RunKind, KindOfFlow] = {
             flow=chaos_experiment,
             parameter="execution_id",
             steps=Steps(attempt=partial(experiment_driver.take, shown=False), abandon=experiment_driver.abandon),
+            duties=(
+                Duty(seconds=COLLECT_SECONDS, begin=lambda context, runner: FaultCollector(context, runner).collect),
+            ),
         ),
     )
 }

@@ -5,6 +5,7 @@ no switch for tests. `$ASSAY_FAULTS/<point>` holds `kill` or `stop`; the file is
 """
 
 import functools
+import inspect
 import os
 import signal
 import sys
@@ -13,8 +14,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cluster.faults.local import LocalFaults
 from cluster.local import content, processes
-from db import leases
+from db import chaos_faults, chaos_runs, leases
 from db.gate import queue
 from flows import judging, prefect_artifacts
 from flows.worker_main import main
@@ -35,6 +37,12 @@ SEAMS: dict[str, tuple[Any, str]] = {
     "requeue": (queue, "requeue"),
     "show": (prefect_artifacts, "show"),
     "judge": (judging, "judged"),
+    "write_down": (chaos_faults, "write_down"),
+    "inject": (LocalFaults, "inject"),
+    "revert": (LocalFaults, "revert"),
+    "verify": (LocalFaults, "verify"),
+    "closed": (chaos_faults, "closed"),
+    "found": (chaos_runs, "finish"),
 }
 if os.environ.get("ASSAY_CLUSTERS"):
     from cluster.kubernetes import stage
@@ -69,16 +77,38 @@ def around(module: Any, name: str, seam: str) -> None:
     inner: Callable[..., Any] = getattr(module, name)
 
     @functools.wraps(inner)
+    async def awaited(*args: Any, **kwargs: Any) -> Any:
+        strike(f"before-{seam}")
+        result = await inner(*args, **kwargs)
+        strike(f"after-{seam}")
+        return result
+
+    @functools.wraps(inner)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         strike(f"before-{seam}")
         result = inner(*args, **kwargs)
         strike(f"after-{seam}")
         return result
 
-    setattr(module, name, wrapped)
+    setattr(module, name, awaited if inspect.iscoroutinefunction(inner) else wrapped)
+
+
+def around_steps() -> None:
+    """Put points around what is written down of an experiment: one pair for each step."""
+    inner = chaos_runs.save
+
+    @functools.wraps(inner)
+    def wrapped(conn: Any, fenced: Any, standing: chaos_runs.Standing) -> bool:
+        strike(f"before-{standing.state.step}")
+        result = inner(conn, fenced, standing)
+        strike(f"after-{standing.state.step}")
+        return result
+
+    chaos_runs.save = wrapped
 
 
 if __name__ == "__main__":
     for seam, (module, name) in SEAMS.items():
         around(module, name, seam)
+    around_steps()
     sys.exit(main())
