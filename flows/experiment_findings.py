@@ -32,12 +32,11 @@ def recovering(run: ExperimentRun) -> Evidence:
     return evidence(run)
 
 
-def findings(run: ExperimentRun, faults: Sequence[FaultRow], verdict: Verdict, reason: str) -> Findings:
+def findings(run: ExperimentRun, journal: Journal) -> Findings:
     """Return everything that is written down at the end."""
-    journal = journal_of(run, faults, verdict, reason)
     return Findings(
         ending=str(run.state.end or End.INFRASTRUCTURE),
-        validated=verdict.validated,
+        validated=journal.verdict.validated,
         metrics=tuple(
             Metric(name=one.slo, baseline=one.baseline, fault=one.fault, recovery=one.recovery) for one in journal.slos
         ),

@@ -13,6 +13,7 @@ from sqlalchemy import Connection
 
 from chaos.experiment import Order
 from chaos.experiment_states import Done, Event, FaultOver, Grown, Judged, Step, Stopped
+from chaos.journal import Journal
 from chaos.judge_experiment import judge_experiment, steady_again
 from chaos.observed import Span, watches
 from chaos.plan import plan
@@ -23,14 +24,15 @@ from chaos.windows import Window
 from cluster.fault_providers import Found, PlaceError
 from db import chaos_faults, chaos_switch
 from db.gate import queue
-from flows import experiment_faults, experiment_safety
-from flows.experiment_findings import evidence, findings, recovering
+from flows import experiment_faults, experiment_safety, prefect_artifacts
+from flows.experiment_findings import evidence, findings, journal_of, recovering
 from flows.experiment_observer import Observer
 from flows.experiment_reach import Reach, reach_of
 from flows.experiment_run import ExperimentRun
 from flows.steps import superseded
 from orchestrator import experiments
 from orchestrator.lifecycle import Superseded
+from reports.experiment_markdown import experiment_markdown
 
 LOOK_SECONDS = 0.5
 """Between two looks whether the system has recovered."""
@@ -148,13 +150,21 @@ async def record(run: ExperimentRun) -> Event:
         msg = f"run {run.grant.execution_id} is recorded without an ending"
         raise RuntimeError(msg)
     reason = run.judged.reason if end is End.JUDGED and run.judged else run.state.reason
-    found = findings(run, rows, verdict, reason)
-    ended = experiments.verdict_of(end, run.state.judgement, reason)
+    journal = journal_of(run, rows, verdict, reason)
+    found, ended = findings(run, journal), experiments.verdict_of(end, run.state.judgement, reason)
     done = await run.context.db.run_patiently(lambda conn: experiments.end(conn, run.grant, ended, found))
     if isinstance(done, Superseded):
         raise superseded()
     await run.context.pass_gate()
+    await _show(run, journal)
     return Done(step=Step.RECORD)
+
+
+async def _show(run: ExperimentRun, journal: Journal) -> None:
+    """Leave the outcome on Prefect's page."""
+    name = run.experiment.name
+    key = prefect_artifacts.artifact_key("experiment", name, run.grant.execution_id)
+    await prefect_artifacts.markdown(key, experiment_markdown(journal), f"{name}: {journal.verdict.word}")
 
 
 STEPS: Mapping[Step, Callable[[ExperimentRun], Awaitable[Event | None]]] = {

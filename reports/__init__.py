@@ -8,6 +8,7 @@ May do I/O: no.
     event_svg        an event-driven test as a sequence diagram and a timeline
     event_test       the values that the report of an event-driven test is written from
     experiment       an experiment as one HTML file, and its journal as JSON values
+    experiment_markdown  an experiment as Markdown, for Prefect
     experiment_svg   the timeline of an experiment as a picture
     junit            a run as JUnit XML
     markdown         a run or a suite run as Markdown, for Prefect

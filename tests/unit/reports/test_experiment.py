@@ -10,6 +10,7 @@ from harness.journals import journal
 from chaos.experiment_reading import check_experiment
 from chaos.windows import Window
 from reports.experiment import experiment_html, journal_json
+from reports.experiment_markdown import experiment_markdown
 from reports.experiment_svg import experiment_svg
 
 SVG = "{http://www.w3.org/2000/svg}"
@@ -30,11 +31,21 @@ def test_the_report_has_the_verdict_the_reasons_and_the_decision() -> None:
         assert word in page
 
 
+def test_the_summary_for_prefect_has_the_verdict_each_part_and_each_fault() -> None:
+    text = experiment_markdown(journal())
+
+    for word in ("not met", "exit code 1", "became worse by", "onCall", "delayed: 1204", "assay chaos report"):
+        assert word in text
+    assert "## Faults" in text
+    assert "No fault was injected" in experiment_markdown(replace(journal(), faults=()))
+
+
 def test_what_a_stranger_wrote_stays_text() -> None:
     hostile = journal('<img src=x onerror=alert(1)> & "quotes" <script>alert(2)</script>')
 
     page, picture = experiment_html(hostile), experiment_svg(hostile)
 
+    assert "<img" not in experiment_markdown(hostile)
     assert "<img" not in page
     assert "<script" not in page
     ET.fromstring(picture)  # noqa: S314  our own
