@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from api import (
     chaos,
+    chaos_connections,
     chaos_switch,
     clusters,
     content,
@@ -60,6 +61,7 @@ ROUTERS = (
     content,
     deployments,
     chaos,
+    chaos_connections,
     chaos_switch,
 )
 

@@ -5,5 +5,6 @@ Does not belong here: anything that must work while Prefect is down, because rea
 May do I/O: yes.
 
 kafka_broker         a Kafka cluster for event tests in flows and in pytest
+experiments          what experiments ask, from which `assay chaos connect` writes rows
 kubernetes_cluster   a cluster, from which `assay cluster import` writes a row
 """

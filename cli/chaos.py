@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import chaos_render, chaos_runs, output
+from cli import chaos_connections, chaos_render, chaos_runs, output
 from cli.chaos_file import read_experiment
 from cli.failure import CommandError
 from cli.parameters import Json
@@ -31,6 +31,7 @@ def mount(app: typer.Typer) -> None:
     group.command("providers", epilog="Example: assay chaos providers --json")(providers)
     group.command("render", epilog="Example: assay chaos render examples/chaos/payments-slow.yaml")(chaos_render.render)
     chaos_runs.mount(group)
+    chaos_connections.mount(group)
     app.add_typer(group)
 
 

@@ -24,6 +24,7 @@ from model.suite import Suite, suite_to_raw
 from model.suite_rules import name_problem
 
 if TYPE_CHECKING:
+    from blocks.experiments import IncidentService, Prometheus, Webhook
     from flows.deploying import Deployed  # Prefect takes seconds to load
     from flows.schedules import Planned
 
@@ -69,6 +70,27 @@ async def _read_block(name: str) -> dict[str, object]:
         except ValueError as error:
             words = f"Prefect has no block {SLUG}/{name}, or it is not whole: see the page Blocks of Prefect"
             raise UsageError(words) from error
+
+
+def connection_of_block(text: str) -> dict[str, object]:
+    """Return the connection that a block describes, as the API takes it. `text` is TYPE/NAME. Raises: UsageError."""
+    return asyncio.run(_read_connection(text))
+
+
+async def _read_connection(text: str) -> dict[str, object]:
+    from blocks.experiments import BLOCKS  # noqa: PLC0415  Prefect takes seconds to load
+
+    slug, _, name = text.partition("/")
+    kind = next((block for block in BLOCKS if block.get_block_type_slug() == slug), None)
+    if kind is None or not name:
+        known = ", ".join(block.get_block_type_slug() for block in BLOCKS)
+        raise UsageError(f"{text} is not TYPE/NAME of a block; types are {known}")
+    with _prefect_errors():
+        try:
+            block = await kind.aload(name)
+        except ValueError as error:
+            raise UsageError(f"Prefect has no block {text}, or it is not whole: see its page Blocks") from error
+    return cast("Prometheus | IncidentService | Webhook", block).row()
 
 
 def as_data(deployed: "Deployed", now: datetime) -> dict[str, Any]:

@@ -20,6 +20,7 @@ from prefect.client.schemas.responses import DeploymentResponse
 from prefect.exceptions import ObjectAlreadyExists, ObjectNotFound
 from prefect.utilities.callables import parameter_schema
 
+from blocks import experiments
 from blocks.kafka_broker import KafkaBroker
 from blocks.kubernetes_cluster import KubernetesCluster
 from flows import schedules
@@ -129,7 +130,7 @@ async def main(arguments: Sequence[str]) -> int:
     async with get_client() as client:
         for name in await deploy_project(client, project):
             print(f"deployed {name}", file=sys.stderr)  # noqa: T201  progress of a command
-        for block in (KafkaBroker, KubernetesCluster):
+        for block in (KafkaBroker, KubernetesCluster, *experiments.BLOCKS):
             await block.aregister_type_and_schema(client=client)
     return 0
 

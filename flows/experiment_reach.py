@@ -9,7 +9,9 @@ from chaos.hypothesis import ProbeType, Source
 from chaos.verdict import End
 from cluster.fault_providers import LOOPBACK, PlaceError
 from cluster.observation.metrics import MetricsSource
+from flows.experiment_connections import connections_of
 from flows.experiment_run import ExperimentRun
+from model.ports import SecretError
 
 PORTS = {"http": 80, "https": 443}
 
@@ -34,9 +36,18 @@ async def reach_of(run: ExperimentRun) -> Reach | Stopped:
         place = run.experiment.target.environment or run.experiment.target.namespace
         reason = f"{', '.join(strange)} is no address of {place}, and the operator did not allow it"
         return Stopped(end=End.BLOCKED, reason=reason)
-    if needs_metrics(run.experiment):
-        return Stopped(end=End.BLOCKED, reason="no Prometheus is connected: use SLOs with `source: load`")
-    return Reach(hosts=allowed | {one.rpartition(":")[0] for one in own})
+    hosts = allowed | {one.rpartition(":")[0] for one in own}
+    if not needs_metrics(run.experiment):
+        return Reach(hosts=hosts)
+    connections = await connections_of(run)
+    name = connections.prometheus_of(run.experiment.target.cluster or run.experiment.target.environment)
+    if name is None:
+        reason = "no Prometheus is connected: `assay chaos connect`, or use SLOs with `source: load`"
+        return Stopped(end=End.BLOCKED, reason=reason)
+    try:
+        return Reach(hosts=hosts, metrics=connections.metrics(name))
+    except SecretError as error:
+        return Stopped(end=End.BLOCKED, reason=str(error))
 
 
 def addresses_of(experiment: Experiment) -> list[str]:

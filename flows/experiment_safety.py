@@ -1,8 +1,33 @@
-"""The safety checks of an experiment: asks each connection, and keeps everything that was seen in a decision record."""
+"""The safety checks of an experiment: asks each connection, and keeps everything that was seen in a decision record.
 
-from chaos.safety import DecisionRecord, decide
+Fail closed: what is not connected, does not answer in time, or refuses the question is unreachable, and blocks.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from datetime import datetime
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any, TypeAlias
+
+from chaos.hypothesis import Slo, SloKind, Source
+from chaos.safety import CHECK_PATIENCE, Answer, DecisionRecord, Observation, SafetyCheck, decide
+from cluster.observation.errors import ObservationError
+from cluster.observation.webhook import Question
 from db import chaos_switch
+from db.chaos_connections import ConnectionKind
+from flows.experiment_connections import Connections, connections_of
 from flows.experiment_run import ExperimentRun
+from model.ports import SecretError
+
+ENTRY_POINTS = "assay.safety_checks"
+"""The group of registered checks. Each is `async def check(question: Question) -> str | None`: None, or why not."""
+
+Registered: TypeAlias = Callable[[Question], Awaitable[str | None]]
+
+
+class NotAskedError(Exception):
+    """A check cannot be asked: its connection is missing, or of the wrong kind. The operator connects it."""
 
 
 async def reasons_against(run: ExperimentRun, step: str) -> tuple[str, ...]:
@@ -14,5 +39,116 @@ async def reasons_against(run: ExperimentRun, step: str) -> tuple[str, ...]:
 
 
 async def _decided(run: ExperimentRun, step: str) -> DecisionRecord:
-    """Ask for each check that is configured. One that cannot be asked is not seen, and blocks."""
-    return decide(run.experiment.safety_checks, (), run.context.now(), step)
+    """Ask all checks at once."""
+    asked = [check for check in run.experiment.safety_checks if check.none is None]
+    connections = await connections_of(run)
+    seen = await asyncio.gather(*(_observed(run, check, connections, step) for check in asked))
+    return decide(run.experiment.safety_checks, tuple(seen), run.context.now(), step)
+
+
+async def _observed(run: ExperimentRun, check: SafetyCheck, connections: Connections, step: str) -> Observation:
+    asked_at = run.context.now()
+    try:
+        async with asyncio.timeout(CHECK_PATIENCE.total_seconds()):
+            against = await _ask(run, check, connections, step)
+    except TimeoutError:
+        return _unreachable(run, check, asked_at, f"no answer within {CHECK_PATIENCE.total_seconds():g} s")
+    except (ObservationError, NotAskedError, SecretError) as error:
+        return _unreachable(run, check, asked_at, str(error))
+    except Exception as error:  # noqa: BLE001  a registered check is foreign code; whatever it raises, it blocks
+        return _unreachable(run, check, asked_at, f"{type(error).__name__}: {error}")
+    now = run.context.now()
+    return Observation(
+        check=check.name,
+        answer=Answer.SAFE if against is None else Answer.UNSAFE,
+        sentence=against or "nothing is against it",
+        asked_at=asked_at,
+        took=now - asked_at,
+        known_at=asked_at,
+    )
+
+
+def _unreachable(run: ExperimentRun, check: SafetyCheck, asked_at: datetime, why: str) -> Observation:
+    return Observation(
+        check=check.name,
+        answer=Answer.UNREACHABLE,
+        sentence=why,
+        asked_at=asked_at,
+        took=run.context.now() - asked_at,
+        known_at=None,
+    )
+
+
+async def _ask(run: ExperimentRun, check: SafetyCheck, connections: Connections, step: str) -> str | None:
+    """Return what is against the experiment, None if nothing is. Raises: ObservationError, NotAskedError."""
+    question = Question(
+        experiment=run.experiment.name,
+        execution=str(run.grant.execution_id),
+        step=step,
+        services=sorted({target.service for target in run.resolution.targets}) if run.resolution else [],
+    )
+    if check.connection is None:
+        return await _registered(check)(question)
+    row = connections.rows.get(check.connection)
+    if row is None:
+        raise NotAskedError(f"there is no connection {check.connection}: `assay chaos connect` makes one")
+    match row.kind:
+        case ConnectionKind.WEBHOOK:
+            return await connections.webhook(row.name).ask(question)
+        case ConnectionKind.INCIDENTS:
+            return await _incidents(check, connections)
+        case ConnectionKind.PROMETHEUS:
+            return await _slos_hold(run, check, connections)
+
+
+def _registered(check: SafetyCheck) -> Registered:
+    found = registered_checks().get(check.name)
+    if found is None:
+        raise NotAskedError(f"no package registers a check of this name (entry point {ENTRY_POINTS})")
+    return found
+
+
+@cache
+def registered_checks() -> Mapping[str, Registered]:
+    """Return the checks that installed packages register, by name. They are code that the operator installed."""
+    return {one.name: one.load() for one in entry_points(group=ENTRY_POINTS)}
+
+
+async def _incidents(check: SafetyCheck, connections: Connections) -> str | None:
+    """Ask the incident service: what is open, or who is on call."""
+    name = str(check.connection)
+    options: Mapping[str, Any] = connections.rows[name].options
+    service = connections.incidents(name)
+    if check.name == "onCall":
+        people = await service.on_call([str(one) for one in options.get("policies", ())])
+        return None if people else "nobody is on call"
+    if check.name != "activeIncidents":
+        raise NotAskedError(f"an incident service cannot answer {check.name}: connect a Prometheus or a webhook")
+    found = await service.open_incidents([str(one) for one in options.get("services", ())])
+    return "; ".join(f"{one.status}: {one.title}" for one in found) or None
+
+
+async def _slos_hold(run: ExperimentRun, check: SafetyCheck, connections: Connections) -> str | None:
+    """Ask a Prometheus whether the SLOs of the experiment hold now."""
+    if check.name != "systemHealth":
+        raise NotAskedError(f"a Prometheus cannot answer {check.name}: connect an incident service or a webhook")
+    source = connections.metrics(str(check.connection))
+    slos = [slo for slo in run.experiment.hypothesis.slos if slo.source is Source.PROMETHEUS]
+    if not slos:
+        raise NotAskedError("the experiment has no SLO of a Prometheus, so its health is not known")
+    against = []
+    for slo in slos:
+        if slo.kind is SloKind.VALUE:
+            held = await source.value(str(slo.query)) is not None
+            against += [] if held else [f"{slo.name} has no value"]
+            continue
+        bad, total = await source.value(str(slo.bad)), await source.value(str(slo.total))
+        against += _missed(slo, bad.value if bad else None, total.value if total else None)
+    return "; ".join(against) or None
+
+
+def _missed(slo: Slo, bad: float | None, total: float | None) -> list[str]:
+    if bad is None or not total:
+        return [f"{slo.name} has no requests"]
+    share, objective = 100 * (1 - bad / total), slo.objective or 0.0
+    return [] if share >= objective else [f"{slo.name} is at {share:.3g}%, and its objective is {objective:g}%"]

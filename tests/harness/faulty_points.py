@@ -8,8 +8,8 @@ CLUSTER_SEAMS = (
 )  # fmt: skip
 """The steps of a run in a pod, in order."""
 EXPERIMENT_SEAMS = (
-    "resolve-targets", "admit", "baseline", "recheck", "write_down", "inject", "observe", "revert", "verify", "closed",
-    "recovery", "judge", "record", "found",
+    "resolve-targets", "admit", "baseline", "recheck", "inject", "write_fault_down", "inject_fault", "observe",
+    "revert", "revert_fault", "verify", "closed", "recovery", "judge", "record", "found",
 )  # fmt: skip
 """The steps of an experiment and of its fault. A step is written down when it begins."""
 EXPERIMENT_POINTS = [f"{when}-{seam}" for seam in EXPERIMENT_SEAMS for when in ("before", "after")]

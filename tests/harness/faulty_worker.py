@@ -18,7 +18,8 @@ from cluster.faults.local import LocalFaults
 from cluster.local import content, processes
 from db import chaos_faults, chaos_runs, leases
 from db.gate import queue
-from flows import judging, prefect_artifacts
+from flows import experiment_faults, judging, prefect_artifacts
+from flows.experiment_run import ExperimentRun
 from flows.worker_main import main
 from orchestrator import lifecycle, submit
 
@@ -37,9 +38,9 @@ SEAMS: dict[str, tuple[Any, str]] = {
     "requeue": (queue, "requeue"),
     "show": (prefect_artifacts, "show"),
     "judge": (judging, "judged"),
-    "write_down": (chaos_faults, "write_down"),
-    "inject": (LocalFaults, "inject"),
-    "revert": (LocalFaults, "revert"),
+    "write_fault_down": (experiment_faults, "write_down"),
+    "inject_fault": (LocalFaults, "inject"),
+    "revert_fault": (LocalFaults, "revert"),
     "verify": (LocalFaults, "verify"),
     "closed": (chaos_faults, "closed"),
     "found": (chaos_runs, "finish"),
@@ -94,17 +95,17 @@ def around(module: Any, name: str, seam: str) -> None:
 
 
 def around_steps() -> None:
-    """Put points around what is written down of an experiment: one pair for each step."""
-    inner = chaos_runs.save
+    """Put points before and after each step of an experiment is written down and committed."""
+    inner = ExperimentRun.write_down
 
     @functools.wraps(inner)
-    def wrapped(conn: Any, fenced: Any, standing: chaos_runs.Standing) -> bool:
-        strike(f"before-{standing.state.step}")
-        result = inner(conn, fenced, standing)
-        strike(f"after-{standing.state.step}")
-        return result
+    async def wrapped(run: ExperimentRun) -> None:
+        step = run.state.step
+        strike(f"before-{step}")
+        await inner(run)
+        strike(f"after-{step}")
 
-    chaos_runs.save = wrapped
+    ExperimentRun.write_down = wrapped  # type: ignore[method-assign]  # this is what the harness is for
 
 
 if __name__ == "__main__":

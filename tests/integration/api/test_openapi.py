@@ -271,6 +271,7 @@ TRIED = {
     "post /validate": {},
     "post /runs": {},
     "post /chaos/experiments": {},
+    "put /chaos/connections/{name}": {"name": "pagerduty"},
     "post /chaos/stop": {},
     "post /chaos/cordons": {},
     "post /teams": {},

@@ -1,0 +1,114 @@
+"""Safety checks of experiments through the whole stack: what is asked, what blocks, and what the record says."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from harness.experiments import LocalShop, local_shop
+from harness.scripted_http import Answer, Asked, ScriptedServer, serving
+from harness.stack import Stack, until
+
+OPEN = {
+    "id": "Q1", "title": "checkout is slow", "status": "triggered", "created_at": "2026-11-30T08:00:00Z",
+    "service": {"id": "PSHOP", "summary": "shop"},
+}  # fmt: skip
+SOMEBODY = {
+    "user": {"id": "P1", "summary": "Ann"}, "escalation_level": 1,
+    "escalation_policy": {"id": "POL", "summary": "first"},
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack) -> Iterator[LocalShop]:
+    with local_shop(stack.state, name="safe") as running:
+        yield running
+
+
+def connected(stack: Stack, name: str, server: ScriptedServer, kind: str, *more: str) -> None:
+    done = stack.assay("chaos", "connect", name, "--kind", kind, "--url", server.url, *more)
+    assert done.returncode == 0, done.stderr
+
+
+def run(stack: Stack, shop: LocalShop, **checks: Any) -> dict[str, Any]:
+    """Run an experiment with these safety checks to its end."""
+    spec = shop.example("payments-killed", safetyChecks=checks)
+    answer = stack.rest("POST", "/runs", json={"kind": "experiment", "spec": spec})
+    assert answer.status_code == 202, answer.text
+    path = f"/chaos/executions/{answer.json()['runId']}"
+    until("it has ended", lambda: stack.rest("GET", path).json()["completedAt"], 90, 0.2)
+    found: dict[str, Any] = stack.rest("GET", path).json()
+    return found
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (Answer(body={"incidents": [OPEN]}), "triggered: checkout is slow"),
+        (Answer(status=401, text="no"), "the token is wrong or revoked"),
+        (Answer(status=500, text="down"), "HTTP 500"),
+        (Answer(hangs=True), "no whole answer within 5 s"),
+    ],
+)
+def test_an_open_incident_and_a_service_that_does_not_answer_block(
+    stack: Stack, shop: LocalShop, answer: Answer, why: str
+) -> None:
+    with serving(lambda _: answer) as server:
+        connected(stack, "pager", server, "incidents", "--secret", "env:ASSAY_API_KEY")
+        found = run(stack, shop, activeIncidents={"connection": "pager"})
+
+    assert (found["status"], found["ending"], found["exitCode"]) == ("failed", "blocked", 4)
+    assert "activeIncidents: " in found["reason"]
+    assert why in found["reason"]
+    assert stack.sql("SELECT 1 FROM chaos_faults WHERE execution_id = %s", found["executionId"]) == []
+
+
+def test_a_missing_connection_and_a_check_that_nobody_registers_block(stack: Stack, shop: LocalShop) -> None:
+    found = run(stack, shop, onCall={"connection": "nobody"}, registered={"freeze": {}})
+
+    assert found["ending"] == "blocked"
+    assert "onCall: there is no connection nobody" in found["reason"]
+    assert "freeze: no package registers a check of this name" in found["reason"]
+
+
+def test_what_agrees_is_asked_twice_and_stands_in_the_record(stack: Stack, shop: LocalShop) -> None:
+    """Once at the beginning, and once more right before the fault."""
+
+    def script(asked: Asked) -> Answer:
+        return Answer(body={"oncalls": [SOMEBODY]} if asked.path == "/oncalls" else {})
+
+    with serving(script) as server:
+        connected(stack, "pager", server, "incidents", "--policy", "POL", "--secret", "env:ASSAY_API_KEY")
+        connected(stack, "hook", server, "webhook")
+        checks = {"onCall": {"connection": "pager"}, "recentDeployments": {"connection": "hook"}}
+        found = run(stack, shop, **checks)
+
+    asked = [json.loads(one.body) for one in server.asked if one.body]
+    decisions = stack.sql("SELECT decisions FROM chaos_runs WHERE run_id = %s", found["executionId"])[0]["decisions"]
+    assert found["status"] == "completed", found["reason"]
+    assert [one["step"] for one in asked] == ["safety-check", "recheck"]
+    assert asked[1]["services"] == ["payments"]
+    assert [(one["step"], [line["outcome"] for line in one["lines"]]) for one in decisions] == [
+        (step, ["not made", "passed", "passed", "not made"]) for step in ("safety-check", "recheck")
+    ]
+
+
+def make_block(stack: Stack, slug: str, name: str, data: dict[str, Any]) -> None:
+    """Make a block as Prefect's pages do it."""
+    kind = stack.prefect("GET", f"/block_types/slug/{slug}")
+    wanted = {"block_schemas": {"block_type_id": {"any_": [kind["id"]]}}}
+    schemas = stack.prefect("POST", "/block_schemas/filter", json=wanted)
+    body = {"name": name, "data": data, "block_type_id": kind["id"], "block_schema_id": schemas[0]["id"]}
+    stack.prefect("POST", "/block_documents/", json=body)
+
+
+def test_a_connection_is_copied_from_a_block_and_forgotten(stack: Stack) -> None:
+    make_block(stack, "assay-prometheus", "prod", {"url": "http://prometheus:9090", "tenant": "shop"})
+
+    done = stack.assay("chaos", "connect", "default", "--block", "assay-prometheus/prod")
+    rows = {row["name"]: row for row in stack.rest("GET", "/chaos/connections").json()["connections"]}
+    gone = stack.assay("chaos", "disconnect", "default")
+
+    assert (done.returncode, gone.returncode) == (0, 0), done.stderr
+    assert (rows["default"]["url"], rows["default"]["tenant"]) == ("http://prometheus:9090", "shop")
+    assert stack.assay("chaos", "connect", "x", "--block", "assay-nothing/x").returncode == 4
