@@ -73,7 +73,7 @@ def replay(
     except RecordingError as error:
         raise UsageError(str(error)) from error
     loaded = _recorded(recording, read.test) if test is None else _loaded(test)
-    result = loaded.test.replay(read.events, ended_at=read.ended_at, scope=read.scope)
+    result = loaded.test.replay(read.events, ended_at=read.ended_at, scope=read.scope, windows=read.windows)
     if html is not None:
         html.write_text(as_html(result, "a recording"), encoding="utf-8")
     if junit is not None:

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from uuid import uuid4
 
 import jmespath
@@ -13,7 +13,9 @@ from events.assertions.checking import Checking
 from events.brokers.broker import Broker
 from events.consumer import EventConsumer
 from events.event import Event, Milliseconds
+from events.faults import Chaos, FaultRunner, FaultWindow
 from events.outcomes import AssertionResult, Outcome, worst
+from events.phases import Stream, phases
 from events.registry.registry_factory import RegistryPlace, open_wire_format
 from events.scope import Scope
 from events.triggers import NoTrigger, Trigger
@@ -54,6 +56,7 @@ class EventTestResult:
     foreign: int = 0
     scope: Scope | None = None
     warnings: tuple[str, ...] = ()
+    windows: tuple[FaultWindow, ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -78,6 +81,7 @@ class EventDrivenTest:
     scope: Scope | TriggerScope | None = None
     group_id: str | None = None
     registry: RegistryPlace | None = None
+    chaos: Chaos | None = None
     test_id: str = field(default_factory=lambda: str(uuid4()))
 
     def __post_init__(self) -> None:
@@ -87,42 +91,63 @@ class EventDrivenTest:
             raise ValueError("assertions: at least one assertion is needed")
         if self.timeout_ms <= 0 or self.grace_ms < 0:
             raise ValueError("timeoutMs must be positive, and graceMs must not be negative")
+        if self.lasts_ms > self.timeout_ms:
+            raise ValueError(f"chaos: it lasts {self.lasts_ms:g} ms with the recovery, longer than timeoutMs")
+
+    @property
+    def lasts_ms(self) -> Milliseconds:
+        """Return how long the test lasts at least: its faults are injected also if all is decided before."""
+        return 0.0 if self.chaos is None else self.chaos.lasts_ms
 
     def execute(self, broker: Broker, *, monotonic: Callable[[], float] = time.monotonic) -> EventTestResult:
         """Run the test. Whatever happens, the consumer is closed. Raises: BrokerError; TriggerError; ScopeError."""
         wire = None if self.registry is None else open_wire_format(self.registry)
         consumer = EventConsumer(broker, self.topics, group_id=self.group_id, wire=wire, monotonic=monotonic)
+        faults = FaultRunner(() if self.chaos is None else self.chaos.faults, broker, consumer.now)
         try:
             consumer.start()
             consumer.start_clock()
+            faults.start()
             scope = self._scope(self.trigger.fire(broker))
-            return self._judge(consumer, scope)
+            checking, now = self._judge(consumer, scope)
+            return self._result(
+                checking, Stream(events=consumer.received_events, scope=scope, ended_at=now), faults.stop()
+            )
         finally:
+            faults.stop()
             consumer.close()
             if wire is not None:
                 wire.close()
 
-    def replay(self, events: Sequence[Event], *, ended_at: Milliseconds, scope: Scope | None = None) -> EventTestResult:
+    def replay(
+        self,
+        events: Sequence[Event],
+        *,
+        ended_at: Milliseconds,
+        scope: Scope | None = None,
+        windows: Sequence[FaultWindow] = (),
+    ) -> EventTestResult:
         """Judge recorded events by their own clock, without a broker and without waiting."""
         checking = Checking(self.assertions, scope)
         checking.observe(events)
-        return self._result(checking, events, ended_at, scope)
+        return self._result(checking, Stream(events=events, scope=scope, ended_at=ended_at), windows)
 
     def _scope(self, outcome: JsonValue) -> Scope | None:
         return self.scope.of(outcome) if isinstance(self.scope, TriggerScope) else self.scope
 
-    def _judge(self, consumer: EventConsumer, scope: Scope | None) -> EventTestResult:
+    def _judge(self, consumer: EventConsumer, scope: Scope | None) -> tuple[Checking, Milliseconds]:
+        """Look at events until all is decided and the faults are over, or the time is up. Return when that was."""
         checking = Checking(self.assertions, scope)
         end = self.timeout_ms + self.grace_ms
         now: Milliseconds = 0.0
-        while not checking.decided and now < end:
-            next_look = min(checking.deadline + 1, end)
+        while now < (self.lasts_ms if checking.decided else end):
+            next_look = min(checking.deadline + 1, self.lasts_ms if checking.decided else end)
             events, now = consumer.drain(next_look - now)
             checking.observe(events)
-            if now >= end or checking.deadline < now:
+            if not checking.decided and (now >= end or checking.deadline < now):
                 self._make_sure(consumer, checking, now, end)
             checking.advance(now)
-        return self._result(checking, consumer.received_events, now, scope)
+        return checking, now
 
     def _make_sure(self, consumer: EventConsumer, checking: Checking, now: Milliseconds, end: Milliseconds) -> None:
         """Let time decide something only if no event can be missing: a silent broker proves nothing."""
@@ -133,17 +158,20 @@ class EventDrivenTest:
         else:
             checking.give_up(now, BLIND)
 
-    def _result(
-        self, checking: Checking, events: Sequence[Event], ended_at: Milliseconds, scope: Scope | None
-    ) -> EventTestResult:
-        results = checking.finish(ended_at)
-        warnings = (FOREIGN,) if scope is None and not isinstance(self.trigger, NoTrigger) else ()
+    def _result(self, checking: Checking, stream: Stream, windows: Sequence[FaultWindow]) -> EventTestResult:
+        results = checking.finish(stream.ended_at)
+        told = [
+            replace(result, phases=phases(assertion, stream, windows))
+            for assertion, result in zip(self.assertions, results, strict=True)
+        ]
+        warnings = (FOREIGN,) if stream.scope is None and not isinstance(self.trigger, NoTrigger) else ()
         return EventTestResult(
             name=self.name,
-            results=tuple(results),
-            events=tuple(events),
-            ended_at=ended_at,
+            results=tuple(told),
+            events=tuple(stream.events),
+            ended_at=stream.ended_at,
             foreign=checking.foreign,
-            scope=scope,
+            scope=stream.scope,
             warnings=warnings,
+            windows=tuple(windows),
         )

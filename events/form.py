@@ -15,7 +15,9 @@ from events.assertion_form import AssertionForm, PatternForm, build
 from events.assertions.assertion import Assertion
 from events.brokers.broker import Capability
 from events.brokers.security import Mechanism, Protocol, Security
+from events.chaos_form import ChaosForm
 from events.driven_test import EventDrivenTest, TriggerScope
+from events.faults import Chaos
 from events.pattern import EventPattern
 from events.registry.registry_factory import RegistryPlace
 from events.scope import Scope
@@ -86,6 +88,7 @@ class FileForm(_Form):
     trigger: TriggerForm = Field(default_factory=TriggerForm)
     scope: ScopeForm | None = None
     registry: RegistryForm | None = None
+    chaos: ChaosForm | None = None
     patterns: dict[str, PatternForm] = Field(default_factory=dict)
     assertions: list[AssertionForm] = Field(min_length=1, max_length=500)
 
@@ -174,6 +177,7 @@ class _Builder:
         scope = self._try("scope", self._scope)
         registry = self._try("registry", self._registry)
         security = self._try("security", self._security)
+        chaos = self._try("chaos", self._chaos)
         if self._problems:
             raise InvalidError(self._problems)
         test = EventDrivenTest(
@@ -186,12 +190,13 @@ class _Builder:
             scope=scope,
             group_id=form.group_id,
             registry=registry,
+            chaos=chaos,
         )
         return LoadedTest(
             test=test,
             broker=form.broker,
             partitions=form.partitions,
-            needs=frozenset(form.needs),
+            needs=frozenset(form.needs) | ({Capability.FAULTS} if chaos else set()),
             security=security,
             written=form.model_dump(mode="json", by_alias=True, exclude={"trigger"}, exclude_unset=True),
         )
@@ -221,6 +226,13 @@ class _Builder:
         if form.from_trigger is not None:
             return TriggerScope(expression=form.path, source=form.from_trigger)
         return Scope(expression=form.path, value=form.equals)
+
+    def _chaos(self) -> Chaos | None:
+        form = self._form.chaos
+        made = None if form is None else form.value()
+        if made is not None and made.lasts_ms > self._form.timeout_ms:
+            raise ValueError(f"it lasts {made.lasts_ms:g} ms with the recovery, longer than timeoutMs")
+        return made
 
     def _security(self) -> Security | None:
         form = self._form.security

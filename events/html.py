@@ -7,7 +7,7 @@ from events.driven_test import EventTestResult
 from events.event import Event, Offset, PartitionNumber, Topic
 from events.outcomes import AssertionResult
 from reports.event_page import event_page
-from reports.event_test import Arrival, EventReport, Judged
+from reports.event_test import Arrival, EventReport, FaultWindow, Judged
 
 MOST_EVENTS = 200
 """Events on a page. Those that decided an assertion come first; the recording has all."""
@@ -30,6 +30,7 @@ def html(result: EventTestResult, trigger: str) -> str:
             events=tuple(_arrival(event, number) for number, event in enumerate(shown)),
             left_out=len(result.events) - len(shown),
             warnings=result.warnings,
+            windows=tuple(FaultWindow(name=one.name, begins=one.begins, ends=one.ends) for one in result.windows),
         )
     )
 
@@ -47,7 +48,13 @@ def _shown(result: EventTestResult) -> Sequence[Event]:
 def _judged(one: AssertionResult, numbers: Mapping[tuple[Topic, PartitionNumber, Offset], int]) -> Judged:
     known = [numbers[event.place] for event in one.witnesses if event.place in numbers]
     return Judged(
-        name=one.name, outcome=str(one.outcome), message=one.message, at=one.at, witnesses=tuple(known), notes=one.notes
+        name=one.name,
+        outcome=str(one.outcome),
+        message=one.message,
+        at=one.at,
+        witnesses=tuple(known),
+        notes=one.notes,
+        phases=() if one.phases is None else (str(one.phases),),
     )
 
 

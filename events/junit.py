@@ -35,6 +35,8 @@ def junit(result: EventTestResult) -> str:
 def _case(suite: Element, name: str, assertion: AssertionResult) -> None:
     attributes = {"classname": for_xml(name), "name": for_xml(assertion.name), "time": f"{assertion.at / 1000:.3f}"}
     case = SubElement(suite, "testcase", attributes)
+    if assertion.phases is not None:
+        SubElement(case, "system-out").text = for_xml(str(assertion.phases))
     if assertion.outcome is Outcome.PASSED:
         return
     tag = "failure" if assertion.outcome is Outcome.FAILED else "error"

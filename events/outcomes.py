@@ -2,8 +2,12 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from events.event import Event, Milliseconds
+
+if TYPE_CHECKING:
+    from events.phases import Phases
 
 
 class Outcome(StrEnum):
@@ -23,7 +27,8 @@ class AssertionResult:
     """The result of one assertion.
 
     `witnesses` are the events that decided it: for a failed rule, those without which it would not have failed.
-    `notes` say what a reader has to know beside it, such as near misses.
+    `notes` say what a reader has to know beside it, such as near misses. `phases` says whether it held before, during
+    and after the faults of the test, if it had some.
     """
 
     name: str
@@ -32,6 +37,7 @@ class AssertionResult:
     at: Milliseconds
     witnesses: tuple[Event, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    phases: "Phases | None" = None
 
     @property
     def passed(self) -> bool:

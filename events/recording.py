@@ -10,10 +10,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from pydantic import BaseModel, ConfigDict, JsonValue, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from events.driven_test import EventTestResult
 from events.event import Event, Milliseconds, Offset, PartitionNumber, Topic
+from events.faults import FaultWindow
 from events.paths import as_json
 from events.scope import Scope
 
@@ -34,6 +35,7 @@ class Recording:
     scope: Scope | None
     events: tuple[Event, ...]
     test: JsonValue = None
+    windows: tuple[FaultWindow, ...] = ()
 
 
 class _Header(BaseModel):
@@ -44,6 +46,7 @@ class _Header(BaseModel):
     ended_at: float
     scope: tuple[str, JsonValue] | None = None
     test: JsonValue = None
+    faults: list[tuple[str, float, float]] = Field(default_factory=list)
 
 
 class _Line(BaseModel):
@@ -95,7 +98,14 @@ def read_recording(path: Path) -> Recording:
         raise RecordingError(f"{path}: version {header.assay_recording} is not known, only {VERSION}")
     events = [_read(_Line, path, number, line).event() for number, line in enumerate(lines[1:], start=2)]
     scope = None if header.scope is None else Scope(expression=header.scope[0], value=header.scope[1])
-    return Recording(name=header.name, ended_at=header.ended_at, scope=scope, events=tuple(events), test=header.test)
+    return Recording(
+        name=header.name,
+        ended_at=header.ended_at,
+        scope=scope,
+        events=tuple(events),
+        test=header.test,
+        windows=tuple(FaultWindow(name=name, begins=begins, ends=ends) for name, begins, ends in header.faults),
+    )
 
 
 def _read(kind: type[_Model], path: Path, number: int, line: str) -> _Model:
@@ -109,6 +119,7 @@ def _read(kind: type[_Model], path: Path, number: int, line: str) -> _Model:
 def _lines(result: EventTestResult, test: JsonValue) -> Iterator[str]:
     scope = None if result.scope is None else [result.scope.expression, result.scope.value]
     header = {"assay_recording": VERSION, "name": result.name, "ended_at": result.ended_at, "scope": scope}
-    yield json.dumps({**header, "test": test})
+    faults = [[window.name, window.begins, window.ends] for window in result.windows]
+    yield json.dumps({**header, "test": test, "faults": faults})
     for event in result.events:
         yield json.dumps(as_json(event))

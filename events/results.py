@@ -1,6 +1,7 @@
 """The result of an event-driven test for people and for programs."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 
 from pydantic import JsonValue
 
@@ -13,6 +14,8 @@ def in_words(result: EventTestResult) -> Iterator[str]:
     """Yield the lines that a person reads: each assertion, with its witnesses if it did not pass, and the whole."""
     for assertion in result.results:
         yield f"{assertion.outcome:<12} {assertion.name}: {assertion.message}"
+        if assertion.phases is not None:
+            yield f"{'':12} {assertion.phases}"
         if not assertion.passed:
             yield from (f"{'':12} {line}" for line in (*map(describe, assertion.witnesses), *assertion.notes))
     yield f"{result.outcome}: {result.name}, {len(result.events)} events"
@@ -25,6 +28,7 @@ def result_to_raw(result: EventTestResult) -> JsonValue:
         "outcome": str(result.outcome),
         "endedAtMs": result.ended_at,
         "events": len(result.events),
+        "faults": [asdict(window) for window in result.windows],
         "assertions": [
             {
                 "name": one.name,
@@ -33,6 +37,7 @@ def result_to_raw(result: EventTestResult) -> JsonValue:
                 "atMs": one.at,
                 "witnesses": [as_json(event) for event in one.witnesses],
                 "notes": list(one.notes),
+                "phases": None if one.phases is None else asdict(one.phases),
             }
             for one in result.results
         ],

@@ -70,7 +70,9 @@ def _result(loaded: LoadedTest, options: argparse.Namespace) -> EventTestResult:
 
 def replayed(loaded: LoadedTest, recording: Recording) -> EventTestResult:
     """Return what a test says of a recording."""
-    return loaded.test.replay(recording.events, ended_at=recording.ended_at, scope=recording.scope)
+    return loaded.test.replay(
+        recording.events, ended_at=recording.ended_at, scope=recording.scope, windows=recording.windows
+    )
 
 
 def run_test(loaded: LoadedTest, address: str) -> EventTestResult:
