@@ -2,12 +2,8 @@
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
 
 from events.event import Event, Milliseconds
-
-if TYPE_CHECKING:
-    from events.phases import Phases
 
 
 class Outcome(StrEnum):
@@ -20,6 +16,24 @@ class Outcome(StrEnum):
     """The test ended before it could be decided, or the events do not carry what is needed to decide it."""
     VACUOUS = "vacuous"
     """Nothing happened that it speaks about, so it was not tested."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Phases:
+    """Whether an assertion held before, during and after faults.
+
+    `recovered_ms` counts from the end of the last fault, None if it did not recover.
+    """
+
+    before: Outcome
+    during: Outcome
+    after: Outcome
+    recovered_ms: Milliseconds | None
+
+    def __str__(self) -> str:
+        """Return it in one line."""
+        recovery = "it did not recover" if self.recovered_ms is None else f"recovered after {self.recovered_ms:.0f} ms"
+        return f"before the faults {self.before}, during them {self.during}, after them {self.after}; {recovery}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +51,7 @@ class AssertionResult:
     at: Milliseconds
     witnesses: tuple[Event, ...] = ()
     notes: tuple[str, ...] = field(default=())
-    phases: "Phases | None" = None
+    phases: Phases | None = None
 
     @property
     def passed(self) -> bool:

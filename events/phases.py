@@ -11,28 +11,13 @@ from events.assertions.assertion import Assertion
 from events.assertions.checking import Checking
 from events.event import Event, Milliseconds
 from events.faults import FaultWindow
-from events.outcomes import Outcome
+from events.outcomes import Outcome, Phases
 from events.scope import Scope
 
 MOST_STARTS = 200
 MOST_JUDGED = 2_000_000
 """Moments after the faults that are tried for the recovery, and events that are judged for it altogether. Where there
 are more, only every second, third... moment is tried."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Phases:
-    """The outcome of each phase. `recovered_ms` counts from the end of the last fault, None if it did not recover."""
-
-    before: Outcome
-    during: Outcome
-    after: Outcome
-    recovered_ms: Milliseconds | None
-
-    def __str__(self) -> str:
-        """Return it in one line."""
-        recovery = "it did not recover" if self.recovered_ms is None else f"recovered after {self.recovered_ms:.0f} ms"
-        return f"before the faults {self.before}, during them {self.during}, after them {self.after}; {recovery}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
