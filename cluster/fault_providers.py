@@ -17,7 +17,7 @@ from chaos.target import TargetSelector
 from chaos.targets import Candidate
 from cluster.backend import UnavailableError
 from cluster.backend_factory import ClusterSettings
-from cluster.faults.kubernetes import provider as kubernetes
+from cluster.faults import cluster_faults
 from cluster.faults.kubernetes.candidates import addresses, candidates
 from cluster.faults.local import LocalFaults
 from cluster.faults.provider import Effect, FaultProvider, InjectError, Injection
@@ -82,7 +82,7 @@ def open_place(selector: TargetSelector, settings: PlaceSettings) -> Place:
         served = ", ".join(sorted(settings.clusters)) or "none"
         raise PlaceError(f"this process does not serve the cluster {selector.cluster}; it serves {served}")
     connection = _connection(access_of(cluster))
-    return Place(faults=kubernetes.of(connection), targets=KubernetesTargets(connection=connection))
+    return Place(faults=cluster_faults.of(connection), targets=KubernetesTargets(connection=connection))
 
 
 def is_here(selector: TargetSelector, settings: PlaceSettings) -> bool:

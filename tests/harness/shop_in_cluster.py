@@ -22,6 +22,8 @@ from harness import cluster_namespaces
 ROOT = Path(__file__).resolve().parents[2]
 MANIFEST = ROOT / "deploy/kubernetes/chaos-rbac.yaml"
 NAMESPACE_OF_MANIFEST = "assay-tests"
+LITMUS_MANIFEST = ROOT / "deploy/kubernetes/litmus-rbac.yaml"
+MESH_MANIFEST = ROOT / "deploy/kubernetes/chaos-mesh-rbac.yaml"
 HOST_MANIFEST = ROOT / "deploy/kubernetes/chaos-host-rbac.yaml"
 SHOP = ROOT / "examples/shop/shop"
 PORT = 8080
@@ -129,8 +131,8 @@ def guard_manifest(connection: Connection, namespace: str) -> list[str]:
     """Apply the manifest for the namespace of the connection, and open `namespace`. Return what is in no namespace."""
     own = connection.access.namespace
     made = apply(connection, MANIFEST)
-    _bind(connection, namespace, "assay-fault-guard", own)
-    _bind(connection, namespace, "assay-fault-targets", own, account="assay")
+    bind(connection, namespace, "assay-fault-guard", own)
+    bind(connection, namespace, "assay-fault-targets", own, account="assay")
     return made
 
 
@@ -138,7 +140,7 @@ def allow_host_guards(connection: Connection, namespace: str) -> list[str]:
     """Opt in to guards with the PID namespace of their node. Return the path of their namespace."""
     own = connection.access.namespace
     apply(connection, HOST_MANIFEST)
-    _bind(connection, namespace, "assay-fault-guard", f"{own}-host")
+    bind(connection, namespace, "assay-fault-guard", f"{own}-host")
     return [f"/api/v1/namespaces/{own}-host"]
 
 
@@ -157,7 +159,7 @@ def apply(connection: Connection, manifest: Path) -> list[str]:
     return made
 
 
-def _bind(connection: Connection, namespace: str, role: str, guards: str, account: str = "assay-fault-guard") -> None:
+def bind(connection: Connection, namespace: str, role: str, guards: str, account: str = "assay-fault-guard") -> None:
     body = {
         "metadata": {"name": f"{role}-{guards}"},
         "roleRef": {

@@ -42,7 +42,6 @@ class Guard:
 
     def run(self) -> None:
         """Inject, hold, and take back; only take back if this fault was ever begun before."""
-        signal.signal(signal.SIGTERM, self._ask)
         mine = self._begin()
         if self._state.get("phase") == "reverted":
             return
@@ -52,8 +51,9 @@ class Guard:
             reason = self._inject(action) or self._hold(action)
         self._revert(action, reason)
 
-    def _ask(self, _number: int, _frame: object) -> None:
-        self._asked = True  # the pod is being deleted: revert within its grace period
+    def ask(self, _number: int = 0, _frame: object = None) -> None:
+        """End the fault soon: the pod of the guard is being deleted."""
+        self._asked = True
 
     def _begin(self) -> bool:
         """Take the fault. Return whether this guard is the first, and may inject it."""
@@ -128,7 +128,7 @@ class Guard:
         self._write(phase="reverting", reason=reason, effect=dict(action.effect))
         left = ["it could not be looked whether anything is left"]
         tries = 0
-        while left and tries < REVERT_TRIES:
+        while left and tries < int(self._spec.get("tries", REVERT_TRIES)):
             try:
                 left = action.end()
                 tries += 1
@@ -156,7 +156,9 @@ class Guard:
 
 def main() -> None:
     """Guard the fault of the ConfigMap whose path is the last argument."""
-    Guard(Api(), sys.argv[-1]).run()
+    guard = Guard(Api(), sys.argv[-1])
+    signal.signal(signal.SIGTERM, guard.ask)
+    guard.run()
     sys.stdout.flush()
     os._exit(0)  # a thread that still reads may not keep it
 

@@ -12,6 +12,7 @@ from cluster.faults.kubernetes.guard_action import Action, NotPossibleError, pod
 __all__ = ["Action", "NotPossibleError", "action_of"]
 POLICIES = "/apis/networking.k8s.io/v1/namespaces/{}/networkpolicies"
 CONFLICT = 409
+FORCED = "chaos-mesh.chaos-mesh.org/cleanFinalizer"
 PAUSE_SECONDS = 0.5
 """Between two deletions: the controller makes a new pod at once."""
 
@@ -113,31 +114,56 @@ class Policy(Action):
 
 
 class Custom(Action):
-    """Creates an object of an operator, which injects. Reverts by the requests that the provider wrote down.
-
-    `gone` says that the object must be gone to be reverted; else `done` names values of its status, one of which it
-    must have. The provider looks at everything else.
-    """
+    """Creates an object of an operator, which injects. The provider looks what the operator makes of it."""
 
     def begin(self) -> None:
         """Create the object. Raises: RefusedError, AwayError."""
-        for body in self.values.get("before", []):
-            self.api.send("POST", body["path"], body["manifest"])
         self.api.send("POST", self.values["path"], self.values["manifest"])
         self.effect["created"] = 1
 
+    @property
+    def path(self) -> str:
+        """The path of the object in the API."""
+        return f"{self.values['path']}/{self.values['manifest']['metadata']['name']}"
+
+    @property
+    def words(self) -> str:
+        """What it is called in messages."""
+        return f"{self.values['manifest']['kind']} {self.path.rpartition('/')[2]}"
+
+
+class Engine(Custom):
+    """An object of Litmus, which is stopped and stays. Stopped is what the operator says, not what we asked for.
+
+    An engine that no operator has taken up will never say so: it is stopped, and then deleted.
+    """
+
     def end(self) -> list[str]:
-        """Ask the operator to end it, and say whether it has."""
-        path = f"{self.values['path']}/{self.values['manifest']['metadata']['name']}"
-        found = self.api.find(path)
-        if found is None:
+        """Stop it, and say whether it has ended."""
+        found = self.api.find(self.path)
+        status = (found.get("status") or {}).get("engineStatus", "") if found else ""
+        if found is None or status in {"stopped", "completed"}:
             return []
-        status = found.get("status") or {}
-        if not self.values["gone"] and status.get(self.values["field"]) in self.values["done"]:
-            return []
-        for request in self.values["revert"]:
-            self.api.send_if_there(request["method"], path, request["body"])
-        return [f"{self.values['manifest']['kind']} {path.rpartition('/')[2]} is not ended yet"]
+        self.api.patch(self.path, {"spec": {"engineState": "stop"}})
+        if not status:
+            self.api.send_if_there("DELETE", self.path, {})
+        return [f"the {self.words} is {status or 'not taken up by an operator'}, and has not ended"]
+
+
+class Mesh(Custom):
+    """An object of Chaos Mesh, which is deleted. Its finalizer waits until everything is recovered."""
+
+    def end(self) -> list[str]:
+        """Delete it, and say whether it is gone. Who removes its finalizer by force leaves the fault."""
+        found = self.api.find(self.path)
+        if found is not None:
+            annotations = found["metadata"].get("annotations") or {}
+            self.effect["forced"] = int(annotations.get(FORCED) == "forced")
+            self.api.send_if_there("DELETE", self.path, {})
+            return [f"the {self.words} is still there"]
+        if self.effect.get("forced"):
+            return [f"the finalizer of the {self.words} was removed by force, and nothing says that it was recovered"]
+        return []
 
 
 def action_of(api: Api, spec: Body) -> Action:
@@ -147,7 +173,8 @@ def action_of(api: Api, spec: Body) -> Action:
         "term": Term,
         "stress": Stress,
         "policy": Policy,
-        "custom": Custom,
+        "engine": Engine,
+        "mesh": Mesh,
     }
     return kinds[spec["kind"]](api, spec)
 

@@ -43,6 +43,8 @@ class Record:
     version: str
     spec: dict[str, object]
     state: GuardState
+    note: str = ""
+    """What an operator said that it did."""
 
 
 class ConfigMap(ApiObject):
@@ -113,11 +115,16 @@ class GuardJobs:
         read = ConfigMap.model_validate_json(found)
         state = STATE.validate_json(read.data.get("state", "{}"))
         spec = SPEC.validate_json(read.data.get("spec", "{}"))
-        return Record(version=read.metadata.resource_version, spec=spec, state=state)
+        note = read.data.get("note", "")
+        return Record(version=read.metadata.resource_version, spec=spec, state=state, note=note)
 
     def beat(self, fault: FaultId) -> None:
         """Change the heartbeat. Raises: ApiError, UnavailableError."""
         self.connection.patch(self._record(fault), {"data": {"heartbeat": secrets.token_hex(4)}})
+
+    def note(self, fault: FaultId, words: str) -> None:
+        """Write down what an operator said that it did. Raises: ApiError, UnavailableError."""
+        self.connection.patch(self._record(fault), {"data": {"note": words}})
 
     def ask(self, fault: FaultId) -> None:
         """Ask the guard to revert. A fault that no guard has begun never begins. Raises: ApiError, UnavailableError."""

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 
+from chaos.fault_types import Provider
 from chaos.manifests.naming import FAULT_LABEL, fault_name, object_name
 from chaos.provider import FaultId
 from cluster.kubernetes.pod import hardened
@@ -34,7 +35,8 @@ Body = dict[str, object]
 class Order:
     """What a guard shall do: `kind` and `action` for one pod. `seconds` is the time until it reverts by itself.
 
-    With `node` the guard runs on that node with its PID namespace.
+    With `node` the guard runs on that node with its PID namespace. It takes back `tries` times, once a second, before
+    what is left is a residual.
     """
 
     fault: FaultId
@@ -46,6 +48,8 @@ class Order:
     seconds: float
     heartbeat_seconds: float
     node: str | None = None
+    provider: Provider = Provider.KUBERNETES
+    tries: int = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,6 +83,8 @@ def spec_text(order: Order) -> str:
         "seconds": order.seconds,
         "heartbeat_seconds": order.heartbeat_seconds,
         "node": order.node,
+        "provider": order.provider,
+        "tries": order.tries,
     }
     return json.dumps(spec, sort_keys=True)
 

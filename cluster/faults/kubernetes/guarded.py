@@ -61,8 +61,14 @@ class Guarded:
         if record is None:
             return FaultStatus.UNKNOWN
         if record.state.phase == OVER:
-            return FaultStatus.RESIDUAL if record.state.left else FaultStatus.REVERTED
+            left = record.state.left or await self.remains(fault, record)
+            return FaultStatus.RESIDUAL if left else FaultStatus.REVERTED
         return FaultStatus(record.state.phase or "pending")
+
+    async def remains(self, fault: FaultId, record: Record) -> tuple[str, ...]:
+        """Return what is left that the guard does not look at. Raises: ApiError, UnavailableError."""
+        del fault, record
+        return ()
 
     async def effect(self, fault: FaultId) -> Effect:
         """Return what the fault was seen to do until now, or until its end."""
@@ -115,7 +121,8 @@ class Guarded:
         if record is None:
             return ()
         if record.state.phase == OVER:
-            return (*record.state.left, *await self._until_ended(fault, record))
+            more = await self.remains(fault, record)
+            return (*record.state.left, *more, *await self._until_ended(fault, record))
         left = await asyncio.to_thread(self.guards.left, fault, record)
         return ("the guard has not reverted it yet", *record.state.left, *left)
 

@@ -18,7 +18,7 @@ from chaos.manifests.kubernetes import (
 )
 from chaos.provider import refusal
 from cluster.backend import UnavailableError
-from cluster.faults.kubernetes.guard_jobs import GuardJobs, GuardState
+from cluster.faults.kubernetes.guard_jobs import GuardState
 from cluster.faults.kubernetes.guard_objects import Order
 from cluster.faults.kubernetes.guarded import Guarded
 from cluster.faults.kubernetes.target_check import check_isolated, checked
@@ -114,8 +114,3 @@ def _described(action: KubernetesAction) -> tuple[str, dict[str, object]]:
             return "stress", asdict(action)
         case ApplyPolicy():
             return "policy", asdict(action)
-
-
-def of(connection: Connection) -> KubernetesFaults:
-    """Return the provider of a cluster."""
-    return KubernetesFaults(guards=GuardJobs(connection=connection))
