@@ -58,7 +58,7 @@ kafka: ## Run a Kafka broker on 127.0.0.1:9092 until Ctrl-C, and on 9093 with TL
 	@echo 'certificate in .assay/kafka/ca.pem. Its log is .assay/kafka/broker.log. Ctrl-C ends it.'
 	@exec sh deploy/kafka/broker .assay/kafka 9092 9093 9094
 
-soak: setup-dev ## Run 1,000 tests through one worker and check for leaks
+soak: setup-dev ## Run 1,000 tests through one worker and check for leaks; kill the leader of three Kafka brokers five times
 	@$(PYTEST) -m soak $(ARGS)
 
 check: setup-dev ## Run linter, formatter, import contracts (with circles) and type checker

@@ -1,11 +1,13 @@
 """A real Kafka broker of a test's own: one process that can be killed and started again with the same data."""
 
+import os
 import shutil
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Iterator
+from base64 import b64encode
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -22,11 +24,15 @@ def there() -> bool:
 
 
 class KafkaServer:
-    """A broker in a folder. It listens without security on one port, and with TLS and a password on another."""
+    """A broker in a folder. It listens without security on one port, and with TLS and a password on another.
 
-    def __init__(self, folder: Path) -> None:
+    `member` makes it one of several brokers: the last arguments of `deploy/kafka/broker`.
+    """
+
+    def __init__(self, folder: Path, ports: Sequence[int] = (), member: Sequence[str] = ()) -> None:
         self._folder = folder
-        self._ports = _free_ports(3)
+        self._ports = ports or _free_ports(3)
+        self._member = member
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -48,11 +54,19 @@ class KafkaServer:
 
     def start(self) -> None:
         """Start the broker, and return when it answers."""
-        command = ["sh", str(DEPLOY / "broker"), str(self._folder), *map(str, self._ports)]
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """Start the broker, and do not wait until it answers."""
+        command = ["sh", str(DEPLOY / "broker"), str(self._folder), *map(str, self._ports), *self._member]
         self._process = subprocess.Popen(command)
+
+    def wait(self) -> None:
+        """Wait until the broker answers, and knows itself to be one."""
         until = time.monotonic() + START_SECONDS
         while not self._answers():
-            if self._process.poll() is not None or time.monotonic() > until:
+            if self._process is None or self._process.poll() is not None or time.monotonic() > until:
                 raise AssertionError((self._folder / "broker.log").read_text(errors="replace")[-3000:])
             time.sleep(0.05)  # it tells nobody when it is ready
 
@@ -75,7 +89,7 @@ class KafkaServer:
     def _answers(self) -> bool:
         client = AdminClient({**self.plain, "log_level": 0})
         try:
-            return len(client.list_topics(timeout=2).brokers) == 1
+            return self._ports[0] in {broker.port for broker in client.list_topics(timeout=2).brokers.values()}
         except KafkaException:
             return False
 
@@ -100,6 +114,52 @@ def serving(folder: Path) -> Iterator[KafkaServer]:
         yield made
     finally:
         made.kill()
+
+
+class KafkaServers:
+    """Three brokers. The number of the first one is 1."""
+
+    def __init__(self, folder: Path) -> None:
+        ports = _free_ports(9)
+        controllers = ports[6:]
+        voters = ",".join(f"{number}@127.0.0.1:{port}" for number, port in enumerate(controllers, start=1))
+        cluster = b64encode(os.urandom(16), b"-_").decode().rstrip("=")
+        self.members = [
+            KafkaServer(folder / str(number), ports[number - 1 : 9 : 3], (str(number), cluster, voters))
+            for number in (1, 2, 3)
+        ]
+
+    @property
+    def plain(self) -> dict[str, str]:
+        """Return a client's settings."""
+        return {"bootstrap.servers": ",".join(one.plain["bootstrap.servers"] for one in self.members)}
+
+    def leader(self, topic: str) -> KafkaServer:
+        """Return the broker that leads the first partition of a topic."""
+        client = AdminClient({**self.plain, "log_level": 0})
+        until = time.monotonic() + START_SECONDS
+        while time.monotonic() < until:
+            number = client.list_topics(topic, timeout=10).topics[topic].partitions[0].leader
+            if number > 0:
+                return self.members[number - 1]
+            time.sleep(0.05)  # the new leader is being chosen
+        raise AssertionError(f"{topic} has no leader")
+
+
+@contextmanager
+def serving_three(folder: Path) -> Iterator[KafkaServers]:
+    """Run three brokers until the end of the block."""
+    subprocess.run(["sh", str(DEPLOY / "programs")], check=True)
+    made = KafkaServers(folder)
+    try:
+        for member in made.members:
+            member.begin()
+        for member in made.members:
+            member.wait()
+        yield made
+    finally:
+        for member in made.members:
+            member.kill()
 
 
 def _free_ports(count: int) -> list[int]:
