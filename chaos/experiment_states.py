@@ -252,9 +252,12 @@ def _stop(state: State, end: End, reason: str) -> Next:
 
 
 def _restart(state: State) -> Next:
-    """Go on after a takeover. Quiet steps begin again; past the first fault there is only the way back."""
+    """Go on after a takeover. Quiet steps begin again; past the first fault there is only the way back.
+
+    The readings of the baseline are lost with their worker, so what comes after it begins with it again.
+    """
     if state.step in _QUIET_STEPS:
-        return _go(state, state.step)
+        return _go(state, Step.BASELINE if state.step is Step.RECHECK else state.step)
     if state.step is Step.INJECT and not any(state.faults):
         return _stop(state, End.INFRASTRUCTURE, "the worker was lost before the first fault")
     if state.step in {Step.INJECT, Step.OBSERVE, Step.REVERT} and state.open_faults:

@@ -147,6 +147,15 @@ def test_a_restart_never_injects_what_was_written_down(after: int) -> None:
         assert state.verdict.word == "infrastructure"
 
 
+def test_after_a_takeover_the_baseline_is_measured_again() -> None:
+    """Its readings were in the worker that is gone; without them nothing could be judged."""
+    state, _ = run([Done(step=step) for step in STEPS[:4]])
+    after, said = apply(state, Restarted())
+
+    assert state.step is Step.RECHECK
+    assert (after.step, said) == (Step.BASELINE, (Begin(step=Step.BASELINE),))
+
+
 def test_a_residual_replaces_any_ending_and_cordons_its_target() -> None:
     events = [*ONE_FAULT[:7], Stopped(end=End.HALTED, reason="errors"), Verified(fault=0, clean=False, reason="a rule")]
     state, said = run(events)
