@@ -1,12 +1,13 @@
 """/chaos: experiments and their executions: create, run, abort, status, list; the stop switch; cordoned targets."""
 
 import asyncio
+from dataclasses import replace
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import HTMLResponse
-from pydantic import JsonValue, WithJsonSchema
+from pydantic import AwareDatetime, JsonValue, WithJsonSchema
 from sqlalchemy import Connection
 
 from api import bodies, chaos_schemas, openapi
@@ -36,6 +37,20 @@ _UUID = WithJsonSchema({"type": "string", "format": "uuid"})
 _ANY_PART = "The id, or a unique beginning or end of it"
 ExperimentText = Annotated[str, Path(alias="experimentId", description=_ANY_PART, max_length=100), _UUID]
 ChaosExecutionText = Annotated[str, Path(alias="executionId", description=_ANY_PART, max_length=100), _UUID]
+
+
+class RunParameters:
+    """How an experiment is run: in which pool, and not before which time."""
+
+    def __init__(
+        self,
+        pool: IntoPool = DEFAULT_POOL,
+        at: Annotated[
+            AwareDatetime | None, Query(description="Not before this time; unless given as the experiment says")
+        ] = None,
+    ) -> None:
+        self.pool = PoolName(pool)
+        self.at = at
 
 
 @router.post(
@@ -100,11 +115,11 @@ async def run_experiment(
     response: Response,
     services: ServicesDep,
     caller: Caller,
-    pool: IntoPool = DEFAULT_POOL,
+    parameters: Annotated[RunParameters, Depends()],
 ) -> chaos_schemas.ChaosExecutionOut:
     """Look for the targets and queue an execution. 409 while all experiments are stopped."""
     sender = Sender(
-        run_id=services.new_id(), user_id=caller.user_id, door=Door.REST, now=services.now(), pool=PoolName(pool)
+        run_id=services.new_id(), user_id=caller.user_id, door=Door.REST, now=services.now(), pool=parameters.pool
     )
 
     def read(conn: Connection) -> tuple[UUID, Experiment]:
@@ -112,7 +127,7 @@ async def run_experiment(
         return found, cases.read(conn, found)
 
     found, experiment = await services.database.run(read)
-    wanted = await prepared(experiment, PlaceSettings(state=services.settings.state))
+    wanted = replace(await prepared(experiment, PlaceSettings(state=services.settings.state)), at=parameters.at)
     accepted = await services.database.run(lambda conn: cases.submit(conn, found, wanted, sender))
     services.gate_passes.request(accepted.pool)
     answer = await services.database.run(lambda conn: _shown(conn, sender.run_id))

@@ -1,8 +1,9 @@
 """The commands about runs of experiments: run, abort, status, show, list, report, stop, resume, target."""
 
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import typer
 
@@ -35,6 +36,7 @@ def mount(group: typer.Typer) -> None:
     """Add the commands to the group of experiments."""
     for name, command, example in (
         ("run", run, "assay chaos run examples/chaos/payments-killed.yaml"),
+        ("deploy", deploy, "assay chaos deploy examples/chaos/payments-slow.yaml"),
         ("abort", abort, "assay chaos abort 3f9a01c2"),
         ("status", status, "assay chaos status 3f9a01c2"),
         ("show", show, "assay chaos show 3f9a01c2"),
@@ -61,6 +63,10 @@ def run(
     *,
     watch: Annotated[bool, typer.Option(help="Wait for the verdict and end with its exit code.")] = True,
     pool: Annotated[str, typer.Option(help="The pool whose gate admits it.")] = "default",
+    at: Annotated[
+        str | None,
+        typer.Option(metavar="TIME", help="Not before this time, with its zone: 2027-01-31T09:00:00+01:00."),
+    ] = None,
     json: Json = False,
 ) -> None:
     """Run an experiment, show how far it is, and end with the exit code of its verdict."""
@@ -70,7 +76,8 @@ def run(
     raw = experiment_to_raw(read_experiment(file))
     with connect() as client:
         made = client.post("/chaos/experiments", raw)
-        started = client.post(f"/chaos/experiments/{made['experimentId']}/run?pool={quote(pool, safe='')}")
+        query = urlencode({"pool": pool, **({"at": at} if at else {})})
+        started = client.post(f"/chaos/experiments/{made['experimentId']}/run?{query}")
         output.say(f"submitted {started['executionId']}")
         if watch:
             _end_with_verdict(client, started["executionId"], json=json)
@@ -95,6 +102,19 @@ def verdict(execution: Any) -> str:
     validated = {True: "the hypothesis held", False: "the hypothesis did not hold", None: "nothing is known"}
     word: str = validated[execution["hypothesisValidated"]]
     return word if execution["ending"] in {"judged", None} else f"{execution['ending']}, {word}"
+
+
+def deploy(file: File, *, json: Json = False) -> None:
+    """Make or update the deployment of an experiment in Prefect, with its game days, and show the next runs."""
+    from cli.deploying import as_data, deploy_experiment_file, in_words  # noqa: PLC0415  Prefect takes seconds to load
+
+    deployed, now = deploy_experiment_file(file), datetime.now(UTC)  # noqa: TID251  a command is its own wiring
+    if json:
+        output.as_json(as_data(deployed, now))
+        return
+    output.data(deployed.name)
+    for line in in_words(deployed, now):
+        output.say(line)
 
 
 def abort(execution: Execution, *, json: Json = False) -> None:

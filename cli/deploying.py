@@ -25,6 +25,7 @@ from model.suite_rules import name_problem
 
 if TYPE_CHECKING:
     from blocks.experiments import IncidentService, Prometheus, Webhook
+    from chaos.experiment import Experiment
     from flows.deploying import Deployed  # Prefect takes seconds to load
     from flows.schedules import Planned
 
@@ -45,6 +46,27 @@ def deploy_file(path: Path, settings: Sequence[str] = ()) -> "Deployed":
     if not isinstance(suite, Suite):
         raise TypeError(suite)
     return asyncio.run(_deploy(suite))
+
+
+def deploy_experiment_file(path: Path) -> "Deployed":
+    """Make or update `chaos-experiment/<name>`, with the recurring schedules of the file. Raises: UsageError."""
+    from cli.chaos_file import read_experiment  # noqa: PLC0415
+
+    experiment = read_experiment(path)
+    if problem := name_problem(experiment.name):
+        raise UsageError(f"name: {problem}")
+    tell_prefect(find_prefect())
+    return asyncio.run(_deploy_experiment(experiment))
+
+
+async def _deploy_experiment(experiment: "Experiment") -> "Deployed":
+    from prefect.client.orchestration import get_client  # noqa: PLC0415  Prefect takes seconds to load
+
+    from flows.deploying import deploy_experiment  # noqa: PLC0415
+
+    with _prefect_errors():
+        async with get_client() as client:
+            return await deploy_experiment(client, experiment)
 
 
 def tell_prefect(server: PrefectServer) -> None:

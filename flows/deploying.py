@@ -7,7 +7,7 @@ import asyncio
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,8 @@ from prefect.utilities.callables import parameter_schema
 from blocks import experiments
 from blocks.kafka_broker import KafkaBroker
 from blocks.kubernetes_cluster import KubernetesCluster
+from chaos.experiment import Experiment
+from chaos.experiment_reading import experiment_to_raw
 from flows import schedules
 from flows.kinds import FLOWS, KindOfFlow
 from flows.schedules import Planned
@@ -72,6 +74,20 @@ async def deploy_suite(client: PrefectClient, suite: Suite, parameters: dict[str
     await ensure_pool(client)
     entry = {"name": suite.name, "description": suite.description, "parameters": parameters, "tags": ["suite"]}
     return await _deploy(client, FLOWS[RunKind.SUITE], entry, [(schedule, True) for schedule in suite.schedules])
+
+
+async def deploy_experiment(client: PrefectClient, experiment: Experiment) -> Deployed:
+    """Create or update `chaos-experiment/<name>` with exactly the recurring schedules of the file: its game days."""
+    await ensure_pool(client)
+    parameters = {"experiment": experiment_to_raw(replace(experiment, schedule=None))}
+    entry = {
+        "name": experiment.name,
+        "description": experiment.description,
+        "parameters": parameters,
+        "tags": ["experiment"],
+    }
+    recurring = experiment.schedule.recurring if experiment.schedule else ()
+    return await _deploy(client, FLOWS[RunKind.EXPERIMENT], entry, [(schedule, True) for schedule in recurring])
 
 
 async def _deploy_entry(client: PrefectClient, entry: dict[str, Any]) -> Deployed:

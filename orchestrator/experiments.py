@@ -9,7 +9,7 @@ end        running -> its verdict, with everything that was found; what it held 
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
 from sqlalchemy import Connection
@@ -68,6 +68,15 @@ class Prepared:
 
     experiment: Experiment
     resolution: Resolution | None = None
+    at: datetime | None = None
+    """When it begins at the earliest, if not as the file says."""
+
+    @property
+    def begins(self) -> datetime | None:
+        """Return when it begins at the earliest; None: as soon as the gate admits it."""
+        schedule = self.experiment.schedule
+        written = schedule.at if schedule else None
+        return self.at or (datetime.fromisoformat(written) if written else None)
 
     @property
     def claims(self) -> tuple[str, ...]:
@@ -122,6 +131,9 @@ def submit(conn: Connection, experiment_id: UUID, wanted: Prepared, sender: Send
     if written:
         chaos_runs.insert_run(conn, sender.run_id, experiment_id)
         queue.enqueue(conn, _waiting(new, wanted))
+        if wanted.begins is not None and wanted.begins > sender.now:
+            why = f"is scheduled for {wanted.begins.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
+            queue.hold_until(conn, ExecutionId(new.id), wanted.begins, why)
     return Accepted(run=RunRef(id=sender.run_id, kind=RunKind.EXPERIMENT), pool=sender.pool, new=written)
 
 

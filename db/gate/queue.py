@@ -183,6 +183,9 @@ _REQUESTED = statement(
     "SELECT cpu_milli, memory_bytes, ephemeral_bytes, gpu FROM queue WHERE execution_id = :execution_id"
 )
 _LIMIT = statement("SELECT limit_seconds FROM queue WHERE execution_id = :execution_id")
+_HOLD_UNTIL = statement("""
+UPDATE queue SET not_before = :at, reason = :reason WHERE execution_id = :execution_id AND state = 'waiting'
+""")
 _HOST = statement("UPDATE queue SET host = :worker WHERE execution_id = :execution_id")
 _GUARD = statement("""
 UPDATE queue SET guarded = :on
@@ -302,6 +305,11 @@ def preempted_for(conn: Connection, execution_id: ExecutionId, epoch: int) -> Ex
     """Return the run for which this one was asked to stop; None if it was not asked."""
     found = conn.execute(_PREEMPTED, {"execution_id": execution_id, "epoch": epoch}).scalar_one_or_none()
     return None if found is None else ExecutionId(found)
+
+
+def hold_until(conn: Connection, execution_id: ExecutionId, at: datetime, reason: str) -> None:
+    """Let a run that has just been enqueued wait until a moment, and say why."""
+    conn.execute(_HOLD_UNTIL, {"execution_id": execution_id, "at": at, "reason": reason})
 
 
 def requested(conn: Connection, execution_id: ExecutionId) -> Resources:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -179,3 +180,38 @@ def test_a_person_starts_one_in_prefect_and_a_bad_one_is_refused(stack: Stack, s
     assert stack.flow_ended(bad)["name"] == "Refused"
     assert stack.flow_ended(good, ENDED_SECONDS)["name"] == "Completed"
     assert len(stack.sql("SELECT 1 FROM runs WHERE flow_run_id = %s", good)) == 1
+
+
+def test_one_that_is_scheduled_waits_until_its_time_and_can_be_aborted_before(
+    stack: Stack, shop: LocalShop, tmp_path: Path
+) -> None:
+    spec = shop.example("inventory-stopped")
+    soon = datetime.now(UTC) + timedelta(seconds=8)  # noqa: TID251  the stack goes by the same clock
+    far = soon + timedelta(days=1)
+    first = stack.assay("chaos", "run", file_of(tmp_path, spec), "--no-watch", "--at", soon.isoformat()).stdout.strip()
+    second = stack.assay("chaos", "run", file_of(tmp_path, spec), "--no-watch", "--at", far.isoformat()).stdout.strip()
+
+    waiting = shown(stack, second)
+    stack.assay("chaos", "abort", second)
+    began = until("the first begins", lambda: shown(stack, first)["startedAt"], 60, 0.2)
+    stack.assay("chaos", "abort", first)
+    ended(stack, first)
+
+    assert waiting["status"] == "scheduled"
+    assert "is scheduled for" in waiting["waitReason"]
+    assert (shown(stack, second)["status"], shown(stack, second)["startedAt"]) == ("aborted", None)
+    assert datetime.fromisoformat(began) >= soon
+    nothing_is_left(stack, shop)
+
+
+def test_game_days_become_schedules_of_a_deployment(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
+    weekly = {"recurring": [{"cron": "0 10 * * 2", "timezone": "Europe/Berlin"}]}
+    spec = shop.example("payments-slow", name="game day", schedule=weekly)
+
+    done = stack.assay("chaos", "deploy", file_of(tmp_path, spec), "--json")
+    found = stack.prefect("GET", "/deployments/name/chaos-experiment/game%20day")
+
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["schedules"][0]["cron"] == "0 10 * * 2"
+    assert [one["schedule"]["cron"] for one in found["schedules"]] == ["0 10 * * 2"]
+    assert found["parameters"]["experiment"]["name"] == "game day"

@@ -1,9 +1,11 @@
 """The experiment as a value, and as YAML both ways."""
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from chaos.experiment import Order
 from chaos.experiment_reading import (
@@ -122,3 +124,10 @@ def test_the_schema_knows_every_key() -> None:
     schema: Any = describe_experiment_schema()
 
     assert set(experiment_to_raw(check_experiment(raw()))) <= set(schema["properties"])
+
+
+def test_the_sample_in_prefect_is_an_experiment() -> None:
+    entries = yaml.safe_load((Path(__file__).parents[3] / "prefect.yaml").read_text())
+    raw = [one["parameters"]["experiment"] for one in entries["deployments"] if "experiment" in one["parameters"]]
+
+    assert [check_experiment(one).target.environment for one in raw] == ["shop"]
