@@ -31,7 +31,11 @@ PATIENCE = 90.0
 RBAC = "/apis/rbac.authorization.k8s.io/v1"
 GROUPS = {"v1": "/api/v1", "apps/v1": "/apis/apps/v1", "networking.k8s.io/v1": "/apis/networking.k8s.io/v1"}
 MORE = {
-    "orders": ["--inventory", f"http://inventory:{PORT}", "--payments", f"http://payments:{PORT}"],
+    "orders": [
+        *("--inventory", f"http://inventory:{PORT}"),
+        *("--payments", f"http://payments:{PORT}"),
+        *("--retry-seconds", "8"),
+    ],
     "inventory": ["--stock", "lamp=1000000"],
 }
 
@@ -92,10 +96,13 @@ class ShopInCluster:
 
 
 @asynccontextmanager
-async def shop_in_cluster(services: Sequence[str]) -> AsyncIterator[ShopInCluster]:
-    """Run services of the shop. Without a cluster the test is skipped, and says what is missing."""
-    access, _ = cluster_namespaces.usable()
-    guards = cluster_namespaces.make(access)
+async def shop_in_cluster(services: Sequence[str], guards: ClusterAccess | None = None) -> AsyncIterator[ShopInCluster]:
+    """Run services of the shop. `guards` names the namespace of the guards; by default one is made.
+
+    Without a cluster the test is skipped, and says what is missing.
+    """
+    own = guards is None
+    guards = guards or cluster_namespaces.make(cluster_namespaces.usable()[0])
     namespace = f"shop-{secrets.token_hex(4)}"
     connection = Connection(guards)
     made = await asyncio.to_thread(_make, connection, namespace, services)
@@ -106,7 +113,7 @@ async def shop_in_cluster(services: Sequence[str]) -> AsyncIterator[ShopInCluste
             await shop.until_ready(service)
         yield shop
     finally:
-        await asyncio.to_thread(_remove, connection, namespace, made)
+        await asyncio.to_thread(_remove, connection, namespace, made, own=own)
 
 
 def _make(connection: Connection, namespace: str, services: Sequence[str]) -> list[str]:
@@ -221,8 +228,9 @@ def _addresses(connection: Connection, namespace: str, services: Sequence[str]) 
     return {one: yaml.safe_load(connection.get(f"{place}/{one}"))["spec"]["clusterIP"] for one in services}
 
 
-def _remove(connection: Connection, namespace: str, made: Sequence[str]) -> None:
+def _remove(connection: Connection, namespace: str, made: Sequence[str], *, own: bool) -> None:
     for path in (*made, f"/api/v1/namespaces/{namespace}"):
         connection.delete(path, grace=0)
-    cluster_namespaces.remove(connection)
+    if own:
+        cluster_namespaces.remove(connection)
     connection.close()
