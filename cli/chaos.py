@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from chaos.plan import Plan
 
 File = Annotated[Path, typer.Argument(help="The file of the experiment.", show_default=False)]
+Kubeconfig = Annotated[
+    Path | None,
+    typer.Option(envvar="KUBECONFIG", help="How to reach the cluster.", show_default=False),
+]
 
 
 class PlanError(CommandError):
@@ -50,10 +54,10 @@ def validate(file: File, *, json: Json = False) -> None:
         output.say(f"{file}: {experiment.name} is valid")
 
 
-def plan(file: File, *, json: Json = False) -> None:
-    """Show what an experiment would do to which processes, and every reason against it. Nothing is done."""
+def plan(file: File, *, kubeconfig: Kubeconfig = None, json: Json = False) -> None:
+    """Show what an experiment would do to which processes or pods, and every reason against it. Nothing is done."""
     experiment = read_experiment(file)
-    made = _planned(experiment)
+    made = _planned(experiment, kubeconfig)
     output.as_json(_raw(made)) if json else _show(made)
     if made.problems:
         raise typer.Exit(EXIT_REFUSED)
@@ -75,20 +79,27 @@ def providers(*, json: Json = False) -> None:
         output.table(("provider", "fault", "real", "how, or why not", "needs"), shown)
 
 
-def _planned(experiment: "Experiment") -> "Plan":
+def _planned(experiment: "Experiment", kubeconfig: Path | None) -> "Plan":
     import asyncio  # noqa: PLC0415
 
     from chaos.plan import plan as made_of  # noqa: PLC0415
     from chaos.targets import resolve  # noqa: PLC0415
     from cli.stack.state import StateFolder  # noqa: PLC0415
+    from cluster.backend_factory import ClusterSettings  # noqa: PLC0415
     from cluster.fault_providers import PlaceError, PlaceSettings, open_place  # noqa: PLC0415
 
+    name = experiment.target.cluster
+    if name is not None and kubeconfig is None:
+        raise PlanError("to look at pods with your own rights, name a configuration: --kubeconfig FILE")
+    own = {str(name): ClusterSettings(name=str(name), namespace="", image="", kubeconfig=f"file:{kubeconfig}")}
+    settings = PlaceSettings(state=StateFolder.find().path, clusters=own if name else {})
     try:
-        place = open_place(experiment.target, PlaceSettings(state=StateFolder.find().path))
+        place = open_place(experiment.target, settings)
         found = asyncio.run(place.targets.find(experiment.target))
     except PlaceError as error:
         raise PlanError(str(error)) from error
-    return made_of(experiment, resolve(experiment, found.candidates, found.graph))
+    resolution = resolve(experiment, found.candidates, found.graph)
+    return made_of(experiment, resolution, there=found.providers)
 
 
 def _show(made: "Plan") -> None:
@@ -97,8 +108,11 @@ def _show(made: "Plan") -> None:
         [(one.name, one.service, one.identity) for one in made.resolution.targets],
     )
     output.table(
-        ("fault", "from", "to", "how"),
-        [(one.fault.name, f"{one.begins:g} s", f"{one.ends:g} s", one.how) for one in made.faults],
+        ("fault", "from", "to", "by", "how", "why so"),
+        [
+            (one.fault.name, f"{one.begins:g} s", f"{one.ends:g} s", one.provider, one.how, one.why)
+            for one in made.faults
+        ],
     )
     output.table(
         ("SLO", "readings", "smallest p", "A/A check"),

@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Protocol
 
+from chaos.choice import ALWAYS_THERE
 from chaos.fault_types import Provider
 from chaos.graph import ServiceGraph, graph_of
 from chaos.provider import FaultId, FaultStatus
@@ -53,6 +54,8 @@ class Found:
     candidates: tuple[Candidate, ...]
     graph: ServiceGraph
     addresses: frozenset[str] = frozenset()
+    providers: frozenset[Provider] = ALWAYS_THERE
+    """What can inject faults there."""
 
 
 class Targets(Protocol):
@@ -169,7 +172,8 @@ class KubernetesTargets:
         try:
             seen = await asyncio.to_thread(candidates, self.connection, str(selector.namespace))
             own = await asyncio.to_thread(addresses, self.connection, str(selector.namespace))
+            providers = await asyncio.to_thread(cluster_faults.there, self.connection)
         except (ApiError, UnavailableError) as failed:
             raise PlaceError(str(failed)) from failed
         graph = graph_of((), {one.target.service for one in seen})
-        return Found(candidates=tuple(seen), graph=graph, addresses=own)
+        return Found(candidates=tuple(seen), graph=graph, addresses=own, providers=providers)

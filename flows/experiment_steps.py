@@ -193,7 +193,7 @@ async def _looked(run: ExperimentRun) -> Resolution | Stopped:
 
 def _checked(run: ExperimentRun, found: Found, cordons: list[chaos_switch.CordonedTarget]) -> Resolution:
     resolution = resolve(run.experiment, found.candidates, found.graph)
-    planned = plan(run.experiment, resolution)
+    planned = plan(run.experiment, resolution, there=found.providers)
     cordoned = [
         f"{one.path} is cordoned: {one.reason}; `assay chaos target uncordon {one.path}` when a person has looked"
         for one in cordons

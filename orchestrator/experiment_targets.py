@@ -21,7 +21,7 @@ async def prepared(experiment: Experiment, settings: PlaceSettings) -> Prepared:
             return Prepared(experiment=experiment)
         raise ConflictError(str(error)) from error
     resolution = resolve(experiment, found.candidates, found.graph)
-    planned = plan(experiment, resolution)
+    planned = plan(experiment, resolution, there=found.providers)
     if planned.problems:
         raise InvalidError(Problem(path="target", message=problem) for problem in planned.problems)
     return Prepared(experiment=experiment, resolution=resolution)

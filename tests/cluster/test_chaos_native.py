@@ -1,6 +1,7 @@
 """The native fault provider on the shop in a real cluster, as a Prometheus sees it: effect, abort, and the way back."""
 
 import asyncio
+import json
 import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -17,6 +18,7 @@ from harness.shop_in_cluster import PORT, allow_host_guards, shop_in_cluster
 
 from chaos.fault_types import FaultType
 from chaos.provider import FaultId, FaultStatus
+from cli import main
 from cluster.faults.kubernetes.provider import KubernetesFaults
 from cluster.faults.provider import InjectError
 from cluster.kubernetes.canary import Enforcement, Found
@@ -196,3 +198,34 @@ def test_what_the_guards_may_do_is_written_down() -> None:
 
     assert "delete" not in targets
     assert "exec" not in targets
+
+
+def test_a_plan_shows_pods_provider_and_reasons(
+    observed: Observed, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By the command, with the rights of who plans; latency needs an operator that this cluster does not have."""
+    shop = observed.bed.shop
+    checks = ("activeIncidents", "onCall", "recentDeployments", "systemHealth")
+    faults = [{"type": "cpu-stress"}, {"type": "network-latency", "parameters": {"latencyMs": 100}}]
+    raw = {
+        "name": "planned",
+        "faults": faults,
+        "target": {"cluster": "any", "namespace": shop.namespace, "service": "payments"},
+        "hypothesis": {"slo": {"name": "orders", "kind": "ratio", "source": "load", "objective": 95}},
+        "load": {"url": "http://orders:8080/orders", "method": "POST", "body": "{}", "perSecond": 10},
+        "durationSeconds": 20,
+        "haltConditions": [{"slo": "orders", "above": 50, "failures": 5}],
+        "safetyChecks": {check: {"none": "a test"} for check in checks},
+    }
+    file = tmp_path / "planned.yaml"
+    file.write_text(json.dumps(raw))
+
+    code = main.run(["chaos", "plan", str(file), "--kubeconfig", str(shop.guards.kubeconfig), "--json"])
+
+    shown = json.loads(capsys.readouterr().out)
+    assert code == 4
+    assert [target["name"] for target in shown["targets"]] == [shop.target("payments").name]
+    assert [fault["provider"] for fault in shown["faults"]] == ["kubernetes", "kubernetes"]
+    [problem] = shown["problems"]
+    assert problem.startswith("2-network-latency: kubernetes cannot inject network-latency")
+    assert problem.endswith("(not in this cluster: chaos-mesh, litmus)")
