@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         result = _result(loaded, options)
     except InvalidError as error:
         for problem in error.problems:
-            _say(f"{options.file}: {problem.path or '(whole)'}: {problem.message}")
+            _say(f"{options.file.name}: {problem.path or '(whole)'}: {problem.message}")
         return EXIT_WRONG
     except (RecordingError, BrokerUnfitError, TriggerUnfitError) as error:
         _say(str(error))

@@ -13,7 +13,7 @@ from model.fault import Blame, Fault
 from model.lenient import mapping
 from model.problems import Finding
 from model.request import TestRequest
-from model.result import Report, Summary, summarise
+from model.result import Outcome, Report, Summary, summarise
 from model.rules import Raw, named_entries
 
 PROGRAM = Path(__file__).with_name("event_program.py")
@@ -104,5 +104,7 @@ class EventTool:
             return WRONG.verdict(said or WRONG.happened)
         if not counts.failed:
             return verdict.unhappy(UNHAPPY, report, exit_code, said)
-        found = UNKNOWN if exit_code == EXIT_UNKNOWN else FAILED
-        return found.verdict(verdict.failures(report, counts))
+        if exit_code == EXIT_UNKNOWN:
+            first = next(result.name for result in report.results if result.outcome is Outcome.FAILED)
+            return UNKNOWN.verdict(f"{counts.failed} of {counts.total} were not tested, or not decided, first {first}")
+        return FAILED.verdict(verdict.failures(report, counts))
