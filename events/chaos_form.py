@@ -2,10 +2,12 @@
 
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
 
-from events.faults import BrokerDown, BrokerFault, BrokerSlow, Chaos, Disturbance, RequestErrors
+from events.chaos import Chaos
+from events.experiments import ExperimentChaos
+from events.faults import BrokerChaos, BrokerDown, BrokerFault, BrokerSlow, Disturbance, RequestErrors
 
 
 class _Form(BaseModel):
@@ -62,14 +64,22 @@ class FaultForm(_Form):
 
 
 class ChaosForm(_Form):
-    """The faults of a test, and how long it goes on after them."""
+    """Faults of the broker, and how long the test goes on after them; or an experiment of the chaos engine."""
 
-    faults: list[FaultForm] = Field(min_length=1, max_length=50)
+    faults: list[FaultForm] | None = Field(default=None, min_length=1, max_length=50)
     recovery_ms: float = Field(default=1_000, ge=0, le=3_600_000)
+    experiment: dict[str, JsonValue] | None = None
 
     def value(self) -> Chaos:
-        """Return the chaos. Raises: ValueError if two faults have one name, or one is wrong."""
-        faults = tuple(fault.value(number) for number, fault in enumerate(self.faults))
+        """Return the chaos. Raises: ValueError if it is none or both, two faults have one name, or one is wrong."""
+        if (self.faults is None) == (self.experiment is None):
+            raise ValueError("give either faults or experiment")
+        if self.experiment is not None:
+            return ExperimentChaos(name=str(self.experiment.get("name", "")), definition=self.experiment)
+        return self._broker_chaos(self.faults or [])
+
+    def _broker_chaos(self, forms: list[FaultForm]) -> BrokerChaos:
+        faults = tuple(fault.value(number) for number, fault in enumerate(forms))
         if len({fault.name for fault in faults}) < len(faults):
             raise ValueError("two faults have the same name")
-        return Chaos(faults=faults, recovery_ms=self.recovery_ms)
+        return BrokerChaos(faults=faults, recovery_ms=self.recovery_ms)

@@ -11,9 +11,9 @@ from pydantic import JsonValue
 from events.assertions.assertion import Assertion
 from events.assertions.checking import Checking
 from events.brokers.broker import Broker
+from events.chaos import Calm, Chaos, Disturbed, FaultWindow, RunningChaos
 from events.consumer import EventConsumer
 from events.event import Event, Milliseconds
-from events.faults import Chaos, FaultRunner, FaultWindow
 from events.outcomes import AssertionResult, Outcome, worst
 from events.phases import Stream, phases
 from events.registry.registry_factory import RegistryPlace, open_wire_format
@@ -22,6 +22,8 @@ from events.triggers import NoTrigger, Trigger
 
 CATCH_UP_MS: Milliseconds = 1_000
 """How long the broker may take to confirm that all events have arrived."""
+CHAOS_LOOK_MS: Milliseconds = 50
+"""Between two looks whether the chaos is over, when all is decided."""
 BLIND = "the broker did not confirm that all events had arrived, so nothing follows from those that are missing"
 FOREIGN = "the test has no scope, and its topics are shared: events of others count too"
 
@@ -81,7 +83,7 @@ class EventDrivenTest:
     scope: Scope | TriggerScope | None = None
     group_id: str | None = None
     registry: RegistryPlace | None = None
-    chaos: Chaos | None = None
+    chaos: Chaos = field(default_factory=Calm)
     test_id: str = field(default_factory=lambda: str(uuid4()))
 
     def __post_init__(self) -> None:
@@ -91,30 +93,25 @@ class EventDrivenTest:
             raise ValueError("assertions: at least one assertion is needed")
         if self.timeout_ms <= 0 or self.grace_ms < 0:
             raise ValueError("timeoutMs must be positive, and graceMs must not be negative")
-        if self.lasts_ms > self.timeout_ms:
-            raise ValueError(f"chaos: it lasts {self.lasts_ms:g} ms with the recovery, longer than timeoutMs")
-
-    @property
-    def lasts_ms(self) -> Milliseconds:
-        """Return how long the test lasts at least: its faults are injected also if all is decided before."""
-        return 0.0 if self.chaos is None else self.chaos.lasts_ms
+        if self.chaos.lasts_ms > self.timeout_ms:
+            raise ValueError(f"chaos: it lasts {self.chaos.lasts_ms:g} ms with the recovery, longer than timeoutMs")
 
     def execute(self, broker: Broker, *, monotonic: Callable[[], float] = time.monotonic) -> EventTestResult:
         """Run the test. Whatever happens, the consumer is closed. Raises: BrokerError; TriggerError; ScopeError."""
         wire = None if self.registry is None else open_wire_format(self.registry)
         consumer = EventConsumer(broker, self.topics, group_id=self.group_id, wire=wire, monotonic=monotonic)
-        faults = FaultRunner(() if self.chaos is None else self.chaos.faults, broker, consumer.now)
+        chaos: RunningChaos | None = None
         try:
             consumer.start()
             consumer.start_clock()
-            faults.start()
+            chaos = self.chaos.start(broker, consumer.now)
             scope = self._scope(self.trigger.fire(broker))
-            checking, now = self._judge(consumer, scope)
-            return self._result(
-                checking, Stream(events=consumer.received_events, scope=scope, ended_at=now), faults.stop()
-            )
+            checking, now = self._judge(consumer, scope, chaos)
+            disturbed, chaos = chaos.stop(), None
+            return self._result(checking, Stream(events=consumer.received_events, scope=scope, ended_at=now), disturbed)
         finally:
-            faults.stop()
+            if chaos is not None:
+                chaos.stop()
             consumer.close()
             if wire is not None:
                 wire.close()
@@ -130,18 +127,21 @@ class EventDrivenTest:
         """Judge recorded events by their own clock, without a broker and without waiting."""
         checking = Checking(self.assertions, scope)
         checking.observe(events)
-        return self._result(checking, Stream(events=events, scope=scope, ended_at=ended_at), windows)
+        stream = Stream(events=events, scope=scope, ended_at=ended_at)
+        return self._result(checking, stream, Disturbed(windows=tuple(windows)))
 
     def _scope(self, outcome: JsonValue) -> Scope | None:
         return self.scope.of(outcome) if isinstance(self.scope, TriggerScope) else self.scope
 
-    def _judge(self, consumer: EventConsumer, scope: Scope | None) -> tuple[Checking, Milliseconds]:
-        """Look at events until all is decided and the faults are over, or the time is up. Return when that was."""
+    def _judge(
+        self, consumer: EventConsumer, scope: Scope | None, chaos: RunningChaos
+    ) -> tuple[Checking, Milliseconds]:
+        """Look at events until all is decided and the chaos is over, or the time is up. Return when that was."""
         checking = Checking(self.assertions, scope)
         end = self.timeout_ms + self.grace_ms
         now: Milliseconds = 0.0
-        while now < (self.lasts_ms if checking.decided else end):
-            next_look = min(checking.deadline + 1, self.lasts_ms if checking.decided else end)
+        while now < end and not (checking.decided and chaos.over):
+            next_look = min(checking.deadline + 1, now + CHAOS_LOOK_MS if checking.decided else end)
             events, now = consumer.drain(next_look - now)
             checking.observe(events)
             if not checking.decided and (now >= end or checking.deadline < now):
@@ -158,20 +158,20 @@ class EventDrivenTest:
         else:
             checking.give_up(now, BLIND)
 
-    def _result(self, checking: Checking, stream: Stream, windows: Sequence[FaultWindow]) -> EventTestResult:
+    def _result(self, checking: Checking, stream: Stream, disturbed: Disturbed) -> EventTestResult:
         results = checking.finish(stream.ended_at)
         told = [
-            replace(result, phases=phases(assertion, stream, windows))
+            replace(result, phases=phases(assertion, stream, disturbed.windows))
             for assertion, result in zip(self.assertions, results, strict=True)
         ]
         warnings = (FOREIGN,) if stream.scope is None and not isinstance(self.trigger, NoTrigger) else ()
         return EventTestResult(
             name=self.name,
-            results=tuple(told),
+            results=(*told, *disturbed.results),
             events=tuple(stream.events),
             ended_at=stream.ended_at,
             foreign=checking.foreign,
             scope=stream.scope,
             warnings=warnings,
-            windows=tuple(windows),
+            windows=disturbed.windows,
         )

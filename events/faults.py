@@ -9,6 +9,7 @@ from threading import Event, Lock, Thread
 from typing import Protocol, runtime_checkable
 
 from events.brokers.broker import Broker, BrokerUnfitError, Capability, require
+from events.chaos import Disturbed, FaultWindow
 from events.event import Milliseconds
 
 
@@ -84,25 +85,23 @@ class BrokerFault:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaultWindow:
-    """When a fault was active, on the clock of the test."""
-
-    name: str
-    begins: Milliseconds
-    ends: Milliseconds
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Chaos:
-    """The faults of a test. It runs until `recovery_ms` after the last of them, also if all is decided before."""
+class BrokerChaos:
+    """Faults of the broker. The test runs until `recovery_ms` after the last of them, also if all is decided before."""
 
     faults: tuple[BrokerFault, ...]
     recovery_ms: Milliseconds = 1_000
 
     @property
     def lasts_ms(self) -> Milliseconds:
-        """Return how long the test lasts at least."""
+        """Return how long it lasts."""
         return max(fault.ends_ms for fault in self.faults) + self.recovery_ms
+
+    def start(self, broker: Broker, now: Callable[[], Milliseconds]) -> "FaultRunner":
+        """Begin. Raises: BrokerUnfitError if the broker has no faults to inject."""
+        require(broker, frozenset({Capability.FAULTS}), what="chaos of the broker")
+        runner = FaultRunner(self.faults, broker, now, self.lasts_ms)
+        runner.begin()
+        return runner
 
 
 @dataclass(slots=True)
@@ -118,29 +117,33 @@ class FaultRunner:
     faults: Sequence[BrokerFault]
     broker: Broker
     now: Callable[[], Milliseconds]
+    lasts_ms: Milliseconds = 0.0
     _windows: list[FaultWindow] = field(default_factory=list)
     _active: dict[str, _Active] = field(default_factory=dict)
     _over: Event = field(default_factory=Event)
     _lock: Lock = field(default_factory=Lock)
     _thread: Thread | None = None
 
-    def start(self) -> None:
-        """Begin. Raises: BrokerUnfitError if the broker has no faults to inject."""
-        if not self.faults:
-            return
-        require(self.broker, frozenset({Capability.FAULTS}), what="chaos of the broker")
+    @property
+    def over(self) -> bool:
+        """Say whether all faults are over, and the time to recover is, too."""
+        return self.now() >= self.lasts_ms
+
+    def begin(self) -> None:
+        """Begin to inject."""
         self._thread = Thread(target=self._run, name="event-faults", daemon=True)
         self._thread.start()
 
-    def stop(self) -> list[FaultWindow]:
-        """End every fault, and return when each was active. It may be called more than once."""
+    def stop(self) -> Disturbed:
+        """End every fault, and return when each was active."""
         self._over.set()
         if self._thread is not None:
             self._thread.join()
         with self._lock:
             for name in list(self._active):
                 self._end(name)
-            return sorted(self._windows, key=lambda window: (window.begins, window.name))
+            windows = sorted(self._windows, key=lambda window: (window.begins, window.name))
+            return Disturbed(windows=tuple(windows))
 
     def _run(self) -> None:
         for at, fault, begins in _changes(self.faults):

@@ -15,9 +15,10 @@ from events.assertion_form import AssertionForm, PatternForm, build
 from events.assertions.assertion import Assertion
 from events.brokers.broker import Capability
 from events.brokers.security import Mechanism, Protocol, Security
+from events.chaos import Calm, Chaos
 from events.chaos_form import ChaosForm
+from events.documents import with_documents
 from events.driven_test import EventDrivenTest, TriggerScope
-from events.faults import Chaos
 from events.pattern import EventPattern
 from events.registry.registry_factory import RegistryPlace
 from events.scope import Scope
@@ -108,7 +109,7 @@ class LoadedTest:
 def load_test(text: str, folder: Path | None = None) -> LoadedTest:
     """Return the test that a YAML text describes. Raises: InvalidError with all problems.
 
-    An AsyncAPI document may be named by its file, relative to `folder`, that of the test.
+    AsyncAPI documents and an experiment may be named by their files, relative to `folder`, that of the test.
     """
     if len(text) > LARGEST_FILE:
         raise InvalidError([Problem(path="", message=f"the file has more than {LARGEST_FILE} characters")])
@@ -116,7 +117,7 @@ def load_test(text: str, folder: Path | None = None) -> LoadedTest:
         raw: object = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         raise InvalidError([Problem(path="", message=f"not YAML: {_one_line(error)}")]) from error
-    return check_test(raw if folder is None else _with_documents(raw, folder), folder)
+    return check_test(raw if folder is None else with_documents(raw, folder), folder)
 
 
 def load_file(file: Path) -> LoadedTest:
@@ -140,25 +141,6 @@ def check_test(raw: object, folder: Path | None = None) -> LoadedTest:
     except ValidationError as error:
         raise InvalidError(_problem(found) for found in error.errors()) from error
     return _Builder(form, folder).loaded()
-
-
-def _with_documents(raw: object, folder: Path) -> object:
-    """Return the data of a test with the AsyncAPI documents in the place of their names. Raises: InvalidError."""
-    assertions = raw.get("assertions") if isinstance(raw, dict) else None
-    if not isinstance(raw, dict) or not isinstance(assertions, list):
-        return raw
-    return {**raw, "assertions": [_with_document(one, folder, number) for number, one in enumerate(assertions)]}
-
-
-def _with_document(raw: object, folder: Path, number: int) -> object:
-    if not isinstance(raw, dict) or not isinstance(named := raw.get("asyncapi"), str):
-        return raw
-    try:
-        document = yaml.safe_load((folder / named).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        problem = Problem(path=f"assertions[{number}].asyncapi", message=f"cannot be read: {_one_line(error)}")
-        raise InvalidError([problem]) from error
-    return {**raw, "asyncapi": document}
 
 
 class _Builder:
@@ -190,13 +172,13 @@ class _Builder:
             scope=scope,
             group_id=form.group_id,
             registry=registry,
-            chaos=chaos,
+            chaos=chaos or Calm(),
         )
         return LoadedTest(
             test=test,
             broker=form.broker,
             partitions=form.partitions,
-            needs=frozenset(form.needs) | ({Capability.FAULTS} if chaos else set()),
+            needs=frozenset(form.needs) | ({Capability.FAULTS} if form.chaos and form.chaos.faults else set()),
             security=security,
             written=form.model_dump(mode="json", by_alias=True, exclude={"trigger"}, exclude_unset=True),
         )

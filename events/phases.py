@@ -9,8 +9,8 @@ from dataclasses import dataclass, replace
 
 from events.assertions.assertion import Assertion
 from events.assertions.checking import Checking
+from events.chaos import FaultWindow
 from events.event import Event, Milliseconds
-from events.faults import FaultWindow
 from events.outcomes import Outcome, Phases
 from events.scope import Scope
 

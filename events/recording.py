@@ -12,9 +12,9 @@ from typing import TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
+from events.chaos import FaultWindow
 from events.driven_test import EventTestResult
 from events.event import Event, Milliseconds, Offset, PartitionNumber, Topic
-from events.faults import FaultWindow
 from events.paths import as_json
 from events.scope import Scope
 
