@@ -6,6 +6,7 @@ Nothing above `cluster` names a provider. A new one is a line in `open_place`.
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cache
 from pathlib import Path
 from typing import Protocol
@@ -13,6 +14,7 @@ from typing import Protocol
 from chaos.choice import ALWAYS_THERE
 from chaos.fault_types import Provider
 from chaos.graph import ServiceGraph, graph_of
+from chaos.hypothesis import HealthCheck
 from chaos.provider import FaultId, FaultStatus
 from chaos.target import TargetSelector
 from chaos.targets import Candidate
@@ -24,6 +26,8 @@ from cluster.faults.local import LocalFaults
 from cluster.faults.provider import Effect, FaultProvider, InjectError, Injection
 from cluster.kubernetes.access import access_of
 from cluster.kubernetes.connection import ApiError, ClusterAccess, Connection
+from cluster.observation.deployments import deployed_since
+from cluster.observation.probes import CONDITION_KINDS, ConditionProbe, Prober, ProbeResult
 from cluster.services.client import NoEnvironmentError, look
 
 ENVIRONMENTS = "environments"
@@ -71,6 +75,32 @@ class Place:
 
     faults: FaultProvider
     targets: Targets
+    cluster: Connection | None = None
+
+    async def condition(self, namespace: str, check: HealthCheck) -> ProbeResult:
+        """Look at a condition of an object in the cluster. Without a cluster it is a miss."""
+        api, resource = CONDITION_KINDS.get(str(check.kind), ("", ""))
+        if self.cluster is None or not resource:
+            known = ", ".join(CONDITION_KINDS)
+            return ProbeResult(healthy=False, detail=f"kind must be one of {known}, in a cluster", seconds=0.0)
+        probe = ConditionProbe(
+            api=api,
+            resource=resource,
+            namespace=namespace,
+            name=str(check.object),
+            condition=str(check.condition),
+            seconds=check.timeout_seconds,
+        )
+        return await Prober().condition(probe, self.cluster)
+
+    async def deployed_since(self, namespace: str, since: datetime) -> tuple[str, ...]:
+        """Return what was deployed in a namespace after a moment. Raises: PlaceError if that cannot be known."""
+        if self.cluster is None:
+            raise PlaceError("there is no cluster that could tell")
+        try:
+            return await asyncio.to_thread(deployed_since, self.cluster, namespace, since)
+        except (ApiError, UnavailableError, ValueError) as failed:
+            raise PlaceError(str(failed)) from failed
 
 
 def open_place(selector: TargetSelector, settings: PlaceSettings) -> Place:
@@ -85,7 +115,9 @@ def open_place(selector: TargetSelector, settings: PlaceSettings) -> Place:
         served = ", ".join(sorted(settings.clusters)) or "none"
         raise PlaceError(f"this process does not serve the cluster {selector.cluster}; it serves {served}")
     connection = _connection(access_of(cluster))
-    return Place(faults=cluster_faults.of(connection), targets=KubernetesTargets(connection=connection))
+    return Place(
+        faults=cluster_faults.of(connection), targets=KubernetesTargets(connection=connection), cluster=connection
+    )
 
 
 def is_here(selector: TargetSelector, settings: PlaceSettings) -> bool:

@@ -16,7 +16,7 @@ from chaos.verdict import End
 from db import runs
 from db.errors import UnavailableError
 from db.runs import Run
-from flows import experiment_faults
+from flows import experiment_faults, experiment_safety
 from flows.experiment_run import ExperimentRun
 from flows.wakeups import news
 from model.execution import Status
@@ -24,6 +24,7 @@ from model.execution import Status
 LOOK_SECONDS = 2.0
 """Between two looks at the database, which are also the signs of life. A notice of an abort leads to a look at once."""
 LIMIT_SECONDS = 0.5
+SAFETY_SECONDS = 10.0
 DATABASE_PATIENCE = 10.0
 """Seconds for which the database may be away while a fault is active."""
 GUARDED = frozenset({Step.INJECT, Step.OBSERVE})
@@ -34,7 +35,7 @@ log = logging.getLogger("assay.experiments")
 @asynccontextmanager
 async def keeping(run: ExperimentRun) -> AsyncIterator[None]:
     """Keep an experiment as long as this context is open. On the way out nothing of it stays in the world."""
-    tasks = [asyncio.create_task(_look_for_wishes(run)), asyncio.create_task(_look_at_limits(run))]
+    tasks = [asyncio.create_task(work(run)) for work in (_look_for_wishes, _look_at_limits, _ask_again)]
     try:
         yield
     finally:
@@ -77,6 +78,23 @@ def _obey(run: ExperimentRun, row: Run) -> None:
         run.lose()
     elif row.cancel_requested:
         run.stop(End.ABORTED, f"{row.cancelled_by or 'somebody'} aborted it", EventKind.PERSON)
+
+
+async def _ask_again(run: ExperimentRun) -> None:
+    """Ask the safety checks again while a fault is active. What cannot be asked blocks, as before the fault."""
+    if all(check.none is not None for check in run.experiment.safety_checks):
+        return
+    while True:
+        await asyncio.sleep(SAFETY_SECONDS)
+        if run.state.step is not Step.OBSERVE:
+            continue
+        try:
+            reasons = await experiment_safety.reasons_to_stop(run)
+        except Exception:
+            log.exception("run %s: asking the safety checks again failed", run.grant.execution_id)
+            continue
+        if reasons:
+            run.stop(End.BLOCKED, "; ".join(reasons), EventKind.LIMIT)
 
 
 async def _look_at_limits(run: ExperimentRun) -> None:

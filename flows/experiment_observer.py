@@ -6,8 +6,9 @@ Everything runs in tasks of its own from `start` to `stop`, through all windows.
 import asyncio
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import datetime
 
 from chaos.experiment import Experiment
@@ -22,6 +23,17 @@ from cluster.observation.probes import HttpProbe, Prober, ProbeResult, TcpProbe
 log = logging.getLogger("assay.experiments")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """What is observed besides addresses: a Prometheus, and the objects of a cluster."""
+
+    metrics: MetricsSource | None = None
+    conditions: Callable[[HealthCheck], Awaitable[ProbeResult]] | None = None
+
+
+NO_SOURCES = Sources()
+
+
 class Observer:
     """What observes for one experiment. `broken` says why nothing can be observed any more, None while it can."""
 
@@ -30,12 +42,13 @@ class Observer:
         experiment: Experiment,
         clock: Callable[[], datetime],
         hosts: frozenset[str],
-        metrics: MetricsSource | None = None,
+        sources: Sources = NO_SOURCES,
     ) -> None:
         self._experiment = experiment
         self._clock = clock
         self._prober = Prober(hosts)
-        self._metrics = metrics
+        self._metrics = sources.metrics
+        self._conditions = sources.conditions
         self._load = OpenLoad(load=experiment.load, clock=clock, allowed_hosts=hosts) if experiment.load else None
         self._health: dict[str, list[HealthLook]] = defaultdict(list)
         self._samples: dict[str, list[Sample]] = defaultdict(list)
@@ -101,6 +114,8 @@ class Observer:
         if check.type is ProbeType.PROMETHEUS and self._metrics is not None:
             value = await self._value(str(check.query))
             return ProbeResult(healthy=_within(check, value), detail=f"the value is {value}", seconds=0.0)
+        if check.type is ProbeType.KUBERNETES and self._conditions is not None:
+            return await self._conditions(check)
         return ProbeResult(healthy=False, detail=f"a check of type {check.type} cannot be made here", seconds=0.0)
 
     async def _read_on(self, slo: Slo) -> None:

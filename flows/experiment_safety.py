@@ -10,8 +10,10 @@ from functools import cache
 from importlib.metadata import entry_points
 from typing import Any, TypeAlias
 
+from chaos.experiment_states import Step
 from chaos.hypothesis import Slo, SloKind, Source
 from chaos.safety import CHECK_PATIENCE, Answer, DecisionRecord, Observation, SafetyCheck, decide
+from cluster.fault_providers import PlaceError
 from cluster.observation.errors import ObservationError
 from cluster.observation.webhook import Question
 from db import chaos_switch
@@ -22,6 +24,9 @@ from model.ports import SecretError
 
 ENTRY_POINTS = "assay.safety_checks"
 """The group of registered checks. Each is `async def check(question: Question) -> str | None`: None, or why not."""
+
+CAUSED = frozenset({"activeIncidents", "systemHealth"})
+"""Checks that the fault itself may fail."""
 
 Registered: TypeAlias = Callable[[Question], Awaitable[str | None]]
 
@@ -38,12 +43,23 @@ async def reasons_against(run: ExperimentRun, step: str) -> tuple[str, ...]:
     return (*([stopped.sentence] if stopped else []), *decision.reasons)
 
 
-async def _decided(run: ExperimentRun, step: str) -> DecisionRecord:
+async def reasons_to_stop(run: ExperimentRun) -> tuple[str, ...]:
+    """Ask again while a fault is active. A decision is noted only if it blocks.
+
+    Open incidents and the SLOs are not asked for: the fault itself may be their cause, and limits watch them.
+    """
+    decision = await _decided(run, Step.OBSERVE, left_out=CAUSED)
+    if not decision.allowed:
+        run.decisions = (*run.decisions, decision)
+    return decision.reasons
+
+
+async def _decided(run: ExperimentRun, step: str, left_out: frozenset[str] = frozenset()) -> DecisionRecord:
     """Ask all checks at once."""
-    asked = [check for check in run.experiment.safety_checks if check.none is None]
+    checks = tuple(check for check in run.experiment.safety_checks if check.name not in left_out)
     connections = await connections_of(run)
-    seen = await asyncio.gather(*(_observed(run, check, connections, step) for check in asked))
-    return decide(run.experiment.safety_checks, tuple(seen), run.context.now(), step)
+    asked = [_observed(run, check, connections, step) for check in checks if check.none is None]
+    return decide(checks, tuple(await asyncio.gather(*asked)), run.context.now(), step)
 
 
 async def _observed(run: ExperimentRun, check: SafetyCheck, connections: Connections, step: str) -> Observation:
@@ -53,7 +69,7 @@ async def _observed(run: ExperimentRun, check: SafetyCheck, connections: Connect
             against = await _ask(run, check, connections, step)
     except TimeoutError:
         return _unreachable(run, check, asked_at, f"no answer within {CHECK_PATIENCE.total_seconds():g} s")
-    except (ObservationError, NotAskedError, SecretError) as error:
+    except (ObservationError, NotAskedError, SecretError, PlaceError) as error:
         return _unreachable(run, check, asked_at, str(error))
     except Exception as error:  # noqa: BLE001  a registered check is foreign code; whatever it raises, it blocks
         return _unreachable(run, check, asked_at, f"{type(error).__name__}: {error}")
@@ -90,6 +106,8 @@ async def _ask(run: ExperimentRun, check: SafetyCheck, connections: Connections,
     if check.connection is None:
         return await _registered(check)(question)
     row = connections.rows.get(check.connection)
+    if row is None and check.name == "recentDeployments" and check.connection == run.experiment.target.cluster:
+        return await _deployed(run, check)
     if row is None:
         raise NotAskedError(f"there is no connection {check.connection}: `assay chaos connect` makes one")
     match row.kind:
@@ -112,6 +130,12 @@ def _registered(check: SafetyCheck) -> Registered:
 def registered_checks() -> Mapping[str, Registered]:
     """Return the checks that installed packages register, by name. They are code that the operator installed."""
     return {one.name: one.load() for one in entry_points(group=ENTRY_POINTS)}
+
+
+async def _deployed(run: ExperimentRun, check: SafetyCheck) -> str | None:
+    """Ask the cluster of the targets what was deployed lately."""
+    since = run.context.now() - check.within
+    return "; ".join(await run.place.deployed_since(str(run.experiment.target.namespace), since)) or None
 
 
 async def _incidents(check: SafetyCheck, connections: Connections) -> str | None:

@@ -26,7 +26,7 @@ from db import chaos_faults, chaos_switch
 from db.gate import queue
 from flows import experiment_faults, experiment_safety, prefect_artifacts
 from flows.experiment_findings import evidence, findings, journal_of, recovering
-from flows.experiment_observer import Observer
+from flows.experiment_observer import Observer, Sources
 from flows.experiment_reach import Reach, reach_of
 from flows.experiment_run import ExperimentRun
 from flows.steps import superseded
@@ -203,7 +203,9 @@ def _checked(run: ExperimentRun, found: Found, cordons: list[chaos_switch.Cordon
 
 
 def _observer(run: ExperimentRun, reach: Reach) -> Observer:
-    return Observer(run.experiment, run.context.now, reach.hosts, reach.metrics)
+    namespace = run.experiment.target.namespace
+    conditions = partial(run.place.condition, namespace) if namespace else None
+    return Observer(run.experiment, run.context.now, reach.hosts, Sources(metrics=reach.metrics, conditions=conditions))
 
 
 def _blocked(run: ExperimentRun, reasons: tuple[str, ...]) -> Stopped:

@@ -74,6 +74,17 @@ class ConditionProbe:
         return f"{root}/namespaces/{quote(self.namespace, '')}/{quote(self.resource, '')}/{quote(self.name, '')}"
 
 
+CONDITION_KINDS = {
+    "Pod": ("v1", "pods"),
+    "Deployment": ("apps/v1", "deployments"),
+    "ReplicaSet": ("apps/v1", "replicasets"),
+    "StatefulSet": ("apps/v1", "statefulsets"),
+    "DaemonSet": ("apps/v1", "daemonsets"),
+    "Job": ("batch/v1", "jobs"),
+}
+"""The kinds of objects that a check of conditions may name, with their group and plural."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProbeResult:
     """What a probe found. `detail` says what came instead of what was expected; `seconds` is how long it took."""

@@ -30,9 +30,9 @@ def connected(stack: Stack, name: str, server: ScriptedServer, kind: str, *more:
     assert done.returncode == 0, done.stderr
 
 
-def run(stack: Stack, shop: LocalShop, **checks: Any) -> dict[str, Any]:
+def run(stack: Stack, shop: LocalShop, changes: Any = None, **checks: Any) -> dict[str, Any]:
     """Run an experiment with these safety checks to its end."""
-    spec = shop.example("payments-killed", safetyChecks=checks)
+    spec = shop.example("payments-killed", safetyChecks=checks, **(changes or {}))
     answer = stack.rest("POST", "/runs", json={"kind": "experiment", "spec": spec})
     assert answer.status_code == 202, answer.text
     path = f"/chaos/executions/{answer.json()['runId']}"
@@ -69,6 +69,23 @@ def test_a_missing_connection_and_a_check_that_nobody_registers_block(stack: Sta
     assert found["ending"] == "blocked"
     assert "onCall: there is no connection nobody" in found["reason"]
     assert "freeze: no package registers a check of this name" in found["reason"]
+
+
+def test_who_takes_the_agreement_back_ends_the_fault(stack: Stack, shop: LocalShop) -> None:
+    """The webhook is asked every ten seconds while the fault is active."""
+
+    def script(asked: Asked) -> Answer:
+        return Answer(status=403 if json.loads(asked.body)["step"] == "observe" else 200, text="no more")
+
+    with serving(script) as server:
+        connected(stack, "hook", server, "webhook")
+        found = run(stack, shop, {"durationSeconds": 60}, recentDeployments={"connection": "hook"})
+
+    [fault] = stack.sql("SELECT * FROM chaos_faults WHERE execution_id = %s", found["executionId"])
+    assert (found["status"], found["ending"], found["exitCode"]) == ("failed", "blocked", 4)
+    assert "recentDeployments" in found["reason"]
+    assert "no more" in found["reason"]
+    assert fault["status"] == "reverted"
 
 
 def test_what_agrees_is_asked_twice_and_stands_in_the_record(stack: Stack, shop: LocalShop) -> None:

@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from harness import api_server
 from harness.scripted_http import Answer, serving
 
 from cluster.kubernetes.connection import Connection
+from cluster.observation.deployments import deployed_since
 from cluster.observation.probes import LARGEST_BODY, ConditionProbe, HttpProbe, Prober, TcpProbe
 
 LOCAL = Prober(frozenset({"127.0.0.1", "localhost"}))
@@ -76,6 +78,29 @@ async def test_a_private_address_is_not_reached_unless_the_operator_allows_its_h
 @pytest.mark.parametrize("url", ["file:///etc/passwd", "ftp://example.org/", "example.org", "http://", "http://[::1"])
 async def test_what_is_no_http_address_is_unhealthy(url: str) -> None:
     assert not (await LOCAL.http(HttpProbe(url=url, seconds=5))).healthy
+
+
+def test_what_was_deployed_lately_is_told_by_the_cluster(tmp_path: Path) -> None:
+    changed = [("orders", "2026-11-30T08:30:00Z"), ("payments", "2026-11-30T07:00:00Z"), ("new", None)]
+    items = [
+        {
+            "metadata": {"name": name},
+            "status": {
+                "conditions": [
+                    {"type": "Available", "status": "True", "lastUpdateTime": "2026-11-30T08:40:00Z"},
+                    *([{"type": "Progressing", "status": "True", "lastUpdateTime": at}] if at else []),
+                ]
+            },
+        }
+        for name, at in changed
+    ]
+    with api_server.serving() as server:
+        server.answers = [api_server.Answer(body={"items": items})]
+        connection = Connection(api_server.access(server, tmp_path / "kubeconfig"))
+        found = deployed_since(connection, "shop", datetime(2026, 11, 30, 8, tzinfo=UTC))
+
+    assert found == ("orders was deployed at 08:30:00 UTC",)
+    assert server.asked == ["GET /apis/apps/v1/namespaces/shop/deployments"]
 
 
 AVAILABLE = ConditionProbe(
