@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 
 from cli.failure import CommandError
 from cli.stack import prefect_server, programs
+from cli.stack.chaos_sample import show_experiment
 from cli.stack.parts import Part, Program, answers, inherited
 from cli.stack.ports import listen, port_of
 from cli.stack.postgres import PreparationError
@@ -219,6 +220,15 @@ class Boot:
                 f"\n{addresses(api, prefect)}\n"
                 "`assay open` opens the Prefect UI and shows its password. Ctrl-C ends the stack."
             )
+            if self.options.samples:
+                self._show_experiment(api)
+
+    def _show_experiment(self, api: str) -> None:
+        self.stack.sampling.set()
+        try:
+            show_experiment(self.stack.folder, api, self.stack.stopping, self.say)
+        finally:
+            self.stack.sampling.clear()
 
     def _run_samples(self) -> int:
         try:

@@ -24,6 +24,7 @@ from cli.stack.state import PartRecord, StackRecord, StateFolder, this_process, 
 from cluster import heartbeats
 
 TICK = 0.1
+SAMPLE_SECONDS = 10.0
 STOOD_STILL = 5.0
 """Seconds between two ticks from which on the supervisor itself must have been stopped, or had no processor time."""
 
@@ -40,6 +41,8 @@ class Supervisor:
         self.postgres = postgres
         self.console = console
         self.stopping = threading.Event()
+        self.sampling = threading.Event()
+        """Set while the sample experiment has services of its own."""
         self.code = 0
         self.record = StackRecord(supervisor=this_process(), postgres=postgres.title, started_at=_wall_clock())
         self.parts: dict[str, Part] = {}
@@ -173,9 +176,16 @@ class Supervisor:
             what = "running test was" if runs == 1 else "running tests were"
             self.console.say(f"{runs} {what} ended; the next start tries them again")
         leftovers.end_marked(self.folder)
+        self._wait_for_sample()
         self.postgres.stop()
         self.tell(lambda record: replace(record, phase="stopped", parts=()))
         self.console.say(f"ended in {time.monotonic() - started:.1f} s; no process of the stack is left")
+
+    def _wait_for_sample(self) -> None:
+        """Let the sample experiment end its services, which are no part of the stack."""
+        until = time.monotonic() + SAMPLE_SECONDS
+        while self.sampling.is_set() and not self._hurry and time.monotonic() < until:
+            time.sleep(0.05)
 
     def _end_parts(self, *names: str) -> None:
         parts = [part for name in names if (part := self.parts.get(name)) is not None]
