@@ -14,6 +14,7 @@ May do I/O: no.
     graph                which service calls which, and how often
     halting              whether a hard limit ends the experiment now
     hypothesis           health checks, SLOs, halt conditions and load
+    imports              reads experiments of other tools
     instants             points in time, as a file writes them
     journal              everything that the report of one execution is written from
     judge_experiment     judges a whole experiment at its end

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import chaos_connections, chaos_render, chaos_runs, output
+from cli import chaos_connections, chaos_import, chaos_render, chaos_runs, output
 from cli.chaos_file import read_experiment
 from cli.failure import CommandError
 from cli.parameters import Json
@@ -34,6 +34,9 @@ def mount(app: typer.Typer) -> None:
     group.command("plan", epilog="Example: assay chaos plan examples/chaos/payments-killed.yaml")(plan)
     group.command("providers", epilog="Example: assay chaos providers --json")(providers)
     group.command("render", epilog="Example: assay chaos render examples/chaos/payments-slow.yaml")(chaos_render.render)
+    group.command("import", epilog="Example: assay chaos import experiment.json --cluster staging")(
+        chaos_import.import_experiment
+    )
     chaos_runs.mount(group)
     chaos_connections.mount(group)
     app.add_typer(group)

@@ -118,3 +118,25 @@ def test_a_fault_is_rendered_for_the_provider_that_is_asked_for(
     assert main.run(["chaos", "render", str(file), "--provider", "kubernetes"]) == 4
     assert main.run(["chaos", "render", str(file), "--provider", "nobody"]) == 4
     assert main.run(["chaos", "render", str(ROOT / "examples/chaos/payments-slow.yaml")]) == 0
+
+
+def test_an_experiment_of_chaos_toolkit_is_imported_or_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What is written is a valid experiment; the notes are for people, and not part of it."""
+    cases = yaml.safe_load((ROOT / "tests/data/chaos_toolkit.yaml").read_text())
+    good, bad = (next(case for case in cases if key in case)["experiment"] for key in ("is", "refused"))
+    file = tmp_path / "toolkit.json"
+    file.write_text(json.dumps(good))
+    assert main.run(["chaos", "import", str(file), "--cluster", "staging", "--seconds", "45"]) == 0
+    written = capsys.readouterr()
+    ours = tmp_path / "ours.yaml"
+    ours.write_text(written.out)
+    assert main.run(["chaos", "validate", str(ours)]) == 0
+    capsys.readouterr()
+
+    assert yaml.safe_load(written.out)["durationSeconds"] == 45
+    assert "note: " in written.err
+    file.write_text(json.dumps(bad))
+    assert main.run(["chaos", "import", str(file), "--cluster", "staging"]) == 4
+    assert "method[0]" in capsys.readouterr().err

@@ -1,0 +1,185 @@
+"""An experiment of Chaos Toolkit as one of ours: probes become health checks, actions faults, rollbacks our own revert.
+
+Two things are stricter here, and the notes say so: the hypothesis is judged under the fault too, not only before and
+after; and faults are always reverted, whereas rollbacks are not played after a failure by default.
+Source: the experiment format of chaostoolkit/chaostoolkit-lib 1.45.
+"""
+
+from dataclasses import dataclass
+
+from chaos.experiment_reading import check_experiment
+from chaos.imports.collecting import Findings, configured
+from chaos.imports.toolkit_actions import REVERTS, ImportedFault, fault_of_action
+from chaos.imports.toolkit_probes import health_check
+from model.json_values import JsonObject
+from model.lenient import items, mapping, text
+from model.problems import Finding, InvalidError, Location
+
+KEYS = {"version", "title", "description", "steady-state-hypothesis", "method", "rollbacks", "runtime"}
+KEYS |= {"configuration", "tags", "contributions", "secrets", "controls"}
+DEFAULT_SECONDS = 60
+SHORTEST_SECONDS = 5
+REASON = "imported from Chaos Toolkit, which has no such check"
+CHECKS = ("activeIncidents", "onCall", "recentDeployments", "systemHealth")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Imported:
+    """Our experiment in its written form, and what its owner must know about the translation."""
+
+    document: JsonObject
+    notes: tuple[str, ...]
+
+
+def import_toolkit(raw: object, cluster: str, seconds: int | None = None) -> Imported:
+    """Return an experiment of Chaos Toolkit as ours, on a cluster. `seconds` is its duration; default: its pauses.
+
+    Raises: InvalidError with everything that has no counterpart.
+    """
+    findings = Findings()
+    document = mapping(raw)
+    if not document:
+        raise InvalidError([finding.problem() for finding in [_not_an_experiment()]])
+    findings.only((), document, KEYS)
+    for key, words in {"controls": "run code of their own", "secrets": "are connected, never imported"}.items():
+        if document.get(key):
+            findings.refuse((key,), f"{words}: not imported")
+    faults = _faults(document, findings)
+    namespace = faults[0].namespace if faults else "default"
+    checks = _checks(document, namespace, findings)
+    _rollbacks(document, findings)
+    _strategies(document, findings)
+    if findings.problems:
+        raise InvalidError(finding.problem() for finding in findings.problems)
+    made = _document(document, faults, checks, cluster)
+    if faults[0].count is None:
+        findings.note("All pods that match are targets: raise blastRadius.maxTargets to what `plan` shows.")
+    made["durationSeconds"] = seconds or _duration(document, faults)
+    try:
+        check_experiment(made)
+    except InvalidError as wrong:
+        raise wrong.under("imported") from wrong
+    return Imported(document=made, notes=tuple(findings.notes))
+
+
+def _not_an_experiment() -> Finding:
+    return Finding(location=(), message="is no experiment of Chaos Toolkit: an object with title and method")
+
+
+def _resolved(document: dict[str, object], key: str, findings: Findings) -> object:
+    return configured(document.get(key), mapping(document.get("configuration")), (key,), findings)
+
+
+def _checks(document: dict[str, object], namespace: str, findings: Findings) -> list[JsonObject]:
+    hypothesis = mapping(_resolved(document, "steady-state-hypothesis", findings))
+    at: Location = ("steady-state-hypothesis", "probes")
+    probes = items(hypothesis.get("probes"))
+    if not probes:
+        findings.refuse(at, "is required: an experiment without a hypothesis finds nothing")
+    checks = [health_check(probe, (*at, number), namespace, findings) for number, probe in enumerate(probes)]
+    return [check for check in checks if check is not None]
+
+
+def _faults(document: dict[str, object], findings: Findings) -> list[ImportedFault]:
+    found = []
+    for number, activity in enumerate(items(_resolved(document, "method", findings))):
+        at: Location = ("method", number)
+        if "ref" in mapping(activity):
+            findings.refuse((*at, "ref"), "write the activity itself: a reference is not imported")
+        elif mapping(activity).get("type") == "probe":
+            name = text(mapping(activity).get("name"))
+            findings.note(f"The probe {name!r} of the method is left out: it only records, and decides nothing.")
+        elif fault := fault_of_action(activity, at, findings):
+            found.append(fault)
+    if not found and not findings.problems:
+        findings.refuse(("method",), "has no action that is imported")
+    _together_or_in_turn(document, found, findings)
+    places = {(one.namespace, tuple(sorted(one.labels.items())), one.count) for one in found}
+    if len(places) > 1:
+        findings.refuse(("method",), "aims at several targets; an experiment has one")
+    return found
+
+
+def _rollbacks(document: dict[str, object], findings: Findings) -> None:
+    for number, activity in enumerate(items(document.get("rollbacks"))):
+        provider = mapping(mapping(activity).get("provider"))
+        function = (text(provider.get("module")), text(provider.get("func")))
+        if function not in REVERTS:
+            findings.refuse(("rollbacks", number), "does more than taking back an imported fault: it is not executed")
+    findings.note("Every fault is reverted always, also after a failure: there is no strategy for rollbacks.")
+
+
+def _strategies(document: dict[str, object], findings: Findings) -> None:
+    runtime = mapping(document.get("runtime"))
+    findings.only(("runtime",), runtime, {"rollbacks", "hypothesis"})
+    strategy = text(mapping(runtime.get("hypothesis")).get("strategy") or "default")
+    if strategy == "skip":
+        findings.refuse(("runtime", "hypothesis", "strategy"), "skip: an experiment without a hypothesis finds nothing")
+    findings.note(f"The hypothesis is judged before, under and after the fault; its strategy was {strategy!r}.")
+
+
+def _pause(raw: object) -> float:
+    return float(raw) if isinstance(raw, int | float) else 0.0
+
+
+def _gaps(document: dict[str, object]) -> list[float]:
+    """Return how long the method waits after each of its actions."""
+    gaps: list[float] = []
+    for activity in map(mapping, items(document.get("method"))):
+        pauses = mapping(activity.get("pauses"))
+        before, after = (
+            value if isinstance(value := pauses.get(key), int | float) else 0 for key in ("before", "after")
+        )
+        if gaps:
+            gaps[-1] += before
+        if activity.get("type") != "probe":
+            gaps.append(0.0)
+        if gaps:
+            gaps[-1] += after
+    return gaps
+
+
+def _in_turn(document: dict[str, object]) -> bool:
+    return any(gap > 0 for gap in _gaps(document)[:-1])
+
+
+def _together_or_in_turn(document: dict[str, object], faults: list[ImportedFault], findings: Findings) -> None:
+    """Give faults that come one after the other their lengths. A fault that goes on meanwhile cannot be said here."""
+    gaps = _gaps(document)
+    if findings.problems or not _in_turn(document):
+        return
+    if not all(mapping(one.fault["parameters"]).get("once") for one in faults):
+        findings.refuse(("method",), "begins a fault while another one goes on; here they are together or in turn")
+        return
+    for one, gap in zip(faults, gaps, strict=True):
+        one.fault["durationSeconds"] = max(round(gap), SHORTEST_SECONDS)
+
+
+def _duration(document: dict[str, object], faults: list[ImportedFault]) -> int:
+    """Return how long the faults last: what they say themselves, else the pauses of the method."""
+    said = [int(value) for one in faults if isinstance(value := one.fault.get("durationSeconds"), int)]
+    if _in_turn(document):
+        return sum(said)
+    paused = round(sum(_gaps(document)))
+    return max([*said, paused, SHORTEST_SECONDS]) if said or paused else DEFAULT_SECONDS
+
+
+def _document(
+    document: dict[str, object], faults: list[ImportedFault], checks: list[JsonObject], cluster: str
+) -> JsonObject:
+    first = faults[0]
+    target: JsonObject = {"cluster": cluster, "namespace": first.namespace, "labels": dict(first.labels)}
+    if first.count is not None:
+        target["count"] = first.count
+    hypothesis = mapping(document.get("steady-state-hypothesis"))
+    return {
+        "name": text(document.get("title")),
+        "description": text(document.get("description")),
+        "faults": [dict(one.fault) for one in faults],
+        "order": "sequence" if _in_turn(document) else "parallel",
+        "target": target,
+        "hypothesis": {"title": text(hypothesis.get("title")), "healthChecks": list(checks)},
+        "blastRadius": {"maxTargets": first.count or 1},
+        "haltConditions": [{"healthCheck": check["name"], "failures": 5} for check in checks],
+        "safetyChecks": {name: {"none": REASON} for name in CHECKS},
+    }

@@ -1,0 +1,67 @@
+"""What an import finds on its way: problems, each with its location, and notes on what is not the same here."""
+
+import re
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from model.lenient import mapping
+from model.problems import Finding, Location
+
+_VARIABLE = re.compile(r"\$\{(\w+)\}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """Problems and notes, in the order in which they are found."""
+
+    problems: list[Finding] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def refuse(self, location: Location, message: str) -> None:
+        """Add a problem."""
+        self.problems.append(Finding(location=location, message=message))
+
+    def note(self, words: str) -> None:
+        """Add a note, once."""
+        if words not in self.notes:
+            self.notes.append(words)
+
+    def only(self, location: Location, given: Mapping[str, object], allowed: AbstractSet[str]) -> None:
+        """Refuse every key that is not allowed. An empty value says nothing, so it is allowed."""
+        for key in given:
+            if key not in allowed and given[key] not in (None, "", [], {}, False):
+                self.refuse((*location, key), "has no counterpart here")
+
+
+def configured(raw: object, configuration: Mapping[str, object], location: Location, findings: Findings) -> object:
+    """Return a value with its `${names}` replaced by the configuration, as Chaos Toolkit replaces them.
+
+    A text that is one name gets the value itself, of any type.
+    """
+    match raw:
+        case str() if whole := _VARIABLE.fullmatch(raw):
+            return _value(whole.group(1), configuration, location, findings)
+        case str():
+            return _VARIABLE.sub(lambda found: str(_value(found.group(1), configuration, location, findings)), raw)
+        case dict():
+            return {
+                key: configured(value, configuration, (*location, str(key)), findings) for key, value in raw.items()
+            }
+        case list():
+            return [
+                configured(value, configuration, (*location, position), findings) for position, value in enumerate(raw)
+            ]
+        case _:
+            return raw
+
+
+def _value(name: str, configuration: Mapping[str, object], location: Location, findings: Findings) -> object:
+    if name not in configuration:
+        findings.refuse(location, f"${{{name}}} is not in the configuration of the file")
+        return name
+    value = configuration[name]
+    if "type" in mapping(value):
+        findings.refuse(location, f"${{{name}}} is read from outside of the file: write its value")
+        return name
+    return value

@@ -1,0 +1,178 @@
+"""Actions of Chaos Toolkit as faults: those of chaosk8s that kill pods, and those that ask Chaos Mesh.
+
+Source: chaosk8s/pod/actions.py and chaosk8s/chaosmesh of chaostoolkit/chaostoolkit-kubernetes, signatures and defaults.
+"""
+
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from chaos.imports.collecting import Findings
+from model.json_values import JsonObject
+from model.lenient import items, mapping, text
+from model.problems import Location
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
+_SIZE = re.compile(r"(\d+)\s*(MB?|MiB?|m)", re.IGNORECASE)
+MESH_TARGET = {"name", "ns", "namespaces_selectors", "label_selectors", "mode", "mode_value", "direction", "secrets"}
+REVERTS = frozenset(
+    {
+        ("chaosk8s.chaosmesh.network.actions", "delete_network_fault"),
+        ("chaosk8s.chaosmesh.stress.actions", "delete_stressor"),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedFault:
+    """A fault of an action, and its target: namespace, labels, and how many pods, None for all."""
+
+    fault: JsonObject
+    namespace: str
+    labels: Mapping[str, str]
+    count: int | None
+
+
+def fault_of_action(raw: object, location: Location, findings: Findings) -> ImportedFault | None:
+    """Return the fault of an action; None if it is refused."""
+    action = mapping(raw)
+    findings.only(location, action, {"type", "name", "provider", "pauses", "background", "contributions"})
+    provider = mapping(action.get("provider"))
+    if provider.get("type") != "python":
+        words = {"process": "would run a program", "http": "would change something by an HTTP call"}
+        kind = text(provider.get("type"))
+        findings.refuse((*location, "provider"), f"{words.get(kind, f'{kind} is unknown')}: it is not executed")
+        return None
+    function = (text(provider.get("module")), text(provider.get("func")))
+    if function not in ACTIONS:
+        findings.refuse(
+            (*location, "provider", "func"),
+            f"{'.'.join(function)} is not among the actions that are imported",
+        )
+        return None
+    where = (*location, "provider", "arguments")
+    return ACTIONS[function](mapping(provider.get("arguments")), where, findings)
+
+
+def _terminate(arguments: dict[str, object], at: Location, findings: Findings) -> ImportedFault:
+    allowed = {"label_selector", "all", "rand", "mode", "qty", "grace_period", "ns", "order"}
+    findings.only(at, arguments, allowed)
+    if text(arguments.get("mode") or "fixed") != "fixed":
+        findings.refuse((*at, "mode"), "takes a share of the pods; here a number of pods is named")
+    if arguments.get("rand") or arguments.get("order") not in {None, "alphabetic"}:
+        findings.note("Pods are chosen by name, not at random and not by age: `plan` shows which.")
+    labels = _labels(arguments.get("label_selector"), (*at, "label_selector"), findings)
+    grace = arguments.get("grace_period", -1)
+    seconds = grace if isinstance(grace, int) else -1
+    if seconds < 0:
+        findings.note("The grace period of a deleted pod is 30 s, as is the default of pods.")
+    kind = "pod-kill" if seconds == 0 else "pod-delete"
+    parameters: JsonObject = {"once": True} | ({"gracePeriodSeconds": seconds} if seconds > 0 else {})
+    quantity = arguments.get("qty", 1)
+    count = None if arguments.get("all") is True else quantity if isinstance(quantity, int) else 1
+    namespace = text(arguments.get("ns") or "default")
+    return ImportedFault(
+        fault={"type": kind, "parameters": parameters}, namespace=namespace, labels=labels, count=count
+    )
+
+
+def _latency(arguments: dict[str, object], at: Location, findings: Findings) -> ImportedFault:
+    findings.only(at, arguments, MESH_TARGET | {"latency", "jitter"})
+    parameters: JsonObject = {"latencyMs": round(1000 * _seconds(arguments.get("latency"), (*at, "latency"), findings))}
+    if arguments.get("jitter"):
+        parameters["jitterMs"] = round(1000 * _seconds(arguments["jitter"], (*at, "jitter"), findings))
+    return _mesh("network-latency", parameters, arguments, (at, findings))
+
+
+def _loss(arguments: dict[str, object], at: Location, findings: Findings) -> ImportedFault:
+    findings.only(at, arguments, MESH_TARGET | {"loss"})
+    percent = _number(arguments.get("loss"), (*at, "loss"), findings)
+    return _mesh("network-packet-loss", {"percent": percent}, arguments, (at, findings))
+
+
+def _cpu(arguments: dict[str, object], at: Location, findings: Findings) -> ImportedFault:
+    findings.only(at, arguments, MESH_TARGET | {"workers", "load", "duration"})
+    workers = round(_number(arguments.get("workers"), (*at, "workers"), findings))
+    load = _number(arguments.get("load"), (*at, "load"), findings)
+    return _mesh("cpu-stress", {"workers": workers, "loadPercent": load}, arguments, (at, findings))
+
+
+def _memory(arguments: dict[str, object], at: Location, findings: Findings) -> ImportedFault:
+    findings.only(at, arguments, MESH_TARGET | {"workers", "size", "duration"})
+    if _number(arguments.get("workers") or 1, (*at, "workers"), findings) != 1:
+        findings.refuse((*at, "workers"), "must be 1: memory is held by one process")
+    found = _SIZE.fullmatch(text(arguments.get("size")))
+    if found is None:
+        findings.refuse((*at, "size"), "must be a number of megabytes, such as 256MB")
+    megabytes = int(found.group(1)) if found else 1
+    return _mesh("memory-stress", {"megabytes": megabytes}, arguments, (at, findings))
+
+
+def _mesh(
+    kind: str, parameters: JsonObject, arguments: dict[str, object], context: tuple[Location, Findings]
+) -> ImportedFault:
+    """Return a fault that Chaos Mesh injects into the pods that the arguments select."""
+    at, findings = context
+    namespace = text(arguments.get("ns") or "default")
+    elsewhere = items(arguments.get("namespaces_selectors")) or [arguments.get("namespaces_selectors")]
+    if any(one not in {None, namespace} for one in map(_plain, elsewhere)):
+        findings.refuse((*at, "namespaces_selectors"), f"is another namespace than {namespace}")
+    if text(arguments.get("direction") or "to") != "to":
+        findings.refuse((*at, "direction"), "must be to: what the target sends")
+    mode, counts = text(arguments.get("mode") or "one"), {"one": 1, "all": None}
+    if mode not in {"one", "all", "fixed"}:
+        findings.refuse((*at, "mode"), "takes a share of the pods; here a number of pods is named")
+    number = _number(arguments.get("mode_value"), (*at, "mode_value"), findings) if mode == "fixed" else 1
+    fault: JsonObject = {"type": kind, "provider": "chaos-mesh", "parameters": parameters}
+    if arguments.get("duration"):
+        fault["durationSeconds"] = round(_seconds(arguments["duration"], (*at, "duration"), findings))
+    labels = _labels(arguments.get("label_selectors"), (*at, "label_selectors"), findings)
+    count = round(number) if mode == "fixed" else counts.get(mode, 1)
+    return ImportedFault(fault=fault, namespace=namespace, labels=labels, count=count)
+
+
+def _plain(value: object) -> str | None:
+    return None if value is None else text(value)
+
+
+def _labels(raw: object, at: Location, findings: Findings) -> dict[str, str]:
+    """Return the labels of a selector: all must match. Only equality can be said here."""
+    if isinstance(raw, dict):
+        return {str(key): text(value) for key, value in raw.items()}
+    labels = {}
+    parts = [part for part in text(raw).split(",") if part]
+    for part in parts:
+        name, sign, value = part.partition("=")
+        if not sign or name.endswith("!") or " " in part.strip():
+            findings.refuse(at, f"{part.strip()!r} is not name=value: only equality can be selected")
+            continue
+        labels[name.strip()] = value.lstrip("=").strip()
+    if not parts:
+        findings.refuse(at, "must select by labels: without them a whole namespace is the target")
+    return labels
+
+
+def _seconds(raw: object, at: Location, findings: Findings) -> float:
+    found = _DURATION.fullmatch(text(raw))
+    if found is None:
+        findings.refuse(at, "must be a duration such as 200ms or 30s")
+        return 1.0
+    return float(found.group(1)) * _UNITS[found.group(2)]
+
+
+def _number(raw: object, at: Location, findings: Findings) -> float:
+    try:
+        return float(text(raw) if isinstance(raw, str) else raw)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        findings.refuse(at, "must be a number")
+        return 1.0
+
+
+ACTIONS: Mapping[tuple[str, str], Callable[[dict[str, object], Location, Findings], ImportedFault]] = {
+    ("chaosk8s.pod.actions", "terminate_pods"): _terminate,
+    ("chaosk8s.chaosmesh.network.actions", "add_latency"): _latency,
+    ("chaosk8s.chaosmesh.network.actions", "set_loss"): _loss,
+    ("chaosk8s.chaosmesh.stress.actions", "stress_cpu"): _cpu,
+    ("chaosk8s.chaosmesh.stress.actions", "stress_memory"): _memory,
+}

@@ -1,0 +1,64 @@
+"""Experiments of Chaos Toolkit: mapped with the same meaning, or refused by name; nothing is executed."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from chaos.experiment_reading import check_experiment
+from chaos.imports.chaos_toolkit import import_toolkit
+from model.problems import InvalidError
+
+CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parents[2] / "data/chaos_toolkit.yaml").read_text())
+MAPPED = [case for case in CASES if "is" in case]
+REFUSED = [case for case in CASES if "refused" in case]
+
+
+def test_there_are_ten_shapes() -> None:
+    assert len(CASES) >= 10
+    assert len(MAPPED) + len(REFUSED) == len(CASES)
+
+
+@pytest.mark.parametrize("case", MAPPED, ids=lambda case: case["case"])
+def test_an_experiment_is_mapped(case: dict[str, Any]) -> None:
+    imported = import_toolkit(case["experiment"], "staging")
+    experiment = check_experiment(imported.document)
+
+    assert {
+        "faults": [fault.type for fault in experiment.faults],
+        "checks": [check.type for check in experiment.hypothesis.health_checks],
+        "count": experiment.target.count,
+        "seconds": experiment.duration.total_seconds(),
+    } == case["is"]
+    assert all(check.failures == 1 for check in experiment.hypothesis.health_checks)
+    assert any("reverted always" in note for note in imported.notes)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case["case"])
+def test_what_has_no_counterpart_is_refused_by_name(case: dict[str, Any]) -> None:
+    with pytest.raises(InvalidError) as refused:
+        import_toolkit(case["experiment"], "staging")
+
+    problems = {problem.path: problem.message for problem in refused.value.problems}
+    assert {path: case["refused"][path] for path in case["refused"] if path not in problems} == {}
+    assert all(words in problems[path] for path, words in case["refused"].items())
+    assert set(problems) == set(case["refused"])
+
+
+def test_a_value_of_the_configuration_keeps_its_type() -> None:
+    case = yaml.safe_load(yaml.safe_dump(MAPPED[0]["experiment"]))
+    case["configuration"]["wanted"] = 204
+    case["steady-state-hypothesis"]["probes"][0]["tolerance"] = "${wanted}"
+
+    [check] = check_experiment(import_toolkit(case, "staging").document).hypothesis.health_checks
+
+    assert check.status == 204
+    assert check.url == "http://shop.example:8080/health"
+    assert check.timeout_seconds == 8
+
+
+@pytest.mark.parametrize("raw", [None, [], "x", {}, {"title": 3}, {"method": "x"}, {"title": "t", "method": [None]}])
+def test_no_document_makes_the_import_fail_otherwise(raw: object) -> None:
+    with pytest.raises(InvalidError):
+        import_toolkit(raw, "staging")
