@@ -9,6 +9,7 @@ state                     the pool: waiting and running runs, nodes, sums
 equivalence_classes       the waiting runs in classes of equal runs; class_arrays are the same as arrays
 cycle_cache               what is remembered from cycle to cycle, only to be quicker
 reservations              what is reserved in this pool; cross_pool and cross_pool_reservations: in all pools
+repeated_reservations     what need not be decided anew, since nothing has changed for it
 groups, group_placement   runs that start together, and nodes for all of them
 preemption, victims       which runs are asked to stop for a more important one
 fair_order, share_view    the shares during a cycle, and for people

@@ -12,6 +12,7 @@ from scheduler.admission.cycle_state import POOL_CODES, CycleState
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.group_placement import Members
 from scheduler.admission.preemption import Preemption
+from scheduler.admission.repeated_reservations import RepeatedReservations
 from scheduler.admission.run_order import RunOrder
 from scheduler.admission.start_rules import exclusive_names
 from scheduler.admission.state import State
@@ -39,10 +40,12 @@ class AdmissionCycle:
         self.cycle.order = self.order
         self.preemption = Preemption(self.cycle)
         self.preempted: dict[ExecutionId, tuple[Running, ...]] = {}
+        self.repeated = RepeatedReservations(self.cycle, self.order)
 
     def run(self) -> None:
         """Look at every run that may make a difference, in the order of rule 2."""
         self._begin()
+        self._repeat_reservations()
         while self._open() and (found := self.order.next()) is not None:
             run_class, run = found
             self.cycle.rank = self.order.rank(run_class)
@@ -50,6 +53,8 @@ class AdmissionCycle:
                 self._decide_run(run_class, run)
             else:
                 self._decide_group(run_class, run, run.group)
+            self.repeated.looked_at(run_class, run)
+            self._repeat_reservations()
         self._close()
 
     def _decide_run(self, run_class: RunClass, run: Queued) -> None:
@@ -84,9 +89,17 @@ class AdmissionCycle:
     def _begin(self) -> None:
         self.cycle.cache.blocked_since, self.cycle.cache.refused = None, False
 
+    def _repeat_reservations(self) -> None:
+        """Reserve again what the last cycle reserved, as far as looking at each run would come to the same (rule 6)."""
+        if self.repeated.repeat():
+            self._found_head()
+            if self.cycle.reservations.exhausted:
+                self.order.anew()
+
     def _close(self) -> None:
         taken = {run.execution_id: column for column, runs in self.cycle.started.items() for run in runs}
         self.order.close(self.cycle.kept, taken)
+        self.cycle.cache.repeatable = self.repeated.found
 
     def _open(self) -> bool:
         """Return whether anybody may start, or ask others to stop (rule 1)."""

@@ -9,7 +9,7 @@ from model.ids import ExecutionId, TeamId, UserId
 from scheduler.admission.class_arrays import ClassArrays
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.group_placement import NodeColumns
-from scheduler.admission.reservations import Reservations
+from scheduler.admission.reservations import Reservation, Reservations
 from scheduler.placement.node_usage import NodeUsage, vector
 from scheduler.placement.placement import Ask, fits, matching, nominate
 from scheduler.values.order import Rank
@@ -38,6 +38,15 @@ class Kept:
         return (self.number, self.seq, self.run)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repeatable:
+    """A node that was reserved for an aged run, when all aged runs before it had started or had a node reserved too."""
+
+    run_class: RunClass
+    reservation: Reservation
+    kept: Kept
+
+
 class CycleCache:
     """What holds until nodes, settings or owners are replaced, or the clock goes back."""
 
@@ -51,6 +60,8 @@ class CycleCache:
         self.grown: set[int] = set()
         """Columns of nodes that may have more room, for somebody, than when the last pass looked at them."""
         self.kept: dict[ExecutionId, Kept] = {}
+        self.repeatable: list[Repeatable] = []
+        """What the last cycle reserved for the first aged runs, in order (`repeated_reservations`)."""
         self.expected: dict[ExecutionId, int] = {}
         """The nodes on which the last pass let runs start: looked at again where that did not come to pass."""
         self.totals = _totals(node_usage, limits)
@@ -101,6 +112,7 @@ class CycleCache:
         self.expected.clear()
         if len(self.grown) > MANY:
             self.arrays.settled[:] = False
+            self.repeatable.clear()
             self.grown.clear()
         full, number = self.arrays.owners.full, self.arrays.owners.of
         for user, team in self.touched if self._quotas else ():

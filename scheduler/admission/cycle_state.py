@@ -1,5 +1,6 @@
 """What a pass has used and keeps free so far, and whether one more run may start besides that."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -7,7 +8,7 @@ import numpy as np
 
 from model.ids import ExecutionId, GroupId
 from scheduler.admission.cross_pool_reservations import CrossPoolReservation
-from scheduler.admission.cycle_cache import CycleCache, Kept
+from scheduler.admission.cycle_cache import CycleCache, Kept, Repeatable
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.fair_order import Fairness
 from scheduler.admission.group_placement import Members, NodeColumns
@@ -218,6 +219,17 @@ class CycleState:
             self.order.confirm(kept)
             self.order.less(column)
         return reservation
+
+    def repeat(self, again: Sequence[Repeatable]) -> None:
+        """Reserve what the last cycle reserved for aged runs, whose shapes fit on no node (`repeated_reservations`)."""
+        for one in again:
+            self.kept[one.kept.run] = one.kept
+            self._nowhere.add(one.run_class.ask.shape)
+            if self.order is not None:
+                self.order.confirm(one.kept)
+                self.order.settle(one.run_class, one.reservation.run, hopeless=False)
+        self.reservations.add_all([one.reservation for one in again])
+        self.reservations.turns += len(again)
 
     def _find(self, run_class: RunClass, run: Queued) -> Placed:
         """Return the best nodes besides all that is kept. What was found to fit nowhere is not looked for again."""

@@ -56,8 +56,9 @@ class Reservations:
         self._room = node_usage
         self._behind: list[Reservation] = []
         """Those that are not taken off the room yet."""
-        self.left: NodeUsage | None = None
-        """What nodes that nothing runs on would have besides what is kept; None: all of it."""
+        self._left: NodeUsage | None = None
+        self._behind_left: list[Reservation] = []
+        """Those that are not taken off what is left yet."""
         self.turns = 0
         """Runs and groups for which a node was sought to be kept free, whether one was found or not."""
         self.names: dict[str, ExecutionId] = {}
@@ -70,14 +71,27 @@ class Reservations:
         """Keep something free."""
         if reservation.column >= 0:
             self._behind.append(reservation)
-            if self.left is None:
-                self.left = self.node_usage.emptied()
-            self._take(self.left, reservation, 1)
+            self._behind_left.append(reservation)
         self.all.append(reservation)
         if self.counted:
             self.sums.add(reservation.owners, reservation.need)
         for name in reservation.run.exclusive:
             self.names.setdefault(name, reservation.run.execution_id)
+
+    def add_all(self, again: Sequence[Reservation]) -> None:
+        """Keep nodes free that another cycle kept free before, where no limit counts."""
+        self._behind.extend(again)
+        self._behind_left.extend(again)
+        self.all.extend(again)
+
+    @property
+    def left(self) -> NodeUsage | None:
+        """What nodes that nothing runs on would have besides what is kept; None: all of it."""
+        if self._behind_left:
+            self._left = self.node_usage.emptied() if self._left is None else self._left
+            _take_all(self._left, self._behind_left)
+            self._behind_left = []
+        return self._left
 
     @property
     def exhausted(self) -> bool:
@@ -90,8 +104,7 @@ class Reservations:
         if self._behind:
             if self._room is self.node_usage:
                 self._room = self.node_usage.copy()
-            requests = [vector(reservation.run.shape.resources) for reservation in self._behind]
-            self._room.take_all([reservation.column for reservation in self._behind], requests, [1] * len(requests))
+            _take_all(self._room, self._behind)
             self._behind = []
         return self._room
 
@@ -117,7 +130,7 @@ class Reservations:
         twin._room = twin.node_usage if room is self.node_usage else room.copy()
         twin.all, twin.sums, twin.names = list(self.all), UsageTotals(self.sums), dict(self.names)
         twin._longest, twin.pooled = dict(self._longest), self.pooled
-        twin.left, twin.turns = self.left, self.turns
+        twin._left, twin.turns = self.left, self.turns
         return twin
 
     def not_binding(self, run: Queued) -> list[Reservation]:
@@ -160,6 +173,11 @@ class Reservations:
 
     def _take(self, room: NodeUsage, reservation: Reservation, times: int) -> None:
         room.take(room.nodes[reservation.column].name, reservation.run.shape.resources, times)
+
+
+def _take_all(room: NodeUsage, some: Sequence[Reservation]) -> None:
+    requests = [vector(reservation.run.shape.resources) for reservation in some]
+    room.take_all([reservation.column for reservation in some], requests, [1] * len(requests))
 
 
 def length(run: Queued | Running, *, firm: bool) -> timedelta:

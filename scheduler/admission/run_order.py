@@ -5,6 +5,8 @@ difference is looked at even so: until the first run that is blocked is found, e
 nodes are kept free for more of them.
 """
 
+from collections.abc import Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -35,7 +37,8 @@ class RunOrder:
         kept = [] if self.all else sorted(cache.kept.values())
         self._pending = {one.run: one for one in kept}
         """What the last pass kept, as far as it was not the turn of those yet, in order."""
-        self._grown = set(cache.grown)
+        self.grown = set(cache.grown)
+        """Columns of nodes that may have more room, for somebody, than when the last cycle looked at them."""
         self._key = self.arrays.key[: self.arrays.size].copy()
         self._full = self.arrays.owners.full.copy()
         self._cursor: dict[int, int] = {}
@@ -57,9 +60,29 @@ class RunOrder:
         """Look at the next run of a class when it is its turn."""
         place = self._cursor[run_class.row] = self._cursor.get(run_class.row, 0) + 1
         self._moved[run_class.row] = True
-        left = place < len(run_class.runs)
-        number = rank_number(run_class.runs[place], self.cache.limits, is_aged=run_class.aged) if left else NEVER
-        self._key[run_class.row] = number
+        self._key[run_class.row] = self._number(run_class, place)
+
+    def give_up_before(self, kept: Kept) -> None:
+        """Let others have what the last cycle kept for runs before that one, and this cycle has not."""
+        while (first := next(iter(self._pending.values()), None)) is not None and first.rank < kept.rank:
+            self._give_up(self._pending.pop(first.run))
+
+    def place(self, run_class: RunClass) -> int:
+        """Return how many runs of a class have had their turn."""
+        return self._cursor.get(run_class.row, 0)
+
+    def pass_by(self, run_class: RunClass, place: int) -> None:
+        """Go on with the run of a class that has so many before it."""
+        self._cursor[run_class.row], self._moved[run_class.row] = place, True
+        self._key[run_class.row] = self._number(run_class, place)
+
+    def first_aged_behind(self, places: Mapping[RunClass, int]) -> int:
+        """Return the least number of an aged run to be looked at, if of these classes so many runs are left out."""
+        size = self.arrays.size
+        keys = np.where(self.arrays.aged[:size] & ~self.arrays.hopeless[:size], self._key, NEVER)
+        for run_class, place in places.items():
+            keys[run_class.row] = self._number(run_class, place)
+        return int(keys.min(initial=NEVER))
 
     def leave(self, run_class: RunClass) -> None:
         """Look at no more runs of a class."""
@@ -68,7 +91,7 @@ class RunOrder:
     def less(self, column: int) -> None:
         """Look anew at who may fit a node that has less room now, where that matters to anybody."""
         self._hits.pop(column, None)
-        if column in self._grown or self.pool_closed:
+        if column in self.grown or self.pool_closed:
             self._candidates = None
 
     def anew(self) -> None:
@@ -78,7 +101,7 @@ class RunOrder:
     def occupied(self, column: int) -> None:
         """Note that a run starts on a node: where the last pass kept that free, shorter runs may have more time now."""
         if any(kept.column == column for kept in self._pending.values()):
-            self._grown.add(column)
+            self.grown.add(column)
         self.less(column)
 
     def full(self, bound: QuotaLimit) -> None:
@@ -97,7 +120,7 @@ class RunOrder:
         row = run_class.row
         if self.all or run is not run_class.first or not (self.arrays.settled[row] and self.arrays.plain[row]):
             return False
-        return not any(self._of(column)[row] for column in self._grown)
+        return not any(self._of(column)[row] for column in self.grown)
 
     def settle(self, run_class: RunClass, run: Queued, *, hopeless: bool) -> None:
         """Remember that no node has room for a run."""
@@ -111,7 +134,7 @@ class RunOrder:
         size = self.arrays.size
         unsure = np.zeros(size, dtype=np.bool_)
         before = self.arrays.key[:size] <= max((one.number for one in kept.values()), default=FIRST)
-        for column in self._grown:
+        for column in self.grown:
             unsure |= self._of(column)
             if before.any():  # what is kept for those after them does not bind them
                 unsure |= before & self.arrays.hits(column, self.reservations.node_usage)
@@ -141,7 +164,7 @@ class RunOrder:
         arrays, size = self.arrays, self.arrays.size
         wanted = ~(arrays.settled[:size] & arrays.plain[:size])
         wanted |= self._moved
-        for column in self._grown:
+        for column in self.grown:
             wanted |= self._of(column)
         if self.all:
             wanted[:] = True
@@ -184,11 +207,17 @@ class RunOrder:
 
     def _give_up(self, kept: Kept) -> None:
         if kept.column >= 0:
-            self._grown.add(kept.column)
+            self.grown.add(kept.column)
             self.less(kept.column)
 
     def _run(self, row: int) -> Queued:
         return self._class_of(row).runs[self._cursor.get(row, 0)]
+
+    def _number(self, run_class: RunClass, place: int) -> int:
+        """Return the number in the order of the run of a class that has so many before it; `NEVER` if there is none."""
+        if place >= len(run_class.runs):
+            return NEVER
+        return rank_number(run_class.runs[place], self.cache.limits, is_aged=run_class.aged)
 
     def _class_of(self, row: int) -> RunClass:
         run_class = self.arrays.classes[row]
