@@ -227,6 +227,7 @@ class CycleState:
             self._nowhere.add(one.run_class.ask.shape)
             if self.order is not None:
                 self.order.confirm(one.kept)
+                self.order.less(one.kept.column)
                 self.order.settle(one.run_class, one.reservation.run, hopeless=False)
         self.reservations.add_all([one.reservation for one in again])
         self.reservations.turns += len(again)
