@@ -9,6 +9,7 @@ import pytest
 from model.ids import GroupId
 from scheduler.admission.decisions import Admit, Decision, Left, Seen, Wait
 from scheduler.admission.plan import apply, apply_all, plan
+from scheduler.admission.reservations import MOST_RESERVED
 from scheduler.admission.state import State
 from scheduler.values.pool import Ceiling, Owner
 
@@ -143,3 +144,15 @@ def test_those_that_wait_for_a_name_take_no_turn_from_one_that_waits_for_a_node(
     state.start(make.running(800, cpu=500, node="n1", exclusive=("db",)))
 
     assert kept(plan(state, make.NOON)) == {50: "n1"}
+
+
+def test_nodes_are_reserved_for_so_many_runs_and_not_for_the_next_one(make: SimpleNamespace) -> None:
+    """The bound of rule 6. Each of these needs a node for itself; the runs before them in the order have theirs."""
+    number = MOST_RESERVED + 3
+    waiting = [make.queued(n, cpu=3000 + n, minutes=900 - n) for n in range(number)]
+    holding = [make.running(900 + n, cpu=2000, node=f"n{n}") for n in range(number)]
+    state = make.state(
+        waiting, nodes=[make.node(n) for n in range(number)], holding=holding, ceiling=Ceiling(runs=None)
+    )
+
+    assert sorted(kept(plan(state, make.NOON))) == list(range(MOST_RESERVED))
