@@ -32,8 +32,10 @@ class Phases:
 
     def __str__(self) -> str:
         """Return it in one line."""
-        recovery = "it did not recover" if self.recovered_ms is None else f"recovered after {self.recovered_ms:.0f} ms"
-        return f"before the faults {self.before}, during them {self.during}, after them {self.after}; {recovery}"
+        recovery = "not recovered" if self.recovered_ms is None else f"recovered after {self.recovered_ms:.0f} ms"
+        return (
+            f"each phase alone: before the faults {self.before}, during {self.during}, after {self.after}; {recovery}"
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

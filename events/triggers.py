@@ -1,5 +1,7 @@
 """Triggers: what sets off the events of a test. A trigger returns what it sent and got, for the scope of the test."""
 
+import os
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
@@ -12,6 +14,7 @@ from events.brokers.broker import Broker, Message
 
 HTTP_SECONDS = 10.0
 _ANSWERED_BADLY = 400
+_VARIABLE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 class TriggerError(Exception):
@@ -71,7 +74,10 @@ class ProduceTrigger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HttpTrigger:
-    """Calls a service. Only hosts of `allowed_hosts` are called."""
+    """Calls a service. Only hosts of `allowed_hosts` are called.
+
+    `${env.NAME}` in a header stands for a variable, which a request fills from a secret.
+    """
 
     url: str
     allowed_hosts: tuple[str, ...]
@@ -84,8 +90,9 @@ class HttpTrigger:
 
     @property
     def described(self) -> str:
-        """Return what it does, in words. The query may hold a password, so it is left out."""
-        return f"{self.method} {self.url.partition('?')[0]}"
+        """Return what it does, in words. User and query may hold a password, so they are left out."""
+        address = urlsplit(self.url)
+        return f"{self.method} {address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
 
     def fire(self, broker: Broker) -> JsonValue:
         """Call it once. Redirects are not followed, since they lead to other hosts."""
@@ -95,15 +102,27 @@ class HttpTrigger:
                 self.method,
                 self.url,
                 json=self.body,
-                headers=dict(self.headers),
+                headers={name: _filled(text, os.environ) for name, text in self.headers.items()},
                 timeout=HTTP_SECONDS,
                 follow_redirects=False,
             )
         except httpx.HTTPError as error:
-            raise TriggerError(f"{self.method} {self.url} failed: {error}") from error
+            raise TriggerError(f"{self.described} failed: {error}") from error
         if answer.status_code >= _ANSWERED_BADLY:
-            raise TriggerRefusedError(f"{self.method} {self.url} was answered with {answer.status_code}")
+            raise TriggerRefusedError(f"{self.described} was answered with {answer.status_code}")
         return {"payload": self.body, "status": answer.status_code, "response": _json(answer)}
+
+
+def _filled(text: str, environment: Mapping[str, str]) -> str:
+    """Return a text with the values of the variables that it names. Raises: TriggerUnfitError if one is not set."""
+
+    def value(match: re.Match[str]) -> str:
+        name = match[1]
+        if name not in environment:
+            raise TriggerUnfitError(f"the variable {name} is not set; set it in the environment of the test")
+        return environment[name]
+
+    return _VARIABLE.sub(value, text)
 
 
 def check_host(url: str, allowed_hosts: Collection[str]) -> None:

@@ -20,7 +20,7 @@ from events.outcomes import Outcome
 from events.pattern import EventPattern
 from events.recording import RecordingError, read_recording, write_recording
 from events.temporal.rule import TemporalRule
-from events.triggers import HttpTrigger, ProduceTrigger, TriggerError
+from events.triggers import HttpTrigger, ProduceTrigger, TriggerError, TriggerUnfitError
 
 pytest_plugins = ["events.pytest_plugin"]
 ORDERS, EFFECTS = Topic("orders"), Topic("effects")
@@ -236,7 +236,8 @@ def test_what_is_no_recording_is_refused(tmp_path: Path, text: str) -> None:
 
 class _Answers(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
-        body = b'{"id": "o-7"}'
+        token = {} if self.path == "/orders" else {"token": self.headers.get("x-token")}
+        body = json.dumps({"id": "o-7"} | token).encode()
         self.send_response(500 if self.path == "/broken" else 202)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
@@ -267,6 +268,24 @@ def test_a_trigger_over_http_gives_its_answer_to_the_scope(service: str) -> None
         TriggerScope(expression="id", source="response.other").of(outcome)
     with pytest.raises(TriggerError, match="answered with 500"):
         HttpTrigger(url=f"{service}/broken", allowed_hosts=("127.0.0.1",)).fire(MemoryBroker())
+
+
+def test_a_header_is_filled_from_the_environment_and_no_password_is_shown(
+    service: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TOKEN", "secret")
+    address = service.replace("http://", "http://user:secret@")
+    trigger = HttpTrigger(
+        url=f"{address}/echo?key=secret",
+        allowed_hosts=("127.0.0.1",),
+        headers={"x-token": "Bearer ${env.TOKEN}"},
+    )
+
+    assert trigger.fire(MemoryBroker())["response"] == {"id": "o-7", "token": "Bearer secret"}  # type: ignore[index, call-overload]
+    assert trigger.described == f"POST {service}/echo"
+    monkeypatch.delenv("TOKEN")
+    with pytest.raises(TriggerUnfitError, match="the variable TOKEN is not set"):
+        trigger.fire(MemoryBroker())
 
 
 def test_a_host_that_is_not_allowed_is_not_called() -> None:
