@@ -272,6 +272,16 @@ def _restart(state: State) -> Next:
     return _go(state, Step.RECORD)
 
 
+def fail(state: State, reason: str) -> Next:
+    """Return what is to be done when the worker failed at something: the way back if a fault is open, else the end.
+
+    Nothing is injected, and no step is tried again but `record`.
+    """
+    taken_up, going_on = apply(state, Restarted())
+    ended, ending = apply(taken_up, Stopped(end=End.INFRASTRUCTURE, reason=reason))
+    return (ended, ending) if ending else (taken_up, going_on)
+
+
 def _set(state: State, fault: int, status: FaultStatus) -> State:
     faults = tuple(status if index == fault else old for index, old in enumerate(state.faults))
     return replace(state, faults=faults)

@@ -19,10 +19,8 @@ from chaos.experiment_states import (
     InjectFault,
     RevertFault,
     Step,
-    Stopped,
     WriteFaultDown,
 )
-from chaos.verdict import End
 from cluster.fault_providers import open_or_stand_in
 from flows import experiment_faults
 from flows.entry import Run
@@ -46,17 +44,18 @@ async def take(run: Run, grant: Grant, *, shown: bool = True) -> None:
 
 async def abandon(context: WorkerContext, grant: Grant, why: str) -> None:
     """End an experiment that this worker failed: by the way back, and never by another injection. Raises: Abort."""
-    held = await _held(context, grant)
+    held = await _held(context, grant, failed=why)
     async with keeping(held):
-        await _drive(held, deque(await held.tell(Stopped(end=End.INFRASTRUCTURE, reason=why))), shown=False)
+        await held.write_down()
+        await _drive(held, deque(held.commands), shown=False)
 
 
-async def _held(context: WorkerContext, grant: Grant) -> ExperimentRun:
+async def _held(context: WorkerContext, grant: Grant, failed: str | None = None) -> ExperimentRun:
     begun = await context.db.run_patiently(lambda conn: experiments.begin(conn, grant))
     if isinstance(begun, Superseded):
         raise superseded()
     place = open_or_stand_in(begun.experiment.target, context.places())
-    return ExperimentRun(context, grant, begun, place)
+    return ExperimentRun(context, grant, begun, place, failed)
 
 
 async def _drive(run: ExperimentRun, commands: deque[Command], *, shown: bool) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chaos.experiment_states import Command, Event, Restarted, State, Step, Stopped, apply, start
+from chaos.experiment_states import Command, Event, Restarted, State, Step, Stopped, apply, fail, start
 from chaos.halting import Watch
 from chaos.journal import EventKind, JournalEvent, Phase
 from chaos.judge_experiment import JudgedExperiment
@@ -49,7 +49,9 @@ class ActiveFault:
 class ExperimentRun:
     """An experiment in this worker's hands. Not a dataclass: Prefect walks through those, and this holds a worker."""
 
-    def __init__(self, context: WorkerContext, grant: Grant, begun: Begun, place: Place) -> None:
+    def __init__(
+        self, context: WorkerContext, grant: Grant, begun: Begun, place: Place, failed: str | None = None
+    ) -> None:
         self.context = context
         self.grant = grant
         self.experiment = begun.experiment
@@ -75,13 +77,14 @@ class ExperimentRun:
         self.step_ends_at: datetime | None = None
         self._woken = asyncio.Event()
         self._step_began = context.now()
-        self.state, self.commands = self._entered(begun.kept.state)
+        self.state, self.commands = self._entered(begun.kept.state, failed)
 
-    def _entered(self, kept: State | None) -> tuple[State, tuple[Command, ...]]:
-        """Return the state in which this worker takes it up, and what is to be done."""
-        if kept is None:
-            return start(len(self.experiment.faults), self.experiment.order)
-        return apply(kept, Restarted())
+    def _entered(self, kept: State | None, failed: str | None) -> tuple[State, tuple[Command, ...]]:
+        """Return the state in which this worker takes it up, and what is to be done; after a failure the way out."""
+        first = start(len(self.experiment.faults), self.experiment.order)
+        if failed is not None:
+            return fail(kept or first[0], failed)
+        return first if kept is None else apply(kept, Restarted())
 
     async def tell(self, event: Event) -> tuple[Command, ...]:
         """Go on after an event: write the new state down, and return what is to be done. Raises: Abort."""

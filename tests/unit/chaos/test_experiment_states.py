@@ -26,6 +26,7 @@ from chaos.experiment_states import (
     WriteFaultDown,
     WrittenDown,
     apply,
+    fail,
     start,
 )
 from chaos.judge import Judgement
@@ -145,6 +146,18 @@ def test_a_restart_never_injects_what_was_written_down(after: int) -> None:
     if past and before.step in STEPS[5:9]:
         assert state.verdict is not None
         assert state.verdict.word == "infrastructure"
+
+
+@pytest.mark.parametrize("after", range(len(ONE_FAULT)))
+def test_a_worker_that_fails_reverts_what_is_open_and_ends_without_another_try(after: int) -> None:
+    before, _ = run(ONE_FAULT[:after])
+    state, said = to_the_end(*fail(before, "a bug"))
+
+    assert state.step is Step.ENDED
+    assert {one.fault for one in said if isinstance(one, RevertFault)} == set(before.open_faults)
+    assert not any(isinstance(one, InjectFault | WriteFaultDown) for one in said)
+    if before.step is not Step.RECORD:
+        assert (state.end, before.end) == (End.INFRASTRUCTURE, None)
 
 
 def test_after_a_takeover_the_baseline_is_measured_again() -> None:
