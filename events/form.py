@@ -14,11 +14,14 @@ from pydantic_core import ErrorDetails
 from events.assertion_form import AssertionForm, PatternForm, build
 from events.assertions.assertion import Assertion
 from events.brokers.broker import Capability
+from events.brokers.broker_factory import check_address
 from events.brokers.security import Mechanism, Protocol, Security
 from events.chaos import Calm, Chaos
 from events.chaos_form import ChaosForm
 from events.documents import with_documents
 from events.driven_test import EventDrivenTest, TriggerScope
+from events.form_rules import broken_rules
+from events.paths import check_expression, compile_path
 from events.pattern import EventPattern
 from events.registry.registry_factory import RegistryPlace
 from events.scope import Scope
@@ -160,6 +163,9 @@ class _Builder:
         registry = self._try("registry", self._registry)
         security = self._try("security", self._security)
         chaos = self._try("chaos", self._chaos)
+        lasts_ms = form.timeout_ms + form.grace_ms
+        self._problems += broken_rules(form.topics, lasts_ms, form.assertions, form.patterns)
+        self._try("broker", lambda: check_address(form.broker))
         if self._problems:
             raise InvalidError(self._problems)
         test = EventDrivenTest(
@@ -205,7 +211,9 @@ class _Builder:
             return None
         if (form.equals is None) == (form.from_trigger is None):
             raise ValueError("give either equals, or fromTrigger")
+        compile_path(form.path)
         if form.from_trigger is not None:
+            check_expression(form.from_trigger)
             return TriggerScope(expression=form.path, source=form.from_trigger)
         return Scope(expression=form.path, value=form.equals)
 

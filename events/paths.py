@@ -30,6 +30,11 @@ def compile_path(expression: str) -> Path:
     return lambda event: inner(event.payload)
 
 
+def check_expression(expression: str) -> None:
+    """Raise: ValueError if an expression on plain JSON is not JMESPath."""
+    _compile(expression)
+
+
 def as_json(event: Event) -> JsonValue:
     """Return an event as an object, for expressions and recordings."""
     return {

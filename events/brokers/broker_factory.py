@@ -17,11 +17,19 @@ def open_broker(address: str, settings: Mapping[str, str | int] | None = None) -
         from events.brokers.mock_cluster import MockCluster  # noqa: PLC0415
 
         return MockCluster()
-    if address.startswith(_KAFKA) and len(address) > len(_KAFKA):
-        from events.brokers.kafka import KafkaBroker  # noqa: PLC0415
+    try:
+        check_address(address)
+    except ValueError as error:
+        raise BrokerUnfitError(str(error)) from error
+    from events.brokers.kafka import KafkaBroker  # noqa: PLC0415
 
-        return KafkaBroker(address.removeprefix(_KAFKA), settings)
-    raise BrokerUnfitError(f"the broker {address!r} is not known; there are memory:, mock: and kafka://HOST:PORT")
+    return KafkaBroker(address.removeprefix(_KAFKA), settings)
+
+
+def check_address(address: str) -> None:
+    """Raise: ValueError if no broker has an address of this form."""
+    if not is_embedded(address) and not (address.startswith(_KAFKA) and len(address) > len(_KAFKA)):
+        raise ValueError(f"the broker {address!r} is not known; there are memory:, mock: and kafka://HOST:PORT")
 
 
 def is_embedded(address: str) -> bool:

@@ -62,7 +62,7 @@ def test_a_replay_needs_no_broker(tmp_path: Path) -> None:
     recording = str(tmp_path / "events.jsonl")
 
     assert run(tmp_path, PASSING, "--record", recording) == 0
-    assert run(tmp_path, PASSING.replace("memory:", "smoke:"), "--replay", recording) == 0
+    assert run(tmp_path, PASSING.replace("memory:", "kafka://127.0.0.1:1"), "--replay", recording) == 0
     assert run(tmp_path, PASSING.replace("expect", "never"), "--replay", recording) == 1
     assert run(tmp_path, PASSING, "--replay", str(tmp_path / "test.yaml")) == 4
 

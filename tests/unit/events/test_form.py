@@ -16,7 +16,7 @@ from model.problems import InvalidError
 
 WHOLE = """
 name: order is cancelled when payment fails
-topics: [orders, payments]
+topics: [orders, payments, orders.dlq]
 timeoutMs: 5000
 graceMs: 100
 allowedHosts: [localhost]
@@ -112,6 +112,33 @@ assertions:
     assert "negative" in found["assertions[1]"]
     assert "schema" in found["assertions[3]"].lower()
     assert "here are 2 of them" in found["assertions[6]"]
+
+
+@pytest.mark.parametrize(
+    ("text", "path", "said"),
+    [
+        ("scope: {path: id, fromTrigger: 'a['}\nassertions: [{expect: A}]", "scope", "not a JMESPath"),
+        ("scope: {path: 'a[', equals: 1}\nassertions: [{expect: A}]", "scope", "not a JMESPath"),
+        ("assertions: [{deadLetter: other}]", "assertions[0].deadLetter", "does not read 'other'"),
+        ("assertions: [{never: {topic: 'o*'}}]", "assertions[0].never.topic", "does not read 'o*'"),
+        ("assertions: [{order: [A, {topic: other}]}]", "assertions[0].order[1].topic", "does not read"),
+        (
+            "assertions: [{happensBefore: {first: A, then: {topic: other}}}]",
+            "assertions[0].happensBefore.then.topic",
+            "does not read",
+        ),
+        ("patterns: {p: {topic: other}}\nassertions: [{expect: A}]", "patterns.p.topic", "does not read"),
+        ("assertions: [{never: A, timeoutMs: 10001}]", "assertions[0].timeoutMs", "10000 ms: it would end before"),
+        ("assertions: [{expect: A, name: x}, {never: B, name: x}]", "assertions[1].name", "two assertions"),
+        ("broker: 'smoke:'\nassertions: [{expect: A}]", "broker", "is not known"),
+    ],
+)
+def test_what_would_make_an_assertion_empty_is_a_problem(text: str, path: str, said: str) -> None:
+    """A dead letter on a topic that nobody reads would never be seen, and its absence would prove nothing."""
+    (problem,) = problems(f"name: t\ntopics: [t]\n{text}")
+
+    assert problem[0] == path
+    assert said in problem[1]
 
 
 @pytest.mark.parametrize(

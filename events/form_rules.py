@@ -1,0 +1,55 @@
+"""The rules across the parts of a written test: what each part says may be right, and still make an empty assertion."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+
+from pydantic import BaseModel
+
+from events.assertion_form import AssertionForm, PatternForm
+from events.event import Milliseconds
+from model.problems import Problem
+
+
+def broken_rules(
+    topics: Sequence[str],
+    lasts_ms: Milliseconds,
+    assertions: Sequence[AssertionForm],
+    patterns: Mapping[str, PatternForm],
+) -> Iterator[Problem]:
+    """Yield what assertions say about topics that nobody reads, and times and names that do not fit the test."""
+    for name, pattern in patterns.items():
+        yield from _unread(f"patterns.{name}", pattern, topics)
+    names: set[str] = set()
+    for number, form in enumerate(assertions):
+        path = f"assertions[{number}]"
+        yield from _unread(path, form, topics)
+        if form.dead_letter is not None and not _is_read(form.dead_letter, topics):
+            yield Problem(path=f"{path}.deadLetter", message=_UNREAD.format(form.dead_letter))
+        if form.timeout_ms is not None and form.timeout_ms > lasts_ms:
+            message = f"is longer than the test with graceMs, {lasts_ms:g} ms: it would end before"
+            yield Problem(path=f"{path}.timeoutMs", message=message)
+        if form.name in names:
+            yield Problem(path=f"{path}.name", message="two assertions have this name")
+        names |= {form.name} if form.name else set()
+
+
+_UNREAD = "the test does not read {!r}: add it to topics"
+
+
+def _unread(path: str, form: BaseModel, topics: Sequence[str]) -> Iterator[Problem]:
+    """Yield the patterns anywhere inside of a form that no topic of the test fits."""
+    if isinstance(form, PatternForm):
+        if not _is_read(form.topic, topics):
+            yield Problem(path=f"{path}.topic", message=_UNREAD.format(form.topic))
+        return
+    for key, field in type(form).model_fields.items():
+        value = getattr(form, key)
+        inner = value if isinstance(value, list) else [value]
+        for place, one in enumerate(inner):
+            if isinstance(one, BaseModel):
+                at = f"{path}.{field.alias or key}" + (f"[{place}]" if isinstance(value, list) else "")
+                yield from _unread(at, one, topics)
+
+
+def _is_read(glob: str, topics: Sequence[str]) -> bool:
+    return any(fnmatchcase(topic, glob) for topic in topics)
