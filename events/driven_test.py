@@ -10,7 +10,7 @@ from pydantic import JsonValue
 
 from events.assertions.assertion import Assertion
 from events.assertions.checking import Checking
-from events.brokers.broker import Broker
+from events.brokers.broker import Broker, Capability
 from events.chaos import Calm, Chaos, Disturbed, FaultWindow, RunningChaos
 from events.consumer import EventConsumer
 from events.event import Event, Milliseconds
@@ -108,7 +108,8 @@ class EventDrivenTest:
             scope = self._scope(self.trigger.fire(broker))
             checking, now = self._judge(consumer, scope, chaos)
             disturbed, chaos = chaos.stop(), None
-            return self._result(checking, Stream(events=consumer.received_events, scope=scope, ended_at=now), disturbed)
+            stream = Stream(events=consumer.received_events, scope=scope, ended_at=now)
+            return replace(self._result(checking, stream, disturbed), warnings=self._warnings(broker, scope))
         finally:
             if chaos is not None:
                 chaos.stop()
@@ -129,6 +130,11 @@ class EventDrivenTest:
         checking.observe(events)
         stream = Stream(events=events, scope=scope, ended_at=ended_at)
         return self._result(checking, stream, Disturbed(windows=tuple(windows)))
+
+    def _warnings(self, broker: Broker, scope: Scope | None) -> tuple[str, ...]:
+        """Return that others may be seen: on a broker that outlives the test, without a scope."""
+        shared = Capability.DURABILITY in broker.capabilities and not isinstance(self.trigger, NoTrigger)
+        return (FOREIGN,) if shared and scope is None else ()
 
     def _scope(self, outcome: JsonValue) -> Scope | None:
         return self.scope.of(outcome) if isinstance(self.scope, TriggerScope) else self.scope
@@ -164,7 +170,6 @@ class EventDrivenTest:
             replace(result, phases=phases(assertion, stream, disturbed.windows))
             for assertion, result in zip(self.assertions, results, strict=True)
         ]
-        warnings = (FOREIGN,) if stream.scope is None and not isinstance(self.trigger, NoTrigger) else ()
         return EventTestResult(
             name=self.name,
             results=(*told, *disturbed.results),
@@ -172,6 +177,5 @@ class EventDrivenTest:
             ended_at=stream.ended_at,
             foreign=checking.foreign,
             scope=stream.scope,
-            warnings=warnings,
             windows=disturbed.windows,
         )

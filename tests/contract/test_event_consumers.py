@@ -10,7 +10,7 @@ import pytest
 
 from events.assertions.effects import ExactlyOnce
 from events.assertions.occurrences import EventAssertion, never
-from events.brokers.broker import Broker, BrokerError, Message, TopicMissingError
+from events.brokers.broker import Broker, BrokerError, Capability, Message, TopicMissingError
 from events.brokers.memory import MemoryBroker
 from events.brokers.mock_cluster import MockCluster
 from events.consumer import EventConsumer
@@ -19,6 +19,7 @@ from events.event import Event, Topic
 from events.outcomes import Outcome
 from events.pattern import EventPattern
 from events.recording import RecordingError, read_recording, write_recording
+from events.scope import Scope
 from events.temporal.rule import TemporalRule
 from events.triggers import HttpTrigger, ProduceTrigger, TriggerError, TriggerUnfitError
 
@@ -111,6 +112,29 @@ def test_a_test_ends_as_soon_as_all_is_decided(broker: Broker) -> None:
     result = test.execute(broker)
 
     assert (result.outcome, result.scope and result.scope.value, len(result.events)) == (Outcome.PASSED, "o-1", 1)
+
+
+class Shared(MemoryBroker):
+    """A broker that outlives its tests."""
+
+    capabilities = MemoryBroker.capabilities | {Capability.DURABILITY}
+
+
+@pytest.mark.parametrize(("kind", "scope", "warned"), [(Shared, None, 1), (MemoryBroker, None, 0), (Shared, "o-1", 0)])
+def test_a_test_without_a_scope_warns_of_others_where_there_can_be_some(
+    kind: type[MemoryBroker], scope: str | None, warned: int
+) -> None:
+    broker = kind()
+    broker.create_topic(ORDERS, 1)
+    test = EventDrivenTest(
+        name="t",
+        topics=("orders",),
+        trigger=ProduceTrigger(message=Message(topic=ORDERS, value=b'{"type": "A", "id": "o-1"}')),
+        assertions=(expect("A"),),
+        scope=None if scope is None else Scope(expression="id", value=scope),
+    )
+
+    assert len(test.execute(broker).warnings) == warned
 
 
 def test_what_came_before_the_trigger_is_not_its_effect(broker: Broker) -> None:
