@@ -85,17 +85,16 @@ def test_with_retries_no_order_is_lost_when_payments_is_killed(stack: Stack, sho
     [fault] = stack.sql("SELECT * FROM chaos_faults WHERE execution_id = %s", found["executionId"])
     assert fault["written_at"] < fault["injected_at"] < fault["reverted_at"] < fault["expires_at"]
     assert "ended: " in fault["effect"]
-
-
-def test_prefect_shows_every_step_of_an_experiment(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
-    _, found = run(stack, tmp_path, shop.example("inventory-stopped", durationSeconds=5))
     [row] = stack.sql("SELECT flow_run_id FROM runs WHERE id = %s", found["executionId"])
-    flow_run = str(row["flow_run_id"])
+    every_step_is_shown(stack, str(row["flow_run_id"]))
 
+
+def every_step_is_shown(stack: Stack, flow_run: str) -> None:
+    """Prefect's page has each step of the experiment once, in its order."""
     state = stack.flow_ended(flow_run)
     names = until("all steps are shown", lambda: steps_of(stack, flow_run), 30)
 
-    assert (state["type"], found["exitCode"]) == ("COMPLETED", 0), found["reason"]
+    assert state["type"] == "COMPLETED"
     assert [name for name in names if name in STEPS] == [str(step) for step in STEPS if step is not Step.ENDED]
 
 
@@ -137,6 +136,48 @@ def test_a_person_aborts_in_the_middle_and_nothing_is_left(stack: Stack, shop: L
     assert answer.returncode == 0, answer.stderr
     assert (found["exitCode"], found["status"], found["ending"]) == (2, "aborted", "aborted")
     assert "local aborted it" in found["reason"]
+    nothing_is_left(stack, shop)
+
+
+def times_of(stack: Stack, execution: str) -> list[tuple[str, Any, Any]]:
+    rows = stack.sql("SELECT * FROM chaos_faults WHERE execution_id = %s ORDER BY number", execution)
+    assert {row["status"] for row in rows} == {"reverted"}
+    assert all(row["effect_seen"] for row in rows), rows
+    return [(row["name"], row["injected_at"], row["reverted_at"]) for row in rows]
+
+
+SLOW = {"name": "slow", "type": "network-latency", "parameters": {"latencyMs": 20}}
+ERRORS = {"name": "errors", "type": "exception-injection", "parameters": {"percent": 5}}
+
+
+def test_faults_in_sequence_come_one_after_the_other_and_together_they_overlap(
+    stack: Stack, shop: LocalShop, tmp_path: Path
+) -> None:
+    faults = [SLOW | {"durationSeconds": 3}, ERRORS | {"durationSeconds": 5}]
+    spec = shop.example("payments-slow", faults=faults, haltConditions=[{"slo": "orders placed", "above": 99}])
+    _, one_by_one = run(stack, tmp_path, spec | {"order": "sequence", "durationSeconds": 8})
+    _, together = run(stack, tmp_path, spec | {"order": "parallel", "durationSeconds": 6})
+
+    assert {one_by_one["ending"], together["ending"]} == {"judged"}, (one_by_one["reason"], together["reason"])
+    [(_, begins, ends), (_, next_begins, _)] = times_of(stack, one_by_one["executionId"])
+    assert begins < ends <= next_begins
+    [(_, first, reverted_last), (_, second, reverted_first)] = times_of(stack, together["executionId"])
+    assert first <= second < reverted_first <= reverted_last, "in reverse order"
+    nothing_is_left(stack, shop)
+
+
+def test_cancel_in_prefect_reverts_the_fault(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
+    execution = started(stack, tmp_path, shop.example("inventory-stopped", durationSeconds=120))
+    in_step(stack, execution, Step.OBSERVE)
+    [row] = stack.sql("SELECT flow_run_id FROM runs WHERE id = %s", execution)
+    wish = {"state": {"type": "CANCELLING", "name": "Cancelling"}, "force": True}
+
+    stack.prefect("POST", f"/flow_runs/{row['flow_run_id']}/set_state", json=wish)
+    found = ended(stack, execution)
+
+    assert (found["status"], found["exitCode"]) == ("aborted", 2), found["reason"]
+    assert "prefect aborted it" in found["reason"]
+    assert stack.flow_ended(str(row["flow_run_id"]))["type"] == "CANCELLED"
     nothing_is_left(stack, shop)
 
 
