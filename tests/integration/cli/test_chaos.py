@@ -139,4 +139,4 @@ def test_an_experiment_of_chaos_toolkit_is_imported_or_refused(
     assert "note: " in written.err
     file.write_text(json.dumps(bad))
     assert main.run(["chaos", "import", str(file), "--cluster", "staging"]) == 4
-    assert "method[0]" in capsys.readouterr().err
+    assert "method: begins a fault" in capsys.readouterr().err
