@@ -26,6 +26,7 @@ from cluster.observation.prometheus import PrometheusAccess, PrometheusSource
 
 pytestmark = pytest.mark.cluster
 ALL = os.environ.get("ASSAY_SWEEP") == "all"
+SWEEP = pytest.mark.skipif(not ALL, reason="takes its time: `make sweep` runs it")
 EXPIRY, AWAY = (120, 20) if ALL else (4, 6)
 """Seconds until a fault reverts itself, and how long the API server is away: those of the contract in `make sweep`."""
 AFTER_RETURN = 25.0
@@ -119,6 +120,7 @@ async def test_more_memory_than_fits_is_refused(observed: Observed) -> None:
         await observed.inject(FaultType.MEMORY_STRESS, megabytes=200)
 
 
+@SWEEP
 async def test_a_partition_is_refused_where_it_would_cut_nothing(observed: Observed) -> None:
     """Without enforcement it is refused. A network that only claims to enforce shows no effect."""
     bed = observed.bed
@@ -158,6 +160,7 @@ async def _has(observed: Observed, fault: FaultId, status: FaultStatus) -> bool:
     return await observed.bed.provider().status(fault) is status
 
 
+@SWEEP
 async def test_a_process_that_ignores_term_needs_a_guard_on_its_node(observed: Observed) -> None:
     """Refused without the opt-in of the cluster; killed with it."""
     shop = observed.bed.shop

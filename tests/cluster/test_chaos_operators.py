@@ -339,7 +339,7 @@ async def test_a_wrong_provider_is_noticed(
 ) -> None:
     provider = mutate(monkeypatch, world)
     expected = (LITMUS if provider.provider is Provider.LITMUS else MESH)[script]
-    played = await world.play(provider, script, seconds=15.0)
+    played = await world.play(provider, script, seconds=9.0)
 
     assert outcomes[provider.provider.value, script].wrong(expected) == []
     assert played.wrong(expected) != []

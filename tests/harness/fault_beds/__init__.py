@@ -37,6 +37,10 @@ class FaultBed(Protocol):
     watch_seconds: float
     """How long a target that is held down is watched."""
 
+    def in_short(self, kind: FaultType) -> bool:
+        """Say whether a killed guard of this fault is tried in each run of the tests, and not in `make sweep` alone."""
+        ...
+
     def provider(self, patience: float = 15.0) -> FaultProvider:
         """Return the provider; called again it is another worker's."""
         ...

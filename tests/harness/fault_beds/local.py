@@ -31,6 +31,9 @@ class Bed:
     def provider(self, patience: float = 15.0) -> LocalFaults:
         return LocalFaults(folder=self.folder / "faults", environments=self.folder, heartbeat_seconds=patience)
 
+    def in_short(self, _kind: FaultType) -> bool:
+        return True
+
     def refuses(self, _kind: FaultType) -> bool:
         return False
 
