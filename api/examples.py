@@ -34,6 +34,7 @@ EXAMPLES: dict[str, JsonObject] = {
     "QuotaChange": {"maxConcurrentTests": 20, "maxDailyTests": 500},
     "PoolChange": {"maxConcurrentTests": 8, "strategy": "FAIR_SHARE"},
     "NewTeam": {"name": "platform"},
+    "TeamUses": {"uses": ["k8s/lab/shop"]},
     "NewUser": {"name": "anna", "email": "anna@example.com", "team": "default"},
     "Experiment": {
         "name": "payments is slow",

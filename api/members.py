@@ -43,6 +43,19 @@ async def create_team(request: Request, services: ServicesDep) -> operations_sch
 
 
 @router.put(
+    "/teams/{team}/uses",
+    summary="Say what tests of a team use",
+    responses=openapi.refusals(status_404="No such team"),
+    openapi_extra=openapi.body("TeamUses"),
+)
+async def set_uses(team: TeamPath, request: Request, services: ServicesDep) -> operations_schemas.TeamUsesOut:
+    """Say what tests use that do not say it themselves. Runs that were submitted before keep what they have claimed."""
+    raw = await bodies.read(request)
+    uses = await services.database.run(lambda conn: members.set_uses(conn, team, raw))
+    return operations_schemas.TeamUsesOut(uses=list(uses))
+
+
+@router.put(
     "/teams/{team}/members/{user}",
     summary="Put a user into a team",
     responses=openapi.refusals(status_404="No such team or user"),

@@ -109,6 +109,7 @@ def _component_schemas() -> JsonObject:
         "QuotaChange": not_null(friendly(quota.FORM.schema, {}), quota.MAY_BE_NULL),
         "PoolChange": not_null(friendly(pools.FORM.schema, {}), pools.MAY_BE_NULL),
         "NewTeam": friendly(members.NEW_TEAM.schema, {}),
+        "TeamUses": friendly(members.TEAM_USES.schema, {}),
         "NewUser": friendly(members.NEW_USER.schema, {}),
         "Experiment": friendly(deepcopy(describe_experiment_schema()), {}),
         "ChaosStop": friendly(chaos_forms.STOP.schema, {}),

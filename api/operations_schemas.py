@@ -188,6 +188,12 @@ class TeamOut(Out):
     created_at: datetime
 
 
+class TeamUsesOut(Out):
+    """What tests of a team use that do not say it themselves."""
+
+    uses: list[str]
+
+
 class TeamList(Paged):
     """A page of teams, in order of name."""
 

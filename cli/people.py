@@ -17,6 +17,7 @@ def mount(app: typer.Typer) -> None:
     teams.command("create", epilog="Example: assay team create platform")(team_create)
     teams.command("list", epilog="Example: assay team list")(team_list)
     teams.command("add", epilog="Example: assay team add platform anna")(team_add)
+    teams.command("uses", epilog="Example: assay team uses platform k8s/lab/shop")(team_uses)
     app.add_typer(teams)
     users = typer.Typer(name="user", no_args_is_help=True, rich_markup_mode=None)
     users.callback(help="Add and list users.", epilog="Example: assay user list")(_nothing)
@@ -36,6 +37,22 @@ def team_create(
     with connect() as client:
         answer = client.post("/teams", {"name": name})
     output.as_json(answer) if json else output.say(f"added the team {answer['name']}")
+
+
+def team_uses(
+    team: Annotated[str, typer.Argument(help="The team.", show_default=False)],
+    paths: Annotated[
+        list[str] | None, typer.Argument(help="k8s/CLUSTER/NAMESPACE[/SERVICE] or local/ENVIRONMENT[/SERVICE].")
+    ] = None,
+    *,
+    json: Json = False,
+) -> None:
+    """Say what tests of a team use that do not say it themselves, so that experiments wait for them and no others."""
+    with connect() as client:
+        answer = client.put(f"/teams/{quote(team, safe='')}/uses", {"uses": paths or []})
+    output.as_json(answer) if json else output.say(
+        f"{team} uses {', '.join(answer['uses']) or 'nothing that is known'}"
+    )
 
 
 def team_list(*, limit: Limit = 20, offset: Offset = 0, json: Json = False) -> None:

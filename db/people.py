@@ -1,6 +1,6 @@
 """Users, teams and their quotas. The daily quota is taken under row locks: user, then team, then pool (D8)."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
@@ -44,6 +44,10 @@ TEAM_QUOTA = Quota(max_concurrent_tests=50, max_daily_tests=1000)
 """What the original design gives; it stands in where a row says nothing."""
 
 
+USES = "uses"
+"""The key of a team's settings with the paths that its tests share."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class User:
     """A person or a service that runs count for."""
@@ -56,6 +60,8 @@ class User:
     roles: tuple[str, ...]
     quota: Quota
     active: bool
+    team_uses: tuple[str, ...] = ()
+    """What tests of the team use that do not say it themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,6 +124,7 @@ def user(conn: Connection, name_or_id: str | UUID) -> User:
         roles=tuple(row.roles),
         quota=quota_of(row.quota, row.weight, USER_QUOTA),
         active=row.active,
+        team_uses=tuple((row.team_settings or {}).get(USES, ())),
     )
 
 
@@ -130,6 +137,18 @@ def team(conn: Connection, name_or_id: str | UUID) -> Team:
         raise NotFoundError("team", name_or_id)
     quota = quota_of(row.quota, row.weight, TEAM_QUOTA)
     return Team(team_id=TeamId(row.team_id), team_name=row.team_name, quota=quota)
+
+
+def team_ids(conn: Connection) -> set[TeamId]:
+    """Return all teams."""
+    return {TeamId(team_id) for team_id in conn.execute(select(tables.Team.team_id)).scalars()}
+
+
+def set_uses(conn: Connection, name: str, paths: Sequence[str]) -> None:
+    """Say what tests of a team use that do not say it themselves. Raises: NotFoundError."""
+    settings = tables.Team.settings.concat({USES: list(paths)})
+    if conn.execute(update(tables.Team).where(tables.Team.team_name == name).values(settings=settings)).rowcount == 0:
+        raise NotFoundError("team", name)
 
 
 def set_quota(conn: Connection, scope: Scope, name: str, quota: Quota) -> None:
@@ -276,7 +295,8 @@ def _usage(conn: Connection, who: _Owner, now: datetime) -> Usage:
 
 
 def _users() -> Any:
-    return select(tables.User, tables.Team.team_name).join_from(tables.User, tables.Team, isouter=True)
+    settings = tables.Team.settings.label("team_settings")
+    return select(tables.User, tables.Team.team_name, settings).join_from(tables.User, tables.Team, isouter=True)
 
 
 def _of(scope: Scope) -> tuple[Any, Any]:

@@ -44,6 +44,16 @@ ExclusiveNames = Annotated[
 ]
 
 
+Uses = Annotated[
+    tuple[ResourceName, ...],
+    Field(
+        max_length=20,
+        description="What the test uses, together with other tests, and no experiment may disturb meanwhile: "
+        "k8s/CLUSTER/NAMESPACE or local/ENVIRONMENT, or /SERVICE of these. Unless given what its team uses",
+    ),
+]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeSelectorRequirement:
     """One expression over a node's labels."""
@@ -233,6 +243,7 @@ class ExecutionConfig:
         tuple[RunsSpread, ...], Field(max_length=10, description="Runs that are spread evenly over zones or nodes")
     ] = ()
     exclusive: ExclusiveNames = ()
+    uses: Uses = ()
     restartable: Annotated[
         bool, Field(description="May be preempted by a more important run and started again, where the pool allows it")
     ] = False

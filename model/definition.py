@@ -27,6 +27,7 @@ _LATER: Mapping[str, object] = {
     "apart": [],
     "spread": [],
     "exclusive": [],
+    "uses": [],
     "restartable": False,
     "image": None,
     "imagePullPolicy": "IfNotPresent",

@@ -109,6 +109,7 @@ EXAMPLES: Mapping[str, JsonValue] = {
     "test.config.spread[].matchLabels": _LABELS,
     "test.config.spread[].maxSkew": 2,
     "test.config.exclusive": ["staging-database"],
+    "test.config.uses": ["k8s/lab/shop"],
     "test.config.restartable": True,
     "test.labels": {"team": "shop"},
     "test.env": {"BASE_URL": "https://shop.example.com", "API_KEY": "${secrets.api_key}"},

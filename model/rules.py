@@ -70,6 +70,7 @@ def _entries_stand_once(raw: Raw) -> Iterator[Finding]:
     lists = {
         ("tags",): raw.get("tags"),
         ("config", "exclusive"): config.get("exclusive"),
+        ("config", "uses"): config.get("uses"),
         ("config", "retryPolicy", "retryConditions"): mapping(config.get("retryPolicy")).get("retryConditions"),
     }
     for location, entries in lists.items():

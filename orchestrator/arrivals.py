@@ -7,6 +7,7 @@ from db.arrivals import Asked, Came
 from model.config import ExecutionConfig
 from model.reading import Reader
 from model.resources import ResourceRequirements
+from orchestrator import claiming
 from orchestrator.submit_feasibility import apart, spread
 from scheduler.forecast.arrivals import Newcomer
 from scheduler.forecast.history import History
@@ -43,7 +44,7 @@ def form(asked: Asked) -> Form:
     return Form(
         shape=Shape(_RESOURCES.read(asked.resources).required().requested(), constraints),
         labels=tuple(sorted(asked.labels.items())),
-        exclusive=tuple(sorted(set(config.exclusive))),
+        exclusive=claiming.of_test(config, None),
         limit=timedelta(seconds=config.timeout),
         restartable=config.restartable,
     )

@@ -32,6 +32,7 @@ from model.notices import Ended
 from model.request import DEFAULT_PRIORITY
 from model.resources import Resources
 from model.runs import RunKind
+from orchestrator import claiming
 from orchestrator.lifecycle import Grant, Superseded, fence
 from orchestrator.place_releases import PlaceReleases
 from orchestrator.submission import Accepted, Sender, Write
@@ -130,14 +131,14 @@ def submit(conn: Connection, experiment_id: UUID, wanted: Prepared, sender: Send
     written = runs.insert(conn, new)
     if written:
         chaos_runs.insert_run(conn, sender.run_id, experiment_id)
-        queue.enqueue(conn, _waiting(new, wanted))
+        queue.enqueue(conn, _waiting(conn, new, wanted))
         if wanted.begins is not None and wanted.begins > sender.now:
             why = f"is scheduled for {wanted.begins.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
             queue.hold_until(conn, ExecutionId(new.id), wanted.begins, why)
     return Accepted(run=RunRef(id=sender.run_id, kind=RunKind.EXPERIMENT), pool=sender.pool, new=written)
 
 
-def _waiting(new: NewRun, wanted: Prepared) -> Waiting:
+def _waiting(conn: Connection, new: NewRun, wanted: Prepared) -> Waiting:
     experiment = wanted.experiment
     return Waiting(
         execution_id=ExecutionId(new.id),
@@ -148,7 +149,7 @@ def _waiting(new: NewRun, wanted: Prepared) -> Waiting:
         team_id=new.team_id,
         resources=Resources(),
         backend=NO_BACKEND,
-        exclusive=wanted.claims,
+        exclusive=claiming.of_experiment(conn, wanted.claims, new.id, new.team_id),
         limit=experiment.baseline + experiment.active + experiment.recovery + SLACK,
     )
 
@@ -187,10 +188,11 @@ def again(conn: Connection, grant: Grant, claimed: tuple[str, ...]) -> bool:
     row = runs.lock(conn, grant.execution_id, grant.epoch)
     if row is None or row.status is not Status.RUNNING:
         return False
+    claims_with_unknown = claiming.of_experiment(conn, claimed, row.id, row.team_id)
     become = Become(status=Status.QUEUED, phase=Phase.WAITING)
     if not runs.transition(conn, fence(grant), Status.RUNNING, become):
         return False
-    return queue.requeue(conn, grant.execution_id, grant.epoch, Requeue(exclusive=claimed))
+    return queue.requeue(conn, grant.execution_id, grant.epoch, Requeue(exclusive=claims_with_unknown))
 
 
 def end(conn: Connection, grant: Grant, verdict: Verdict, findings: Findings) -> Verdict | Superseded:

@@ -17,6 +17,7 @@ from db import people, runs
 from db.gate import queue
 from db.gate.queue import Waiting
 from db.runs import Become, NewRun, RunRef
+from model.claims import exclusively
 from model.execution import Phase, Reason, Status, Verdict
 from model.gate_request import GateRequest
 from model.ids import ExecutionId
@@ -56,7 +57,7 @@ def submit(conn: Connection, kind: RunKind, request: GateRequest, sender: Sender
             resources=Resources(),
             backend=NO_BACKEND,
             labels=request.labels,
-            exclusive=tuple(sorted(request.exclusive)),
+            exclusive=exclusively(request.exclusive),
             limit=timedelta(seconds=request.timeout),
         )
         queue.enqueue(conn, waiting)

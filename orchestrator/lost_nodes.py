@@ -20,6 +20,7 @@ from db.gate.queue import Requeue
 from db.nodes import Reach
 from db.runs import Run
 from model import fault
+from model.claims import is_exclusive
 from model.execution import Status
 from model.ids import BackendName, ExecutionId, NodeName, PoolName
 from orchestrator import lifecycle
@@ -105,7 +106,7 @@ def _is_there(conn: Connection, loss: Loss, place: Placed) -> bool:
 
 
 def _may_be_given_up(conn: Connection, loss: Loss, row: Run, place: Placed) -> bool:
-    if place.exclusive:
+    if any(is_exclusive(entry) for entry in place.exclusive):
         return False
     return row.cancel_requested or _fits_elsewhere(conn, loss.pool, place)
 

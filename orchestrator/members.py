@@ -11,6 +11,7 @@ from db import members, people
 from db.errors import NotFoundError
 from db.members import NewUser, TeamRow, UserRow
 from db.page import Page
+from model.config import Uses
 from model.fields import FORBID, AccountName, EmailAddress
 from model.lenient import mapping
 from model.reading import Reader
@@ -40,6 +41,16 @@ class NewUserForm:
     team: Annotated[str | None, Field(max_length=100, description="A team that is there; unless given none")] = None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TeamUsesForm:
+    """What the tests of a team use."""
+
+    __pydantic_config__ = FORBID
+
+    uses: Uses
+
+
+TEAM_USES = Reader(TeamUsesForm)
 NEW_TEAM = Reader(NewTeamForm)
 NEW_USER = Reader(NewUserForm)
 MAY_BE_NULL = frozenset({"email", "team"})
@@ -48,6 +59,13 @@ MAY_BE_NULL = frozenset({"email", "team"})
 def create_team(conn: Connection, raw: object, new_id: UUID) -> TeamRow:
     """Add a team. Raises: InvalidError with all problems; ConflictError if there is one of this name."""
     return members.add_team(conn, read_change(NEW_TEAM, raw, nullable=frozenset()).form.name, new_id)
+
+
+def set_uses(conn: Connection, team: str, raw: object) -> tuple[str, ...]:
+    """Say what tests of a team use that do not say it themselves. Raises: InvalidError, NotFoundError."""
+    uses = read_change(TEAM_USES, raw, nullable=frozenset()).form.uses
+    people.set_uses(conn, team, uses)
+    return uses
 
 
 def create_user(conn: Connection, raw: object, new_id: UUID) -> UserRow:

@@ -26,7 +26,7 @@ from model.ids import DefinitionId, ExecutionId, GroupId, PoolName, SuiteRunId, 
 from model.problems import InvalidError, Problem
 from model.request import TestRequest
 from model.resources import Used
-from orchestrator import submit_feasibility
+from orchestrator import claiming, submit_feasibility
 from orchestrator.clusters import beyond_policy
 from orchestrator.content import KnownContent, unknown_content
 from orchestrator.secrets import unknown_secrets
@@ -176,7 +176,7 @@ def _waiting(order: Order, user: User, taken: Taken) -> Waiting:
         apart=submit_feasibility.apart(config.apart),
         spread=submit_feasibility.spread(config.spread),
         labels=order.request.labels,
-        exclusive=tuple(sorted(config.exclusive)),
+        exclusive=claiming.of_test(config, user.team_id, user.team_uses),
         group=order.group,
         limit=timedelta(seconds=config.timeout),
         expected=taken.expected,

@@ -23,6 +23,7 @@ from sqlalchemy.exc import OperationalError
 from db.locks import Lock, lock_key
 from db.prepared import Prepared
 from db.sql_text import statement
+from model.claims import path_of
 from model.ids import PoolName
 
 PATIENCE = "5s"
@@ -63,8 +64,8 @@ def owner_claim(owner: UUID) -> str:
 
 
 def name_claim(name: str) -> str:
-    """Return the name of the lock of an exclusive name."""
-    return f"name {name}"
+    """Return the name of the lock that decides over an entry of a claim: only those of one path conflict."""
+    return f"name {path_of(name)}"
 
 
 def try_pass(conn: Connection, pool: PoolName) -> bool:

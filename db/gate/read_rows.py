@@ -8,6 +8,7 @@ from sqlalchemy import Row
 
 from db.gate.pass_locks import name_claim, owner_claim
 from db.gate.queue_rows import Noted, noted, queued
+from model.claims import conflicting
 from model.ids import ExecutionId, GroupId
 from scheduler.values.order import Rank, rank
 from scheduler.values.pool import PoolSettings, Strategy
@@ -82,10 +83,11 @@ class ReadRows:
         return {claim for run in self.runs.values() for claim in claims_of(run)}
 
     def names(self) -> set[str]:
-        """Return the exclusive names that are asked for."""
-        return {name for run in self.runs.values() for name in run.exclusive}
+        """Return the entries of claims that conflict with what is asked for."""
+        asked = {entry for run in self.runs.values() for entry in run.exclusive}
+        return {other for entry in asked for other in conflicting(entry)}
 
 
 def claims_of(run: Queued) -> list[str]:
     """Return the locks that decide over one run where there are several pools."""
-    return [*map(owner_claim, owners_of(run)), *map(name_claim, run.exclusive)]
+    return [*map(owner_claim, owners_of(run)), *{name_claim(entry) for entry in run.exclusive}]

@@ -176,7 +176,7 @@ class AdmissionCycle:
         """
         reservations, (run_class, run) = self.cycle.reservations, members[blocked]
         *_, owner = (None, *kept_owners(run_class, code))
-        if owner is None and exclusive_names.is_reserved_here(self.cycle, run):
+        if owner is None and (exclusive_names.is_reserved_here(self.cycle, run) or reservations.has_all(run.exclusive)):
             return False
         if owner is not None and reservations.sums.of(owner) != NOTHING:
             return False

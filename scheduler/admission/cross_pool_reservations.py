@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from uuid import UUID
 
+from model.claims import conflicting
 from model.ids import ExecutionId, PoolName
 from scheduler.values.order import Rank
 from scheduler.values.usage_totals import Demand, UsageTotals
@@ -56,8 +57,9 @@ class CrossPoolReservations:
         return self._sums[bisect_left(self._ranks, rank)]
 
     def keeper(self, name: str, rank: Rank) -> CrossPoolReservation | None:
-        """Return the reservation of an exclusive name that binds a run of that place in the order."""
-        return next((one for one in self.before(rank) if name in one.names), None)
+        """Return the reservation that conflicts with an entry and binds a run of that place in the order."""
+        rivals = conflicting(name)
+        return next((one for one in self.before(rank) if not set(rivals).isdisjoint(one.names)), None)
 
 
 NOTHING_RESERVED = CrossPoolReservations()

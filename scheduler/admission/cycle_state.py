@@ -6,6 +6,7 @@ from uuid import UUID
 
 import numpy as np
 
+from model.claims import conflicting
 from model.ids import ExecutionId, GroupId
 from scheduler.admission.cross_pool_reservations import CrossPoolReservation
 from scheduler.admission.cycle_cache import CycleCache, Kept, Repeatable
@@ -157,20 +158,24 @@ class CycleState:
         return [one for one in before if not short_of.isdisjoint(one.owners)]
 
     def held_elsewhere(self, name: str) -> bool:
-        """Return whether a run of another pool holds an exclusive name."""
-        return name in self.state.exclusive_elsewhere
+        """Return whether a run of another pool holds a claim that conflicts with an entry."""
+        return not self.state.exclusive_elsewhere.isdisjoint(conflicting(name))
 
     def holder_of(self, name: str) -> ExecutionId | None:
-        """Return which run of this pool holds an exclusive name, or was admitted with it in this cycle."""
-        return self.state.names.get(name) or self.names.get(name)
+        """Return which run of this pool, also one admitted in this cycle, holds what conflicts with an entry."""
+        return self.state.holders.rival(name) or next(
+            (self.names[other] for other in conflicting(name) if other in self.names), None
+        )
 
     def reserver_of(self, name: str, run: Queued) -> ExecutionId | None:
-        """Return for which other run an exclusive name is reserved: whoever is looked at comes after all of those."""
-        found = self.reservations.names.get(name)
-        return None if found == run.execution_id else found
+        """Return for which other run is reserved what conflicts with an entry.
+
+        Whoever is looked at comes after all for whom something is reserved.
+        """
+        return next((one for one in self.reservations.rivals(name) if one != run.execution_id), None)
 
     def reserver_elsewhere(self, name: str, run: Queued) -> CrossPoolReservation | None:
-        """Return for which run of another pool an exclusive name is reserved, if it comes before this one (rule 10)."""
+        """Return for which run of another pool, before this one, a claim is reserved that conflicts (rule 10)."""
         known = self.state.reserved
         return known.keeper(name, self.state.waiting.rank(run)) if known else None
 

@@ -7,6 +7,7 @@ from heapq import heappop, heappush
 from typing import TypeAlias
 from uuid import UUID
 
+from model.claims import is_exclusive
 from model.ids import ExecutionId, GroupId, NodeName
 from scheduler.admission.rule import ClassFacts
 from scheduler.placement.placement import Ask
@@ -60,9 +61,10 @@ class RunClass:
 
     @property
     def plain(self) -> bool:
-        """True when nothing but amounts, labels and limits decides about its runs."""
+        """True when nothing but amounts, labels, limits and shared claims decides about its runs."""
         constraints = self.first.shape.constraints
-        return not (constraints.apart or constraints.spread or self.first.exclusive or self.first.group)
+        alone = any(is_exclusive(entry) for entry in self.first.exclusive)
+        return not (constraints.apart or constraints.spread or alone or self.first.group)
 
 
 class RunClasses:

@@ -36,9 +36,8 @@ class ViewAfterCycle:
         self.reserver_elsewhere = cycle.reserver_elsewhere
 
     def reserver_of(self, name: str, run: Queued) -> ExecutionId | None:
-        """Return for which run, before this one in the order, an exclusive name is reserved."""
-        found = self._cycle.reservations.names.get(name)
-        return found if found is not None and self.binds(found, run) else None
+        """Return for which run, before this one in the order, a claim is reserved that conflicts with an entry."""
+        return next((one for one in self._cycle.reservations.rivals(name) if self.binds(one, run)), None)
 
     def binds(self, reserver: ExecutionId, run: Queued) -> bool:
         """Return whether what is reserved for a run binds another one: nothing binds those that come before it.

@@ -1,8 +1,9 @@
 """Groups: runs that start together, or not at all."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
+from model.claims import conflicting
 from scheduler.admission import group_placement
 from scheduler.admission.cycle_state import POOL_CODES, CycleState
 from scheduler.admission.group_placement import Members, NodeColumns
@@ -118,10 +119,10 @@ def _try(cycle: CycleState, of_group: Members, columns: Sequence[int | None]) ->
 
 
 def _possible(cycle: CycleState, of_group: Members) -> bool:
-    names, sums = [name for _, run in of_group for name in run.exclusive], UsageTotals()
+    sums = UsageTotals()
     for run_class, _ in of_group:
         sums.add(run_class.owners, run_class.need)
-    if len(names) != len(set(names)) or any(
+    if _exclude_each_other(run for _, run in of_group) or any(
         beyond(bound, sums.of(bound.owner)) for run_class, _ in of_group for bound in run_class.bounds
     ):
         return False
@@ -129,3 +130,13 @@ def _possible(cycle: CycleState, of_group: Members) -> bool:
     return (kept is not None and group_placement.fit(empty, of_group, kept)) or group_placement.find_nodes(
         empty, of_group
     ) is not None
+
+
+def _exclude_each_other(runs: Iterable[Queued]) -> bool:
+    """Return whether claims of two of these runs conflict."""
+    claimed: set[str] = set()
+    for run in runs:
+        if any(not claimed.isdisjoint(conflicting(entry)) for entry in run.exclusive):
+            return True
+        claimed.update(run.exclusive)
+    return False

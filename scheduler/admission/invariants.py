@@ -24,8 +24,8 @@ def broken(state: State) -> list[str]:
 def _running(state: State) -> Iterator[str]:
     if both := state.running.keys() & state.queued.keys():
         yield f"{both} wait and run"
-    if {name for run in state.running.values() for name in run.exclusive} != state.names.keys():
-        yield "names are held that no run has, or the other way round"
+    if {(entry, key) for key, run in state.running.items() for entry in run.exclusive} != state.holders.held():
+        yield "claims are held that no run has, or the other way round"
     by_node = {run: node for node, runs in state.on_node.items() for run in runs}
     if by_node != {key: run.node for key, run in state.running.items() if run.node is not None}:
         yield "the runs of the nodes are others than those that run"

@@ -5,12 +5,13 @@ time). For the first that is blocked this goes by what runs are expected to take
 binds all: those that run may end at any moment.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
 from uuid import UUID
 
+from model.claims import conflicting
 from model.ids import ExecutionId, NodeName
 from scheduler.placement.node_usage import Amounts, NodeUsage, vector
 from scheduler.values.run import Queued, Running
@@ -75,14 +76,19 @@ class Reservations:
         self.all.append(reservation)
         if self.counted:
             self.sums.add(reservation.owners, reservation.need)
-        for name in reservation.run.exclusive:
-            self.names.setdefault(name, reservation.run.execution_id)
+        self._keep_claims(reservation.run)
 
     def add_all(self, again: Sequence[Reservation]) -> None:
         """Keep nodes free that another cycle kept free before, where no limit counts."""
         self._behind.extend(again)
         self._behind_left.extend(again)
         self.all.extend(again)
+        for reservation in again:
+            self._keep_claims(reservation.run)
+
+    def _keep_claims(self, run: Queued) -> None:
+        for entry in run.exclusive:
+            self.names.setdefault(entry, run.execution_id)
 
     @property
     def left(self) -> NodeUsage | None:
@@ -92,6 +98,14 @@ class Reservations:
             _take_all(self._left, self._behind_left)
             self._behind_left = []
         return self._left
+
+    def rivals(self, entry: str) -> Iterator[ExecutionId]:
+        """Yield for which runs something is reserved that conflicts with an entry: the first of each other entry."""
+        return (self.names[other] for other in conflicting(entry) if other in self.names)
+
+    def has_all(self, entries: Iterable[str]) -> bool:
+        """Return whether all these entries are reserved already, so that one more reservation adds nothing."""
+        return all(entry in self.names for entry in entries)
 
     @property
     def exhausted(self) -> bool:

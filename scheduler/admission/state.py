@@ -18,6 +18,7 @@ from scheduler.admission.equivalence_classes import RunClass, RunClasses
 from scheduler.admission.rule import GateRule
 from scheduler.fairness.shares import Usage
 from scheduler.placement.node_usage import NodeUsage
+from scheduler.values.claim_holders import ClaimHolders
 from scheduler.values.node import Node
 from scheduler.values.pool import NO_OWNERS, Owner, PoolSettings
 from scheduler.values.run import Queued, Running
@@ -59,7 +60,7 @@ class State:
         self.waiting = RunClasses()
         self.running: dict[ExecutionId, Running] = {}
         self.on_node: dict[NodeName, dict[ExecutionId, Running]] = {}
-        self.names: dict[str, ExecutionId] = {}
+        self.holders = ClaimHolders()
         self.stopping: dict[ExecutionId, dict[ExecutionId, Running]] = {}
         """Runs that were asked to stop, by the run that waits for it."""
         self.sums = UsageTotals()
@@ -97,8 +98,7 @@ class State:
         self.moved.add(payer(run.user_id, run.team_id))
         self.sums.add((POOL, *owners_of(run)), need(run.resources))
         self.node_usage.take(run.node, run.resources, 1, run.labels)
-        for name in run.exclusive:
-            self.names[name] = run.execution_id
+        self.holders.add(run.execution_id, run.exclusive)
         self.cache.started(run)
 
     def end(self, run: ExecutionId) -> Running | None:
@@ -110,9 +110,7 @@ class State:
         self.moved.add(payer(running.user_id, running.team_id))
         self.sums.add((POOL, *owners_of(running)), need(running.resources), -1)
         self.node_usage.take(running.node, running.resources, -1, running.labels)
-        for name in running.exclusive:
-            if self.names.get(name) == run:
-                del self.names[name]
+        self.holders.remove(run, running.exclusive)
         self.cache.ended(running)
         return running
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+from properties.claim_checks import clash, exclude_each_other, names_of
 from properties.starvation import Most, Party, Place, Seen, room, seatable
 
 from scheduler.admission.decisions import Admit, Decision, Wait
@@ -26,14 +27,14 @@ def look(state: State, waiting: Mapping[Any, Queued], decisions: Sequence[Decisi
     started = [d.run for d in decisions if isinstance(d, Admit)]
     candidates = list(_candidates(state, waits, old, helped))
     owners_only = {owner: most for owner, most in limits.items() if owner != POOL}
-    taken = state.names.keys() | state.exclusive_elsewhere
+    taken = _taken(state)
     return Seen(
         candidates=candidates,
         delayed={
             place.run
             for party in candidates
             for place in party
-            if room(holding.values(), party, owners_only) and taken.isdisjoint(_names(state, party))
+            if room(holding.values(), party, owners_only) and not clash(taken, _names(state, party))
         },
         holding=holding,
         started={run.execution_id for run in started},
@@ -76,7 +77,8 @@ def _candidates(state: State, all_waits: Sequence[Wait], old: Sequence[Wait], he
         if not (_seatable(state, waits, party) and room((), party, most) and _distinct(state, party)):
             continue
         claims = {*(owner for place in party for owner in place.owners[1:]), *_names(state, party)}
-        if claims & claimed or (len(party) > 1 and not _own(state, party)):
+        bound = claims & claimed or clash(names_of(claimed), names_of(claims))
+        if bound or (len(party) > 1 and not _own(state, party)):
             return
         yield party
         claimed |= claims
@@ -104,8 +106,11 @@ def _rank(run: Queued, state: State) -> tuple[int, ...]:
 def _own(state: State, party: Party) -> bool:
     """Return whether its owners' limits and its names would let a group start now."""
     limits = {owner: most for owner, most in _limits(state).items() if owner != POOL}
-    taken = state.names.keys() | state.exclusive_elsewhere
-    return room(_holding(state, {}).values(), party, limits) and taken.isdisjoint(_names(state, party))
+    return room(_holding(state, {}).values(), party, limits) and not clash(_taken(state), _names(state, party))
+
+
+def _taken(state: State) -> set[str]:
+    return {entry for run in state.running.values() for entry in run.exclusive} | state.exclusive_elsewhere
 
 
 def _names(state: State, party: Party) -> list[str]:
@@ -113,7 +118,7 @@ def _names(state: State, party: Party) -> list[str]:
 
 
 def _distinct(state: State, party: Party) -> bool:
-    return len(_names(state, party)) == len(set(_names(state, party)))
+    return not exclude_each_other(state.queued[place.run].exclusive for place in party)
 
 
 def _seatable(state: State, waits: Sequence[Wait], party: Party) -> bool:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import Any, TypeAlias
 
+from properties.claim_checks import clash, names_of
 from properties.starvation import Most, Party, Place, Seen, room, seatable
 
 LimitsBeside: TypeAlias = Callable[[list[Place]], dict[Any, Most]]
@@ -41,9 +42,11 @@ def look(gate_db: Any, pool: str, started: set[Any], limits_beside: LimitsBeside
         open_to = {row.execution_id: list(capacity) for row in mates}
         if not (seatable(party, capacity, open_to) and room((), party, limits_beside([]))):
             continue  # it could never start, and keeps nothing
-        if any(row.helped or not row.aged for row in mates) or claims & claimed:
+        bound = claims & claimed or clash(names_of(claimed), names_of(claims))
+        if bound or any(row.helped or not row.aged for row in mates):
             break
-        taken = not names.isdisjoint(name for row in mates for name in row.exclusive)
+        asked = [name for row in mates for name in row.exclusive]
+        taken = clash(names, asked)
         if room(holding.values(), party, own) and not taken:
             candidates.append(party)
         elif len(mates) > 1:

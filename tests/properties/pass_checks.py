@@ -4,6 +4,8 @@ from collections import Counter
 from itertools import chain
 from typing import Any
 
+from properties.claim_checks import clash
+
 from scheduler.admission.decisions import Admit, Decision, Wait
 from scheduler.admission.state import State
 from scheduler.values.order import due
@@ -49,11 +51,11 @@ def within(ceiling: Ceiling, used: tuple[int, int], elsewhere: tuple[int, int]) 
 
 
 def check_names(state: State, admits: list[Admit]) -> None:
-    """An exclusive name has one holder, here or in another pool."""
-    for name in {name for admit in admits for name in admit.run.exclusive}:
-        runs = [*state.running.values(), *(admit.run for admit in admits)]
-        assert sum(name in run.exclusive for run in runs) == 1
-        assert name not in state.exclusive_elsewhere
+    """No claim of a run that starts conflicts with one of another run, here or in another pool."""
+    held = [run.exclusive for run in state.running.values()]
+    for admit in admits:
+        assert not any(clash(entries, admit.run.exclusive) for entries in (*held, state.exclusive_elsewhere))
+        held.append(admit.run.exclusive)
 
 
 def check_groups(state: State, admits: list[Admit], now: Any) -> None:

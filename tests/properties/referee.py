@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
+from properties.claim_checks import clash, exclude_each_other
 from properties.sight import Asked, Held, Party, Place, Scene, Sight, fits, held_by, parties
 
 Order: TypeAlias = tuple[int, float, Place]
@@ -89,8 +90,8 @@ class Referee:
             assert frozenset(one.run for one in start.party) in whole, f"a part of a group starts: {start.party}"
             assert not any(one.refused for one in start.party), f"a rule refuses one of {start.party}"
             assert sight.limited(start.party) is None, f"{start.party}: {sight.limited(start.party)}"
-            assert sight.names().isdisjoint(names), f"one of {names} is not free"
-            assert len(set(names)) == len(names), f"one of {names} is given twice"
+            assert not clash(sight.names(), names), f"one of {names} is not free"
+            assert not exclude_each_other(one.names for one in start.party), f"{names} exclude each other"
             for one, held in zip(start.party, start.held, strict=True):
                 assert held.node in one.nodes, f"{held.node} does not take {one}"
                 assert fits(sight.free()[held.node], one.amounts), f"{held.node} has no room for {one}"
@@ -126,7 +127,7 @@ class Referee:
             "no_node": lambda: not self.scene.nodes,
             "no_match": lambda: not one.nodes,
             "too_large": lambda: bool(one.nodes) and not large,
-            "exclusive": lambda: not end.names().isdisjoint(one.names),
+            "exclusive": lambda: clash(end.names(), one.names),
             "group": lambda: any(one in party and len(party) > 1 for party in self.waits),
             "apart": lambda: ruled((one,)),
             "spread": lambda: ruled((one,)),

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any, TypeAlias
 
+from properties.claim_checks import clash, exclude_each_other
+
 Place: TypeAlias = tuple[int, int]
 """The key of a run in microseconds, and its number of arrival."""
 Amounts: TypeAlias = tuple[int, int, int]
@@ -136,8 +138,9 @@ class Sight:
 
     def admits(self, party: Party) -> bool:
         """Return whether a party could start."""
-        names = [name for one in party for name in one.names]
-        if any(one.refused for one in party) or len(names) != len(set(names)) or not self.names().isdisjoint(names):
+        if any(one.refused or clash(self.names(), one.names) for one in party):
+            return False
+        if exclude_each_other(one.names for one in party):
             return False
         return self.limited(party) is None and self.seats(party)
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from properties.ageing_rows import PLACES, place_of
+from properties.claim_checks import clash
 from properties.starvation import Most, Place, room, used
 
 NODES = "SELECT pool, name, cpu_milli FROM nodes WHERE ready"
@@ -60,7 +61,7 @@ class GhostAcross:
         self.passed += any(row.pool != first.pool for row in later)
 
         assert room([place_of(row) for row in later], (self.eldest,), limits), f"{later} took what {first} needs"
-        assert _taken(later).isdisjoint(first.exclusive), f"{later} took a name of {first}"
+        assert not clash(_taken(later), first.exclusive), f"{later} took a name of {first}"
 
 
 def _eldest(rows: Sequence[Any], nodes: Sequence[Any], limits: Mapping[Any, Most]) -> Any:
@@ -80,7 +81,7 @@ def _kept(first: Any, held: Sequence[Any], limits: Mapping[Any, Most]) -> Place:
     """
     run, places = place_of(first), [place_of(row) for row in held]
     _, user, team = run.owners
-    if not _taken(held).isdisjoint(first.exclusive):
+    if clash(_taken(held), first.exclusive):
         return replace(run, owners=())
     alone = replace(run, owners=(user,))
     return replace(run, owners=(user, team)) if room(places, (alone,), limits) else alone
@@ -97,5 +98,5 @@ def _could_start(first: Any, held: Sequence[Any], nodes: Sequence[Any], limits: 
         for node in nodes
         if node.pool == first.pool
     }
-    here = _taken(held).isdisjoint(first.exclusive) and any(cpu >= first.cpu_milli for cpu in free.values())
+    here = not clash(_taken(held), first.exclusive) and any(cpu >= first.cpu_milli for cpu in free.values())
     return here and room(places, (place_of(first),), limits)

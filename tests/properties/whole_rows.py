@@ -20,7 +20,12 @@ SELECT node, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'a
 BROKEN = """
 SELECT 'torn group' FROM queue WHERE group_id IS NOT NULL GROUP BY group_id HAVING count(DISTINCT state) > 1
 UNION ALL
-SELECT 'a name twice' FROM queue, unnest(exclusive) AS name WHERE state = 'admitted' GROUP BY name HAVING count(*) > 1
+SELECT 'claims that conflict'
+FROM queue one, queue other, unnest(one.exclusive) AS mine, unnest(other.exclusive) AS its,
+    split_part(its, '#', 1) AS path
+WHERE one.state = 'admitted' AND other.state = 'admitted' AND one.execution_id <> other.execution_id
+    AND strpos(mine, '#') = 0 AND split_part(its, '#', 2) IN ('', 's')
+    AND (path = mine OR starts_with(path, mine || '/'))
 UNION ALL
 SELECT 'no record' FROM queue q WHERE q.state = 'admitted' AND 'admitted' IS DISTINCT FROM (
     SELECT d.record ->> 'kind' FROM decisions d WHERE d.execution_id = q.execution_id AND d.epoch <= q.epoch

@@ -5,6 +5,7 @@ This is the only place that says when two runs conflict by a name.
 
 from functools import partial
 
+from model.claims import in_words
 from model.ids import ExecutionId, short
 from scheduler.admission.start_rules.view import Blocked, View, for_runs_elsewhere
 from scheduler.values.reasons import Code, Reason
@@ -48,7 +49,7 @@ def _blocker(view: View, name: str, run: Queued) -> ExecutionId | None:
 
 
 def _reason(view: View, name: str, run: Queued) -> Reason:
-    return Reason(code=Code.EXCLUSIVE, text=f"{name} is {_by_whom(view, name, run)}")
+    return Reason(code=Code.EXCLUSIVE, text=f"{in_words(name)} is {_by_whom(view, name, run)}")
 
 
 def _by_whom(view: View, name: str, run: Queued) -> str:

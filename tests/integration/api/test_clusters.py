@@ -98,7 +98,8 @@ def test_a_check_says_what_is_wrong_with_the_kubeconfig(
 
     answer = client.post("/clusters/lab/check").json()
 
-    [finding] = answer["findings"]
+    finding, worker = answer["findings"]
     assert (answer["fine"], finding["what"], finding["fine"]) == (False, "connection", False)
     assert words in finding["words"]
+    assert (worker["what"], worker["fine"]) == ("worker", False)
     client.delete("/clusters/lab")

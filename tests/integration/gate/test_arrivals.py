@@ -148,7 +148,7 @@ def test_a_newcomer_asks_for_what_its_definition_asks_for(door: Door) -> None:
     assert len(found) == 6
     assert run.shape.resources.cpu_milli == 700
     assert run.shape.constraints.node_selector == (("zone", "a"),)
-    assert (run.exclusive, run.labels, run.restartable) == (("staging",), (("app", "shop"),), True)
+    assert (run.exclusive, run.labels, run.restartable) == ((".unknown/none#s", "staging"), (("app", "shop"),), True)
     assert (run.limit, run.user_id, run.team_id) == (timedelta(seconds=77), LOCAL_USER, DEFAULT_TEAM)
     assert history is not None
     assert history.draw(0.5) == pytest.approx(42)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from properties import scene_rows
 from properties.ageing_rows import look, place_of
+from properties.claim_checks import NAMES, PATHS
 from properties.referee import Referee
 from properties.starvation import Ghost, Most, Place, used
 from properties.starvation_across import GhostAcross
@@ -80,7 +81,7 @@ class Gate(RuleBasedStateMachine):
         pool=st.sampled_from(POOLS),
         priority=st.integers(0, 9),
         cpu=st.sampled_from([100, 300, 600]),
-        exclusive=st.sampled_from([(), (), ("db",), ("db", "bus")]),
+        exclusive=st.sampled_from([(), (), *NAMES, *PATHS]),
     )
     def submit(self, who: int, pool: PoolName, **given: Any) -> None:
         restartable = given["cpu"] == 300
@@ -355,7 +356,7 @@ DEFAULTS: dict[str, Any] = {
 
 
 def _run(dice: Random) -> dict[str, Any]:
-    exclusive = dice.choice([(), (), ("db",), ("db", "bus")])
+    exclusive = dice.choice([(), (), *NAMES, *PATHS])
     return {"priority": dice.randrange(10), "cpu": dice.choice([100, 300, 600]), "exclusive": exclusive}
 
 

@@ -220,6 +220,7 @@ def test_the_queue_row_keeps_what_the_gate_decides_by(db: Database) -> None:
     config = {
         "timeout": 90,
         "exclusive": ["staging", "printer"],
+        "uses": ["local/shop"],
         "restartable": True,
         "apart": [{"matchLabels": {"suite": "load"}}],
         "spread": [{"matchLabels": {"suite": "load"}, "maxSkew": 2}],
@@ -228,7 +229,8 @@ def test_the_queue_row_keeps_what_the_gate_decides_by(db: Database) -> None:
 
     (row,) = queued(db)
 
-    assert (row.exclusive, row.restartable, row.limit_seconds) == (["printer", "staging"], True, 90.0)
+    claims = ["local#is", "local/shop#s", "printer", "staging"]
+    assert (row.exclusive, row.restartable, row.limit_seconds) == (claims, True, 90.0)
     assert (row.labels, row.group_id, row.expected_seconds) == ({"suite": "load"}, None, None)
     assert row.constraints["apart"][0]["topology"] == "kubernetes.io/hostname"
     assert row.constraints["spread"][0]["max_skew"] == 2

@@ -1,0 +1,34 @@
+"""What runs claim: tests share what they use, experiments have to themselves what they disturb (022).
+
+Nobody knows what a test uses that names nothing, nor its team. Such a test shares a path of its team which no one else
+can name, and an experiment of another team claims a child of it. So they wait for each other, and experiments do not.
+"""
+
+from collections.abc import Iterable
+
+from sqlalchemy import Connection
+
+from db import people
+from model.claims import UNKNOWN, Claim, ClaimMode, entries_of
+from model.config import ExecutionConfig
+from model.ids import RunId, TeamId
+
+NO_TEAM = "none"
+
+
+def of_test(config: ExecutionConfig, team: TeamId | None, team_uses: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return the entries of a test: what it needs for itself, and what it shares with other tests."""
+    shared = config.uses or tuple(team_uses) or (_unknown(team),)
+    exclusive = (Claim(path=path) for path in config.exclusive)
+    return entries_of([*exclusive, *(Claim(path=path, mode=ClaimMode.SHARED) for path in shared)])
+
+
+def of_experiment(conn: Connection, paths: Iterable[str], run: RunId, team: TeamId | None) -> tuple[str, ...]:
+    """Return the entries of an experiment: what it disturbs, and the unknown of all other teams."""
+    others = ({None, *people.team_ids(conn)} - {team}) if team is not None else people.team_ids(conn)
+    unknown = (f"{_unknown(other)}/{run.hex}" for other in others)
+    return entries_of(Claim(path=path) for path in (*paths, *unknown))
+
+
+def _unknown(team: TeamId | None) -> str:
+    return f"{UNKNOWN}/{NO_TEAM if team is None else team.hex}"
