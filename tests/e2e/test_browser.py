@@ -54,6 +54,24 @@ def test_the_form_filled_in_by_hand_ends_in_a_verdict(stack: Stack, page: Page, 
     assert state["type"] == "COMPLETED"
 
 
+def test_the_form_of_the_sample_experiment_is_whole_as_it_stands(stack: Stack, page: Page) -> None:
+    """Whatever the page sends for fields that nobody filled in, only the shop is missing, which does not run here."""
+    deployment = stack.prefect("GET", "/deployments/name/chaos-experiment/shop-sample")["id"]
+    page.goto(f"{pages_of(stack)}/deployments/deployment/{deployment}/run")
+    prop(page, "Duration seconds").locator("input").fill("25", timeout=60_000)
+    page.get_by_role("button", name="Submit").click()
+
+    body = {"deployments": {"id": {"any_": [deployment]}}}
+    flow_runs = until("the flow run", lambda: stack.prefect("POST", "/flow_runs/filter", json=body), 60)
+    state = stack.flow_ended(flow_runs[0]["id"])
+
+    assert flow_runs[0]["parameters"]["experiment"]["durationSeconds"] == 25
+    assert (state["type"], state["name"]) == ("FAILED", "Refused")
+    assert state["message"].splitlines()[1:] == [
+        "no supervisor answers in shop; `assay services up FILE` starts one"
+    ], state["message"]
+
+
 def test_a_wrong_password_shows_nothing(stack: Stack) -> None:
     """The page asks again, and none of the server's data is on it."""
     with open_page() as page:
