@@ -11,17 +11,22 @@ from typing import Any
 
 import pytest
 from harness import prometheus
+from harness.cluster_accounts import kubeconfig, token
 from harness.cluster_parts import stopped
 from harness.fault_beds import fault_of, injection
 from harness.fault_beds.kubernetes import Bed
-from harness.shop_in_cluster import PORT, allow_host_guards, shop_in_cluster
+from harness.shop_in_cluster import PORT, RBAC_MANIFEST, allow_host_guards, apply, shop_in_cluster
 
 from chaos.fault_types import FaultType
 from chaos.provider import FaultId, FaultStatus
+from chaos.target import TargetSelector
 from cli import main
+from cluster.fault_providers import KubernetesTargets
+from cluster.faults import cluster_faults
 from cluster.faults.kubernetes.provider import KubernetesFaults
 from cluster.faults.provider import InjectError
 from cluster.kubernetes.canary import Enforcement, Found
+from cluster.kubernetes.connection import ApiError, Connection
 from cluster.observation.prometheus import PrometheusAccess, PrometheusSource
 
 pytestmark = pytest.mark.cluster
@@ -194,13 +199,27 @@ async def test_a_process_that_ignores_term_needs_a_guard_on_its_node(observed: O
     assert await observed.bed.provider().verify(again.id) == ()
 
 
-def test_what_the_guards_may_do_is_written_down() -> None:
-    """The manifest gives the worker no right on targets but to look."""
-    text = (Path(__file__).resolve().parents[2] / "deploy/kubernetes/chaos-rbac.yaml").read_text()
-    targets = text.split("name: assay-fault-targets\n")[1].split("---")[0]
+async def test_the_workers_account_is_enough_and_touches_no_target(observed: Observed, tmp_path: Path) -> None:
+    """With the two manifests and nothing else: a fault is injected and reverted, and a pod cannot be deleted."""
+    shop = observed.bed.shop
+    shop.made.extend(await asyncio.to_thread(apply, shop.connection, RBAC_MANIFEST))
+    file = kubeconfig(shop.guards, token(shop.connection, "assay"), tmp_path / "kubeconfig")
+    worker = Connection(replace(shop.guards, kubeconfig=file))
+    faults = cluster_faults.of(worker)
+    await observed.bed.until_ready()
+    found = await KubernetesTargets(connection=worker).find(TargetSelector(namespace=shop.namespace))
+    target = next(one.target for one in found.candidates if one.target.service == "payments")
+    wanted = await injection(observed.bed, "least", fault_of(FaultType.CPU_STRESS))
+    await faults.inject(replace(wanted, target=target))
+    await faults.beat(wanted.id)
+    await faults.revert(wanted.id)
 
-    assert "delete" not in targets
-    assert "exec" not in targets
+    assert f"payments.{shop.namespace}.svc:{PORT}" in found.addresses
+    assert await faults.status(wanted.id) is FaultStatus.REVERTED
+    assert await faults.verify(wanted.id) == ()
+    with pytest.raises(ApiError, match="may not delete"):
+        worker.delete(f"/api/v1/namespaces/{shop.namespace}/pods/{target.name}", grace=0)
+    worker.close()
 
 
 def test_a_plan_shows_pods_provider_and_reasons(

@@ -1,7 +1,5 @@
 """The service account of deploy/kubernetes/rbac.yaml: it can do its work, and no more. `check` says what is missing."""
 
-import base64
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +10,7 @@ import yaml
 from harness import cluster_namespaces
 from harness.backends import order, run
 from harness.beds.kubernetes import Bed
+from harness.cluster_accounts import kubeconfig, token
 
 from cluster.contents import ContentStore
 from cluster.kubernetes.backend import Disk, KubernetesBackend
@@ -46,8 +45,7 @@ def account(tmp_path: Path) -> Iterator[Account]:
     access = cluster_namespaces.make(access)
     connection = Connection(access)
     made = [_create(connection, document) for document in _manifest(access.namespace)]
-    token = _token(connection)
-    own = replace(access, kubeconfig=_kubeconfig(access, token, tmp_path / "kubeconfig"))
+    own = replace(access, kubeconfig=kubeconfig(access, token(connection, "assay"), tmp_path / "kubeconfig"))
     yield Account(own=own, admin=access, node=node)
     for path in filter(None, made):
         connection.delete(path, grace=0)
@@ -133,24 +131,3 @@ def _create(connection: Connection, document: dict[str, Any]) -> str | None:
     place = PLACES[document["kind"]].format(connection.access.namespace)
     assert connection.create(place, document) is not None
     return f"{place}/{document['metadata']['name']}" if "{}" not in PLACES[document["kind"]] else None
-
-
-def _token(connection: Connection) -> str:
-    path = f"{PLACES['ServiceAccount'].format(connection.access.namespace)}/assay/token"
-    answer = connection.create(path, {"spec": {"expirationSeconds": 3600}})
-    assert answer is not None
-    return str(json.loads(answer)["status"]["token"])
-
-
-def _kubeconfig(access: ClusterAccess, token: str, target: Path) -> Path:
-    """Write a kubeconfig like that of the administrator, with the token instead of his credentials."""
-    assert access.kubeconfig is not None
-    config = yaml.safe_load(access.kubeconfig.read_text())
-    for user in config["users"]:
-        user["user"] = {"token": token}
-    for cluster in config["clusters"]:
-        if file := cluster["cluster"].pop("certificate-authority", None):
-            data = (access.kubeconfig.parent / file).read_bytes()
-            cluster["cluster"]["certificate-authority-data"] = base64.b64encode(data).decode()
-    target.write_text(yaml.safe_dump(config))
-    return target

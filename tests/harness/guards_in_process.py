@@ -1,6 +1,5 @@
 """Guards as threads of the test, with the token of their service account: the same program and rights without a Job."""
 
-import json
 import threading
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +13,7 @@ from cluster.faults.kubernetes.guard import Guard
 from cluster.faults.kubernetes.guard_jobs import GuardJobs, Record
 from cluster.faults.kubernetes.guard_objects import ACCOUNT
 from cluster.kubernetes.connection import Connection
+from harness.cluster_accounts import token
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,11 +50,7 @@ class GuardThreads(GuardJobs):
 
 def guard_api(connection: Connection, folder: Path) -> Api:
     """Return the API server as a guard sees it: by the token of its service account."""
-    path = f"/api/v1/namespaces/{connection.access.namespace}/serviceaccounts/{ACCOUNT}/token"
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    created = connection.create(path, body)
-    assert created is not None
-    (folder / "token").write_text(json.loads(created)["status"]["token"])
+    (folder / "token").write_text(token(connection, ACCOUNT))
     configuration = connection.client().configuration
     copyfile(configuration.ssl_ca_cert, folder / "ca.crt")
     url = urlsplit(configuration.host)

@@ -24,6 +24,7 @@ MANIFEST = ROOT / "deploy/kubernetes/chaos-rbac.yaml"
 NAMESPACE_OF_MANIFEST = "assay-tests"
 LITMUS_MANIFEST = ROOT / "deploy/kubernetes/litmus-rbac.yaml"
 MESH_MANIFEST = ROOT / "deploy/kubernetes/chaos-mesh-rbac.yaml"
+RBAC_MANIFEST = ROOT / "deploy/kubernetes/rbac.yaml"
 HOST_MANIFEST = ROOT / "deploy/kubernetes/chaos-host-rbac.yaml"
 SHOP = ROOT / "examples/shop/shop"
 PORT = 8080
