@@ -201,11 +201,14 @@ def report(
     execution: Execution,
     *,
     file: Annotated[Path | None, typer.Option("--output", help="Where it is written. Default: stdout.")] = None,
+    toolkit: Annotated[bool, typer.Option("--toolkit", help="Write a journal of Chaos Toolkit.")] = False,
     json: Json = False,
 ) -> None:
     """Write the report of a run that has ended: one HTML file. `--json` writes its journal instead."""
     with connect() as client:
-        content = client.text(f"{EXECUTIONS}/{execution}/{'journal' if json else 'report'}")
+        content = client.text(f"{EXECUTIONS}/{execution}/{'journal' if json or toolkit else 'report'}")
+    if toolkit:
+        content = _toolkit(content)
     if file is None:
         output.raw(content)
         return
@@ -214,6 +217,15 @@ def report(
     except OSError as error:
         raise UsageError(f"{file} cannot be written: {error}") from error
     output.say(f"wrote {file}")
+
+
+def _toolkit(content: bytes) -> bytes:
+    """Return our journal as one of Chaos Toolkit."""
+    from json import dumps, loads  # noqa: PLC0415
+
+    from reports.toolkit_journal import toolkit_journal  # noqa: PLC0415
+
+    return dumps(toolkit_journal(loads(content)), indent=2, ensure_ascii=False).encode()
 
 
 def stop(*, reason: Reason, json: Json = False) -> None:

@@ -16,4 +16,5 @@ May do I/O: no.
     simulation       simulations as tables, Markdown and JSON values
     simulation_svg   simulations as a picture
     texts            escapes untrusted text
+    toolkit_journal  the journal of an experiment in the format of Chaos Toolkit
 """
