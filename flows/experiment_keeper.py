@@ -77,7 +77,8 @@ def _obey(run: ExperimentRun, row: Run) -> None:
     if row.status is not Status.RUNNING or row.epoch != run.grant.epoch:
         run.lose()
     elif row.cancel_requested:
-        run.stop(End.ABORTED, f"{row.cancelled_by or 'somebody'} aborted it", EventKind.PERSON)
+        by = f"{row.cancelled_by or 'somebody'} aborted it"
+        run.stop(End.ABORTED, by, EventKind.PERSON, row.cancel_requested_at)
 
 
 async def _ask_again(run: ExperimentRun) -> None:

@@ -141,11 +141,11 @@ class ExperimentRun:
         """Note something that happened now, for the report."""
         self.events.append(JournalEvent(at=self.context.now(), kind=kind, sentence=sentence))
 
-    def stop(self, end: End, reason: str, kind: EventKind = EventKind.STEP) -> None:
-        """Ask for the end. The first wish counts."""
+    def stop(self, end: End, reason: str, kind: EventKind = EventKind.STEP, wished_at: datetime | None = None) -> None:
+        """Ask for the end, which somebody wished at a moment; unless given now. The first wish counts."""
         if self.stopping is None:
             self.stopping = Stopped(end=end, reason=reason)
-            self.stop_wished_at = self.stop_wished_at or self.context.now()
+            self.stop_wished_at = self.stop_wished_at or wished_at or self.context.now()
             self.note(kind, reason)
         self._woken.set()
 
