@@ -10,6 +10,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from db import chaos_tables
 from db.errors import NotFoundError
+from db.text import clean
 
 C = chaos_tables.ChaosConnection
 
@@ -39,10 +40,16 @@ class ChaosConnection:
 
 def put(conn: Connection, row: ChaosConnection) -> None:
     """Add a connection, or change it."""
-    values = {"kind": row.kind, "url": row.url, "secret": row.secret, "options": dict(row.options)}
-    wanted = insert(C).values(name=row.name, **values)
+    secret = None if row.secret is None else clean(row.secret)
+    options = {key: _clean(value) for key, value in row.options.items()}
+    values = {"kind": row.kind, "url": clean(row.url), "secret": secret, "options": options}
+    wanted = insert(C).values(name=clean(row.name), **values)
     same = {**values, "connected_at": func.now()}
     conn.execute(wanted.on_conflict_do_update(index_elements=["name"], set_=same))
+
+
+def _clean(value: Any) -> Any:
+    return [clean(str(one)) for one in value] if isinstance(value, list) else clean(str(value))
 
 
 def remove(conn: Connection, name: str) -> None:

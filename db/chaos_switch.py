@@ -9,6 +9,7 @@ from sqlalchemy.dialects.postgresql import insert as insert_row
 
 from db import chaos_tables
 from db.errors import NotFoundError
+from db.text import clean
 
 S = chaos_tables.ChaosStop
 C = chaos_tables.ChaosCordon
@@ -41,7 +42,7 @@ class CordonedTarget:
 def stop(conn: Connection, reason: str, by: str) -> Stop:
     """Stop all experiments. The first reason stays until somebody resumes."""
     if stopped(conn) is None:
-        conn.execute(insert(S).values(reason=reason, stopped_by=by))
+        conn.execute(insert(S).values(reason=clean(reason), stopped_by=by))
     found = stopped(conn)
     if found is None:
         raise RuntimeError("the stop that was just written is not there")
@@ -64,7 +65,7 @@ def stopped(conn: Connection) -> Stop | None:
 def cordon(conn: Connection, paths: Sequence[str], reason: str, by: str) -> None:
     """Keep experiments off targets. The first reason stays."""
     for path in paths:
-        conn.execute(insert_row(C).values(path=path, reason=reason, cordoned_by=by).on_conflict_do_nothing())
+        conn.execute(insert_row(C).values(path=path, reason=clean(reason), cordoned_by=by).on_conflict_do_nothing())
 
 
 def uncordon(conn: Connection, path: str) -> None:
