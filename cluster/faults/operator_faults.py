@@ -83,6 +83,7 @@ class OperatorFaults(Guarded):
             heartbeat_seconds=self.heartbeat_seconds,
             provider=self.provider,
             tries=tries,
+            start_seconds=self.operator_seconds,
         )
 
     async def _until_active(self, injection: Injection) -> None:

@@ -135,15 +135,18 @@ class World:
     operators: dict[str, StandIn]
     target: Target
 
-    async def play(self, provider: OperatorFaults, script: str, seconds: float = WHOLE) -> Outcome:
-        """Inject a fault whose object follows this script, and revert it."""
+    def injection(self, script: str, seconds: float = 60) -> Injection:
+        """Return a fault whose object follows this script."""
         name = FaultId(f"{script}-{secrets.token_hex(3)}")
         kind = FaultType.POD_KILL if script in ONE_SHOTS else FaultType.CPU_STRESS
         values = {"once": True} if script in ONE_SHOTS else {}
-        fault = Fault(
-            type=kind, parameters=PARAMETER_READERS[kind].read(values).required(), duration_seconds=60, name=script
-        )
-        wanted = Injection(id=name, fault=fault, target=self.target, expires_after=timedelta(seconds=60))
+        parameters = PARAMETER_READERS[kind].read(values).required()
+        fault = Fault(type=kind, parameters=parameters, duration_seconds=60, name=script)
+        return Injection(id=name, fault=fault, target=self.target, expires_after=timedelta(seconds=seconds))
+
+    async def play(self, provider: OperatorFaults, script: str, seconds: float = WHOLE) -> Outcome:
+        """Inject a fault whose object follows this script, and revert it."""
+        wanted = self.injection(script)
         try:
             async with asyncio.timeout(seconds):
                 return await self._play(provider, wanted)
@@ -339,10 +342,46 @@ async def test_a_wrong_provider_is_noticed(
 ) -> None:
     provider = mutate(monkeypatch, world)
     expected = (LITMUS if provider.provider is Provider.LITMUS else MESH)[script]
-    played = await world.play(provider, script, seconds=9.0)
+    played = await world.play(provider, script, seconds=12.0)
 
     assert outcomes[provider.provider.value, script].wrong(expected) == []
     assert played.wrong(expected) != []
+
+
+async def test_the_time_of_a_fault_begins_when_the_operator_has_injected(world: World) -> None:
+    """Two seconds, although the operator takes as long to begin. Nobody reverts it but its guard."""
+    wanted = world.injection("slow", seconds=2)
+    began = time.monotonic()
+    await world.litmus.inject(wanted)
+    injected = time.monotonic()
+    while await world.litmus.status(wanted.id) is not REVERTED:
+        assert time.monotonic() - injected < START + REVERT
+        await world.litmus.beat(wanted.id)
+        await asyncio.sleep(0.2)
+
+    assert injected - began > 2
+    assert time.monotonic() - injected > 1.5
+    record = world.litmus.guards.record(wanted.id)
+    assert record is not None
+    assert record.state.reason == "expired"
+
+
+async def test_a_beat_returns_although_the_api_server_hangs(world: World) -> None:
+    """And no second one is sent beside it. The worker has other things to do, such as an abort."""
+    beats: list[str] = []
+
+    class Hanging(GuardThreads):
+        def beat(self, fault: FaultId) -> None:
+            beats.append(fault)
+            time.sleep(8)
+
+    hanging = Hanging(connection=world.litmus.connection, api=world.litmus.guards.api)  # type: ignore[attr-defined]
+    provider = replace(world.litmus, guards=hanging, beats={})
+    began = time.monotonic()
+    await asyncio.gather(provider.beat(FaultId("a")), provider.beat(FaultId("a")))
+
+    assert time.monotonic() - began < 5
+    assert beats == ["a"]
 
 
 async def test_what_is_missing_is_named_with_its_remedy(world: World) -> None:

@@ -2,7 +2,8 @@
 
 A ConfigMap has what it shall do (`spec`), what it did (`state`), the worker's sign of life (`heartbeat`), and whether
 it shall end (`ask`). It reverts when the fault expires, when it is asked to, and when the heartbeat has not changed for
-too long by its own clock, so clocks need not agree. While the API server is away it can neither read a heartbeat nor
+too long by its own clock, so clocks need not agree. An operator may take `start_seconds` until it injects; the time of
+the fault begins when the worker notes that it has. While the API server is away it can neither read a heartbeat nor
 revert: it tries again until both are done.
 
 It writes its first state only over the version that it has read. So a fault is injected once, and one that was reverted
@@ -39,6 +40,8 @@ class Guard:
         self._heartbeat = ""
         self._heard = time.monotonic()
         self._asked = False
+        self._active = False
+        self._until = 0.0
 
     def run(self) -> None:
         """Inject, hold, and take back; only take back if this fault was ever begun before."""
@@ -87,13 +90,14 @@ class Guard:
 
     def _hold(self, action: Action) -> str:
         """Hold the fault, and return why it is over."""
-        until = time.monotonic() + float(self._spec["seconds"])
+        seconds = float(self._spec["seconds"])
+        self._until = time.monotonic() + seconds + float(self._spec.get("start_seconds", 0))
         patience = float(self._spec["heartbeat_seconds"])
         self._heard = time.monotonic()
         look_at = 0.0
         while True:
             now = time.monotonic()
-            if now >= until:
+            if now >= self._until:
                 return "expired"
             if now >= look_at:
                 look_at = now + STATE_SECONDS
@@ -120,6 +124,8 @@ class Guard:
         self._asked = self._asked or data.get("ask") == "revert"
         if data.get("heartbeat", "") != self._heartbeat:
             self._heartbeat, self._heard = data.get("heartbeat", ""), time.monotonic()
+        if data.get("note") and not self._active:
+            self._active, self._until = True, time.monotonic() + float(self._spec["seconds"])
         if action.effect != self._state.get("effect"):
             self._write(effect=dict(action.effect))
 

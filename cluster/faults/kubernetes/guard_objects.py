@@ -36,7 +36,7 @@ class Order:
     """What a guard shall do: `kind` and `action` for one pod. `seconds` is the time until it reverts by itself.
 
     With `node` the guard runs on that node with its PID namespace. It takes back `tries` times, once a second, before
-    what is left is a residual.
+    what is left is a residual. `start_seconds` is what an operator may take to inject: the time begins after it.
     """
 
     fault: FaultId
@@ -50,6 +50,7 @@ class Order:
     node: str | None = None
     provider: Provider = Provider.KUBERNETES
     tries: int = 60
+    start_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,6 +86,7 @@ def spec_text(order: Order) -> str:
         "node": order.node,
         "provider": order.provider,
         "tries": order.tries,
+        "start_seconds": order.start_seconds,
     }
     return json.dumps(spec, sort_keys=True)
 

@@ -2,7 +2,9 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
 
 from chaos.provider import FaultId, FaultStatus
 from cluster.backend import UnavailableError
@@ -17,6 +19,9 @@ REVERT_SECONDS = 90.0
 LOOK_SECONDS = 0.25
 OVER = "reverted"
 CLEAN_UP_SECONDS = 20.0
+BEAT_SECONDS = 3.0
+BEATS = ThreadPoolExecutor(8, thread_name_prefix="assay-beats")
+"""Threads of their own: beats that hang must not keep the revert from its threads."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +31,8 @@ class Guarded:
     guards: GuardJobs
     start_seconds: float = START_SECONDS
     revert_seconds: float = REVERT_SECONDS
+    beats: dict[FaultId, "asyncio.Future[None]"] = field(default_factory=dict, repr=False)
+    """The last beat of each fault, which may hang."""
 
     @property
     def connection(self) -> Connection:
@@ -49,11 +56,19 @@ class Guarded:
         return f"the guard did not start: {trouble}"
 
     async def beat(self, fault: FaultId) -> None:
-        """Say that the worker is alive. A cluster that is away cannot hear it: then the guard reverts."""
-        try:
-            await asyncio.to_thread(self.guards.beat, fault)
-        except (ApiError, UnavailableError):
-            return
+        """Say that the worker is alive. A cluster that is away cannot hear it: then the guard reverts.
+
+        It returns soon also if the API server hangs, and never sends a second beat of a fault beside the first.
+        """
+        running = self.beats.get(fault)
+        if running is None or running.done():
+            running = asyncio.get_running_loop().run_in_executor(BEATS, self._beat, fault)
+            self.beats[fault] = running
+        await asyncio.wait({running}, timeout=BEAT_SECONDS)
+
+    def _beat(self, fault: FaultId) -> None:
+        with suppress(ApiError, UnavailableError):
+            self.guards.beat(fault)
 
     async def status(self, fault: FaultId) -> FaultStatus:
         """Return where the fault stands. A guard that could not take everything back leaves a residual."""
