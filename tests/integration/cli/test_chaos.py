@@ -29,6 +29,14 @@ def test_a_valid_experiment_is_written_back(capsys: pytest.CaptureFixture[str]) 
     assert json.loads(capsys.readouterr().out)["target"] == {"environment": "shop", "service": "payments", "labels": {}}
 
 
+@pytest.mark.parametrize("file", sorted(EXAMPLE.parent.glob("*.yaml")), ids=lambda file: file.stem)
+def test_every_example_is_valid_and_can_be_rendered(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main.run(["chaos", "validate", str(file)]) == 0
+    assert main.run(["chaos", "render", str(file)]) == 0
+
+    assert all(list(yaml.safe_load_all(capsys.readouterr().out)))
+
+
 def test_a_wrong_experiment_is_refused_with_all_problems(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     wrong = tmp_path / "wrong.yaml"
     wrong.write_text(EXAMPLE.read_text().replace("durationSeconds: 30", "durationSeconds: 0").replace("pod-kill", "x"))
