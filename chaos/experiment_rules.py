@@ -148,7 +148,7 @@ def _hypothesis_can_be_measured(document: Document) -> Iterator[Finding]:
 
 def _slo_has_its_queries(location: Location, slo: Document) -> Iterator[Finding]:
     ratio, load = slo.get("kind") == SloKind.RATIO, slo.get("source") == Source.LOAD
-    if slo.get("kind") not in set(SloKind):
+    if text(slo.get("kind")) not in set(SloKind):
         return
     if ratio and slo.get("objective") is None:
         yield Finding(location=(*location, "objective"), message="is required for kind ratio")
@@ -163,6 +163,10 @@ def _slo_has_its_queries(location: Location, slo: Document) -> Iterator[Finding]
             yield Finding(location=(*location, key), message=f"is not used by kind {slo['kind']} from {source}")
 
 
+MOST_READINGS = 10_000
+"""More than windows within their bounds can have."""
+
+
 def _windows_are_long_enough(document: Document) -> Iterator[Finding]:
     """Refuse an SLO of kind value whose windows are so short that no reading of them could ever be significant."""
     duration = _number(document.get("durationSeconds"))
@@ -173,6 +177,8 @@ def _windows_are_long_enough(document: Document) -> Iterator[Finding]:
         baseline = _number(document.get("baselineSeconds")) or duration
         if not (duration and alpha and step and baseline) or min(duration, baseline, step) <= 0:
             continue
+        if max(baseline, duration) / step > MOST_READINGS:
+            continue  # a bound of one of them is broken, which is told elsewhere
         readings = (int(baseline / step), int(duration / step))
         reachable = smallest_p(*readings)
         if min(readings) < 1 or reachable > alpha / len(family):
@@ -286,7 +292,7 @@ def _providers_fit_the_place(document: Document) -> Iterator[Finding]:
     place = next((key for key in ("environment", "namespace") if target.get(key) is not None), None)
     for location, fault in _faults(document):
         provider = fault.get("provider")
-        if place == "environment" and provider in set(Provider) - {Provider.LOCAL}:
+        if place == "environment" and text(provider) in set(Provider) - {Provider.LOCAL}:
             message = "injects into pods: a local environment has the provider local"
             yield Finding(location=(*location, "provider"), message=message)
         if place == "namespace" and provider == Provider.LOCAL:
