@@ -11,10 +11,13 @@ Source: Gray, Lorie, Putzolu, Traiger: Granularity of Locks and Degrees of Consi
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 SEPARATOR = "/"
 UNKNOWN = ".unknown"
 """The parent of what tests share that name nothing. A request cannot name it, so that it needs no entry of its own."""
+REMEMBERED = 10_000
+"""Entries of which is remembered what they conflict with: the gate asks for each run that it looks at."""
 MARK = "#"
 """Between the path of an entry and its mode. No path has it. An entry without it is exclusive."""
 
@@ -65,6 +68,7 @@ def exclusively(paths: Iterable[str]) -> tuple[str, ...]:
     return entries_of(Claim(path=path) for path in paths)
 
 
+@lru_cache(REMEMBERED)
 def conflicting(entry: str) -> tuple[str, ...]:
     """Return the entries that a run must not hold while another one holds this."""
     path, mode = _split(entry)
@@ -76,6 +80,7 @@ def path_of(entry: str) -> str:
     return _split(entry)[0]
 
 
+@lru_cache(REMEMBERED)
 def is_exclusive(entry: str) -> bool:
     """Return whether an entry is there for an exclusive claim."""
     return _split(entry)[1] in {EntryMode.EXCLUSIVE, EntryMode.CHILD_EXCLUSIVE}

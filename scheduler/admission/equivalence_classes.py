@@ -26,7 +26,7 @@ class RunClass:
     The first that must wait makes all others wait (rule 4).
     """
 
-    __slots__ = ("aged", "ask", "bounds", "key", "need", "owners", "payer", "row", "runs", "users")
+    __slots__ = ("aged", "ask", "bounds", "key", "need", "owners", "payer", "plain", "row", "runs", "users")
 
     def __init__(self, key: ClassKey, run: Queued, ask: Ask, *, is_aged: bool) -> None:
         self.key = key
@@ -39,6 +39,7 @@ class RunClass:
         self.payer: UUID = payer(run.user_id, run.team_id)
         self.bounds: tuple[QuotaLimit, ...] = ()
         """The limits that hold for its runs, the team's first, the pool's last; those without any number left out."""
+        self.plain = _is_plain(run)
         self.row = -1
 
     @property
@@ -58,13 +59,6 @@ class RunClass:
             exclusive=run.exclusive,
             aged=self.aged,
         )
-
-    @property
-    def plain(self) -> bool:
-        """True when nothing but amounts, labels, limits and shared claims decides about its runs."""
-        constraints = self.first.shape.constraints
-        alone = any(is_exclusive(entry) for entry in self.first.exclusive)
-        return not (constraints.apart or constraints.spread or alone or self.first.group)
 
 
 class RunClasses:
@@ -197,6 +191,13 @@ class RunClasses:
             del members[run.execution_id]
             if not members:
                 del self.groups[run.group]
+
+
+def _is_plain(run: Queued) -> bool:
+    """Return whether nothing but amounts, labels, limits and shared claims decides about a run."""
+    constraints = run.shape.constraints
+    alone = any(is_exclusive(entry) for entry in run.exclusive)
+    return not (constraints.apart or constraints.spread or alone or run.group)
 
 
 def _counted(run: Queued) -> tuple[tuple[str, str], ...]:
