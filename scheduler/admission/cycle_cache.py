@@ -2,14 +2,14 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from model.ids import ExecutionId, TeamId, UserId
 from scheduler.admission.class_arrays import ClassArrays
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.group_placement import NodeColumns
-from scheduler.admission.reservations import Reservation, Reservations
+from scheduler.admission.reservations import NO_TIME, Reservation, Reservations
 from scheduler.placement.node_usage import NodeUsage, vector
 from scheduler.placement.placement import Ask, fits, matching, nominate
 from scheduler.values.order import Rank
@@ -31,6 +31,8 @@ class Kept:
     run: ExecutionId
     column: int
     firm: bool
+    gives_way: timedelta = NO_TIME
+    """How long others could use it, from that pass on."""
 
     @property
     def rank(self) -> Rank:
@@ -91,13 +93,11 @@ class CycleCache:
             self.grown.add(kept.column)
 
     def started(self, run: Running) -> None:
-        """Note that a run has come to a node: where that is kept free for another, others may have more time now."""
+        """Note that a run has come to a node."""
         self.touched.add((run.user_id, run.team_id))
         column = self._column(run)
         if self.expected.get(run.execution_id) == column:
             del self.expected[run.execution_id]
-        if any(kept.column == column for kept in self.kept.values()):
-            self.grown.add(column)
 
     def ended(self, run: Running) -> None:
         """Note that a run has left a node."""

@@ -1,6 +1,7 @@
 """What a pass has used and keeps free so far, and whether one more run may start besides that."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from uuid import UUID
 
@@ -212,6 +213,10 @@ class CycleState:
         time = NO_TIME if firm else self._gives_way(reservations, pooled=pooled)
         for reservation in reservations:
             self.reservations.give_way(reservation, time)
+            run_id = reservation.run.execution_id
+            kept = self.kept[run_id] = replace(self.kept[run_id], gives_way=time)
+            if self.order is not None:
+                self.order.gives_way(kept)
 
     def keep_sums(
         self, run_class: RunClass, run: Queued, owners: tuple[UUID, ...], *, column: int = -1, firm: bool = True
@@ -253,7 +258,7 @@ class CycleState:
             if bound is not self.cache.pool and is_full(bound, self.used):
                 order.full(bound)
         order.confirm(Kept(0, run.seq, run.execution_id, -1, firm=False))
-        order.occupied(column)
+        order.less(column)
 
     def _gives_way(self, reservations: list[Reservation], *, pooled: bool) -> timedelta:
         """Return for how long others may use what is kept: until its runs could start together, as the others end.

@@ -37,6 +37,8 @@ class RunOrder:
         kept = [] if self.all else sorted(cache.kept.values())
         self._pending = {one.run: one for one in kept}
         """What the last pass kept, as far as it was not the turn of those yet, in order."""
+        self._last = dict(self._pending)
+        """All that the last pass kept."""
         self.grown = set(cache.grown)
         """Columns of nodes that may have more room, for somebody, than when the last cycle looked at them."""
         self._key = self.arrays.key[: self.arrays.size].copy()
@@ -98,12 +100,6 @@ class RunOrder:
         """Look anew at who is left."""
         self._candidates = None
 
-    def occupied(self, column: int) -> None:
-        """Note that a run starts on a node: where the last pass kept that free, shorter runs may have more time now."""
-        if any(kept.column == column for kept in self._pending.values()):
-            self.grown.add(column)
-        self.less(column)
-
     def full(self, bound: QuotaLimit) -> None:
         """Pass by all classes of a user or team that may start nothing more."""
         self._full[self.arrays.owners.of(bound.owner)] = True
@@ -114,6 +110,17 @@ class RunOrder:
         kept = self._pending.pop(now.run, None)
         if kept is not None and (kept.column, kept.firm) != (now.column, now.firm):
             self._give_up(kept)
+
+    def gives_way(self, now: Kept) -> None:
+        """Look again at a node whose reservation gives way for longer than in the last pass.
+
+        What is kept for a group, or for a run that waits for the pool too, gives way on all of its nodes for as long as
+        the slowest of these takes. So the node need not be one on which something happened.
+        """
+        before = self._last.get(now.run)
+        if before is not None and before.column == now.column and before.gives_way < now.gives_way:
+            self.grown.add(now.column)
+            self.less(now.column)
 
     def fits_nowhere(self, run_class: RunClass, run: Queued) -> bool:
         """Return whether it is known that no node has room for a run besides what is kept."""
