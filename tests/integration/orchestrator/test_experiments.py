@@ -58,7 +58,9 @@ def submitted(db: Database, seen: Resolution | None = None) -> RunId:
 
 
 def claims(db: Database, run_id: RunId) -> tuple[str, ...]:
-    return db.call(lambda conn: chaos_runs.read(conn, run_id)).claims
+    """Return what a run has to itself, without the entries by which others see that (022)."""
+    found = db.call(lambda conn: chaos_runs.read(conn, run_id)).claims
+    return tuple(one for one in found if "#" not in one)
 
 
 def admitted(db: Database) -> Grant:
