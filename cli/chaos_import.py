@@ -7,6 +7,7 @@ import typer
 
 from cli import output
 from cli.failure import UsageError
+from cli.parameters import Json
 
 File = Annotated[Path, typer.Argument(help="An experiment of Chaos Toolkit, JSON or YAML.", show_default=False)]
 Cluster = Annotated[str, typer.Option(help="The cluster of its targets (`assay cluster list`).", show_default=False)]
@@ -15,7 +16,7 @@ Seconds = Annotated[
 ]
 
 
-def import_experiment(file: File, *, cluster: Cluster, seconds: Seconds = None) -> None:
+def import_experiment(file: File, *, cluster: Cluster, seconds: Seconds = None, json: Json = False) -> None:
     """Write an experiment of Chaos Toolkit as one of Assay. What has no counterpart is refused by name."""
     from chaos.imports.chaos_toolkit import import_toolkit  # noqa: PLC0415
     from model.document import read_yaml, write_yaml  # noqa: PLC0415
@@ -28,6 +29,9 @@ def import_experiment(file: File, *, cluster: Cluster, seconds: Seconds = None) 
         raise UsageError(f"{file} cannot be imported:\n{lines}") from error
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"{file} cannot be read: {error}") from error
+    if json:
+        output.as_json({"experiment": imported.document, "notes": list(imported.notes)})
+        return
     output.data(write_yaml(imported.document))
     for note in imported.notes:
         output.say(f"note: {note}")

@@ -1,4 +1,4 @@
-"""Claims: what a run needs for itself, or shares with others, while it runs (022). A claim is a path and a mode.
+"""Claims: what a run needs for itself, or shares with others, while it runs (024). A claim is a path and a mode.
 
 Paths are names such as `staging-database`, `k8s/CLUSTER/NAMESPACE[/SERVICE]` and `local/ENVIRONMENT[/SERVICE]`. A path
 conflicts with itself, with its parents and with its children, unless both claims are shared.

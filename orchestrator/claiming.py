@@ -1,4 +1,4 @@
-"""What runs claim: tests share what they use, experiments have to themselves what they disturb (022).
+"""What runs claim: tests share what they use, experiments have to themselves what they disturb (024).
 
 Nobody knows what a test uses that names nothing, nor its team. Such a test shares a path of its team which no one else
 can name, and an experiment of another team claims a child of it. So they wait for each other, and experiments do not.

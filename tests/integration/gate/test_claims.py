@@ -1,4 +1,4 @@
-"""Claims in the rows: who shares, who excludes, over all pools, and what nobody has said (022)."""
+"""Claims in the rows: who shares, who excludes, over all pools, and what nobody has said (024)."""
 
 from typing import Any
 
