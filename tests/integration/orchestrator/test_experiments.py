@@ -22,6 +22,7 @@ from db.engine import Database
 from db.errors import ConflictError
 from db.page import FIRST_PAGE
 from db.seeds import DEFAULT_POOL, LOCAL_USER
+from model.claims import MARK, UNKNOWN
 from model.execution import Door, Status
 from model.fault import consequence_of
 from model.ids import RunId, UserId, WorkerId, uuid7
@@ -60,7 +61,7 @@ def submitted(db: Database, seen: Resolution | None = None) -> RunId:
 def claims(db: Database, run_id: RunId) -> tuple[str, ...]:
     """Return what a run has to itself, without the entries by which others see that (022)."""
     found = db.call(lambda conn: chaos_runs.read(conn, run_id)).claims
-    return tuple(one for one in found if "#" not in one)
+    return tuple(one for one in found if MARK not in one and not one.startswith(UNKNOWN))
 
 
 def admitted(db: Database) -> Grant:
