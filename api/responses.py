@@ -82,6 +82,7 @@ def execution(shown: Shown) -> schemas.TestExecution:
         provenance=_provenance(row.provenance),
         suggested=_suggested(shown.used),
         attempts=[_attempt(attempt) for attempt in shown.attempts],
+        under_experiment=list(shown.under_experiment),
         links=_links(row.execution_id),
     )
 

@@ -154,6 +154,9 @@ class TestExecution(Out):
     resources: RunResources
     provenance: ProvenanceOut
     suggested: SuggestedOut | None = Field(None, description="Null in lists, and before the run has ended")
+    under_experiment: list[UUID] = Field(
+        [], description="Experiments of the same team with a fault that was active meanwhile; empty in lists"
+    )
     attempts: list[AttemptOut] = Field([], description="Empty in lists")
     links: ExecutionLinks
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 from urllib.parse import quote
+from uuid import UUID
 
 import typer
 
@@ -16,6 +17,7 @@ from cli.parameters import Json, Limit, Offset, Run, run_id, say_more
 from cli.screen import drawn
 from cli.watch import FOREVER, Patience, detachable, patiently, watch_run
 from cli.words import by_status, closing, counts, describe, starts
+from model.ids import short
 
 if TYPE_CHECKING:
     from cli.client import Client  # httpx loads slowly
@@ -259,6 +261,7 @@ def _show_test(answer: Any) -> None:
             ("peak cpu", resources.get("peakCpuUsage")),
             ("peak memory", resources.get("peakMemoryUsage")),
             ("suggested", _suggested(answer.get("suggested"))),
+            ("under faults", ", ".join(short(UUID(run)) for run in answer["underExperiment"]) or None),
             ("commit", answer["provenance"]["commit"]),
             ("content", _short(answer["provenance"]["content"])),
             ("tools", ", ".join(f"{tool} {version}" for tool, version in answer["provenance"]["tools"].items())),

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Row, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
+from sqlalchemy.orm import aliased
 
 from chaos.provider import FaultId, FaultStatus
 from chaos.targets import Target
@@ -117,3 +118,35 @@ def _fault(row: Row[Any]) -> FaultRow:
         effect_seen=row.effect_seen,
         remains=tuple(row.remains),
     )
+
+
+def disturbed(run: Any, attempt: Any) -> ColumnElement[bool]:
+    """Return the condition that a fault was active while an attempt ran, by an experiment of the run's own team.
+
+    `run` and `attempt` are the tables of the query around it. No experiment of another team disturbs a test (024).
+    """
+    by = aliased(tables.Run)
+    ours = by.team_id.is_not_distinct_from(run.team_id)
+    return exists().where(F.execution_id == by.id, ours, _was_active(attempt)).correlate(run, attempt)
+
+
+def over(conn: Connection, run_id: RunId) -> list[RunId]:
+    """Return the experiments of the same team with a fault that was active while a test ran, in order of id."""
+    run, attempt, by = tables.Run, tables.TestAttempt, aliased(tables.Run)
+    query = (
+        select(by.id)
+        .distinct()
+        .join_from(run, attempt, attempt.execution_id == run.id)
+        .join(by, by.team_id.is_not_distinct_from(run.team_id))
+        .join(F, F.execution_id == by.id)
+        .where(run.id == run_id, _was_active(attempt))
+        .order_by(by.id)
+    )
+    return [RunId(found) for found in conn.execute(query).scalars()]
+
+
+def _was_active(attempt: Any) -> ColumnElement[bool]:
+    """Return the condition that a fault was active while an attempt ran."""
+    now = func.clock_timestamp()
+    begins_before = F.injected_at < func.coalesce(attempt.ended_at, now)
+    return begins_before & (func.coalesce(F.reverted_at, now) > attempt.started_at)

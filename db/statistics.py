@@ -3,7 +3,7 @@
 - Runs of 24 hours: also cancelled and timed-out ones are counted.
 - Flaky: by definition version, commit and identity of the test, not by name over different content: a test that was
   fixed by a commit is not flaky. By attempt, since a retry inside a run shows flakiness too; without attempts that
-  infrastructure ended, and without skips, which ran nothing.
+  infrastructure ended or an experiment disturbed, and without skips, which ran nothing.
 - Quota: a user without runs has used 0, not 1; the day begins at midnight UTC, wherever the server is.
 """
 
@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, case, func, literal_column, select
 
-from db import people, tables
+from db import chaos_faults, people, tables
 from model.execution import Status
 from model.fault import INFRASTRUCTURE_REASONS
 from model.result import Outcome
@@ -119,7 +119,7 @@ def flaky(conn: Connection, now: datetime, days: int = 7) -> list[FlakyTest]:
         .join(d, d.id == t.definition_id)
         .join(a, (a.execution_id == r.execution_id) & (a.number == r.attempt))
         .where(run.kind == RunKind.TEST, run.submitted_at >= now - timedelta(days=days), run.submitted_at <= now)
-        .where(func.coalesce(a.failure_reason, "").not_in(INFRASTRUCTURE_REASONS))
+        .where(func.coalesce(a.failure_reason, "").not_in(INFRASTRUCTURE_REASONS), ~chaos_faults.disturbed(run, a))
         .group_by(d.id, r.identity, commit)
         .having((passes > 0) & (failures > 0))
         .order_by(rate.desc(), (passes + failures).desc(), d.name, func.max(r.test_name), r.identity, d.id, commit)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from sqlalchemy import Connection, func, select
 
-from db import backends, consumption, decisions, executions, forecasts, people, pools, results, workers
+from db import backends, chaos_faults, consumption, decisions, executions, forecasts, people, pools, results, workers
 from db import nodes as node_rows
 from db.decisions import Owned
 from db.errors import NotFoundError
@@ -17,7 +17,7 @@ from db.gate.queue_position import Entry, Position
 from db.gate_tables import QueueRow
 from db.page import Page
 from model.execution import Attempt, Status
-from model.ids import DefinitionId, ExecutionId, PoolName, SuiteRunId, short
+from model.ids import DefinitionId, ExecutionId, PoolName, RunId, SuiteRunId, short
 from model.request import TestType
 from model.resources import Resources, Used
 from model.result import Outcome, Result, ResultIdentity, Summary
@@ -44,13 +44,15 @@ class Standing:
 class Shown:
     """A run with its attempts, which lists leave out. `standing` is None unless it waits.
 
-    `used` is what the test used in its last runs. Only a single run that has ended has it.
+    `used` is what the test used in its last runs. Only a single run that has ended has it. `under_experiment` are the
+    experiments that had a fault active meanwhile.
     """
 
     execution: Execution
     standing: Standing | None = None
     attempts: tuple[Attempt, ...] = ()
     used: Used | None = None
+    under_experiment: tuple[RunId, ...] = ()
 
     @property
     def duration_seconds(self) -> float | None:
@@ -107,6 +109,7 @@ def show(conn: Connection, execution_id: ExecutionId) -> Shown:
         standing=standing(conn, execution_id) if execution.status is Status.QUEUED else None,
         attempts=tuple(executions.attempts(conn, execution_id)),
         used=_used(conn, execution) if execution.status.terminal else None,
+        under_experiment=tuple(chaos_faults.over(conn, execution_id)) if execution.started_at else (),
     )
 
 
