@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, exists, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, exists, func, select, update
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.orm import aliased
 
@@ -148,5 +148,6 @@ def over(conn: Connection, run_id: RunId) -> list[RunId]:
 def _was_active(attempt: Any) -> ColumnElement[bool]:
     """Return the condition that a fault was active while an attempt ran."""
     now = func.clock_timestamp()
-    begins_before = F.injected_at < func.coalesce(attempt.ended_at, now)
-    return begins_before & (func.coalesce(F.reverted_at, now) > attempt.started_at)
+    return and_(
+        F.injected_at < func.coalesce(attempt.ended_at, now), func.coalesce(F.reverted_at, now) > attempt.started_at
+    )
