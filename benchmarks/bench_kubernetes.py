@@ -54,8 +54,9 @@ from model.config import ExecutionConfig, Toleration, TolerationOperator
 from model.content import InlineContent
 from model.ids import ExecutionId, NodeName, RunId, backend_of_cluster
 from model.resources import ResourceRequirements
+from scheduler.placement.ask import Ask
 from scheduler.placement.node_usage import NodeUsage
-from scheduler.placement.placement import Ask, choose
+from scheduler.placement.placement import choose
 from scheduler.values.pool import PoolSettings
 from scheduler.values.run import Constraints, Shape
 

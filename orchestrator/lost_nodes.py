@@ -26,8 +26,8 @@ from model.ids import BackendName, ExecutionId, NodeName, PoolName
 from orchestrator import lifecycle
 from orchestrator.lifecycle import Grant
 from orchestrator.submit_feasibility import empty_pool
+from scheduler.placement.ask import Ask
 from scheduler.placement.feasibility import impossible
-from scheduler.placement.placement import Ask
 from scheduler.values.absence import observe as count
 
 

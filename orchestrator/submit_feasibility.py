@@ -14,6 +14,7 @@ from model.config import RunsApart, RunsSpread
 from model.ids import ExecutionId, PoolName
 from model.problems import InvalidError, Problem
 from model.request import TestRequest
+from scheduler.placement.ask import Ask
 from scheduler.placement.feasibility import (
     beyond_pool,
     group_beyond_pool,
@@ -24,7 +25,6 @@ from scheduler.placement.feasibility import (
     too_large,
 )
 from scheduler.placement.node_usage import NodeUsage
-from scheduler.placement.placement import Ask
 from scheduler.values.pool import PoolSettings
 from scheduler.values.run import Apart, Constraints, Labels, Shape, Spread
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.placement.node_usage import NodeUsage, vector
 from scheduler.placement.placement import matching
-from scheduler.values.node_table import KINDS, Amounts, Mask, Numbers
+from scheduler.values.node_arrays import KINDS, Amounts, Mask, Numbers
 from scheduler.values.order import rank_number
 from scheduler.values.pool import PoolSettings
 

@@ -10,8 +10,9 @@ from scheduler.admission.class_arrays import ClassArrays
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.group_placement import NodeColumns
 from scheduler.admission.reservations import NO_TIME, Reservation, Reservations
+from scheduler.placement.ask import Ask
 from scheduler.placement.node_usage import NodeUsage, vector
-from scheduler.placement.placement import Ask, fits, matching, nominate
+from scheduler.placement.placement import fits, matching, nominate
 from scheduler.values.order import Rank
 from scheduler.values.pool import NO_CEILING, Owner, PoolSettings
 from scheduler.values.quota_limits import QuotaLimit, bound_of, is_full, over, pool_bound

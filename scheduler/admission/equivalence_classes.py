@@ -10,7 +10,7 @@ from uuid import UUID
 from model.claims import is_exclusive
 from model.ids import ExecutionId, GroupId, NodeName
 from scheduler.admission.rule import ClassFacts
-from scheduler.placement.placement import Ask
+from scheduler.placement.ask import Ask
 from scheduler.values.order import Rank, aged, ages_at, due, rank
 from scheduler.values.pool import PoolSettings, Strategy
 from scheduler.values.quota_limits import QuotaLimit

@@ -1,7 +1,9 @@
 """Who has had how much of a pool, during one pass (FAIR_SHARE)."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime
+from typing import Protocol
 from uuid import UUID
 
 import numpy as np
@@ -10,9 +12,8 @@ from numpy.typing import NDArray
 from model.ids import ExecutionId
 from scheduler.admission.class_arrays import NEVER, ClassArrays
 from scheduler.admission.equivalence_classes import RunClass
-from scheduler.admission.state import State
 from scheduler.fairness.shares import Usage, dominant, penalty
-from scheduler.values.node_table import Amounts
+from scheduler.values.node_arrays import Amounts
 from scheduler.values.order import YOUNG
 from scheduler.values.pool import Owner, PoolSettings
 from scheduler.values.run import Running
@@ -21,13 +22,41 @@ from scheduler.values.usage_totals import Demand, UsageTotals, need, payer
 _NOBODY = Owner(name="")
 
 
+class SharedPool(Protocol):
+    """What shares depend on, and where usage is settled (`usage`, `usage_at`, `moved`): a state of a pool."""
+
+    usage: dict[UUID, Usage]
+    usage_at: datetime | None
+    moved: set[UUID]
+
+    @property
+    def limits(self) -> PoolSettings:
+        """The settings of the pool."""
+        ...
+
+    @property
+    def owners(self) -> Mapping[UUID, Owner]:
+        """Teams and users with a weight or a limit."""
+        ...
+
+    @property
+    def sums(self) -> UsageTotals:
+        """What pool, teams and users have in use."""
+        ...
+
+    @property
+    def totals(self) -> Demand:
+        """What there is of each kind."""
+        ...
+
+
 class Fairness:
     """The shares of those who wait, as they change with each run that starts."""
 
-    def __init__(self, state: State, now: datetime, arrays: ClassArrays) -> None:
+    def __init__(self, state: SharedPool, now: datetime, arrays: ClassArrays) -> None:
         self.state, self.now, self.arrays = state, now, arrays
         account(state, now)
-        self.totals = state.cache.totals
+        self.totals = state.totals
         self.before: dict[ExecutionId, float] = {}
         """The share of the owner of each run that starts, before it did."""
         self.charged: dict[UUID, float] = {}
@@ -80,7 +109,7 @@ def entry(asked: Demand, of: Demand, limits: PoolSettings) -> float:
     return penalty(dominant(asked, of), limits.interval, limits.half_life)
 
 
-def account(state: State, now: datetime) -> None:
+def account(state: SharedPool, now: datetime) -> None:
     """Settle the usage of those whose share has changed since the last pass: until now they had the old one."""
     state.usage_at = state.usage_at or now
     for owner in state.moved:
@@ -88,16 +117,16 @@ def account(state: State, now: datetime) -> None:
     state.moved.clear()
 
 
-def charge(state: State, run: Running, now: datetime) -> None:
+def charge(state: SharedPool, run: Running, now: datetime) -> None:
     """Charge an owner for a run that has just started, so that bursts of short ones count too."""
     owner = payer(run.user_id, run.team_id)
-    known, totals = usage_of(state, owner, now), state.cache.totals
+    known, totals = usage_of(state, owner, now), state.totals
     state.usage[owner] = replace(known, average=known.average + entry(need(run.resources), totals, state.limits))
 
 
-def usage_of(state: State, owner: UUID, now: datetime) -> Usage:
+def usage_of(state: SharedPool, owner: UUID, now: datetime) -> Usage:
     """Return an owner's usage as of now, and the share that it has from now on."""
-    share = dominant(state.sums.of(owner), state.cache.totals)
+    share = dominant(state.sums.of(owner), state.totals)
     known = state.usage.get(owner)
     if known is None:
         before = state.owners.get(owner, _NOBODY).usage

@@ -11,9 +11,10 @@ import numpy as np
 
 from model.ids import ExecutionId
 from scheduler.admission.equivalence_classes import RunClass
+from scheduler.placement.ask import Ask
 from scheduler.placement.node_usage import Amounts, Mask, NodeUsage, vector
-from scheduler.placement.placement import Ask, able, choose, fits, lacking, undisturbed
-from scheduler.values.node_table import Columns, Numbers
+from scheduler.placement.placement import able, choose, fits, lacking, undisturbed
+from scheduler.values.node_arrays import Columns, Numbers
 from scheduler.values.run import Queued, Shape
 
 Members: TypeAlias = Sequence[tuple[RunClass, Queued]]

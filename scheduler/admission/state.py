@@ -22,7 +22,7 @@ from scheduler.values.claim_holders import ClaimHolders
 from scheduler.values.node import Node
 from scheduler.values.pool import NO_OWNERS, Owner, PoolSettings
 from scheduler.values.run import Queued, Running
-from scheduler.values.usage_totals import POOL, UsageTotals, need, owners_of, payer
+from scheduler.values.usage_totals import POOL, Demand, UsageTotals, need, owners_of, payer
 
 
 class State:
@@ -79,6 +79,11 @@ class State:
     def class_of(self) -> dict[ExecutionId, RunClass]:
         """The class of each waiting run that was not in backoff in the last pass."""
         return self.waiting.of
+
+    @property
+    def totals(self) -> Demand:
+        """What there is of each kind: what the nodes have, or the pool's limit where that is less."""
+        return self.cache.totals
 
     def enqueue(self, run: Queued) -> None:
         """Let `run` wait, in order of arrival. The same run again changes nothing."""

@@ -1,6 +1,7 @@
 """Choose a node for a run: filter and score, as in kube-scheduler.
 
 node_usage        what the nodes have, what runs on them and how often each label
+ask               what a run asks of a node
 placement         the nodes that take a run, the candidates in order, the node to reserve
 score             how good a node is for a run
 filter_reasons    why no node takes a run

@@ -10,9 +10,10 @@ import numpy as np
 
 from model.ids import ExecutionId
 from model.resources import Resources
+from scheduler.placement.ask import Ask
 from scheduler.placement.filter_reasons import filter_reason
 from scheduler.placement.node_usage import KINDS, NodeUsage, vector
-from scheduler.placement.placement import Ask, accepting, choose, fits, matching
+from scheduler.placement.placement import accepting, choose, fits, matching
 from scheduler.values.pool import PoolSettings
 from scheduler.values.quota_limits import excess, oversize, pool_bound
 from scheduler.values.reasons import Code, Reason, amount

@@ -4,15 +4,24 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from model.ids import ExecutionId
+from scheduler.placement.ask import Ask, Seeker
 from scheduler.placement.node_usage import KINDS, Amounts, Mask, NodeUsage, vector
+from scheduler.placement.placement import Placed, accepting, choose
 from scheduler.placement.selectors import any_term, has_labels, intolerable, keys_of
-from scheduler.placement.topology_rules import Seeker, closed, left_by_others
+from scheduler.placement.topology_rules import closed, left_by_others
 from scheduler.values.node import Node
 from scheduler.values.reasons import Code, Reason, amount
 from scheduler.values.run import Shape
 
 NAMED = 3
 """Nodes that a reason names at most."""
+
+
+def place(node_usage: NodeUsage, ask: Ask, run: ExecutionId) -> Placed | Reason:
+    """Return the best nodes for a run, best first, or why none will do."""
+    placed = choose(node_usage, ask, run)
+    return placed or filter_reason(node_usage, accepting(node_usage, ask), ask.shape, ask.selector, ask.seeker)
 
 
 def filter_reason(

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from scheduler.values.node_table import Amounts, Domains
+from scheduler.values.node_arrays import Amounts, Domains
 from scheduler.values.run import Labels
 
 MOST_TALLIES = 64

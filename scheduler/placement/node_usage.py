@@ -10,7 +10,8 @@ from model.ids import BackendName, NodeName
 from model.resources import Resources
 from scheduler.placement.label_counts import LabelCounts
 from scheduler.values.node import Node
-from scheduler.values.node_table import KINDS, NONE_UNSERVED, Amounts, Mask, NodeTable, Numbers
+from scheduler.values.node_arrays import KINDS, Amounts, Mask, Numbers
+from scheduler.values.node_table import NONE_UNSERVED, NodeTable
 from scheduler.values.run import Labels
 
 __all__ = ["KINDS", "Amounts", "Mask", "NodeUsage", "vector"]

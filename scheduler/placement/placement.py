@@ -1,26 +1,25 @@
-"""Which node a run gets: filter, score, and 2 to 5 candidates; or which node is kept free for it; or why none will do.
+"""Which node a run gets: filter, score, and 2 to 5 candidates; or which node is kept free for it.
 
 Equal scores are decided by a seeded hash of run and node, so that admitters do not all herd onto the first node. The
 scores of a shape are remembered: for the next run of that shape only the nodes are looked at whose use changed since.
 """
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.ids import ExecutionId, NodeName
-from scheduler.placement.filter_reasons import filter_reason
+from scheduler.placement.ask import Ask
 from scheduler.placement.node_usage import Amounts, Mask, NodeUsage, vector
 from scheduler.placement.score import Score, Weighing, fresh, renewed, scores
 from scheduler.placement.selectors import any_term, has_labels, intolerable, keys_of
-from scheduler.placement.topology_rules import Seeker, left_by_others
+from scheduler.placement.topology_rules import left_by_others
 from scheduler.values.node import Node
-from scheduler.values.node_table import Board, Columns, Numbers
+from scheduler.values.node_arrays import Columns, Numbers
+from scheduler.values.node_table import Board
 from scheduler.values.pool import PoolSettings
-from scheduler.values.reasons import Reason
-from scheduler.values.run import Constraints, Labels, Shape
+from scheduler.values.run import Constraints
 
 Placed: TypeAlias = tuple[Score, ...]
 MANY = 64
@@ -28,34 +27,6 @@ MANY = 64
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S27, _S30, _S31 = np.uint64(27), np.uint64(30), np.uint64(31)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Ask:
-    """A shape that looks for a node under a pool's settings.
-
-    `labels` are the run's own, by which it counts in its own spread; None: it carries those that its spread names.
-    """
-
-    shape: Shape
-    limits: PoolSettings
-    labels: Labels | None = None
-
-    @property
-    def selector(self) -> dict[str, str]:
-        """The labels that a node must have: the pool's defaults, overridden by the run's own."""
-        return {**dict(self.limits.default_selector), **dict(self.shape.constraints.node_selector)}
-
-    @property
-    def seeker(self) -> Seeker:
-        """What other runs mean to it."""
-        return Seeker(constraints=self.shape.constraints, labels=self.labels)
-
-
-def place(node_usage: NodeUsage, ask: Ask, run: ExecutionId) -> Placed | Reason:
-    """Return the best nodes for a run, best first, or why none will do."""
-    placed = choose(node_usage, ask, run)
-    return placed or filter_reason(node_usage, accepting(node_usage, ask), ask.shape, ask.selector, ask.seeker)
 
 
 def choose(node_usage: NodeUsage, ask: Ask, run: ExecutionId, only: int | None = None) -> Placed:

@@ -21,7 +21,8 @@ import numpy as np
 from model.ids import NodeName
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.placement.selectors import keys_of, term_holds, unwelcome
-from scheduler.values.node_table import Amounts, Board, Mask, NodeTable, Numbers
+from scheduler.values.node_arrays import Amounts, Mask, Numbers
+from scheduler.values.node_table import Board, NodeTable
 from scheduler.values.profile import Profile
 from scheduler.values.run import Constraints
 

@@ -4,27 +4,13 @@ As in Kubernetes a rule looks from the run that has it only: a later run that ha
 the domains are those of the nodes that the run accepts, and runs count wherever in those domains they are.
 """
 
-from dataclasses import dataclass
-
 import numpy as np
 
+from scheduler.placement.ask import Seeker
 from scheduler.placement.node_usage import NodeUsage
-from scheduler.values.node_table import Amounts, Domains, Mask
+from scheduler.values.node_arrays import Amounts, Domains, Mask
 from scheduler.values.reasons import Code, Reason
-from scheduler.values.run import Apart, Constraints, Labels, Spread
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seeker:
-    """A run's rules, and the labels that it carries itself; None: those that its own rules name."""
-
-    constraints: Constraints
-    labels: Labels | None = None
-
-    @property
-    def free(self) -> bool:
-        """True when other runs do not matter to it."""
-        return not self.constraints.apart and not self.constraints.spread
+from scheduler.values.run import Apart, Labels, Spread
 
 
 def left_by_others(node_usage: NodeUsage, seeker: Seeker, matching: Mask) -> Mask:

@@ -7,17 +7,11 @@ from itertools import count
 from typing import Generic, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.ids import BackendName
 from scheduler.values.node import Node
+from scheduler.values.node_arrays import KINDS, Amounts, Columns, Domains, Mask, Numbers
 
-Amounts = NDArray[np.int64]
-Mask = NDArray[np.bool_]
-Numbers = NDArray[np.float64]
-Columns = NDArray[np.intp]
-
-KINDS = ("CPU", "memory", "ephemeral storage", "GPUs", "places for pods")
 HOSTNAME = "kubernetes.io/hostname"
 NO_KEYS: frozenset[str] = frozenset()
 NONE_UNSERVED: frozenset[BackendName] = frozenset()
@@ -59,14 +53,6 @@ class Groups:
     """Nodes that are alike: one of each group, and to which group each node belongs."""
 
     first: Columns
-    of: Columns
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Domains:
-    """The domains of a topology: their names, and in which each node is; -1 for a node that has no such label."""
-
-    names: tuple[str, ...]
     of: Columns
 
 

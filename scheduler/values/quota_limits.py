@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from uuid import UUID
 
-from scheduler.values.node_table import KINDS
+from scheduler.values.node_arrays import KINDS
 from scheduler.values.pool import Owner
 from scheduler.values.reasons import Code, Reason, amount
 from scheduler.values.usage_totals import NOTHING, POOL, Demand, UsageTotals, most, need, owners_of

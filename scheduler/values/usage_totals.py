@@ -6,7 +6,7 @@ from uuid import UUID
 
 from model.ids import TeamId, UserId
 from model.resources import Resources
-from scheduler.values.node_table import KINDS
+from scheduler.values.node_arrays import KINDS
 from scheduler.values.pool import Ceiling
 from scheduler.values.run import Queued, Running
 

@@ -19,8 +19,10 @@ from model.config import (
     TolerationOperator,
 )
 from model.resources import Resources
+from scheduler.placement.ask import Ask
+from scheduler.placement.filter_reasons import place
 from scheduler.placement.node_usage import NodeUsage
-from scheduler.placement.placement import Ask, nominate, place
+from scheduler.placement.placement import nominate
 from scheduler.placement.score import Score
 from scheduler.values.node import Taint
 from scheduler.values.pool import PoolSettings

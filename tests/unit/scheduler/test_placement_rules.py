@@ -8,8 +8,10 @@ import pytest
 from model.config import Toleration, TolerationOperator
 from model.resources import Resources
 from scheduler.admission.plan import plan
+from scheduler.placement.ask import Ask
+from scheduler.placement.filter_reasons import place
 from scheduler.placement.node_usage import NodeUsage
-from scheduler.placement.placement import Ask, nominate, place
+from scheduler.placement.placement import nominate
 from scheduler.placement.score import Score
 from scheduler.values.pool import PoolSettings
 from scheduler.values.profile import BEST_FIT, DEFAULT, ORIGINAL, PROFILES, SPREAD, Profile, named

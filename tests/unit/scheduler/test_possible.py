@@ -6,9 +6,9 @@ import pytest
 
 from model.ids import ExecutionId, NodeName
 from model.resources import Resources
+from scheduler.placement.ask import Ask
 from scheduler.placement.feasibility import group_impossible, group_too_large, impossible, too_large
 from scheduler.placement.node_usage import NodeUsage
-from scheduler.placement.placement import Ask
 from scheduler.values.node import Node
 from scheduler.values.pool import PoolSettings
 from scheduler.values.reasons import Code

@@ -8,9 +8,9 @@ from model.ids import BackendName
 from scheduler.admission.decisions import Admit, Wait
 from scheduler.admission.plan import plan
 from scheduler.admission.state import State
+from scheduler.placement.ask import Ask
 from scheduler.placement.feasibility import impossible, lasting
 from scheduler.placement.node_usage import NodeUsage
-from scheduler.placement.placement import Ask
 from scheduler.values.node import Node
 from scheduler.values.pool import PoolSettings
 from scheduler.values.reasons import Code
