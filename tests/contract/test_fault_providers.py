@@ -56,8 +56,7 @@ async def is_left_clean(bed: FaultBed, fault: FaultId) -> None:
     assert await bed.provider().verify(fault) == ()
     assert await bed.provider().status(fault) is FaultStatus.REVERTED
     await bed.until_ready()
-    status, _ = await bed.asked()
-    assert status == 200
+    await until(lambda: _is(bed, 200))
 
 
 @pytest.mark.parametrize("kind", FaultType)

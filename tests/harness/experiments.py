@@ -36,7 +36,7 @@ class LocalShop:
     def facts(self) -> EnvironmentFacts:
         return asyncio.run(look(self.folder))
 
-    def example(self, name: str, **changes: Any) -> dict[str, Any]:
+    def example(self, name: str, /, **changes: Any) -> dict[str, Any]:
         """Return an example that aims at this shop, with other values for some of its keys."""
         text = (EXAMPLES / f"{name}.yaml").read_text()
         for old, new in self.ports.items():

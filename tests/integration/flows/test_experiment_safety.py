@@ -9,6 +9,8 @@ from harness.experiments import LocalShop, local_shop
 from harness.scripted_http import Answer, Asked, ScriptedServer, serving
 from harness.stack import Stack, until
 
+pytestmark = pytest.mark.faults
+
 OPEN = {
     "id": "Q1", "title": "checkout is slow", "status": "triggered", "created_at": "2026-11-30T08:00:00Z",
     "service": {"id": "PSHOP", "summary": "shop"},

@@ -13,6 +13,8 @@ from harness.stack import Stack, until
 
 from chaos.experiment_states import STEPS, Step
 
+pytestmark = pytest.mark.faults
+
 ENDED_SECONDS = 90.0
 
 

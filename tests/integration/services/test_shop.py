@@ -28,6 +28,8 @@ from cluster.services.client import EnvironmentFacts, look
 from cluster.services.file import check_services
 from cluster.services.starting import start, stop
 
+pytestmark = pytest.mark.faults
+
 EXAMPLES = SHOP.parent / "chaos"
 SECONDS, PER_SECOND = 6, 20
 ORDER = {"item": "lamp", "quantity": 1, "card": "1234"}
