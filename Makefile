@@ -32,10 +32,10 @@ down: setup ## End the stack, also if its supervisor was killed
 status: setup ## Show the parts of the stack
 	@$(PY) -m cli.main status
 
-test: setup-dev ## Run all tests but those of test-faults, test-cluster, test-kafka and soak; about 12 minutes on 2 cores
+test: setup-dev ## Run all tests but those of test-faults, test-cluster, test-kafka and soak; about 15 minutes on 2 cores
 	@$(PYTEST) -m "not faults and not cluster and not kafka and not soak" -n 2 --dist loadfile $(ARGS)
 
-test-faults: setup-dev ## Run the tests that kill processes, hostile tests and the browser; about 18 minutes
+test-faults: setup-dev ## Run the tests that kill processes, hostile tests, experiments and the browser; about 20 minutes
 	@$(PYTEST) -m faults -n 3 --dist loadfile $(ARGS)
 
 test-cluster: setup-dev ## Run the tests that need a Kubernetes cluster: that of KUBECONFIG, else one that is started for them
