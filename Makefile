@@ -47,7 +47,7 @@ cluster: ## Make a Kubernetes cluster on this machine with kind and Docker; DOWN
 sweep: setup-dev ## Kill workers, guards and nodes of a cluster at every step; compare 500 placements with kube-scheduler; needs a cluster
 	@ASSAY_SWEEP=all sh deploy/test-cluster $(PYTEST) -m cluster tests/cluster/test_sweep_of_kills.py \
 	  tests/cluster/test_lost_node.py tests/cluster/test_agreement.py tests/cluster/test_chaos_native.py \
-	  tests/cluster/test_chaos_experiments.py tests/contract/test_fault_providers.py $(ARGS)
+	  tests/cluster/test_chaos_experiments.py tests/cluster/test_chaos_operators.py tests/contract/test_fault_providers.py $(ARGS)
 
 test-kafka: setup-dev ## Run the tests that need a real Kafka broker: its programs come by Maven
 	@sh deploy/kafka/programs

@@ -23,6 +23,7 @@ from harness.operators import StandIn
 from harness.operators.chaos_mesh import MESH_SCRIPTS, PLURALS, mesh_actor
 from harness.operators.litmus import GROUP, LITMUS_SCRIPTS, engine_actor
 from harness.shop_in_cluster import LITMUS_MANIFEST, MESH_MANIFEST, apply, bind, guard_manifest
+from harness.sweep import part
 
 from chaos.experiment_reading import PARAMETER_READERS
 from chaos.fault_types import Fault, FaultType, Provider
@@ -40,7 +41,7 @@ from cluster.faults.operator_faults import OperatorFaults
 from cluster.faults.provider import InjectError, Injection
 from cluster.kubernetes.connection import Connection
 
-pytestmark = pytest.mark.cluster
+pytestmark = [pytest.mark.cluster, part(2)]
 
 START, TRIES, REVERT = 6.0, 6, 20.0
 """How long an operator may take to begin, how often a guard takes back, and how long a revert may take: seconds."""

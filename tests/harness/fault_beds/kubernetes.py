@@ -18,8 +18,9 @@ from cluster.faults.kubernetes.provider import KubernetesFaults
 from cluster.kubernetes import canary
 from cluster.kubernetes.canary import Enforcement
 from harness.shop_in_cluster import ShopInCluster, shop_in_cluster
+from harness.sweep import part
 
-MARKS = (pytest.mark.cluster,)
+MARKS = (pytest.mark.cluster, part(0))
 
 
 class Bed:
