@@ -27,7 +27,7 @@ def test_runs_get_their_verdicts_while_the_api_server_is_away(served: ServedClus
     ]
     until("they run", lambda: all("up" in log(served, run) for run in runs), 120)
 
-    with stopped(served, "kube-apiserver"):
+    with stopped(served.access, "kube-apiserver"):
         time.sleep(AWAY_SECONDS)
     rows = [stack.ended(run, 120) for run in runs]
 
@@ -42,7 +42,7 @@ def test_a_run_outlives_a_kubelet_that_is_away(served: ServedCluster) -> None:
     run = stack.submit(shell("echo up; sleep 5; echo done; exit 4", config=on(served)))
     until("it runs", lambda: "up" in log(served, run), 60)
 
-    with stopped(served, "kubelet"):
+    with stopped(served.access, "kubelet"):
         time.sleep(AWAY_SECONDS)
     row = stack.ended(run, 120)
 
