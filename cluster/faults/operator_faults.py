@@ -5,6 +5,7 @@ message has what the operator said.
 """
 
 import asyncio
+from abc import abstractmethod
 from dataclasses import dataclass
 
 from chaos.fault_types import Fault, Provider
@@ -30,29 +31,29 @@ class OperatorFaults(Guarded):
     heartbeat_seconds: float = HEARTBEAT_PATIENCE.total_seconds()
 
     @property
+    @abstractmethod
     def provider(self) -> Provider:
         """Return which provider this is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def preflight(self, fault: Fault, target: Target) -> None:
         """Look for what the operator needs. Raises: InjectError with the remedy, ApiError, UnavailableError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def order(self, injection: Injection) -> tuple[str, dict[str, object], int]:
         """Return the guard's word for the action, its values, and how often it takes back."""
-        raise NotImplementedError
 
+    @abstractmethod
     def look(self, fault: FaultId, record: Record) -> OperatorState:
         """Return how far the operator is. Raises: ApiError, UnavailableError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def over(self, fault: FaultId, record: Record) -> bool:
         """Say whether the operator has ended the fault by itself. Raises: ApiError, UnavailableError."""
-        raise NotImplementedError
 
+    @abstractmethod
     def left(self, fault: FaultId, record: Record) -> tuple[str, ...]:
         """Return what the operator has left. Raises: ApiError, UnavailableError."""
-        raise NotImplementedError
 
     async def inject(self, injection: Injection) -> None:
         """Start the guard, which makes the object, and wait until the operator has injected. Raises: InjectError."""

@@ -138,7 +138,7 @@ async def test_a_partition_is_refused_where_it_would_cut_nothing(observed: Obser
     )
     wanted = await injection(bed, "claimed", fault_of(FaultType.NETWORK_PARTITION))
     await claims.inject(wanted)
-    await asyncio.sleep(1.5)
+    await asyncio.sleep(1.5)  # the guard tries to connect once a second, and must go on to reach its target
 
     assert not (await claims.effect(wanted.id)).seen
     await claims.revert(wanted.id)

@@ -1,6 +1,7 @@
 """What all actions of a guard in a cluster have: their values, the target, and the label of what they touch."""
 
 import socket
+from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 from urllib.parse import quote
 
@@ -13,7 +14,7 @@ class NotPossibleError(Exception):
     """The fault cannot be injected here. The message says why, and what to do."""
 
 
-class Action:
+class Action(ABC):
     """One kind of action. `effect` counts what it was seen to do."""
 
     label: ClassVar[str] = "assay.dev/fault-target"
@@ -27,16 +28,16 @@ class Action:
         self.place = f"/api/v1/namespaces/{spec['namespace']}/pods"
         self.effect: dict[str, float] = {}
 
+    @abstractmethod
     def begin(self) -> None:
         """Inject. Raises: NotPossibleError, RefusedError, AwayError."""
-        raise NotImplementedError
 
-    def step(self) -> None:
+    def step(self) -> None:  # noqa: B027  most actions have nothing to do meanwhile
         """Do what is to be done now and then while the fault is held. Raises: RefusedError, AwayError."""
 
+    @abstractmethod
     def end(self) -> list[str]:
         """Take back, and return what is left. Raises: RefusedError, AwayError."""
-        raise NotImplementedError
 
     def unlabel(self) -> list[str]:
         """Remove the label of this fault from the pods that have it."""

@@ -1,6 +1,7 @@
 """What all providers of a cluster share: the fault is held by a guard Job, and is read from the guard's record."""
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -25,7 +26,7 @@ BEATS = ThreadPoolExecutor(8, thread_name_prefix="assay-beats")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Guarded:
+class Guarded(ABC):
     """The half of a provider that does not depend on what the fault is."""
 
     guards: GuardJobs
@@ -85,17 +86,9 @@ class Guarded:
         del fault, record
         return ()
 
+    @abstractmethod
     async def effect(self, fault: FaultId) -> Effect:
         """Return what the fault was seen to do until now, or until its end."""
-        record = await self._record(fault)
-        if record is None:
-            return Effect(seen=False, sentence="there is no trace of it")
-        action = record.spec.get("action")
-        return self.effect_of(str(record.spec.get("kind")), action if isinstance(action, dict) else {}, record.state)
-
-    def effect_of(self, kind: str, action: dict[str, object], state: GuardState) -> Effect:
-        """Return what the fault of this kind was seen to do."""
-        raise NotImplementedError
 
     async def revert(self, fault: FaultId) -> None:
         """End the fault and wait until it is over. A guard that is gone is started again for that."""

@@ -16,9 +16,8 @@ from chaos.manifests.kubernetes import (
     StressContainer,
     render_kubernetes,
 )
-from chaos.provider import refusal
+from chaos.provider import FaultId, refusal
 from cluster.backend import UnavailableError
-from cluster.faults.kubernetes.guard_jobs import GuardState
 from cluster.faults.kubernetes.guard_objects import Order
 from cluster.faults.kubernetes.guarded import Guarded
 from cluster.faults.kubernetes.target_check import check_isolated, checked
@@ -83,11 +82,14 @@ class KubernetesFaults(Guarded):
         spec = action.manifest["spec"]
         check_isolated(self.connection, pod, tuple(spec["policyTypes"]))  # type: ignore[index,arg-type,call-overload]
 
-    def effect_of(self, kind: str, action: dict[str, object], state: GuardState) -> Effect:
-        """Return what a guard saw its fault do."""
-        seen = state.effect or {}
+    async def effect(self, fault: FaultId) -> Effect:
+        """Return what the guard has seen its fault do until now, or until its end."""
+        record = await self._record(fault)
+        if record is None:
+            return Effect(seen=False, sentence="there is no trace of it")
+        action, seen = record.spec.get("action"), record.state.effect or {}
         said = ", ".join(f"{name.replace('_', ' ')}: {value:g}" for name, value in seen.items())
-        does = _does(kind, action, seen)
+        does = _does(str(record.spec.get("kind")), action if isinstance(action, dict) else {}, seen)
         return Effect(seen=does, sentence=said or "no effect was seen")
 
 

@@ -17,7 +17,10 @@ RUN = RunId(uuid7(NOON, Random(1)))
 
 @dataclass
 class Stubborn:
-    """A place that answers only after `away` calls, and is clean only after `dirty` looks."""
+    """A place that answers only after `away` calls, and is clean only after `dirty` looks.
+
+    What a revert must never call raises, so that a test notices it.
+    """
 
     away: int = 0
     dirty: int = 0
