@@ -28,7 +28,7 @@ from scheduler.admission.state import State
 from scheduler.forecast.arrivals import NOBODY, WINDOW, Arrivals, Newcomer, learn
 from scheduler.forecast.estimate import Basis, Estimate, estimates
 from scheduler.forecast.history import History, history
-from scheduler.forecast.scenarios import Behind, Question
+from scheduler.forecast.question import Behind, Question
 from scheduler.simulation.event_simulation import Started, forward
 from scheduler.values.node import Node
 from scheduler.values.pool import Ceiling, PoolSettings

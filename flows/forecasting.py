@@ -12,7 +12,8 @@ from db.engine import Database
 from model.ids import PoolName
 from orchestrator import forecasts
 from orchestrator.forecasts import Memory
-from scheduler.forecast.scenarios import Question, Scenario, trial
+from scheduler.forecast.question import Question, Scenario
+from scheduler.forecast.scenarios import trial
 
 SECONDS = 5.0
 TRIALS = 30

@@ -23,7 +23,7 @@ from orchestrator.arrivals import Form, form, newcomer
 from scheduler.forecast.arrivals import Arrivals, hourly, last_before, learn
 from scheduler.forecast.estimate import Estimate, estimates, steady
 from scheduler.forecast.history import LEAST, History, known
-from scheduler.forecast.scenarios import Question, Scenario
+from scheduler.forecast.question import Question, Scenario
 
 EVERY = timedelta(seconds=5)
 REST = 10.0

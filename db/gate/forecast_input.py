@@ -19,7 +19,7 @@ from db.gate.queue_watermarks import LOWEST_PRIORITY
 from db.sql_text import statement
 from model.ids import ExecutionId, PoolName
 from scheduler.admission.state import State
-from scheduler.forecast.scenarios import Behind
+from scheduler.forecast.question import Behind
 from scheduler.values.order import head_start, rank
 from scheduler.values.pool import NO_CEILING, PoolSettings, Strategy
 from scheduler.values.run import Queued, Running

@@ -18,7 +18,7 @@ from typing import NamedTuple, TypeAlias
 
 from model.ids import ExecutionId
 from scheduler.forecast.arrivals import overtakes
-from scheduler.forecast.scenarios import Question, Scenario
+from scheduler.forecast.question import Question, Scenario
 from scheduler.values.order import overtaken_until
 
 SLACK = timedelta(seconds=5)

@@ -14,7 +14,8 @@ from scheduler.admission.state import State
 from scheduler.forecast.arrivals import Newcomer, learn
 from scheduler.forecast.estimate import estimates
 from scheduler.forecast.history import history
-from scheduler.forecast.scenarios import Question, trial
+from scheduler.forecast.question import Question
+from scheduler.forecast.scenarios import trial
 from scheduler.simulation.event_simulation import Started, forward
 from scheduler.values.pool import Ceiling, PoolSettings
 from scheduler.values.run import Queued, Running

@@ -13,7 +13,8 @@ from scheduler.admission.state import State
 from scheduler.forecast.arrivals import Arrivals, Newcomer, learn
 from scheduler.forecast.estimate import Basis, Estimate, estimates, steady
 from scheduler.forecast.history import history
-from scheduler.forecast.scenarios import FEWEST_NEWCOMERS, GRACE, Behind, Question, Scenario, trial
+from scheduler.forecast.question import Behind, Question, Scenario
+from scheduler.forecast.scenarios import FEWEST_NEWCOMERS, GRACE, trial
 from scheduler.values.pool import Ceiling, Strategy
 from scheduler.values.run import Queued
 from scheduler.values.usage_totals import POOL
