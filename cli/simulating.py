@@ -20,8 +20,7 @@ from scheduler.simulation.report import SimulationReport
 from scheduler.simulation.simulate import simulate
 from scheduler.simulation.trace import TraceRun, read_nodes, read_trace
 from scheduler.values.node import Node
-from scheduler.values.pool import PoolSettings, Strategy
-from scheduler.values.profile import Profile, named
+from scheduler.values.pool import PoolSettings, Profile, Strategy, profile_named
 
 LONGEST = 1e9
 """Seconds; longer than any trace."""
@@ -51,7 +50,7 @@ def strategies(names: Sequence[str], *, every: bool) -> tuple[Strategy, ...]:
 def profile(name: str) -> Profile:
     """Return the profile with this name. Raises: UsageError."""
     try:
-        return named(name)
+        return profile_named(name)
     except ValueError as error:
         raise UsageError(f"--profile: {error}") from error
 

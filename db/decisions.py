@@ -12,7 +12,7 @@ from db.gate import decision_records, shares
 from db.gate.decision_records import Record
 from db.gate.shares import Payer
 from model.ids import ExecutionId, PoolName
-from scheduler.values.usage_totals import payer
+from scheduler.values.run import payer
 
 _READ = text("SELECT number, at, epoch, record FROM decisions WHERE execution_id = :execution_id ORDER BY number")
 _OWNED = text("""

@@ -11,8 +11,7 @@ from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval, String, Text
 
 from db.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, Base
-from scheduler.values.pool import Strategy
-from scheduler.values.profile import PROFILES
+from scheduler.values.pool import PROFILES, Strategy
 
 CLOCK = text("clock_timestamp()")
 

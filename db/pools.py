@@ -9,8 +9,7 @@ from db import gate_tables
 from db.errors import ConflictError, NotFoundError
 from db.gate import pass_locks
 from model.ids import PoolName
-from scheduler.values.pool import Ceiling, Strategy
-from scheduler.values.profile import CANDIDATES, DEFAULT, named
+from scheduler.values.pool import CANDIDATES, DEFAULT_PROFILE, Ceiling, Strategy, profile_named
 
 P = gate_tables.Pool
 YEAR = 366 * 86_400.0
@@ -33,7 +32,7 @@ class Pool:
     strategy: Strategy = Strategy.PRIORITY
     ageing_limit_seconds: float = 3600.0
     fixed_nodes: bool = False
-    profile: str = DEFAULT.name
+    profile: str = DEFAULT_PROFILE.name
     candidates: int = CANDIDATES[1]
     backfill_after_seconds: float = 30.0
     half_life_seconds: float = 3600.0
@@ -46,7 +45,7 @@ class Pool:
     version: int = 1
 
     def __post_init__(self) -> None:
-        named(self.profile)
+        profile_named(self.profile)
         if not CANDIDATES[0] <= self.candidates <= CANDIDATES[1]:
             raise ValueError(f"candidates: {self.candidates} is not from {CANDIDATES[0]} to {CANDIDATES[1]}")
         if not 0 < self.target_node_utilization <= 1:

@@ -13,15 +13,14 @@ from model.fields import FORBID, LabelKey, LabelValue, ResourceName
 from model.ids import PoolName
 from model.reading import Reader
 from orchestrator.ceilings import LARGEST, NULLABLE, CeilingForm, Change, Unknown, read_change
-from scheduler.values.pool import Strategy
-from scheduler.values.profile import CANDIDATES, PROFILES, named
+from scheduler.values.pool import CANDIDATES, PROFILES, Strategy, profile_named
 
 MOST_RUNS = 100_000
 
 
 def _profile(name: str) -> str:
     try:
-        return named(name).name
+        return profile_named(name).name
     except ValueError:
         raise ValueError(f"must be one of {', '.join(PROFILES)}") from None
 

@@ -16,8 +16,8 @@ from db.sql_text import statement
 from scheduler.admission.fair_order import entry
 from scheduler.admission.outcome import Outcome
 from scheduler.values.pool import PoolSettings
-from scheduler.values.run import Queued
-from scheduler.values.usage_totals import need, payer
+from scheduler.values.run import Queued, payer
+from scheduler.values.usage_totals import need
 
 EVERY = timedelta(seconds=1)
 NOTHING = 1e-6

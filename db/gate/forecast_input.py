@@ -22,8 +22,7 @@ from scheduler.admission.state import State
 from scheduler.forecast.question import Behind
 from scheduler.values.order import head_start, rank
 from scheduler.values.pool import NO_CEILING, PoolSettings, Strategy
-from scheduler.values.run import Queued, Running
-from scheduler.values.usage_totals import owners_of
+from scheduler.values.run import Queued, Running, owners_of
 
 NEAR = FRONT
 """Runs whose start is simulated."""

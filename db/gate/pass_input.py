@@ -32,8 +32,7 @@ from scheduler.admission.cross_pool_reservations import NOTHING_RESERVED
 from scheduler.admission.state import State
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.values.order import head_start
-from scheduler.values.pool import Ceiling, PoolSettings, Strategy
-from scheduler.values.profile import DEFAULT, PROFILES
+from scheduler.values.pool import DEFAULT_PROFILE, PROFILES, Ceiling, PoolSettings, Strategy
 from scheduler.values.run import Queued, Running
 
 SHAPES = 500
@@ -334,6 +333,6 @@ def _limits(row: Row[Any]) -> PoolSettings:
         default_selector=tuple(sorted(row.default_node_selector.items())),
         spot=row.enable_spot_instances,
         target_utilisation=row.target_node_utilization,
-        profile=PROFILES.get(row.profile, DEFAULT),
+        profile=PROFILES.get(row.profile, DEFAULT_PROFILE),
         candidates=row.candidates,
     )

@@ -10,10 +10,9 @@ from db.gate.pass_locks import name_claim, owner_claim
 from db.gate.queue_rows import Noted, noted, queued
 from model.claims import conflicting
 from model.ids import ExecutionId, GroupId
-from scheduler.values.order import Rank, rank
+from scheduler.values.order import rank
 from scheduler.values.pool import PoolSettings, Strategy
-from scheduler.values.quota_limits import owners_of
-from scheduler.values.run import Queued
+from scheduler.values.run import Queued, Rank, owners_of
 
 
 @dataclass(slots=True, kw_only=True)

@@ -11,7 +11,7 @@ from db.gate import owner_limits, pass_input
 from model.ids import PoolName, TeamId, UserId
 from scheduler.admission.share_view import shares
 from scheduler.admission.state import State
-from scheduler.values.usage_totals import payer
+from scheduler.values.run import payer
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

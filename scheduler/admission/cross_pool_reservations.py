@@ -13,7 +13,7 @@ from uuid import UUID
 
 from model.claims import conflicting
 from model.ids import ExecutionId, PoolName
-from scheduler.values.order import Rank
+from scheduler.values.run import Rank
 from scheduler.values.usage_totals import Demand, UsageTotals
 
 

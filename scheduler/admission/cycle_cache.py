@@ -13,11 +13,10 @@ from scheduler.admission.reservations import NO_TIME, Reservation, Reservations
 from scheduler.placement.ask import Ask
 from scheduler.placement.node_usage import NodeUsage, vector
 from scheduler.placement.placement import fits, matching, nominate
-from scheduler.values.order import Rank
 from scheduler.values.pool import NO_CEILING, Owner, PoolSettings
-from scheduler.values.quota_limits import QuotaLimit, bound_of, is_full, over, pool_bound
-from scheduler.values.run import Queued, Running, Shape
-from scheduler.values.usage_totals import NOTHING, Demand, UsageTotals, most
+from scheduler.values.quota_limits import QuotaLimit, bound_of, is_full, most, over, pool_bound
+from scheduler.values.run import Queued, Rank, Running, Shape
+from scheduler.values.usage_totals import NOTHING, Demand, UsageTotals
 
 MANY = 64
 """Of so many nodes with more room it is cheaper to look at every class."""

@@ -24,11 +24,11 @@ from scheduler.admission.state import State
 from scheduler.placement.feasibility import lasting
 from scheduler.placement.node_usage import Amounts, vector
 from scheduler.placement.placement import Placed, choose
-from scheduler.values.order import FIRST, YOUNG, Rank
+from scheduler.values.order import FIRST, YOUNG
 from scheduler.values.pool import Strategy
 from scheduler.values.quota_limits import QuotaLimit, is_full, kept_of
 from scheduler.values.reasons import Code, Reason
-from scheduler.values.run import Queued, Running, Shape
+from scheduler.values.run import Queued, Rank, Running, Shape
 from scheduler.values.usage_totals import POOL, UsageTotals, need
 
 _NO_SUMS = UsageTotals()

@@ -11,11 +11,11 @@ from model.claims import is_exclusive
 from model.ids import ExecutionId, GroupId, NodeName
 from scheduler.admission.rule import ClassFacts
 from scheduler.placement.ask import Ask
-from scheduler.values.order import Rank, aged, ages_at, due, rank
+from scheduler.values.order import aged, ages_at, due, rank
 from scheduler.values.pool import PoolSettings, Strategy
 from scheduler.values.quota_limits import QuotaLimit
-from scheduler.values.run import Queued
-from scheduler.values.usage_totals import POOL, Demand, need, owners_of, payer
+from scheduler.values.run import Queued, Rank, owners_of, payer
+from scheduler.values.usage_totals import POOL, Demand, need
 
 ClassKey: TypeAlias = tuple[object, ...]
 

@@ -10,10 +10,10 @@ from scheduler.admission.start_rules import exclusive_names, never_fits, owner_l
 from scheduler.admission.start_rules.order import OWN, first_blocked
 from scheduler.placement.filter_reasons import place
 from scheduler.placement.placement import choose
-from scheduler.values.order import YOUNG, Rank, rank_number
+from scheduler.values.order import YOUNG, rank_number
 from scheduler.values.quota_limits import exceeded
 from scheduler.values.reasons import Code, Reason
-from scheduler.values.run import Queued
+from scheduler.values.run import Queued, Rank
 
 FOR_AGED = "for runs that waited too long"
 FOR_HEAD = "for the first of the queue"

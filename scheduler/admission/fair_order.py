@@ -16,8 +16,8 @@ from scheduler.fairness.shares import Usage, dominant, penalty
 from scheduler.values.node_arrays import Amounts
 from scheduler.values.order import YOUNG
 from scheduler.values.pool import Owner, PoolSettings
-from scheduler.values.run import Running
-from scheduler.values.usage_totals import Demand, UsageTotals, need, payer
+from scheduler.values.run import Running, payer
+from scheduler.values.usage_totals import Demand, UsageTotals, need
 
 _NOBODY = Owner(name="")
 

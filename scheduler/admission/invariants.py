@@ -13,7 +13,8 @@ import numpy as np
 from scheduler.admission.state import State
 from scheduler.placement.node_usage import vector
 from scheduler.values.order import rank, rank_number
-from scheduler.values.usage_totals import POOL, UsageTotals, need, owners_of
+from scheduler.values.run import owners_of
+from scheduler.values.usage_totals import POOL, UsageTotals, need
 
 
 def broken(state: State) -> list[str]:

@@ -11,8 +11,7 @@ from scheduler.admission.explanation import Explanation
 from scheduler.placement.placement import Placed
 from scheduler.values.order import due
 from scheduler.values.reasons import ELSEWHERE, NO_WORKER, Code, Reason
-from scheduler.values.run import Queued, Running
-from scheduler.values.usage_totals import payer
+from scheduler.values.run import Queued, Running, payer
 
 
 @dataclass(kw_only=True)

@@ -21,9 +21,9 @@ from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.victims import EXACT, Victims, cost
 from scheduler.placement.node_usage import vector
 from scheduler.placement.placement import able
-from scheduler.values.order import Rank, rank
+from scheduler.values.order import rank
 from scheduler.values.pool import PoolSettings
-from scheduler.values.run import Queued, Running
+from scheduler.values.run import Queued, Rank, Running
 from scheduler.values.usage_totals import POOL, Demand, need
 
 _Choice: TypeAlias = Callable[[Victims], tuple[Running, ...] | None]

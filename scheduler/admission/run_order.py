@@ -17,9 +17,9 @@ from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.fair_order import Fairness
 from scheduler.admission.reservations import NO_TIME, Reservations
 from scheduler.values.node_arrays import Mask
-from scheduler.values.order import FIRST, Rank, rank_number
+from scheduler.values.order import FIRST, rank_number
 from scheduler.values.quota_limits import QuotaLimit
-from scheduler.values.run import Queued
+from scheduler.values.run import Queued, Rank
 
 
 class RunOrder:

@@ -21,8 +21,8 @@ from scheduler.placement.node_usage import NodeUsage
 from scheduler.values.claim_holders import ClaimHolders
 from scheduler.values.node import Node
 from scheduler.values.pool import NO_OWNERS, Owner, PoolSettings
-from scheduler.values.run import Queued, Running
-from scheduler.values.usage_totals import POOL, Demand, UsageTotals, need, owners_of, payer
+from scheduler.values.run import Queued, Running, owners_of, payer
+from scheduler.values.usage_totals import POOL, Demand, UsageTotals, need
 
 
 class State:

@@ -40,7 +40,7 @@ def cost(runs: Iterable[Running]) -> Cost:
 class Victims:
     """The runs on one node that may be stopped, the cheapest first, and what is lacking there; 0: nothing of a kind.
 
-    Amounts are in the order of `COUNTED`.
+    Amounts are in the order of `Demand`.
     """
 
     def __init__(self, lacking: Demand, runs: Sequence[Running]) -> None:

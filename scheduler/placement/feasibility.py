@@ -15,10 +15,10 @@ from scheduler.placement.filter_reasons import filter_reason
 from scheduler.placement.node_usage import KINDS, NodeUsage, vector
 from scheduler.placement.placement import accepting, choose, fits, matching
 from scheduler.values.pool import PoolSettings
-from scheduler.values.quota_limits import excess, oversize, pool_bound
+from scheduler.values.quota_limits import excess, most, oversize, pool_bound
 from scheduler.values.reasons import Code, Reason, amount
 from scheduler.values.run import Shape
-from scheduler.values.usage_totals import most, need
+from scheduler.values.usage_totals import need
 
 LASTING = frozenset({Code.NO_MATCH, Code.TOO_LARGE})
 """What does not pass by itself. A pool without a node, or with none ready or served, only has to be waited for."""

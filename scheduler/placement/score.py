@@ -23,7 +23,7 @@ from scheduler.placement.node_usage import NodeUsage
 from scheduler.placement.selectors import keys_of, term_holds, unwelcome
 from scheduler.values.node_arrays import Amounts, Mask, Numbers
 from scheduler.values.node_table import Board, NodeTable
-from scheduler.values.profile import Profile
+from scheduler.values.pool import Profile
 from scheduler.values.run import Constraints
 
 CPU, MEMORY = 0, 1

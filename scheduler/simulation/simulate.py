@@ -34,9 +34,9 @@ from scheduler.simulation.fragmentation import BEGINNING, Fragments, seconds
 from scheduler.simulation.report import SimulationReport, Unplaced
 from scheduler.simulation.trace import TraceRun
 from scheduler.values.node import Node
-from scheduler.values.order import Rank, aged, rank
+from scheduler.values.order import aged, rank
 from scheduler.values.pool import Owner, PoolSettings, Strategy
-from scheduler.values.run import Queued, Running, Shape
+from scheduler.values.run import Queued, Rank, Running, Shape
 
 STEP = 1000
 """Runs between two reports of progress."""

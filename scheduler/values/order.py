@@ -12,14 +12,10 @@ drain.
 """
 
 from datetime import UTC, datetime, timedelta
-from typing import TypeAlias
-from uuid import UUID
 
 from scheduler.values.pool import PoolSettings, Strategy
-from scheduler.values.run import Queued, Running
+from scheduler.values.run import Queued, Rank, Running
 
-Rank: TypeAlias = tuple[int, int, UUID]
-"""Key, number of arrival, id."""
 YOUNG = 1 << 61
 CHOSEN = 1 << 60
 FIRST = -1

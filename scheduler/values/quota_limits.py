@@ -4,26 +4,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from scheduler.values.node_arrays import KINDS
-from scheduler.values.pool import Owner
+from scheduler.values.pool import Ceiling, Owner
 from scheduler.values.reasons import Code, Reason, amount
-from scheduler.values.usage_totals import NOTHING, POOL, Demand, UsageTotals, most, need, owners_of
-
-__all__ = [
-    "QuotaLimit",
-    "beyond",
-    "bound_of",
-    "code_of",
-    "exceeded",
-    "excess",
-    "is_full",
-    "kept_of",
-    "limit_reason",
-    "never",
-    "over",
-    "oversize",
-    "owners_of",
-    "pool_bound",
-]
+from scheduler.values.usage_totals import NOTHING, POOL, Demand, UsageTotals, need
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +24,11 @@ class QuotaLimit:
     def limits(self) -> bool:
         """False when there is no limit at all."""
         return any(limit is not None for limit in self.most)
+
+
+def most(ceiling: Ceiling) -> tuple[int | None, ...]:
+    """Return the limits in the order of `Demand`."""
+    return (ceiling.runs, ceiling.cpu_milli, ceiling.memory_bytes, ceiling.ephemeral_bytes, ceiling.gpu)
 
 
 def pool_bound(ceiling_most: tuple[int | None, ...]) -> QuotaLimit:

@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import TypeAlias
+from uuid import UUID
 
 from model.config import Affinity, Toleration
 from model.ids import BackendName, ExecutionId, GroupId, NodeName, TeamId, UserId
@@ -10,6 +12,8 @@ from model.resources import Resources
 NO_AFFINITY = Affinity()
 Labels = tuple[tuple[str, str], ...]
 """Sorted by key."""
+Rank: TypeAlias = tuple[int, int, UUID]
+"""The place of a run in the order (`scheduler.values.order`): key, number of arrival, id."""
 HOUR = timedelta(hours=1)
 
 
@@ -116,3 +120,13 @@ class Running:
     restartable: bool = False
     guarded: bool = False
     preempted_for: ExecutionId | None = None
+
+
+def owners_of(run: Queued | Running) -> tuple[UUID, ...]:
+    """Return whose limits a run counts against, besides the pool's."""
+    return (run.user_id,) if run.team_id is None else (run.user_id, run.team_id)
+
+
+def payer(user: UserId, team: TeamId | None) -> UUID:
+    """Return who owns a share: the team; a run without one is its user's."""
+    return user if team is None else team

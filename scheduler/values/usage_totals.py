@@ -4,18 +4,13 @@ from collections.abc import Iterable
 from typing import TypeAlias
 from uuid import UUID
 
-from model.ids import TeamId, UserId
 from model.resources import Resources
-from scheduler.values.node_arrays import KINDS
-from scheduler.values.pool import Ceiling
-from scheduler.values.run import Queued, Running
 
 POOL = UUID(int=0)
 """Owner of everything in the pool."""
-COUNTED = ("runs", *KINDS[:4])
 
 Demand: TypeAlias = tuple[int, ...]
-"""Amounts in the order of `COUNTED`: runs, milli-cores, bytes, bytes, pieces."""
+"""Amounts in this order: runs, milli-cores, bytes of memory, bytes of ephemeral storage, GPUs."""
 NOTHING: Demand = (0, 0, 0, 0, 0)
 ONE_RUN: Demand = (1, 0, 0, 0, 0)
 
@@ -23,21 +18,6 @@ ONE_RUN: Demand = (1, 0, 0, 0, 0)
 def need(resources: Resources) -> Demand:
     """Return what one run counts for."""
     return (1, resources.cpu_milli, resources.memory_bytes, resources.ephemeral_bytes, resources.gpu)
-
-
-def most(ceiling: Ceiling) -> tuple[int | None, ...]:
-    """Return the limits in the order of `COUNTED`."""
-    return (ceiling.runs, ceiling.cpu_milli, ceiling.memory_bytes, ceiling.ephemeral_bytes, ceiling.gpu)
-
-
-def owners_of(run: Queued | Running) -> tuple[UUID, ...]:
-    """Return whose limits a run counts against, besides the pool's."""
-    return (run.user_id,) if run.team_id is None else (run.user_id, run.team_id)
-
-
-def payer(user: UserId, team: TeamId | None) -> UUID:
-    """Return who owns a share: the team; a run without one is its user's."""
-    return user if team is None else team
 
 
 class UsageTotals:

@@ -12,8 +12,8 @@ from scheduler.admission.state import State
 from scheduler.values.order import aged, rank
 from scheduler.values.pool import Ceiling, Owner
 from scheduler.values.reasons import Code
-from scheduler.values.run import Queued
-from scheduler.values.usage_totals import POOL, owners_of
+from scheduler.values.run import Queued, owners_of
+from scheduler.values.usage_totals import POOL
 
 NOWHERE = Owner(name="")
 

@@ -27,8 +27,7 @@ from scheduler.placement.ask import Ask
 from scheduler.placement.filter_reasons import place
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.values.node import Node, Taint
-from scheduler.values.pool import PoolSettings
-from scheduler.values.profile import PROFILES
+from scheduler.values.pool import PROFILES, PoolSettings
 from scheduler.values.reasons import Code, Reason
 from scheduler.values.run import Apart, Constraints, Labels, Shape, Spread
 

@@ -16,8 +16,7 @@ from scheduler.simulation.report import SimulationReport, Waits
 from scheduler.simulation.simulate import simulate
 from scheduler.simulation.trace import TraceRun
 from scheduler.values.node import Node
-from scheduler.values.pool import Ceiling, PoolSettings, Strategy
-from scheduler.values.profile import DEFAULT, PROFILES, Profile
+from scheduler.values.pool import DEFAULT_PROFILE, PROFILES, Ceiling, PoolSettings, Profile, Strategy
 from scheduler.values.reasons import Code
 
 GI = 2**30
@@ -302,7 +301,7 @@ def busy(seed: int, runs: int = 80) -> list[TraceRun]:
 
 @pytest.mark.parametrize(
     ("strategy", "profile"),
-    [*((each, DEFAULT) for each in Strategy), *((Strategy.PRIORITY, each) for each in PROFILES.values())],
+    [*((each, DEFAULT_PROFILE) for each in Strategy), *((Strategy.PRIORITY, each) for each in PROFILES.values())],
 )
 @pytest.mark.parametrize("preemption", [False, True])
 def test_under_all_strategies_and_profiles_all_runs_end(

@@ -36,8 +36,7 @@ from db.tables import Base
 from model.execution import Phase, Reason, Status
 from model.ids import ExecutionId, RunId, SuiteRunId
 from model.runs import STATUSES, RunKind
-from scheduler.values.pool import Strategy
-from scheduler.values.profile import PROFILES
+from scheduler.values.pool import PROFILES, Strategy
 
 NEWEST = "0020"
 ROOT = Path(__file__).parents[3]

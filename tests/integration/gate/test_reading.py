@@ -15,8 +15,7 @@ from db.seeds import DEFAULT_POOL
 from model.ids import PoolName
 from model.resources import Resources
 from orchestrator import admission
-from scheduler.values.pool import Ceiling, Strategy
-from scheduler.values.profile import BEST_FIT
+from scheduler.values.pool import BEST_FIT, Ceiling, Strategy
 from scheduler.values.run import Apart, Spread
 
 SECOND = PoolName("second")

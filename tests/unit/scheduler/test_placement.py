@@ -25,8 +25,7 @@ from scheduler.placement.node_usage import NodeUsage
 from scheduler.placement.placement import nominate
 from scheduler.placement.score import Score
 from scheduler.values.node import Taint
-from scheduler.values.pool import PoolSettings
-from scheduler.values.profile import ORIGINAL
+from scheduler.values.pool import ORIGINAL, PoolSettings
 from scheduler.values.reasons import Code, Reason
 from scheduler.values.run import Constraints, Shape
 

@@ -13,8 +13,16 @@ from scheduler.placement.filter_reasons import place
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.placement.placement import nominate
 from scheduler.placement.score import Score
-from scheduler.values.pool import PoolSettings
-from scheduler.values.profile import BEST_FIT, DEFAULT, ORIGINAL, PROFILES, SPREAD, Profile, named
+from scheduler.values.pool import (
+    BEST_FIT,
+    DEFAULT_PROFILE,
+    ORIGINAL,
+    PROFILES,
+    SPREAD,
+    PoolSettings,
+    Profile,
+    profile_named,
+)
 from scheduler.values.reasons import Code, Reason
 from scheduler.values.run import Apart, Constraints, Labels, Shape, Spread
 
@@ -238,7 +246,7 @@ def test_best_fit_fills_and_spread_levels(make: SimpleNamespace, profile: Profil
 @pytest.mark.parametrize(
     ("profile", "terms", "total"),
     [
-        (DEFAULT, (0.5, 0.535714, 0.75), (0.4 * 0.5 + 0.3 * 0.535714 + 0.2 + 0.1 * 0.5 + 0.1 * 0.75) / 1.1),
+        (DEFAULT_PROFILE, (0.5, 0.535714, 0.75), (0.4 * 0.5 + 0.3 * 0.535714 + 0.2 + 0.1 * 0.5 + 0.1 * 0.75) / 1.1),
         (SPREAD, (0.5, 0.535714, 0.75), 0.8 * 0.5 + 0.2),
         (BEST_FIT, (0.5, 0.535714, 0.75), 0.8 * 0.5 + 0.2),
         (ORIGINAL, (3.0, 0.425, 0.0), 0.4 * 3.0 + 0.3 * 0.425 + 0.2 + 0.05),
@@ -272,9 +280,9 @@ def test_best_fit_looks_at_the_scarcest_resource(make: SimpleNamespace) -> None:
 
 def test_profiles_are_chosen_by_name() -> None:
     assert list(PROFILES) == ["default", "original", "best-fit", "spread"]
-    assert [named(name) for name in PROFILES] == [DEFAULT, ORIGINAL, BEST_FIT, SPREAD]
+    assert [profile_named(name) for name in PROFILES] == [DEFAULT_PROFILE, ORIGINAL, BEST_FIT, SPREAD]
     with pytest.raises(ValueError, match="no profile 'tight'; choose one of default, original, best-fit, spread"):
-        named("tight")
+        profile_named("tight")
 
 
 @pytest.mark.parametrize(
