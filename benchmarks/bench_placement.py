@@ -38,8 +38,8 @@ from model.config import (
 from model.ids import ExecutionId, NodeName
 from model.resources import Resources
 from scheduler.placement.ask import Ask
-from scheduler.placement.filter_reasons import place
 from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.place import place
 from scheduler.values.node import Node, Taint
 from scheduler.values.packed_nodes import pack, unpack
 from scheduler.values.pool import PoolSettings

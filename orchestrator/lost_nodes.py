@@ -27,7 +27,7 @@ from orchestrator import lifecycle
 from orchestrator.lifecycle import Grant
 from orchestrator.submit_feasibility import empty_pool
 from scheduler.placement.ask import Ask
-from scheduler.placement.feasibility import impossible
+from scheduler.placement.filter_reasons import impossible
 from scheduler.values.absence import observe as count
 
 

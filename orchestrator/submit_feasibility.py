@@ -15,15 +15,8 @@ from model.ids import ExecutionId, PoolName
 from model.problems import InvalidError, Problem
 from model.request import TestRequest
 from scheduler.placement.ask import Ask
-from scheduler.placement.feasibility import (
-    beyond_pool,
-    group_beyond_pool,
-    group_impossible,
-    group_too_large,
-    impossible,
-    lasting,
-    too_large,
-)
+from scheduler.placement.feasibility import beyond_pool, group_beyond_pool, group_impossible, group_too_large, too_large
+from scheduler.placement.filter_reasons import impossible, lasting
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.values.pool import PoolSettings
 from scheduler.values.run import Apart, Constraints, Labels, Shape, Spread

@@ -188,11 +188,7 @@ class AdmissionCycle:
         """Keep a node for each of these, or none at all; False where there are none that nobody before them needs."""
         cycle, (run_class, run) = self.cycle, members[0]
         self._take_turn()
-        columns = (
-            groups.nominate(cycle, members)
-            if run.group
-            else cycle.cache.nominate(cycle.reservations, run_class.ask, run)
-        )
+        columns = groups.nominate(cycle, members) if run.group else cycle.nominate(run_class, run)
         if columns is None:
             return False
         if self._must_choose(run_class, run):

@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from scheduler.admission.equivalence_classes import RunClass
-from scheduler.placement.node_usage import NodeUsage, vector
-from scheduler.placement.placement import matching
-from scheduler.values.node_arrays import KINDS, Amounts, Mask, Numbers
+from scheduler.placement.node_filter import matching
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.values.node_arrays import KINDS, Amounts, Mask, Numbers, vector
 from scheduler.values.order import rank_number
 from scheduler.values.pool import PoolSettings
 
@@ -144,7 +144,7 @@ class ClassArrays:
             kind = self._kinds[key] = len(self._kinds)
             if kind >= len(self.accepts):
                 self.accepts = np.concatenate((self.accepts, np.zeros_like(self.accepts)))
-            self.accepts[kind] = matching(self.node_usage, run_class.ask)
+            self.accepts[kind] = matching(self.node_usage.node_table, run_class.ask)
         return kind
 
 

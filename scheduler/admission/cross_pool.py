@@ -11,7 +11,8 @@ from scheduler.admission.cycle_state import POOL_CODES, CycleState
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.outcome import Outcome
 from scheduler.admission.reservations import Reservation
-from scheduler.placement.placement import able, undisturbed
+from scheduler.placement.node_filter import able
+from scheduler.placement.placement import undisturbed
 from scheduler.values.order import rank
 from scheduler.values.quota_limits import beyond
 from scheduler.values.reasons import Code
@@ -86,7 +87,7 @@ def _kept(
 def _has_node(cycle: CycleState, run_class: RunClass) -> bool:
     """Return whether a node could be kept for a run when it is its turn: that others have it kept now is no matter."""
     node_usage = cycle.reservations.node_usage
-    return bool((able(node_usage, run_class.ask) & undisturbed(node_usage, run_class.ask)).any())
+    return bool((able(node_usage.node_table, run_class.ask) & undisturbed(node_usage, run_class.ask)).any())
 
 
 def _waiting_for(cycle: CycleState, run_class: RunClass, run: Queued) -> tuple[UUID, ...] | None:

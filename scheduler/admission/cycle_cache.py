@@ -8,14 +8,13 @@ from uuid import UUID
 from model.ids import ExecutionId, TeamId, UserId
 from scheduler.admission.class_arrays import ClassArrays
 from scheduler.admission.equivalence_classes import RunClass
-from scheduler.admission.group_placement import NodeColumns
-from scheduler.admission.reservations import NO_TIME, Reservation, Reservations
-from scheduler.placement.ask import Ask
-from scheduler.placement.node_usage import NodeUsage, vector
-from scheduler.placement.placement import fits, matching, nominate
+from scheduler.admission.reservations import NO_TIME, Reservation
+from scheduler.placement.node_filter import fits, matching
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.values.node_arrays import vector
 from scheduler.values.pool import NO_CEILING, Owner, PoolSettings
 from scheduler.values.quota_limits import QuotaLimit, bound_of, is_full, most, over, pool_bound
-from scheduler.values.run import Queued, Rank, Running, Shape
+from scheduler.values.run import Rank, Running, Shape
 from scheduler.values.usage_totals import NOTHING, Demand, UsageTotals
 
 MANY = 64
@@ -80,7 +79,8 @@ class CycleCache:
         self.limited = self.pool_limited or self._quotas
         """Whether there is any limit, of the pool or of an owner."""
         self._hopeless: dict[Shape, bool] = {}
-        self._able: dict[tuple[Shape, int], bool] = {}
+        self.able: dict[tuple[Shape, int], bool] = {}
+        """Nodes, by column, that could be reserved for a shape if nothing else were reserved there."""
 
     def is_valid_for(self, node_usage: NodeUsage, limits: PoolSettings, owners: Mapping[UUID, Owner]) -> bool:
         """Return whether nothing was replaced since."""
@@ -140,24 +140,11 @@ class CycleCache:
         shape = run_class.ask.shape
         known = self._hopeless.get(shape)
         if known is None:
-            able = matching(self.node_usage, run_class.ask) & fits(self.node_usage.capacity, vector(shape.resources))
+            able = matching(self.node_usage.node_table, run_class.ask) & fits(
+                self.node_usage.capacity, vector(shape.resources)
+            )
             known = self._hopeless[shape] = not able.any() or over(self.pool, run_class.need, NOTHING) is not None
         return known
-
-    def nominate(self, reservations: Reservations, ask: Ask, run: Queued) -> NodeColumns | None:
-        """Return the column of the node to keep free for a run besides all that is kept, None if there is none."""
-        left = reservations.left
-        column = -1 if run.nominated is None else self.node_usage.place.get(run.nominated, -1)
-        if self._able.get((ask.shape, column)) and (left is None or left.has_room(column, vector(ask.shape.resources))):
-            return (column,)
-        room = reservations.room
-        node = nominate(room, ask, run.execution_id, run.nominated, left)
-        if node is None:
-            return None
-        column = room.place[node]
-        if ask.seeker.free:
-            self._able[(ask.shape, column)] = True
-        return (column,)
 
     def _column(self, run: Running) -> int:
         return -1 if run.node is None else self.node_usage.place.get(run.node, -1)

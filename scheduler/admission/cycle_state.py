@@ -13,7 +13,7 @@ from scheduler.admission.cross_pool_reservations import CrossPoolReservation
 from scheduler.admission.cycle_cache import CycleCache, Kept, Repeatable
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.fair_order import Fairness
-from scheduler.admission.group_placement import Members, NodeColumns
+from scheduler.admission.group_placement import Members
 from scheduler.admission.reservations import NO_TIME, Reservation, Reservations, length, remaining, shadow
 from scheduler.admission.rule import PoolFacts
 from scheduler.admission.run_order import RunOrder
@@ -21,9 +21,9 @@ from scheduler.admission.start_rules import never_fits, reserved_limits
 from scheduler.admission.start_rules.order import first_blocked, of_cycle
 from scheduler.admission.start_rules.view import Blocked
 from scheduler.admission.state import State
-from scheduler.placement.feasibility import lasting
-from scheduler.placement.node_usage import Amounts, vector
-from scheduler.placement.placement import Placed, choose
+from scheduler.placement.filter_reasons import lasting
+from scheduler.placement.placement import Placed, choose, nominate
+from scheduler.values.node_arrays import Amounts, NodeColumns, vector
 from scheduler.values.order import FIRST, YOUNG
 from scheduler.values.pool import Strategy
 from scheduler.values.quota_limits import QuotaLimit, is_full, kept_of
@@ -229,6 +229,22 @@ class CycleState:
             self.order.confirm(kept)
             self.order.less(column)
         return reservation
+
+    def nominate(self, run_class: RunClass, run: Queued) -> NodeColumns | None:
+        """Return the column of the node to reserve for a run besides all that is reserved, None if there is none."""
+        reservations, cache, ask = self.reservations, self.cache, run_class.ask
+        left = reservations.left
+        column = -1 if run.nominated is None else self.state.node_usage.place.get(run.nominated, -1)
+        if cache.able.get((ask.shape, column)) and (left is None or left.has_room(column, vector(ask.shape.resources))):
+            return (column,)
+        room = reservations.room
+        node = nominate(room, ask, run.execution_id, run.nominated, left)
+        if node is None:
+            return None
+        column = room.place[node]
+        if ask.seeker.free:
+            cache.able[(ask.shape, column)] = True
+        return (column,)
 
     def repeat(self, again: Sequence[Repeatable]) -> None:
         """Reserve what the last cycle reserved for aged runs, whose shapes fit on no node (`repeated_reservations`)."""

@@ -8,7 +8,7 @@ from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.reservations import Reservation
 from scheduler.admission.start_rules import exclusive_names, never_fits, owner_limits, pool_limit, reserved_limits
 from scheduler.admission.start_rules.order import OWN, first_blocked
-from scheduler.placement.filter_reasons import place
+from scheduler.placement.place import place
 from scheduler.placement.placement import choose
 from scheduler.values.order import YOUNG, rank_number
 from scheduler.values.quota_limits import exceeded

@@ -12,14 +12,13 @@ import numpy as np
 from model.ids import ExecutionId
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.placement.ask import Ask
-from scheduler.placement.node_usage import Amounts, Mask, NodeUsage, vector
-from scheduler.placement.placement import able, choose, fits, lacking, undisturbed
-from scheduler.values.node_arrays import Columns, Numbers
+from scheduler.placement.node_filter import able, fits
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.placement import choose, lacking, undisturbed
+from scheduler.values.node_arrays import Amounts, Columns, Mask, NodeColumns, Numbers, vector
 from scheduler.values.run import Queued, Shape
 
 Members: TypeAlias = Sequence[tuple[RunClass, Queued]]
-NodeColumns: TypeAlias = Sequence[int]
-"""A column for each member."""
 
 
 def find_nodes(room: NodeUsage, members: Members, near: NodeUsage | None = None) -> NodeColumns | None:
@@ -51,7 +50,7 @@ def fit(room: NodeUsage, members: Members, columns: NodeColumns) -> bool:
 
 def _able_of(room: NodeUsage, members: Members) -> dict[Shape, Mask]:
     asks = {run_class.ask.shape: run_class.ask for run_class, _ in members}
-    return {shape: able(room, ask) for shape, ask in asks.items()}
+    return {shape: able(room.node_table, ask) for shape, ask in asks.items()}
 
 
 def _hold(room: NodeUsage, members: Members, columns: NodeColumns) -> bool:

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 from model.claims import conflicting
 from scheduler.admission import group_placement
 from scheduler.admission.cycle_state import POOL_CODES, CycleState
-from scheduler.admission.group_placement import Members, NodeColumns
+from scheduler.admission.group_placement import Members
 from scheduler.admission.start_rules import added_rule, reserved_limits
 from scheduler.placement.placement import Placed
+from scheduler.values.node_arrays import NodeColumns
 from scheduler.values.order import rank
 from scheduler.values.quota_limits import beyond
 from scheduler.values.reasons import Code

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from scheduler.admission.state import State
-from scheduler.placement.node_usage import vector
+from scheduler.values.node_arrays import vector
 from scheduler.values.order import rank, rank_number
 from scheduler.values.run import owners_of
 from scheduler.values.usage_totals import POOL, UsageTotals, need

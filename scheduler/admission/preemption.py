@@ -19,8 +19,8 @@ from model.ids import ExecutionId
 from scheduler.admission.cycle_state import CycleState
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.victims import EXACT, Victims, cost
-from scheduler.placement.node_usage import vector
-from scheduler.placement.placement import able
+from scheduler.placement.node_filter import able
+from scheduler.values.node_arrays import vector
 from scheduler.values.order import rank
 from scheduler.values.pool import PoolSettings
 from scheduler.values.run import Queued, Rank, Running
@@ -99,7 +99,7 @@ class Preemption:
     def _sites(self, run_class: RunClass, run: Queued, leaving: Mapping[ExecutionId, Running]) -> Iterator[_Site]:
         cycle, own = self.cycle, rank(run, self.cycle.limits)
         gap = _Gap(cycle, run_class, leaving.values())
-        suitable = able(cycle.reservations.room, run_class.ask)
+        suitable = able(cycle.reservations.room.node_table, run_class.ask)
         for column, there in self._stoppable.items():
             if not suitable[column] or there[0][1].priority <= run.priority:
                 continue  # the first is the least important of them

@@ -19,7 +19,7 @@ from scheduler.admission.cycle_state import CycleState
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.reservations import MOST_RESERVED
 from scheduler.admission.run_order import RunOrder
-from scheduler.placement.node_usage import vector
+from scheduler.values.node_arrays import vector
 from scheduler.values.run import Queued
 
 

@@ -13,7 +13,8 @@ from uuid import UUID
 
 from model.claims import conflicting
 from model.ids import ExecutionId, NodeName
-from scheduler.placement.node_usage import Amounts, NodeUsage, vector
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.values.node_arrays import Amounts, vector
 from scheduler.values.run import Queued, Running
 from scheduler.values.usage_totals import Demand, UsageTotals
 

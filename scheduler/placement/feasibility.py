@@ -12,29 +12,15 @@ from model.ids import ExecutionId
 from model.resources import Resources
 from scheduler.placement.ask import Ask
 from scheduler.placement.filter_reasons import filter_reason
-from scheduler.placement.node_usage import KINDS, NodeUsage, vector
-from scheduler.placement.placement import accepting, choose, fits, matching
+from scheduler.placement.node_filter import fits
+from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.placement import choose
+from scheduler.values.node_arrays import KINDS, vector
 from scheduler.values.pool import PoolSettings
 from scheduler.values.quota_limits import excess, most, oversize, pool_bound
 from scheduler.values.reasons import Code, Reason, amount
 from scheduler.values.run import Shape
 from scheduler.values.usage_totals import need
-
-LASTING = frozenset({Code.NO_MATCH, Code.TOO_LARGE})
-"""What does not pass by itself. A pool without a node, or with none ready or served, only has to be waited for."""
-
-
-def lasting(node_usage: NodeUsage, ask: Ask) -> Reason | None:
-    """Return why no node will ever take a run, as the nodes are; None if one would, or there is none yet."""
-    reason = impossible(node_usage, ask)
-    return reason if reason is not None and reason.code in LASTING else None
-
-
-def impossible(node_usage: NodeUsage, ask: Ask) -> Reason | None:
-    """Return why no node would take a run if all were empty, None if one would."""
-    if (matching(node_usage, ask) & fits(node_usage.capacity, vector(ask.shape.resources))).any():
-        return None
-    return filter_reason(node_usage, accepting(node_usage, ask), ask.shape, ask.selector, ask.seeker)
 
 
 def too_large(node_usage: NodeUsage, ask: Ask) -> dict[str, Reason]:

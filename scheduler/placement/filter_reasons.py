@@ -4,24 +4,20 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from model.ids import ExecutionId
 from scheduler.placement.ask import Ask, Seeker
-from scheduler.placement.node_usage import KINDS, Amounts, Mask, NodeUsage, vector
-from scheduler.placement.placement import Placed, accepting, choose
+from scheduler.placement.node_filter import accepting, fits, matching
+from scheduler.placement.node_usage import NodeUsage
 from scheduler.placement.selectors import any_term, has_labels, intolerable, keys_of
 from scheduler.placement.topology_rules import closed, left_by_others
 from scheduler.values.node import Node
+from scheduler.values.node_arrays import KINDS, Amounts, Mask, vector
 from scheduler.values.reasons import Code, Reason, amount
 from scheduler.values.run import Shape
 
+LASTING = frozenset({Code.NO_MATCH, Code.TOO_LARGE})
+"""What does not pass by itself. A pool without a node, or with none ready or served, only has to be waited for."""
 NAMED = 3
 """Nodes that a reason names at most."""
-
-
-def place(node_usage: NodeUsage, ask: Ask, run: ExecutionId) -> Placed | Reason:
-    """Return the best nodes for a run, best first, or why none will do."""
-    placed = choose(node_usage, ask, run)
-    return placed or filter_reason(node_usage, accepting(node_usage, ask), ask.shape, ask.selector, ask.seeker)
 
 
 def filter_reason(
@@ -49,6 +45,24 @@ def filter_reason(
         if shut.any():
             return closed(node_usage, seeker, matching, int(shut.argmax()))
     return Reason(code=Code.BUSY, text=_busy(node_usage, able, request))
+
+
+def why_nowhere(node_usage: NodeUsage, ask: Ask) -> Reason:
+    """Return why none of the nodes takes a run now."""
+    return filter_reason(node_usage, accepting(node_usage.node_table, ask), ask.shape, ask.selector, ask.seeker)
+
+
+def lasting(node_usage: NodeUsage, ask: Ask) -> Reason | None:
+    """Return why no node will ever take a run, as the nodes are; None if one would, or there is none yet."""
+    reason = impossible(node_usage, ask)
+    return reason if reason is not None and reason.code in LASTING else None
+
+
+def impossible(node_usage: NodeUsage, ask: Ask) -> Reason | None:
+    """Return why no node would take a run if all were empty, None if one would."""
+    if (matching(node_usage.node_table, ask) & fits(node_usage.capacity, vector(ask.shape.resources))).any():
+        return None
+    return why_nowhere(node_usage, ask)
 
 
 def _no_node(node_usage: NodeUsage) -> Reason | None:

@@ -1,7 +1,6 @@
 """The nodes of a pool and how they are used, as arrays: one comparison looks at all nodes at once."""
 
 from collections.abc import Iterable, Sequence
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,21 +9,9 @@ from model.ids import BackendName, NodeName
 from model.resources import Resources
 from scheduler.placement.label_counts import LabelCounts
 from scheduler.values.node import Node
-from scheduler.values.node_arrays import KINDS, Amounts, Mask, Numbers
+from scheduler.values.node_arrays import Amounts, Numbers, vector
 from scheduler.values.node_table import NONE_UNSERVED, NodeTable
 from scheduler.values.run import Labels
-
-__all__ = ["KINDS", "Amounts", "Mask", "NodeUsage", "vector"]
-
-
-@lru_cache(maxsize=4096)
-def vector(resources: Resources) -> Amounts:
-    """Return what one run takes of a node, in the order of `KINDS`: its amounts and one place. Not to be changed."""
-    amounts = np.array(
-        (resources.cpu_milli, resources.memory_bytes, resources.ephemeral_bytes, resources.gpu, 1), dtype=np.int64
-    )
-    amounts.flags.writeable = False
-    return amounts
 
 
 class NodeUsage:

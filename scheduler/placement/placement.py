@@ -11,15 +11,13 @@ from numpy.typing import NDArray
 
 from model.ids import ExecutionId, NodeName
 from scheduler.placement.ask import Ask
-from scheduler.placement.node_usage import Amounts, Mask, NodeUsage, vector
+from scheduler.placement.node_filter import able, fits, matching
+from scheduler.placement.node_usage import NodeUsage
 from scheduler.placement.score import Score, Weighing, fresh, renewed, scores
-from scheduler.placement.selectors import any_term, has_labels, intolerable, keys_of
 from scheduler.placement.topology_rules import left_by_others
-from scheduler.values.node import Node
-from scheduler.values.node_arrays import Columns, Numbers
+from scheduler.values.node_arrays import Columns, Mask, Numbers, vector
 from scheduler.values.node_table import Board
 from scheduler.values.pool import PoolSettings
-from scheduler.values.run import Constraints
 
 Placed: TypeAlias = tuple[Score, ...]
 MANY = 64
@@ -51,7 +49,7 @@ def nominate(
     Nodes that other runs close to it by anti-affinity or spread are left out: their draining would not help.
     """
     request = vector(ask.shape.resources)
-    open_to = _able(node_usage, ask, request) & undisturbed(node_usage, ask)
+    open_to = able(node_usage.node_table, ask) & undisturbed(node_usage, ask)
     if left is not None:
         open_to &= fits(left.free, request)
     column = node_usage.place.get(present) if present is not None else None
@@ -76,70 +74,7 @@ def undisturbed(node_usage: NodeUsage, ask: Ask) -> Mask:
     """Return which nodes other runs leave to one by its rules about them."""
     if ask.seeker.free:
         return np.ones(len(node_usage), dtype=np.bool_)
-    return left_by_others(node_usage, ask.seeker, matching(node_usage, ask))
-
-
-def fits(free: Amounts, request: Amounts) -> Mask:
-    """Return which nodes have room. What is not asked for is not looked at: a node may be overdrawn in it."""
-    needed = request > 0
-    return np.asarray((free[needed] >= request[needed, None]).all(axis=0), dtype=np.bool_)
-
-
-def able(node_usage: NodeUsage, ask: Ask) -> Mask:
-    """Return which nodes a run would be placed on if they were empty, other runs aside."""
-    return _able(node_usage, ask, vector(ask.shape.resources))
-
-
-def matching(node_usage: NodeUsage, ask: Ask) -> Mask:
-    """Return which nodes a run accepts, and accept it, by everything but amounts and other runs.
-
-    A live worker serves each of them.
-    """
-    accepted = accepting(node_usage, ask)
-    return accepted if node_usage.node_table.all_served else accepted & node_usage.node_table.served
-
-
-def accepting(node_usage: NodeUsage, ask: Ask) -> Mask:
-    """Return the same, with the nodes that no live worker serves.
-
-    Nodes that no rule of the run can tell apart are looked at once.
-    """
-    wants, limits, node_table = ask.shape.constraints, ask.limits, node_usage.node_table
-    rules = (wants.node_selector, wants.tolerations, wants.affinity.required, wants.backend)
-    key = (*rules, limits.default_selector, limits.spot)
-    known = node_table.masks.get(key)
-    if known is not None:
-        return known
-    wanted = tuple(ask.selector.items())
-    groups = node_table.groups(keys_of(wants.affinity.required) | {key for key, _ in wanted})
-    accepted = [_accepts(node_table.nodes[int(column)], ask, wanted) for column in groups.first]
-    return node_table.masks.keep(key, np.array(accepted, dtype=np.bool_)[groups.of])
-
-
-def _accepts(node: Node, ask: Ask, wanted: tuple[tuple[str, str], ...]) -> bool:
-    constraints = ask.shape.constraints
-    if node.virtual or constraints.backend is not None:
-        return node.virtual and node.backend == constraints.backend
-    return (
-        node.ready
-        and (ask.limits.spot or not node.spot)
-        and has_labels(node, wanted)
-        and any_term(node, constraints.affinity.required)
-        and intolerable(node, constraints.tolerations) is None
-    )
-
-
-def _able(node_usage: NodeUsage, ask: Ask, request: Amounts) -> Mask:
-    """Return which nodes could hold a run if they were empty, without those to avoid where another one is left."""
-    large_enough = matching(node_usage, ask) & fits(node_usage.capacity, request)
-    preferred = large_enough & ~_avoided(node_usage, ask.shape.constraints)
-    return preferred if preferred.any() else large_enough
-
-
-def _avoided(node_usage: NodeUsage, constraints: Constraints) -> Mask:
-    avoided = np.zeros(len(node_usage), dtype=np.bool_)
-    avoided[[node_usage.place[name] for name in constraints.avoid if name in node_usage.place]] = True
-    return avoided
+    return left_by_others(node_usage, ask.seeker, matching(node_usage.node_table, ask))
 
 
 def _board(node_usage: NodeUsage, ask: Ask) -> Board:
@@ -150,7 +85,7 @@ def _board(node_usage: NodeUsage, ask: Ask) -> Board:
     how = Weighing(profile=limits.profile, target=limits.target_utilisation, constraints=shape.constraints)
     known = node_usage.node_table.boards.get(key)
     if known is None:
-        open_to = _able(node_usage, ask, request) if shape.constraints.avoid else matching(node_usage, ask)
+        open_to = able(node_usage.node_table, ask) if shape.constraints.avoid else matching(node_usage.node_table, ask)
         return node_usage.node_table.remember(key, fresh(node_usage, request, how, open_to))
     board = renewed(node_usage, request, how, known)
     return board if board is known else node_usage.node_table.boards.keep(key, board)

@@ -8,8 +8,8 @@ from itertools import pairwise
 import numpy as np
 
 from scheduler.admission.state import State
-from scheduler.placement.node_usage import vector
-from scheduler.placement.placement import fits
+from scheduler.placement.node_filter import fits
+from scheduler.values.node_arrays import vector
 from scheduler.values.run import Queued, Shape
 
 BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)

@@ -24,8 +24,8 @@ from model.ids import ExecutionId, NodeName
 from model.resources import Resources
 from scheduler.placement import placement
 from scheduler.placement.ask import Ask
-from scheduler.placement.filter_reasons import place
 from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.place import place
 from scheduler.values.node import Node, Taint
 from scheduler.values.pool import PROFILES, PoolSettings
 from scheduler.values.reasons import Code, Reason

@@ -20,8 +20,8 @@ from model.config import (
 )
 from model.resources import Resources
 from scheduler.placement.ask import Ask
-from scheduler.placement.filter_reasons import place
 from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.place import place
 from scheduler.placement.placement import nominate
 from scheduler.placement.score import Score
 from scheduler.values.node import Taint

@@ -7,7 +7,8 @@ import pytest
 from model.ids import ExecutionId, NodeName
 from model.resources import Resources
 from scheduler.placement.ask import Ask
-from scheduler.placement.feasibility import group_impossible, group_too_large, impossible, too_large
+from scheduler.placement.feasibility import group_impossible, group_too_large, too_large
+from scheduler.placement.filter_reasons import impossible
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.values.node import Node
 from scheduler.values.pool import PoolSettings

@@ -9,7 +9,7 @@ from scheduler.admission.decisions import Admit, Wait
 from scheduler.admission.plan import plan
 from scheduler.admission.state import State
 from scheduler.placement.ask import Ask
-from scheduler.placement.feasibility import impossible, lasting
+from scheduler.placement.filter_reasons import impossible, lasting
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.values.node import Node
 from scheduler.values.pool import PoolSettings

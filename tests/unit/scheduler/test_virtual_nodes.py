@@ -9,8 +9,8 @@ from scheduler.admission.cycle_cache import CycleCache
 from scheduler.admission.plan import Admit, Wait, plan
 from scheduler.admission.state import State
 from scheduler.placement.ask import Ask
-from scheduler.placement.filter_reasons import place
 from scheduler.placement.node_usage import NodeUsage
+from scheduler.placement.place import place
 from scheduler.values.node import NO_BACKEND, NO_NODE, virtual_node
 from scheduler.values.pool import Ceiling, PoolSettings
 from scheduler.values.reasons import Code, Reason
