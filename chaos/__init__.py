@@ -6,6 +6,7 @@ May do I/O: no.
 
     answers              the answers of a load as readings
     choice               which provider injects a fault
+    error_budget         what an experiment may cost of an error budget
     experiment           the experiment as a value, and its written form
     experiment_reading   reads and writes experiments: YAML and plain data, all problems at once
     experiment_rules     the rules across the fields of an experiment
@@ -24,6 +25,7 @@ May do I/O: no.
     observed             what was observed, cut into windows and samples
     operator_limits      what a fault may not ask of Litmus and Chaos Mesh
     plan                 what an experiment would do, with every reason against it
+    price                what an experiment costs of an error budget, and when it burns too fast
     provider             what fault providers can do, and what they are asked to do
     rank_sum             the Mann-Whitney test, exact and corrected; Holm's method
     recovery             time to detect, time to recover, error budget spent

@@ -7,6 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, Field
 
+from chaos.error_budget import ErrorBudget
 from chaos.fault_types import KILLS, MOST_FAULTS, Fault, FaultForm, Provider
 from chaos.hypothesis import HaltCondition, Hypothesis, HypothesisForm, Load
 from chaos.instants import instant
@@ -67,6 +68,9 @@ class ExperimentForm:
     halt_conditions: Annotated[
         tuple[HaltCondition, ...], Field(min_length=1, max_length=20, description="Hard limits that end it at once")
     ]
+    error_budget: Annotated[
+        ErrorBudget | None, Field(description="What it may cost of the error budgets of its SLOs")
+    ] = None
     safety_checks: Annotated[SafetyChecksForm, Field(description="What must be safe before")] = field(
         default_factory=SafetyChecksForm
     )
@@ -92,6 +96,7 @@ class Experiment:
     recovery: timedelta
     blast_radius: BlastRadius
     halt_conditions: tuple[HaltCondition, ...]
+    error_budget: ErrorBudget | None
     safety_checks: tuple[SafetyCheck, ...]
     load: Load | None
     alpha: float

@@ -249,6 +249,25 @@ def _watches_one(location: Location, condition: Document) -> Iterator[Finding]:
             yield Finding(location=(*location, key), message="is not used with a health check: a miss is over")
 
 
+def _a_budget_has_a_price(document: Document) -> Iterator[Finding]:
+    budget = document.get("errorBudget")
+    if not isinstance(budget, dict):
+        return
+    ratios = [slo for _, slo in _slos(document) if slo.get("kind") == SloKind.RATIO]
+    if not ratios:
+        message = "limits nothing: only an SLO of kind ratio has an error budget"
+        yield Finding(location=("errorBudget",), message=message)
+    expected = _number(budget.get("expectedBadPercent"))
+    always = max((100 - objective for slo in ratios if (objective := _number(slo.get("objective")))), default=0.0)
+    if expected is not None and expected < always:
+        message = f"must be {always:.4g} or more: an objective allows so many bad requests at any time"
+        yield Finding(location=("errorBudget", "expectedBadPercent"), message=message)
+    failures, window = _number(budget.get("failures", 3)), _number(budget.get("of"))
+    if failures and window and failures > window:
+        message = f"must be {failures:g} or more: so many samples that burn too fast halt"
+        yield Finding(location=("errorBudget", "of"), message=message)
+
+
 def _safety_checks_are_configured(document: Document) -> Iterator[Finding]:
     checks = mapping(document.get("safetyChecks"))
     in_cluster = mapping(document.get("target")).get("namespace") is not None
@@ -336,6 +355,7 @@ RULES = (
     _checks_have_what_their_type_needs,
     _names_are_unique,
     _halt_conditions_watch_something,
+    _a_budget_has_a_price,
     _safety_checks_are_configured,
     _load_is_one_thing,
     _local_faults_are_bounded,

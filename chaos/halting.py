@@ -28,13 +28,17 @@ class Halt:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Watch:
-    """The state of one halt condition: its last looks, the newest last, and when it must have the next one."""
+    """The state of one halt condition: its last looks, the newest last, and when it must have the next one.
+
+    `meaning` says what a halt by it means, where the limit itself does not.
+    """
 
     condition: HaltCondition
     interval: timedelta
     since: datetime
     looks: tuple[Look, ...] = field(default=())
     halt: Halt | None = None
+    meaning: str = ""
 
     def look(self, look: Look) -> "Watch":
         """Return the state after a look. A halt stays; looks out of order are ignored."""
@@ -61,7 +65,8 @@ class Watch:
         missing = sum(look.value is None for look in looks)
         limit = _limit(self.condition)
         said = f"{over} of the last {len(looks)} samples of {self.condition.watched} were {limit}"
-        return f"{said} ({missing} of them missing)" if missing else said
+        said += f" ({missing} of them missing)" if missing else ""
+        return f"{said}: {self.meaning}" if self.meaning else said
 
 
 def is_over(condition: HaltCondition, value: float | None) -> bool:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 from chaos.experiment import Experiment
 from chaos.judge import HealthJudgement, Readings, SloJudgement
+from chaos.price import Bill
 from chaos.provider import FaultStatus
 from chaos.recovery import Times
 from chaos.safety import DecisionRecord
@@ -71,6 +72,7 @@ class Journal:
     slos: tuple[SloJudgement, ...] = ()
     health: tuple[HealthJudgement, ...] = ()
     times: tuple[Times, ...] = ()
+    bills: tuple[Bill, ...] = ()
     resolution: Resolution | None = None
     decisions: tuple[DecisionRecord, ...] = ()
     faults: tuple[FaultRecord, ...] = ()

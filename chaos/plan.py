@@ -9,6 +9,7 @@ from chaos.choice import ALWAYS_THERE, choose
 from chaos.experiment import Experiment, Order
 from chaos.fault_types import Fault, Provider
 from chaos.hypothesis import SloKind
+from chaos.price import Price, over_its_own_limit, prices
 from chaos.provider import CAPABILITIES, render_local
 from chaos.rank_sum import smallest_p
 from chaos.safety import DecisionRecord
@@ -49,6 +50,7 @@ class Plan:
     resolution: Resolution
     faults: tuple[PlannedFault, ...]
     slos: tuple[PlannedSlo, ...]
+    prices: tuple[Price, ...]
     seconds: float
     claims: tuple[str, ...]
     decision: DecisionRecord | None
@@ -77,10 +79,11 @@ def plan(
         resolution=resolution,
         faults=tuple(_planned(experiment, there)),
         slos=tuple(_planned_slos(experiment)),
+        prices=prices(experiment),
         seconds=windows,
         claims=claims(experiment, resolution),
         decision=decision,
-        problems=(*resolution.problems, *refused, *blocked),
+        problems=(*resolution.problems, *refused, *over_its_own_limit(experiment), *blocked),
     )
 
 

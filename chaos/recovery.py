@@ -8,6 +8,7 @@ from chaos.hypothesis import Better, Slo, SloKind
 from chaos.judge import Readings
 from chaos.windows import Count, Sample, Window, totals, values
 
+BUDGET_WINDOW = timedelta(days=30)
 IN_A_ROW = 3
 """So many readings within the tolerance, one after the other, are steady; outside of it, seen."""
 
@@ -86,7 +87,7 @@ def _budget(slo: Slo, readings: Readings) -> float | None:
     seconds = _span(counts)
     if not total or not seconds:
         return None
-    in_30_days = total / seconds * timedelta(days=30).total_seconds() * (1 - slo.objective / 100)
+    in_30_days = total / seconds * BUDGET_WINDOW.total_seconds() * (1 - slo.objective / 100)
     return 100 * bad / in_30_days
 
 

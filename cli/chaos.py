@@ -129,10 +129,27 @@ def _show(made: "Plan") -> None:
             for one in made.slos
         ],
     )
+    if made.prices:
+        _show_prices(made)
     if made.claims:
         output.say(f"claims {', '.join(made.claims)}; takes at most {made.seconds:g} s after its admission")
     for problem in made.problems:
         output.say(f"refused: {problem}")
+
+
+def _show_prices(made: "Plan") -> None:
+    output.table(
+        ("error budget of", "costs up to", "burn rate", "bad requests"),
+        [
+            (
+                f"{one.slo}, {one.window.days} days",
+                f"{one.percent:.3g}%",
+                f"{one.burn_rate:.3g}",
+                "-" if one.bad_requests is None else f"{one.bad_requests:.0f}",
+            )
+            for one in made.prices
+        ],
+    )
 
 
 def _raw(made: "Plan") -> dict[str, object]:
@@ -148,6 +165,16 @@ def _raw(made: "Plan") -> dict[str, object]:
         "trafficShare": made.resolution.traffic_share,
         "claims": list(made.claims),
         "seconds": made.seconds,
+        "errorBudgets": [
+            {
+                "slo": one.slo,
+                "windowDays": one.window.days,
+                "percent": one.percent,
+                "burnRate": one.burn_rate,
+                "badRequests": one.bad_requests,
+            }
+            for one in made.prices
+        ],
         "faults": [
             {
                 "name": one.fault.name,

@@ -165,7 +165,25 @@ def show(execution: Execution, *, json: Json = False) -> None:
         ("fault", "target", "status", "effect"),
         [(one["name"], one["target"], one["status"], one["effect"]) for one in journal["faults"]],
     )
+    if journal.get("errorBudgets"):
+        _write_budgets(journal["errorBudgets"])
     output.say(f"{journal['verdict']}: {journal['reason']}")
+
+
+def _write_budgets(budgets: Any) -> None:
+    output.table(
+        ("error budget of", "window", "planned", "allowed", "spent"),
+        [
+            (
+                one["slo"],
+                f"{one['windowDays']} days",
+                f"up to {one['plannedPercent']:.2g}%",
+                None if one["allowedPercent"] is None else f"{one['allowedPercent']:g}%",
+                None if one["spentPercent"] is None else f"{one['spentPercent']:.2g}%",
+            )
+            for one in budgets
+        ],
+    )
 
 
 def list_executions(

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from chaos.journal import FaultRecord, Journal
 from chaos.judge_experiment import Evidence, JudgedExperiment
 from chaos.observed import Observed, Span
+from chaos.price import bills
 from chaos.verdict import End, Verdict
 from chaos.windows import Window
 from db.chaos_faults import FaultRow
@@ -61,6 +62,7 @@ def journal_of(run: ExperimentRun, faults: Sequence[FaultRow], verdict: Verdict,
         slos=judged.slos if judged else (),
         health=judged.health if judged else (),
         times=judged.times if judged else (),
+        bills=bills(run.experiment, judged.times if judged else ()),
         resolution=run.resolution,
         decisions=run.decisions,
         faults=tuple(_record(row) for row in faults),

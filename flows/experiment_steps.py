@@ -17,6 +17,7 @@ from chaos.journal import Journal
 from chaos.judge_experiment import judge_experiment, steady_again
 from chaos.observed import Span, watches
 from chaos.plan import plan
+from chaos.price import burn_watches
 from chaos.provider import FaultStatus
 from chaos.targets import Resolution, grown, resolve
 from chaos.verdict import End
@@ -73,7 +74,8 @@ async def baseline(run: ExperimentRun) -> Event:
         return reach
     run.observer = run.observer or _observer(run, reach)
     run.observer.start()
-    run.watches = watches(run.experiment.hypothesis, run.experiment.halt_conditions, begins)
+    limits = watches(run.experiment.hypothesis, run.experiment.halt_conditions, begins)
+    run.watches = (*limits, *burn_watches(run.experiment, begins))
     asked = await run.wait(begins + run.experiment.baseline)
     run.spans[Window.BASELINE] = Span(begins=begins, ends=run.context.now())
     return asked or Done(step=Step.BASELINE)

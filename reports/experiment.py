@@ -44,6 +44,7 @@ def experiment_html(journal: Journal) -> str:
         experiment_svg(journal),
         _events(journal),
         _slos(journal),
+        _budgets(journal),
         _health(journal),
         _faults(journal),
         _targets(journal),
@@ -83,22 +84,36 @@ def _slos(journal: Journal) -> str:
         return ""
     found = {one.slo: one for one in journal.times}
     rows = [_slo_row(slo, found.get(slo.slo)) for slo in journal.slos]
-    heads = ("objective", "verdict", "baseline", "fault", "recovery", "to detect", "to recover", "30-day budget")
+    heads = ("objective", "verdict", "baseline", "fault", "recovery", "to detect", "to recover")
     return "<h2>Service level objectives</h2>\n" + _table(heads, rows)
 
 
 def _slo_row(slo: SloJudgement, times: Times | None) -> list[str]:
     advice = f"<br><span class='advice'>{_escaped(slo.advice)}</span>" if slo.advice else ""
     noise = f"<br><span class='soft'>A/A check {_escaped(slo.noise_check)}</span>" if slo.noise_check else ""
-    budget = times.budget_spent_percent if times else None
     return [
         f"<b>{_escaped(slo.slo)}</b><br>{_escaped(slo.reason)}{advice}{noise}",
         _judgement(slo.judgement),
         *(_number(value) for value in (slo.baseline, slo.fault, slo.recovery)),
         _duration(times.time_to_detect if times else None),
         _duration(times.time_to_recover if times else None),
-        NOTHING if budget is None else f"{budget:.2g}%",
     ]
+
+
+def _budgets(journal: Journal) -> str:
+    if not journal.bills:
+        return ""
+    rows = [
+        [
+            f"<b>{_escaped(one.slo)}</b>",
+            f"{one.window.days} days",
+            f"up to {_percent(one.planned)}",
+            _percent(one.allowed),
+            f"<span class='{'bad' if one.over else 'good'}'>{_percent(one.spent)}</span>",
+        ]
+        for one in journal.bills
+    ]
+    return "<h2>Error budgets</h2>\n" + _table(("objective", "window", "planned", "allowed", "spent"), rows)
 
 
 def _health(journal: Journal) -> str:
@@ -180,6 +195,10 @@ def _number(value: float | None) -> str:
     return NOTHING if value is None or not math.isfinite(value) else f"{value:.4g}"
 
 
+def _percent(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2g}%"
+
+
 def _duration(value: timedelta | None) -> str:
     return NOTHING if value is None else _seconds(value)
 
@@ -218,6 +237,16 @@ def journal_json(journal: Journal) -> JsonObject:
             {"at": one.at.isoformat(), "kind": one.kind.value, "sentence": one.sentence} for one in journal.events
         ],
         "slos": [_slo_json(one) for one in journal.slos],
+        "errorBudgets": [
+            {
+                "slo": one.slo,
+                "windowDays": one.window.days,
+                "plannedPercent": one.planned,
+                "allowedPercent": one.allowed,
+                "spentPercent": _finite(one.spent),
+            }
+            for one in journal.bills
+        ],
         "healthChecks": [
             {"check": one.check, "judgement": one.judgement.value, "longestMiss": one.longest} for one in journal.health
         ],

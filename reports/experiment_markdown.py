@@ -22,7 +22,7 @@ def experiment_markdown(journal: Journal) -> str:
         "",
         f"{verdict.status} · exit code {verdict.exit_code} · took {seconds:.0f} s · run `{journal.execution_id}`",
     ]
-    parts = (head, _hypothesis(journal), _faults(journal), _decisions(journal), _commands(journal))
+    parts = (head, _hypothesis(journal), _budgets(journal), _faults(journal), _decisions(journal), _commands(journal))
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
@@ -36,6 +36,15 @@ def _hypothesis(journal: Journal) -> list[str]:
         return []
     heads = ("part", "judgement", "baseline", "fault", "recovery", "why")
     return ["", "## Hypothesis", "", *_table(heads, parts)]
+
+
+def _budgets(journal: Journal) -> list[str]:
+    rows = [
+        (one.slo, f"{one.window.days} days", _percent(one.planned), _percent(one.allowed), _percent(one.spent))
+        for one in journal.bills
+    ]
+    heads = ("error budget of", "window", "planned at most", "allowed", "spent")
+    return ["", "## Error budgets", "", *_table(heads, rows)] if rows else []
 
 
 def _faults(journal: Journal) -> list[str]:
@@ -69,6 +78,10 @@ def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> list[str]
 
 def _text(text: str) -> str:
     return for_markdown(text, MOST_TEXT)
+
+
+def _percent(value: float | None) -> str:
+    return NOTHING if value is None else f"{value:.2g}%"
 
 
 def _number(value: float | None) -> str:

@@ -7,6 +7,7 @@ from chaos.experiment_reading import check_experiment
 from chaos.graph import from_depends_on
 from chaos.journal import EventKind, FaultRecord, Journal, JournalEvent, Phase
 from chaos.judge import Judgement, Readings, judge_health, judge_slos
+from chaos.price import bills
 from chaos.provider import FaultStatus
 from chaos.recovery import times
 from chaos.safety import decide
@@ -38,6 +39,7 @@ def journal(name: str = "Payments loses 300 ms, and orders go on") -> Journal:
             "load": {"url": "http://127.0.0.1:8101/orders", "perSecond": 20.0},
             "durationSeconds": LENGTH,
             "haltConditions": [{"slo": "latency", "above": 2.0}],
+            "errorBudget": {"maxPercent": 0.5, "expectedBadPercent": 10},
         }
     )
     random = Random(7)
@@ -69,6 +71,9 @@ def journal(name: str = "Payments loses 300 ms, and orders go on") -> Journal:
     for step, seconds in zip(STEPS, SECONDS, strict=True):
         phases.append(Phase(name=step, begins=second(begins), ends=second(begins + seconds)))
         begins += seconds
+    found = tuple(
+        times(slo, 0.1, readings[slo.name], injected_at=second(68), reverted_at=second(130)) for slo in hypothesis.slos
+    )
     return Journal(
         execution_id="0197d4b2-6a50-7c11-8000-00000000beef",
         experiment=experiment,
@@ -87,10 +92,8 @@ def journal(name: str = "Payments loses 300 ms, and orders go on") -> Journal:
         readings=readings,
         slos=judge_slos(hypothesis, readings, experiment.alpha),
         health=(judge_health("orders is well", 3, [True] * 55 + [False, True]),),
-        times=tuple(
-            times(slo, 0.1, readings[slo.name], injected_at=second(68), reverted_at=second(130))
-            for slo in hypothesis.slos
-        ),
+        times=found,
+        bills=bills(experiment, found),
         resolution=resolve(experiment, [Candidate(target=target, opted_in=True)], graph),
         decisions=(decide(experiment.safety_checks, (), NOON),),
         faults=(

@@ -126,6 +126,25 @@ def test_a_slow_payments_makes_orders_slow_and_a_limit_halts_it(stack: Stack, sh
     nothing_is_left(stack, shop)
 
 
+def test_an_error_budget_that_burns_faster_than_planned_halts_and_one_too_large_is_refused(
+    stack: Stack, hasty_shop: LocalShop, tmp_path: Path
+) -> None:
+    """The halt conditions alone would let it burn: they allow half of the requests to be bad, ten samples long."""
+    budget = {"maxPercent": 50, "expectedBadPercent": 10, "failures": 2, "of": 3}
+    held = hasty_shop.example("payments-killed", durationSeconds=20, errorBudget=budget)
+    held["fault"] = held.pop("faults")[0] | {"parameters": {"once": False}}
+
+    code, found = run(stack, tmp_path, held)
+    dear = stack.assay("chaos", "run", file_of(tmp_path, held | {"errorBudget": budget | {"maxPercent": 0.001}}))
+    shown_to_people = stack.assay("chaos", "show", found["shortId"])
+
+    assert (code, found["status"], found["ending"]) == (1, "aborted", "halted"), found["reason"]
+    assert "the error budget burns faster than the plan allows" in found["reason"]
+    assert (dear.returncode, "costs up to" in dear.stderr) == (4, True), dear.stderr
+    assert "orders placed\t30 days\tup to " in shown_to_people.stdout
+    nothing_is_left(stack, hasty_shop)
+
+
 def test_a_person_aborts_in_the_middle_and_nothing_is_left(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
     execution = started(stack, tmp_path, shop.example("payments-slow", durationSeconds=60, baselineSeconds=30))
     stack.sql("SELECT 1")

@@ -5,10 +5,12 @@ import re
 from dataclasses import replace
 from xml.etree import ElementTree as ET
 
+import pytest
 from harness.journals import journal
 
 from chaos.experiment_reading import check_experiment
 from chaos.windows import Window
+from model.json_values import json_list, json_object
 from reports.experiment import experiment_html, journal_json
 from reports.experiment_markdown import experiment_markdown
 from reports.experiment_svg import experiment_svg
@@ -29,6 +31,17 @@ def test_the_report_has_the_verdict_the_reasons_and_the_decision() -> None:
 
     for word in ("not met", "exit code 1", "became worse by", "A/A check passed", "onCall", "delayed: 1204", "orders"):
         assert word in page
+
+
+def test_all_reports_have_what_was_planned_and_spent_of_each_error_budget() -> None:
+    page, text, data = experiment_html(journal()), experiment_markdown(journal()), journal_json(journal())
+
+    [budget] = json_list(data["errorBudgets"])
+    assert json_object(budget)["plannedPercent"] == pytest.approx(10 * 100 * 120 / 2_592_000)
+    assert json_object(budget)["spentPercent"] == pytest.approx(100 * (2 / 1800) / 0.01 * 92 / 2_592_000, rel=0.01)
+    for words in ("up to 0.046%", "0.5%"):
+        assert words in page
+    assert "planned at most" in text
 
 
 def test_the_summary_for_prefect_has_the_verdict_each_part_and_each_fault() -> None:
