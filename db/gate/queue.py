@@ -25,7 +25,7 @@ from model.config import Affinity, Toleration
 from model.execution import Cause
 from model.ids import BackendName, ExecutionId, GroupId, NodeName, PoolName, TeamId, UserId, WorkerId
 from model.resources import Resources
-from scheduler.admission.outcome import backoff
+from scheduler.values.reasons import backoff
 from scheduler.values.run import HOUR, Apart, Constraints, Shape, Spread
 
 

@@ -11,14 +11,15 @@ from scheduler.admission import groups
 from scheduler.admission.cycle_state import POOL_CODES, CycleState
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.group_placement import Members
+from scheduler.admission.outcome import Outcome
 from scheduler.admission.preemption import Preemption
 from scheduler.admission.repeated_reservations import RepeatedReservations
 from scheduler.admission.run_order import RunOrder
 from scheduler.admission.start_rules import exclusive_names
 from scheduler.admission.state import State
 from scheduler.values.pool import Strategy
-from scheduler.values.quota_limits import beyond, is_full, over
-from scheduler.values.reasons import Code
+from scheduler.values.quota_limits import beyond, exceeded, is_full, over
+from scheduler.values.reasons import NO_WORKER, Code
 from scheduler.values.run import Queued, Running
 from scheduler.values.usage_totals import NOTHING, ONE_RUN, POOL
 
@@ -28,6 +29,29 @@ DELAYED = frozenset({Code.BUSY, Code.RESERVED, *POOL_CODES})
 """Waits that others cause by what they hold: the first run in one of them is the head of the queue."""
 RESERVES_NOTHING = frozenset({Code.RESERVED, Code.TOO_LARGE, Code.RULE})
 """Waits that no capacity would end, even if it were kept free for the run."""
+
+
+def decide(state: State, now: datetime) -> Outcome:
+    """Find who may start, and what is kept free for whom."""
+    if state.workers == 0:
+        return Outcome(now=now, stop=NO_WORKER)
+    admission_cycle = AdmissionCycle(state, now)
+    pool = admission_cycle.cycle.cache.pool
+    full = None if state.limits.preemption else exceeded(pool, ONE_RUN, state.sums)
+    admission_cycle.run()
+    nodes = state.node_usage.nodes
+    kept = {run: nodes[kept.column].name for run, kept in admission_cycle.cycle.kept.items() if kept.column >= 0}
+    kept |= {run: nodes[column].name for run, column in admission_cycle.cycle.chosen.items()}
+    found = admission_cycle.cycle.admitted
+    return Outcome(
+        now=now,
+        admitted={run: placed for run, placed in found.items() if run not in state.busy} if state.busy else found,
+        put_off={run: placed for run, placed in found.items() if run in state.busy} if state.busy else {},
+        kept=kept,
+        preempted=admission_cycle.preempted,
+        full=full,
+        cycle=admission_cycle.cycle,
+    )
 
 
 class AdmissionCycle:

@@ -5,14 +5,15 @@ from collections.abc import Iterable
 from model.ids import ExecutionId, short
 from scheduler.admission.cycle_state import CycleState
 from scheduler.admission.equivalence_classes import RunClass
+from scheduler.admission.outcome import Outcome
 from scheduler.admission.reservations import Reservation
 from scheduler.admission.start_rules import exclusive_names, never_fits, owner_limits, pool_limit, reserved_limits
 from scheduler.admission.start_rules.order import OWN, first_blocked
 from scheduler.placement.place import place
 from scheduler.placement.placement import choose
-from scheduler.values.order import YOUNG, rank_number
+from scheduler.values.order import YOUNG, due, rank_number
 from scheduler.values.quota_limits import exceeded
-from scheduler.values.reasons import Code, Reason
+from scheduler.values.reasons import ELSEWHERE, NO_WORKER, Code, Reason, backoff
 from scheduler.values.run import Queued, Rank
 
 FOR_AGED = "for runs that waited too long"
@@ -59,6 +60,31 @@ class ViewAfterCycle:
 
 
 class Explanation:
+    """Why the runs wait that an outcome leaves waiting. Ask before the state changes."""
+
+    def __init__(self, outcome: Outcome) -> None:
+        self.outcome = outcome
+        self._of_cycle = None if outcome.cycle is None else ExplanationOfCycle(outcome.cycle)
+
+    def reason(self, run: Queued) -> Reason:
+        """Return why a run that was not admitted waits."""
+        outcome = self.outcome
+        if not due(run, outcome.now) and run.not_before is not None:
+            return backoff(run.not_before)
+        if run.execution_id in outcome.put_off:
+            return ELSEWHERE
+        if outcome.stop is not None or self._of_cycle is None:
+            return outcome.stop or NO_WORKER
+        if outcome.full is not None:
+            return self._of_cycle.lasting(run) or outcome.full
+        return self._of_cycle.reason(run)
+
+    def blocked_by(self, run: Queued, reason: Reason) -> tuple[ExecutionId, ...]:
+        """Return which runs have, or are kept, what a run would need."""
+        return () if self._of_cycle is None else self._of_cycle.blocked_by(run, reason)
+
+
+class ExplanationOfCycle:
     """The reasons of one cycle. Equal classes have equal reasons, so each is worked out once."""
 
     def __init__(self, cycle: CycleState) -> None:
@@ -66,8 +92,9 @@ class Explanation:
         self.view = ViewAfterCycle(cycle)
         self._known: dict[RunClass, Reason] = {}
 
-    def reason(self, run: Queued, run_class: RunClass) -> Reason:
+    def reason(self, run: Queued) -> Reason:
         """Return why a run waits that was not in backoff."""
+        run_class = self.cycle.class_of(run)
         stopping = self.cycle.preempting.get(run.execution_id)
         if stopping:
             return _preempting([other.execution_id for other in stopping])

@@ -43,24 +43,20 @@ not start now (parts of 1, 3, 6, 8, 10 and 12) is one function each, in `schedul
    names. A run that such a rule refuses is skipped. It keeps nothing free, aged or not, and asks nobody to stop.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 from typing import TypeAlias
 
-from model.ids import NodeName
-from scheduler.admission.admission_cycle import AdmissionCycle
+from scheduler.admission.admission_cycle import decide
+from scheduler.admission.changes import admission, apply, apply_all, carry_out
 from scheduler.admission.decisions import Admit, Arrived, Change, Configured, Decision, Left, Owned, Preempt, Seen, Wait
-from scheduler.admission.fair_order import charge
-from scheduler.admission.outcome import Outcome, backoff
-from scheduler.admission.preemption import next_stoppable
+from scheduler.admission.explanation import Explanation
+from scheduler.admission.outcome import Outcome
 from scheduler.admission.state import State
-from scheduler.placement.placement import Placed
+from scheduler.admission.wake import rules_change, wake
 from scheduler.values.order import aged, due, rank
 from scheduler.values.pool import Strategy
-from scheduler.values.quota_limits import exceeded
-from scheduler.values.reasons import NO_WORKER, Code, Reason
-from scheduler.values.run import Queued, Running
-from scheduler.values.usage_totals import ONE_RUN
+from scheduler.values.run import Queued
 
 __all__ = [
     "Admit",
@@ -76,7 +72,6 @@ __all__ = [
     "Wait",
     "apply",
     "apply_all",
-    "backoff",
     "carry_out",
     "decide",
     "plan",
@@ -87,8 +82,6 @@ __all__ = [
 
 
 WantsReason: TypeAlias = Callable[[Queued, int], bool]
-
-_KEPT = Reason(code=Code.RESERVED, text="a node is kept free for it, or is not any more")
 
 
 def plan(state: State, now: datetime) -> list[Decision]:
@@ -104,98 +97,18 @@ def spell_out(
     Of those that wait only the runs that `wants_reason` accepts, by run and position: reasons cost more than deciding.
     """
     decisions: list[Decision] = []
+    explanation = Explanation(outcome)
     position = 0
     for run in _in_order(state, outcome):
-        placed = outcome.admitted.get(run.execution_id)
-        if placed is not None:
-            decisions.append(_admit(state, run, placed, outcome, now))
+        if run.execution_id in outcome.admitted:
+            decisions.append(admission(state, run, outcome, now))
             continue
         startable = due(run, now)
         position += startable
         decisions += [Preempt(run=victim, beneficiary=run) for victim in outcome.preempted.get(run.execution_id, ())]
         if wants_reason(run, position):
-            decisions.append(_wait(run, outcome, position if startable else None))
+            decisions.append(_wait(run, explanation, position if startable else None))
     return decisions
-
-
-def decide(state: State, now: datetime) -> Outcome:
-    """Find who may start, and what is kept free for whom."""
-    if state.workers == 0:
-        return Outcome(now=now, stop=NO_WORKER)
-    admission_cycle = AdmissionCycle(state, now)
-    pool = admission_cycle.cycle.cache.pool
-    full = None if state.limits.preemption else exceeded(pool, ONE_RUN, state.sums)
-    admission_cycle.run()
-    nodes = state.node_usage.nodes
-    kept = {run: nodes[kept.column].name for run, kept in admission_cycle.cycle.kept.items() if kept.column >= 0}
-    kept |= {run: nodes[column].name for run, column in admission_cycle.cycle.chosen.items()}
-    found = admission_cycle.cycle.admitted
-    return Outcome(
-        now=now,
-        admitted={run: placed for run, placed in found.items() if run not in state.busy} if state.busy else found,
-        put_off={run: placed for run, placed in found.items() if run in state.busy} if state.busy else {},
-        kept=kept,
-        preempted=admission_cycle.preempted,
-        full=full,
-        cycle=admission_cycle.cycle,
-    )
-
-
-def apply(state: State, change: Change) -> State:
-    """Return the state after a change. The state given is used up: go on with the one returned."""
-    match change:
-        case Admit() | Wait() | Preempt():
-            _apply_decision(state, change)
-        case Arrived(run=run):
-            state.end(run.execution_id)
-            state.enqueue(run)
-        case Left(run=run_id):
-            _ = state.withdraw(run_id) or state.end(run_id)
-        case Seen(nodes=nodes):
-            state.see(nodes)
-        case Configured(limits=limits):
-            state.limits = limits
-        case Owned(owners=owners):
-            state.owners = owners
-    return state
-
-
-def apply_all(state: State, changes: Iterable[Change]) -> State:
-    """Return the state after several changes, in order."""
-    for change in changes:
-        state = apply(state, change)
-    return state
-
-
-def carry_out(state: State, outcome: Outcome, now: datetime) -> State:
-    """Return the state after all that a pass decided, without spelling out who waits and why: for virtual time."""
-    return apply_all(state, list(_changes(state, outcome, now)))
-
-
-def wake(state: State, now: datetime) -> datetime | None:
-    """Return the next moment at which time alone can change a decision, after a pass at `now`; None if there is none.
-
-    A backoff ends, a run becomes aged, the first that is blocked has waited for long enough to have a node kept, a run
-    has run for long enough to be asked to stop. Added rules have a function of their own (`rules_change`).
-    """
-    moments = [state.waiting.next_moment()]
-    if state.cache.blocked_since is not None:
-        moments.append(state.cache.blocked_since + state.limits.backfill_after)
-    if state.limits.preemption:
-        moments.append(next_stoppable(state.running.values(), state.limits, now))
-    return min((moment for moment in moments if moment is not None and moment > now), default=None)
-
-
-def rules_change(state: State, now: datetime) -> datetime | None:
-    """Return the next moment at which an added rule may change a decision, after a pass at `now`; None if none may.
-
-    Only what a rule refused, or what is kept free, can change by that. So a rule that changes every week does not wake
-    a pool whose runs could not start anyway.
-    """
-    if not (state.cache.refused or state.cache.kept):
-        return None
-    moments = [rule.next_change(now) for rule in state.rules]
-    return min((moment for moment in moments if moment is not None and moment > now), default=None)
 
 
 def _in_order(state: State, outcome: Outcome) -> list[Queued]:
@@ -216,89 +129,13 @@ def _fair_place(run: Queued, state: State, outcome: Outcome) -> tuple[int, float
     return (1, 0.0) if run.execution_id in outcome.kept else (2, outcome.share(run) or 0.0)
 
 
-def _apply_decision(state: State, decision: Decision) -> None:
-    match decision:
-        case Admit(run=run, at=at):
-            if state.withdraw(run.execution_id):
-                running = _running(decision)
-                state.start(running)
-                if at is not None and state.limits.strategy is Strategy.FAIR_SHARE:
-                    charge(state, running, at)
-        case Wait(run=run, nominated=nominated):
-            state.waiting.nominate(run.execution_id, nominated)
-        case Preempt(run=victim, beneficiary=run):
-            state.ask_to_stop(victim.execution_id, run.execution_id)
-
-
-def _changes(state: State, outcome: Outcome, now: datetime) -> Iterator[Change]:
-    for run_id, placed in outcome.admitted.items():
-        yield _admit(state, state.queued[run_id], placed, outcome, now)
-    for run_id, victims in outcome.preempted.items():
-        yield from (Preempt(run=victim, beneficiary=state.queued[run_id]) for victim in victims)
-    for run_id, node in outcome.kept.items():
-        if state.queued[run_id].nominated != node:
-            yield Wait(run=state.queued[run_id], reason=_KEPT, nominated=node)
-    for run_id in state.waiting.nominated - outcome.kept.keys() - outcome.admitted.keys() - outcome.put_off.keys():
-        yield Wait(run=state.queued[run_id], reason=_KEPT)
-
-
-def _admit(state: State, run: Queued, placed: Placed, outcome: Outcome, now: datetime) -> Admit:
-    node = placed[0].node
-    return Admit(
-        run=run,
-        node=node,
-        backend=state.node_usage.backend_of(node),
-        candidates=tuple(_candidates(state, run, placed)),
-        scores=placed,
-        share=outcome.shares.get(run.execution_id),
-        at=now,
-    )
-
-
-def _candidates(state: State, run: Queued, placed: Placed) -> Iterator[NodeName]:
-    """Yield the nodes that a run may be bound to: the best one, and those of the same backend that come next.
-
-    A run that the place of other runs matters to has the first alone: on another node it could break its own rules, or
-    take the place of a member of its group.
-    """
-    first = placed[0].node
-    yield first
-    constraints = run.shape.constraints
-    if run.group is not None or constraints.apart or constraints.spread:
-        return
-    backend = state.node_usage.backend_of(first)
-    yield from (score.node for score in placed[1:] if state.node_usage.backend_of(score.node) == backend)
-
-
-def _wait(run: Queued, outcome: Outcome, position: int | None) -> Wait:
-    reason = outcome.reason(run)
+def _wait(run: Queued, explanation: Explanation, position: int | None) -> Wait:
+    reason = explanation.reason(run)
     return Wait(
         run=run,
         reason=reason,
         position=position,
-        blocked_by=outcome.blocked_by(run, reason),
-        nominated=outcome.nominated(run),
-        share=outcome.share(run),
-    )
-
-
-def _running(decision: Admit) -> Running:
-    run = decision.run
-    return Running(
-        execution_id=run.execution_id,
-        seq=run.seq,
-        enqueued_at=run.enqueued_at,
-        user_id=run.user_id,
-        team_id=run.team_id,
-        resources=run.shape.resources,
-        constraints=run.shape.constraints,
-        node=decision.node,
-        priority=run.priority,
-        started_at=decision.at,
-        began_at=decision.at,
-        labels=run.labels,
-        exclusive=run.exclusive,
-        limit=run.limit,
-        expected=run.expected,
-        restartable=run.restartable,
+        blocked_by=explanation.blocked_by(run, reason),
+        nominated=explanation.outcome.nominated(run),
+        share=explanation.outcome.share(run),
     )

@@ -1,6 +1,6 @@
 """What a decision is made from: the values of one pool, and their order and sums kept between passes.
 
-`State` is the one thing here that changes in place: `scheduler.admission.plan.apply` uses a state up and returns it
+`State` is the one thing here that changes in place: `scheduler.admission.changes.apply` uses a state up and returns it
 changed, so that a change costs its own run and node, not the queue. A pass changes nothing but what is remembered to be
 quicker.
 """

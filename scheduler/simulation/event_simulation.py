@@ -15,9 +15,12 @@ from heapq import heappop, heappush
 from typing import TypeAlias
 
 from model.ids import ExecutionId, NodeName
+from scheduler.admission.admission_cycle import decide
+from scheduler.admission.changes import apply, carry_out
 from scheduler.admission.decisions import Arrived, Left
-from scheduler.admission.plan import Outcome, apply, carry_out, decide, rules_change, wake
+from scheduler.admission.outcome import Outcome
 from scheduler.admission.state import State
+from scheduler.admission.wake import rules_change, wake
 from scheduler.values.run import Queued, Running, Shape
 
 LONGEST_QUIET = timedelta(days=400)

@@ -1,6 +1,7 @@
 """Why a run waits, in words that its owner can act on."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 
 
@@ -50,6 +51,11 @@ ELSEWHERE = Reason(
 
 _ONE = {"GPUs": "GPU", "places for pods": "place for a pod"}
 _BINARY = ((2**40, "Ti"), (2**30, "Gi"), (2**20, "Mi"), (2**10, "Ki"))
+
+
+def backoff(until: datetime) -> Reason:
+    """Return the reason of a run that was tried before and starts again later."""
+    return Reason(code=Code.BACKOFF, text=f"in backoff until {until:%H:%M:%S} UTC")
 
 
 def amount(kind: str, value: int) -> str:

@@ -8,6 +8,7 @@ import pytest
 
 from model.ids import ExecutionId, NodeName, RunId, UserId
 from model.resources import Resources
+from scheduler.admission.explanation import Explanation
 from scheduler.admission.plan import Arrived, Left, apply, carry_out, decide
 from scheduler.admission.state import State
 from scheduler.values.node import Node
@@ -79,7 +80,8 @@ def test_a_cycle_that_repeats_decides_like_one_that_remembers_nothing(seed: int,
         }
         assert outcome.kept == expected.kept
         waiting = [run for run in state.queued.values() if run.execution_id not in outcome.admitted]
-        assert [outcome.reason(run) for run in waiting] == [expected.reason(run) for run in waiting]
+        known, anew_known = Explanation(outcome), Explanation(expected)
+        assert [known.reason(run) for run in waiting] == [anew_known.reason(run) for run in waiting]
         if random.random() < 0.9:  # else what it decided does not come to pass
             state = carry_out(state, outcome, now)
     assert repeated >= 5

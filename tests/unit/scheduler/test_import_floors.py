@@ -4,7 +4,7 @@ from functools import cache
 
 import grimp
 
-MOST = 12
+MOST = 11
 """values and placement 5, the cycle 6, simulation and forecast 2. It may become less, not more."""
 
 

@@ -11,6 +11,7 @@ from model.ids import PoolName
 from scheduler.admission import plan, start_rules
 from scheduler.admission.cross_pool_reservations import CrossPoolReservation, CrossPoolReservations
 from scheduler.admission.cycle_state import CycleState
+from scheduler.admission.explanation import Explanation
 from scheduler.admission.plan import decide
 from scheduler.admission.start_rules import (
     added_rule,
@@ -141,7 +142,7 @@ def test_a_later_run_leaves_alone_what_is_reserved_of_the_pools_limit(make: Simp
     assert outcome.admitted == {}
     assert (found.rule, found.code, found.limit) == (6, Code.RESERVED, outcome.cycle.pool)
     assert found.reason().text == "the pool runs 1 of 2; 1 kept free"
-    assert outcome.reason(waiting[1]).code is Code.RESERVED
+    assert Explanation(outcome).reason(waiting[1]).code is Code.RESERVED
 
 
 @pytest.mark.parametrize("case", [case for case in CASES if case[1] is not never])
@@ -155,7 +156,7 @@ def test_deciding_and_explaining_ask_the_same_rule(make: SimpleNamespace, case: 
 
     assert expected is not None
     assert outcome.admitted == {}
-    assert outcome.reason(run) == expected.reason()
+    assert Explanation(outcome).reason(run) == expected.reason()
 
 
 def test_only_rules_that_can_answer_are_asked_in_a_cycle() -> None:
