@@ -13,6 +13,7 @@ from chaos.fault_types import (
     NetworkLatency,
     NetworkPacketLoss,
     Parameters,
+    PodDelete,
 )
 
 WHOLE = 100
@@ -25,6 +26,11 @@ ONE_SHOT = "kills the named pod one time, and cannot hold it down: set `once: tr
 
 def litmus_limit(fault: Fault) -> str | None:
     """Return why Litmus cannot do exactly this, None if it can."""
+    if (
+        isinstance(fault.parameters, PodDelete)
+        and fault.parameters.grace_period_seconds != PodDelete().grace_period_seconds
+    ):
+        return "gives a pod its own grace period: leave out `gracePeriodSeconds`"
     return _kill_limit(fault) or _litmus_exception(fault.parameters) or _litmus_number(fault.parameters)
 
 

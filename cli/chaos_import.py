@@ -1,4 +1,4 @@
-"""The command that translates an experiment of Chaos Toolkit. It needs no server, and executes nothing of the file."""
+"""The command that translates experiments of other tools. It needs no server, and executes nothing of the file."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,21 +9,46 @@ from cli import output
 from cli.failure import UsageError
 from cli.parameters import Json
 
-File = Annotated[Path, typer.Argument(help="An experiment of Chaos Toolkit, JSON or YAML.", show_default=False)]
+File = Annotated[Path, typer.Argument(help="A file of Chaos Toolkit, Litmus or Chaos Mesh.", show_default=False)]
 Cluster = Annotated[str, typer.Option(help="The cluster of its targets (`assay cluster list`).", show_default=False)]
 Seconds = Annotated[
     int | None, typer.Option(help="How long the faults last; default: its pauses, else 60.", show_default=False)
 ]
 
 
-def import_experiment(file: File, *, cluster: Cluster, seconds: Seconds = None, json: Json = False) -> None:
-    """Write an experiment of Chaos Toolkit as one of Assay. What has no counterpart is refused by name."""
-    from chaos.imports.chaos_toolkit import import_toolkit  # noqa: PLC0415
-    from model.document import read_yaml, write_yaml  # noqa: PLC0415
+Target = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="NAME=VALUE", help="A label of its targets, where the file names pods; repeatable.", show_default=False
+    ),
+]
+Health = Annotated[
+    list[str] | None,
+    typer.Option(metavar="URL", help="An address that must answer with 200; repeatable.", show_default=False),
+]
+
+
+def import_experiment(  # noqa: PLR0913  the parameters are the command line
+    file: File,
+    *,
+    cluster: Cluster,
+    target: Target = None,
+    health: Health = None,
+    seconds: Seconds = None,
+    json: Json = False,
+) -> None:
+    """Write an experiment of Chaos Toolkit, Litmus or Chaos Mesh as one of Assay.
+
+    What has no counterpart is refused by name.
+    """
+    from chaos.imports.assembling import Options  # noqa: PLC0415
+    from chaos.imports.formats import import_documents  # noqa: PLC0415
+    from model.document import read_yaml_documents, write_yaml  # noqa: PLC0415
     from model.problems import InvalidError  # noqa: PLC0415
 
+    options = Options(cluster=cluster, seconds=seconds, labels=_labels(target or []), health=tuple(health or ()))
     try:
-        imported = import_toolkit(read_yaml(file.read_text(encoding="utf-8")), cluster, seconds)
+        imported = import_documents(read_yaml_documents(file.read_text(encoding="utf-8")), options)
     except InvalidError as error:
         lines = "\n".join(f"  {problem.path or '(whole)'}: {problem.message}" for problem in error.problems)
         raise UsageError(f"{file} cannot be imported:\n{lines}") from error
@@ -35,3 +60,10 @@ def import_experiment(file: File, *, cluster: Cluster, seconds: Seconds = None, 
     output.data(write_yaml(imported.document))
     for note in imported.notes:
         output.say(f"note: {note}")
+
+
+def _labels(written: list[str]) -> dict[str, str]:
+    labels = dict(one.partition("=")[::2] for one in written)
+    if wrong := [one for one in written if not all(one.partition("=")[::2])]:
+        raise UsageError(f"--target {wrong[0]}: must be NAME=VALUE, such as app=payments")
+    return labels

@@ -1,7 +1,8 @@
 """Read and write YAML, for the files of definitions and suites. JSON is YAML too."""
 
 import re
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
+from typing import TypeVar
 
 import yaml
 
@@ -9,6 +10,7 @@ from model.problems import InvalidError, Problem
 
 LONGEST = 8 * 2**20
 _FOREIGN_BREAKS = re.compile("[\x85\u2028\u2029\ufeff]")
+_Value = TypeVar("_Value")
 _MERGE = "tag:yaml.org,2002:merge"
 
 
@@ -34,10 +36,19 @@ class _Loader(yaml.SafeLoader):
 
 def read_yaml(text: str) -> object:
     """Return the value of one YAML document. Raises: InvalidError with the line of the error."""
+    return _read(text, lambda: yaml.load(text, Loader=_Loader))  # noqa: S506  a SafeLoader
+
+
+def read_yaml_documents(text: str) -> list[object]:
+    """Return the values of all YAML documents of a file, without empty ones. Raises: as `read_yaml`."""
+    return _read(text, lambda: [value for value in yaml.load_all(text, Loader=_Loader) if value is not None])
+
+
+def _read(text: str, load: Callable[[], _Value]) -> _Value:
     if len(text) > LONGEST:
         raise InvalidError([Problem(path="", message=f"is longer than {LONGEST // 2**20} MiB")])
     try:
-        return yaml.load(text, Loader=_Loader)  # noqa: S506  a SafeLoader
+        return load()
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         message = f"is not valid YAML{line}: {error.problem or error.context}"

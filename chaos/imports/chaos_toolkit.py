@@ -5,11 +5,11 @@ after; and faults are always reverted, whereas rollbacks are not played after a 
 Source: the experiment format of chaostoolkit/chaostoolkit-lib 1.45.
 """
 
-from dataclasses import dataclass
-
 from chaos.experiment_reading import check_experiment
-from chaos.imports.collecting import Findings, configured
-from chaos.imports.toolkit_actions import REVERTS, ImportedFault, fault_of_action
+from chaos.imports.assembling import CHECKS, DEFAULT_SECONDS, HALT_AFTER, Imported
+from chaos.imports.collecting import Findings, ImportedFault, configured
+from chaos.imports.stages import SHORTEST_SECONDS
+from chaos.imports.toolkit_actions import REVERTS, fault_of_action
 from chaos.imports.toolkit_probes import health_check
 from model.json_values import JsonObject
 from model.lenient import items, mapping, text
@@ -17,18 +17,7 @@ from model.problems import Finding, InvalidError, Location
 
 KEYS = {"version", "title", "description", "steady-state-hypothesis", "method", "rollbacks", "runtime"}
 KEYS |= {"configuration", "tags", "contributions", "secrets", "controls"}
-DEFAULT_SECONDS = 60
-SHORTEST_SECONDS = 5
 REASON = "imported from Chaos Toolkit, which has no such check"
-CHECKS = ("activeIncidents", "onCall", "recentDeployments", "systemHealth")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Imported:
-    """Our experiment in its written form, and what its owner must know about the translation."""
-
-    document: JsonObject
-    notes: tuple[str, ...]
 
 
 def import_toolkit(raw: object, cluster: str, seconds: int | None = None) -> Imported:
@@ -180,6 +169,6 @@ def _document(
         "target": target,
         "hypothesis": {"title": text(hypothesis.get("title")), "healthChecks": list(checks)},
         "blastRadius": {"maxTargets": first.count or 1},
-        "haltConditions": [{"healthCheck": check["name"], "failures": 5} for check in checks],
+        "haltConditions": [{"healthCheck": check["name"], "failures": HALT_AFTER} for check in checks],
         "safetyChecks": {name: {"none": REASON} for name in CHECKS},
     }

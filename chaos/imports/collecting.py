@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from model.json_values import JsonObject
 from model.lenient import mapping
 from model.problems import Finding, Location
 
@@ -32,6 +33,20 @@ class Findings:
         for key in given:
             if key not in allowed and given[key] not in (None, "", [], {}, False):
                 self.refuse((*location, key), "has no counterpart here")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedFault:
+    """A fault of a file, and its target: namespace, labels, and how many pods, None for all.
+
+    `location` is where it stands in the file.
+    """
+
+    fault: JsonObject
+    namespace: str
+    labels: Mapping[str, str]
+    count: int | None
+    location: Location = ()
 
 
 def configured(raw: object, configuration: Mapping[str, object], location: Location, findings: Findings) -> object:

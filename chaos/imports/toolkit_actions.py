@@ -3,18 +3,14 @@
 Source: chaosk8s/pod/actions.py and chaosk8s/chaosmesh of chaostoolkit/chaostoolkit-kubernetes, signatures and defaults.
 """
 
-import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
-from chaos.imports.collecting import Findings
+from chaos.imports.collecting import Findings, ImportedFault
+from chaos.imports.quantities import labels_of, megabytes_of, number_of, seconds_of
 from model.json_values import JsonObject
 from model.lenient import items, mapping, text
 from model.problems import Location
 
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)?")
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, None: 1.0}
-_SIZE = re.compile(r"(\d+)\s*(MB?|MiB?|m)", re.IGNORECASE)
 MESH_TARGET = {"name", "ns", "namespaces_selectors", "label_selectors", "mode", "mode_value", "direction", "secrets"}
 REVERTS = frozenset(
     {
@@ -22,16 +18,6 @@ REVERTS = frozenset(
         ("chaosk8s.chaosmesh.stress.actions", "delete_stressor"),
     }
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ImportedFault:
-    """A fault of an action, and its target: namespace, labels, and how many pods, None for all."""
-
-    fault: JsonObject
-    namespace: str
-    labels: Mapping[str, str]
-    count: int | None
 
 
 def fault_of_action(raw: object, location: Location, findings: Findings) -> ImportedFault | None:
@@ -62,7 +48,7 @@ def _terminate(arguments: dict[str, object], at: Location, findings: Findings) -
         findings.refuse((*at, "mode"), "takes a share of the pods; here a number of pods is named")
     if arguments.get("rand") or arguments.get("order") not in {None, "alphabetic"}:
         findings.note("Pods are chosen by name, not at random and not by age: `plan` shows which.")
-    labels = _labels(arguments.get("label_selector"), (*at, "label_selector"), findings)
+    labels = labels_of(arguments.get("label_selector"), (*at, "label_selector"), findings)
     grace = arguments.get("grace_period", -1)
     seconds = grace if isinstance(grace, int) else -1
     if seconds < 0:
@@ -79,33 +65,32 @@ def _terminate(arguments: dict[str, object], at: Location, findings: Findings) -
 
 def _latency(arguments: dict[str, object], at: Location, findings: Findings) -> ImportedFault:
     findings.only(at, arguments, MESH_TARGET | {"latency", "jitter"})
-    parameters: JsonObject = {"latencyMs": round(1000 * _seconds(arguments.get("latency"), (*at, "latency"), findings))}
+    parameters: JsonObject = {
+        "latencyMs": round(1000 * seconds_of(arguments.get("latency"), (*at, "latency"), findings))
+    }
     if arguments.get("jitter"):
-        parameters["jitterMs"] = round(1000 * _seconds(arguments["jitter"], (*at, "jitter"), findings))
+        parameters["jitterMs"] = round(1000 * seconds_of(arguments["jitter"], (*at, "jitter"), findings))
     return _mesh("network-latency", parameters, arguments, (at, findings))
 
 
 def _loss(arguments: dict[str, object], at: Location, findings: Findings) -> ImportedFault:
     findings.only(at, arguments, MESH_TARGET | {"loss"})
-    percent = _number(arguments.get("loss"), (*at, "loss"), findings)
+    percent = number_of(arguments.get("loss"), (*at, "loss"), findings)
     return _mesh("network-packet-loss", {"percent": percent}, arguments, (at, findings))
 
 
 def _cpu(arguments: dict[str, object], at: Location, findings: Findings) -> ImportedFault:
     findings.only(at, arguments, MESH_TARGET | {"workers", "load", "duration"})
-    workers = round(_number(arguments.get("workers"), (*at, "workers"), findings))
-    load = _number(arguments.get("load"), (*at, "load"), findings)
+    workers = round(number_of(arguments.get("workers"), (*at, "workers"), findings))
+    load = number_of(arguments.get("load"), (*at, "load"), findings)
     return _mesh("cpu-stress", {"workers": workers, "loadPercent": load}, arguments, (at, findings))
 
 
 def _memory(arguments: dict[str, object], at: Location, findings: Findings) -> ImportedFault:
     findings.only(at, arguments, MESH_TARGET | {"workers", "size", "duration"})
-    if _number(arguments.get("workers") or 1, (*at, "workers"), findings) != 1:
+    if number_of(arguments.get("workers") or 1, (*at, "workers"), findings) != 1:
         findings.refuse((*at, "workers"), "must be 1: memory is held by one process")
-    found = _SIZE.fullmatch(text(arguments.get("size")))
-    if found is None:
-        findings.refuse((*at, "size"), "must be a number of megabytes, such as 256MB")
-    megabytes = int(found.group(1)) if found else 1
+    megabytes = megabytes_of(arguments.get("size"), (*at, "size"), findings)
     return _mesh("memory-stress", {"megabytes": megabytes}, arguments, (at, findings))
 
 
@@ -123,50 +108,17 @@ def _mesh(
     mode, counts = text(arguments.get("mode") or "one"), {"one": 1, "all": None}
     if mode not in {"one", "all", "fixed"}:
         findings.refuse((*at, "mode"), "takes a share of the pods; here a number of pods is named")
-    number = _number(arguments.get("mode_value"), (*at, "mode_value"), findings) if mode == "fixed" else 1
+    number = number_of(arguments.get("mode_value"), (*at, "mode_value"), findings) if mode == "fixed" else 1
     fault: JsonObject = {"type": kind, "provider": "chaos-mesh", "parameters": parameters}
     if arguments.get("duration"):
-        fault["durationSeconds"] = round(_seconds(arguments["duration"], (*at, "duration"), findings))
-    labels = _labels(arguments.get("label_selectors"), (*at, "label_selectors"), findings)
+        fault["durationSeconds"] = round(seconds_of(arguments["duration"], (*at, "duration"), findings))
+    labels = labels_of(arguments.get("label_selectors"), (*at, "label_selectors"), findings)
     count = round(number) if mode == "fixed" else counts.get(mode, 1)
     return ImportedFault(fault=fault, namespace=namespace, labels=labels, count=count)
 
 
 def _plain(value: object) -> str | None:
     return None if value is None else text(value)
-
-
-def _labels(raw: object, at: Location, findings: Findings) -> dict[str, str]:
-    """Return the labels of a selector: all must match. Only equality can be said here."""
-    if isinstance(raw, dict):
-        return {str(key): text(value) for key, value in raw.items()}
-    labels = {}
-    parts = [part for part in text(raw).split(",") if part]
-    for part in parts:
-        name, sign, value = part.partition("=")
-        if not sign or name.endswith("!") or " " in part.strip():
-            findings.refuse(at, f"{part.strip()!r} is not name=value: only equality can be selected")
-            continue
-        labels[name.strip()] = value.lstrip("=").strip()
-    if not parts:
-        findings.refuse(at, "must select by labels: without them a whole namespace is the target")
-    return labels
-
-
-def _seconds(raw: object, at: Location, findings: Findings) -> float:
-    found = _DURATION.fullmatch(text(raw))
-    if found is None:
-        findings.refuse(at, "must be a duration such as 200ms or 30s")
-        return 1.0
-    return float(found.group(1)) * _UNITS[found.group(2)]
-
-
-def _number(raw: object, at: Location, findings: Findings) -> float:
-    try:
-        return float(text(raw) if isinstance(raw, str) else raw)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        findings.refuse(at, "must be a number")
-        return 1.0
 
 
 ACTIONS: Mapping[tuple[str, str], Callable[[dict[str, object], Location, Findings], ImportedFault]] = {

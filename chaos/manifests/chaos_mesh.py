@@ -32,6 +32,8 @@ PLURALS = {
     "StressChaos": "stresschaos",
     "HTTPChaos": "httpchaos",
 }
+LENGTH_ANNOTATION = "assay.dev/fault-seconds"
+"""How long the fault lasts. The duration of the object is longer, and an object that kills has none."""
 START_SECONDS = 300
 """What an injection may take after the creation, before the duration would cut the fault short."""
 DIRECTIONS = {Direction.INGRESS: "from", Direction.EGRESS: "to", Direction.BOTH: "both"}
@@ -50,6 +52,7 @@ def render_chaos_mesh(fault: Fault, target: Target, fault_id: FaultId) -> JsonOb
             "name": object_name(fault_id),
             "namespace": target.place,
             "labels": {FAULT_LABEL: fault_name(fault_id)},
+            "annotations": {LENGTH_ANNOTATION: str(fault.duration_seconds)},
         },
         "spec": {"mode": "all", "selector": {"pods": {target.place: [target.name]}}, **lasts, **spec},
     }

@@ -4,6 +4,7 @@ import json
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -104,16 +105,21 @@ def test_a_state_folder_with_a_long_path_is_refused_with_the_way_out(
     assert "set ASSAY_STATE to a shorter one" in capsys.readouterr().err
 
 
+def in_a_cluster() -> dict[str, Any]:
+    """Return the example of a slow service, aimed at a cluster."""
+    raw: dict[str, Any] = yaml.safe_load((ROOT / "examples/chaos/payments-slow.yaml").read_text())
+    checks = ("activeIncidents", "onCall", "recentDeployments", "systemHealth")
+    raw["safetyChecks"] = {name: {"none": "a test"} for name in checks}
+    raw["target"] = {"cluster": "c", "namespace": "shop", "service": "payments"}
+    return raw
+
+
 def test_a_fault_is_rendered_for_the_provider_that_is_asked_for(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Without a server and without a cluster, and the same each time."""
     file = tmp_path / "slow.yaml"
-    raw = yaml.safe_load((ROOT / "examples/chaos/payments-slow.yaml").read_text())
-    checks = ("activeIncidents", "onCall", "recentDeployments", "systemHealth")
-    raw["safetyChecks"] = {name: {"none": "a test"} for name in checks}
-    raw["target"] = {"cluster": "c", "namespace": "shop", "service": "payments"}
-    file.write_text(yaml.safe_dump(raw))
+    file.write_text(yaml.safe_dump(in_a_cluster()))
     written = []
     for provider in ("litmus", "chaos-mesh", "chaos-mesh"):
         assert main.run(["chaos", "render", str(file), "--provider", provider, "--pod", "payments-1"]) == 0
@@ -148,3 +154,30 @@ def test_an_experiment_of_chaos_toolkit_is_imported_or_refused(
     file.write_text(json.dumps(bad))
     assert main.run(["chaos", "import", str(file), "--cluster", "staging"]) == 4
     assert "method: begins a fault" in capsys.readouterr().err
+
+
+def test_objects_of_litmus_and_chaos_mesh_are_imported_or_refused(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What `render` writes for a provider is read by `import`, which asks for what a manifest does not hold."""
+    file = tmp_path / "experiment.yaml"
+    file.write_text(yaml.safe_dump(in_a_cluster()))
+    assert main.run(["chaos", "render", str(file), "--provider", "chaos-mesh", "--pod", "payments-1"]) == 0
+    manifests = tmp_path / "manifests.yaml"
+    manifests.write_text(capsys.readouterr().out)
+    ask = ["chaos", "import", str(manifests), "--cluster", "staging"]
+    assert main.run(ask) == 4
+    told = capsys.readouterr().err
+    assert "spec.selector.pods: names pods" in told
+    assert "by --health URL" in told
+
+    assert main.run([*ask, "--target", "app=payments", "--health", "http://shop.example/"]) == 0
+    ours = yaml.safe_load(capsys.readouterr().out)
+    file.write_text(yaml.safe_dump(ours))
+    assert main.run(["chaos", "validate", str(file)]) == 0
+    capsys.readouterr()
+
+    assert [fault["provider"] for fault in ours["faults"]] == ["chaos-mesh"]
+    assert ours["target"]["labels"] == {"app": "payments"}
+    assert main.run([*ask, "--target", "payments"]) == 4
+    assert main.run([*ask, "--health", "nowhere"]) == 4

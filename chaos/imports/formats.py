@@ -1,0 +1,28 @@
+"""Which tool a file is from: objects of Kubernetes by their `apiVersion`, else an experiment of Chaos Toolkit."""
+
+from collections.abc import Sequence
+
+from chaos.imports.assembling import Imported, Options
+from chaos.imports.chaos_toolkit import import_toolkit
+from chaos.imports.objects import are_objects, import_objects
+from model.problems import InvalidError, Problem
+
+
+def import_documents(documents: Sequence[object], options: Options) -> Imported:
+    """Return the experiment of a file's documents. Raises: InvalidError with everything that has no counterpart."""
+    if are_objects(documents):
+        return import_objects(documents, options)
+    wrong = []
+    if len(documents) > 1:
+        wrong.append(
+            Problem(path="", message="has several documents without apiVersion; Chaos Toolkit has one in a file")
+        )
+    if options.labels:
+        wrong.append(
+            Problem(path="--target", message="is for Litmus and Chaos Mesh: actions of Chaos Toolkit have labels")
+        )
+    if options.health:
+        wrong.append(Problem(path="--health", message="is for Litmus and Chaos Mesh: Chaos Toolkit has probes"))
+    if wrong:
+        raise InvalidError(wrong)
+    return import_toolkit(documents[0] if documents else None, options.cluster, options.seconds)

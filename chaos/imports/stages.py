@@ -1,0 +1,116 @@
+"""What a file does in which order: stages in turn, with faults together in each. A pause is a stage without faults.
+
+An experiment here has its faults together or in turn, and nothing in between. What is neither is refused.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field, replace
+
+from chaos.fault_types import MOST_FAULTS
+from chaos.imports.collecting import Findings, ImportedFault
+from model.json_values import JsonObject
+from model.lenient import mapping
+from model.problems import Location
+
+SHORTEST_SECONDS = 5
+MOST_STAGES = 4 * MOST_FAULTS
+"""More than an experiment may have, so that a file of few lines cannot ask for millions of faults."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """Faults that begin together, or a pause."""
+
+    faults: tuple[ImportedFault, ...] = ()
+    pause_seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Piece:
+    """What one part of a file says. `halts` are limits that end the experiment."""
+
+    stages: tuple[Stage, ...] = ()
+    checks: tuple[JsonObject, ...] = ()
+    halts: tuple[JsonObject, ...] = ()
+    schedules: tuple[JsonObject, ...] = ()
+    names: tuple[str, ...] = ()
+
+    @property
+    def faults(self) -> tuple[ImportedFault, ...]:
+        """Return all faults, in the order of the file."""
+        return tuple(fault for stage in self.stages for fault in stage.faults)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visits:
+    """Reads each template of a workflow once, however often it is named, and refuses one that contains itself."""
+
+    done: dict[str, Piece] = field(default_factory=dict)
+    open: list[str] = field(default_factory=list)
+
+    def visit(self, name: str, read: Callable[[], Piece], refuse: Callable[[str], None]) -> Piece:
+        """Return what a template does."""
+        if name in self.open:
+            refuse(f"{name!r} contains itself")
+            return Piece()
+        if name not in self.done:
+            self.open.append(name)
+            self.done[name] = read()
+            self.open.remove(name)
+        return self.done[name]
+
+
+def in_turn(pieces: Iterable[Piece]) -> Piece:
+    """Return the pieces one after the other."""
+    listed = list(pieces)
+    return _joined(listed, tuple(stage for piece in listed for stage in piece.stages))
+
+
+def together(pieces: Iterable[Piece], location: Location, findings: Findings) -> Piece:
+    """Return the pieces at the same time."""
+    listed = list(pieces)
+    acting = [piece.stages for piece in listed if piece.faults]
+    if len(acting) > 1 and any(len(stages) > 1 for stages in acting):
+        findings.refuse(location, "has faults partly together and partly in turn: write one file for each part")
+    if len(acting) == 1:
+        return _joined(listed, acting[0])
+    return _joined(listed, (Stage(faults=tuple(fault for piece in listed for fault in piece.faults)),))
+
+
+def _joined(pieces: Sequence[Piece], stages: tuple[Stage, ...]) -> Piece:
+    checks: list[JsonObject] = []
+    checks.extend(check for piece in pieces for check in piece.checks if check not in checks)
+    return Piece(
+        stages=tuple(stage for stage in stages if stage.faults or stage.pause_seconds)[:MOST_STAGES],
+        checks=tuple(checks),
+        halts=tuple(halt for piece in pieces for halt in piece.halts),
+        schedules=tuple(schedule for piece in pieces for schedule in piece.schedules),
+        names=tuple(name for piece in pieces for name in piece.names),
+    )
+
+
+def without_pauses(piece: Piece, findings: Findings) -> Piece:
+    """Return the piece with its pauses as the length of the kills before them. Any other pause is refused or told."""
+    stages: list[Stage] = []
+    for position, stage in enumerate(piece.stages):
+        if stage.faults:
+            stages.append(stage)
+        elif stages and all(_once(fault) for fault in stages[-1].faults):
+            stages[-1] = _longer(stages[-1], stage.pause_seconds)
+        elif stages and any(later.faults for later in piece.stages[position:]):
+            where = stages[-1].faults[0].location
+            findings.refuse(where, "is followed by a pause before the next fault: write one file for each fault")
+        else:
+            findings.note("A pause before or after all faults is left out: baseline and recovery are measured there.")
+    return replace(piece, stages=tuple(stages))
+
+
+def _once(fault: ImportedFault) -> bool:
+    return bool(mapping(fault.fault.get("parameters")).get("once"))
+
+
+def _longer(stage: Stage, seconds: float) -> Stage:
+    """Return kills that last for the pause after them: until the next fault begins."""
+    length = max(round(seconds), SHORTEST_SECONDS)
+    longer = [replace(one, fault=one.fault | {"durationSeconds": length}) for one in stage.faults]
+    return replace(stage, faults=tuple(longer))
