@@ -9,6 +9,7 @@ from fastapi.responses import HTMLResponse
 from api import (
     chaos,
     chaos_connections,
+    chaos_score,
     chaos_switch,
     clusters,
     content,
@@ -62,6 +63,7 @@ ROUTERS = (
     deployments,
     chaos,
     chaos_connections,
+    chaos_score,
     chaos_switch,
 )
 

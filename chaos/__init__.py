@@ -15,12 +15,13 @@ May do I/O: no.
     graph                which service calls which, and how often
     halting              whether a hard limit ends the experiment now
     hypothesis           health checks, SLOs, halt conditions and load
-    imports              reads experiments of other tools
+    imports              reads experiments of Chaos Toolkit, Litmus and Chaos Mesh
     instants             points in time, as a file writes them
     journal              everything that the report of one execution is written from
     judge_experiment     judges a whole experiment at its end
     judge                judges ratios and health checks, and all SLOs together
     judge_value          judges one value: rank test, tolerance, noise, A/A check
+    magnitude            how hard an experiment was on its target
     manifests            what a fault is in a cluster, as pure values
     observed             what was observed, cut into windows and samples
     operator_limits      what a fault may not ask of Litmus and Chaos Mesh
@@ -29,6 +30,7 @@ May do I/O: no.
     provider             what fault providers can do, and what they are asked to do
     rank_sum             the Mann-Whitney test, exact and corrected; Holm's method
     recovery             time to detect, time to recover, error budget spent
+    resilience           the resilience score of a service, and what was never tested
     safety               safety checks and the record of a decision
     student              the tail of Student's t distribution
     target               target selectors and the blast radius

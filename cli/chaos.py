@@ -1,11 +1,11 @@
-"""Commands for experiments that need no server: validate, plan, providers. Others: `chaos_render`, `chaos_runs`."""
+"""Commands for experiments that need no server: validate, plan, providers. Others have modules of their own."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import chaos_connections, chaos_import, chaos_render, chaos_runs, output
+from cli import chaos_connections, chaos_import, chaos_render, chaos_runs, chaos_score, output
 from cli.chaos_file import read_experiment
 from cli.failure import CommandError
 from cli.parameters import Json
@@ -38,6 +38,7 @@ def mount(app: typer.Typer) -> None:
         chaos_import.import_experiment
     )
     chaos_runs.mount(group)
+    group.command("score", epilog="Example: assay chaos score payments")(chaos_score.score)
     chaos_connections.mount(group)
     app.add_typer(group)
 

@@ -10,8 +10,11 @@ May do I/O: no.
     experiment       an experiment as one HTML file, and its journal as JSON values
     experiment_markdown  an experiment as Markdown, for Prefect
     experiment_svg   the timeline of an experiment as a picture
+    html_page        the frame of a report: one self-contained file
     junit            a run as JUnit XML
     markdown         a run or a suite run as Markdown, for Prefect
+    resilience       the resilience of services as one HTML file
+    resilience_svg   the same as a picture
     run              the values that a report of one run is written from
     simulation       simulations as tables, Markdown and JSON values
     simulation_svg   simulations as a picture

@@ -1,6 +1,5 @@
 """Write the report of an experiment: one self-contained HTML file, and the journal as JSON values."""
 
-import html
 import math
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -14,23 +13,8 @@ from chaos.recovery import Times
 from chaos.windows import Count, Sample, Window
 from model.json_values import JsonObject
 from reports.experiment_svg import experiment_svg
-from reports.texts import for_xml
+from reports.html_page import escaped, page, table
 
-STYLE = """
-  :root{color-scheme:light dark;--page:#fff;--text:#1f2328;--soft:#59636e;--line:#d1d9e0;--frame:#f6f8fa;
-    --good:#0f7a52;--bad:#b42318;--open:#8a5a00}
-  @media (prefers-color-scheme: dark){:root{--page:#0d1117;--text:#e6edf3;--soft:#9198a1;--line:#30363d;
-    --frame:#161b22;--good:#3fca8f;--bad:#ff7b72;--open:#e3b341}}
-  body{background:var(--page);color:var(--text);font:15px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;
-    max-width:1000px;margin:24px auto;padding:0 20px}
-  h1{font-size:24px;margin:0 0 4px} h2{font-size:17px;margin:28px 0 8px} .soft{color:var(--soft)}
-  .verdict{display:inline-block;border-radius:6px;padding:3px 12px;font-weight:600;border:1.5px solid currentColor}
-  .good{color:var(--good)} .bad{color:var(--bad)} .open{color:var(--open)}
-  table{border-collapse:collapse;width:100%;font-size:14px} th,td{text-align:left;vertical-align:top;
-    padding:6px 10px 6px 0;border-bottom:1px solid var(--line)} th{color:var(--soft);font-weight:600}
-  td.number{font-variant-numeric:tabular-nums;white-space:nowrap} svg{max-width:100%;height:auto}
-  .advice{color:var(--soft);font-style:italic}
-"""
 COLOURS = {Judgement.MET: "good", Judgement.NOT_MET: "bad", Judgement.INCONCLUSIVE: "open"}
 NOTHING = "-"
 VALIDATED = {True: "the hypothesis held", False: "the hypothesis did not hold", None: "nothing is known about it"}
@@ -50,14 +34,7 @@ def experiment_html(journal: Journal) -> str:
         _targets(journal),
         _decisions(journal),
     ]
-    title = _escaped(journal.experiment.name)
-    policy = "default-src 'none'; style-src 'unsafe-inline'"
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{policy}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{title}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n" + "\n".join(parts) + "\n</body>\n</html>\n"
-    )
+    return page(journal.experiment.name, parts)
 
 
 def _head(journal: Journal) -> str:
@@ -72,10 +49,10 @@ def _head(journal: Journal) -> str:
     ]
     facts = " · ".join([f"{_moment(journal.started_at)}", f"took {took}", *latencies, journal.execution_id])
     return (
-        f"<h1>{_escaped(journal.experiment.name)}</h1>\n<p class='soft'>{_escaped(title)}</p>\n"
-        f"<p><span class='verdict {colour}'>{_escaped(verdict.word)}</span> &nbsp; "
-        f"{_escaped(verdict.status)}, exit code {verdict.exit_code}: {VALIDATED[verdict.validated]}. "
-        f"{_escaped(journal.reason)}</p>\n<p class='soft'>{_escaped(facts)}</p>"
+        f"<h1>{escaped(journal.experiment.name)}</h1>\n<p class='soft'>{escaped(title)}</p>\n"
+        f"<p><span class='verdict {colour}'>{escaped(verdict.word)}</span> &nbsp; "
+        f"{escaped(verdict.status)}, exit code {verdict.exit_code}: {VALIDATED[verdict.validated]}. "
+        f"{escaped(journal.reason)}</p>\n<p class='soft'>{escaped(facts)}</p>"
     )
 
 
@@ -85,14 +62,14 @@ def _slos(journal: Journal) -> str:
     found = {one.slo: one for one in journal.times}
     rows = [_slo_row(slo, found.get(slo.slo)) for slo in journal.slos]
     heads = ("objective", "verdict", "baseline", "fault", "recovery", "to detect", "to recover")
-    return "<h2>Service level objectives</h2>\n" + _table(heads, rows)
+    return "<h2>Service level objectives</h2>\n" + table(heads, rows)
 
 
 def _slo_row(slo: SloJudgement, times: Times | None) -> list[str]:
-    advice = f"<br><span class='advice'>{_escaped(slo.advice)}</span>" if slo.advice else ""
-    noise = f"<br><span class='soft'>A/A check {_escaped(slo.noise_check)}</span>" if slo.noise_check else ""
+    advice = f"<br><span class='advice'>{escaped(slo.advice)}</span>" if slo.advice else ""
+    noise = f"<br><span class='soft'>A/A check {escaped(slo.noise_check)}</span>" if slo.noise_check else ""
     return [
-        f"<b>{_escaped(slo.slo)}</b><br>{_escaped(slo.reason)}{advice}{noise}",
+        f"<b>{escaped(slo.slo)}</b><br>{escaped(slo.reason)}{advice}{noise}",
         _judgement(slo.judgement),
         *(_number(value) for value in (slo.baseline, slo.fault, slo.recovery)),
         _duration(times.time_to_detect if times else None),
@@ -105,7 +82,7 @@ def _budgets(journal: Journal) -> str:
         return ""
     rows = [
         [
-            f"<b>{_escaped(one.slo)}</b>",
+            f"<b>{escaped(one.slo)}</b>",
             f"{one.window.days} days",
             f"up to {_percent(one.planned)}",
             _percent(one.allowed),
@@ -113,14 +90,14 @@ def _budgets(journal: Journal) -> str:
         ]
         for one in journal.bills
     ]
-    return "<h2>Error budgets</h2>\n" + _table(("objective", "window", "planned", "allowed", "spent"), rows)
+    return "<h2>Error budgets</h2>\n" + table(("objective", "window", "planned", "allowed", "spent"), rows)
 
 
 def _health(journal: Journal) -> str:
     if not journal.health:
         return ""
-    rows = [[_escaped(one.check), _judgement(one.judgement), _escaped(one.reason)] for one in journal.health]
-    return "<h2>Health checks</h2>\n" + _table(("check", "verdict", "under the fault"), rows)
+    rows = [[escaped(one.check), _judgement(one.judgement), escaped(one.reason)] for one in journal.health]
+    return "<h2>Health checks</h2>\n" + table(("check", "verdict", "under the fault"), rows)
 
 
 def _faults(journal: Journal) -> str:
@@ -128,67 +105,57 @@ def _faults(journal: Journal) -> str:
         return "<h2>Faults</h2>\n<p>None was injected.</p>"
     rows = [
         [
-            _escaped(one.name),
-            _escaped(one.target),
-            _escaped("; ".join([str(one.status), *one.left])),
+            escaped(one.name),
+            escaped(one.target),
+            escaped("; ".join([str(one.status), *one.left])),
             _clock(one.injected_at),
             _clock(one.reverted_at),
-            _escaped(one.effect),
+            escaped(one.effect),
         ]
         for one in journal.faults
     ]
-    return "<h2>Faults</h2>\n" + _table(("fault", "target", "status", "injected", "reverted", "effect"), rows)
+    return "<h2>Faults</h2>\n" + table(("fault", "target", "status", "injected", "reverted", "effect"), rows)
 
 
 def _targets(journal: Journal) -> str:
     resolution = journal.resolution
     if resolution is None:
         return ""
-    rows = [[_escaped(one.name), _escaped(one.service), _escaped(one.place)] for one in resolution.targets]
+    rows = [[escaped(one.name), escaped(one.service), escaped(one.place)] for one in resolution.targets]
     share = "unknown" if resolution.traffic_share is None else f"{resolution.traffic_share:.1%}"
     callers = ", ".join(resolution.callers) or "none known"
     said = f"{len(resolution.targets)} of {resolution.of} that match; share of the traffic {share}; callers: {callers}"
-    return f"<h2>Targets</h2>\n<p>{_escaped(said)}</p>\n" + _table(("target", "service", "place"), rows)
+    return f"<h2>Targets</h2>\n<p>{escaped(said)}</p>\n" + table(("target", "service", "place"), rows)
 
 
 def _decisions(journal: Journal) -> str:
     rows = [
         [
             _clock(record.at),
-            _escaped(record.step),
-            _escaped(line.check),
-            _escaped(line.outcome),
-            _escaped(line.sentence),
+            escaped(record.step),
+            escaped(line.check),
+            escaped(line.outcome),
+            escaped(line.sentence),
         ]
         for record in journal.decisions
         for line in record.lines
     ]
     if not rows:
         return ""
-    return "<h2>Safety decisions</h2>\n" + _table(("at", "step", "check", "outcome", "why"), rows)
+    return "<h2>Safety decisions</h2>\n" + table(("at", "step", "check", "outcome", "why"), rows)
 
 
 def _events(journal: Journal) -> str:
     shown = [event for event in journal.events if event.kind is not EventKind.STEP]
     rows = [
-        [str(number), _clock(event.at), _escaped(event.kind), _escaped(event.sentence)]
+        [str(number), _clock(event.at), escaped(event.kind), escaped(event.sentence)]
         for number, event in enumerate(shown, start=1)
     ]
-    return _table(("", "at", "about", "what happened"), rows) if rows else ""
-
-
-def _table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    head = "".join(f"<th>{word}</th>" for word in heads)
-    body = "\n".join("<tr>" + "".join(f"<td>{cell}</td>" for cell in row) + "</tr>" for row in rows)
-    return f"<table>\n<tr>{head}</tr>\n{body}\n</table>"
+    return table(("", "at", "about", "what happened"), rows) if rows else ""
 
 
 def _judgement(judgement: Judgement) -> str:
-    return f"<span class='{COLOURS[judgement]}'><b>{_escaped(judgement)}</b></span>"
-
-
-def _escaped(text: str) -> str:
-    return html.escape(for_xml(text))
+    return f"<span class='{COLOURS[judgement]}'><b>{escaped(judgement)}</b></span>"
 
 
 def _number(value: float | None) -> str:
