@@ -7,8 +7,9 @@ May do I/O: yes.
 
     __main__              runs the API process
     app                   builds the application
-    auth                  the API key and the user of a request
+    auth                  the API keys and the user of a request
     bodies                parses JSON bodies strictly
+    chaos_approvals       approvals of executions by a second person
     content               uploads of packed folders
     deployments           the users of Prefect deployments; the check of a request without running it
     executions            tests: submit, show, cancel, retry, metrics
@@ -36,4 +37,6 @@ May do I/O: yes.
     statistics            statistics and flaky tests
     suites                suite runs
     system                the health check
+    team_rules            the rules of a team about its experiments
+    user_keys             keys of persons
 """

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from api import (
     chaos,
+    chaos_approvals,
     chaos_connections,
     chaos_score,
     chaos_switch,
@@ -32,8 +33,10 @@ from api import (
     statistics,
     suites,
     system,
+    team_rules,
+    user_keys,
 )
-from api.auth import authenticate
+from api.auth import administers, authenticate
 from api.guard import Guard
 from api.services import GatePasses, Services
 from api.settings import Settings
@@ -65,7 +68,12 @@ ROUTERS = (
     chaos_connections,
     chaos_score,
     chaos_switch,
+    chaos_approvals,
+    team_rules,
+    user_keys,
 )
+ADMINISTRATION = (nodes, limits, members, secrets, clusters, deployments, chaos_connections, team_rules, user_keys)
+"""Where only the key of the installation changes something."""
 
 
 def create_app(settings: Settings) -> FastAPI:
@@ -83,7 +91,8 @@ def create_app(settings: Settings) -> FastAPI:
     app.include_router(system.router)
     guarded = APIRouter(prefix=PREFIX, dependencies=[Depends(authenticate)])
     for module in ROUTERS:
-        guarded.include_router(module.router)
+        only = [Depends(administers)] if module in ADMINISTRATION else []
+        guarded.include_router(module.router, dependencies=only)
     app.include_router(guarded)
     app.add_api_route("/", _front_page, include_in_schema=False, response_class=HTMLResponse)
     problems.install(app)

@@ -18,7 +18,7 @@ from chaos.experiment import Experiment
 from chaos.experiment_reading import check_experiment
 from chaos.verdict import ChaosStatus
 from cluster.fault_providers import PlaceSettings
-from db import chaos_runs, experiments, runs
+from db import chaos_approvals, chaos_runs, experiments, runs
 from db.gate import queue_position
 from db.runs import RunRef
 from model.execution import Door
@@ -130,7 +130,7 @@ async def run_experiment(
     wanted = replace(await prepared(experiment, PlaceSettings(state=services.settings.state)), at=parameters.at)
     accepted = await services.database.run(lambda conn: cases.submit(conn, found, wanted, sender))
     services.gate_passes.request(accepted.pool)
-    answer = await services.database.run(lambda conn: _shown(conn, sender.run_id))
+    answer = await services.database.run(lambda conn: shown(conn, sender.run_id))
     response.headers["Location"] = answer.links.self
     return answer
 
@@ -147,7 +147,7 @@ async def list_executions(
 
     def read(conn: Connection) -> tuple[list[chaos_schemas.ChaosExecutionOut], int]:
         found, total = experiments.executions(conn, status, experiment, page.part)
-        return [_shown(conn, row.execution_id) for row in found], total
+        return [shown(conn, row.execution_id) for row in found], total
 
     found, total = await services.database.run(read)
     return chaos_schemas.ChaosExecutionList(
@@ -162,7 +162,7 @@ async def list_executions(
 )
 async def show_execution(execution_id: ChaosExecutionText, services: ServicesDep) -> chaos_schemas.ChaosExecutionOut:
     """Return status, step and progress of an execution, and its verdict once it has ended."""
-    return await services.database.run(lambda conn: _shown(conn, _resolved(conn, execution_id)))
+    return await services.database.run(lambda conn: shown(conn, resolved(conn, execution_id)))
 
 
 @router.post(
@@ -176,11 +176,11 @@ async def abort_execution(
     """Ask for the end of an execution: its faults are reverted at once. Again changes nothing."""
 
     def change(conn: Connection) -> RunId:
-        run_id = _resolved(conn, execution_id)
+        run_id = resolved(conn, execution_id)
         return _aborted(conn, run_id, services, caller.name)
 
     run_id = await services.database.run(change)
-    return await services.database.run(lambda conn: _shown(conn, run_id))
+    return await services.database.run(lambda conn: shown(conn, run_id))
 
 
 @router.get(
@@ -190,7 +190,7 @@ async def abort_execution(
 )
 async def show_journal(execution_id: ChaosExecutionText, services: ServicesDep) -> dict[str, JsonValue]:
     """Return everything that an execution has seen and done."""
-    found = await services.database.run(lambda conn: chaos_runs.journal(conn, _resolved(conn, execution_id)))
+    found = await services.database.run(lambda conn: chaos_runs.journal(conn, resolved(conn, execution_id)))
     return dict(found)
 
 
@@ -205,20 +205,22 @@ async def show_journal(execution_id: ChaosExecutionText, services: ServicesDep) 
 )
 async def show_report(execution_id: ChaosExecutionText, services: ServicesDep) -> HTMLResponse:
     """Return the report as one HTML file that needs nothing from elsewhere."""
-    found = await services.database.run(lambda conn: chaos_runs.report(conn, _resolved(conn, execution_id)))
+    found = await services.database.run(lambda conn: chaos_runs.report(conn, resolved(conn, execution_id)))
     policy = "default-src 'none'; style-src 'unsafe-inline'"
     return HTMLResponse(found, headers={"Content-Security-Policy": policy})
 
 
-def _resolved(conn: Connection, text: str) -> RunId:
+def resolved(conn: Connection, text: str) -> RunId:
+    """Return the execution that people mean by an id, or by a beginning or end of it. Raises: as `runs.resolve`."""
     return runs.resolve(conn, text, RunKind.EXPERIMENT)
 
 
-def _shown(conn: Connection, run_id: RunId) -> chaos_schemas.ChaosExecutionOut:
+def shown(conn: Connection, run_id: RunId) -> chaos_schemas.ChaosExecutionOut:
+    """Return the response body of an execution. Raises: NotFoundError."""
     row = experiments.execution(conn, run_id)
-    shown = kinds.show(conn, RunRef(id=run_id, kind=RunKind.EXPERIMENT))
+    shown_run = kinds.show(conn, RunRef(id=run_id, kind=RunKind.EXPERIMENT))
     waits = queue_position.reason(conn, ExecutionId(run_id)) if row.status is ChaosStatus.SCHEDULED else None
-    return chaos_schemas.execution(row, shown, waits or "")
+    return chaos_schemas.execution(row, shown_run, waits or "", chaos_approvals.read(conn, run_id))
 
 
 def _aborted(conn: Connection, run_id: RunId, services: Services, by: str) -> RunId:

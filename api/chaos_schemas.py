@@ -7,7 +7,9 @@ from uuid import UUID
 from pydantic import Field
 
 from api.schemas import Out, PagedLinks
+from chaos.approval import ApprovalState
 from chaos.verdict import ChaosStatus
+from db.chaos_approvals import ApprovalRow
 from db.experiments import ChaosExecution, ExperimentRow
 from model.ids import short
 from orchestrator.kinds import ShownRun
@@ -63,6 +65,19 @@ class ChaosExecutionLinks(Out):
     report: str
 
 
+class ApprovalOut(Out):
+    """What a second person is asked for, and what the answer was."""
+
+    state: ApprovalState
+    rules: list[str] = Field(description="The rules of the team that ask for it")
+    approvers: list[str] = Field(description="Who may decide; never who submitted it")
+    digest: str = Field(description="What exactly is approved: the SHA-256 of the experiment's canonical JSON")
+    expires_at: datetime = Field(description="Until when it can be approved; then, until when the approval holds")
+    by: str | None = Field(description="Who decided")
+    decided_at: datetime | None
+    comment: str
+
+
 class ChaosExecutionOut(Out):
     """One execution of an experiment."""
 
@@ -75,6 +90,7 @@ class ChaosExecutionOut(Out):
     ending: str | None = Field(description="How it ended: judged, halted, aborted, blocked, infrastructure, residual")
     reason: str
     wait_reason: str = Field("", description="Why it waits in the gate, in one sentence")
+    approval: ApprovalOut | None = Field(None, description="null: no rule asked for an approval")
     progress: ChaosProgress | None
     submitted_at: datetime
     started_at: datetime | None
@@ -132,7 +148,9 @@ def experiment(row: ExperimentRow) -> ExperimentOut:
     )
 
 
-def execution(row: ChaosExecution, shown: ShownRun, wait_reason: str = "") -> ChaosExecutionOut:
+def execution(
+    row: ChaosExecution, shown: ShownRun, wait_reason: str = "", asked: ApprovalRow | None = None
+) -> ChaosExecutionOut:
     """Return the response body of an execution."""
     own = f"{EXECUTIONS}/{row.execution_id}"
     links = ChaosExecutionLinks(self=own, abort=f"{own}/abort", journal=f"{own}/journal", report=f"{own}/report")
@@ -146,6 +164,7 @@ def execution(row: ChaosExecution, shown: ShownRun, wait_reason: str = "") -> Ch
         ending=row.ending,
         reason=row.reason,
         wait_reason=wait_reason,
+        approval=None if asked is None else _approval(asked),
         progress=ChaosProgress.model_validate(row.progress) if row.progress else None,
         submitted_at=row.submitted_at,
         started_at=row.started_at,
@@ -153,4 +172,18 @@ def execution(row: ChaosExecution, shown: ShownRun, wait_reason: str = "") -> Ch
         abort_requested=row.cancel_requested,
         exit_code=shown.exit_code,
         links=links,
+    )
+
+
+def _approval(row: ApprovalRow) -> ApprovalOut:
+    found = row.approval
+    return ApprovalOut(
+        state=found.state,
+        rules=list(found.rules),
+        approvers=list(row.approvers),
+        digest=found.digest,
+        expires_at=found.expires_at,
+        by=found.by,
+        decided_at=found.decided_at,
+        comment=found.comment,
     )

@@ -35,6 +35,14 @@ EXAMPLES: dict[str, JsonObject] = {
     "PoolChange": {"maxConcurrentTests": 8, "strategy": "FAIR_SHARE"},
     "NewTeam": {"name": "platform"},
     "TeamUses": {"uses": ["k8s/lab/shop"]},
+    "TeamChaosRules": {
+        "maxBudgetPercent": 1,
+        "windows": [
+            {"days": ["mon", "tue", "wed", "thu"], "start": "09:00", "end": "16:00", "timezone": "Europe/Berlin"}
+        ],
+        "outside": "hold",
+        "rules": [{"name": "production", "effect": "approve", "where": ["k8s/prod"], "approvers": ["anna"]}],
+    },
     "NewUser": {"name": "anna", "email": "anna@example.com", "team": "default"},
     "Experiment": {
         "name": "payments is slow",
@@ -46,6 +54,8 @@ EXAMPLES: dict[str, JsonObject] = {
         "haltConditions": [{"slo": "orders placed", "above": 50}],
     },
     "ChaosStop": {"reason": "an incident is open"},
+    "ChaosApproval": {"digest": "sha256:" + 64 * "0", "comment": "the rota knows of it"},
+    "ChaosDenial": {"comment": "a release is under way"},
     "ChaosCordon": {"path": "local/shop/payments", "reason": "its data is being migrated"},
     "NewPool": {"name": "gpu", "maxConcurrentTests": 4},
 }

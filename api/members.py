@@ -91,7 +91,7 @@ async def list_users(
     openapi_extra=openapi.body("NewUser"),
 )
 async def create_user(request: Request, services: ServicesDep) -> operations_schemas.UserOut:
-    """Add a user with the default quota. Users cannot log in yet: deployments can be bound to them."""
+    """Add a user with the default quota. A user has keys and no password; deployments can be bound to one."""
     raw = await bodies.read(request)
     new_id = services.new_id()
     made = await services.database.run(lambda conn: members.create_user(conn, raw, new_id))

@@ -10,17 +10,19 @@ from fastapi.openapi.utils import get_openapi
 
 from api.examples import EXAMPLES
 from api.problems import MEDIA_TYPE, ProblemDetails
+from chaos import team_rules
 from chaos.experiment_reading import describe_experiment_schema
 from model.check import describe_schema
 from model.json_values import JsonObject, json_list, json_object
 from model.run_form import RUN_FORM
 from model.schema import friendly, not_null
 from model.suite import describe_suite_schema
-from orchestrator import chaos_forms, members, pools, quota
+from orchestrator import approvals, chaos_forms, members, pools, quota
 
 REFUSALS = {
     400: "Invalid request",
     401: "Unauthorized",
+    403: "Not allowed to the caller",
     404: "Test not found",
     409: "Conflict with the current state",
     413: "Too large",
@@ -110,9 +112,12 @@ def _component_schemas() -> JsonObject:
         "PoolChange": not_null(friendly(pools.FORM.schema, {}), pools.MAY_BE_NULL),
         "NewTeam": friendly(members.NEW_TEAM.schema, {}),
         "TeamUses": friendly(members.TEAM_USES.schema, {}),
+        "TeamChaosRules": friendly(deepcopy(team_rules.FORM.schema), {}),
         "NewUser": friendly(members.NEW_USER.schema, {}),
         "Experiment": friendly(deepcopy(describe_experiment_schema()), {}),
         "ChaosStop": friendly(chaos_forms.STOP.schema, {}),
+        "ChaosApproval": friendly(approvals.APPROVAL.schema, {}),
+        "ChaosDenial": friendly(approvals.DENIAL.schema, {}),
         "ChaosCordon": friendly(chaos_forms.CORDON.schema, {}),
         "NewPool": not_null(friendly(pools.NEW_FORM.schema, {}), pools.MAY_BE_NULL),
     }

@@ -1,6 +1,7 @@
 """Response bodies about the queue, nodes, quotas, pools and statistics."""
 
 from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 from pydantic import Field
@@ -192,6 +193,36 @@ class TeamUsesOut(Out):
     """What tests of a team use that do not say it themselves."""
 
     uses: list[str]
+
+
+class TeamRulesOut(Out):
+    """The rules of a team about its experiments."""
+
+    team: str
+    rules: dict[str, Any] = Field(description="The rules, as they can be sent again")
+
+
+class KeyOut(Out):
+    """A key of a person, without its secret."""
+
+    key_id: str
+    user: str
+    created_at: datetime
+    revoked_at: datetime | None
+
+
+class KeyList(Out):
+    """All keys of a person, the oldest first."""
+
+    keys: list[KeyOut]
+
+
+class NewKeyOut(Out):
+    """A new key. It is shown this once."""
+
+    key_id: str
+    user: str
+    key: str = Field(description="What the person sends as `Authorization: Bearer <key>`")
 
 
 class TeamList(Paged):

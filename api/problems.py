@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
 
 from api.schemas import Out
-from db.errors import ConflictError, NotFoundError, UnavailableError
+from db.errors import ConflictError, ForbiddenError, NotFoundError, UnavailableError
 from model.ports import ArtifactError
 from model.problems import InvalidError, Problem, dotted
 
@@ -68,6 +68,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(NotFoundError, _not_found)
     app.add_exception_handler(ArtifactError, _not_found)
     app.add_exception_handler(ConflictError, _conflict)
+    app.add_exception_handler(ForbiddenError, _forbidden)
     app.add_exception_handler(UnavailableError, _unavailable)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(Exception, _unexpected)
@@ -77,6 +78,10 @@ def _invalid(_: Request, error: Exception) -> JSONResponse:
     problems = error.problems if isinstance(error, InvalidError) else ()
     count = len(problems)
     return problem(400, f"the request has {count} problem{'' if count == 1 else 's'}", problems)
+
+
+def _forbidden(_: Request, error: Exception) -> JSONResponse:
+    return problem(403, str(error))
 
 
 def _unreadable(request: Request, error: Exception) -> JSONResponse:

@@ -4,6 +4,7 @@ Belongs here: values and pure functions, and what fault providers are asked to d
 Does not belong here: injecting or reverting a fault. `cluster` does that.
 May do I/O: no.
 
+    approval             what a second person approved, and whether it still counts
     answers              the answers of a load as readings
     choice               which provider injects a fault
     error_budget         what an experiment may cost of an error budget
@@ -25,6 +26,7 @@ May do I/O: no.
     manifests            what a fault is in a cluster, as pure values
     observed             what was observed, cut into windows and samples
     operator_limits      what a fault may not ask of Litmus and Chaos Mesh
+    permission           whether the rules of a team allow an experiment
     plan                 what an experiment would do, with every reason against it
     price                what an experiment costs of an error budget, and when it burns too fast
     provider             what fault providers can do, and what they are asked to do
@@ -35,6 +37,8 @@ May do I/O: no.
     student              the tail of Student's t distribution
     target               target selectors and the blast radius
     targets              targets resolved to pods or processes, and checked
+    team_rules           the rules of a team about its experiments
+    time_windows         when experiments may run
     verdict              the table of verdicts
     windows              readings of the three windows
 """

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from cli import chaos_connections, chaos_import, chaos_render, chaos_runs, chaos_score, output
+from cli import chaos_approvals, chaos_connections, chaos_import, chaos_render, chaos_runs, chaos_score, output
 from cli.chaos_file import read_experiment
 from cli.failure import CommandError
 from cli.parameters import Json
@@ -39,6 +39,7 @@ def mount(app: typer.Typer) -> None:
     )
     chaos_runs.mount(group)
     group.command("score", epilog="Example: assay chaos score payments")(chaos_score.score)
+    chaos_approvals.mount(group)
     chaos_connections.mount(group)
     app.add_typer(group)
 

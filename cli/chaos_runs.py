@@ -8,6 +8,7 @@ from urllib.parse import urlencode
 import typer
 
 from cli import output
+from cli.chaos_approvals import in_words
 from cli.chaos_watch import watch_execution
 from cli.connection import connect
 from cli.failure import UsageError
@@ -138,6 +139,8 @@ def status(execution: Execution, *, json: Json = False) -> None:
             ("experiment", answer["name"]),
             ("status", answer["status"]),
             ("waits", answer["waitReason"]),
+            ("approval", in_words(answer["approval"])),
+            ("digest", answer["approval"]["digest"] if answer["approval"] else None),
             ("step", progress.get("step")),
             ("step ends", output.soon(progress.get("stepEndsAt"))),
             ("requests", progress.get("requests")),

@@ -12,6 +12,7 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Numeric, String
 
+from chaos.approval import ApprovalState
 from chaos.provider import FaultStatus
 from db.tables import EMPTY_LIST, EMPTY_OBJECT, NEW_ID, NOW, Base
 
@@ -137,6 +138,30 @@ class ChaosConnection(Base):
     secret: Mapped[str | None] = mapped_column(String(1000))
     options: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
     connected_at: Mapped[datetime] = mapped_column(server_default=NOW)
+
+
+class ChaosApproval(Base):
+    """What a second person is asked for about an execution, and what the answer was."""
+
+    __tablename__ = "chaos_approvals"
+    __table_args__ = (
+        CheckConstraint(
+            f"state IN ({', '.join(repr(one.value) for one in ApprovalState)})", name="valid_approval_state"
+        ),
+    )
+
+    run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
+    rules: Mapped[list[Any]]
+    approvers: Mapped[list[Any]]
+    digest: Mapped[str] = mapped_column(String(80))
+    state: Mapped[str] = mapped_column(String(20), server_default=ApprovalState.WAITING)
+    requested_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    begins_at: Mapped[datetime]
+    holds_seconds: Mapped[float]
+    expires_at: Mapped[datetime]
+    decided_by: Mapped[str | None]
+    decided_at: Mapped[datetime | None]
+    comment: Mapped[str] = mapped_column(server_default="")
 
 
 class ChaosCordon(Base):

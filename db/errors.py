@@ -20,6 +20,10 @@ class ConflictError(Exception):
         self.candidates = tuple(candidates)
 
 
+class ForbiddenError(Exception):
+    """The caller may not do this; somebody else may. The message says who."""
+
+
 class UnavailableError(Exception):
     """The server cannot be reached now. Nobody has to change a request: it is tried again."""
 

@@ -108,6 +108,19 @@ class User(Base):
     active: Mapped[bool] = mapped_column(server_default=text("true"))
 
 
+class UserKey(Base):
+    """A key by which the API knows a person. Only the digest of it is kept."""
+
+    __tablename__ = "user_keys"
+    __table_args__ = (Index("idx_user_keys_user", "user_id"),)
+
+    key_id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.user_id"))
+    digest: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(server_default=NOW)
+    revoked_at: Mapped[datetime | None]
+
+
 class TestDefinition(Base):
     """What is run: unique by owner, name and version, where the version is a digest of everything that is run."""
 

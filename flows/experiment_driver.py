@@ -32,6 +32,9 @@ from flows.worker_context import WorkerContext
 from orchestrator import experiments
 from orchestrator.lifecycle import Grant, Superseded
 
+MAY_WAIT = frozenset({Step.SAFETY_CHECK, Step.ADMIT})
+"""Steps that may send an experiment back into the gate. Then they lead to no event."""
+
 Act: TypeAlias = Callable[[ExperimentRun], Awaitable[Event | None]]
 
 
@@ -64,7 +67,7 @@ async def _drive(run: ExperimentRun, commands: deque[Command], *, shown: bool) -
         command = commands.popleft() if commands else Begin(step=Step.OBSERVE)
         name, act = _work(command)
         event = await (_as_task(name, act) if shown and name else act)(run)
-        if isinstance(command, Begin) and command.step is Step.ADMIT and event is None:
+        if isinstance(command, Begin) and command.step in MAY_WAIT and event is None:
             return  # it waits in the gate once more
         if event is not None:
             commands.extend(await run.tell(event))

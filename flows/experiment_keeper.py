@@ -35,7 +35,9 @@ log = logging.getLogger("assay.experiments")
 @asynccontextmanager
 async def keeping(run: ExperimentRun) -> AsyncIterator[None]:
     """Keep an experiment as long as this context is open. On the way out nothing of it stays in the world."""
-    tasks = [asyncio.create_task(work(run)) for work in (_look_for_wishes, _look_at_limits, _ask_again)]
+    tasks = [
+        asyncio.create_task(work(run)) for work in (_look_for_wishes, _look_at_limits, _ask_again, _end_with_window)
+    ]
     try:
         yield
     finally:
@@ -96,6 +98,30 @@ async def _ask_again(run: ExperimentRun) -> None:
             continue
         if reasons:
             run.stop(End.BLOCKED, "; ".join(reasons), EventKind.LIMIT)
+
+
+async def _end_with_window(run: ExperimentRun) -> None:
+    """Ask for the end when the time is over in which the team allows experiments, as it is now."""
+    loop = asyncio.get_running_loop()
+    asked = loop.time()
+    while True:
+        await asyncio.sleep(LIMIT_SECONDS)
+        if run.state.step not in GUARDED:
+            continue
+        closes = run.window_closes
+        if closes is not None and run.context.now() >= closes:
+            reason = f"the window in which its team allows experiments ended at {closes:%Y-%m-%d %H:%M:%S} UTC"
+            run.stop(End.BLOCKED, reason, EventKind.LIMIT)
+        if loop.time() - asked < SAFETY_SECONDS:
+            continue
+        asked = loop.time()
+        try:
+            reason_now = await experiment_safety.closed_now(run)
+        except Exception:
+            log.exception("run %s: asking the rules of its team again failed", run.grant.execution_id)
+            continue
+        if reason_now is not None:
+            run.stop(End.BLOCKED, reason_now, EventKind.LIMIT)
 
 
 async def _look_at_limits(run: ExperimentRun) -> None:

@@ -73,6 +73,8 @@ class ExperimentRun:
         self.stop_wished_at: datetime | None = None
         self.stopping: Stopped | None = None
         self.judged: JudgedExperiment | None = None
+        self.window_closes: datetime | None = None
+        """When its faults must have ended, by the rules of its team."""
         self.lost = False
         self.step_ends_at: datetime | None = None
         self._woken = asyncio.Event()

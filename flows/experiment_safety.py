@@ -5,6 +5,7 @@ Fail closed: what is not connected, does not answer in time, or refuses the ques
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import cache
 from importlib.metadata import entry_points
@@ -12,7 +13,16 @@ from typing import Any, TypeAlias
 
 from chaos.experiment_states import Step
 from chaos.hypothesis import Slo, SloKind, Source
-from chaos.safety import CHECK_PATIENCE, Answer, DecisionRecord, Observation, SafetyCheck, decide
+from chaos.safety import (
+    CHECK_PATIENCE,
+    Answer,
+    CheckRecord,
+    DecisionRecord,
+    Observation,
+    Outcome,
+    SafetyCheck,
+    decide,
+)
 from cluster.fault_providers import PlaceError
 from cluster.observation.errors import ObservationError
 from cluster.observation.webhook import Question
@@ -21,6 +31,9 @@ from db.chaos_connections import ConnectionKind
 from flows.experiment_connections import Connections, connections_of
 from flows.experiment_run import ExperimentRun
 from model.ports import SecretError
+from orchestrator import chaos_permission
+from orchestrator.chaos_permission import Standing, Wanted
+from orchestrator.experiments import claims_of
 
 ENTRY_POINTS = "assay.safety_checks"
 """The group of registered checks. Each is `async def check(question: Question) -> str | None`: None, or why not."""
@@ -35,12 +48,46 @@ class NotAskedError(Exception):
     """A check cannot be asked: its connection is missing, or of the wrong kind. The operator connects it."""
 
 
-async def reasons_against(run: ExperimentRun, step: str) -> tuple[str, ...]:
-    """Make all safety checks, note the decision, and return what blocks: nothing, if the experiment may go on."""
+async def reasons_against(run: ExperimentRun, step: str, standing: Standing) -> tuple[str, ...]:
+    """Make all safety checks, note the decision, and return what blocks: nothing, if the experiment may go on.
+
+    `standing` is what the rules of its team say.
+    """
     stopped = await run.context.db.run_patiently(chaos_switch.stopped)
-    decision = await _decided(run, step)
+    run.window_closes = standing.closes
+    decision = _with_rules(await _decided(run, step), standing)
     run.decisions = (*run.decisions, decision)
     return (*([stopped.sentence] if stopped else []), *decision.reasons)
+
+
+async def rules_say(run: ExperimentRun, step: str) -> Standing:
+    """Ask the rules of the team, as they are now."""
+    experiment = run.experiment
+    paths = claims_of(experiment, run.resolution) if run.resolution else (experiment.target.claim,)
+    wanted = Wanted(experiment=experiment, paths=paths, at=run.context.now())
+    needs = experiment.active if step == Step.RECHECK else experiment.baseline + experiment.active
+    return await run.context.db.run_patiently(
+        lambda conn: chaos_permission.at_step(conn, run.grant.execution_id, wanted, needs)
+    )
+
+
+async def closed_now(run: ExperimentRun) -> str | None:
+    """Return why experiments of its team may not run any more, as the windows and freezes are now."""
+    wanted = Wanted(experiment=run.experiment, paths=(), at=run.context.now())
+    return await run.context.db.run_patiently(
+        lambda conn: chaos_permission.closed_now(conn, run.grant.execution_id, wanted)
+    )
+
+
+def _with_rules(decision: DecisionRecord, standing: Standing) -> DecisionRecord:
+    """Return a decision with a line about the rules of the team. What would have to wait blocks here."""
+    if not standing.ruled:
+        return decision
+    against = (*standing.against, *([standing.held.why] if standing.held else []))
+    outcome = Outcome.BLOCKED if against else Outcome.PASSED
+    sentence = "; ".join(against) or standing.said
+    line = CheckRecord(check="teamRules", outcome=outcome, sentence=sentence, observation=None)
+    return replace(decision, lines=(line, *decision.lines))
 
 
 async def reasons_to_stop(run: ExperimentRun) -> tuple[str, ...]:

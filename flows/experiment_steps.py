@@ -39,9 +39,17 @@ LOOK_SECONDS = 0.5
 """Between two looks whether the system has recovered."""
 
 
-async def safety_check(run: ExperimentRun) -> Event:
-    """Ask everything that must be safe."""
-    reasons = await experiment_safety.reasons_against(run, Step.SAFETY_CHECK)
+async def safety_check(run: ExperimentRun) -> Event | None:
+    """Ask everything that must be safe. Outside of a window of its team it waits in the gate: then it returns None."""
+    standing = await experiment_safety.rules_say(run, Step.SAFETY_CHECK)
+    if standing.held is not None and not standing.against:
+        await run.write_down()
+        held = standing.held
+        if not await run.context.db.run_patiently(lambda conn: experiments.hold(conn, run.grant, held)):
+            raise superseded()
+        await run.context.pass_gate()
+        return None
+    reasons = await experiment_safety.reasons_against(run, Step.SAFETY_CHECK, standing)
     return _blocked(run, reasons) if reasons else Done(step=Step.SAFETY_CHECK)
 
 
@@ -83,7 +91,8 @@ async def baseline(run: ExperimentRun) -> Event:
 
 async def recheck(run: ExperimentRun) -> Event:
     """Look again, right before the fault: safety, targets, steady state, and that nothing preempts it from here on."""
-    reasons = await experiment_safety.reasons_against(run, Step.RECHECK)
+    standing = await experiment_safety.rules_say(run, Step.RECHECK)
+    reasons = await experiment_safety.reasons_against(run, Step.RECHECK, standing)
     unsteady = [f"before the fault, {watch.halt.sentence}" for watch in run.watches if watch.halt]
     if reasons or unsteady:
         return _blocked(run, (*reasons, *unsteady))

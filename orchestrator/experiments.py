@@ -4,6 +4,7 @@ submit     the experiment is written, or found; its run waits in the gate for it
 begin      queued/admitted -> running, or found running after a takeover
 stand      where it stands is written down, after each event of `chaos.experiment_states`
 again      running -> queued: its targets grew, so it must wait for more claims
+hold       running -> queued: it must wait for a window of time, or for an approval
 end        running -> its verdict, with everything that was found; what it held is given on
 """
 
@@ -25,6 +26,7 @@ from db.chaos_runs import Findings, Kept, Standing
 from db.errors import ConflictError
 from db.gate import queue
 from db.gate.queue import Requeue, Waiting
+from db.people import User
 from db.runs import Become, NewRun, RunRef
 from model.execution import Phase, Reason, Status, Verdict
 from model.ids import ExecutionId, RunId, UserId
@@ -32,7 +34,8 @@ from model.notices import Ended
 from model.request import DEFAULT_PRIORITY
 from model.resources import Resources
 from model.runs import RunKind
-from orchestrator import claiming
+from orchestrator import chaos_permission, claiming
+from orchestrator.chaos_permission import Held, Wanted
 from orchestrator.lifecycle import Grant, Superseded, fence
 from orchestrator.place_releases import PlaceReleases
 from orchestrator.submission import Accepted, Sender, Write
@@ -112,7 +115,7 @@ def prepare(raw: object, sender: Sender) -> Write:
 def submit(conn: Connection, experiment_id: UUID, wanted: Prepared, sender: Sender) -> Accepted:
     """Write a run of an experiment that waits for the gate. The same id again changes nothing.
 
-    Raises: ConflictError while all experiments are stopped.
+    Raises: ConflictError while all experiments are stopped, and with all that the rules of the team have against it.
     """
     if (stopped := chaos_switch.stopped(conn)) is not None:
         raise ConflictError(f"{stopped.sentence}; `assay chaos resume` allows them again")
@@ -132,10 +135,18 @@ def submit(conn: Connection, experiment_id: UUID, wanted: Prepared, sender: Send
     if written:
         chaos_runs.insert_run(conn, sender.run_id, experiment_id)
         queue.enqueue(conn, _waiting(conn, new, wanted))
-        if wanted.begins is not None and wanted.begins > sender.now:
-            why = f"is scheduled for {wanted.begins.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC"
-            queue.hold_until(conn, ExecutionId(new.id), wanted.begins, why)
+        if (held := _held(conn, wanted, user, sender)) is not None:
+            queue.hold_until(conn, ExecutionId(new.id), held.until, held.why)
     return Accepted(run=RunRef(id=sender.run_id, kind=RunKind.EXPERIMENT), pool=sender.pool, new=written)
+
+
+def _held(conn: Connection, wanted: Prepared, user: User, sender: Sender) -> Held | None:
+    """Return how long a run that was just written waits, before the gate looks at it. Raises: ConflictError."""
+    later = wanted.begins if wanted.begins is not None and wanted.begins > sender.now else None
+    asked = Wanted(experiment=wanted.experiment, paths=wanted.claims, at=later or sender.now)
+    if (held := chaos_permission.at_submit(conn, sender.run_id, user, asked)) is not None or later is None:
+        return held
+    return Held(until=later, why=f"is scheduled for {later.astimezone(UTC):%Y-%m-%d %H:%M:%S} UTC")
 
 
 def _waiting(conn: Connection, new: NewRun, wanted: Prepared) -> Waiting:
@@ -193,6 +204,20 @@ def again(conn: Connection, grant: Grant, claimed: tuple[str, ...]) -> bool:
     if not runs.transition(conn, fence(grant), Status.RUNNING, become):
         return False
     return queue.requeue(conn, grant.execution_id, grant.epoch, Requeue(exclusive=claims_with_unknown))
+
+
+def hold(conn: Connection, grant: Grant, held: Held) -> bool:
+    """Let a run wait in the gate once more, not before a moment. False if it is not ours any more."""
+    row = runs.lock(conn, grant.execution_id, grant.epoch)
+    if row is None or row.status is not Status.RUNNING:
+        return False
+    become = Become(status=Status.QUEUED, phase=Phase.WAITING)
+    if not runs.transition(conn, fence(grant), Status.RUNNING, become):
+        return False
+    if not queue.requeue(conn, grant.execution_id, grant.epoch, Requeue()):
+        return False
+    queue.hold_until(conn, grant.execution_id, held.until, held.why)
+    return True
 
 
 def end(conn: Connection, grant: Grant, verdict: Verdict, findings: Findings) -> Verdict | Superseded:

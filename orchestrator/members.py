@@ -1,4 +1,4 @@
-"""Add users and teams, and put users into teams. Roles, passwords and keys come later: one key is for all so far."""
+"""Add users and teams, and put users into teams. `user_keys` has their keys. Roles and passwords come later."""
 
 from dataclasses import dataclass
 from typing import Annotated

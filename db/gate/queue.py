@@ -186,6 +186,9 @@ _LIMIT = statement("SELECT limit_seconds FROM queue WHERE execution_id = :execut
 _HOLD_UNTIL = statement("""
 UPDATE queue SET not_before = :at, reason = :reason WHERE execution_id = :execution_id AND state = 'waiting'
 """)
+_LET_GO = statement("""
+UPDATE queue SET not_before = NULL, reason = '' WHERE execution_id = :execution_id AND state = 'waiting'
+""")
 _HOST = statement("UPDATE queue SET host = :worker WHERE execution_id = :execution_id")
 _GUARD = statement("""
 UPDATE queue SET guarded = :on
@@ -308,8 +311,14 @@ def preempted_for(conn: Connection, execution_id: ExecutionId, epoch: int) -> Ex
 
 
 def hold_until(conn: Connection, execution_id: ExecutionId, at: datetime, reason: str) -> None:
-    """Let a run that has just been enqueued wait until a moment, and say why."""
+    """Let a run of the caller's transaction, just enqueued or locked, wait until a moment, and say why."""
     conn.execute(_HOLD_UNTIL, {"execution_id": execution_id, "at": at, "reason": reason})
+
+
+def let_go(conn: Connection, execution_id: ExecutionId) -> None:
+    """Let a run that was held until a moment start as soon as the gate admits it."""
+    conn.execute(_LOCK, {"execution_id": execution_id})
+    conn.execute(_LET_GO, {"execution_id": execution_id})
 
 
 def requested(conn: Connection, execution_id: ExecutionId) -> Resources:

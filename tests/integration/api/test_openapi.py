@@ -277,6 +277,7 @@ TRIED = {
     "post /chaos/cordons": {},
     "post /teams": {},
     "put /teams/{team}/uses": {"team": "default"},
+    "put /teams/{team}/chaos-rules": {"team": "default"},
     "post /users": {},
     "put /quota": {},
     "patch /quota": {},
@@ -288,6 +289,8 @@ TRIED = {
     "put /deployments/{name}/user": {"name": "suite-run/nightly"},
 }
 """The operations with a JSON body, and values for their paths."""
+TRIED_ELSEWHERE = {"post /chaos/executions/{executionId}/approve", "post /chaos/executions/{executionId}/deny"}
+"""They need a second person: `test_chaos_approvals`."""
 
 
 def json_bodies(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -308,7 +311,7 @@ def example_of(body: dict[str, Any], document: dict[str, Any]) -> Any:
 
 
 def test_every_body_of_the_document_is_tried(served: dict[str, Any]) -> None:
-    assert set(json_bodies(served)) == set(TRIED)
+    assert set(json_bodies(served)) == set(TRIED) | TRIED_ELSEWHERE
 
 
 @pytest.mark.parametrize("operation", TRIED)

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -111,6 +112,41 @@ def test_what_agrees_is_asked_twice_and_stands_in_the_record(stack: Stack, shop:
     assert [(one["step"], [line["outcome"] for line in one["lines"]]) for one in decisions] == [
         (step, ["not made", "passed", "passed", "not made"]) for step in ("safety-check", "recheck")
     ]
+
+
+@pytest.fixture
+def ben(stack: Stack) -> Iterator[str]:
+    """A second person in the team, by the key; afterwards the team has no rules."""
+    stack.rest("POST", "/users", json={"name": "ben", "team": "default"})
+    yield stack.rest("POST", "/users/ben/keys").json()["key"]
+    assert stack.rest("PUT", "/teams/default/chaos-rules", json={}).status_code == 200
+
+
+def test_a_second_person_lets_it_begin_and_a_freeze_ends_it_under_its_fault(
+    stack: Stack, shop: LocalShop, ben: str
+) -> None:
+    rules = {"rules": [{"name": "shop", "effect": "approve", "where": [f"local/{shop.name}"]}]}
+    assert stack.rest("PUT", "/teams/default/chaos-rules", json=rules).status_code == 200
+    spec = shop.example("payments-slow", durationSeconds=60)
+    path = f"/chaos/executions/{stack.rest('POST', '/runs', json={'kind': 'experiment', 'spec': spec}).json()['runId']}"
+    waiting = stack.rest("GET", path).json()
+    assert (waiting["status"], waiting["approval"]["approvers"]) == ("scheduled", ["ben"])
+
+    body = {"digest": waiting["approval"]["digest"]}
+    answer = stack.rest("POST", f"{path}/approve", json=body, headers={"Authorization": f"Bearer {ben}"})
+    assert answer.status_code == 200, answer.text
+    until("a fault is active", lambda: stack.sql("SELECT 1 FROM chaos_faults WHERE status = 'injected'"), 90, 0.2)
+    now = datetime.now(UTC)  # noqa: TID251  a test
+    freeze = {"start": now.isoformat(), "end": (now + timedelta(hours=1)).isoformat(), "reason": "a release"}
+    stack.rest("PUT", "/teams/default/chaos-rules", json=rules | {"freezes": [freeze]})
+    until("it has ended", lambda: stack.rest("GET", path).json()["completedAt"], 60, 0.2)
+
+    found = stack.rest("GET", path).json()
+    [fault] = stack.sql("SELECT * FROM chaos_faults WHERE execution_id = %s", found["executionId"])
+    decisions = stack.sql("SELECT decisions FROM chaos_runs WHERE run_id = %s", found["executionId"])[0]["decisions"]
+    assert (found["ending"], found["exitCode"], fault["status"]) == ("blocked", 4, "reverted"), found["reason"]
+    assert "(a release)" in found["reason"]
+    assert [one["lines"][0]["sentence"] for one in decisions] == [f"ben approved {waiting['approval']['digest']}"] * 2
 
 
 def make_block(stack: Stack, slug: str, name: str, data: dict[str, Any]) -> None:

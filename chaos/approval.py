@@ -1,0 +1,63 @@
+"""The approval of one execution by a second person: what exactly was approved, by whom, and until when it holds."""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from chaos.experiment import Experiment
+from chaos.experiment_reading import experiment_to_raw
+
+
+class ApprovalState(StrEnum):
+    """Where an approval stands. It never goes back to `waiting`."""
+
+    WAITING = "waiting"
+    APPROVED = "approved"
+    DENIED = "denied"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Approval:
+    """What a rule asked for, and what came of it. After `expires_at` nothing can be approved, and nothing is."""
+
+    rules: tuple[str, ...]
+    digest: str
+    state: ApprovalState
+    expires_at: datetime
+    by: str | None = None
+    decided_at: datetime | None = None
+    comment: str = ""
+
+
+def experiment_digest(experiment: Experiment) -> str:
+    """Return the SHA-256 of an experiment's canonical JSON: what an approval names."""
+    canonical = json.dumps(experiment_to_raw(experiment), sort_keys=True, separators=(",", ":"))
+    return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
+
+
+def reason_against(approval: Approval | None, asked: Sequence[str], digest: str, now: datetime) -> str | None:
+    """Return why an execution may not go on that these rules ask about. None if it was approved, and still is."""
+    if not asked:
+        return None
+    if approval is None:
+        names = ", ".join(asked)
+        return f"a second person must approve it ({names}), and was not asked when it was submitted: submit it again"
+    if approval.state is ApprovalState.APPROVED:
+        return _not_covered(approval, asked, digest, now)
+    if approval.state is ApprovalState.DENIED:
+        return f"{approval.by} denied it: {approval.comment or 'no reason was given'}"
+    return f"nobody approved it until {approval.expires_at:%Y-%m-%d %H:%M} UTC ({', '.join(asked)})"
+
+
+def _not_covered(approval: Approval, asked: Sequence[str], digest: str, now: datetime) -> str | None:
+    missing = sorted(set(asked) - set(approval.rules))
+    if missing:
+        return f"{approval.by} approved it before the team had the rules {', '.join(missing)}: submit it again"
+    if approval.digest != digest:
+        return f"{approval.by} approved another experiment ({approval.digest[:19]}): submit it again"
+    if now >= approval.expires_at:
+        return f"its approval by {approval.by} expired at {approval.expires_at:%Y-%m-%d %H:%M} UTC: submit it again"
+    return None

@@ -1,0 +1,159 @@
+"""What the rules of a team say about an execution: when it is submitted, and at the steps before its faults."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from sqlalchemy import Connection
+
+from chaos.approval import ApprovalState, experiment_digest, reason_against
+from chaos.experiment import Experiment
+from chaos.permission import Attempt, Permission, may_approve, permission
+from chaos.team_rules import NO_RULES, Outside, TeamRule, TeamRules, check_team_rules
+from db import chaos_approvals, chaos_rules, people, runs
+from db.chaos_approvals import Asked
+from db.errors import ConflictError
+from db.people import User
+from model.ids import RunId, TeamId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What is to be done where, from when on."""
+
+    experiment: Experiment
+    paths: tuple[str, ...]
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """Until when an execution waits, and why."""
+
+    until: datetime
+    why: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What the rules say at a step. `ruled`: there are rules. `closes`: when its faults must have ended."""
+
+    ruled: bool
+    against: tuple[str, ...] = ()
+    held: Held | None = None
+    closes: datetime | None = None
+    said: str = ""
+
+
+def rules_of(conn: Connection, team: TeamId | None) -> tuple[str, TeamRules]:
+    """Return the name and the rules of a team. Who is in no team has no rules."""
+    if team is None:
+        return "", NO_RULES
+    name, raw = chaos_rules.read(conn, team)
+    return name, check_team_rules(dict(raw))
+
+
+def at_submit(conn: Connection, run_id: RunId, user: User, wanted: Wanted) -> Held | None:
+    """Ask the rules about a run that was just written, and note what is to be approved. Return how long it waits.
+
+    Raises: ConflictError with all that is against it.
+    """
+    team, rules = rules_of(conn, user.team_id)
+    found = permission(rules, _attempt(team, user.username, wanted, _whole(wanted.experiment)))
+    if found.refusals:
+        raise ConflictError("; ".join(found.refusals))
+    if found.asks:
+        return _ask(conn, run_id, user, _Question(wanted=wanted, rules=rules, found=found))
+    return Held(until=found.opens, why=found.why_later) if found.why_later else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Question:
+    wanted: Wanted
+    rules: TeamRules
+    found: Permission
+
+
+def _ask(conn: Connection, run_id: RunId, user: User, question: _Question) -> Held:
+    approvers = _approvers(conn, user, question.found.asks)
+    names = ", ".join(rule.name for rule in question.found.asks)
+    if not approvers:
+        raise ConflictError(f"a second person must approve it ({names}), and there is nobody who may")
+    holds = timedelta(hours=question.rules.approval_hours)
+    expires_at = question.found.opens + holds
+    asked = Asked(
+        rules=tuple(rule.name for rule in question.found.asks),
+        approvers=approvers,
+        digest=experiment_digest(question.wanted.experiment),
+        begins_at=question.wanted.at,
+        holds=holds,
+        expires_at=expires_at,
+    )
+    chaos_approvals.ask(conn, run_id, asked)
+    return Held(until=expires_at, why=waits_for(approvers, names, expires_at))
+
+
+def waits_for(approvers: tuple[str, ...], rules: str, expires_at: datetime) -> str:
+    """Return for whose approval an execution waits."""
+    return f"waits until {expires_at:%Y-%m-%d %H:%M} UTC for the approval of {' or '.join(approvers)} ({rules})"
+
+
+def at_step(conn: Connection, run_id: RunId, wanted: Wanted, needs: timedelta) -> Standing:
+    """Ask the rules once more, as they are now, about a run that a worker holds."""
+    run = runs.find(conn, run_id)
+    team, rules = rules_of(conn, run.team_id)
+    if rules == NO_RULES:
+        return Standing(ruled=False)
+    user = people.user(conn, UUID(str(run.submitted_by)))
+    found = permission(rules, _attempt(team, user.username, wanted, needs))
+    if found.why_later:
+        return Standing(ruled=True, held=Held(until=found.opens, why=found.why_later))
+    row = chaos_approvals.read(conn, run_id)
+    approval = row.approval if row else None
+    if row and row.approval.state is ApprovalState.WAITING and wanted.at < row.approval.expires_at and found.asks:
+        why = waits_for(row.approvers, ", ".join(row.approval.rules), row.approval.expires_at)
+        return Standing(ruled=True, held=Held(until=row.approval.expires_at, why=why))
+    asked = [rule.name for rule in found.asks]
+    missing = reason_against(approval, asked, experiment_digest(wanted.experiment), wanted.at)
+    by = f"{approval.by} approved {approval.digest}" if approval and asked else "nothing is to be approved"
+    return Standing(
+        ruled=True,
+        against=(*found.refusals, *([missing] if missing else [])),
+        closes=found.closes,
+        said=by,
+    )
+
+
+def closed_now(conn: Connection, run_id: RunId, wanted: Wanted) -> str | None:
+    """Return why experiments of the team may not run now, by its windows and freezes alone; None if they may."""
+    team, rules = rules_of(conn, runs.find(conn, run_id).team_id)
+    times = TeamRules(windows=rules.windows, freezes=rules.freezes)
+    found = permission(times, _attempt(team, "", wanted, timedelta()))
+    return "; ".join(found.refusals) or None
+
+
+def opens_at(conn: Connection, team: TeamId | None, wanted: Wanted) -> Held | None:
+    """Return how long the windows of a team hold an execution that may run otherwise."""
+    name, rules = rules_of(conn, team)
+    if rules.outside is not Outside.HOLD:
+        return None
+    found = permission(rules, _attempt(name, "", wanted, _whole(wanted.experiment)))
+    return Held(until=found.opens, why=found.why_later) if found.why_later else None
+
+
+def _attempt(team: str, user: str, wanted: Wanted, needs: timedelta) -> Attempt:
+    return Attempt(team=team, user=user, experiment=wanted.experiment, paths=wanted.paths, at=wanted.at, needs=needs)
+
+
+def _whole(experiment: Experiment) -> timedelta:
+    """Return how long it must be open for all that is done before the last revert."""
+    return experiment.baseline + experiment.active
+
+
+def _approvers(conn: Connection, submitter: User, asks: tuple[TeamRule, ...]) -> tuple[str, ...]:
+    others = chaos_approvals.people(conn, submitter.user_id)
+    return tuple(
+        name
+        for name, team in others
+        if may_approve(asks, name, submitter.username, of_team=team is not None and team == submitter.team_id)
+    )
