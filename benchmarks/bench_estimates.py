@@ -193,11 +193,14 @@ class World:
         ran = timedelta(seconds=self.dice.uniform(0, length))
         self.test_of[made], self.left[made] = test, timedelta(seconds=length) - ran
         return Running(
-            execution_id=made,
-            seq=number,
-            enqueued_at=NOON - ran,
-            user_id=UserId(UUID(int=number % 5)),
-            resources=Resources(cpu_milli=100 + test),
+            queued=Queued(
+                execution_id=made,
+                seq=number,
+                priority=5,
+                enqueued_at=NOON - ran,
+                user_id=UserId(UUID(int=number % 5)),
+                shape=Shape(Resources(cpu_milli=100 + test)),
+            ),
             node=NODES[number % len(NODES)].name,
             started_at=NOON - ran,
         )

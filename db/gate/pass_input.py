@@ -33,7 +33,7 @@ from scheduler.admission.state import State
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.values.order import head_start
 from scheduler.values.pool import DEFAULT_PROFILE, PROFILES, Ceiling, PoolSettings, Strategy
-from scheduler.values.run import Queued, Running
+from scheduler.values.run import Running
 
 SHAPES = 500
 """Different shapes that one pass looks at."""
@@ -279,9 +279,9 @@ def state(conn: Connection, known: Facts, found: ReadRows, busy: Collection[Exec
     if known.looking or known.several or (known.workers and found.runs):  # without room too: to tell why, what is kept
         reach = nodes.Reach(served=known.served, virtual=_backends_needed(known, found))
         node_usage, found.snapshot = nodes.node_usage(conn, known.pool, known.nodes_version, reach)
-    counted: list[Queued | Running] = list(found.runs.values())
+    counted = list(found.runs.values())
     if known.limits.strategy is Strategy.FAIR_SHARE:
-        counted += known.holding
+        counted += [place.queued for place in known.holding]
     owners, names = owner_limits.owners(conn, known.pool, counted, several=known.several), found.names()
     made = State(
         limits=known.limits,
@@ -303,7 +303,7 @@ def state(conn: Connection, known: Facts, found: ReadRows, busy: Collection[Exec
 def _backends_needed(known: Facts, found: ReadRows) -> frozenset[BackendName]:
     """Return the backends on which runs that need no node wait or hold a place."""
     waiting = (run.shape.constraints.backend for run in found.runs.values())
-    holding = (place.constraints.backend for place in known.holding)
+    holding = (place.queued.shape.constraints.backend for place in known.holding)
     return frozenset(backend for backend in (*waiting, *holding) if backend is not None)
 
 

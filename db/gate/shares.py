@@ -26,7 +26,7 @@ def read(conn: Connection, pool: PoolName, asked: Collection[Payer]) -> dict[UUI
     """Return the share of each of these, by team, or by user where there is none. Raises: NotFoundError."""
     known = pass_input.facts(conn, pool)
     node_usage, _ = nodes.node_usage(conn, pool, known.nodes_version)
-    owners = owner_limits.owners(conn, pool, [*asked, *known.holding], several=False)
+    owners = owner_limits.owners(conn, pool, [*asked, *(place.queued for place in known.holding)], several=False)
     state = State(limits=known.limits, node_usage=node_usage, owners=owners, usage_at=known.usage_at)
     for place in known.holding:
         state.start(place)

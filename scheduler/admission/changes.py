@@ -64,9 +64,9 @@ def admission(state: State, run: Queued, outcome: Outcome, at: datetime) -> Admi
 
 def _apply_decision(state: State, decision: Decision) -> None:
     match decision:
-        case Admit(run=run, at=at):
+        case Admit(run=run, node=node, at=at):
             if state.withdraw(run.execution_id):
-                running = _running(decision)
+                running = Running(queued=run, node=node, started_at=at, began_at=at)
                 state.start(running)
                 if at is not None and state.limits.strategy is Strategy.FAIR_SHARE:
                     charge(state, running, at)
@@ -101,25 +101,3 @@ def _candidates(state: State, run: Queued, placed: Placed) -> Iterator[NodeName]
         return
     backend = state.node_usage.backend_of(first)
     yield from (score.node for score in placed[1:] if state.node_usage.backend_of(score.node) == backend)
-
-
-def _running(decision: Admit) -> Running:
-    run = decision.run
-    return Running(
-        execution_id=run.execution_id,
-        seq=run.seq,
-        enqueued_at=run.enqueued_at,
-        user_id=run.user_id,
-        team_id=run.team_id,
-        resources=run.shape.resources,
-        constraints=run.shape.constraints,
-        node=decision.node,
-        priority=run.priority,
-        started_at=decision.at,
-        began_at=decision.at,
-        labels=run.labels,
-        exclusive=run.exclusive,
-        limit=run.limit,
-        expected=run.expected,
-        restartable=run.restartable,
-    )

@@ -94,14 +94,14 @@ class CycleCache:
 
     def started(self, run: Running) -> None:
         """Note that a run has come to a node."""
-        self.touched.add((run.user_id, run.team_id))
+        self.touched.add((run.queued.user_id, run.queued.team_id))
         column = self._column(run)
         if self.expected.get(run.execution_id) == column:
             del self.expected[run.execution_id]
 
     def ended(self, run: Running) -> None:
         """Note that a run has left a node."""
-        self.touched.add((run.user_id, run.team_id))
+        self.touched.add((run.queued.user_id, run.queued.team_id))
         column = self._column(run)
         if column >= 0:
             self.grown.add(column)

@@ -320,7 +320,7 @@ def recall(state: State, now: datetime) -> CycleCache:
         for run_class in waiting.table.values():
             run_class.row = -1
         waiting.changed = set(waiting.table.values())
-        cache.touched.update((run.user_id, run.team_id) for run in state.running.values())
+        cache.touched.update((run.queued.user_id, run.queued.team_id) for run in state.running.values())
     for run_class in sorted(waiting.changed, key=lambda run_class: run_class.row):
         if run_class.row < 0:
             run_class.bounds = cache.bounds(run_class)

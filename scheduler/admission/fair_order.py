@@ -119,7 +119,7 @@ def account(state: SharedPool, now: datetime) -> None:
 
 def charge(state: SharedPool, run: Running, now: datetime) -> None:
     """Charge an owner for a run that has just started, so that bursts of short ones count too."""
-    owner = payer(run.user_id, run.team_id)
+    owner = payer(run.queued.user_id, run.queued.team_id)
     known, totals = usage_of(state, owner, now), state.totals
     state.usage[owner] = replace(known, average=known.average + entry(need(run.resources), totals, state.limits))
 

@@ -25,7 +25,7 @@ def broken(state: State) -> list[str]:
 def _running(state: State) -> Iterator[str]:
     if both := state.running.keys() & state.queued.keys():
         yield f"{both} wait and run"
-    if {(entry, key) for key, run in state.running.items() for entry in run.exclusive} != state.holders.held():
+    if {(entry, key) for key, run in state.running.items() for entry in run.queued.exclusive} != state.holders.held():
         yield "claims are held that no run has, or the other way round"
     by_node = {run: node for node, runs in state.on_node.items() for run in runs}
     if by_node != {key: run.node for key, run in state.running.items() if run.node is not None}:
@@ -39,8 +39,8 @@ def _running(state: State) -> Iterator[str]:
 def _totals(state: State) -> Iterator[str]:
     anew = UsageTotals()
     for run in state.running.values():
-        anew.add((POOL, *owners_of(run)), need(run.resources))
-    owners = {POOL, *(owner for run in state.running.values() for owner in owners_of(run))}
+        anew.add((POOL, *owners_of(run.queued)), need(run.resources))
+    owners = {POOL, *(owner for run in state.running.values() for owner in owners_of(run.queued))}
     yield from (f"{owner} uses another amount" for owner in owners if state.sums.of(owner) != anew.of(owner))
 
 

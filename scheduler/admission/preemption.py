@@ -93,7 +93,7 @@ class Preemption:
             there = [run for run in runs.values() if stoppable(run, cycle.limits, cycle.now)]
             if there and node in place:
                 there.sort(key=lambda run: cost([run]))
-                found[place[node]] = [(rank(run, cycle.limits), run) for run in there]
+                found[place[node]] = [(rank(run.queued, cycle.limits), run) for run in there]
         return found
 
     def _sites(self, run_class: RunClass, run: Queued, leaving: Mapping[ExecutionId, Running]) -> Iterator[_Site]:
@@ -101,12 +101,12 @@ class Preemption:
         gap = _Gap(cycle, run_class, leaving.values())
         suitable = able(cycle.reservations.room.node_table, run_class.ask)
         for column, there in self._stoppable.items():
-            if not suitable[column] or there[0][1].priority <= run.priority:
+            if not suitable[column] or there[0][1].queued.priority <= run.priority:
                 continue  # the first is the least important of them
             victims = [
                 other
                 for place, other in there
-                if other.priority > run.priority and place > own and other.execution_id not in leaving
+                if other.queued.priority > run.priority and place > own and other.execution_id not in leaving
             ]
             if not victims:
                 continue
@@ -162,7 +162,7 @@ def _best(sites: Iterable[_Site], choice: _Choice) -> Room | None:
 
 
 def _able(run: Running) -> bool:
-    return run.restartable and not run.guarded and run.preempted_for is None
+    return run.queued.restartable and not run.guarded and run.preempted_for is None
 
 
 def _by_id(runs: Iterable[Running]) -> tuple[Running, ...]:

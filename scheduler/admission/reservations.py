@@ -195,7 +195,7 @@ def _take_all(room: NodeUsage, some: Sequence[Reservation]) -> None:
     room.take_all([reservation.column for reservation in some], requests, [1] * len(requests))
 
 
-def length(run: Queued | Running, *, firm: bool) -> timedelta:
+def length(run: Queued, *, firm: bool) -> timedelta:
     """Return how long a run counts for: what it may take at most, or what it is expected to take."""
     return run.limit if firm or run.expected is None else run.expected
 
@@ -204,7 +204,7 @@ def remaining(run: Running, now: datetime, *, firm: bool) -> timedelta:
     """Return how long a run still counts for; nothing when that is over, or when nobody knows when it began."""
     if run.started_at is None:
         return NO_TIME
-    return max(NO_TIME, run.started_at + length(run, firm=firm) - now)
+    return max(NO_TIME, run.started_at + length(run.queued, firm=firm) - now)
 
 
 def shadow(free: Amounts, asked: Amounts, going: Iterable[tuple[timedelta, Amounts]]) -> timedelta | None:

@@ -100,10 +100,10 @@ class State:
         if run.execution_id in self.running:
             return
         self._note(run)
-        self.moved.add(payer(run.user_id, run.team_id))
-        self.sums.add((POOL, *owners_of(run)), need(run.resources))
-        self.node_usage.take(run.node, run.resources, 1, run.labels)
-        self.holders.add(run.execution_id, run.exclusive)
+        self.moved.add(payer(run.queued.user_id, run.queued.team_id))
+        self.sums.add((POOL, *owners_of(run.queued)), need(run.resources))
+        self.node_usage.take(run.node, run.resources, 1, run.queued.labels)
+        self.holders.add(run.execution_id, run.queued.exclusive)
         self.cache.started(run)
 
     def end(self, run: ExecutionId) -> Running | None:
@@ -112,10 +112,10 @@ class State:
         if running is None:
             return None
         self._forget(running)
-        self.moved.add(payer(running.user_id, running.team_id))
-        self.sums.add((POOL, *owners_of(running)), need(running.resources), -1)
-        self.node_usage.take(running.node, running.resources, -1, running.labels)
-        self.holders.remove(run, running.exclusive)
+        self.moved.add(payer(running.queued.user_id, running.queued.team_id))
+        self.sums.add((POOL, *owners_of(running.queued)), need(running.resources), -1)
+        self.node_usage.take(running.node, running.resources, -1, running.queued.labels)
+        self.holders.remove(run, running.queued.exclusive)
         self.cache.ended(running)
         return running
 
@@ -130,7 +130,7 @@ class State:
         """Replace the nodes by what was last seen; the runs stay where they are."""
         self.node_usage = NodeUsage(nodes)
         for run in self.running.values():
-            self.node_usage.take(run.node, run.resources, 1, run.labels)
+            self.node_usage.take(run.node, run.resources, 1, run.queued.labels)
 
     def _note(self, run: Running) -> None:
         self.running[run.execution_id] = run

@@ -31,7 +31,7 @@ def cost(runs: Iterable[Running]) -> Cost:
     stopped = list(runs)
     return (
         len(stopped),
-        tuple(-priority for priority in sorted(run.priority for run in stopped)),
+        tuple(-priority for priority in sorted(run.queued.priority for run in stopped)),
         tuple(-begun for begun in sorted(map(_begun, stopped))),
         tuple(sorted(run.execution_id.int for run in stopped)),
     )

@@ -65,15 +65,15 @@ def _twin(state: State) -> State:
         rules=state.rules,
     )
     for place in state.running.values():
-        twin.start(replace(place, enqueued_at=_whole_tick(place.enqueued_at)))
+        twin.start(replace(place, queued=_in_whole_ticks(place.queued)))
     twin.node_usage = state.node_usage.copy()  # which has the places taken already
     for run in state.queued.values():
-        twin.enqueue(replace(run, enqueued_at=_whole_tick(run.enqueued_at)))
+        twin.enqueue(_in_whole_ticks(run))
     return twin
 
 
-def _whole_tick(moment: datetime) -> datetime:
-    return moment - (moment - _EPOCH) % TICK
+def _in_whole_ticks(run: Queued) -> Queued:
+    return replace(run, enqueued_at=run.enqueued_at - (run.enqueued_at - _EPOCH) % TICK)
 
 
 class _Course:
@@ -154,17 +154,15 @@ class _Dice:
 
     def duration(self, run: Queued | Running) -> timedelta:
         """Return how long a run holds its place from its admission on; how much longer, if it has one already."""
-        lag, began = self._question.lag, None
-        if isinstance(run, Running):
-            began = run.started_at
+        queued, began = (run.queued, run.started_at) if isinstance(run, Running) else (run, None)
         if began is None:
-            return lag + timedelta(seconds=self._seconds(run, 0.0))
+            return self._question.lag + timedelta(seconds=self._seconds(queued, 0.0))
         elapsed = max(timedelta(), self._question.now - began)
-        if elapsed >= run.limit:
+        if elapsed >= queued.limit:
             return GRACE
-        return max(timedelta(), timedelta(seconds=self._seconds(run, elapsed.total_seconds())) - elapsed)
+        return max(timedelta(), timedelta(seconds=self._seconds(queued, elapsed.total_seconds())) - elapsed)
 
-    def _seconds(self, run: Queued | Running, elapsed: float) -> float:
+    def _seconds(self, run: Queued, elapsed: float) -> float:
         chance = self._chance(run.execution_id)
         limit = run.limit.total_seconds()
         known = self._question.history.get(run.execution_id) or self.newcomers.get(run.execution_id)

@@ -9,7 +9,7 @@ alone, if it had a group, and with no node kept for it: as `gate.requeue` has it
 """
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from heapq import heappop, heappush
 from typing import TypeAlias
@@ -21,7 +21,7 @@ from scheduler.admission.decisions import Arrived, Left
 from scheduler.admission.outcome import Outcome
 from scheduler.admission.state import State
 from scheduler.admission.wake import rules_change, wake
-from scheduler.values.run import Queued, Running, Shape
+from scheduler.values.run import Queued, Running
 
 LONGEST_QUIET = timedelta(days=400)
 """If nothing arrives, starts or ends for so long, added rules do not wake the pool any more: more than a year."""
@@ -156,17 +156,4 @@ class _Course:
 
 def again(run: Running) -> Queued:
     """Return a run that held a place as one that waits."""
-    return Queued(
-        execution_id=run.execution_id,
-        seq=run.seq,
-        priority=run.priority,
-        enqueued_at=run.enqueued_at,
-        user_id=run.user_id,
-        team_id=run.team_id,
-        shape=Shape(run.resources, run.constraints),
-        labels=run.labels,
-        exclusive=run.exclusive,
-        limit=run.limit,
-        expected=run.expected,
-        restartable=run.restartable,
-    )
+    return replace(run.queued, not_before=None, nominated=None, group=None)

@@ -14,7 +14,7 @@ drain.
 from datetime import UTC, datetime, timedelta
 
 from scheduler.values.pool import PoolSettings, Strategy
-from scheduler.values.run import Queued, Rank, Running
+from scheduler.values.run import Queued, Rank
 
 YOUNG = 1 << 61
 CHOSEN = 1 << 60
@@ -39,7 +39,7 @@ def ages_at(enqueued_at: datetime, priority: int, limits: PoolSettings) -> datet
     return enqueued_at + head_start(priority, limits) + min(limits.ageing_limit, _LONGEST)
 
 
-def aged(run: Queued | Running, limits: PoolSettings, now: datetime) -> bool:
+def aged(run: Queued, limits: PoolSettings, now: datetime) -> bool:
     """Return whether a run has waited for (priority + 1) ageing limits; under FIFO for one (D4)."""
     return now >= ages_at(run.enqueued_at, run.priority, limits)
 
@@ -59,8 +59,8 @@ def due(run: Queued, now: datetime) -> bool:
     return run.not_before is None or run.not_before <= now
 
 
-def key(run: Queued | Running, limits: PoolSettings) -> int:
-    """Return the key of a run in microseconds; of one that has a place, the key with which it would wait."""
+def key(run: Queued, limits: PoolSettings) -> int:
+    """Return the key of a run in microseconds."""
     return key_at(run.enqueued_at + head_start(run.priority, limits))
 
 
@@ -69,11 +69,8 @@ def key_at(time: datetime) -> int:
     return (time - _BEGINNING) // _UNIT
 
 
-def rank(run: Queued | Running, limits: PoolSettings) -> Rank:
-    """Return the place of a run in the order (rule 2), lowest first; no two runs share one, and it never changes.
-
-    Of one that has a place: where it would stand if it waited.
-    """
+def rank(run: Queued, limits: PoolSettings) -> Rank:
+    """Return the place of a run in the order (rule 2), lowest first; no two runs share one, and it never changes."""
     return (key(run, limits), run.seq, run.execution_id)
 
 

@@ -96,33 +96,31 @@ class Queued:
 class Running:
     """A run that holds a place, from its admission until its process or pod is known to be gone.
 
-    `seq`, `enqueued_at` and `constraints` are those by which it waited, and waits again if it is stopped. `started_at`
-    is when it got its place, `began_at` when its test began to run there; None while it is being launched. `guarded`:
-    it must not be stopped now (an experiment between injection and revert). `preempted_for`: it has been asked to stop
-    for that run, and still holds its place until it has.
+    `queued` is the run as it waited, and as it waits again if it is stopped. `started_at` is when it got its place,
+    `began_at` when its test began to run there; None while it is being launched. `guarded`: it must not be stopped now
+    (an experiment between injection and revert). `preempted_for`: it has been asked to stop for that run, and still
+    holds its place until it has.
     """
 
-    execution_id: ExecutionId
-    seq: int
-    enqueued_at: datetime
-    user_id: UserId
-    team_id: TeamId | None = None
-    resources: Resources
-    constraints: Constraints = NO_CONSTRAINTS
+    queued: Queued
     node: NodeName | None = None
-    priority: int = 5
     started_at: datetime | None = None
     began_at: datetime | None = None
-    labels: Labels = ()
-    exclusive: tuple[str, ...] = ()
-    limit: timedelta = HOUR
-    expected: timedelta | None = None
-    restartable: bool = False
     guarded: bool = False
     preempted_for: ExecutionId | None = None
 
+    @property
+    def execution_id(self) -> ExecutionId:
+        """Which run it is."""
+        return self.queued.execution_id
 
-def owners_of(run: Queued | Running) -> tuple[UUID, ...]:
+    @property
+    def resources(self) -> Resources:
+        """What it holds of its node."""
+        return self.queued.shape.resources
+
+
+def owners_of(run: Queued) -> tuple[UUID, ...]:
     """Return whose limits a run counts against, besides the pool's."""
     return (run.user_id,) if run.team_id is None else (run.user_id, run.team_id)
 

@@ -29,7 +29,8 @@ class OnePerUser:
     """A user has one run of priority 9 at a time: a rule that looks at who runs and who was just admitted."""
 
     def refusal(self, line: ClassFacts, pool: PoolFacts) -> str | None:
-        there = [run for run in (*pool.running, *pool.admitted) if run.user_id == line.user_id and run.priority == 9]
+        holding = [place.queued for place in pool.running]
+        there = [run for run in (*holding, *pool.admitted) if run.user_id == line.user_id and run.priority == 9]
         return "its user has a run of priority 9 already" if there and line.priority == 9 else None
 
     def next_change(self, now: datetime) -> datetime | None:  # noqa: ARG002  one shape for all rules

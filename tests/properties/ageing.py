@@ -50,7 +50,7 @@ def _holding(state: State, waiting: Mapping[Any, Queued]) -> dict[Any, Place]:
             run=key,
             rank=_rank(waiting[key], state) if key in waiting else (),
             cpu=run.resources.cpu_milli,
-            owners=(POOL, *owners_of(run)),
+            owners=(POOL, *owners_of(run.queued)),
             node=run.node,
         )
         for key, run in state.running.items()
@@ -110,7 +110,7 @@ def _own(state: State, party: Party) -> bool:
 
 
 def _taken(state: State) -> set[str]:
-    return {entry for run in state.running.values() for entry in run.exclusive} | state.exclusive_elsewhere
+    return {entry for run in state.running.values() for entry in run.queued.exclusive} | state.exclusive_elsewhere
 
 
 def _names(state: State, party: Party) -> list[str]:

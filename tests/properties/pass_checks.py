@@ -10,7 +10,7 @@ from scheduler.admission.decisions import Admit, Decision, Wait
 from scheduler.admission.state import State
 from scheduler.values.order import due
 from scheduler.values.pool import Ceiling
-from scheduler.values.run import Queued, Running
+from scheduler.values.run import Queued
 
 
 def check(state: State, decisions: list[Decision], now: Any) -> None:
@@ -23,23 +23,22 @@ def check(state: State, decisions: list[Decision], now: Any) -> None:
     assert all(d.run.shape.constraints.spread or "next pass" not in d.reason.text for d in waits)
 
 
-def amounts(runs: list[Queued | Running]) -> tuple[int, int]:
-    asked = [run.shape.resources if isinstance(run, Queued) else run.resources for run in runs]
-    return len(runs), sum(one.cpu_milli for one in asked)
+def amounts(runs: list[Queued]) -> tuple[int, int]:
+    return len(runs), sum(run.shape.resources.cpu_milli for run in runs)
 
 
 def check_sums(state: State, admits: list[Admit]) -> None:
     """No limit is passed by what starts, and no node overbooked, counted anew."""
     for admit in admits:
-        group = (*state.running.values(), *(d.run for d in admits))
-        assert within(state.limits.ceiling, amounts(list(group)), (0, 0))
+        group = [*(place.queued for place in state.running.values()), *(d.run for d in admits)]
+        assert within(state.limits.ceiling, amounts(group), (0, 0))
         for owner, field in ((admit.run.team_id, "team_id"), (admit.run.user_id, "user_id")):
             facts = None if owner is None else state.owners.get(owner)
             if facts is not None:
                 own = amounts([run for run in group if getattr(run, field) == owner])
                 assert within(facts.ceiling, own, (facts.elsewhere_runs, facts.elsewhere.cpu_milli))
         node = next(node for node in state.node_usage.nodes if node.name == admit.node)
-        here = [run for run in state.running.values() if run.node == admit.node]
+        here = [place.queued for place in state.running.values() if place.node == admit.node]
         there = [d.run for d in admits if d.node == admit.node]
         assert node.ready
         assert amounts([*here, *there])[1] <= node.capacity.cpu_milli
@@ -52,7 +51,7 @@ def within(ceiling: Ceiling, used: tuple[int, int], elsewhere: tuple[int, int]) 
 
 def check_names(state: State, admits: list[Admit]) -> None:
     """No claim of a run that starts conflicts with one of another run, here or in another pool."""
-    held = [run.exclusive for run in state.running.values()]
+    held = [run.queued.exclusive for run in state.running.values()]
     for admit in admits:
         assert not any(clash(entries, admit.run.exclusive) for entries in (*held, state.exclusive_elsewhere))
         held.append(admit.run.exclusive)

@@ -36,19 +36,19 @@ def check_preemption(state: State, decisions: Sequence[Decision], now: datetime)
 def may_be_stopped(state: State, victim: Running, run: Queued, now: datetime) -> bool:
     """Return whether one run may be stopped for another: once it waits, it must come after that."""
     return (
-        victim.restartable
+        victim.queued.restartable
         and not victim.guarded
         and victim.preempted_for is None
-        and victim.priority > run.priority
+        and victim.queued.priority > run.priority
         and victim.began_at is not None
         and now - victim.began_at >= state.limits.min_runtime
-        and rank(victim, state.limits) > rank(run, state.limits)
+        and rank(victim.queued, state.limits) > rank(run, state.limits)
     )
 
 
 def cost(runs: Sequence[Running]) -> Cost:
     """What it costs to stop runs: how many, the most important of them first, then the oldest first."""
-    important = sorted(-run.priority for run in runs)[::-1]
+    important = sorted(-run.queued.priority for run in runs)[::-1]
     ages = sorted(run.started_at for run in runs if run.started_at is not None)
     return (len(runs), important, [-at.timestamp() for at in ages], sorted(run.execution_id for run in runs))
 

@@ -57,12 +57,13 @@ def _amounts(resources: Resources) -> Amounts:
     return (resources.cpu_milli, resources.gpu, 1)
 
 
-def _owners(run: Queued | Running) -> tuple[Any, ...]:
+def _owners(run: Queued) -> tuple[Any, ...]:
     return (HERE, run.user_id) if run.team_id is None else (HERE, run.user_id, run.team_id)
 
 
 def _held(run: Running) -> Held:
-    return Held(amounts=_amounts(run.resources), owners=_owners(run), node=run.node, names=frozenset(run.exclusive))
+    names = frozenset(run.queued.exclusive)
+    return Held(amounts=_amounts(run.resources), owners=_owners(run.queued), node=run.node, names=names)
 
 
 def _asked(run: Queued, state: State, now: datetime) -> Asked:
@@ -133,14 +134,15 @@ def _shares(state: State, now: datetime) -> Shares:
         penalty=1 - 0.5 ** (limits.interval / limits.half_life),
         totals=totals,
     )
-    payers = {_owners(run)[-1] for run in (*state.queued.values(), *state.running.values())}
+    runs = (*state.queued.values(), *(place.queued for place in state.running.values()))
+    payers = {_owners(run)[-1] for run in runs}
     usage = {payer: _usage(state, payer, shares, now) for payer in payers}
     return Shares(usage=usage, weights=shares.weights, penalty=shares.penalty, totals=totals)
 
 
 def _usage(state: State, payer: Any, shares: Shares, now: datetime) -> float:
     """Return the average of what an owner has had until now, from what was stored of it."""
-    held = [_held(run) for run in state.running.values() if _owners(run)[-1] == payer]
+    held = [_held(run) for run in state.running.values() if _owners(run.queued)[-1] == payer]
     known, facts = state.usage.get(payer), state.owners.get(payer)
     if known is None:
         before, share, since = 0.0 if facts is None else facts.usage, shares.dominant(held), state.usage_at or now

@@ -237,11 +237,11 @@ class Pool(RuleBasedStateMachine):
         again = self.make.queued(
             running.execution_id.int - 1,
             cpu=running.resources.cpu_milli,
-            user_id=running.user_id,
-            team_id=running.team_id,
+            user_id=running.queued.user_id,
+            team_id=running.queued.team_id,
             enqueued_at=self.now - timedelta(minutes=minutes),
             not_before=self.now + timedelta(minutes=minutes),
-            exclusive=running.exclusive,
+            exclusive=running.queued.exclusive,
         )
         apply(self.state, Arrived(run=again))
 

@@ -77,11 +77,12 @@ def test_a_place_is_read_with_all_that_decides_over_it(gate_db: Any) -> None:
     gate_db.do(lambda conn: queue.guard(conn, run, 1, on=True))
     [place] = facts(gate_db).holding
 
-    assert (place.labels, place.exclusive, place.priority) == ((("a", "1"),), ("bus",), 5)
-    assert (place.expected, place.limit) == (timedelta(seconds=9), timedelta(hours=1))
-    assert (place.restartable, place.guarded, place.preempted_for) == (True, True, None)
-    assert (place.seq, place.enqueued_at) == (waited.seq, waited.enqueued_at)
-    assert place.constraints.apart == (Apart(topology="zone", labels=(("a", "1"),)),)
+    held = place.queued
+    assert (held.labels, held.exclusive, held.priority) == ((("a", "1"),), ("bus",), 5)
+    assert (held.expected, held.limit) == (timedelta(seconds=9), timedelta(hours=1))
+    assert (held.restartable, place.guarded, place.preempted_for) == (True, True, None)
+    assert (held.seq, held.enqueued_at) == (waited.seq, waited.enqueued_at)
+    assert held.shape.constraints.apart == (Apart(topology="zone", labels=(("a", "1"),)),)
     assert facts(gate_db).now - timedelta(minutes=1) < place.started_at <= place.began_at
 
 

@@ -1,6 +1,7 @@
 """Builders of scheduler values with plain numbers, so that a test names only what it is about."""
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import fields
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
@@ -16,6 +17,8 @@ from scheduler.values.pool import Owner, PoolSettings
 from scheduler.values.run import Constraints, Queued, Running, Shape
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
+PLACE = {field.name for field in fields(Running)} - {"queued"}
+"""What is given of the place of a run that runs; all else is of the run."""
 GI = 2**30
 
 
@@ -49,16 +52,9 @@ def queued(number: int, **given: Any) -> Queued:
 def running(number: int, **given: Any) -> Running:
     """A run that got its place, and began, as soon as it arrived: at `started_at`, else nobody knows when."""
     started = given.get("started_at")
-    values: dict[str, Any] = {
-        "seq": number,
-        "enqueued_at": started or NOON,
-        "began_at": started,
-        "user_id": user(0),
-        "team_id": team(0),
-    }
-    values["node"] = NodeName("n0")
-    values["resources"] = amounts(given.pop("cpu", 100), given.pop("memory", 0))
-    return Running(execution_id=run_id(number), **(values | given))
+    of_place = {"node": NodeName("n0"), "began_at": started}
+    of_place |= {name: given.pop(name) for name in PLACE & given.keys()}
+    return Running(queued=queued(number, **({"enqueued_at": started or NOON} | given)), **of_place)
 
 
 def node(number: int, *, cpu: int = 4000, memory: int = 8 * GI, gpu: int = 0, **given: Any) -> Node:

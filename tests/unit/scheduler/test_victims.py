@@ -23,9 +23,7 @@ def test_the_cheapest_of_the_smallest_sets_is_chosen(
 ) -> None:
     """All sets are tried here. Of more than three runs none is stopped in vain."""
     runs = [
-        make.running(
-            n, resources=make.amounts(cpu, memory), priority=facts.randrange(3), started_at=make.NOON - age(facts)
-        )
+        make.running(n, cpu=cpu, memory=memory, priority=facts.randrange(3), started_at=make.NOON - age(facts))
         for n, (cpu, memory) in enumerate(amounts)
     ]
     runs.sort(key=lambda run: cost([run]))
