@@ -8,6 +8,7 @@ May do I/O: no.
     answers              the answers of a load as readings
     choice               which provider injects a fault
     error_budget         what an experiment may cost of an error budget
+    comparison           an execution against the last one of the same experiment
     experiment           the experiment as a value, and its written form
     experiment_reading   reads and writes experiments: YAML and plain data, all problems at once
     experiment_rules     the rules across the fields of an experiment

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from chaos.comparison import Comparison
 from chaos.experiment import Experiment
 from chaos.judge import HealthJudgement, Readings, SloJudgement
 from chaos.price import Bill
@@ -76,5 +77,6 @@ class Journal:
     resolution: Resolution | None = None
     decisions: tuple[DecisionRecord, ...] = ()
     faults: tuple[FaultRecord, ...] = ()
+    comparison: Comparison | None = None
     abort_latency: timedelta | None = None
     revert_latency: timedelta | None = None

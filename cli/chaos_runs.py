@@ -170,7 +170,20 @@ def show(execution: Execution, *, json: Json = False) -> None:
     )
     if journal.get("errorBudgets"):
         _write_budgets(journal["errorBudgets"])
+    if comparison := journal.get("comparison"):
+        _write_comparison(comparison)
     output.say(f"{journal['verdict']}: {journal['reason']}")
+
+
+def _write_comparison(comparison: Any) -> None:
+    output.table(
+        ("compared with the last run", "what", "the last time", "now", "same within", "change"),
+        [
+            (one["part"], one["what"], one["before"], one["now"], one["bound"] or None, one["change"])
+            for one in comparison["differences"]
+        ],
+    )
+    output.say(comparison["sentence"])
 
 
 def _write_budgets(budgets: Any) -> None:

@@ -1,6 +1,6 @@
 """What executions of experiments have shown: the rows that scores and comparisons are made from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -54,6 +54,53 @@ CROSS JOIN LATERAL (
 WHERE r.completed_at > :since AND c.resolution IS NOT NULL
 ORDER BY s.name, e.target_selector
 """)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierRun:
+    """An ended execution of the same experiment. `slos` and `budgets` are those of its journal."""
+
+    run_id: RunId
+    ended_at: datetime
+    ending: str
+    validated: bool | None
+    word: str
+    slos: Sequence[Mapping[str, Any]]
+    budgets: Sequence[Mapping[str, Any]]
+
+
+_EARLIER = text("""
+SELECT c.run_id, r.completed_at, c.ending, c.hypothesis_validated, c.journal ->> 'verdict' AS word,
+    c.journal -> 'slos' AS slos, c.journal -> 'errorBudgets' AS budgets
+FROM chaos_runs own
+JOIN runs o ON o.id = own.run_id
+JOIN chaos_experiments mine ON mine.experiment_id = own.experiment_id
+JOIN chaos_experiments e ON e.digest = mine.digest
+JOIN chaos_runs c ON c.experiment_id = e.experiment_id AND c.run_id <> own.run_id
+JOIN runs r ON r.id = c.run_id AND r.team_id IS NOT DISTINCT FROM o.team_id
+WHERE own.run_id = :run AND c.ending IN ('judged', 'halted') AND r.completed_at IS NOT NULL
+ORDER BY r.completed_at DESC, c.run_id DESC
+LIMIT :most
+""")
+
+
+def earlier_runs(conn: Connection, run_id: RunId, most: int) -> list[EarlierRun]:
+    """Return the executions of the same experiment in the same team that have said something, the newest first.
+
+    The same experiment is the same definition, whoever has written it.
+    """
+    return [
+        EarlierRun(
+            run_id=RunId(row.run_id),
+            ended_at=row.completed_at,
+            ending=row.ending,
+            validated=row.hypothesis_validated,
+            word=row.word or row.ending,
+            slos=row.slos or (),
+            budgets=row.budgets or (),
+        )
+        for row in conn.execute(_EARLIER, {"run": run_id, "most": most})
+    ]
 
 
 def past_faults(conn: Connection, since: datetime) -> list[PastFault]:

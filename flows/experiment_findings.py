@@ -1,8 +1,10 @@
 """What an execution leaves: its journal, its report, and the metrics of its three windows."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 
+from chaos.comparison import Result, SloResult, compare
 from chaos.journal import FaultRecord, Journal
 from chaos.judge_experiment import Evidence, JudgedExperiment
 from chaos.observed import Observed, Span
@@ -10,8 +12,10 @@ from chaos.price import bills
 from chaos.verdict import End, Verdict
 from chaos.windows import Window
 from db.chaos_faults import FaultRow
+from db.chaos_history import EarlierRun
 from db.chaos_runs import Findings, Metric
 from flows.experiment_run import ExperimentRun
+from orchestrator.game_days import earlier_result
 from reports.experiment import experiment_html, journal_json
 
 
@@ -69,6 +73,36 @@ def journal_of(run: ExperimentRun, faults: Sequence[FaultRow], verdict: Verdict,
         abort_latency=_since(run, run.stop_wished_at) if run.injected_at else None,
         revert_latency=_since(run, run.reverting_since),
     )
+
+
+def compared(run: ExperimentRun, journal: Journal, earlier: Sequence[EarlierRun]) -> Journal:
+    """Return the journal with its comparison with the last run of the same experiment."""
+    spent = {one.slo: one.spent for one in journal.bills}
+    timed = {one.slo: one for one in journal.times}
+    now = Result(
+        run=journal.execution_id,
+        ended_at=journal.ended_at,
+        word=journal.verdict.word,
+        validated=journal.verdict.validated,
+        timed=run.state.end is End.JUDGED and bool(timed),
+        slos=tuple(
+            SloResult(
+                slo=one.slo,
+                judgement=one.judgement,
+                detect=_seconds(timed[one.slo].time_to_detect) if one.slo in timed else None,
+                recover=_seconds(timed[one.slo].time_to_recover) if one.slo in timed else None,
+                budget=spent.get(one.slo),
+            )
+            for one in journal.slos
+        ),
+    )
+    results = [earlier_result(one) for one in earlier]
+    hypothesis = run.experiment.hypothesis
+    return replace(journal, comparison=compare(now, hypothesis.slos, run.experiment.recovery, results))
+
+
+def _seconds(value: timedelta | None) -> float | None:
+    return None if value is None else value.total_seconds()
 
 
 def _since(run: ExperimentRun, moment: datetime | None) -> timedelta | None:

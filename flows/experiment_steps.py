@@ -11,6 +11,7 @@ from functools import partial
 
 from sqlalchemy import Connection
 
+from chaos.comparison import MOST_EARLIER
 from chaos.experiment import Order
 from chaos.experiment_states import Done, Event, FaultOver, Grown, Judged, Step, Stopped
 from chaos.journal import Journal
@@ -23,14 +24,15 @@ from chaos.targets import Resolution, grown, resolve
 from chaos.verdict import End
 from chaos.windows import Window
 from cluster.fault_providers import Found, PlaceError
-from db import chaos_faults, chaos_switch
+from db import chaos_faults, chaos_history, chaos_switch
 from db.gate import queue
 from flows import experiment_faults, experiment_safety, prefect_artifacts
-from flows.experiment_findings import evidence, findings, journal_of, recovering
+from flows.experiment_findings import compared, evidence, findings, journal_of, recovering
 from flows.experiment_observer import Observer, Sources
 from flows.experiment_reach import Reach, reach_of
 from flows.experiment_run import ExperimentRun
 from flows.steps import superseded
+from model.ids import RunId
 from orchestrator import experiments
 from orchestrator.lifecycle import Superseded
 from reports.experiment_markdown import experiment_markdown
@@ -161,7 +163,10 @@ async def record(run: ExperimentRun) -> Event:
         msg = f"run {run.grant.execution_id} is recorded without an ending"
         raise RuntimeError(msg)
     reason = run.judged.reason if end is End.JUDGED and run.judged else run.state.reason
-    journal = journal_of(run, rows, verdict, reason)
+    earlier = await run.context.db.run_patiently(
+        lambda conn: chaos_history.earlier_runs(conn, RunId(run.grant.execution_id), MOST_EARLIER)
+    )
+    journal = compared(run, journal_of(run, rows, verdict, reason), earlier)
     found, ended = findings(run, journal), experiments.verdict_of(end, run.state.judgement, reason)
     done = await run.context.db.run_patiently(lambda conn: experiments.end(conn, run.grant, ended, found))
     if isinstance(done, Superseded):

@@ -4,6 +4,7 @@ Belongs here: functions that take values and return text.
 Does not belong here: reading or writing files, and any decision about a verdict (`model.verdict` has these).
 May do I/O: no.
 
+    comparison       what changed since the last run of an experiment
     event_page       an event-driven test as one HTML file
     event_svg        an event-driven test as a sequence diagram and a timeline
     event_test       the values that the report of an event-driven test is written from

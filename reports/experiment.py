@@ -12,6 +12,7 @@ from chaos.judge import Judgement, Readings, SloJudgement
 from chaos.recovery import Times
 from chaos.windows import Count, Sample, Window
 from model.json_values import JsonObject
+from reports.comparison import comparison_html, comparison_json
 from reports.experiment_svg import experiment_svg
 from reports.html_page import escaped, page, table
 
@@ -27,6 +28,7 @@ def experiment_html(journal: Journal) -> str:
         "<h2>Timeline</h2>",
         experiment_svg(journal),
         _events(journal),
+        comparison_html(journal.comparison),
         _slos(journal),
         _budgets(journal),
         _health(journal),
@@ -184,7 +186,7 @@ def _clock(at: datetime | None) -> str:
 
 def journal_json(journal: Journal) -> JsonObject:
     """Return the journal as JSON values. Times are in UTC, durations in seconds, missing readings are null."""
-    verdict = journal.verdict
+    verdict, found = journal.verdict, {one.slo: one for one in journal.times}
     return {
         "executionId": journal.execution_id,
         "experiment": experiment_to_raw(journal.experiment),
@@ -203,7 +205,8 @@ def journal_json(journal: Journal) -> JsonObject:
         "events": [
             {"at": one.at.isoformat(), "kind": one.kind.value, "sentence": one.sentence} for one in journal.events
         ],
-        "slos": [_slo_json(one) for one in journal.slos],
+        "slos": [_slo_json(one, found.get(one.slo)) for one in journal.slos],
+        "comparison": comparison_json(journal.comparison),
         "errorBudgets": [
             {
                 "slo": one.slo,
@@ -222,7 +225,7 @@ def journal_json(journal: Journal) -> JsonObject:
     }
 
 
-def _slo_json(slo: SloJudgement) -> JsonObject:
+def _slo_json(slo: SloJudgement, times: Times | None) -> JsonObject:
     seen = slo.comparison
     return {
         "slo": slo.slo,
@@ -232,6 +235,8 @@ def _slo_json(slo: SloJudgement) -> JsonObject:
         "baseline": _finite(slo.baseline),
         "fault": _finite(slo.fault),
         "recovery": _finite(slo.recovery),
+        "timeToDetectSeconds": _plain_seconds(times.time_to_detect if times else None),
+        "timeToRecoverSeconds": _plain_seconds(times.time_to_recover if times else None),
         "noiseCheck": slo.noise_check,
         "p": _finite(seen.p if seen else None),
         "smallestP": _finite(seen.reachable if seen else None),

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from chaos.journal import Journal
 from chaos.provider import FaultStatus
 from model.ids import SHORT_LENGTH
+from reports.comparison import HEADS, rows
 from reports.texts import for_markdown
 
 MOST_TEXT = 400
@@ -22,7 +23,15 @@ def experiment_markdown(journal: Journal) -> str:
         "",
         f"{verdict.status} · exit code {verdict.exit_code} · took {seconds:.0f} s · run `{journal.execution_id}`",
     ]
-    parts = (head, _hypothesis(journal), _budgets(journal), _faults(journal), _decisions(journal), _commands(journal))
+    parts = (
+        head,
+        _comparison(journal),
+        _hypothesis(journal),
+        _budgets(journal),
+        _faults(journal),
+        _decisions(journal),
+        _commands(journal),
+    )
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
@@ -36,6 +45,13 @@ def _hypothesis(journal: Journal) -> list[str]:
         return []
     heads = ("part", "judgement", "baseline", "fault", "recovery", "why")
     return ["", "## Hypothesis", "", *_table(heads, parts)]
+
+
+def _comparison(journal: Journal) -> list[str]:
+    if journal.comparison is None:
+        return []
+    said = _text(journal.comparison.sentence)
+    return ["", "## Compared with the last run", "", said, "", *_table(HEADS, rows(journal.comparison))]
 
 
 def _budgets(journal: Journal) -> list[str]:

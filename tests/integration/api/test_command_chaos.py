@@ -12,7 +12,9 @@ from harness.rest import Api
 from chaos.experiment_reading import check_experiment, experiment_from_yaml, experiment_to_raw
 from chaos.judge import Judgement
 from chaos.verdict import End
+from db import chaos_history
 from db.engine import Database
+from orchestrator.game_days import earlier_result
 
 Assay = Callable[..., tuple[int, str, str]]
 SLOW = experiment_from_yaml((Path(__file__).parents[3] / "examples/chaos/payments-slow.yaml").read_text())
@@ -62,6 +64,34 @@ def test_a_score_comes_from_verdicts_and_says_what_was_never_tested(
     assert assay("chaos", "score", "nobody")[0] == 4
     with api.client() as client:
         assert client.get("/chaos/score", params={"weeks": 0}).status_code == 400
+
+
+def journal(recover: float | None, budget: float) -> dict[str, object]:
+    slo = {"slo": "orders placed", "judgement": "met", "timeToRecoverSeconds": recover, "timeToDetectSeconds": None}
+    return {
+        "verdict": "passed",
+        "slos": [slo, {"slo": "of another time", "judgement": "?", "timeToRecoverSeconds": None}],
+        "errorBudgets": [{"slo": "orders placed", "spentPercent": budget}],
+    }
+
+
+def test_earlier_runs_are_those_of_the_same_experiment_that_said_something(db: Database) -> None:
+    """Aborted ones, other experiments and the run itself are left out; the newest comes first."""
+    days = timedelta(days=1)
+    week = ended(db, SLOW, Past(ago=7 * days, journal=journal(4.0, 0.1)))
+    old = ended(db, SLOW, Past(ago=14 * days))
+    halted = ended(db, SLOW, Past(ago=days, end=End.HALTED))
+    ended(db, SLOW, Past(end=End.ABORTED))
+    ended(db, KILL, Past())
+    now = ended(db, SLOW, Past())
+
+    found = db.call(lambda conn: chaos_history.earlier_runs(conn, now, 10))
+    results = [earlier_result(row) for row in found]
+
+    assert [row.run_id for row in found] == [halted, week, old]
+    assert [one.timed for one in results] == [False, True, False], "a journal of an older version has no times"
+    assert [(one.slo, one.recover, one.budget) for one in results[1].slos] == [("orders placed", 4.0, 0.1)]
+    assert len(db.call(lambda conn: chaos_history.earlier_runs(conn, now, 2))) == 2
 
 
 def test_without_any_experiment_it_says_so(assay: Assay) -> None:

@@ -233,15 +233,33 @@ def test_what_must_not_be_aimed_at_is_refused_before_it_is_queued(
     assert "its data moves" in kept_off.stdout + kept_off.stderr
 
 
-def test_a_person_starts_one_in_prefect_and_a_bad_one_is_refused(stack: Stack, shop: LocalShop) -> None:
-    good = stack.prefect_start(
-        {"experiment": shop.example("payments-killed", durationSeconds=5)}, "chaos-experiment/default"
-    )
+def test_a_person_starts_one_in_prefect_and_a_bad_one_is_refused(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
+    """It is compared with the last run of the same experiment, whoever has started that."""
+    experiment = shop.example("payments-killed", durationSeconds=5)
+    if not judged(stack, experiment["name"]):
+        run(stack, tmp_path, experiment)
+    [last, *_] = judged(stack, experiment["name"])
+    good = stack.prefect_start({"experiment": experiment}, "chaos-experiment/default")
     bad = stack.prefect_start({"experiment": {"name": "x"}}, "chaos-experiment/default")
 
     assert stack.flow_ended(bad)["name"] == "Refused"
     assert stack.flow_ended(good, ENDED_SECONDS)["name"] == "Completed"
-    assert len(stack.sql("SELECT 1 FROM runs WHERE flow_run_id = %s", good)) == 1
+    [row] = stack.sql("SELECT id FROM runs WHERE flow_run_id = %s", good)
+    comparison = stack.rest("GET", f"/chaos/executions/{row['id']}/journal").json()["comparison"]
+    assert comparison["run"] == last
+    assert {"time to recover", "error budget spent", "verdict"} <= {one["what"] for one in comparison["differences"]}
+    shown_by_command = stack.assay("chaos", "show", str(row["id"]))
+    assert comparison["sentence"] in shown_by_command.stderr
+    assert "Compared with the last run" in stack.rest("GET", f"/chaos/executions/{row['id']}/report").text
+
+
+def judged(stack: Stack, name: str) -> list[str]:
+    """Return the executions of an experiment that were judged, the newest first."""
+    query = (
+        "SELECT x.execution_id FROM chaos_executions x JOIN chaos_experiments e USING (experiment_id) "
+        "WHERE e.name = %s AND x.ending = 'judged' ORDER BY x.completed_at DESC"
+    )
+    return [str(row["execution_id"]) for row in stack.sql(query, name)]
 
 
 def test_one_that_is_scheduled_waits_until_its_time_and_can_be_aborted_before(

@@ -3,12 +3,16 @@
 import json
 import re
 from dataclasses import replace
+from datetime import timedelta
 from xml.etree import ElementTree as ET
 
 import pytest
+from harness.chaos_readings import NOON
 from harness.journals import journal
 
+from chaos.comparison import Result, SloResult, compare
 from chaos.experiment_reading import check_experiment
+from chaos.judge import Judgement
 from chaos.windows import Window
 from model.json_values import json_list, json_object
 from reports.experiment import experiment_html, journal_json
@@ -51,6 +55,25 @@ def test_the_summary_for_prefect_has_the_verdict_each_part_and_each_fault() -> N
         assert word in text
     assert "## Faults" in text
     assert "No fault was injected" in experiment_markdown(replace(journal(), faults=()))
+
+
+def test_all_reports_say_what_changed_since_the_last_run() -> None:
+    written = journal()
+    slow = SloResult(slo="latency", judgement=Judgement.MET, recover=30.0)
+    now = Result(run="now", ended_at=NOON, word="passed", validated=True, timed=True, slos=(slow,))
+    before = replace(now, run="run-<1>", slos=(replace(slow, recover=4.0),))
+    comparison = compare(now, written.experiment.hypothesis.slos, timedelta(seconds=60), [before])
+    compared = replace(written, comparison=comparison)
+    page, text, data = experiment_html(compared), experiment_markdown(compared), journal_json(compared)
+
+    for words in ("slower recovery of latency: 30.0 s, and 4.0 s the last time", "Compared with the last run"):
+        assert words in page
+        assert words in text
+    assert "run-&lt;1&gt;" in page
+    said = json_object(data["comparison"])
+    assert [json_object(one)["change"] for one in json_list(said["differences"])] == ["the same", "the same", "worse"]
+    assert journal_json(written)["comparison"] is None
+    assert "Compared with" not in experiment_html(written)
 
 
 def test_what_a_stranger_wrote_stays_text() -> None:
