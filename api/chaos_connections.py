@@ -50,9 +50,24 @@ class ConnectionIn(BaseModel):
         str | None, Field(max_length=200, description="prometheus: the header X-Scope-OrgID", examples=["shop"])
     ] = None
 
+    signing_secret: Annotated[
+        str | None,
+        Field(
+            max_length=1000,
+            pattern="^(env:|file:/)",
+            description="webhook: the reference of the secret by which messages are signed (Standard Webhooks)",
+            examples=["env:ASSAY_WEBHOOK_SECRET"],
+        ),
+    ] = None
+
     def row(self, name: str) -> ChaosConnection:
         """Return it as a row of the table."""
-        options = {"services": self.services, "policies": self.policies, "tenant": self.tenant}
+        options = {
+            "services": self.services,
+            "policies": self.policies,
+            "tenant": self.tenant,
+            "signingSecret": self.signing_secret,
+        }
         kept = {key: value for key, value in options.items() if value}
         return ChaosConnection(name=name, kind=self.kind, url=self.url, secret=self.secret, options=kept)
 

@@ -55,10 +55,14 @@ class Webhook(Block):
 
     url: str = Field(max_length=2000, description="Its address; it gets a POST with JSON")
     token_reference: str | None = Field(None, max_length=1000, description=REFERENCE)
+    signing_reference: str | None = Field(
+        None, max_length=1000, description=f"The secret by which messages are signed, whsec_...: {REFERENCE}"
+    )
 
     def row(self) -> dict[str, object]:
         """Return the body of `PUT /chaos/connections/NAME`."""
-        return {"kind": "webhook", "url": self.url, "secret": self.token_reference or None}
+        own = {"signingSecret": self.signing_reference or None}
+        return {"kind": "webhook", "url": self.url, "secret": self.token_reference or None, **own}
 
 
 BLOCKS: tuple[type[Prometheus | IncidentService | Webhook], ...] = (Prometheus, IncidentService, Webhook)

@@ -29,6 +29,7 @@ May do I/O: no.
     operator_limits      what a fault may not ask of Litmus and Chaos Mesh
     permission           whether the rules of a team allow an experiment
     plan                 what an experiment would do, with every reason against it
+    preflight            what a webhook is told right before the first fault
     price                what an experiment costs of an error budget, and when it burns too fast
     provider             what fault providers can do, and what they are asked to do
     rank_sum             the Mann-Whitney test, exact and corrected; Holm's method

@@ -74,6 +74,9 @@ class ExperimentForm:
     safety_checks: Annotated[SafetyChecksForm, Field(description="What must be safe before")] = field(
         default_factory=SafetyChecksForm
     )
+    preflight: Annotated[
+        tuple[Name, ...], Field(max_length=5, description="Signed webhooks that must agree right before the fault")
+    ] = ()
     load: Annotated[Load | None, Field(description="What makes requests through all windows")] = None
     alpha: Annotated[
         float, Field(gt=0, le=0.2, description="False alarms that are accepted, for the whole experiment")
@@ -98,6 +101,7 @@ class Experiment:
     halt_conditions: tuple[HaltCondition, ...]
     error_budget: ErrorBudget | None
     safety_checks: tuple[SafetyCheck, ...]
+    preflight: tuple[str, ...]
     load: Load | None
     alpha: float
     schedule: ExperimentSchedule | None

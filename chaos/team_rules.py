@@ -86,6 +86,9 @@ class TeamRules:
         Outside.REFUSE
     )
     rules: Annotated[tuple[TeamRule, ...], Field(max_length=50)] = ()
+    preflight: Annotated[
+        tuple[Name, ...], Field(max_length=5, description="Signed webhooks that must agree right before each fault")
+    ] = ()
     approval_hours: Annotated[
         float, Field(gt=0, le=720, description="How long an approval is waited for, and how long it holds")
     ] = 24.0

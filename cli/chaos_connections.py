@@ -36,6 +36,9 @@ def connect(  # noqa: PLR0913  an option each
         list[str] | None, typer.Option(help="incidents: an escalation policy for onCall; repeatable.")
     ] = None,
     tenant: Annotated[str | None, typer.Option(help="prometheus: the header X-Scope-OrgID.")] = None,
+    signing_secret: Annotated[
+        str | None, typer.Option(help="webhook: the reference of the secret by which messages are signed.")
+    ] = None,
     block: Annotated[
         str | None, typer.Option(help="Copy all of it from a Prefect block: TYPE/NAME, such as assay-prometheus/prod.")
     ] = None,
@@ -56,6 +59,7 @@ def connect(  # noqa: PLR0913  an option each
             "services": service or [],
             "policies": policy or [],
             "tenant": tenant,
+            "signingSecret": signing_secret,
         }
     with connect_to_api() as client:
         answer = client.put(f"/chaos/connections/{quote(name, safe='')}", body)

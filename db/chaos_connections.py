@@ -28,7 +28,7 @@ class ChaosConnection:
     """A system that experiments ask.
 
     `secret` is the reference of a token, such as `env:NAME`. `options` holds lists of ids: `services` and `policies` of
-    an incident service; and `tenant` of a Prometheus.
+    an incident service; `tenant` of a Prometheus; `signingSecret` of a webhook, a reference too.
     """
 
     name: str

@@ -38,7 +38,9 @@ class Connections:
     def webhook(self, name: str) -> Webhook:
         """Open a webhook. Raises: SecretError."""
         row = self.rows[name]
-        return Webhook(WebhookAccess(url=row.url, token=self._token(row)))
+        signing = row.options.get("signingSecret")
+        key = self.secrets.resolve(str(signing)) if signing else None
+        return Webhook(WebhookAccess(url=row.url, token=self._token(row), signing=key))
 
     def prometheus_of(self, place: str | None) -> str | None:
         """Return the name of the Prometheus of a cluster or environment, None if none is connected."""

@@ -159,7 +159,7 @@ async def _ask(run: ExperimentRun, check: SafetyCheck, connections: Connections,
         raise NotAskedError(f"there is no connection {check.connection}: `assay chaos connect` makes one")
     match row.kind:
         case ConnectionKind.WEBHOOK:
-            return await connections.webhook(row.name).ask(question)
+            return await connections.webhook(row.name).ask(question, run.context.now())
         case ConnectionKind.INCIDENTS:
             return await _incidents(check, connections)
         case ConnectionKind.PROMETHEUS:

@@ -26,7 +26,7 @@ from chaos.windows import Window
 from cluster.fault_providers import Found, PlaceError
 from db import chaos_faults, chaos_history, chaos_switch
 from db.gate import queue
-from flows import experiment_faults, experiment_safety, prefect_artifacts
+from flows import experiment_faults, experiment_preflight, experiment_safety, prefect_artifacts
 from flows.experiment_findings import compared, evidence, findings, journal_of, recovering
 from flows.experiment_observer import Observer, Sources
 from flows.experiment_reach import Reach, reach_of
@@ -106,6 +106,13 @@ async def recheck(run: ExperimentRun) -> Event:
         return _blocked(run, found.problems)
     if grown(before, found):
         return Grown()
+    return await _cleared(run, found)
+
+
+async def _cleared(run: ExperimentRun, found: Resolution) -> Event:
+    """Ask who must agree at last, and let nothing preempt the experiment any more."""
+    if refused := await experiment_preflight.preflight(run, found):
+        return _blocked(run, refused)
     if not await run.context.db.run_patiently(partial(_guard, run, on=True)):
         return run.asked() or Stopped(end=End.INFRASTRUCTURE, reason="the gate takes its place for another run")
     return run.asked() or Done(step=Step.RECHECK)

@@ -1,8 +1,12 @@
 """Safety checks of experiments through the whole stack: what is asked, what blocks, and what the record says."""
 
+import base64
+import hashlib
+import hmac
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +15,8 @@ from harness.scripted_http import Answer, Asked, ScriptedServer, serving
 from harness.stack import Stack, until
 
 pytestmark = pytest.mark.faults
+
+KEY = b"0123456789abcdef0123456789abcdef"
 
 OPEN = {
     "id": "Q1", "title": "checkout is slow", "status": "triggered", "created_at": "2026-11-30T08:00:00Z",
@@ -91,27 +97,61 @@ def test_who_takes_the_agreement_back_ends_the_fault(stack: Stack, shop: LocalSh
     assert fault["status"] == "reverted"
 
 
-def test_what_agrees_is_asked_twice_and_stands_in_the_record(stack: Stack, shop: LocalShop) -> None:
-    """Once at the beginning, and once more right before the fault."""
+@pytest.fixture
+def signing(tmp_path: Path) -> str:
+    """The reference of a secret to sign with."""
+    (tmp_path / "secret").write_text("whsec_" + base64.b64encode(KEY).decode())
+    return f"file:{tmp_path}/secret"
+
+
+def test_what_agrees_is_asked_twice_and_stands_in_the_record(stack: Stack, shop: LocalShop, signing: str) -> None:
+    """Once at the beginning, and once more right before the fault; then the preflight gets the decision, signed."""
 
     def script(asked: Asked) -> Answer:
         return Answer(body={"oncalls": [SOMEBODY]} if asked.path == "/oncalls" else {})
 
     with serving(script) as server:
         connected(stack, "pager", server, "incidents", "--policy", "POL", "--secret", "env:ASSAY_API_KEY")
-        connected(stack, "hook", server, "webhook")
+        connected(stack, "hook", server, "webhook", "--signing-secret", signing)
         checks = {"onCall": {"connection": "pager"}, "recentDeployments": {"connection": "hook"}}
-        found = run(stack, shop, **checks)
+        found = run(stack, shop, {"preflight": ["hook"]}, **checks)
 
-    asked = [json.loads(one.body) for one in server.asked if one.body]
+    bodies = [json.loads(one.body) for one in server.asked if one.body]
+    asked = [one for one in bodies if "step" in one]
+    [told] = [one for one in server.asked if b"assay.experiment.preflight" in one.body]
+    data = json.loads(told.body)["data"]
+    signed = f"{told.headers['webhook-id']}.{told.headers['webhook-timestamp']}.".encode() + told.body
+    wanted = base64.b64encode(hmac.new(KEY, signed, hashlib.sha256).digest()).decode()
+    assert told.headers["webhook-signature"] == f"v1,{wanted}"
+    assert (data["executionId"], data["targets"][0]["service"]) == (found["executionId"], "payments")
+    assert [line["check"] for line in data["decision"]["checks"] if line["outcome"] == "passed"] == [
+        "onCall",
+        "recentDeployments",
+    ]
     decisions = stack.sql("SELECT decisions FROM chaos_runs WHERE run_id = %s", found["executionId"])[0]["decisions"]
     assert found["status"] == "completed", found["reason"]
     assert [one["step"] for one in asked][:2] == ["safety-check", "recheck"]
     assert {one["step"] for one in asked[2:]} <= {"observe"}, "asked again under a fault, if it lasts so long"
     assert asked[1]["services"] == ["payments"]
     assert [(one["step"], [line["outcome"] for line in one["lines"]]) for one in decisions] == [
-        (step, ["not made", "passed", "passed", "not made"]) for step in ("safety-check", "recheck")
+        *((step, ["not made", "passed", "passed", "not made"]) for step in ("safety-check", "recheck")),
+        ("preflight", ["passed"]),
     ]
+
+
+def test_a_preflight_that_does_not_agree_blocks_before_the_fault(stack: Stack, shop: LocalShop, signing: str) -> None:
+    """A redirect is no agreement, and is not followed; a webhook without a secret cannot be asked."""
+    to_yes = Answer(status=307, text="", headers={"Location": "/yes"})
+    with serving(lambda asked: Answer() if asked.path == "/yes" else to_yes) as server:
+        connected(stack, "signed", server, "webhook", "--signing-secret", signing)
+        connected(stack, "unsigned", server, "webhook")
+        found = run(stack, shop, {"preflight": ["signed", "unsigned", "nobody"]})
+
+    assert (found["status"], found["ending"], found["exitCode"]) == ("failed", "blocked", 4)
+    for words in ("preflight signed: ", "HTTP 307", "has no signing secret", "preflight nobody: there is no webhook"):
+        assert words in found["reason"]
+    assert [asked.path for asked in server.asked] == ["/"]
+    assert stack.sql("SELECT 1 FROM chaos_faults WHERE execution_id = %s", found["executionId"]) == []
 
 
 @pytest.fixture
