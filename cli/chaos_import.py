@@ -22,6 +22,10 @@ Target = Annotated[
         metavar="NAME=VALUE", help="A label of its targets, where the file names pods; repeatable.", show_default=False
     ),
 ]
+Count = Annotated[
+    int | None,
+    typer.Option(min=1, help="How many pods, where the file takes a share of them.", show_default=False),
+]
 Health = Annotated[
     list[str] | None,
     typer.Option(metavar="URL", help="An address that must answer with 200; repeatable.", show_default=False),
@@ -33,6 +37,7 @@ def import_experiment(  # noqa: PLR0913  the parameters are the command line
     *,
     cluster: Cluster,
     target: Target = None,
+    count: Count = None,
     health: Health = None,
     seconds: Seconds = None,
     json: Json = False,
@@ -46,7 +51,9 @@ def import_experiment(  # noqa: PLR0913  the parameters are the command line
     from model.document import read_yaml_documents, write_yaml  # noqa: PLC0415
     from model.problems import InvalidError  # noqa: PLC0415
 
-    options = Options(cluster=cluster, seconds=seconds, labels=_labels(target or []), health=tuple(health or ()))
+    options = Options(
+        cluster=cluster, seconds=seconds, count=count, labels=_labels(target or []), health=tuple(health or ())
+    )
     try:
         imported = import_documents(read_yaml_documents(file.read_text(encoding="utf-8")), options)
     except InvalidError as error:

@@ -150,7 +150,10 @@ def _refuse_program(template: dict[str, object], at: Location, findings: Finding
         findings.refuse((*at, "dag"), "is no list of steps: write it as `steps`")
         return
     image = text(mapping(template.get(kinds[0])).get("image")) if kinds else ""
-    findings.refuse((*at, *kinds[:1]), f"would run a program{f' of {image}' if image else ''}: it is not executed")
+    findings.refuse(
+        (*at, *kinds[:1]),
+        f"would run a program{f' of {image}' if image else ''}: it is not executed; take its step out of the file",
+    )
 
 
 def _filled(written: str, workflow: _Workflow) -> str:

@@ -26,21 +26,23 @@ class Imported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a file may leave open: the cluster, how long faults last, which labels, which addresses must answer."""
+    """What a file may leave open: the cluster, how long faults last, which and how many pods, what must answer."""
 
     cluster: str
     seconds: int | None = None
+    count: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     health: tuple[str, ...] = ()
 
 
 def assemble(piece: Piece, tool: str, options: Options, findings: Findings) -> Imported:
     """Return the experiment. Raises: InvalidError with all problems, also those of the experiment itself."""
-    checks = [*piece.checks, *_named(options.health)]
-    if not checks:
+    checks = _with_own_names([*piece.checks, *_named(options.health)])
+    if not checks and piece.faults:
         findings.refuse((), "says not what must stay true: name an address that must answer, by --health URL")
     if not piece.faults:
-        findings.refuse((), f"has no fault of {tool} that is imported")
+        if not findings.problems:
+            findings.refuse((), f"has no fault of {tool} that is imported")
         raise InvalidError(finding.problem() for finding in findings.problems)
     whole = without_pauses(piece, findings)
     _one_target(whole.faults, findings)
@@ -62,6 +64,17 @@ def _named(addresses: tuple[str, ...]) -> list[JsonObject]:
         {"name": f"health {number}", "type": "http", "url": address}
         for number, address in enumerate(addresses, start=1)
     ]
+
+
+def _with_own_names(checks: list[JsonObject]) -> list[JsonObject]:
+    """Return the checks with names of their own: a file may use a name again in each of its experiments."""
+    seen: dict[str, int] = {}
+    named = []
+    for check in checks:
+        name = text(check["name"])
+        seen[name] = seen.get(name, 0) + 1
+        named.append(check if seen[name] == 1 else check | {"name": f"{name} {seen[name]}"})
+    return named
 
 
 def _one_target(faults: tuple[ImportedFault, ...], findings: Findings) -> None:

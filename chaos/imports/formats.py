@@ -21,6 +21,10 @@ def import_documents(documents: Sequence[object], options: Options) -> Imported:
         wrong.append(
             Problem(path="--target", message="is for Litmus and Chaos Mesh: actions of Chaos Toolkit have labels")
         )
+    if options.count is not None:
+        wrong.append(
+            Problem(path="--count", message="is for Litmus and Chaos Mesh: actions of Chaos Toolkit have `qty`")
+        )
     if options.health:
         wrong.append(Problem(path="--health", message="is for Litmus and Chaos Mesh: Chaos Toolkit has probes"))
     if wrong:

@@ -24,9 +24,10 @@ PARTITION = "pod-network-partition"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engines:
-    """What the engines of one file share: labels that were asked for, and the defaults of its ChaosExperiments."""
+    """What the engines of one file share: labels and number of pods that were asked for, defaults of experiments."""
 
     labels: Mapping[str, str]
+    count: int | None
     defaults: Mapping[str, Mapping[str, str]]
     findings: Findings
 
@@ -112,7 +113,7 @@ def _experiment(
         for number, probe in enumerate(items(spec.get("probe")))
     ]
     variables = _variables(name, mapping(spec.get("components")), at, shared)
-    count = _count(name, variables)
+    count = _count(name, variables, shared.count)
     namespace, labels = target
     stages = []
     for made in faults_of(name, variables):
@@ -145,8 +146,8 @@ def _value(raw: object) -> str:
     return str(raw).lower() if isinstance(raw, bool) else text(raw)
 
 
-def _count(name: str, variables: Variables) -> int | None:
-    """Return how many pods are hit: one, or all."""
+def _count(name: str, variables: Variables, asked: int | None) -> int | None:
+    """Return how many pods are hit: what was asked for, else one, or all."""
     if variables.text("TARGET_PODS"):
         variables.refuse(
             "TARGET_PODS", "names pods, which have other names tomorrow: leave it out, and select by a label"
@@ -159,8 +160,10 @@ def _count(name: str, variables: Variables) -> int | None:
         return None
     share = variables.text("PODS_AFFECTED_PERC")
     percent = number_of(share or "0", variables.at("PODS_AFFECTED_PERC"), variables.findings)
+    if asked is not None:
+        return asked
     if percent not in {0, WHOLE}:
-        variables.refuse("PODS_AFFECTED_PERC", "is a share of the pods: here it is 0 for one pod, or 100 for all")
+        variables.refuse("PODS_AFFECTED_PERC", "is a share of the pods: say how many that are, by --count N")
     if percent == WHOLE and variables.text("SEQUENCE") == "serial":
         variables.refuse("SEQUENCE", "must be parallel: pods are hit together here")
     return None if percent == WHOLE else 1

@@ -35,10 +35,12 @@ WITHOUT_MEANING = frozenset(
         *("CONTAINER_RUNTIME", "SOCKET_PATH", "LIB", "LIB_IMAGE", "TC_IMAGE", "STRESS_IMAGE", "INSTANCE_ID"),
         *("DEFAULT_HEALTH_CHECK", "RAMP_TIME", "SEQUENCE", "NODE_LABEL", "TARGET_PODS", "PODS_AFFECTED_PERC"),
         *("STATUS_CHECK_DELAY", "STATUS_CHECK_TIMEOUT", "PROXY_PORT", "TERMINATION_GRACE_PERIOD_SECONDS"),
-        *("CHAOS_SERVICE_ACCOUNT", "CHAOS_NAMESPACE", "APP_NAMESPACE", "APP_LABEL", "APP_KIND"),
+        *("CHAOS_KILL_COMMAND", "CHAOS_SERVICE_ACCOUNT", "CHAOS_NAMESPACE", "APP_NAMESPACE", "APP_LABEL", "APP_KIND"),
     }
 )
 """How Litmus works, and what `litmus_engine` reads: no parameters of the fault."""
+UNUSED = frozenset({"CHAOS_INTERVAL"})
+"""Only kills have intervals. Files of other experiments often set it too, and Litmus does not look at it."""
 REMEDIES: Mapping[str, str] = {
     "spring-boot-exceptions": "needs an agent in the application; exception-injection does it without",
     "disk-fill": "fills the disk of the node; disk-io-stress is bounded",
@@ -94,7 +96,7 @@ def faults_of(experiment: str, variables: Variables) -> list[JsonObject]:
         return []
     reader = EXPERIMENTS[experiment]
     for name in variables.given:
-        if name not in reader.variables | WITHOUT_MEANING and variables.given[name]:
+        if name not in reader.variables | WITHOUT_MEANING | UNUSED and variables.given[name]:
             variables.refuse(name, "has no counterpart here")
     fault = reader.read(variables)
     seconds = variables.integer("TOTAL_CHAOS_DURATION")
@@ -119,8 +121,7 @@ def _repeated(fault: JsonObject, seconds: int, variables: Variables) -> list[Jso
         variables.refuse("CHAOS_INTERVAL", f"makes {times} kills; here there are {MOST_FAULTS} faults at most")
         return [fault]
     if times > 1:
-        name = variables.given.get("INSTANCE_ID") or "Litmus"
-        variables.findings.note(f"{name} kills {times} times, so there are {times} faults in turn.")
+        variables.findings.note(f"Litmus kills {times} times, so there are {times} faults in turn.")
     lengths = [interval] * (times - 1) + [seconds - interval * (times - 1)]
     return [_lasting(fault, length) for length in lengths]
 

@@ -32,7 +32,12 @@ def health_check(raw: object, at: Location, findings: Findings) -> JsonObject | 
     inputs, where = mapping(probe.get(f"{kind}/inputs")), (*at, f"{kind}/inputs")
     found = _http(inputs, where, findings) if kind == "httpProbe" else _prometheus(inputs, where, findings)
     findings.note("Probes are judged before, under and after the fault, whatever their mode is.")
-    return {"name": text(probe.get("name")) or "probe", **found, **_properties(probe, at, findings)}
+    properties = _properties(probe, at, findings)
+    if inputs.get("responseTimeout"):
+        properties["timeoutSeconds"] = (
+            number_of(inputs["responseTimeout"], (*where, "responseTimeout"), findings) / 1000
+        )
+    return {"name": text(probe.get("name")) or "probe", **found, **properties}
 
 
 def _properties(probe: dict[str, object], at: Location, findings: Findings) -> JsonObject:

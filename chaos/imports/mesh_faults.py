@@ -16,6 +16,7 @@ from model.problems import Location
 
 COMMON = {"mode", "value", "selector", "duration"}
 WHOLE = 100
+OTHER_SIDE = ("target", "externalTargets", "device")
 REFUSED: Mapping[str, str] = {
     "IOChaos": "delays or fails what the target reads and writes; disk-io-stress puts a load on its disk",
     "JVMChaos": "needs an agent in the application; exception-injection does it without",
@@ -42,6 +43,7 @@ class MeshSpec:
     labels: Mapping[str, str]
     findings: Findings
     seconds: int | None = None
+    count: int | None = None
 
     def within(self, key: str) -> tuple[dict[str, object], Location]:
         """Return an object of the spec and its location."""
@@ -76,7 +78,9 @@ def mesh_faults(given: MeshSpec) -> tuple[ImportedFault, ...]:
     """Return the faults of an object, which are together. Empty if it is refused."""
     if given.kind not in KINDS:
         remedy = REFUSED.get(given.kind, f"imported are {', '.join(sorted(KINDS))}")
-        given.findings.refuse(given.at[:-1], f"{given.kind} has no counterpart here: {remedy}")
+        whole = given.at[-1] == "spec"
+        where = (*given.at[:-1], "kind") if whole else given.at
+        given.findings.refuse(where, f"{given.kind} has no counterpart here: {remedy}")
         return ()
     made = KINDS[given.kind](given)
     namespace, labels = _selected(given)
@@ -129,6 +133,8 @@ def _selected(given: MeshSpec) -> tuple[str, dict[str, str]]:
 
 def _count(given: MeshSpec) -> int | None:
     mode, value = text(given.spec.get("mode")), given.spec.get("value")
+    if given.count is not None:
+        return given.count
     if mode in {"one", "all"}:
         if mode == "one":
             given.findings.note("Pods are chosen by name, not at random: `plan` shows which.")
@@ -137,7 +143,7 @@ def _count(given: MeshSpec) -> int | None:
         return whole_of(value, (*given.at, "value"), given.findings)
     if mode == "fixed-percent" and number_of(value, (*given.at, "value"), given.findings) == WHOLE:
         return None
-    given.refuse("mode", "takes a share of the pods: here it is one, all, or fixed with a number")
+    given.refuse("mode", "takes a share of the pods: say how many that are, by --count N")
     return 1
 
 
@@ -161,7 +167,10 @@ def _pod(given: MeshSpec) -> list[JsonObject]:
 
 def _network(given: MeshSpec) -> list[JsonObject]:
     action = text(given.spec.get("action"))
-    given.only("action", "direction", action)
+    given.only("action", "direction", action, *OTHER_SIDE)
+    for key in OTHER_SIDE:
+        if given.spec.get(key):
+            given.refuse(key, "chooses some connections; here all of the target's are meant: leave it out")
     direction = text(given.spec.get("direction") or "to")
     if action == "partition":
         names = {word: name for name, word in DIRECTIONS.items()}
@@ -177,14 +186,21 @@ def _network(given: MeshSpec) -> list[JsonObject]:
     given.findings.only(
         where, values, {"latency", "jitter", "correlation"} if action == "delay" else {"loss", "correlation"}
     )
-    if values.get("correlation") and number_of(values["correlation"], (*where, "correlation"), given.findings):
-        given.findings.refuse((*where, "correlation"), "must be 0: each packet is delayed or lost by itself here")
     if action == "loss":
         percent = number_of(values.get("loss"), (*where, "loss"), given.findings)
+        _uncorrelated(values, where, given.findings, matters=percent < WHOLE)
         return [{"type": "network-packet-loss", "parameters": {"percent": percent}}]
     latency = _milliseconds(values.get("latency"), (*where, "latency"), given.findings)
     jitter = _milliseconds(values.get("jitter") or "0ms", (*where, "jitter"), given.findings)
+    _uncorrelated(values, where, given.findings, matters=jitter > 0)
     return [{"type": "network-latency", "parameters": {"latencyMs": latency, "jitterMs": jitter}}]
+
+
+def _uncorrelated(values: dict[str, object], at: Location, findings: Findings, *, matters: bool) -> None:
+    """Refuse a correlation where it changes anything: without jitter all packets wait alike."""
+    given = values.get("correlation")
+    if given and number_of(given, (*at, "correlation"), findings) and matters:
+        findings.refuse((*at, "correlation"), "must be 0: each packet is delayed or lost by itself here")
 
 
 def _milliseconds(raw: object, at: Location, findings: Findings) -> int:

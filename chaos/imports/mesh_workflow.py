@@ -18,16 +18,23 @@ from model.problems import Location
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Around:
-    """What stands around a spec: the namespace of its object, and the labels that were asked for."""
+    """What stands around a spec: the namespace of its object, labels and number of pods that were asked for."""
 
     namespace: str
     labels: Mapping[str, str]
+    count: int | None
     findings: Findings
 
     def faults(self, kind: str, spec: Mapping[str, object], at: Location) -> Piece:
         """Return the faults of a spec as one stage."""
         given = MeshSpec(
-            kind=kind, spec=spec, at=at, namespace=self.namespace, labels=self.labels, findings=self.findings
+            kind=kind,
+            spec=spec,
+            at=at,
+            namespace=self.namespace,
+            labels=self.labels,
+            count=self.count,
+            findings=self.findings,
         )
         made = mesh_faults(given)
         return Piece(stages=(Stage(faults=made),) if made else ())
@@ -103,9 +110,9 @@ class _Templates:
                     self.read(text(child), (*where, "children", number))
                     for number, child in enumerate(items(template.get("children")))
                 ]
-                if template.get("deadline"):
-                    findings.refuse((*where, "deadline"), "ends several faults at once: give each its own deadline")
-                return in_turn(children) if kind == "Serial" else together(children, where, findings)
+                made = in_turn(children) if kind == "Serial" else together(children, where, findings)
+                self._deadline(template, made, where)
+                return made
             case "Suspend":
                 pause = seconds_of(template.get("deadline"), (*where, "deadline"), findings)
                 return Piece(stages=(Stage(pause_seconds=pause),))
@@ -118,6 +125,15 @@ class _Templates:
                 return Piece()
             case _:
                 return self._fault(template, kind, where)
+
+    def _deadline(self, template: dict[str, object], made: Piece, at: Location) -> None:
+        """Refuse a deadline that would end faults before their own time is over. A later one changes nothing."""
+        if not template.get("deadline"):
+            return
+        findings, where = self.around.findings, (*at, "deadline")
+        most = seconds_of(template["deadline"], where, findings)
+        if made.seconds is None or made.seconds > most:
+            findings.refuse(where, "ends several faults before their time: give each its own deadline, or a later one")
 
     def _fault(self, template: dict[str, object], kind: str, at: Location) -> Piece:
         key, findings = spec_key(kind) if kind else "templateType", self.around.findings

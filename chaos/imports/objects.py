@@ -4,7 +4,7 @@ All objects of a file begin together, as `kubectl apply` begins them. What is no
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from chaos.imports.argo import WORKFLOWS, embedded, read_workflow
 from chaos.imports.assembling import Imported, Options, assemble
@@ -31,7 +31,9 @@ def import_objects(documents: Sequence[object], options: Options) -> Imported:
     findings = Findings()
     located = _listed(documents)
     reading = _Reading(
-        engines=Engines(labels=options.labels, defaults=_defaults(located, findings), findings=findings),
+        engines=Engines(
+            labels=options.labels, count=options.count, defaults=_defaults(located, findings), findings=findings
+        ),
         findings=findings,
     )
     piece = together([reading.read(document, at) for document, at in located], (), findings)
@@ -111,7 +113,7 @@ class _Reading:
         metadata = mapping(raw.get("metadata"))
         labels, name = self.engines.labels, text(metadata.get("name"))
         namespace = text(metadata.get("namespace")) or "default"
-        around = Around(namespace=namespace, labels=labels, findings=self.findings)
+        around = Around(namespace=namespace, labels=labels, count=self.engines.count, findings=self.findings)
         if kind == "Schedule":
             made = read_schedule(raw, at, around)
         elif kind == "Workflow":
@@ -119,7 +121,7 @@ class _Reading:
         elif kind == "StatusCheck":
             made = status_check(mapping(raw.get("spec")), (*at, "spec"), (name, False), self.findings)
         elif kind in KINDS or kind in REFUSED:
-            faults = mesh_faults(mesh_spec(raw, at, labels, self.findings))
+            faults = mesh_faults(replace(mesh_spec(raw, at, labels, self.findings), count=self.engines.count))
             made = Piece(stages=(Stage(faults=faults),) if faults else ())
         else:
             self.findings.refuse((*at, "kind"), f"{kind} of Chaos Mesh is not imported")

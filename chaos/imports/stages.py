@@ -36,6 +36,17 @@ class Piece:
     names: tuple[str, ...] = ()
 
     @property
+    def seconds(self) -> float | None:
+        """Return how long it takes; None if a fault has no length."""
+        total = 0.0
+        for stage in self.stages:
+            lengths = [_lasts(fault) for fault in stage.faults]
+            if None in lengths:
+                return None
+            total += max([stage.pause_seconds, *(length for length in lengths if length is not None)])
+        return total
+
+    @property
     def faults(self) -> tuple[ImportedFault, ...]:
         """Return all faults, in the order of the file."""
         return tuple(fault for stage in self.stages for fault in stage.faults)
@@ -58,6 +69,12 @@ class Visits:
             self.done[name] = read()
             self.open.remove(name)
         return self.done[name]
+
+
+def _lasts(fault: ImportedFault) -> float | None:
+    """Return how long a fault lasts; a kill without a length is over at once, and None is not known."""
+    seconds = fault.fault.get("durationSeconds")
+    return float(seconds) if isinstance(seconds, int) else 0.0 if _once(fault) else None
 
 
 def in_turn(pieces: Iterable[Piece]) -> Piece:

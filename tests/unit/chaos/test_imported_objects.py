@@ -20,7 +20,12 @@ REFUSED = [case for case in CASES if "refused" in case]
 
 def options(case: dict[str, Any]) -> Options:
     given = case.get("options", {})
-    return Options(cluster="staging", labels=given.get("labels", {}), health=tuple(given.get("health", ())))
+    return Options(
+        cluster="staging",
+        count=given.get("count"),
+        labels=given.get("labels", {}),
+        health=tuple(given.get("health", ())),
+    )
 
 
 def imported(case: dict[str, Any]) -> Experiment:
@@ -76,6 +81,13 @@ def test_the_values_of_a_file_are_kept() -> None:
     [check] = slow.hypothesis.health_checks
     assert (check.failures, check.interval_seconds, check.timeout_seconds) == (2, 2, 5)
     assert [(one.above, one.below) for one in limits] == [(0.5, None), (None, 3), (0, 0), (3, 1)]
+
+
+def test_probes_of_one_name_get_names_of_their_own_and_keep_their_times() -> None:
+    checks = imported(case_named("demo of an earlier version")).hypothesis.health_checks
+
+    assert [(one.name, one.failures) for one in checks] == [("page", 3), ("page 2", 3), ("rate", 2)]
+    assert (checks[0].timeout_seconds, checks[0].interval_seconds) == (0.5, 1)
 
 
 def test_a_status_check_that_aborts_is_a_halt_condition() -> None:
