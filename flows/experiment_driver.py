@@ -26,7 +26,7 @@ from flows import experiment_faults
 from flows.entry import Run
 from flows.experiment_keeper import keeping
 from flows.experiment_run import ExperimentRun
-from flows.experiment_steps import STEPS
+from flows.experiment_steps import STEPS, write_down
 from flows.steps import superseded
 from flows.worker_context import WorkerContext
 from orchestrator import experiments
@@ -81,7 +81,7 @@ def _work(command: Command) -> tuple[str, Act]:
         case Begin():
             return command.step.value, STEPS[command.step]
         case WriteFaultDown():
-            return "", lambda run: experiment_faults.write_down(run, command.fault)
+            return "", lambda run: write_down(run, command.fault)
         case InjectFault():
             return Step.INJECT.value, lambda run: experiment_faults.inject(run, command.fault)
         case RevertFault():

@@ -13,7 +13,8 @@ from sqlalchemy import Connection
 
 from chaos.comparison import MOST_EARLIER
 from chaos.experiment import Order
-from chaos.experiment_states import Done, Event, FaultOver, Grown, Judged, Step, Stopped
+from chaos.experiment_states import Done, Event, FaultOver, Grown, Judged, Step, Stopped, WrittenDown
+from chaos.fault_types import KILLS
 from chaos.journal import Journal
 from chaos.judge_experiment import judge_experiment, steady_again
 from chaos.observed import Span, watches
@@ -118,6 +119,31 @@ async def _cleared(run: ExperimentRun, found: Resolution) -> Event:
     return run.asked() or Done(step=Step.RECHECK)
 
 
+async def write_down(run: ExperimentRun, number: int) -> WrittenDown | Stopped:
+    """Write a fault down. Where a kill came before it, its targets are others now: they are looked for until ready."""
+    killed = any(fault.type in KILLS for fault in run.experiment.faults[:number])
+    if run.experiment.order is Order.SEQUENCE and killed and (stopped := await _targets_are_back(run)) is not None:
+        return stopped
+    return await experiment_faults.write_down(run, number)
+
+
+async def _targets_are_back(run: ExperimentRun) -> Stopped | None:
+    """Wait until as many targets are ready as before, and go on with these."""
+    before, until = _resolution(run), run.context.now() + run.experiment.recovery
+    while True:
+        found = await _looked(run, ready=True)
+        if isinstance(found, Stopped):
+            return found
+        if not found.problems and len(found.targets) == len(before.targets) and not grown(before, found):
+            run.resolution = found
+            return None
+        if run.context.now() >= until:
+            why = "; ".join(found.problems) or f"{len(found.targets)} of {len(before.targets)} are ready"
+            return Stopped(end=End.INFRASTRUCTURE, reason=f"the targets did not come back for the next fault: {why}")
+        if (asked := await run.pause(run.context.now() + timedelta(seconds=LOOK_SECONDS), until)) is not None:
+            return asked
+
+
 async def observe(run: ExperimentRun) -> Event:
     """Observe the system under the faults until their time is over, or until the next of a sequence is due."""
     if run.experiment.order is Order.SEQUENCE:
@@ -204,12 +230,14 @@ STEPS: Mapping[Step, Callable[[ExperimentRun], Awaitable[Event | None]]] = {
 """What a `Begin` of a step does. Faults are injected and reverted by commands of their own."""
 
 
-async def _looked(run: ExperimentRun) -> Resolution | Stopped:
-    """Look for the targets now, and return them with every reason against the experiment."""
+async def _looked(run: ExperimentRun, *, ready: bool = False) -> Resolution | Stopped:
+    """Look for the targets now, only ready ones if asked for; return them with every reason against the experiment."""
     try:
         found = await run.place.targets.find(run.experiment.target)
     except PlaceError as error:
         return Stopped(end=End.INFRASTRUCTURE, reason=str(error))
+    if ready:
+        found = replace(found, candidates=tuple(one for one in found.candidates if one.ready))
     cordons = await run.context.db.run_patiently(chaos_switch.cordons)
     return _checked(run, found, cordons)
 

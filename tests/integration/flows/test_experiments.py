@@ -167,6 +167,7 @@ def times_of(stack: Stack, execution: str) -> list[tuple[str, Any, Any]]:
     return [(row["name"], row["injected_at"], row["reverted_at"]) for row in rows]
 
 
+KILL = {"name": "killed", "type": "pod-kill", "parameters": {"once": True}, "durationSeconds": 3}
 SLOW = {"name": "slow", "type": "network-latency", "parameters": {"latencyMs": 20}}
 ERRORS = {"name": "errors", "type": "exception-injection", "parameters": {"percent": 5}}
 
@@ -176,12 +177,15 @@ def test_faults_in_sequence_come_one_after_the_other_and_together_they_overlap(
 ) -> None:
     faults = [SLOW | {"durationSeconds": 3}, ERRORS | {"durationSeconds": 5}]
     spec = shop.example("payments-slow", faults=faults, haltConditions=[{"slo": "orders placed", "above": 99}])
-    _, one_by_one = run(stack, tmp_path, spec | {"order": "sequence", "durationSeconds": 8})
+    after_a_kill = {"faults": [KILL, *faults], "order": "sequence", "durationSeconds": 11}
+    _, one_by_one = run(stack, tmp_path, spec | after_a_kill)
     _, together = run(stack, tmp_path, spec | {"order": "parallel", "durationSeconds": 6})
 
     assert {one_by_one["ending"], together["ending"]} == {"judged"}, (one_by_one["reason"], together["reason"])
-    [(_, begins, ends), (_, next_begins, _)] = times_of(stack, one_by_one["executionId"])
+    [_, (_, begins, ends), (_, next_begins, _)] = times_of(stack, one_by_one["executionId"])
     assert begins < ends <= next_begins
+    identities = stack.sql("SELECT identity FROM chaos_faults WHERE execution_id = %s", one_by_one["executionId"])
+    assert len({row["identity"] for row in identities}) == 2, "the faults after the kill are in the process after it"
     [(_, first, reverted_last), (_, second, reverted_first)] = times_of(stack, together["executionId"])
     assert first <= second < reverted_first <= reverted_last, "in reverse order"
     nothing_is_left(stack, shop)
