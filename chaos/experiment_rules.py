@@ -144,6 +144,9 @@ def _hypothesis_can_be_measured(document: Document) -> Iterator[Finding]:
         if slo.get("source") == Source.LOAD and document.get("load") is None:
             message = "is load, and the experiment has no `load`: it can never be measured"
             yield Finding(location=(*location, "source"), message=message)
+        if slo.get("source") == Source.LOAD and mapping(document.get("load")).get("test") is not None:
+            message = "is load, and only a generator (`load.url`) sees its answers: read them from a Prometheus"
+            yield Finding(location=(*location, "source"), message=message)
 
 
 def _slo_has_its_queries(location: Location, slo: Document) -> Iterator[Finding]:
@@ -288,7 +291,7 @@ def _load_is_one_thing(document: Document) -> Iterator[Finding]:
     load = document.get("load")
     given = [key for key in ("test", "url") if mapping(load).get(key) is not None]
     if isinstance(load, dict) and len(given) != 1:
-        message = f"must have exactly one of test (of a suite) and url (a generator), not {len(given)}"
+        message = f"must have exactly one of test (its name) and url (a generator), not {len(given)}"
         yield Finding(location=("load",), message=message)
 
 

@@ -170,14 +170,17 @@ class HaltCondition:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What makes requests through all windows: a test of a suite, or a small generator with a fixed rate.
+    """What makes requests through all windows: a test that runs as long, or a small generator with a fixed rate.
 
-    The generator does not wait for answers (open loop), so a slow target gets as many requests as a fast one.
+    The generator does not wait for answers (open loop), so a slow target gets as many requests as a fast one. What
+    a test is answered is not known here, so SLOs are then read from a Prometheus.
     """
 
     __pydantic_config__ = FORBID
 
-    test: Annotated[Name | None, Field(description="The name of a test of the same suite")] = None
+    test: Annotated[
+        Name | None, Field(description="The name of a test that the team has submitted; its newest version is run")
+    ] = None
     url: Annotated[Url | None, Field(description="generator: what is asked")] = None
     method: Annotated[Method, Field(description="generator")] = Method.GET
     body: Annotated[str | None, Field(max_length=65_536, description="generator: JSON that is sent")] = None

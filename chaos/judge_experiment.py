@@ -15,13 +15,17 @@ NO_EFFECT = "no effect of {faults} was seen, so the hypothesis was not tested"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """What is judged. `without_effect` names the faults that were active and were not seen to do anything."""
+    """What is judged. `without_effect` names the faults that were active and were not seen to do anything.
+
+    `broke_off` says what was to go on through all windows and did not.
+    """
 
     experiment: Experiment
     seen: Observed
     spans: Mapping[Window, Span]
     reverted_at: datetime | None = None
     without_effect: tuple[str, ...] = ()
+    broke_off: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +41,10 @@ class JudgedExperiment:
 
 
 def judge_experiment(evidence: Evidence) -> JudgedExperiment:
-    """Judge the hypothesis. The worst part decides; a fault without an effect makes it inconclusive at best."""
+    """Judge the hypothesis. The worst part decides.
+
+    A fault without an effect, or a load that broke off, makes it inconclusive at best.
+    """
     hypothesis = evidence.experiment.hypothesis
     found = readings(hypothesis, evidence.seen, evidence.spans)
     slos = judge_slos(hypothesis, found, evidence.experiment.alpha)
@@ -47,6 +54,7 @@ def judge_experiment(evidence: Evidence) -> JudgedExperiment:
     if evidence.without_effect:
         idle = ", ".join(evidence.without_effect)
         said.insert(0, ("faults", Judgement.INCONCLUSIVE, NO_EFFECT.format(faults=idle)))
+    said += [("observation", Judgement.INCONCLUSIVE, sentence) for sentence in evidence.broke_off]
     judgement = worst([part for _, part, _ in said])
     return JudgedExperiment(
         judgement=judgement,

@@ -26,6 +26,7 @@ from sqlalchemy.dialects.postgresql import insert
 from db import tables
 from db.errors import NotFoundError
 from db.page import FIRST_PAGE, Page
+from db.people import User
 from model.definition import RequestColumns, TestDefinition, from_json, to_json
 from model.ids import DefinitionId, UserId
 from model.request import TestType
@@ -73,6 +74,15 @@ def find(conn: Connection, definition_id: DefinitionId) -> TestDefinition:
     if row is None:
         raise NotFoundError("definition", definition_id)
     return _definition(row)
+
+
+def newest(conn: Connection, name: str, owner: User) -> TestDefinition | None:
+    """Return the newest definition of a name among those of a user's team, or of the user without one; None: none."""
+    ours = D.owner_id.in_(select(tables.User.user_id).where(tables.User.team_id == owner.team_id))
+    whose = D.owner_id == owner.user_id if owner.team_id is None else ours
+    query = select(D).where(D.name == name, ~D.deleted, whose).order_by(D.created_at.desc(), D.id.desc()).limit(1)
+    row = conn.execute(query).one_or_none()
+    return None if row is None else _definition(row)
 
 
 def update(conn: Connection, definition: TestDefinition) -> None:

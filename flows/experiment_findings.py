@@ -27,6 +27,7 @@ def evidence(run: ExperimentRun, faults: Sequence[FaultRow] = ()) -> Evidence:
         spans=dict(run.spans),
         reverted_at=run.reverted_at,
         without_effect=tuple(row.name for row in faults if row.injected_at and not row.effect_seen),
+        broke_off=run.broke_off,
     )
 
 

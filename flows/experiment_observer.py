@@ -49,7 +49,7 @@ class Observer:
         self._prober = Prober(hosts)
         self._metrics = sources.metrics
         self._conditions = sources.conditions
-        self._load = OpenLoad(load=experiment.load, clock=clock, allowed_hosts=hosts) if experiment.load else None
+        self._load = _generator(experiment, clock, hosts)
         self._health: dict[str, list[HealthLook]] = defaultdict(list)
         self._samples: dict[str, list[Sample]] = defaultdict(list)
         self._counts: dict[str, list[Count]] = defaultdict(list)
@@ -140,6 +140,11 @@ class Observer:
             found = await self._metrics.value(query)
             return found.value if found else None
         return None
+
+
+def _generator(experiment: Experiment, clock: Callable[[], datetime], hosts: frozenset[str]) -> OpenLoad | None:
+    load = experiment.load
+    return OpenLoad(load=load, clock=clock, allowed_hosts=hosts) if load and load.url else None
 
 
 def _times(rate: float | None, seconds: float) -> float | None:

@@ -28,6 +28,7 @@ from flows.experiment_observer import Observer
 from flows.steps import superseded
 from flows.worker_context import WorkerContext
 from orchestrator import experiments
+from orchestrator.companions import Companion
 from orchestrator.experiments import Begun
 from orchestrator.lifecycle import Grant, fence
 
@@ -65,6 +66,9 @@ class ExperimentRun:
         self.spans: dict[Window, Span] = {}
         self.watches: tuple[Watch, ...] = ()
         self.observer: Observer | None = None
+        self.companions: tuple[Companion, ...] = ()
+        self.broke_off: tuple[str, ...] = ()
+        """What was to go on through all windows and did not, in words."""
         self.active: dict[FaultId, ActiveFault] = {}
         """What this worker injected and has not seen reverted, by the id of the fault."""
         self.injected_at: dict[int, datetime] = {}

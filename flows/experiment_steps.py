@@ -27,7 +27,13 @@ from chaos.windows import Window
 from cluster.fault_providers import Found, PlaceError
 from db import chaos_faults, chaos_history, chaos_switch
 from db.gate import queue
-from flows import experiment_faults, experiment_preflight, experiment_safety, prefect_artifacts
+from flows import (
+    experiment_companions,
+    experiment_faults,
+    experiment_preflight,
+    experiment_safety,
+    prefect_artifacts,
+)
 from flows.experiment_findings import compared, evidence, findings, journal_of, recovering
 from flows.experiment_observer import Observer, Sources
 from flows.experiment_reach import Reach, reach_of
@@ -71,6 +77,7 @@ async def admit(run: ExperimentRun) -> Event | None:
     if set(needed) <= set(run.claims):
         return run.asked() or Done(step=Step.ADMIT)
     await run.write_down()
+    await experiment_companions.end_all(run)
     if not await run.context.db.run_patiently(lambda conn: experiments.again(conn, run.grant, needed)):
         raise superseded()
     await run.context.pass_gate()
@@ -79,17 +86,19 @@ async def admit(run: ExperimentRun) -> Event | None:
 
 async def baseline(run: ExperimentRun) -> Event:
     """Observe the system without a fault, right before the fault."""
-    begins = run.context.now()
     reach = await reach_of(run)
     if isinstance(reach, Stopped):
         return reach
+    if (held_up := await experiment_companions.start(run)) is not None:
+        return held_up
+    begins = run.context.now()
     run.observer = run.observer or _observer(run, reach)
     run.observer.start()
     limits = watches(run.experiment.hypothesis, run.experiment.halt_conditions, begins)
     run.watches = (*limits, *burn_watches(run.experiment, begins))
     asked = await run.wait(begins + run.experiment.baseline)
     run.spans[Window.BASELINE] = Span(begins=begins, ends=run.context.now())
-    return asked or Done(step=Step.BASELINE)
+    return asked or await experiment_companions.look_again(run) or Done(step=Step.BASELINE)
 
 
 async def recheck(run: ExperimentRun) -> Event:
@@ -179,6 +188,7 @@ async def recovery(run: ExperimentRun) -> Event:
 async def judge(run: ExperimentRun) -> Event:
     """Judge the hypothesis, once."""
     rows = await run.context.db.run_patiently(lambda conn: chaos_faults.of_run(conn, run.grant.execution_id))
+    await experiment_companions.note_what_broke_off(run)
     run.judged = judge_experiment(evidence(run, rows))
     return Judged(judgement=run.judged.judgement)
 
@@ -186,6 +196,7 @@ async def judge(run: ExperimentRun) -> Event:
 async def record(run: ExperimentRun) -> Event:
     """Write everything down and end the run, in one transaction."""
     await experiment_faults.revert_forgotten(run)
+    await experiment_companions.end_all(run)
     rows = await run.context.db.run_patiently(lambda conn: chaos_faults.of_run(conn, run.grant.execution_id))
     left = [row for row in rows if row.status is FaultStatus.RESIDUAL]
     if left and run.state.end is not End.RESIDUAL:

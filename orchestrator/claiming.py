@@ -9,18 +9,25 @@ from collections.abc import Iterable
 from sqlalchemy import Connection
 
 from db import people
-from model.claims import UNKNOWN, Claim, ClaimMode, entries_of
+from model.claims import UNKNOWN, Claim, ClaimMode, conflict, entries_of
 from model.config import ExecutionConfig
 from model.ids import RunId, TeamId
 
 NO_TEAM = "none"
 
 
-def of_test(config: ExecutionConfig, team: TeamId | None, team_uses: Iterable[str] = ()) -> tuple[str, ...]:
-    """Return the entries of a test: what it needs for itself, and what it shares with other tests."""
+def of_test(
+    config: ExecutionConfig, team: TeamId | None, team_uses: Iterable[str] = (), beside: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Return the entries of a test: what it needs for itself, and what it shares with other tests.
+
+    `beside` are the paths of the experiment that started it, and claimed these for both.
+    """
     shared = config.uses or tuple(team_uses) or (_unknown(team),)
-    exclusive = (Claim(path=path) for path in config.exclusive)
-    return entries_of([*exclusive, *(Claim(path=path, mode=ClaimMode.SHARED) for path in shared)])
+    claimed = [Claim(path=path) for path in beside]
+    wanted = [Claim(path=path, mode=ClaimMode.SHARED) for path in shared]
+    own = [one for one in wanted if not any(conflict(one, other) for other in claimed)]
+    return entries_of([*(Claim(path=path) for path in config.exclusive), *own])
 
 
 def of_experiment(conn: Connection, paths: Iterable[str], run: RunId, team: TeamId | None) -> tuple[str, ...]:

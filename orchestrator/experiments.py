@@ -34,7 +34,7 @@ from model.notices import Ended
 from model.request import DEFAULT_PRIORITY
 from model.resources import Resources
 from model.runs import RunKind
-from orchestrator import chaos_permission, claiming
+from orchestrator import chaos_permission, claiming, companions
 from orchestrator.chaos_permission import Held, Wanted
 from orchestrator.lifecycle import Grant, Superseded, fence
 from orchestrator.place_releases import PlaceReleases
@@ -115,7 +115,8 @@ def prepare(raw: object, sender: Sender) -> Write:
 def submit(conn: Connection, experiment_id: UUID, wanted: Prepared, sender: Sender) -> Accepted:
     """Write a run of an experiment that waits for the gate. The same id again changes nothing.
 
-    Raises: ConflictError while all experiments are stopped, and with all that the rules of the team have against it.
+    Raises: ConflictError while all experiments are stopped, and with all that the rules of the team have against it;
+    InvalidError if what is to run beside it cannot.
     """
     if (stopped := chaos_switch.stopped(conn)) is not None:
         raise ConflictError(f"{stopped.sentence}; `assay chaos resume` allows them again")
@@ -133,6 +134,7 @@ def submit(conn: Connection, experiment_id: UUID, wanted: Prepared, sender: Send
     )
     written = runs.insert(conn, new)
     if written:
+        companions.check(conn, wanted.experiment, user)
         chaos_runs.insert_run(conn, sender.run_id, experiment_id)
         queue.enqueue(conn, _waiting(conn, new, wanted))
         if (held := _held(conn, wanted, user, sender)) is not None:

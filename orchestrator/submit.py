@@ -61,6 +61,8 @@ class Order:
     once: Once | None = None
     host: WorkerId | None = None
     """The worker in which its flow is under way already."""
+    beside: tuple[str, ...] = ()
+    """What the experiment that starts it has claimed, for both of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +178,7 @@ def _waiting(order: Order, user: User, taken: Taken) -> Waiting:
         apart=submit_feasibility.apart(config.apart),
         spread=submit_feasibility.spread(config.spread),
         labels=order.request.labels,
-        exclusive=claiming.of_test(config, user.team_id, user.team_uses),
+        exclusive=claiming.of_test(config, user.team_id, user.team_uses, order.beside),
         group=order.group,
         limit=timedelta(seconds=config.timeout),
         expected=taken.expected,

@@ -1,5 +1,6 @@
 """What was observed, cut into windows; and samples for the limits, those that are missing included."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -93,6 +94,20 @@ def test_the_worst_part_decides_and_without_an_effect_nothing_is_met(
 
     assert judged.judgement is wanted
     assert judged.reason
+
+
+def test_what_a_load_did_not_ask_is_not_met_but_what_it_asked_may_be_missed() -> None:
+    well = Observed(answers=answers(0, 60), health={"alive": looks(0, 60)})
+    sick = Observed(answers=answers(0, 60, bad=range(25, 30)), health={"alive": looks(0, 60)})
+    gone = "the load buyers ended under the fault"
+
+    whole, half, missed = (
+        judge_experiment(replace(evidence(seen), broke_off=broke_off))
+        for seen, broke_off in ((well, ()), (well, (gone,)), (sick, (gone,)))
+    )
+
+    assert (whole.judgement, missed.judgement) == (Judgement.MET, Judgement.NOT_MET)
+    assert (half.judgement, half.reason) == (Judgement.INCONCLUSIVE, f"observation: {gone}")
 
 
 def test_without_a_fault_there_is_nothing_to_judge_and_no_time() -> None:

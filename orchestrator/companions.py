@@ -1,0 +1,164 @@
+"""Companions: the test runs that an experiment starts before its baseline and ends at its own end. So far its load.
+
+A companion goes through the gate as every test does, so it has a place and an attempt of its own. Its id follows from
+the experiment's run, so whoever takes the experiment over finds the same one.
+"""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import product
+from uuid import uuid5
+
+from sqlalchemy import Connection
+
+from chaos.experiment import Experiment
+from db import definitions, people, runs
+from db.errors import NotFoundError
+from db.people import User
+from db.runs import Run
+from model.execution import Door, Phase, Status
+from model.ids import ExecutionId, RunId, short
+from model.problems import InvalidError, Problem
+from model.request import TestRequest
+from orchestrator import cancel
+from orchestrator.content import KnownContent
+from orchestrator.submit import Order, OverQuota, submit
+
+LOAD = "load"
+MARGIN = timedelta(minutes=1)
+"""How much longer than the windows a companion must be able to run: safety checks, injection, revert."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Companion:
+    """A companion for people, and its run."""
+
+    run_id: ExecutionId
+    title: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leader:
+    """The run of an experiment that starts companions. `number`: how many baselines it has ended before."""
+
+    run_id: RunId
+    experiment: Experiment
+    claims: tuple[str, ...]
+    number: int = 0
+
+    def id_of(self, purpose: str, number: int) -> ExecutionId:
+        """Return the id of its companion for a purpose and a baseline."""
+        return ExecutionId(RunId(uuid5(self.run_id, f"{purpose}/{number}")))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Idle:
+    """A companion that does not run: what it does in words, and whether it never will."""
+
+    sentence: str
+    ended: bool
+
+
+def check(conn: Connection, experiment: Experiment, user: User) -> None:
+    """Refuse an experiment whose companions could not run. Raises: InvalidError."""
+    _requests(conn, experiment, user)
+
+
+def start(
+    conn: Connection, leader: Leader, now: datetime, known_content: KnownContent | None = None
+) -> tuple[Companion, ...] | OverQuota:
+    """Submit the companions of an experiment, for who submitted it. The second time changes nothing.
+
+    Raises: InvalidError with what keeps one from running.
+    """
+    _end(conn, leader, range(leader.number), now)
+    run = runs.find(conn, leader.run_id)
+    user = people.user(conn, run.submitted_by)
+    started = []
+    for purpose, request in _requests(conn, leader.experiment, user).items():
+        order = Order(
+            request=request,
+            execution_id=leader.id_of(purpose, leader.number),
+            user_id=user.user_id,
+            door=Door.REST,
+            now=now,
+            pool=run.pool,
+            beside=leader.claims,
+        )
+        outcome = submit(conn, order, known_content)
+        if isinstance(outcome, OverQuota):
+            return outcome
+        title = f"the {purpose} {request.name}, run {short(order.execution_id)}"
+        started.append(Companion(run_id=order.execution_id, title=title))
+    return tuple(started)
+
+
+def idle(conn: Connection, companions: Iterable[Companion]) -> tuple[Idle, ...]:
+    """Return the companions that do not run."""
+    rows = [(one, runs.find(conn, one.run_id)) for one in companions]
+    return tuple(
+        Idle(sentence=f"{one.title}, {_standing(row)}", ended=row.completed_at is not None)
+        for one, row in rows
+        if row.phase is not Phase.RUNNING
+    )
+
+
+def broke_off(conn: Connection, companions: Iterable[Companion], until: datetime) -> tuple[str, ...]:
+    """Return what became of each companion that did not run until a moment, or had to be started anew."""
+    rows = [(one, runs.find(conn, one.run_id)) for one in companions]
+    return tuple(f"{one.title}, {_standing(row)} under the fault" for one, row in rows if _broke_off(row, until))
+
+
+def end_all(conn: Connection, leader: Leader, now: datetime) -> None:
+    """Ask for the end of all companions of all baselines. Harmless if there are none, or they have ended."""
+    _end(conn, leader, range(leader.number + 1), now)
+
+
+def has_any(experiment: Experiment) -> bool:
+    """Say whether an experiment has companions."""
+    return bool(_purposes(experiment))
+
+
+def _purposes(experiment: Experiment) -> tuple[str, ...]:
+    return (LOAD,) if experiment.load and experiment.load.test else ()
+
+
+def _end(conn: Connection, leader: Leader, numbers: Iterable[int], now: datetime) -> None:
+    by = f"the experiment {leader.experiment.name!r}, run {short(leader.run_id)}"
+    for number, purpose in product(numbers, _purposes(leader.experiment)):
+        with suppress(NotFoundError):
+            cancel.cancel(conn, leader.id_of(purpose, number), by=by, now=now)
+
+
+def _requests(conn: Connection, experiment: Experiment, user: User) -> dict[str, TestRequest]:
+    """Return what is submitted, by purpose. Raises: InvalidError."""
+    load = experiment.load
+    return {LOAD: _load(conn, experiment, load.test, user)} if load and load.test else {}
+
+
+def _load(conn: Connection, experiment: Experiment, name: str, user: User) -> TestRequest:
+    definition = definitions.newest(conn, name, user)
+    if definition is None:
+        whose = f"the team {user.team_name}" if user.team_name else user.username
+        message = f"{whose} never submitted a test of the name {name!r}: run it once with `assay run FILE`"
+        raise InvalidError([Problem(path="load.test", message=message)])
+    needed = experiment.baseline + experiment.active + experiment.recovery + MARGIN
+    if definition.request.config.timeout < needed.total_seconds():
+        message = (
+            f"{name!r} may run for {definition.request.config.timeout} s, and must last through all windows: "
+            f"give it a `config.timeout` of {needed.total_seconds():.0f} or more, and submit it once more"
+        )
+        raise InvalidError([Problem(path="load.test", message=message)])
+    return definition.request
+
+
+def _broke_off(row: Run, until: datetime) -> bool:
+    return row.retry_count > 0 or (row.completed_at is not None and row.completed_at < until)
+
+
+def _standing(row: Run) -> str:
+    if isinstance(row.status, Status) and row.status.terminal:
+        return f"ended ({row.status}{f': {row.detail}' if row.detail else ''})"
+    return "was started anew" if row.retry_count else f"is {row.phase}"

@@ -1,0 +1,158 @@
+"""What an experiment starts beside itself: a load test, found by an id that follows from the experiment's run."""
+
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from random import Random
+from secrets import token_bytes
+from uuid import uuid4
+
+import pytest
+from harness.experiments import EXAMPLES
+from sqlalchemy import text
+
+from chaos.experiment import Experiment
+from chaos.experiment_reading import experiment_from_yaml
+from chaos.hypothesis import Load
+from db import members, people, runs
+from db.engine import Database
+from db.members import NewUser
+from db.seeds import LOCAL_USER
+from model.execution import Door, Status
+from model.ids import ExecutionId, RunId, UserId, uuid7
+from model.problems import InvalidError
+from orchestrator import companions, experiments
+from orchestrator.checking import check
+from orchestrator.companions import Companion, Leader
+from orchestrator.experiments import Prepared
+from orchestrator.submission import Sender
+from orchestrator.submit import Order, submit
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+ME = UserId(LOCAL_USER)
+RAW = {"name": "buyers", "type": "custom", "command": ["true"], "content": {"type": "inline", "files": {"a": "b"}}}
+
+
+def user(db: Database, name: str) -> UserId:
+    db.call(lambda conn: members.add_user(conn, NewUser(name=name, email=f"{name}@x", team_id=None), uuid4()))
+    return db.call(lambda conn: people.user(conn, name)).user_id
+
+
+def new_id() -> RunId:
+    return RunId(uuid7(NOON, Random(token_bytes(8))))
+
+
+def experiment(test: str = "buyers") -> Experiment:
+    """Return payments-slow with a load test. Its SLOs are left out: only a generator sees answers."""
+    found = experiment_from_yaml((EXAMPLES / "payments-slow.yaml").read_text(encoding="utf-8"))
+    return replace(found, load=Load(test=test), hypothesis=replace(found.hypothesis, slos=()))
+
+
+def sent(db: Database, user: UserId = ME, now: datetime = NOON, **changes: object) -> ExecutionId:
+    """Submit the test that becomes a load."""
+    test = ExecutionId(new_id())
+    order = Order(request=check(RAW | changes), execution_id=test, user_id=user, door=Door.REST, now=now)
+    db.call(lambda conn: submit(conn, order))
+    return test
+
+
+def submitted(db: Database, wanted: Experiment) -> Leader:
+    sender = Sender(run_id=new_id(), user_id=ME, door=Door.REST, now=NOON)
+    prepared = Prepared(experiment=wanted)
+    db.call(lambda conn: experiments.submit(conn, experiments.create(conn, wanted, ME), prepared, sender))
+    return Leader(run_id=sender.run_id, experiment=wanted, claims=("local/shop/payments", "local/shop/orders"))
+
+
+def started(db: Database, leader: Leader) -> Companion:
+    found = db.call(lambda conn: companions.start(conn, leader, NOON))
+    assert isinstance(found, tuple)
+    [companion] = found
+    return companion
+
+
+def entries(db: Database, run: RunId) -> list[str]:
+    rows = db.call(
+        lambda conn: conn.execute(text("SELECT exclusive FROM queue WHERE execution_id = :run"), {"run": run})
+    )
+    return list(rows.scalar_one())
+
+
+def test_a_load_that_nobody_of_the_team_has_submitted_is_refused_with_its_path(db: Database) -> None:
+    """A test of the same name of somebody else is none: it would run with the secrets of the wrong team."""
+    other = user(db, "eve")
+    sent(db, other)
+
+    with pytest.raises(InvalidError) as refused:
+        submitted(db, experiment())
+
+    [problem] = refused.value.problems
+    assert problem.path == "load.test"
+    assert "never submitted a test of the name 'buyers': run it once with `assay run FILE`" in problem.message
+
+
+def test_a_load_that_may_not_last_through_all_windows_is_refused(db: Database) -> None:
+    sent(db, config={"timeout": 60})
+
+    with pytest.raises(InvalidError, match="must last through all windows"):
+        submitted(db, experiment())
+
+
+def test_a_load_is_started_once_for_each_baseline_and_all_of_them_are_ended(db: Database) -> None:
+    sent(db)
+    leader = submitted(db, experiment())
+
+    first, again = started(db, leader), started(db, leader)
+    second = started(db, replace(leader, number=1))
+    ended_with_the_second = db.call(lambda conn: runs.find(conn, first.run_id)).status
+    db.call(lambda conn: companions.end_all(conn, replace(leader, number=1), NOON))
+    db.call(lambda conn: companions.end_all(conn, replace(leader, number=1), NOON))
+    row = db.call(lambda conn: runs.find(conn, second.run_id))
+
+    assert first == again
+    assert first.run_id != second.run_id
+    assert ended_with_the_second is Status.CANCELLED
+    assert (row.status, row.submitted_by) == (Status.CANCELLED, ME)
+    assert row.detail.startswith(f"cancelled by the experiment {leader.experiment.name!r}")
+
+
+def test_a_load_does_not_wait_for_what_its_own_experiment_claims(db: Database) -> None:
+    """What else it uses it shares, so that other experiments keep away from it."""
+    sent(db, config={"uses": ["local/shop/orders", "local/other"], "exclusive": ["printer"]})
+
+    load = started(db, submitted(db, experiment()))
+
+    assert entries(db, load.run_id) == ["local#is", "local/other#s", "printer"]
+
+
+def test_a_load_that_ended_under_the_fault_or_was_started_anew_is_told(db: Database) -> None:
+    sent(db)
+    load = started(db, submitted(db, experiment()))
+
+    def becomes(change: str) -> tuple[str, ...]:
+        db.call(lambda conn: conn.execute(text(f"UPDATE runs SET {change} WHERE id = :run"), {"run": load.run_id}))
+        return db.call(lambda conn: companions.broke_off(conn, [load], NOON))
+
+    going_on = becomes(f"status = 'running', phase = 'running', started_at = '{NOON}'")
+    waiting = db.call(lambda conn: companions.idle(conn, [load]))
+    anew = becomes("retry_count = 1")
+    late = becomes(f"retry_count = 0, status = 'completed', phase = 'ended', completed_at = '{NOON}'")
+    early = becomes(f"completed_at = '{NOON - timedelta(seconds=1)}'")
+
+    assert (going_on, waiting, late) == ((), (), ())
+    assert anew == (f"{load.title}, was started anew under the fault",)
+    assert early == (f"{load.title}, ended (completed) under the fault",)
+
+
+def test_the_newest_version_of_a_team_mate_is_the_load(db: Database) -> None:
+    db.call(lambda conn: members.add_team(conn, "shoppers", uuid4()))
+    mate = user(db, "ann")
+    team = db.call(lambda conn: people.team(conn, "shoppers")).team_id
+    db.call(lambda conn: members.move(conn, mate, team))
+    db.call(lambda conn: members.move(conn, ME, team))
+    sent(db)
+    sent(db, mate, NOON + timedelta(hours=1), command=["false"])
+
+    load = started(db, submitted(db, experiment()))
+
+    command = "SELECT run -> 'command' ->> 0 FROM test_definitions d JOIN test_executions e ON e.definition_id = d.id"
+    rows = db.call(lambda conn: conn.execute(text(f"{command} WHERE e.execution_id = :run"), {"run": load.run_id}))
+    assert rows.scalar_one() == "false"
