@@ -39,19 +39,20 @@ test-faults: setup-dev ## Run the tests that kill processes, hostile tests, expe
 	@$(PYTEST) -m faults -n 3 --dist loadfile $(ARGS)
 
 test-cluster: setup-dev ## Run the tests that need a Kubernetes cluster: that of KUBECONFIG, else one that is started for them
-	@sh deploy/test-cluster $(PYTEST) -m cluster $(ARGS)
+	@sh deploy/test-cluster $(PYTEST) -m cluster $(or $(ARGS),tests/cluster tests/contract)
 
 cluster: ## Make a Kubernetes cluster on this machine with kind and Docker; DOWN=1 removes it
 	@sh deploy/cluster $(if $(DOWN),down)
 
-sweep: setup-dev ## Kill workers, guards and nodes of a cluster at every step; compare 500 placements with kube-scheduler; needs a cluster
+sweep: setup-dev ## Kill workers, guards and nodes at every step, here and in a cluster; compare 500 placements with kube-scheduler
+	@ASSAY_SWEEP=all $(PYTEST) -m faults -n 2 --dist loadfile tests/faults $(ARGS)
 	@ASSAY_SWEEP=all sh deploy/test-cluster $(PYTEST) -m cluster tests/cluster/test_sweep_of_kills.py \
 	  tests/cluster/test_lost_node.py tests/cluster/test_agreement.py tests/cluster/test_chaos_native.py \
 	  tests/cluster/test_chaos_experiments.py tests/cluster/test_chaos_operators.py tests/contract/test_fault_providers.py $(ARGS)
 
 test-kafka: setup-dev ## Run the tests that need a real Kafka broker: its programs come by Maven
 	@sh deploy/kafka/programs
-	@$(PYTEST) -m kafka $(ARGS)
+	@$(PYTEST) -m kafka $(or $(ARGS),tests/contract/test_brokers.py tests/integration/events)
 
 kafka: ## Run a Kafka broker on 127.0.0.1:9092 until Ctrl-C, and on 9093 with TLS and a password
 	@sh deploy/kafka/programs

@@ -3,28 +3,17 @@
 By default a third of the points is tried, which `ASSAY_SWEEP_SEED` chooses; `ASSAY_SWEEP=all` (`make sweep`) tries all.
 """
 
-import os
-from random import Random
-
 import pytest
 from harness.cluster_namespaces import SERVING, ServedCluster
 from harness.cluster_objects import kept_pods, started_pods
 from harness.faulty_points import CLUSTER_POINTS
 from harness.stack import shell, until
+from harness.sweep import third
 
 pytestmark = pytest.mark.cluster
 
 
-def chosen() -> list[str]:
-    """Return the points to try, in the order of the steps."""
-    if os.environ.get("ASSAY_SWEEP") == "all":
-        return CLUSTER_POINTS
-    seed = int(os.environ.get("ASSAY_SWEEP_SEED", "1"))
-    some = Random(seed).sample(CLUSTER_POINTS, len(CLUSTER_POINTS) // 3)
-    return [point for point in CLUSTER_POINTS if point in some]
-
-
-@pytest.mark.parametrize("point", chosen())
+@pytest.mark.parametrize("point", third(CLUSTER_POINTS))
 def test_a_worker_killed_at_any_point_costs_no_attempt_and_no_second_pod(served: ServedCluster, point: str) -> None:
     stack = served.stack
     retried = point.endswith("requeue")

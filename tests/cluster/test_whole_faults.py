@@ -77,7 +77,12 @@ def test_a_drained_node_costs_an_attempt_and_the_run_goes_on_after_it(served: Se
 
     with cordoned(served):
         evict(served)
-        until("it waits, and says why", lambda: waits_for_the_taint(served, run), 150)
+        until(
+            "it waits, and says why",
+            lambda: waits_for_the_taint(served, run),
+            150,
+            seen=lambda: (explained(served, run), stack.attempts(run)),
+        )
     row = stack.ended(run, 120)
 
     assert row["status"] == "completed"
@@ -95,8 +100,11 @@ def log(served: ServedCluster, run: str) -> str:
 
 
 def waits_for_the_taint(served: ServedCluster, run: str) -> bool:
-    told = served.stack.rest("GET", f"/tests/{run}/explanation").json()
-    return "unschedulable" in str(told["waiting"])
+    return "unschedulable" in str(explained(served, run)["waiting"])
+
+
+def explained(served: ServedCluster, run: str) -> dict[str, object]:
+    return served.stack.rest("GET", f"/tests/{run}/explanation").json()
 
 
 def pods(served: ServedCluster) -> list[str]:

@@ -3,10 +3,12 @@
 import signal
 import time
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import pytest
 from harness.stack import Stack, shell, until
+from harness.sweep import third
 
 pytestmark = pytest.mark.faults
 
@@ -60,11 +62,11 @@ def worker_down(stack: Stack) -> str:
     return run
 
 
+STOPS = [("admitted", "before-begin"), ("launching", "before-content"), ("collecting", "before-exit_record")]
 PHASES = {"queued": queued, "running": running, "in backoff": in_backoff, "worker down": worker_down}
 
 
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize("phase", PHASES)
+@pytest.mark.parametrize(("phase", "door"), third(list(product(PHASES, DOORS))))
 def test_cancel(stack: Stack, phase: str, door: str) -> None:
     run = PHASES[phase](stack)
     DOORS[door](stack, run)
@@ -75,11 +77,7 @@ def test_cancel(stack: Stack, phase: str, door: str) -> None:
     _cancel_all(stack)
 
 
-@pytest.mark.parametrize("door", DOORS)
-@pytest.mark.parametrize(
-    ("phase", "point"),
-    [("admitted", "before-begin"), ("launching", "before-content"), ("collecting", "before-exit_record")],
-)
+@pytest.mark.parametrize(("phase", "point", "door"), third([(*stop, door) for stop, door in product(STOPS, DOORS)]))
 def test_cancel_while_the_worker_stands_still(stack: Stack, phase: str, point: str, door: str) -> None:
     """The worker is stopped (SIGSTOP) exactly in that phase; the cancel comes, then the worker goes on."""
     stack.fault(point, "stop")

@@ -1,9 +1,6 @@
 """Kill -9 of the worker between any two steps of an experiment: one row, the right status, and nothing is left."""
 
-import os
-import random
 import signal
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +8,7 @@ import pytest
 from harness.experiments import LocalShop, guards, local_shop
 from harness.faulty_points import EXPERIMENT_POINTS
 from harness.stack import Stack, until
+from harness.sweep import third
 
 pytestmark = pytest.mark.faults
 
@@ -21,14 +19,6 @@ QUIET = {
 JUDGED = {"after-record", "before-found", "after-found"}
 """From here on the judgement stands in the database."""
 WINDOWS = {"durationSeconds": 5, "baselineSeconds": 5, "recoverySeconds": 5}
-
-
-def chosen() -> list[str]:
-    """All points; in CI a third of them, another third each day."""
-    if "CI" not in os.environ:
-        return EXPERIMENT_POINTS
-    day = int(time.time() // 86_400)  # noqa: TID251  which third is tried does not change what is right
-    return sorted(random.Random(day).sample(EXPERIMENT_POINTS, len(EXPERIMENT_POINTS) // 3))
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +43,7 @@ def restart(stack: Stack, name: str = "worker-1") -> None:
     stack.start_worker(name)
 
 
-@pytest.mark.parametrize("point", chosen())
+@pytest.mark.parametrize("point", third(EXPERIMENT_POINTS))
 def test_a_worker_killed_at_any_point_leaves_one_row_and_no_fault(stack: Stack, shop: LocalShop, point: str) -> None:
     kills = shop.facts().services["payments"].kills
     stack.fault(point, "kill")

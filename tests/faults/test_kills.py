@@ -14,6 +14,7 @@ import yaml
 from harness.diaries import ONCE, counted, diary_request, entries, never_two_at_once, read
 from harness.faulty_points import POINTS
 from harness.stack import ROOT, Stack, shell, until
+from harness.sweep import third
 
 from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS
 
@@ -34,7 +35,7 @@ def restart(stack: Stack, name: str = "worker-1") -> None:
     stack.start_worker(name)
 
 
-@pytest.mark.parametrize("point", POINTS)
+@pytest.mark.parametrize("point", third(POINTS))
 def test_a_worker_killed_at_any_point_costs_no_attempt(stack: Stack, tmp_path: Path, point: str) -> None:
     retried = point.endswith("requeue")
     policy = {"retryPolicy": {"maxRetries": 1, "backoffSeconds": 0}} if retried else {}

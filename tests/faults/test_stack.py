@@ -16,6 +16,7 @@ import yaml
 from harness.diaries import ONCE, counted, diary_request, entries
 from harness.stack import ROOT, shell, until
 from harness.supervised import Supervised, supervised
+from harness.sweep import third
 
 from cli.stack.samples import sample_files
 
@@ -159,7 +160,7 @@ def test_the_failing_sample_ends_with_1_and_its_rows_show_the_retry_the_skip_and
     assert [name.rpartition("::")[2] for name in flaky] == ["test_that_is_flaky"]
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", third(PARTS))
 def test_a_part_that_is_killed_is_started_again_and_the_running_test_goes_on(stack: Supervised, part: str) -> None:
     """The test that runs meanwhile gets one attempt and its verdict."""
     run = stack.submit(shell("sleep 6"))
@@ -175,7 +176,7 @@ def test_a_part_that_is_killed_is_started_again_and_the_running_test_goes_on(sta
     assert [attempt["cause"] for attempt in verdict["attempts"]] == ["first"]
 
 
-@pytest.mark.parametrize("part", PARTS)
+@pytest.mark.parametrize("part", third(PARTS))
 def test_a_part_that_is_stopped_is_said_to_hang_and_is_started_again(stack: Supervised, part: str) -> None:
     """The test that runs meanwhile gets one attempt and its verdict."""
     run = stack.submit(shell("sleep 20"))

@@ -32,8 +32,14 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def until(what: str, true: Callable[[], Any], seconds: float = 60.0, pause: float = 0.05) -> Any:
-    """Wait for an event; its name and the last answer stand in the error."""
+def until(
+    what: str,
+    true: Callable[[], Any],
+    seconds: float = 60.0,
+    pause: float = 0.05,
+    seen: Callable[[], Any] | None = None,
+) -> Any:
+    """Wait for an event; its name and the last answer stand in the error, and what is `seen` instead."""
     deadline = time.monotonic() + seconds
     last: Any = None
     while time.monotonic() < deadline:
@@ -43,7 +49,8 @@ def until(what: str, true: Callable[[], Any], seconds: float = 60.0, pause: floa
         except (httpx.HTTPError, psycopg2.Error, OSError, json.JSONDecodeError) as failed:
             last = failed
         time.sleep(pause)
-    raise AssertionError(f"{what}: not after {seconds:.0f} s; last seen: {last!r}")
+    instead = f"; instead: {seen()!r}" if seen else ""
+    raise AssertionError(f"{what}: not after {seconds:.0f} s; last seen: {last!r}{instead}")
 
 
 class Stack:
