@@ -1,9 +1,11 @@
 import os
 import subprocess
 from collections.abc import Iterator
+from contextlib import contextmanager
 from uuid import uuid4
 
 import pytest
+from harness.folder_fixtures import of_folder
 from prefect.server.api.server import SubprocessASGIServer
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, PREFECT_SERVER_ANALYTICS_ENABLED, temporary_settings
 from prefect.testing.utilities import prefect_test_harness
@@ -13,9 +15,15 @@ for process in /proc/[0-9]*; do grep -q "$2" $process/environ 2>/dev/null && kil
 """Ends the server when the tests were killed: the harness would leave it behind. It is known by its environment."""
 
 
-@pytest.fixture(scope="session")
-def prefect_server() -> Iterator[str]:
-    """A real Prefect server, entered once a test process; the settings of this process lead to it.
+@pytest.fixture(scope="module")
+def prefect_server(request: pytest.FixtureRequest) -> str:
+    """A real Prefect server for all tests of this folder; the settings of this process lead to it."""
+    return of_folder(request, entered_server)
+
+
+@contextmanager
+def entered_server() -> Iterator[str]:
+    """Start a Prefect server, and stop it.
 
     The engine sends no heartbeats: they add a second to each run, and nothing is learnt from them here.
     """

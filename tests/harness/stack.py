@@ -334,3 +334,13 @@ def pytest_request(source: str, *, name: str = "pytest", **more: Any) -> dict[st
         "resources": {"cpuRequest": "10m", "memoryRequest": "64Mi"},
         **more,
     }
+
+
+@contextlib.contextmanager
+def running_stack(folder: Path) -> Iterator[Stack]:
+    """Start a stack with one worker, and stop it."""
+    running = Stack(folder)
+    try:
+        yield running.start()
+    finally:
+        running.stop()

@@ -9,6 +9,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from harness.sweep import third
 
 from scheduler.admission.state import State
 from scheduler.forecast.arrivals import Newcomer, learn
@@ -32,7 +33,7 @@ DISTRIBUTIONS: dict[str, Draw] = {
 }
 
 
-@pytest.mark.parametrize("name", DISTRIBUTIONS)
+@pytest.mark.parametrize("name", third(list(DISTRIBUTIONS)))
 def test_starts_come_before_what_is_told_as_often_as_told(make: SimpleNamespace, name: str) -> None:
     """The real future is drawn anew from the distribution of which the estimate has seen fifty durations."""
     early50, early90 = zip(
@@ -43,7 +44,7 @@ def test_starts_come_before_what_is_told_as_often_as_told(make: SimpleNamespace,
     assert 0.84 <= mean(early90) <= 0.97
 
 
-@pytest.mark.parametrize("share", [0.1, 0.3, 0.5])
+@pytest.mark.parametrize("share", third([0.1, 0.3, 0.5]))
 def test_so_they_do_where_more_important_runs_come_later(make: SimpleNamespace, share: float) -> None:
     """They come at random, as in the hour before, and take `share` of all starts."""
     draw = DISTRIBUTIONS["long tailed"]

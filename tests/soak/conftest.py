@@ -1,15 +1,11 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from harness.stack import Stack
+from harness.folder_fixtures import of_folder
+from harness.stack import Stack, running_stack
 
 
-@pytest.fixture(scope="session")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+@pytest.fixture(scope="module")
+def stack(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Stack:
     """One whole stack for all tests of this folder: real PostgreSQL, Prefect, API and worker."""
-    running = Stack(Path(tmp_path_factory.mktemp("stack")))
-    try:
-        yield running.start()
-    finally:
-        running.stop()
+    return of_folder(request, lambda: running_stack(Path(tmp_path_factory.mktemp("stack"))))

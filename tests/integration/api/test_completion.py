@@ -10,6 +10,7 @@ from typing import Any
 import httpx
 import pytest
 from harness.rest import KEY, REQUEST, Api, submitted
+from harness.sweep import third
 
 from cli.parameters import complete_run
 
@@ -24,7 +25,10 @@ def completed(words: str, url: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("command", ["show", "logs", "wait", "results", "cancel", "retry", "explain", "artifacts"])
+COMMANDS = ["show", "logs", "wait", "results", "cancel", "retry", "explain", "artifacts"]
+
+
+@pytest.mark.parametrize("command", third(COMMANDS))
 def test_a_shell_completes_the_ids_of_tests_and_of_suite_runs(api: Api, client: httpx.Client, command: str) -> None:
     test = str(submitted(client))[-8:]
     suite = client.post("/suites/runs", json={"name": "shop", "tests": [REQUEST]}).json()["suiteRunId"][-8:]

@@ -16,7 +16,8 @@ def preempting(stack: Stack) -> Iterator[Stack]:
 
 
 def test_a_stopped_run_waits_and_ends_later_and_never_are_two_alive(preempting: Stack) -> None:
-    plain = preempting.submit(_large(preempting, "sleep 6", name="plain", priority=9, restartable=True))
+    script = '[ "$ASSAY_ATTEMPT" = 1 ] && sleep 600; sleep 1'
+    plain = preempting.submit(_large(preempting, script, name="plain", priority=9, restartable=True))
     until("its process", lambda: preempting.carriers(plain))
     urgent = preempting.submit(_large(preempting, "sleep 1", name="urgent", priority=0, restartable=False))
     alive: list[tuple[bool, bool]] = []

@@ -29,6 +29,7 @@ from harness.suites import (
     waits_for,
     written,
 )
+from harness.sweep import third
 
 
 @pytest.fixture
@@ -174,7 +175,7 @@ def by_prefect(stack: Stack, suite_run: str) -> None:
     stack.prefect("POST", f"/flow_runs/{row(stack, suite_run)['flow_run_id']}/set_state", json=cancelling)
 
 
-@pytest.mark.parametrize("cancel", [by_rest, by_command, by_prefect])
+@pytest.mark.parametrize("cancel", third([by_rest, by_command, by_prefect]))
 def test_cancelling_a_suite_cancels_all_its_tests(settings: Stack, cancel: Any) -> None:
     stack = settings
     places(stack, 1)

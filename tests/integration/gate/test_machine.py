@@ -10,6 +10,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from harness.sweep import ALL, third
 from hypothesis import HealthCheck, settings
 from hypothesis import Phase as Stage
 from hypothesis import strategies as st
@@ -369,7 +370,7 @@ def test_whatever_happens_no_rule_is_broken(bare: Any) -> None:
     bare.do(lambda conn: pools.create(conn, Pool(name=SECOND)))
     machine = type("Machine", (Gate,), {"gate_db": bare})
     bounded = settings(
-        max_examples=12,
+        max_examples=12 if ALL else 6,
         stateful_step_count=12,
         phases=[Stage.generate],  # an example that fails is short enough to read; shrinking it takes minutes
         suppress_health_check=list(HealthCheck),
@@ -378,7 +379,7 @@ def test_whatever_happens_no_rule_is_broken(bare: Any) -> None:
     run_state_machine_as_test(machine, settings=bounded)
 
 
-@pytest.mark.parametrize("strategy", Strategy)
+@pytest.mark.parametrize("strategy", third(list(Strategy)))
 @pytest.mark.usefixtures("few_rows")
 def test_nobody_who_came_later_delays_an_aged_run(bare: Any, strategy: Strategy) -> None:
     bare.do(lambda conn: pools.create(conn, Pool(name=SECOND)))

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from harness.sweep import part
 
 from db import nodes, pools
 from db.errors import UnavailableError
@@ -221,6 +222,7 @@ def test_sixteen_processes_and_kills_break_no_limit(bare: Any, people: list[list
     judge(bare, tmp_path)
 
 
+@part(0)
 def test_limits_and_names_hold_over_two_pools(bare: Any, tmp_path: Path) -> None:
     """Each pool has room for all; only the owners' and the names' locks keep the sums below the limits.
 

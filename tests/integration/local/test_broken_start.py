@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from harness.attempts import ROOT, until
+from harness.sweep import third
 
 from db.embedded import Cluster
 
@@ -27,7 +28,7 @@ def says_that_prefect_starts(state: Path) -> bool:
     return b"Prefect server: starting" in state.with_name("said").read_bytes()
 
 
-@pytest.mark.parametrize("moment", [says_that_postgres_starts, has_a_postmaster, says_that_prefect_starts])
+@pytest.mark.parametrize("moment", third([says_that_postgres_starts, has_a_postmaster, says_that_prefect_starts]))
 def test_ctrl_c_while_it_starts_leaves_no_process(tmp_path: Path, moment: Callable[[Path], bool]) -> None:
     state = tmp_path / "state"
     keep = {k: v for k, v in os.environ.items() if not k.startswith(("PREFECT_", "ASSAY_", "DATABASE_URL"))}
