@@ -26,6 +26,15 @@ Count = Annotated[
     int | None,
     typer.Option(min=1, help="How many pods, where the file takes a share of them.", show_default=False),
 ]
+Variable = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--var",
+        metavar="NAME=VALUE",
+        help="A value of its configuration, or a parameter of its workflow; repeatable.",
+        show_default=False,
+    ),
+]
 Health = Annotated[
     list[str] | None,
     typer.Option(metavar="URL", help="An address that must answer with 200; repeatable.", show_default=False),
@@ -39,6 +48,7 @@ def import_experiment(  # noqa: PLR0913  the parameters are the command line
     target: Target = None,
     count: Count = None,
     health: Health = None,
+    variable: Variable = None,
     seconds: Seconds = None,
     json: Json = False,
 ) -> None:
@@ -47,15 +57,20 @@ def import_experiment(  # noqa: PLR0913  the parameters are the command line
     What has no counterpart is refused by name.
     """
     from chaos.imports.assembling import Options  # noqa: PLC0415
-    from chaos.imports.formats import import_documents  # noqa: PLC0415
-    from model.document import read_yaml_documents, write_yaml  # noqa: PLC0415
+    from chaos.imports.formats import import_documents, read_documents  # noqa: PLC0415
+    from model.document import write_yaml  # noqa: PLC0415
     from model.problems import InvalidError  # noqa: PLC0415
 
     options = Options(
-        cluster=cluster, seconds=seconds, count=count, labels=_labels(target or []), health=tuple(health or ())
+        cluster=cluster,
+        seconds=seconds,
+        count=count,
+        labels=_pairs("--target", target or []),
+        health=tuple(health or ()),
+        variables=_pairs("--var", variable or []),
     )
     try:
-        imported = import_documents(read_yaml_documents(file.read_text(encoding="utf-8")), options)
+        imported = import_documents(read_documents(file.read_text(encoding="utf-8")), options)
     except InvalidError as error:
         lines = "\n".join(f"  {problem.path or '(whole)'}: {problem.message}" for problem in error.problems)
         raise UsageError(f"{file} cannot be imported:\n{lines}") from error
@@ -69,8 +84,7 @@ def import_experiment(  # noqa: PLR0913  the parameters are the command line
         output.say(f"note: {note}")
 
 
-def _labels(written: list[str]) -> dict[str, str]:
-    labels = dict(one.partition("=")[::2] for one in written)
+def _pairs(option: str, written: list[str]) -> dict[str, str]:
     if wrong := [one for one in written if not all(one.partition("=")[::2])]:
-        raise UsageError(f"--target {wrong[0]}: must be NAME=VALUE, such as app=payments")
-    return labels
+        raise UsageError(f"{option} {wrong[0]}: must be NAME=VALUE, such as app=payments")
+    return dict(one.partition("=")[::2] for one in written)

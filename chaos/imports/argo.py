@@ -29,6 +29,15 @@ ReadObject = Callable[[object, Location], Piece]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reader:
+    """How the objects of a workflow are read. `variables` replace its parameters."""
+
+    read: ReadObject
+    findings: Findings
+    variables: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Workflow:
     templates: Mapping[str, tuple[dict[str, object], Location]]
     parameters: Mapping[str, str]
@@ -37,15 +46,17 @@ class _Workflow:
     visits: Visits = field(default_factory=Visits)
 
 
-def embedded(raw: Mapping[str, object], at: Location, findings: Findings) -> list[tuple[object, Location]]:
+def embedded(raw: Mapping[str, object], at: Location, variables: Mapping[str, str]) -> list[tuple[object, Location]]:
     """Return all objects that the templates of a workflow carry, each with its location."""
-    _, workflow = _opened(raw, at, findings, lambda _raw, _at: Piece())
+    quiet = Reader(read=lambda _raw, _at: Piece(), findings=Findings(), variables=variables)
+    _, workflow = _opened(raw, at, quiet)
     return [one for template, where in workflow.templates.values() for one in _carried(template, where, workflow)]
 
 
-def read_workflow(raw: Mapping[str, object], at: Location, findings: Findings, read: ReadObject) -> Piece:
-    """Return what a workflow does. `read` reads the objects that it carries."""
-    spec, workflow = _opened(raw, at, findings, read)
+def read_workflow(raw: Mapping[str, object], at: Location, reader: Reader) -> Piece:
+    """Return what a workflow does."""
+    spec, workflow = _opened(raw, at, reader)
+    findings = reader.findings
     entry = text(spec.get("entrypoint"))
     where = (*at, "spec", "workflowSpec") if raw.get("kind") == "CronWorkflow" else (*at, "spec")
     if entry not in workflow.templates:
@@ -57,9 +68,7 @@ def read_workflow(raw: Mapping[str, object], at: Location, findings: Findings, r
     return in_turn([named, done])
 
 
-def _opened(
-    raw: Mapping[str, object], at: Location, findings: Findings, read: ReadObject
-) -> tuple[dict[str, object], _Workflow]:
+def _opened(raw: Mapping[str, object], at: Location, reader: Reader) -> tuple[dict[str, object], _Workflow]:
     spec, where = mapping(raw.get("spec")), (*at, "spec")
     if raw.get("kind") == "CronWorkflow":
         spec, where = mapping(spec.get("workflowSpec")), (*where, "workflowSpec")
@@ -69,7 +78,8 @@ def _opened(
         for one in items(mapping(spec.get("arguments")).get("parameters"))
     }
     templates = {text(template.get("name")): (template, location) for template, location in listed}
-    return spec, _Workflow(templates=templates, parameters=parameters, read=read, findings=findings)
+    parameters |= reader.variables
+    return spec, _Workflow(templates=templates, parameters=parameters, read=reader.read, findings=reader.findings)
 
 
 def _schedules(raw: Mapping[str, object], at: Location, findings: Findings) -> tuple[JsonObject, ...]:

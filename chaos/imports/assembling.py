@@ -26,13 +26,17 @@ class Imported:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
-    """What a file may leave open: the cluster, how long faults last, which and how many pods, what must answer."""
+    """What a file may leave open: the cluster, how long faults last, which and how many pods, what must answer.
+
+    `variables` are values of its configuration (Chaos Toolkit) or of its parameters (workflows of Argo).
+    """
 
     cluster: str
     seconds: int | None = None
     count: int | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     health: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
 
 
 def assemble(piece: Piece, tool: str, options: Options, findings: Findings) -> Imported:

@@ -5,6 +5,9 @@ after; and faults are always reverted, whereas rollbacks are not played after a 
 Source: the experiment format of chaostoolkit/chaostoolkit-lib 1.45.
 """
 
+from collections.abc import Mapping
+from contextlib import suppress
+
 from chaos.experiment_reading import check_experiment
 from chaos.imports.assembling import CHECKS, DEFAULT_SECONDS, HALT_AFTER, Imported
 from chaos.imports.collecting import Findings, ImportedFault, configured
@@ -20,9 +23,12 @@ KEYS |= {"configuration", "tags", "contributions", "secrets", "controls"}
 REASON = "imported from Chaos Toolkit, which has no such check"
 
 
-def import_toolkit(raw: object, cluster: str, seconds: int | None = None) -> Imported:
+def import_toolkit(
+    raw: object, cluster: str, seconds: int | None = None, variables: Mapping[str, str] | None = None
+) -> Imported:
     """Return an experiment of Chaos Toolkit as ours, on a cluster. `seconds` is its duration; default: its pauses.
 
+    `variables` replace values of its configuration, as `chaos run --var` does; a number in them is one.
     Raises: InvalidError with everything that has no counterpart.
     """
     findings = Findings()
@@ -30,6 +36,7 @@ def import_toolkit(raw: object, cluster: str, seconds: int | None = None) -> Imp
     if not document:
         raise InvalidError([finding.problem() for finding in [_not_an_experiment()]])
     findings.only((), document, KEYS)
+    document = {**document, "configuration": _configuration(document, variables or {}, findings)}
     for key, words in {"controls": "run code of their own", "secrets": "are connected, never imported"}.items():
         if document.get(key):
             findings.refuse((key,), f"{words}: not imported")
@@ -53,6 +60,23 @@ def import_toolkit(raw: object, cluster: str, seconds: int | None = None) -> Imp
 
 def _not_an_experiment() -> Finding:
     return Finding(location=(), message="is no experiment of Chaos Toolkit: an object with title and method")
+
+
+def _configuration(document: dict[str, object], variables: Mapping[str, str], findings: Findings) -> dict[str, object]:
+    """Return the configuration with the values that were given, else with the defaults of the file."""
+    made = dict(mapping(document.get("configuration")))
+    for name, value in made.items():
+        if name not in variables and mapping(value).get("type") == "env" and "default" in mapping(value):
+            made[name] = mapping(value)["default"]
+            findings.note(f"{name} has the default of the file; --var {name}=VALUE gives another one.")
+    return {**made, **{name: _typed(value) for name, value in variables.items()}}
+
+
+def _typed(value: str) -> int | float | str:
+    for kind in (int, float):
+        with suppress(ValueError):
+            return kind(value)
+    return value
 
 
 def _resolved(document: dict[str, object], key: str, findings: Findings) -> object:

@@ -73,10 +73,10 @@ def configured(raw: object, configuration: Mapping[str, object], location: Locat
 
 def _value(name: str, configuration: Mapping[str, object], location: Location, findings: Findings) -> object:
     if name not in configuration:
-        findings.refuse(location, f"${{{name}}} is not in the configuration of the file")
+        findings.refuse(location, f"${{{name}}} is not in the configuration of the file: give it by --var {name}=VALUE")
         return name
     value = configuration[name]
     if "type" in mapping(value):
-        findings.refuse(location, f"${{{name}}} is read from outside of the file: write its value")
+        findings.refuse(location, f"${{{name}}} is read from outside of the file: give it by --var {name}=VALUE")
         return name
     return value

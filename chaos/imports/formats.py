@@ -1,10 +1,13 @@
 """Which tool a file is from: objects of Kubernetes by their `apiVersion`, else an experiment of Chaos Toolkit."""
 
+import json
 from collections.abc import Sequence
+from contextlib import suppress
 
 from chaos.imports.assembling import Imported, Options
 from chaos.imports.chaos_toolkit import import_toolkit
 from chaos.imports.objects import are_objects, import_objects
+from model.document import read_yaml_documents
 from model.problems import InvalidError, Problem
 
 
@@ -29,4 +32,16 @@ def import_documents(documents: Sequence[object], options: Options) -> Imported:
         wrong.append(Problem(path="--health", message="is for Litmus and Chaos Mesh: Chaos Toolkit has probes"))
     if wrong:
         raise InvalidError(wrong)
-    return import_toolkit(documents[0] if documents else None, options.cluster, options.seconds)
+    document = documents[0] if documents else None
+    return import_toolkit(document, options.cluster, options.seconds, options.variables)
+
+
+def read_documents(text: str) -> list[object]:
+    """Return the documents of a file: YAML, or JSON, which YAML does not read if it is indented by tabs.
+
+    Raises: InvalidError with the line of the error.
+    """
+    if text.lstrip().startswith("{"):
+        with suppress(ValueError, RecursionError):
+            return [json.loads(text)]
+    return read_yaml_documents(text)

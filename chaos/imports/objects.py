@@ -6,7 +6,7 @@ All objects of a file begin together, as `kubectl apply` begins them. What is no
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from chaos.imports.argo import WORKFLOWS, embedded, read_workflow
+from chaos.imports.argo import WORKFLOWS, Reader, embedded, read_workflow
 from chaos.imports.assembling import Imported, Options, assemble
 from chaos.imports.collecting import Findings
 from chaos.imports.litmus_engine import Engines, read_engine
@@ -32,9 +32,13 @@ def import_objects(documents: Sequence[object], options: Options) -> Imported:
     located = _listed(documents)
     reading = _Reading(
         engines=Engines(
-            labels=options.labels, count=options.count, defaults=_defaults(located, findings), findings=findings
+            labels=options.labels,
+            count=options.count,
+            defaults=_defaults(located, options, findings),
+            findings=findings,
         ),
         findings=findings,
+        variables=options.variables,
     )
     piece = together([reading.read(document, at) for document, at in located], (), findings)
     tools = {_tool(document) for document, _ in located} - {""}
@@ -63,10 +67,15 @@ def _tool(document: object) -> str:
     return tools.get(_group(document), "")
 
 
-def _defaults(located: Sequence[tuple[object, Location]], findings: Findings) -> dict[str, Mapping[str, str]]:
+def _defaults(
+    located: Sequence[tuple[object, Location]], options: Options, findings: Findings
+) -> dict[str, Mapping[str, str]]:
     """Return the variables of the ChaosExperiments of the file, by the name of the experiment."""
     carried = [
-        one for document, at in located if _is_argo(document) for one in embedded(mapping(document), at, Findings())
+        one
+        for document, at in located
+        if _is_argo(document)
+        for one in embedded(mapping(document), at, options.variables)
     ]
     found: dict[str, Mapping[str, str]] = {}
     for document, _ in [*located, *carried]:
@@ -88,13 +97,14 @@ def _is_argo(document: object) -> bool:
 class _Reading:
     engines: Engines
     findings: Findings
+    variables: Mapping[str, str]
 
     def read(self, document: object, at: Location) -> Piece:
         """Return what one object does."""
         raw, group, findings = mapping(document), _group(document), self.findings
         kind = text(raw.get("kind"))
         if _is_argo(document):
-            return read_workflow(raw, at, findings, self.read)
+            return read_workflow(raw, at, Reader(read=self.read, findings=findings, variables=self.variables))
         if group == litmus.GROUP and kind == "ChaosEngine":
             return read_engine(raw, at, self.engines)
         if group == litmus.GROUP and kind == "ChaosExperiment":

@@ -6,7 +6,7 @@ Source: chaosk8s/pod/actions.py and chaosk8s/chaosmesh of chaostoolkit/chaostool
 from collections.abc import Callable, Mapping
 
 from chaos.imports.collecting import Findings, ImportedFault
-from chaos.imports.quantities import labels_of, megabytes_of, number_of, seconds_of
+from chaos.imports.quantities import labels_of, megabytes_of, number_of, seconds_of, whole_of
 from model.json_values import JsonObject
 from model.lenient import items, mapping, text
 from model.problems import Location
@@ -49,14 +49,13 @@ def _terminate(arguments: dict[str, object], at: Location, findings: Findings) -
     if arguments.get("rand") or arguments.get("order") not in {None, "alphabetic"}:
         findings.note("Pods are chosen by name, not at random and not by age: `plan` shows which.")
     labels = labels_of(arguments.get("label_selector"), (*at, "label_selector"), findings)
-    grace = arguments.get("grace_period", -1)
-    seconds = grace if isinstance(grace, int) else -1
+    seconds = whole_of(arguments.get("grace_period", -1), (*at, "grace_period"), findings)
     if seconds < 0:
         findings.note("The grace period of a deleted pod is 30 s, as is the default of pods.")
     kind = "pod-kill" if seconds == 0 else "pod-delete"
     parameters: JsonObject = {"once": True} | ({"gracePeriodSeconds": seconds} if seconds > 0 else {})
-    quantity = arguments.get("qty", 1)
-    count = None if arguments.get("all") is True else quantity if isinstance(quantity, int) else 1
+    quantity = whole_of(arguments.get("qty", 1), (*at, "qty"), findings)
+    count = None if arguments.get("all") is True else quantity
     namespace = text(arguments.get("ns") or "default")
     return ImportedFault(
         fault={"type": kind, "parameters": parameters}, namespace=namespace, labels=labels, count=count

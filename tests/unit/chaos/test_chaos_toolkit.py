@@ -1,5 +1,6 @@
 """Experiments of Chaos Toolkit: mapped with the same meaning, or refused by name; nothing is executed."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +9,7 @@ import yaml
 
 from chaos.experiment_reading import check_experiment
 from chaos.imports.chaos_toolkit import import_toolkit
+from chaos.imports.formats import read_documents
 from model.problems import InvalidError
 
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parents[2] / "data/chaos_toolkit.yaml").read_text())
@@ -56,6 +58,39 @@ def test_a_value_of_the_configuration_keeps_its_type() -> None:
     assert check.status == 204
     assert check.url == "http://shop.example:8080/health"
     assert check.timeout_seconds == 8
+
+
+def test_values_from_outside_have_their_default_or_are_given() -> None:
+    """As `chaos run --var` does: a value that is given replaces that of the file."""
+    case = yaml.safe_load(yaml.safe_dump(MAPPED[0]["experiment"]))
+    case["configuration"]["url"] = {"type": "env", "key": "URL", "default": "http://default.example/"}
+
+    usual, given = import_toolkit(case, "staging"), import_toolkit(case, "staging", None, {"url": "http://x.example/"})
+
+    [check] = check_experiment(usual.document).hypothesis.health_checks
+    assert check.url == "http://default.example/"
+    assert any("--var url=VALUE" in note for note in usual.notes)
+    [check] = check_experiment(given.document).hypothesis.health_checks
+    assert check.url == "http://x.example/"
+
+
+def test_a_number_that_is_given_is_a_number() -> None:
+    case = yaml.safe_load(yaml.safe_dump(MAPPED[0]["experiment"]))
+    case["method"][0]["provider"]["arguments"]["qty"] = "${pods}"
+
+    with pytest.raises(InvalidError, match="give it by --var pods=VALUE"):
+        import_toolkit(case, "staging")
+    assert check_experiment(import_toolkit(case, "staging", None, {"pods": "3"}).document).target.count == 3
+    with pytest.raises(InvalidError, match="must be a number"):
+        import_toolkit(case, "staging", None, {"pods": "many"})
+
+
+def test_json_that_is_indented_by_tabs_is_read() -> None:
+    text = json.dumps(MAPPED[0]["experiment"], indent="\t")
+
+    assert read_documents(text) == [MAPPED[0]["experiment"]]
+    with pytest.raises(InvalidError, match="not valid YAML"):
+        read_documents("{\n\t")
 
 
 @pytest.mark.parametrize("raw", [None, [], "x", {}, {"title": 3}, {"method": "x"}, {"title": "t", "method": [None]}])

@@ -83,6 +83,12 @@ def test_the_values_of_a_file_are_kept() -> None:
     assert [(one.above, one.below) for one in limits] == [(0.5, None), (None, 3), (0, 0), (3, 1)]
 
 
+def test_a_parameter_of_a_workflow_is_given() -> None:
+    asked = Options(cluster="staging", count=2, variables={"app": "market"})
+    with pytest.raises(InvalidError, match="aims at other targets"):
+        import_documents(read_yaml_documents(case_named("demo of an earlier version")["file"]), asked)
+
+
 def test_probes_of_one_name_get_names_of_their_own_and_keep_their_times() -> None:
     checks = imported(case_named("demo of an earlier version")).hypothesis.health_checks
 
