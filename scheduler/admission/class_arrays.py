@@ -55,8 +55,12 @@ class ClassArrays:
         self.size = 0
         self._spare: list[int] = []
         self._kinds: dict[Hashable, int] = {}
+        self._largest = [_ANY] * len(KINDS)
+        """The largest amount that any row has asked for, by kind."""
         self.accepts: Mask = np.zeros((8, len(node_usage)), dtype=np.bool_)
         """Which nodes take runs of a kind (labels, taints) by everything but amounts. Shape: (kinds, nodes)."""
+        self._all_accepted: Mask = np.ones(len(node_usage), dtype=np.bool_)
+        """Which nodes take runs of every kind."""
         self._allocate(64)
 
     def _allocate(self, room: int) -> None:
@@ -90,19 +94,22 @@ class ClassArrays:
         self.settled[row] = False
 
     def hits(self, column: int, node_usage: NodeUsage) -> Mask:
-        """Return which rows would fit a node."""
-        size, free = self.size, node_usage.capacity[:, column] - node_usage.used[:, column]
+        """Return which rows would fit a node. A kind is not looked at of which the node has enough for every row."""
+        size, free = self.size, node_usage.free[:, column].tolist()
         fit = self.need[0, :size] <= free[0]
         for kind in range(1, len(KINDS)):
-            fit &= self.need[kind, :size] <= free[kind]
-        fit &= self.accepts[self.kind[:size], column]
+            if self._largest[kind] > free[kind]:
+                fit &= self.need[kind, :size] <= free[kind]
+        if not self._all_accepted[column]:
+            fit &= self.accepts[self.kind[:size], column]
         return np.asarray(fit, dtype=np.bool_)
 
     def _give_row(self, run_class: RunClass) -> None:
         row = run_class.row = self._spare.pop() if self._spare else self._next()
         self.classes[row] = run_class
         request = vector(run_class.ask.shape.resources)
-        self.need[:, row] = np.where(request > 0, request, _ANY)
+        self.need[:, row] = asked = np.where(request > 0, request, _ANY)
+        self._largest = [max(pair) for pair in zip(self._largest, asked.tolist(), strict=True)]
         self.kind[row] = self._kind(run_class)
         user, *team = run_class.owners[1:]
         self.user[row], self.team[row] = self.owners.of(user), self.owners.of(team[0] if team else None)
@@ -145,6 +152,7 @@ class ClassArrays:
             if kind >= len(self.accepts):
                 self.accepts = np.concatenate((self.accepts, np.zeros_like(self.accepts)))
             self.accepts[kind] = matching(self.node_usage.node_table, run_class.ask)
+            self._all_accepted = np.asarray(self.accepts[: kind + 1].all(axis=0), dtype=np.bool_)
         return kind
 
 

@@ -242,7 +242,7 @@ class CycleState:
         if node is None:
             return None
         column = room.place[node]
-        if ask.seeker.free:
+        if ask.free:
             cache.able[(ask.shape, column)] = True
         return (column,)
 
@@ -265,7 +265,7 @@ class CycleState:
             return ()
         known = self.order is not None and self.order.fits_nowhere(run_class, run)
         placed = () if known else choose(self.reservations.room, run_class.ask, run.execution_id)
-        if not placed and run_class.ask.seeker.free:
+        if not placed and run_class.ask.free:
             self._nowhere.add(shape)
         return placed
 
@@ -294,7 +294,7 @@ class CycleState:
 
     def _node_free(self, column: int, asked: Amounts) -> timedelta | None:
         room = self.reservations.room
-        free = room.capacity[:, column] - room.used[:, column] + asked
+        free = room.free[:, column] + asked
         here = self.state.on_node.get(room.nodes[column].name, {}).values()
         going = [(remaining(run, self.now, firm=False), vector(run.resources)) for run in here]
         new = self.started.get(column, ())

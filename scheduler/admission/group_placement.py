@@ -38,7 +38,7 @@ def fit(room: NodeUsage, members: Members, columns: NodeColumns) -> bool:
     able_of = _able_of(room, members)
     if not all(able_of[run.shape][column] for (_, run), column in zip(members, columns, strict=True)):
         return False
-    if all(run_class.ask.seeker.free for run_class, _ in members):
+    if all(run_class.ask.free for run_class, _ in members):
         return _hold(room, members, columns)
     room, at = room.copy(), dict(zip((run.execution_id for _, run in members), columns, strict=True))
     for run_class, run in _hardest_first(members, able_of):

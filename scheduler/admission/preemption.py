@@ -72,7 +72,7 @@ class Preemption:
             node = next(iter(going.values())).node
             column = cycle.state.node_usage.place.get(node, -1) if node is not None else -1
             return None if column < 0 else Room(column=column, stopping=_by_id(going.values()))
-        if cycle.reservations.exhausted or not run_class.ask.seeker.free:
+        if cycle.reservations.exhausted or not run_class.ask.free:
             return None
         leaving = self._leaving()
         room = _cheapest(list(self._sites(run_class, run, leaving)))

@@ -101,14 +101,14 @@ class RepeatedReservations:
         """Return how many of these, up to the first other one, fit on no node that may have more room now."""
         arrays, room = self.cycle.cache.arrays, self.cycle.reservations.room
         rows = np.array([one.run_class.row for one in known], dtype=np.intp)
-        fits = len(known)
+        fits, need = len(known), arrays.need[:, rows]
         for column in self.order.grown:
             free = room.free[:, column]
-            here = (arrays.need[:, rows] <= free[:, None]).all(axis=0) & arrays.accepts[arrays.kind[rows], column]
+            here = (need <= free[:, None]).all(axis=0) & arrays.accepts[arrays.kind[rows], column]
             for number in np.flatnonzero(here[:fits]).tolist():
                 before = [one.reservation for one in known[:number] if one.kept.column == column]
                 taken = sum((vector(each.run.shape.resources) for each in before), np.zeros_like(free))
-                if bool((arrays.need[:, rows[number]] <= free - taken).all()):
+                if bool((need[:, number] <= free - taken).all()):
                     fits = number
                     break
         return fits

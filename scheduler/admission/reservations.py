@@ -14,7 +14,7 @@ from uuid import UUID
 from model.claims import conflicting
 from model.ids import ExecutionId, NodeName
 from scheduler.placement.node_usage import NodeUsage
-from scheduler.values.node_arrays import Amounts, vector
+from scheduler.values.node_arrays import Amounts
 from scheduler.values.run import Queued, Running
 from scheduler.values.usage_totals import Demand, UsageTotals
 
@@ -182,6 +182,11 @@ class Reservations:
         """Return the reservations on a node."""
         return [reservation for reservation in self.all if reservation.column == column]
 
+    @property
+    def any_gives_way(self) -> bool:
+        """Whether anything that is kept may be used by others for a time."""
+        return self._longest[True] > NO_TIME or self._longest[False] > NO_TIME
+
     def longest(self, *, firm: bool) -> float:
         """Return for how many seconds a run may use something kept at most; below zero: nothing is."""
         return self._longest[firm].total_seconds() if self._longest[firm] > NO_TIME else -1.0
@@ -191,8 +196,7 @@ class Reservations:
 
 
 def _take_all(room: NodeUsage, some: Sequence[Reservation]) -> None:
-    requests = [vector(reservation.run.shape.resources) for reservation in some]
-    room.take_all([reservation.column for reservation in some], requests, [1] * len(requests))
+    room.take_all([reservation.column for reservation in some], [reservation.need for reservation in some])
 
 
 def length(run: Queued, *, firm: bool) -> timedelta:
@@ -209,12 +213,12 @@ def remaining(run: Running, now: datetime, *, firm: bool) -> timedelta:
 
 def shadow(free: Amounts, asked: Amounts, going: Iterable[tuple[timedelta, Amounts]]) -> timedelta | None:
     """Return when enough is free, as those go that hold it; None if it never is."""
-    free = free.copy()
-    needed = asked > 0
-    if bool((free >= asked)[needed].all()):
+    short = enumerate(zip(asked.tolist(), free.tolist(), strict=True))
+    lacking = {kind: amount - have for kind, (amount, have) in short if amount > max(have, 0)}
+    if not lacking:
         return NO_TIME
     for after, amounts in sorted(going, key=itemgetter(0)):
-        free += amounts
-        if bool((free >= asked)[needed].all()):
+        lacking = {kind: lacks - amounts[kind] for kind, lacks in lacking.items()}
+        if max(lacking.values()) <= 0:
             return after
     return None

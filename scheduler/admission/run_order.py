@@ -6,6 +6,7 @@ nodes are kept free for more of them.
 """
 
 from collections.abc import Mapping
+from operator import attrgetter
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,7 +35,7 @@ class RunOrder:
         """True until the first run that is blocked was found."""
         self.pool_closed = False
         """True when only runs may start that use what is kept, and are gone in time."""
-        kept = [] if self.all else sorted(cache.kept.values())
+        kept = [] if self.all else sorted(cache.kept.values(), key=attrgetter("rank"))
         self._pending = {one.run: one for one in kept}
         """What the last pass kept, as far as it was not the turn of those yet, in order."""
         self._last = dict(self._pending)
@@ -43,6 +44,7 @@ class RunOrder:
         """Columns of nodes that may have more room, for somebody, than when the last cycle looked at them."""
         self._key = self.arrays.key[: self.arrays.size].copy()
         self._full = self.arrays.owners.full.copy()
+        self._any_full = bool(self._full.any())
         self._cursor: dict[int, int] = {}
         self._moved = np.zeros(self.arrays.size, dtype=np.bool_)
         """Rows of which the first run is not the one to be looked at any more."""
@@ -102,7 +104,7 @@ class RunOrder:
 
     def full(self, bound: QuotaLimit) -> None:
         """Pass by all classes of a user or team that may start nothing more."""
-        self._full[self.arrays.owners.of(bound.owner)] = True
+        self._full[self.arrays.owners.of(bound.owner)] = self._any_full = True
         self.anew()
 
     def confirm(self, now: Kept) -> None:
@@ -141,9 +143,10 @@ class RunOrder:
         size = self.arrays.size
         unsure = np.zeros(size, dtype=np.bool_)
         before = self.arrays.key[:size] <= max((one.number for one in kept.values()), default=FIRST)
+        any_before = bool(before.any())
         for column in self.grown:
             unsure |= self._of(column)
-            if before.any():  # what is kept for those after them does not bind them
+            if any_before:  # what is kept for those after them does not bind them
                 unsure |= before & self.arrays.hits(column, self.reservations.node_usage)
         unsure[list(self._found)] = False
         self.arrays.settled[:size] &= ~unsure
@@ -180,8 +183,9 @@ class RunOrder:
         elif not self.reservations.exhausted:
             wanted |= arrays.aged[:size] & ~arrays.hopeless[:size]
         wanted &= self._key != NEVER
-        full = self._full[arrays.user[:size]] | self._full[arrays.team[:size]]
-        wanted &= ~full | (arrays.aged[:size] & arrays.named[:size])  # their names are kept for them all the same
+        if self._any_full:
+            full = self._full[arrays.user[:size]] | self._full[arrays.team[:size]]
+            wanted &= ~full | (arrays.aged[:size] & arrays.named[:size])  # their names are kept for them all the same
         return wanted & (self._short() | self._moved) if self.pool_closed else wanted
 
     def _of(self, column: int) -> Mask:
@@ -189,7 +193,9 @@ class RunOrder:
         known = self._hits.get(column)
         if known is None:
             known = self.arrays.hits(column, self.reservations.room)
-            if any(reservation.gives_way > NO_TIME for reservation in self.reservations.on(column)):
+            if self.reservations.any_gives_way and any(
+                reservation.gives_way > NO_TIME for reservation in self.reservations.on(column)
+            ):
                 known |= self.arrays.hits(column, self.reservations.node_usage) & self._short()
             self._hits[column] = known
         return known

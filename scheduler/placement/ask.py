@@ -31,6 +31,11 @@ class Ask:
     labels: Labels | None = None
 
     @property
+    def free(self) -> bool:
+        """True when other runs do not matter to it."""
+        return not self.shape.constraints.apart and not self.shape.constraints.spread
+
+    @property
     def selector(self) -> dict[str, str]:
         """The labels that a node must have: the pool's defaults, overridden by the run's own."""
         return {**dict(self.limits.default_selector), **dict(self.shape.constraints.node_selector)}

@@ -48,8 +48,11 @@ def able(node_table: NodeTable, ask: Ask) -> Mask:
 
 def fits(free: Amounts, request: Amounts) -> Mask:
     """Return which nodes have room. What is not asked for is not looked at: a node may be overdrawn in it."""
-    needed = request > 0
-    return np.asarray((free[needed] >= request[needed, None]).all(axis=0), dtype=np.bool_)
+    fitting = np.ones(free.shape[1], dtype=np.bool_)
+    for kind, amount in enumerate(request.tolist()):
+        if amount > 0:
+            fitting &= free[kind] >= amount
+    return fitting
 
 
 def _accepts(node: Node, ask: Ask, wanted: tuple[tuple[str, str], ...]) -> bool:

@@ -1,6 +1,7 @@
 """The nodes of a pool and how they are used, as arrays: one comparison looks at all nodes at once."""
 
 from collections.abc import Iterable, Sequence
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,12 @@ from scheduler.values.node import Node
 from scheduler.values.node_arrays import Amounts, Numbers, vector
 from scheduler.values.node_table import NONE_UNSERVED, NodeTable
 from scheduler.values.run import Labels
+from scheduler.values.usage_totals import Demand
+
+FEW = 10
+"""Of so many nodes for each that changed, it is as quick to work out the load of all."""
+_KINDS_OF_DEMAND = [1, 2, 3, 4, 0]
+"""Where in a `Demand` the kinds of a node's amounts are: a run takes one place."""
 
 
 class NodeUsage:
@@ -78,15 +85,16 @@ class NodeUsage:
         if labels:
             self.label_counts.count(labels, column, times)
 
-    def take_all(self, columns: Sequence[int], requests: Sequence[Amounts], times: Sequence[int]) -> None:
-        """Count many runs without labels at once, each on the node of its column, `times` times; -1: off it."""
-        amounts = np.array(requests) * np.array(times)[:, None]
-        np.subtract.at(self.free.T, list(columns), amounts)
-        changed = sorted(set(columns))
-        used = self.node_table.capacity[:, changed] - self.free[:, changed]
-        self.load[:, changed] = np.minimum(used * self.node_table.inverse[:, changed], 1.0)
-        for column in changed:
-            self.stamps[column] = next(self.node_table.stamps)
+    def take_all(self, columns: Sequence[int], demands: Sequence[Demand]) -> None:
+        """Count many runs without labels at once, each on the node of its column."""
+        at, table = list(columns), self.node_table
+        np.subtract.at(self.free.T, at, np.array(demands, dtype=np.int64)[:, _KINDS_OF_DEMAND])
+        if len(table.nodes) <= len(at) * FEW:
+            np.minimum((table.capacity - self.free) * table.inverse, 1.0, out=self.load)
+        else:
+            used = table.capacity[:, at] - self.free[:, at]
+            self.load[:, at] = np.minimum(used * table.inverse[:, at], 1.0)
+        self.stamps[at] = list(islice(table.stamps, len(at)))
 
     def has_room(self, column: int, request: Amounts) -> bool:
         """Return whether one node has room. What is not asked for is not looked at."""

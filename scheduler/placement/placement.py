@@ -21,7 +21,8 @@ from scheduler.values.pool import PoolSettings
 
 Placed: TypeAlias = tuple[Score, ...]
 MANY = 64
-"""Where more nodes than these are equal, as in an empty pool, the best few are picked before they are sorted."""
+"""Of more nodes that are equal, as in an empty pool, the best few are picked before they are sorted. Of fewer it is
+looked first whether any has room."""
 _GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _S27, _S30, _S31 = np.uint64(27), np.uint64(30), np.uint64(31)
@@ -29,14 +30,22 @@ _S27, _S30, _S31 = np.uint64(27), np.uint64(30), np.uint64(31)
 
 def choose(node_usage: NodeUsage, ask: Ask, run: ExecutionId, only: int | None = None) -> Placed:
     """Return the best nodes for a run, best first; none where none will do. `only`: look at the node of that column."""
+    if len(node_usage) <= MANY and not _some_fit(node_usage, ask):
+        return ()
     board = _board(node_usage, ask)
     points = board.points
-    if not ask.seeker.free:
+    if not ask.free:
         points = np.where(undisturbed(node_usage, ask), points, -np.inf)
     if only is not None:
         points = np.where(np.arange(len(node_usage)) == only, points, -np.inf)
     best = _best(node_usage, points, ask.limits, run)
     return scores(node_usage, board, best, ask.shape.constraints) if best else ()
+
+
+def _some_fit(node_usage: NodeUsage, ask: Ask) -> bool:
+    """Return whether any node has room. With few nodes this is quicker than to score them."""
+    room = fits(node_usage.free, vector(ask.shape.resources))
+    return bool((room & matching(node_usage.node_table, ask)).any())
 
 
 def nominate(
@@ -72,7 +81,7 @@ def lacking(node_usage: NodeUsage, ask: Ask, columns: Columns) -> Numbers:
 
 def undisturbed(node_usage: NodeUsage, ask: Ask) -> Mask:
     """Return which nodes other runs leave to one by its rules about them."""
-    if ask.seeker.free:
+    if ask.free:
         return np.ones(len(node_usage), dtype=np.bool_)
     return left_by_others(node_usage, ask.seeker, matching(node_usage.node_table, ask))
 

@@ -171,7 +171,7 @@ def _scored(use: _Use, request: Amounts, how: Weighing) -> tuple[Numbers, Number
     asked = _asked(request)
     if how.profile.bounded:
         load, inverse = _rows(use.load), _rows(use.inverse)
-        losses = np.stack(_losses(_shares(load, inverse, asked), how.target, np.maximum))
+        losses = np.array(_losses(_shares(load, inverse, asked), how.target, np.maximum))
     else:
         losses = _original(use, request, how.target)
     points = _points(_rows(losses), use.bonus, _weights(how.profile))
