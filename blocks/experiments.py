@@ -65,4 +65,24 @@ class Webhook(Block):
         return {"kind": "webhook", "url": self.url, "secret": self.token_reference or None, **own}
 
 
-BLOCKS: tuple[type[Prometheus | IncidentService | Webhook], ...] = (Prometheus, IncidentService, Webhook)
+class Alertmanager(Block):
+    """An Alertmanager that is told while an experiment runs."""
+
+    _block_type_name: ClassVar[str] = "Assay Alertmanager"
+    _block_type_slug: ClassVar[str] = "assay-alertmanager"
+    _description: ClassVar[str] = "Gets an alert while an experiment runs. `assay chaos connect --block`."
+
+    url: str = Field(max_length=2000, description="What stands before /api/v2, such as http://alertmanager:9093")
+    token_reference: str | None = Field(None, max_length=1000, description=REFERENCE)
+
+    def row(self) -> dict[str, object]:
+        """Return the body of `PUT /chaos/connections/NAME`."""
+        return {"kind": "alertmanager", "url": self.url, "secret": self.token_reference or None}
+
+
+BLOCKS: tuple[type[Prometheus | IncidentService | Webhook | Alertmanager], ...] = (
+    Prometheus,
+    IncidentService,
+    Webhook,
+    Alertmanager,
+)

@@ -5,6 +5,7 @@ Does not belong here: injecting or reverting a fault. `cluster` does that.
 May do I/O: no.
 
     approval             what a second person approved, and whether it still counts
+    alerts               what tells that an experiment runs
     answers              the answers of a load as readings
     choice               which provider injects a fault
     error_budget         what an experiment may cost of an error budget

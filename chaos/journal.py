@@ -31,6 +31,7 @@ class EventKind(StrEnum):
     FAULT = "fault"
     LIMIT = "limit"
     PERSON = "person"
+    ALERT = "alert"
     STEP = "step"
 
 

@@ -24,7 +24,7 @@ def mount(group: typer.Typer) -> None:
 def connect(  # noqa: PLR0913  an option each
     name: Name,
     *,
-    kind: Annotated[str | None, typer.Option(help="prometheus, incidents or webhook.")] = None,
+    kind: Annotated[str | None, typer.Option(help="prometheus, incidents, webhook or alertmanager.")] = None,
     url: Annotated[str | None, typer.Option(help="Its address.")] = None,
     secret: Annotated[
         str | None, typer.Option(help="The reference of its token, as the worker sees it: env:NAME or file:/path.")
@@ -44,7 +44,7 @@ def connect(  # noqa: PLR0913  an option each
     ] = None,
     json: Json = False,
 ) -> None:
-    """Connect a Prometheus, an incident service or a webhook that experiments ask, or change it."""
+    """Connect a Prometheus, an incident service, a webhook or an Alertmanager, or change it."""
     if block is not None:
         from cli.deploying import connection_of_block  # noqa: PLC0415  only this pays for what it imports
 

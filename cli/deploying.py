@@ -24,7 +24,7 @@ from model.suite import Suite, suite_to_raw
 from model.suite_rules import name_problem
 
 if TYPE_CHECKING:
-    from blocks.experiments import IncidentService, Prometheus, Webhook
+    from blocks.experiments import Alertmanager, IncidentService, Prometheus, Webhook
     from chaos.experiment import Experiment
     from flows.deploying import Deployed  # Prefect takes seconds to load
     from flows.schedules import Planned
@@ -112,7 +112,7 @@ async def _read_connection(text: str) -> dict[str, object]:
             block = await kind.aload(name)
         except ValueError as error:
             raise UsageError(f"Prefect has no block {text}, or it is not whole: see its page Blocks") from error
-    return cast("Prometheus | IncidentService | Webhook", block).row()
+    return cast("Prometheus | IncidentService | Webhook | Alertmanager", block).row()
 
 
 def as_data(deployed: "Deployed", now: datetime) -> dict[str, Any]:

@@ -21,6 +21,7 @@ class ConnectionKind(StrEnum):
     PROMETHEUS = "prometheus"
     INCIDENTS = "incidents"
     WEBHOOK = "webhook"
+    ALERTMANAGER = "alertmanager"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,9 @@ class ChaosConnection(Base):
     """A system that experiments ask: what must work without Prefect is copied here from a block of it."""
 
     __tablename__ = "chaos_connections"
-    __table_args__ = (CheckConstraint("kind IN ('prometheus', 'incidents', 'webhook')", name="valid_connection_kind"),)
+    __table_args__ = (
+        CheckConstraint("kind IN ('prometheus', 'incidents', 'webhook', 'alertmanager')", name="valid_connection_kind"),
+    )
 
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
     kind: Mapped[str] = mapped_column(String(20))

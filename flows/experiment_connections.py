@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from cluster.observation.alertmanager import Alertmanager, AlertmanagerAccess
 from cluster.observation.incidents import IncidentAccess, IncidentService
 from cluster.observation.metrics import MetricsSource
 from cluster.observation.prometheus import PrometheusAccess, PrometheusSource
@@ -41,6 +42,11 @@ class Connections:
         signing = row.options.get("signingSecret")
         key = self.secrets.resolve(str(signing)) if signing else None
         return Webhook(WebhookAccess(url=row.url, token=self._token(row), signing=key))
+
+    def alertmanagers(self) -> tuple[Alertmanager, ...]:
+        """Open all Alertmanagers: each instance of a group must get each alert. Raises: SecretError."""
+        found = [row for row in self.rows.values() if row.kind is ConnectionKind.ALERTMANAGER]
+        return tuple(Alertmanager(AlertmanagerAccess(url=row.url, token=self._token(row))) for row in found)
 
     def prometheus_of(self, place: str | None) -> str | None:
         """Return the name of the Prometheus of a cluster or environment, None if none is connected."""

@@ -17,6 +17,7 @@ from db import runs
 from db.errors import UnavailableError
 from db.runs import Run
 from flows import experiment_faults, experiment_safety
+from flows.experiment_alerts import Announcer
 from flows.experiment_run import ExperimentRun
 from flows.wakeups import news
 from model.execution import Status
@@ -35,21 +36,23 @@ log = logging.getLogger("assay.experiments")
 @asynccontextmanager
 async def keeping(run: ExperimentRun) -> AsyncIterator[None]:
     """Keep an experiment as long as this context is open. On the way out nothing of it stays in the world."""
-    tasks = [
-        asyncio.create_task(work(run)) for work in (_look_for_wishes, _look_at_limits, _ask_again, _end_with_window)
-    ]
+    announcer = Announcer(run)
+    work = (_look_for_wishes, _look_at_limits, _ask_again, _end_with_window)
+    tasks = [asyncio.create_task(one(run)) for one in work]
+    tasks.append(asyncio.create_task(announcer.keep_telling()))
     try:
         yield
     finally:
         for task in tasks:
             task.cancel()
-        await asyncio.shield(_leave(run))
+        await asyncio.shield(_leave(run, announcer))
 
 
-async def _leave(run: ExperimentRun) -> None:
+async def _leave(run: ExperimentRun, announcer: Announcer) -> None:
     if run.observer is not None:
         await run.observer.stop()
     await experiment_faults.revert_all(run)
+    await announcer.close()
 
 
 async def _look_for_wishes(run: ExperimentRun) -> None:

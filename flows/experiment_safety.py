@@ -164,6 +164,8 @@ async def _ask(run: ExperimentRun, check: SafetyCheck, connections: Connections,
             return await _incidents(check, connections)
         case ConnectionKind.PROMETHEUS:
             return await _slos_hold(run, check, connections)
+        case ConnectionKind.ALERTMANAGER:
+            raise NotAskedError("an Alertmanager is told about experiments, and is not asked: connect another service")
 
 
 def _registered(check: SafetyCheck) -> Registered:

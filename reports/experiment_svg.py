@@ -20,7 +20,8 @@ STYLE = """
   .fault-area{fill:#c2410c;fill-opacity:.10} .p0{fill:#dbe4ee} .p1{fill:#c9d6e4} .p-inject,.p-observe{fill:#f4c7ab}
   .p-revert{fill:#cfe8d5} .line{fill:none;stroke:#0b6fcb;stroke-width:1.6} .dot{fill:#0b6fcb} .bad{fill:#c2410c}
   .limit{stroke:#b42318;stroke-dasharray:6 4} .allowed{stroke:#0f8a5f;stroke-dasharray:3 3}
-  .e-fault{stroke:#c2410c} .e-limit{stroke:#b42318} .e-person{stroke:#9d3fb8} .e-step{stroke:#8b949e}
+  .e-fault{stroke:#c2410c} .e-limit{stroke:#b42318} .e-person{stroke:#9d3fb8} .e-alert{stroke:#8a5a00}
+  .e-step{stroke:#8b949e}
   text{font-family:system-ui,-apple-system,"Segoe UI",Roboto,sans-serif;font-size:12px} .name{font-weight:600}
   @media (prefers-color-scheme: dark){
     .page{fill:#0d1117} .frame{fill:#161b22} .text{fill:#e6edf3} .soft{fill:#9198a1} .grid{stroke:#30363d}

@@ -22,6 +22,10 @@ OPEN = {
     "id": "Q1", "title": "checkout is slow", "status": "triggered", "created_at": "2026-11-30T08:00:00Z",
     "service": {"id": "PSHOP", "summary": "shop"},
 }  # fmt: skip
+SLOW = {
+    "fingerprint": "f1", "labels": {"alertname": "PaymentsSlow", "service": "payments"},
+    "startsAt": "2026-11-30T08:00:00Z",
+}  # fmt: skip
 SOMEBODY = {
     "user": {"id": "P1", "summary": "Ann"}, "escalation_level": 1,
     "escalation_policy": {"id": "POL", "summary": "first"},
@@ -86,15 +90,20 @@ def test_who_takes_the_agreement_back_ends_the_fault(stack: Stack, shop: LocalSh
     def script(asked: Asked) -> Answer:
         return Answer(status=403 if json.loads(asked.body)["step"] == "observe" else 200, text="no more")
 
-    with serving(script) as server:
+    with serving(script) as server, serving(lambda _: Answer(hangs=True)) as silent:
         connected(stack, "hook", server, "webhook")
+        connected(stack, "silent", silent, "alertmanager")
         found = run(stack, shop, {"durationSeconds": 60}, recentDeployments={"connection": "hook"})
+    assert stack.assay("chaos", "disconnect", "silent").returncode == 0
 
     [fault] = stack.sql("SELECT * FROM chaos_faults WHERE execution_id = %s", found["executionId"])
     assert (found["status"], found["ending"], found["exitCode"]) == ("failed", "blocked", 4)
     assert "recentDeployments" in found["reason"]
     assert "no more" in found["reason"]
     assert fault["status"] == "reverted"
+    journal = stack.rest("GET", f"/chaos/executions/{found['executionId']}/journal").json()
+    assert journal["abortLatencySeconds"] < 2, "an Alertmanager that does not answer delays no revert"
+    assert any("no answer within 2 s" in one["sentence"] for one in journal["events"] if one["kind"] == "alert")
 
 
 @pytest.fixture
@@ -110,11 +119,22 @@ def test_what_agrees_is_asked_twice_and_stands_in_the_record(stack: Stack, shop:
     def script(asked: Asked) -> Answer:
         return Answer(body={"oncalls": [SOMEBODY]} if asked.path == "/oncalls" else {})
 
-    with serving(script) as server:
+    def pages(asked: Asked) -> Answer:
+        sent = [one for one in pager.asked if one.body]
+        return Answer(body=[] if asked.body or len(sent) < 2 else [SLOW])
+
+    with serving(script) as server, serving(pages) as pager:
+        connected(stack, "alerts", pager, "alertmanager")
         connected(stack, "pager", server, "incidents", "--policy", "POL", "--secret", "env:ASSAY_API_KEY")
         connected(stack, "hook", server, "webhook", "--signing-secret", signing)
         checks = {"onCall": {"connection": "pager"}, "recentDeployments": {"connection": "hook"}}
         found = run(stack, shop, {"preflight": ["hook"]}, **checks)
+    assert stack.assay("chaos", "disconnect", "alerts").returncode == 0
+    begins, ends = (json.loads(one.body)[0] for one in pager.asked if one.body)
+    assert (begins["labels"]["alertname"], begins["labels"]["service"]) == ("AssayExperimentRunning", "payments")
+    assert (begins["labels"], begins["startsAt"]) == (ends["labels"], ends["startsAt"])
+    assert begins["startsAt"] < ends["endsAt"] < begins["endsAt"]
+    assert all(one.path == "/api/v2/alerts" for one in pager.asked), "nothing is silenced"
 
     bodies = [json.loads(one.body) for one in server.asked if one.body]
     asked = [one for one in bodies if "step" in one]
