@@ -10,6 +10,7 @@ Sources: the probe success percentage and weights of Litmus, the expiry and the 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -131,8 +132,7 @@ def _cell(kind: FaultType, trials: Sequence[Trial], now: datetime) -> Cell:
         state=CellState.FAILED if judged else CellState.NEVER,
         without_verdict=sum(trial.held is None for trial in trials),
     )
-    failing = [one for number, one in enumerate(judged) if not one.held and not _mended(one, judged[number + 1 :])]
-    standing = [one for number, one in enumerate(judged) if one.held and not _refuted(one, judged[number + 1 :])]
+    standing, failing = _that_stand(judged)
     fails_at = min((one.magnitude for one in failing), default=None)
     if not standing:
         return replace(empty, fails_at=fails_at, **_source(judged[-1])) if judged else empty
@@ -151,14 +151,23 @@ def _source(trial: Trial) -> _Source:
     return {"at": trial.at, "run": trial.run}
 
 
-def _mended(failed: Trial, later: Sequence[Trial]) -> bool:
-    """Say whether something at least as hard held later."""
-    return any(one.held and one.magnitude >= failed.magnitude - ROUNDING for one in later)
+def _that_stand(judged: Sequence[Trial]) -> tuple[list[Trial], list[Trial]]:
+    """Return what held and was not refuted since, and what failed and was not mended since. `judged` is by time.
 
-
-def _refuted(held: Trial, later: Sequence[Trial]) -> bool:
-    """Say whether a later failure was no harder than what held."""
-    return any(not one.held and one.magnitude <= held.magnitude + ROUNDING for one in later)
+    Refuted: a later failure was no harder. Mended: something at least as hard held later.
+    """
+    standing, failing = [], []
+    most_held, least_failed = -1.0, 2.0
+    for one in reversed(judged):
+        if one.held:
+            if one.magnitude < least_failed - ROUNDING:
+                standing.append(one)
+            most_held = max(most_held, one.magnitude)
+        else:
+            if one.magnitude > most_held + ROUNDING:
+                failing.append(one)
+            least_failed = min(least_failed, one.magnitude)
+    return standing, failing
 
 
 def freshness(age: timedelta) -> float:
@@ -177,16 +186,16 @@ def with_trend(
     return ServiceScore(service=service, score=latest.score, coverage=latest.coverage, cells=latest.cells, trend=points)
 
 
-def possible_types(service: str, trials: Iterable[Trial]) -> tuple[FaultType, ...]:
-    """Return the fault types that are possible at a service.
+def possible_types(service: str, used: AbstractSet[tuple[str, FaultType]]) -> tuple[FaultType, ...]:
+    """Return the fault types that are possible at a service. `used` are those that were injected, by cluster.
 
     Local services and pods have what our own providers can do. What needs Litmus or Chaos Mesh counts in a cluster
     where such a fault was injected before: so the operator is there.
     """
     place = place_of(service)
     own = Provider.LOCAL if place.startswith("local/") else Provider.KUBERNETES
-    used = {trial.type for trial in trials if _cluster(trial.service) == _cluster(service)}
-    return tuple(sorted(kind for kind in FaultType if not CAPABILITIES[own, kind].refused or kind in used))
+    cluster = cluster_of(service)
+    return tuple(sorted(kind for kind in FaultType if not CAPABILITIES[own, kind].refused or (cluster, kind) in used))
 
 
 def place_of(service: str) -> str:
@@ -194,5 +203,6 @@ def place_of(service: str) -> str:
     return service.rpartition("/")[0]
 
 
-def _cluster(service: str) -> tuple[str, ...]:
-    return tuple(service.split("/")[:2])
+def cluster_of(service: str) -> str:
+    """Return the cluster or local environment of a service: k8s/lab, local/shop."""
+    return "/".join(service.split("/", 2)[:2])

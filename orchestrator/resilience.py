@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 from chaos.experiment import Experiment
 from chaos.experiment_reading import check_experiment
 from chaos.magnitude import magnitude
-from chaos.resilience import ServiceScore, Trial, place_of, possible_types, with_trend
+from chaos.resilience import ServiceScore, Trial, cluster_of, place_of, possible_types, with_trend
 from chaos.verdict import End
 from db import chaos_history, experiments
 from db.chaos_history import PastFault
@@ -33,7 +33,12 @@ def scores(conn: Connection, now: datetime, weeks: int, service: str | None = No
     wanted = sorted(path for path in seen if service is None or path == service or path.endswith(f"/{service}"))
     if service is not None and not wanted:
         raise NotFoundError("service with an experiment", service)
-    made = [with_trend(path, trials, possible_types(path, trials), now, weeks) for path in wanted]
+    own: dict[str, list[Trial]] = {path: [] for path in wanted}
+    for trial in trials:
+        if trial.service in own:
+            own[trial.service].append(trial)
+    used = {(cluster_of(trial.service), trial.type) for trial in trials}
+    made = [with_trend(path, own[path], possible_types(path, used), now, weeks) for path in wanted]
     return tuple(sorted(made, key=lambda one: (place_of(one.service), one.score, one.service)))
 
 

@@ -11,7 +11,7 @@ from chaos.experiment import Experiment
 from chaos.experiment_reading import check_experiment
 from chaos.fault_types import FaultType
 from chaos.magnitude import magnitude
-from chaos.resilience import WEIGHTS, CellState, Trial, freshness, possible_types, score, with_trend
+from chaos.resilience import WEIGHTS, CellState, Trial, cluster_of, freshness, possible_types, score, with_trend
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 SERVICE = "local/shop/payments"
@@ -143,12 +143,12 @@ def test_the_trend_shows_what_was_known_then() -> None:
 
 def test_what_needs_an_operator_counts_where_one_was_used() -> None:
     pod = "k8s/lab/shop/payments"
-    by_operator = Trial(run="r", service="k8s/lab/other/web", type=LATENCY, at=NOW, magnitude=1.0, held=None)
+    by_operator = {(cluster_of("k8s/lab/other/web"), LATENCY)}
 
-    assert set(possible_types(SERVICE, ())) == set(FaultType)
-    assert LATENCY not in possible_types(pod, ())
-    assert LATENCY in possible_types(pod, [by_operator])
-    assert LATENCY not in possible_types("k8s/another/shop/payments", [by_operator])
+    assert set(possible_types(SERVICE, set())) == set(FaultType)
+    assert LATENCY not in possible_types(pod, set())
+    assert LATENCY in possible_types(pod, by_operator)
+    assert LATENCY not in possible_types("k8s/another/shop/payments", by_operator)
 
 
 def experiment(kind: str, parameters: dict[str, object], seconds: int = 60, **slo: object) -> Experiment:
