@@ -212,6 +212,11 @@ class Hypothesis:
     slos: tuple[Slo, ...]
     tolerance_percent: float
 
+    @property
+    def commands(self) -> tuple[HealthCheck, ...]:
+        """Return the health checks of type command."""
+        return tuple(check for check in self.health_checks if check.type is ProbeType.COMMAND)
+
     def tolerance(self, slo: Slo) -> float:
         """Return the tolerance of an SLO as a share: 0.1 for ten percent."""
         percent = self.tolerance_percent if slo.tolerance_percent is None else slo.tolerance_percent

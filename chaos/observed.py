@@ -6,12 +6,14 @@ from datetime import datetime, timedelta
 
 from chaos.answers import Interval, LoadAnswer, load_counts, load_samples
 from chaos.halting import Look, Watch
-from chaos.hypothesis import HaltCondition, Hypothesis, Slo, SloKind, Source
+from chaos.hypothesis import HaltCondition, Hypothesis, ProbeType, Slo, SloKind, Source
 from chaos.judge import Readings
 from chaos.windows import Count, Sample, Window
 
 LATE = timedelta(seconds=1)
 """How long after the end of a step its answers are counted for a limit. An answer that is later counts for no limit."""
+COMMAND_LATE = timedelta(seconds=5)
+"""The same for a health check of type command: its looks come by the log of another run."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +97,16 @@ def _step(hypothesis: Hypothesis, condition: HaltCondition) -> timedelta:
 def advance(watch: Watch, hypothesis: Hypothesis, seen: Observed, now: datetime) -> Watch:
     """Return the state of a halt condition at `now`, with each look that came since, and those that are missing."""
     last = watch.looks[-1].at if watch.looks else watch.since
-    for look in _looks(watch, hypothesis, seen, now - LATE):
+    until = now - _late(watch.condition, hypothesis)
+    for look in _looks(watch, hypothesis, seen, until):
         if look.at > last:
             watch = watch.look(look)
-    return watch.tick(now - LATE)
+    return watch.tick(until)
+
+
+def _late(condition: HaltCondition, hypothesis: Hypothesis) -> timedelta:
+    checks = {check.name: check.type for check in hypothesis.health_checks}
+    return COMMAND_LATE if checks.get(condition.health_check or "") is ProbeType.COMMAND else LATE
 
 
 def _looks(watch: Watch, hypothesis: Hypothesis, seen: Observed, until: datetime) -> list[Look]:

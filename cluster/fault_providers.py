@@ -4,6 +4,7 @@ Nothing above `cluster` names a provider. A new one is a line in `open_place`.
 """
 
 import asyncio
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -26,9 +27,11 @@ from cluster.faults.local import LocalFaults
 from cluster.faults.provider import Effect, FaultProvider, InjectError, Injection
 from cluster.kubernetes.access import access_of
 from cluster.kubernetes.connection import ApiError, ClusterAccess, Connection
+from cluster.kubernetes.names import CLUSTER
 from cluster.observation.deployments import deployed_since
 from cluster.observation.probes import CONDITION_KINDS, ConditionProbe, Prober, ProbeResult
 from cluster.services.client import NoEnvironmentError, look
+from model.config import HOST_LABEL
 
 ENVIRONMENTS = "environments"
 """The folder in the state folder that has one folder for each local environment."""
@@ -125,6 +128,11 @@ def is_here(selector: TargetSelector, settings: PlaceSettings) -> bool:
     if selector.environment:
         return (settings.state / ENVIRONMENTS / selector.environment).is_dir()
     return str(selector.cluster) in settings.clusters
+
+
+def near(selector: TargetSelector) -> Mapping[str, str]:
+    """Return the labels of the nodes from which a place is reached: those of its cluster, or this machine."""
+    return {CLUSTER: selector.cluster} if selector.cluster else {HOST_LABEL: platform.node()}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

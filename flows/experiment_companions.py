@@ -1,11 +1,14 @@
 """Starts the companions of an experiment, waits until they run, and ends them (`orchestrator.companions`)."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
+from functools import partial
 
 from chaos.experiment_states import Step, Stopped
 from chaos.journal import EventKind
 from chaos.verdict import End
 from chaos.windows import Window
+from cluster.fault_providers import near
+from cluster.observation.command_looks import CommandLooks
 from flows.experiment_run import ExperimentRun
 from model.problems import InvalidError
 from orchestrator import companions
@@ -13,8 +16,6 @@ from orchestrator.companions import Idle, Leader
 from orchestrator.experiments import claims_of
 from orchestrator.submit import OverQuota
 
-PATIENCE = timedelta(minutes=5)
-"""How long a companion may wait for its place and for its launch."""
 LOOK = timedelta(seconds=0.5)
 
 
@@ -37,15 +38,38 @@ async def start(run: ExperimentRun) -> Stopped | None:
 
 
 async def _all_run(run: ExperimentRun) -> Stopped | None:
-    until = run.context.now() + PATIENCE
+    until = run.context.now() + companions.LONGEST_START
     while waiting := await idle(run):
         if any(one.ended for one in waiting) or run.context.now() >= until:
-            return _given_up(waiting, f"did not begin within {PATIENCE.total_seconds():.0f} s")
+            return _given_up(waiting, f"did not begin within {companions.LONGEST_START.total_seconds():.0f} s")
         if (asked := await run.pause(min(until, run.context.now() + LOOK), until)) is not None:
             return asked
     for one in run.companions:
         run.note(EventKind.STEP, f"{one.title}, runs")
+    return await _all_looked(run, until)
+
+
+async def _all_looked(run: ExperimentRun, until: datetime) -> Stopped | None:
+    """Wait until each health check of type command has looked once: what is missing later is a miss."""
+    run.command_looks = command_looks_of(run)
+    while run.command_looks is not None:
+        await run.command_looks.read_on()
+        if run.command_looks.all_began:
+            return None
+        if waiting := await idle(run):
+            return _given_up(waiting, "did not look")
+        if run.context.now() >= until:
+            return Stopped(end=End.INFRASTRUCTURE, reason="the log of the health checks does not reach this worker")
+        if (asked := await run.pause(min(until, run.context.now() + LOOK), until)) is not None:
+            return asked
     return None
+
+
+def command_looks_of(run: ExperimentRun) -> CommandLooks | None:
+    """Return what reads the looks of the health checks of type command, None if there are none."""
+    made_by = [one.run_id for one in run.companions if one.purpose == companions.HEALTH_CHECKS]
+    names = [check.name for check in run.experiment.hypothesis.commands]
+    return CommandLooks(names, partial(run.context.logs.read, made_by[0])) if made_by else None
 
 
 async def idle(run: ExperimentRun) -> tuple[Idle, ...]:
@@ -85,4 +109,10 @@ def leader_of(run: ExperimentRun) -> Leader:
     """Return the run as what starts companions."""
     baselines = sum(phase.name == Step.BASELINE for phase in run.phases)
     paths = claims_of(run.experiment, run.resolution) if run.resolution else ()
-    return Leader(run_id=run.grant.execution_id, experiment=run.experiment, claims=paths, number=baselines)
+    return Leader(
+        run_id=run.grant.execution_id,
+        experiment=run.experiment,
+        claims=paths,
+        number=baselines,
+        near=near(run.experiment.target),
+    )

@@ -15,6 +15,7 @@ from chaos.experiment import Experiment
 from chaos.hypothesis import HealthCheck, ProbeType, Slo, SloKind, Source
 from chaos.observed import HealthLook, Observed
 from chaos.windows import Count, Sample
+from cluster.observation.command_looks import CommandLooks
 from cluster.observation.errors import ObservationError
 from cluster.observation.load import OpenLoad
 from cluster.observation.metrics import MetricsSource
@@ -25,10 +26,11 @@ log = logging.getLogger("assay.experiments")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sources:
-    """What is observed besides addresses: a Prometheus, and the objects of a cluster."""
+    """What is observed besides addresses: a Prometheus, the objects of a cluster, and what commands have seen."""
 
     metrics: MetricsSource | None = None
     conditions: Callable[[HealthCheck], Awaitable[ProbeResult]] | None = None
+    commands: CommandLooks | None = None
 
 
 NO_SOURCES = Sources()
@@ -49,6 +51,7 @@ class Observer:
         self._prober = Prober(hosts)
         self._metrics = sources.metrics
         self._conditions = sources.conditions
+        self._commands = sources.commands
         self._load = _generator(experiment, clock, hosts)
         self._health: dict[str, list[HealthLook]] = defaultdict(list)
         self._samples: dict[str, list[Sample]] = defaultdict(list)
@@ -66,7 +69,7 @@ class Observer:
         """Return everything that was seen until now."""
         return Observed(
             answers=self._load.answers if self._load else (),
-            health=self._health,
+            health={**self._health, **(self._commands.looks if self._commands else {})},
             samples=self._samples,
             counts=self._counts,
         )
@@ -76,9 +79,11 @@ class Observer:
         if self._tasks:
             return
         hypothesis = self._experiment.hypothesis
-        work: list[Coroutine[None, None, None]] = [self._look_after(check) for check in hypothesis.health_checks]
+        ours = [check for check in hypothesis.health_checks if check not in hypothesis.commands]
+        work: list[Coroutine[None, None, None]] = [self._look_after(check) for check in ours]
         work += [self._read_on(slo) for slo in hypothesis.slos if slo.source is Source.PROMETHEUS]
         work += [self._load.run()] if self._load else []
+        work += [self._commands.follow()] if self._commands else []
         self._tasks = [asyncio.create_task(self._guarded(one)) for one in work]
 
     async def stop(self) -> None:

@@ -21,6 +21,7 @@ from chaos.verdict import End
 from chaos.windows import Window
 from cluster.fault_providers import Place
 from cluster.faults.provider import Injection
+from cluster.observation.command_looks import CommandLooks
 from db import chaos_runs
 from db.chaos_runs import Standing
 from db.errors import UnavailableError
@@ -67,6 +68,7 @@ class ExperimentRun:
         self.watches: tuple[Watch, ...] = ()
         self.observer: Observer | None = None
         self.companions: tuple[Companion, ...] = ()
+        self.command_looks: CommandLooks | None = None
         self.broke_off: tuple[str, ...] = ()
         """What was to go on through all windows and did not, in words."""
         self.active: dict[FaultId, ActiveFault] = {}

@@ -92,7 +92,9 @@ async def baseline(run: ExperimentRun) -> Event:
     if (held_up := await experiment_companions.start(run)) is not None:
         return held_up
     begins = run.context.now()
-    run.observer = run.observer or _observer(run, reach)
+    if run.observer is not None:
+        await run.observer.stop()  # its companions are others now
+    run.observer = _observer(run, reach)
     run.observer.start()
     limits = watches(run.experiment.hypothesis, run.experiment.halt_conditions, begins)
     run.watches = (*limits, *burn_watches(run.experiment, begins))
@@ -267,7 +269,8 @@ def _checked(run: ExperimentRun, found: Found, cordons: list[chaos_switch.Cordon
 def _observer(run: ExperimentRun, reach: Reach) -> Observer:
     namespace = run.experiment.target.namespace
     conditions = partial(run.place.condition, namespace) if namespace else None
-    return Observer(run.experiment, run.context.now, reach.hosts, Sources(metrics=reach.metrics, conditions=conditions))
+    sources = Sources(metrics=reach.metrics, conditions=conditions, commands=run.command_looks)
+    return Observer(run.experiment, run.context.now, reach.hosts, sources)
 
 
 def _blocked(run: ExperimentRun, reasons: tuple[str, ...]) -> Stopped:

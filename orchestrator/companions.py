@@ -1,18 +1,22 @@
-"""Companions: the test runs that an experiment starts before its baseline and ends at its own end. So far its load.
+"""Companions: the test runs that an experiment starts before its baseline and ends at its own end.
 
+They are its load test, and one run that makes its health checks of type command: nothing of a user runs in a worker.
 A companion goes through the gate as every test does, so it has a place and an attempt of its own. Its id follows from
 the experiment's run, so whoever takes the experiment over finds the same one.
 """
 
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import product
+from pathlib import Path
 from uuid import uuid5
 
 from sqlalchemy import Connection
 
+import executors
 from chaos.experiment import Experiment
 from db import definitions, people, runs
 from db.errors import NotFoundError
@@ -22,11 +26,16 @@ from model.execution import Door, Phase, Status
 from model.ids import ExecutionId, RunId, short
 from model.problems import InvalidError, Problem
 from model.request import TestRequest
-from orchestrator import cancel
+from orchestrator import cancel, checking
 from orchestrator.content import KnownContent
 from orchestrator.submit import Order, OverQuota, submit
 
 LOAD = "load"
+HEALTH_CHECKS = "health checks"
+PROGRAM = Path(executors.__file__).with_name("health_check_program.py")
+LONGEST_NAME = 255
+LONGEST_START = timedelta(minutes=5)
+"""How long a companion may wait for its place and for its launch."""
 MARGIN = timedelta(minutes=1)
 """How much longer than the windows a companion must be able to run: safety checks, injection, revert."""
 
@@ -35,6 +44,7 @@ MARGIN = timedelta(minutes=1)
 class Companion:
     """A companion for people, and its run."""
 
+    purpose: str
     run_id: ExecutionId
     title: str
 
@@ -47,6 +57,8 @@ class Leader:
     experiment: Experiment
     claims: tuple[str, ...]
     number: int = 0
+    near: Mapping[str, str] = field(default_factory=dict)
+    """Labels of the nodes from which its target is reached."""
 
     def id_of(self, purpose: str, number: int) -> ExecutionId:
         """Return the id of its companion for a purpose and a baseline."""
@@ -63,7 +75,8 @@ class Idle:
 
 def check(conn: Connection, experiment: Experiment, user: User) -> None:
     """Refuse an experiment whose companions could not run. Raises: InvalidError."""
-    _requests(conn, experiment, user)
+    if experiment.load and experiment.load.test:
+        _load(conn, experiment, experiment.load.test, user)
 
 
 def start(
@@ -77,7 +90,7 @@ def start(
     run = runs.find(conn, leader.run_id)
     user = people.user(conn, run.submitted_by)
     started = []
-    for purpose, request in _requests(conn, leader.experiment, user).items():
+    for purpose, request in _requests(conn, leader, user).items():
         order = Order(
             request=request,
             execution_id=leader.id_of(purpose, leader.number),
@@ -90,8 +103,9 @@ def start(
         outcome = submit(conn, order, known_content)
         if isinstance(outcome, OverQuota):
             return outcome
-        title = f"the {purpose} {request.name}, run {short(order.execution_id)}"
-        started.append(Companion(run_id=order.execution_id, title=title))
+        words = f"the load {request.name!r}" if purpose == LOAD else f"the {request.name}"
+        title = f"{words}, run {short(order.execution_id)}"
+        started.append(Companion(purpose=purpose, run_id=order.execution_id, title=title))
     return tuple(started)
 
 
@@ -122,7 +136,8 @@ def has_any(experiment: Experiment) -> bool:
 
 
 def _purposes(experiment: Experiment) -> tuple[str, ...]:
-    return (LOAD,) if experiment.load and experiment.load.test else ()
+    load = (LOAD,) if experiment.load and experiment.load.test else ()
+    return (*load, HEALTH_CHECKS) if experiment.hypothesis.commands else load
 
 
 def _end(conn: Connection, leader: Leader, numbers: Iterable[int], now: datetime) -> None:
@@ -132,10 +147,46 @@ def _end(conn: Connection, leader: Leader, numbers: Iterable[int], now: datetime
             cancel.cancel(conn, leader.id_of(purpose, number), by=by, now=now)
 
 
-def _requests(conn: Connection, experiment: Experiment, user: User) -> dict[str, TestRequest]:
+def _requests(conn: Connection, leader: Leader, user: User) -> dict[str, TestRequest]:
     """Return what is submitted, by purpose. Raises: InvalidError."""
-    load = experiment.load
-    return {LOAD: _load(conn, experiment, load.test, user)} if load and load.test else {}
+    load, wanted = leader.experiment.load, {}
+    if load and load.test:
+        wanted[LOAD] = _load(conn, leader.experiment, load.test, user)
+    if leader.experiment.hypothesis.commands:
+        wanted[HEALTH_CHECKS] = _health_checks(leader)
+    return wanted
+
+
+def _health_checks(leader: Leader) -> TestRequest:
+    """Return the test that makes the health checks of type command. Raises: InvalidError if they are too large."""
+    looks = [
+        {
+            "name": check.name,
+            "command": list(check.command or ()),
+            "interval": check.interval_seconds,
+            "timeout": check.timeout_seconds,
+            "above": check.above,
+            "below": check.below,
+        }
+        for check in leader.experiment.hypothesis.commands
+    ]
+    files = {PROGRAM.name: PROGRAM.read_text(encoding="utf-8"), "checks.json": json.dumps(looks)}
+    raw = {
+        "name": f"{HEALTH_CHECKS} of {leader.experiment.name}"[:LONGEST_NAME],
+        "type": "custom",
+        "command": ["python3", PROGRAM.name, "checks.json"],
+        "content": {"type": "inline", "files": files},
+        "config": {
+            "timeout": int((_windows(leader.experiment) + LONGEST_START).total_seconds()),
+            "nodeSelector": dict(leader.near),
+        },
+        "tags": ["health-checks"],
+    }
+    return checking.check(raw)
+
+
+def _windows(experiment: Experiment) -> timedelta:
+    return experiment.baseline + experiment.active + experiment.recovery + MARGIN
 
 
 def _load(conn: Connection, experiment: Experiment, name: str, user: User) -> TestRequest:
@@ -144,7 +195,7 @@ def _load(conn: Connection, experiment: Experiment, name: str, user: User) -> Te
         whose = f"the team {user.team_name}" if user.team_name else user.username
         message = f"{whose} never submitted a test of the name {name!r}: run it once with `assay run FILE`"
         raise InvalidError([Problem(path="load.test", message=message)])
-    needed = experiment.baseline + experiment.active + experiment.recovery + MARGIN
+    needed = _windows(experiment)
     if definition.request.config.timeout < needed.total_seconds():
         message = (
             f"{name!r} may run for {definition.request.config.timeout} s, and must last through all windows: "

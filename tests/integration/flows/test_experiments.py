@@ -359,6 +359,38 @@ def test_a_load_test_that_ends_under_the_fault_makes_it_inconclusive(
     code, found = run(stack, tmp_path, with_buyers(stack, shop, tmp_path, 9) | {"durationSeconds": 10})
 
     assert (code, found["hypothesisValidated"]) == (7, None), found["reason"]
-    assert "the load buyers for 9 s" in found["reason"]
+    assert "the load 'buyers for 9 s'" in found["reason"]
     assert "ended (completed) under the fault" in found["reason"]
+    nothing_is_left(stack, shop)
+
+
+ASKS = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=1)"
+
+
+def asking(shop: LocalShop, port: int, name: str) -> dict[str, Any]:
+    """Return a health check that runs a program, which asks a service of the shop."""
+    words = ["python3", "-c", ASKS, f"http://127.0.0.1:{shop.ports[port]}/health"]
+    return {"name": name, "type": "command", "command": words, "intervalSeconds": 0.5}
+
+
+def test_a_health_check_of_type_command_halts_under_the_fault_and_holds_without_an_effect_on_it(
+    stack: Stack, shop: LocalShop, tmp_path: Path
+) -> None:
+    """The commands run as a test of their own, in an attempt of a backend."""
+    orders, payments = asking(shop, 8100, "orders is well"), asking(shop, 8102, "payments is well")
+    killed = shop.example("payments-killed", haltConditions=[{"healthCheck": "orders is well"}])
+    code, met = run(stack, tmp_path, killed | {"hypothesis": {"healthChecks": [orders]}, "load": None})
+    killed["faults"] = [{"type": "pod-kill", "durationSeconds": 40}]
+    limits = {"durationSeconds": 40, "haltConditions": [{"healthCheck": "payments is well"}], "load": None}
+    _, halted = run(stack, tmp_path, killed | limits | {"hypothesis": {"healthChecks": [payments, orders]}})
+    attempts = stack.sql(
+        "SELECT a.number FROM test_attempts a JOIN test_executions e USING (execution_id)"
+        " JOIN test_definitions d ON d.id = e.definition_id WHERE d.name LIKE 'health checks of %%'"
+    )
+
+    assert (code, met["hypothesisValidated"]) == (0, True), met["reason"]
+    assert (halted["status"], halted["ending"]) == ("aborted", "halted"), halted["reason"]
+    assert "3 of the last 3 samples of payments is well were misses" in halted["reason"]
+    assert len(attempts) == 2
+    until("its run has ended", lambda: stack.sql("SELECT 1 FROM queue") == [], ENDED_SECONDS, 0.2)
     nothing_is_left(stack, shop)

@@ -1,5 +1,6 @@
 """What an experiment starts beside itself: a load test, found by an id that follows from the experiment's run."""
 
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
@@ -12,8 +13,8 @@ from sqlalchemy import text
 
 from chaos.experiment import Experiment
 from chaos.experiment_reading import experiment_from_yaml
-from chaos.hypothesis import Load
-from db import members, people, runs
+from chaos.hypothesis import HealthCheck, Load, ProbeType
+from db import executions, members, people, runs
 from db.engine import Database
 from db.members import NewUser
 from db.seeds import LOCAL_USER
@@ -156,3 +157,27 @@ def test_the_newest_version_of_a_team_mate_is_the_load(db: Database) -> None:
     command = "SELECT run -> 'command' ->> 0 FROM test_definitions d JOIN test_executions e ON e.definition_id = d.id"
     rows = db.call(lambda conn: conn.execute(text(f"{command} WHERE e.execution_id = :run"), {"run": load.run_id}))
     assert rows.scalar_one() == "false"
+
+
+def test_commands_are_made_by_one_run_of_their_own_near_the_target(db: Database) -> None:
+    """Nothing of a user runs in a worker: not even a health check."""
+    checks = [
+        HealthCheck(name=name, type=ProbeType.COMMAND, command=("test", "-f", name), above=2.5) for name in ("a", "b")
+    ]
+    plain = experiment()
+    wanted = replace(plain, load=None, hypothesis=replace(plain.hypothesis, health_checks=tuple(checks)))
+    leader = replace(submitted(db, wanted), near={"kubernetes.io/hostname": "here"})
+
+    made_by = started(db, leader)
+    request = db.call(lambda conn: executions.request_of(conn, made_by.run_id))
+    db.call(lambda conn: companions.end_all(conn, leader, NOON))
+
+    assert made_by.title.startswith("the health checks of payments is slow, run ")
+    assert request.config.node_selector == {"kubernetes.io/hostname": "here"}
+    files = request.content.files  # type: ignore[union-attr]
+    assert [(one["name"], one["command"], one["above"]) for one in json.loads(files["checks.json"])] == [
+        ("a", ["test", "-f", "a"], 2.5),
+        ("b", ["test", "-f", "b"], 2.5),
+    ]
+    assert request.command == ("python3", companions.PROGRAM.name, "checks.json")
+    assert db.call(lambda conn: runs.find(conn, made_by.run_id)).status is Status.CANCELLED

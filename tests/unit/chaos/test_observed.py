@@ -8,7 +8,7 @@ import pytest
 from chaos.answers import LoadAnswer
 from chaos.experiment import Experiment
 from chaos.experiment_reading import check_experiment
-from chaos.hypothesis import HaltCondition
+from chaos.hypothesis import HaltCondition, ProbeType
 from chaos.judge import Judgement
 from chaos.judge_experiment import Evidence, judge_experiment, steady_again
 from chaos.observed import HealthLook, Observed, Span, advance, outcomes, readings, watches
@@ -137,6 +137,19 @@ def test_a_limit_on_a_health_check_halts_after_its_misses() -> None:
 
     assert advance(watch, chosen.hypothesis, seen, at(12)).halt is not None
     assert advance(watch, chosen.hypothesis, Observed(health={"alive": looks(1, 12)}), at(12)).halt is None
+
+
+def test_the_looks_of_a_command_may_come_later_since_they_come_by_a_log() -> None:
+    chosen = experiment({"healthCheck": "alive", "failures": 3})
+    asked = replace(chosen.hypothesis.health_checks[0], type=ProbeType.COMMAND, url=None, command=("true",))
+    by_command = replace(chosen.hypothesis, health_checks=(asked,))
+    seen = Observed(health={"alive": looks(1, 5)})
+    [watch] = watches(chosen.hypothesis, chosen.halt_conditions, at(0))
+
+    halted = [advance(watch, which, seen, at(9.5)).halt for which in (chosen.hypothesis, by_command)]
+
+    assert [halt is not None for halt in halted] == [True, False]
+    assert advance(watch, by_command, seen, at(14)).halt is not None, "missing looks halt all the same"
 
 
 def test_recovery_is_over_when_all_is_steady_and_not_before() -> None:
