@@ -8,9 +8,10 @@ start_rules               may one run start now? Each rule one function, asked b
 cycle_state               what has started and is reserved so far in the cycle
 run_order                 what is left of the order, and what need not be looked at
 state                     the pool: waiting and running runs, nodes, sums
-equivalence_classes       the waiting runs in classes of equal runs; class_arrays are the same as arrays
-cycle_cache               what is remembered from cycle to cycle, only to be quicker
-reservations              what is reserved in this pool; cross_pool and cross_pool_reservations: in all pools
+equivalence_classes       the waiting runs in classes of equal runs
+cycle_cache               the classes as arrays, and what else is remembered from cycle to cycle, only to be quicker
+reservation, reservations what is reserved for one run, and in this pool
+cross_pool                what is reserved in all pools, as cross_pool_reservations
 repeated_reservations     what need not be decided anew, since nothing has changed for it
 groups, group_placement   runs that start together, and nodes for all of them
 preemption, victims       which runs are asked to stop for a more important one

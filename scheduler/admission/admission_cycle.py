@@ -9,8 +9,7 @@ from uuid import UUID
 from model.ids import ExecutionId, GroupId
 from scheduler.admission import groups
 from scheduler.admission.cycle_state import POOL_CODES, CycleState
-from scheduler.admission.equivalence_classes import RunClass
-from scheduler.admission.group_placement import Members
+from scheduler.admission.equivalence_classes import Members, RunClass
 from scheduler.admission.outcome import Outcome
 from scheduler.admission.preemption import Preemption
 from scheduler.admission.repeated_reservations import RepeatedReservations

@@ -10,7 +10,7 @@ from scheduler.admission.admission_cycle import kept_owners
 from scheduler.admission.cycle_state import POOL_CODES, CycleState
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.outcome import Outcome
-from scheduler.admission.reservations import Reservation
+from scheduler.admission.reservation import Reservation
 from scheduler.placement.node_filter import able
 from scheduler.placement.placement import undisturbed
 from scheduler.values.order import rank

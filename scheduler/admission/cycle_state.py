@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import Protocol
 from uuid import UUID
 
 import numpy as np
@@ -11,12 +12,11 @@ from model.claims import conflicting
 from model.ids import ExecutionId, GroupId
 from scheduler.admission.cross_pool_reservations import CrossPoolReservation
 from scheduler.admission.cycle_cache import CycleCache, Kept, Repeatable
-from scheduler.admission.equivalence_classes import RunClass
+from scheduler.admission.equivalence_classes import Members, RunClass
 from scheduler.admission.fair_order import Fairness
-from scheduler.admission.group_placement import Members
-from scheduler.admission.reservations import NO_TIME, Reservation, Reservations, length, remaining, shadow
+from scheduler.admission.reservation import NO_TIME, Reservation, length
+from scheduler.admission.reservations import Reservations, remaining, shadow
 from scheduler.admission.rule import PoolFacts
-from scheduler.admission.run_order import RunOrder
 from scheduler.admission.start_rules import never_fits, reserved_limits
 from scheduler.admission.start_rules.order import first_blocked, of_cycle
 from scheduler.admission.start_rules.view import Blocked
@@ -29,11 +29,39 @@ from scheduler.values.pool import Strategy
 from scheduler.values.quota_limits import QuotaLimit, is_full, kept_of
 from scheduler.values.reasons import Code, Reason
 from scheduler.values.run import Queued, Rank, Running, Shape
-from scheduler.values.usage_totals import POOL, UsageTotals, need
+from scheduler.values.usage_totals import POOL, Demand, UsageTotals, need
 
 _NO_SUMS = UsageTotals()
 _BEFORE_ALL: Rank = (FIRST, 0, UUID(int=0))
 POOL_CODES = frozenset({Code.POOL_LIMIT, Code.POOL_RESOURCES})
+
+
+class Follower(Protocol):
+    """What follows a cycle as it goes on: the order, of which less is left with each start and reservation."""
+
+    def fits_nowhere(self, run_class: RunClass, run: Queued) -> bool:
+        """Return whether it is known that no node has room for a run besides what is kept."""
+        ...
+
+    def confirm(self, now: Kept) -> None:
+        """Note what is kept for a run in this cycle too, or that it starts."""
+        ...
+
+    def gives_way(self, now: Kept) -> None:
+        """Note for how long others may use what is kept for a run."""
+        ...
+
+    def less(self, column: int) -> None:
+        """Note that a node has less room."""
+        ...
+
+    def full(self, bound: QuotaLimit) -> None:
+        """Note that a user or team may start nothing more."""
+        ...
+
+    def settle(self, run_class: RunClass, run: Queued, *, hopeless: bool) -> None:
+        """Note that no node has room for a run."""
+        ...
 
 
 class CycleState:
@@ -53,7 +81,7 @@ class CycleState:
         """Runs that stop, or are asked to, by the run that needs their place."""
         fair = state.limits.strategy is Strategy.FAIR_SHARE
         self.fairness = Fairness(state, now, self.cache.arrays) if fair else None
-        self.order: RunOrder | None = None
+        self.order: Follower | None = None
         """What is left of the order, which follows whatever happens here."""
         self.found: dict[GroupId, tuple[int, int]] = {}
         """How many of a group that was looked at found a place, and how many they are."""
@@ -110,6 +138,14 @@ class CycleState:
     def class_of(self, run: Queued) -> RunClass:
         """Return the class of a waiting run."""
         return self.state.waiting.of[run.execution_id]
+
+    def need_of(self, run: Queued) -> Demand:
+        """Return what a run asks of the limits."""
+        return self.class_of(run).need
+
+    def bounds_of(self, run: Queued) -> tuple[QuotaLimit, ...]:
+        """Return the limits that hold for a run, the team's first, the pool's last."""
+        return self.class_of(run).bounds
 
     def never_fits(self, run: Queued) -> bool:
         """Return whether no node, or the pool, could hold a run even if nothing else ran."""
@@ -269,7 +305,7 @@ class CycleState:
             self._nowhere.add(shape)
         return placed
 
-    def _note_start(self, order: RunOrder, run_class: RunClass, run: Queued, column: int) -> None:
+    def _note_start(self, order: Follower, run_class: RunClass, run: Queued, column: int) -> None:
         for bound in run_class.bounds:
             if bound is not self.cache.pool and is_full(bound, self.used):
                 order.full(bound)

@@ -1,6 +1,7 @@
 """The waiting runs in classes of equal runs. The classes are kept in order, so that a cycle need not sort them."""
 
 from bisect import bisect_left, insort
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 from heapq import heappop, heappush
@@ -59,6 +60,10 @@ class RunClass:
             exclusive=run.exclusive,
             aged=self.aged,
         )
+
+
+Members: TypeAlias = Sequence[tuple[RunClass, Queued]]
+"""Runs that start together, each with its class; or one alone."""
 
 
 class RunClasses:

@@ -6,7 +6,7 @@ from model.ids import ExecutionId, short
 from scheduler.admission.cycle_state import CycleState
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.outcome import Outcome
-from scheduler.admission.reservations import Reservation
+from scheduler.admission.reservation import Reservation
 from scheduler.admission.start_rules import exclusive_names, never_fits, owner_limits, pool_limit, reserved_limits
 from scheduler.admission.start_rules.order import OWN, first_blocked
 from scheduler.placement.place import place
@@ -31,7 +31,8 @@ class ViewAfterCycle:
     def __init__(self, cycle: CycleState) -> None:
         self._cycle = cycle
         self.used, self.pool = cycle.used, cycle.pool
-        self.class_of, self.never_fits, self.lasting = cycle.class_of, cycle.never_fits, cycle.lasting
+        self.need_of, self.bounds_of = cycle.need_of, cycle.bounds_of
+        self.never_fits, self.lasting = cycle.never_fits, cycle.lasting
         self.refusal, self.reserved_elsewhere = cycle.refusal, cycle.reserved_elsewhere
         self.reserved_from, self.reservers_elsewhere = cycle.reserved_from, cycle.reservers_elsewhere
         self.held_elsewhere, self.holder_of = cycle.held_elsewhere, cycle.holder_of
@@ -55,7 +56,7 @@ class ViewAfterCycle:
 
     def rank(self, run: Queued) -> Rank:
         """Return the place of a run in the order of the cycle."""
-        number = rank_number(run, self._cycle.limits, is_aged=self.class_of(run).aged)
+        number = rank_number(run, self._cycle.limits, is_aged=self._cycle.class_of(run).aged)
         return (number, run.seq, run.execution_id)
 
 

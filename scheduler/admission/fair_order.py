@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.ids import ExecutionId
-from scheduler.admission.class_arrays import NEVER, ClassArrays
+from scheduler.admission.cycle_cache import NEVER, ClassArrays
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.fairness.shares import Usage, dominant, penalty
 from scheduler.values.node_arrays import Amounts

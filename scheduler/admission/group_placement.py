@@ -4,21 +4,16 @@ Not all ways are tried. Whoever has the fewest nodes to choose from comes first,
 where it leaves least; or, where that is asked for, to the one that will be free soonest.
 """
 
-from collections.abc import Sequence
-from typing import TypeAlias
-
 import numpy as np
 
 from model.ids import ExecutionId
-from scheduler.admission.equivalence_classes import RunClass
+from scheduler.admission.equivalence_classes import Members
 from scheduler.placement.ask import Ask
 from scheduler.placement.node_filter import able, fits
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.placement.placement import choose, lacking, undisturbed
 from scheduler.values.node_arrays import Amounts, Columns, Mask, NodeColumns, Numbers, vector
 from scheduler.values.run import Queued, Shape
-
-Members: TypeAlias = Sequence[tuple[RunClass, Queued]]
 
 
 def find_nodes(room: NodeUsage, members: Members, near: NodeUsage | None = None) -> NodeColumns | None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from model.claims import conflicting
 from scheduler.admission import group_placement
 from scheduler.admission.cycle_state import POOL_CODES, CycleState
-from scheduler.admission.group_placement import Members
+from scheduler.admission.equivalence_classes import Members
 from scheduler.admission.start_rules import added_rule, reserved_limits
 from scheduler.placement.placement import Placed
 from scheduler.values.node_arrays import NodeColumns

@@ -6,41 +6,20 @@ binds all: those that run may end at any moment.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from operator import itemgetter
-from uuid import UUID
 
 from model.claims import conflicting
 from model.ids import ExecutionId, NodeName
+from scheduler.admission.reservation import NO_TIME, Reservation, length
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.values.node_arrays import Amounts
 from scheduler.values.run import Queued, Running
-from scheduler.values.usage_totals import Demand, UsageTotals
+from scheduler.values.usage_totals import UsageTotals
 
-NO_TIME = timedelta()
 MOST_RESERVED = 20
 """The bound of rule 6: nodes are reserved for so many runs or groups in one cycle, the first in order. A group counts
 as one, since it is reserved for whole or not at all."""
-
-
-@dataclass(slots=True, kw_only=True, eq=False)
-class Reservation:
-    """What is kept for `run`: a node (column -1: none), its part of the sums of `owners`, its exclusive names.
-
-    `gives_way` is how long others may use it from now on. `firm`: for an aged run, which gives way to nobody.
-    """
-
-    run: Queued
-    column: int
-    owners: tuple[UUID, ...]
-    need: Demand
-    firm: bool
-    gives_way: timedelta = NO_TIME
-
-    def binds(self, run: Queued) -> bool:
-        """Return whether a later run must leave alone what is kept."""
-        return self.gives_way <= NO_TIME or self.gives_way < length(run, firm=self.firm)
 
 
 class Reservations:
@@ -197,11 +176,6 @@ class Reservations:
 
 def _take_all(room: NodeUsage, some: Sequence[Reservation]) -> None:
     room.take_all([reservation.column for reservation in some], [reservation.need for reservation in some])
-
-
-def length(run: Queued, *, firm: bool) -> timedelta:
-    """Return how long a run counts for: what it may take at most, or what it is expected to take."""
-    return run.limit if firm or run.expected is None else run.expected
 
 
 def remaining(run: Running, now: datetime, *, firm: bool) -> timedelta:

@@ -12,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.ids import ExecutionId
-from scheduler.admission.class_arrays import NEVER
-from scheduler.admission.cycle_cache import CycleCache, Kept
+from scheduler.admission.cycle_cache import NEVER, CycleCache, Kept
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.fair_order import Fairness
-from scheduler.admission.reservations import NO_TIME, Reservations
+from scheduler.admission.reservation import NO_TIME
+from scheduler.admission.reservations import Reservations
 from scheduler.values.node_arrays import Mask
 from scheduler.values.order import FIRST, rank_number
 from scheduler.values.quota_limits import QuotaLimit

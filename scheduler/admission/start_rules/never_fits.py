@@ -22,8 +22,8 @@ def lasting(view: View, run: Queued) -> Reason | None:
     """
     if view.never_fits(run) and (reason := view.lasting(run)) is not None:
         return reason
-    run_class = view.class_of(run)
-    reasons = (never(limit, run_class.need, view.used) for limit in run_class.bounds)
+    asked = view.need_of(run)
+    reasons = (never(limit, asked, view.used) for limit in view.bounds_of(run))
     return next((reason for reason in reasons if reason is not None), None)
 
 

@@ -10,13 +10,12 @@ from scheduler.values.run import Queued
 
 def blocked(view: View, run: Queued) -> Blocked | None:
     """Return which limit of a run's team or user is reached; the team's is looked at first."""
-    run_class = view.class_of(run)
-    reserved = None
-    for limit in run_class.bounds:
+    asked, reserved = view.need_of(run), None
+    for limit in view.bounds_of(run):
         if limit is view.pool:
             continue
         reserved = reserved or view.reserved_elsewhere(run)
-        kind = over(limit, run_class.need, view.used.of(limit.owner), reserved.of(limit.owner))
+        kind = over(limit, asked, view.used.of(limit.owner), reserved.of(limit.owner))
         if kind is not None:
             return Blocked(rule=3, code=code_of(limit, kind), reason=partial(_reason, view, run, limit), limit=limit)
     return None
@@ -24,7 +23,7 @@ def blocked(view: View, run: Queued) -> Blocked | None:
 
 def _reason(view: View, run: Queued, limit: QuotaLimit) -> Reason:
     """Return the numbers of the limit; where only a reservation of another pool is in the way, whose that is."""
-    asked = view.class_of(run).need
+    asked = view.need_of(run)
     reached = exceeded(limit, asked, view.used)
     if reached is not None:
         return reached

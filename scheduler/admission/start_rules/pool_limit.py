@@ -13,7 +13,7 @@ def blocked(view: View, run: Queued) -> Blocked | None:
     limit = view.pool
     if not limit.limits:
         return None
-    asked, used = view.class_of(run).need, view.used.of(POOL)
+    asked, used = view.need_of(run), view.used.of(POOL)
     kind = over(limit, asked, used)
     if kind is None:
         return None

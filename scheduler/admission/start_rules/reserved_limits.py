@@ -14,14 +14,14 @@ def blocked(view: View, run: Queued) -> Blocked | None:
     reserved = view.reserved_from(run)
     if reserved is None:
         return None
-    run_class = view.class_of(run)
-    for limit in run_class.bounds:
-        if over(limit, run_class.need, view.used.of(limit.owner), reserved.of(limit.owner)) is not None:
+    asked = view.need_of(run)
+    for limit in view.bounds_of(run):
+        if over(limit, asked, view.used.of(limit.owner), reserved.of(limit.owner)) is not None:
             reason = partial(_reason, view, run, limit, reserved)
             return Blocked(rule=6, code=Code.RESERVED, reason=reason, limit=limit)
     return None
 
 
 def _reason(view: View, run: Queued, limit: QuotaLimit, reserved: UsageTotals) -> Reason:
-    text = kept_of(limit, view.class_of(run).need, view.used, reserved)
+    text = kept_of(limit, view.need_of(run), view.used, reserved)
     return Reason(code=Code.RESERVED, text=text or "")

@@ -6,11 +6,10 @@ from typing import Protocol
 
 from model.ids import ExecutionId, short
 from scheduler.admission.cross_pool_reservations import CrossPoolReservation
-from scheduler.admission.equivalence_classes import RunClass
 from scheduler.values.quota_limits import QuotaLimit
 from scheduler.values.reasons import Code, Reason
 from scheduler.values.run import Queued
-from scheduler.values.usage_totals import UsageTotals
+from scheduler.values.usage_totals import Demand, UsageTotals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,8 +38,12 @@ class View(Protocol):
         """The limit of the pool."""
         ...
 
-    def class_of(self, run: Queued) -> RunClass:
-        """Return the class of a waiting run."""
+    def need_of(self, run: Queued) -> Demand:
+        """Return what a run asks of the limits."""
+        ...
+
+    def bounds_of(self, run: Queued) -> Sequence[QuotaLimit]:
+        """Return the limits that hold for a run, the team's first, the pool's last."""
         ...
 
     def never_fits(self, run: Queued) -> bool:

@@ -4,8 +4,8 @@ from functools import cache
 
 import grimp
 
-MOST = 11
-"""values and placement 5, the cycle 6, simulation and forecast 2. It may become less, not more."""
+MOST = 10
+"""values and the state 5, the cycle 3 (`cycle_state` to `admission_cycle`), simulation and forecast 2. Never more."""
 
 
 def highest(graph: grimp.ImportGraph) -> list[str]:
