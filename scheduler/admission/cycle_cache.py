@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from model.ids import ExecutionId, TeamId, UserId
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.reservation import NO_TIME, Reservation
+from scheduler.placement.ask import Ask
 from scheduler.placement.node_filter import fits, matching
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.values.node_arrays import KINDS, Amounts, Mask, Numbers, vector
@@ -80,6 +81,7 @@ class ClassArrays:
         self.size = 0
         self._spare: list[int] = []
         self._kinds: dict[Hashable, int] = {}
+        self._shapes: dict[Shape, tuple[Amounts, int]] = {}
         self._largest = [_ANY] * len(KINDS)
         """The largest amount that any row has asked for, by kind."""
         self.accepts: Mask = np.zeros((8, len(node_usage)), dtype=np.bool_)
@@ -132,10 +134,7 @@ class ClassArrays:
     def _give_row(self, run_class: RunClass) -> None:
         row = run_class.row = self._spare.pop() if self._spare else self._next()
         self.classes[row] = run_class
-        request = vector(run_class.ask.shape.resources)
-        self.need[:, row] = asked = np.where(request > 0, request, _ANY)
-        self._largest = [max(pair) for pair in zip(self._largest, asked.tolist(), strict=True)]
-        self.kind[row] = self._kind(run_class)
+        self.need[:, row], self.kind[row] = self._of_shape(run_class.ask)
         user, *team = run_class.owners[1:]
         self.user[row], self.team[row] = self.owners.of(user), self.owners.of(team[0] if team else None)
         self.payer[row] = self.owners.of(run_class.payer)
@@ -168,15 +167,25 @@ class ClassArrays:
         for name, array in old.items():
             getattr(self, name)[..., :room] = array
 
-    def _kind(self, run_class: RunClass) -> int:
-        constraints = run_class.ask.shape.constraints
+    def _of_shape(self, ask: Ask) -> tuple[Amounts, int]:
+        """Return what runs of a shape need of a node, and their kind; worked out once for each shape."""
+        known = self._shapes.get(ask.shape)
+        if known is None:
+            request = vector(ask.shape.resources)
+            needed = np.where(request > 0, request, _ANY)
+            self._largest = [max(pair) for pair in zip(self._largest, needed.tolist(), strict=True)]
+            known = self._shapes[ask.shape] = (needed, self._kind(ask))
+        return known
+
+    def _kind(self, ask: Ask) -> int:
+        constraints = ask.shape.constraints
         key = (constraints.node_selector, constraints.tolerations, constraints.affinity.required, constraints.backend)
         kind = self._kinds.get(key)
         if kind is None:
             kind = self._kinds[key] = len(self._kinds)
             if kind >= len(self.accepts):
                 self.accepts = np.concatenate((self.accepts, np.zeros_like(self.accepts)))
-            self.accepts[kind] = matching(self.node_usage.node_table, run_class.ask)
+            self.accepts[kind] = matching(self.node_usage.node_table, ask)
             self._all_accepted = np.asarray(self.accepts[: kind + 1].all(axis=0), dtype=np.bool_)
         return kind
 
@@ -291,6 +300,8 @@ class CycleCache:
 
     def bounds(self, run_class: RunClass) -> tuple[QuotaLimit, ...]:
         """Return the limits that hold for a class, the team's first, the pool's last."""
+        if not self.limited:
+            return ()
         user, *teams = run_class.owners[1:]
         found = [*(self.bound(team, team=True) for team in teams), self.bound(user, team=False)]
         return tuple(bound for bound in (*found, self.pool) if bound is not None and bound.limits)
