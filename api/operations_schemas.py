@@ -118,6 +118,9 @@ class PoolOut(Ceilings):
 
     name: str
     max_concurrent_tests: int
+    max_concurrent_experiments: int = Field(
+        description="Number of chaos experiments that run at once; they take no place of a test"
+    )
     max_daily_tests: int | None = Field(
         description="Number of runs that may be submitted on one day (UTC); null means no limit"
     )

@@ -290,6 +290,7 @@ def pool(found: Pool) -> operations_schemas.PoolOut:
     return operations_schemas.PoolOut(
         name=found.name,
         max_concurrent_tests=found.max_concurrent_tests,
+        max_concurrent_experiments=found.max_concurrent_experiments,
         max_daily_tests=found.max_daily_tests,
         scheduling_interval_seconds=found.scheduling_interval_seconds,
         default_node_selector=dict(found.default_node_selector),

@@ -14,6 +14,7 @@ from db.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, Base
 from scheduler.values.pool import PROFILES, Strategy
 
 CLOCK = text("clock_timestamp()")
+EXPERIMENT_WAITS = "state = 'waiting' AND constraints ->> 'backend' = 'experiments'"
 
 
 def _listed(names: Iterable[str]) -> str:
@@ -32,6 +33,7 @@ class Pool(Base):
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
     max_concurrent_tests: Mapped[int] = mapped_column(server_default=text("100"))
     max_daily_tests: Mapped[int | None]
+    max_concurrent_experiments: Mapped[int] = mapped_column(server_default=text("5"))
     scheduling_interval_seconds: Mapped[float] = mapped_column(server_default=text("1"))
     default_node_selector: Mapped[dict[str, Any]] = mapped_column(server_default=EMPTY_OBJECT)
     enable_spot_instances: Mapped[bool] = mapped_column(server_default=text("false"))
@@ -67,6 +69,7 @@ class QueueRow(Base):
         Index("idx_queue_shape", "pool", "priority", "shape", "seq", postgresql_where=text("state = 'waiting'")),
         Index("idx_queue_back", "pool", "priority", "seq", postgresql_where=text("state = 'waiting' AND epoch > 0")),
         Index("idx_queue_admitted", "pool", "turn", postgresql_where=text("state = 'admitted'")),
+        Index("idx_queue_experiments", "pool", postgresql_where=text(EXPERIMENT_WAITS)),
         Index("idx_queue_group", "group_id", postgresql_where=text("group_id IS NOT NULL")),
         Index(
             "idx_queue_reserved_for", "pool", postgresql_where=text("state = 'waiting' AND reserved_for IS NOT NULL")

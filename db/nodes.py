@@ -17,7 +17,7 @@ from sqlalchemy import Connection, text
 
 from db.locks import Lock, lock_key
 from model.config import Effect
-from model.ids import BackendName, NodeName, PoolName
+from model.ids import EXPERIMENTS, BackendName, NodeName, PoolName
 from model.resources import Resources
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.values.node import Node, Taint, virtual_node
@@ -80,11 +80,20 @@ _FORGET = text("DELETE FROM nodes WHERE pool = :pool AND name = ANY(:names)")
 class Reach:
     """How far a fleet reaches. `served`: the backends that a live worker serves; None: take all as served.
 
-    `virtual`: the backends that get a virtual node, for runs that need no node (012.2).
+    `virtual`: the backends that get a virtual node, for runs that need no node (012.2); that of experiments has so many
+    places as the pool runs `experiments` at once.
     """
 
     served: frozenset[BackendName] | None = None
     virtual: frozenset[BackendName] = frozenset()
+    experiments: int = 0
+
+    def virtual_nodes(self) -> list[Node]:
+        """Return the virtual nodes, by name."""
+        return [
+            virtual_node(backend, self.experiments) if backend == EXPERIMENTS else virtual_node(backend)
+            for backend in sorted(self.virtual)
+        ]
 
 
 WHOLE = Reach()
@@ -200,7 +209,7 @@ def node_usage(conn: Connection, pool: PoolName, present: int = UNKNOWN, reach: 
         base = _Base(version=found.version, node_usage=NodeUsage(found.nodes))
         _ready.keep(address, base)
     unserved = NONE_UNSERVED if reach.served is None else (base.node_usage.backends | reach.virtual) - reach.served
-    return base.narrowed_to(unserved, reach.virtual).copy(), base.version
+    return base.narrowed_to(unserved, reach).copy(), base.version
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -212,18 +221,19 @@ class _Base:
 
     version: int = UNKNOWN
     node_usage: NodeUsage
-    narrowed: OrderedDict[tuple[frozenset[BackendName], frozenset[BackendName]], NodeUsage] = field(
+    narrowed: OrderedDict[tuple[frozenset[BackendName], frozenset[BackendName], int], NodeUsage] = field(
         default_factory=OrderedDict
     )
 
-    def narrowed_to(self, unserved: frozenset[BackendName], virtual: frozenset[BackendName]) -> NodeUsage:
-        """Return the fleet with these backends unserved, and with the virtual nodes of those."""
-        if not unserved and not virtual:
+    def narrowed_to(self, unserved: frozenset[BackendName], reach: Reach) -> NodeUsage:
+        """Return the fleet with these backends unserved, and with the virtual nodes that are reached."""
+        if not unserved and not reach.virtual:
             return self.node_usage
-        known = self.narrowed.get((unserved, virtual))
+        key = (unserved, reach.virtual, reach.experiments)
+        known = self.narrowed.get(key)
         if known is None:
-            made = NodeUsage([*self.node_usage.nodes, *map(virtual_node, virtual)], unserved)
-            known = self.narrowed[(unserved, virtual)] = made
+            made = NodeUsage([*self.node_usage.nodes, *reach.virtual_nodes()], unserved)
+            known = self.narrowed[key] = made
             while len(self.narrowed) > NARROWED:
                 self.narrowed.popitem(last=False)
         return known

@@ -12,7 +12,7 @@ from sqlalchemy.dialects.postgresql import insert
 from db import gate_tables, tables
 from db.errors import NotFoundError
 from db.seeds import PREFECT_USER
-from model.ids import PoolName, TeamId, UserId
+from model.ids import EXPERIMENTS, PoolName, TeamId, UserId
 from model.resources import Resources
 from model.runs import RunKind
 
@@ -287,7 +287,8 @@ def _today(conn: Connection, whose: ColumnElement[bool], now: datetime) -> int:
 def _usage(conn: Connection, who: _Owner, now: datetime) -> Usage:
     q = gate_tables.QueueRow
     amounts = (func.coalesce(func.sum(c), 0) for c in (q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q.gpu))
-    admitted = select(func.count(), *amounts).where(who.queued(), q.state == "admitted")
+    tests = func.count().filter(q.backend.is_distinct_from(EXPERIMENTS))
+    admitted = select(tests, *amounts).where(who.queued(), q.state == "admitted")
     concurrent, cpu, memory, ephemeral, gpu = conn.execute(admitted).one()
     held = Resources(cpu_milli=int(cpu), memory_bytes=int(memory), ephemeral_bytes=int(ephemeral), gpu=int(gpu))
     today = _today(conn, who.submitted(), now)

@@ -24,6 +24,7 @@ class Pool:
 
     name: PoolName
     max_concurrent_tests: int = 100
+    max_concurrent_experiments: int = 5
     max_daily_tests: int | None = None
     scheduling_interval_seconds: float = 1.0
     default_node_selector: dict[str, str] = field(default_factory=dict)
@@ -50,7 +51,7 @@ class Pool:
             raise ValueError(f"candidates: {self.candidates} is not from {CANDIDATES[0]} to {CANDIDATES[1]}")
         if not 0 < self.target_node_utilization <= 1:
             raise ValueError(f"target_node_utilization: {self.target_node_utilization} is not above 0 and at most 1")
-        for name in ("max_concurrent_tests", *OPTIONAL):
+        for name in ("max_concurrent_tests", "max_concurrent_experiments", *OPTIONAL):
             if (getattr(self, name) or 0) < 0:
                 raise ValueError(f"{name}: {getattr(self, name)} is below 0")
         for name in ("scheduling_interval_seconds", "ageing_limit_seconds", "half_life_seconds"):
@@ -77,6 +78,7 @@ class PoolChange:
     """What shall change; None leaves a setting as it is. The limits named in `unlimited` are taken away."""
 
     max_concurrent_tests: int | None = None
+    max_concurrent_experiments: int | None = None
     max_daily_tests: int | None = None
     scheduling_interval_seconds: float | None = None
     default_node_selector: dict[str, str] | None = None

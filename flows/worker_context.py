@@ -29,7 +29,7 @@ from model.ports import Artifacts, Contents, Logs, Secrets
 from orchestrator import admission
 from orchestrator.lifecycle import Grant
 from orchestrator.place_releases import PlaceReleases
-from scheduler.values.node import NO_BACKEND
+from scheduler.values.node import FOR_ALL
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -111,7 +111,7 @@ class WorkerContext:
     @property
     def serves(self) -> list[BackendName]:
         """The backends whose runs this worker may claim, in order of name. Any worker runs what needs none."""
-        return sorted([*self.backends, NO_BACKEND])
+        return sorted([*self.backends, *FOR_ALL])
 
     def backend_of(self, grant: Grant) -> Backend:
         """Return the backend that runs what was granted. Only a worker that serves it can be granted a run there."""

@@ -20,6 +20,8 @@ WorkerId = NewType("WorkerId", str)
 NodeName = NewType("NodeName", str)
 BackendName = NewType("BackendName", str)
 """Of what runs attempts: `local/<node>` for a machine, `kubernetes/<cluster>` for a cluster with all its nodes."""
+EXPERIMENTS = BackendName("experiments")
+"""The backend of experiments. Every worker serves it. Its virtual node has a place for each that may run at once."""
 CLUSTERS = "kubernetes/"
 """What the names of all backends of clusters begin with."""
 PoolName = NewType("PoolName", str)

@@ -85,7 +85,7 @@ def request(
             break
     return PassOutcome(
         admitted=tuple(admitted),
-        full=known.workers > 0 and known.room <= len(done.admitted),
+        full=known.workers > 0 and known.room_in_all <= len(done.admitted),
         given_back=given_back,
         preempted=done.preempted,
         again=done.again,
@@ -127,7 +127,7 @@ def _round(conn: Connection, known: Facts, lessee: Lessee | None) -> Round:
     dropped = [d.run for d in decisions if isinstance(d, Admit) and d.run.execution_id not in started]
     dropped += [found.runs[run] for run in outcome.put_off]
     fair_usage.write(conn, known, fair_usage.of(outcome, dropped, known.limits), started=bool(admitted))
-    if more and len(admitted) < known.room:
+    if more and len(admitted) < known.room_in_all:
         return Round(admitted=admitted, more=True)
     pass_output.explain(conn, decisions, known, found)
     if known.several:

@@ -29,7 +29,7 @@ from db.gate.queue import Requeue, Waiting
 from db.people import User
 from db.runs import Become, NewRun, RunRef
 from model.execution import Phase, Reason, Status, Verdict
-from model.ids import ExecutionId, RunId, UserId
+from model.ids import EXPERIMENTS, ExecutionId, RunId, UserId
 from model.notices import Ended
 from model.request import DEFAULT_PRIORITY
 from model.resources import Resources
@@ -39,7 +39,6 @@ from orchestrator.chaos_permission import Held, Wanted
 from orchestrator.lifecycle import Grant, Superseded, fence
 from orchestrator.place_releases import PlaceReleases
 from orchestrator.submission import Accepted, Sender, Write
-from scheduler.values.node import NO_BACKEND
 
 SLACK = timedelta(minutes=10)
 """What an experiment may take beside its windows: injection, revert, verification."""
@@ -161,7 +160,7 @@ def _waiting(conn: Connection, new: NewRun, wanted: Prepared) -> Waiting:
         user_id=new.submitted_by,
         team_id=new.team_id,
         resources=Resources(),
-        backend=NO_BACKEND,
+        backend=EXPERIMENTS,
         exclusive=claiming.of_experiment(conn, wanted.claims, new.id, new.team_id),
         limit=experiment.baseline + experiment.active + experiment.recovery + SLACK,
     )

@@ -32,6 +32,9 @@ class PoolForm(CeilingForm):
     __pydantic_config__ = FORBID
 
     max_concurrent_tests: Annotated[int | None, Field(ge=0, le=MOST_RUNS, description="Runs at once")] = None
+    max_concurrent_experiments: Annotated[
+        int | None, Field(ge=0, le=MOST_RUNS, description="Chaos experiments at once; 0: none starts")
+    ] = None
     max_daily_tests: Annotated[
         int | None, Field(ge=0, le=LARGEST, description="Runs that may be submitted a day (UTC); null: no limit")
     ] = None

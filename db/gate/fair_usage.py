@@ -54,7 +54,9 @@ def of(outcome: Outcome, dropped: Iterable[Queued], limits: PoolSettings) -> dic
     usage = dict(outcome.usage)
     for run in dropped:
         owner = payer(run.user_id, run.team_id)
-        usage[owner] = max(0.0, usage[owner] - entry(need(run.shape.resources), fairness.totals, limits))
+        usage[owner] = max(
+            0.0, usage[owner] - entry(need(run.shape.resources, run.shape.constraints.slots), fairness.totals, limits)
+        )
     return usage
 
 

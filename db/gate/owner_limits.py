@@ -34,7 +34,8 @@ class Paid(Protocol):
 
 _ELSEWHERE_OF = """
 CROSS JOIN LATERAL (
-    SELECT count(*) AS runs, coalesce(sum(q.cpu_milli), 0) AS cpu_milli, coalesce(sum(q.gpu), 0) AS gpu,
+    SELECT count(*) FILTER (WHERE q.backend IS DISTINCT FROM 'experiments') AS runs,
+        coalesce(sum(q.cpu_milli), 0) AS cpu_milli, coalesce(sum(q.gpu), 0) AS gpu,
         coalesce(sum(q.memory_bytes), 0) AS memory_bytes, coalesce(sum(q.ephemeral_bytes), 0) AS ephemeral_bytes
     FROM queue q WHERE :several AND q.state = 'admitted' AND q.pool <> :pool AND q.$column = o.$column
 ) AS elsewhere

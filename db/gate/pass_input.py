@@ -25,6 +25,7 @@ from db.gate.pass_locks import name_claim, owner_claim
 from db.gate.queue_rows import COLUMNS, REST_BITS, running
 from db.gate.queue_watermarks import HOLDING_FROM, WAITING_FROM
 from db.gate.read_rows import ReadRows
+from db.gate_tables import EXPERIMENT_WAITS
 from db.prepared import Prepared
 from db.sql_text import sql, statement
 from model.ids import BackendName, ExecutionId, PoolName
@@ -54,21 +55,28 @@ BELIEVED = timedelta(minutes=1)
 UNCLAIMED = timedelta(seconds=60)
 """After this an admitted run that no worker took up gives its place back."""
 
-_POOL = Prepared("""
+_POOL = Prepared(
+    """
 SELECT p.max_concurrent_tests, p.max_cpu_milli, p.max_memory_bytes, p.max_ephemeral_bytes, p.max_gpu, p.strategy,
+    p.max_concurrent_experiments,
     p.ageing_limit_seconds, p.backfill_after_seconds, p.half_life_seconds, p.scheduling_interval_seconds, p.preemption,
     p.min_runtime_seconds, p.default_node_selector, p.enable_spot_instances, p.target_node_utilization, p.profile,
     p.candidates, p.usage_at, p.annotated_at,
     clock_timestamp() AS now, (SELECT count(*) > 1 FROM pools) AS several,
     coalesce((SELECT s.version FROM node_snapshots s WHERE s.pool = p.name), 0) AS nodes_version,
-    live.workers, live.served
+    live.workers, live.served, EXISTS (
+        SELECT FROM queue WHERE pool = p.name AND $experiment_waits
+            AND (not_before IS NULL OR not_before <= clock_timestamp())
+    ) AS experiment_waits
 FROM pools p CROSS JOIN LATERAL (
     SELECT count(DISTINCT w.worker_id) AS workers, array_agg(DISTINCT s.backend) AS served
     FROM workers w LEFT JOIN LATERAL unnest(w.serves) AS s (backend) ON true
     WHERE w.pool = p.name AND NOT w.draining AND w.expires_at > clock_timestamp()
 ) AS live
 WHERE p.name = :pool
-""")
+""",
+    experiment_waits=EXPERIMENT_WAITS,
+)
 _ADMITTED = Prepared(
     """
 SELECT q.execution_id, q.seq, q.enqueued_at, q.user_id, q.team_id, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes,
@@ -210,20 +218,34 @@ class Facts:
     usage_at: datetime | None = None
     nodes_version: int = nodes.UNKNOWN
     served: frozenset[BackendName] = frozenset()
+    experiments: int = 0
+    """How many experiments may run at once."""
+    experiment_waits: bool = False
+    """An experiment waits, and is not in backoff."""
     turned_back: bool = False
     """The clock is before the time of an earlier pass."""
 
     @property
     def room(self) -> int:
-        """How many runs may start at most."""
-        most = self.limits.ceiling.runs
-        free = UNLIMITED if most is None else max(0, most - len(self.holding))
+        """How many runs may start at most, besides experiments."""
+        most, holding = self.limits.ceiling.runs, len(self.holding) - self._experiments
+        free = UNLIMITED if most is None else max(0, most - holding)
         return free if self.workers else 0
+
+    @property
+    def room_in_all(self) -> int:
+        """How many runs may start at most, with experiments."""
+        free = max(0, self.experiments - self._experiments)
+        return self.room + (free if self.workers and self.experiment_waits else 0)
 
     @property
     def looking(self) -> bool:
         """True if a run may start, or others may be asked to stop for it."""
-        return self.room > 0 or (self.limits.preemption and self.workers > 0)
+        return self.room_in_all > 0 or (self.limits.preemption and self.workers > 0)
+
+    @property
+    def _experiments(self) -> int:
+        return sum(place.slots == 0 for place in self.holding)
 
 
 def facts(conn: Connection, pool: PoolName) -> Facts:
@@ -244,6 +266,8 @@ def facts(conn: Connection, pool: PoolName) -> Facts:
         usage_at=row.usage_at,
         nodes_version=row.nodes_version,
         served=frozenset(row.served or ()),
+        experiments=row.max_concurrent_experiments,
+        experiment_waits=row.experiment_waits,
         turned_back=row.annotated_at is not None and row.now < row.annotated_at,
     )
 
@@ -277,7 +301,8 @@ def state(conn: Connection, known: Facts, found: ReadRows, busy: Collection[Exec
     """
     node_usage = NodeUsage()
     if known.looking or known.several or (known.workers and found.runs):  # without room too: to tell why, what is kept
-        reach = nodes.Reach(served=known.served, virtual=_backends_needed(known, found))
+        virtual = _backends_needed(known, found)
+        reach = nodes.Reach(served=known.served, virtual=virtual, experiments=known.experiments)
         node_usage, found.snapshot = nodes.node_usage(conn, known.pool, known.nodes_version, reach)
     counted = list(found.runs.values())
     if known.limits.strategy is Strategy.FAIR_SHARE:

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection, Row
 
-from db.gate.queue_rows import Noted
+from db.gate.queue_rows import Noted, constraints_of
 from db.prepared import Prepared
 from model.ids import ExecutionId, PoolName
 from model.resources import Resources
@@ -23,7 +23,8 @@ from scheduler.values.usage_totals import need
 
 _RESERVED = Prepared("""
 SELECT q.execution_id, q.pool, q.cpu_milli, q.memory_bytes, q.ephemeral_bytes, q.gpu, q.exclusive,
-    CAST(q.reserved_for AS text[]) AS reserved_for, first.key, first.seq, first.execution_id AS first_id
+    CAST(q.constraints AS text) AS constraints, CAST(q.reserved_for AS text[]) AS reserved_for,
+    first.key, first.seq, first.execution_id AS first_id
 FROM queue q JOIN pools p ON p.name = q.pool CROSS JOIN LATERAL (
     SELECT g.execution_id, g.seq, g.enqueued_at + g.priority * CASE WHEN p.strategy = 'FIFO' THEN interval '0'
         ELSE make_interval(secs => p.ageing_limit_seconds) END AS key
@@ -94,6 +95,6 @@ def _reservation(row: Row[Any]) -> CrossPoolReservation:
         pool=PoolName(row.pool),
         rank=(key_at(row.key), row.seq, row.first_id),
         owners=tuple(map(UUID, row.reserved_for)),
-        need=need(amounts),
+        need=need(amounts, constraints_of(row.constraints).slots),
         names=tuple(row.exclusive),
     )

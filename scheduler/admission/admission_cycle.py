@@ -125,16 +125,16 @@ class AdmissionCycle:
         self.cycle.cache.repeatable = self.repeated.found
 
     def _open(self) -> bool:
-        """Return whether anybody may start, or ask others to stop (rule 1)."""
+        """Return whether anybody may start, or ask others to stop (rule 1); in a full pool experiments may."""
         pool, used = self.cycle.pool, self.cycle.used
         if self.cycle.limits.preemption or not self.cycle.cache.pool_limited:
             return True
         held = self.cycle.reservations.sums.of(POOL)
-        closed = over(pool, ONE_RUN, used.of(POOL), held) is not None
-        if closed != self.order.pool_closed:
-            self.order.pool_closed = closed
+        closed, full = over(pool, ONE_RUN, used.of(POOL), held) is not None, is_full(pool, used)
+        if (closed, full) != (self.order.pool_closed, self.order.pool_full):
+            self.order.pool_closed, self.order.pool_full = closed, full
             self.order.anew()
-        return not is_full(pool, used)
+        return not full or self.order.has_experiments
 
     def _remember_no_node(self, run_class: RunClass, run: Queued, code: Code) -> None:
         if code in (Code.BUSY, Code.TOO_LARGE):
@@ -163,10 +163,10 @@ class AdmissionCycle:
 
     def _is_head(self, run: Queued, code: Code) -> bool:
         """Return whether a run is the first that is blocked, and has waited long enough for a node (rule 7)."""
-        if not self.order.seeking or code not in DELAYED:
+        cycle = self.cycle
+        if not self.order.seeking or code not in DELAYED or cycle.class_of(run).slotless:
             return False
         self._found_head()
-        cycle = self.cycle
         if cycle.now - run.enqueued_at >= cycle.limits.backfill_after:
             return code is not Code.RESERVED
         cycle.cache.blocked_since = run.enqueued_at
@@ -182,13 +182,13 @@ class AdmissionCycle:
 
         That is nodes, parts of their owners' limits, or exclusive names.
         """
-        if code in DELAYED:
+        if code in DELAYED and not members[blocked][0].slotless:
             self._found_head()
         if self.cycle.reservations.exhausted or code in RESERVES_NOTHING:
             return False
         if any(beyond(bound, run_class.need) for run_class, _ in members for bound in run_class.bounds):
             return False  # its owner's limit was lowered: what it had kept, nobody of that owner could ever use
-        if code is Code.BUSY or code in POOL_CODES:
+        if code is Code.BUSY or (code in POOL_CODES and not self.order.pool_full):
             return self._reserve_nodes(members, code)
         return self._reserve_own(members, blocked, code)
 
@@ -210,7 +210,8 @@ class AdmissionCycle:
     def _reserve_nodes(self, members: Members, code: Code) -> bool:
         """Keep a node for each of these, or none at all; False where there are none that nobody before them needs."""
         cycle, (run_class, run) = self.cycle, members[0]
-        self._take_turn()
+        if not run_class.slotless:  # rule 13: no test waits for what it keeps
+            self._take_turn()
         columns = groups.nominate(cycle, members) if run.group else cycle.nominate(run_class, run)
         if columns is None:
             return False
@@ -229,6 +230,8 @@ class AdmissionCycle:
     def _preempt(self, run_class: RunClass, run: Queued, code: Code) -> bool:
         """Ask others to stop for a run that a node or the pool has no room for (rule 9)."""
         if not self.cycle.limits.preemption or (code is not Code.BUSY and code not in POOL_CODES):
+            return False
+        if run_class.slotless:  # rule 13
             return False
         room = self.preemption.room_for(run_class, run)
         if room is None or (room.asked and run.execution_id in self.cycle.state.busy):

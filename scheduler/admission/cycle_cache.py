@@ -46,6 +46,7 @@ _ARRAYS = (
     "aged",
     "plain",
     "named",
+    "slotless",
 )
 
 
@@ -106,6 +107,8 @@ class ClassArrays:
         self.plain: Mask = np.zeros(room, dtype=np.bool_)
         self.named: Mask = np.zeros(room, dtype=np.bool_)
         """Whose runs ask for exclusive names."""
+        self.slotless: Mask = np.zeros(room, dtype=np.bool_)
+        """Whose runs count for none of the limits of runs at once: experiments."""
 
     def update(self, run_class: RunClass) -> None:
         """Take note of a class that is new, has another first run, or is empty."""
@@ -140,7 +143,7 @@ class ClassArrays:
         self.payer[row] = self.owners.of(run_class.payer)
         self.live[row], self.aged[row] = True, run_class.aged
         self.plain[row], self.hopeless[row] = run_class.plain, False
-        self.named[row] = bool(run_class.first.exclusive)
+        self.named[row], self.slotless[row] = bool(run_class.first.exclusive), run_class.slotless
 
     def _drop(self, run_class: RunClass) -> None:
         row = run_class.row

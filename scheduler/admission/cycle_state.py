@@ -228,7 +228,8 @@ class CycleState:
     def admit(self, run_class: RunClass, run: Queued, placed: Placed) -> None:
         """Let a run start on the first of its candidates."""
         self.admitted[run.execution_id] = placed
-        self.last = max(self.last, self.rank)
+        if not run_class.slotless:  # it says nothing about the room for others
+            self.last = max(self.last, self.rank)
         self.used.add(run_class.owners, run_class.need)
         self.reservations.take(placed[0].node, run, shared=self.reservations.node_usage is self.state.node_usage)
         column = self.state.node_usage.place[placed[0].node]
@@ -342,8 +343,10 @@ class CycleState:
         most = np.array([limit or 0 for limit in self.cache.pool.most], dtype=np.int64)
         free = most - np.array(self.used.of(POOL)) - np.array(self.reservations.sums.of(POOL)) + asked
         runs, new = self.state.running.values(), [run for started in self.started.values() for run in started]
-        going = [(remaining(run, self.now, firm=False), np.array(need(run.resources))) for run in runs]
-        going += [(length(run, firm=False), np.array(need(run.shape.resources))) for run in new]
+        going = [(remaining(run, self.now, firm=False), np.array(need(run.resources, run.slots))) for run in runs]
+        going += [
+            (length(run, firm=False), np.array(need(run.shape.resources, run.shape.constraints.slots))) for run in new
+        ]
         return shadow(free, asked * limited, going)
 
 

@@ -34,7 +34,7 @@ class RunClass:
         self.aged = is_aged
         self.runs: list[Queued] = []
         self.ask = ask
-        self.need: Demand = need(run.shape.resources)
+        self.need: Demand = need(run.shape.resources, run.shape.constraints.slots)
         self.owners: tuple[UUID, ...] = (POOL, *owners_of(run))
         self.users = (run.user_id, run.team_id)
         self.payer: UUID = payer(run.user_id, run.team_id)
@@ -42,6 +42,11 @@ class RunClass:
         """The limits that hold for its runs, the team's first, the pool's last; those without any number left out."""
         self.plain = _is_plain(run)
         self.row = -1
+
+    @property
+    def slotless(self) -> bool:
+        """Whether its runs count for none of the limits of runs at once: experiments."""
+        return self.need[0] == 0
 
     @property
     def first(self) -> Queued:

@@ -76,7 +76,7 @@ class Explanation:
             return ELSEWHERE
         if outcome.stop is not None or self._of_cycle is None:
             return outcome.stop or NO_WORKER
-        if outcome.full is not None:
+        if outcome.full is not None and not self._of_cycle.cycle.class_of(run).slotless:
             return self._of_cycle.lasting(run) or outcome.full
         return self._of_cycle.reason(run)
 
@@ -153,7 +153,8 @@ class ExplanationOfCycle:
         room = self.cycle.reservations.seen_by(run)[1]
         if not choose(room, run_class.ask, run.execution_id):
             found = choose(self.cycle.reservations.node_usage, run_class.ask, run.execution_id)
-            return Reason(code=code, text=f"node {found[0].node} is kept free {for_whom.replace('runs', 'a run')}")
+            what = "a place for experiments" if run_class.slotless else f"node {found[0].node}"
+            return Reason(code=code, text=f"{what} is kept free {for_whom.replace('runs', 'a run')}")
         blocked = reserved_limits.blocked(self.view, run)
         return None if blocked is None else Reason(code=code, text=f"{blocked.reason().text} {for_whom}")
 

@@ -121,7 +121,8 @@ def charge(state: SharedPool, run: Running, now: datetime) -> None:
     """Charge an owner for a run that has just started, so that bursts of short ones count too."""
     owner = payer(run.queued.user_id, run.queued.team_id)
     known, totals = usage_of(state, owner, now), state.totals
-    state.usage[owner] = replace(known, average=known.average + entry(need(run.resources), totals, state.limits))
+    charged = entry(need(run.resources, run.slots), totals, state.limits)
+    state.usage[owner] = replace(known, average=known.average + charged)
 
 
 def usage_of(state: SharedPool, owner: UUID, now: datetime) -> Usage:

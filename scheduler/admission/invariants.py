@@ -39,7 +39,7 @@ def _running(state: State) -> Iterator[str]:
 def _totals(state: State) -> Iterator[str]:
     anew = UsageTotals()
     for run in state.running.values():
-        anew.add((POOL, *owners_of(run.queued)), need(run.resources))
+        anew.add((POOL, *owners_of(run.queued)), need(run.resources, run.slots))
     owners = {POOL, *(owner for run in state.running.values() for owner in owners_of(run.queued))}
     yield from (f"{owner} uses another amount" for owner in owners if state.sums.of(owner) != anew.of(owner))
 

@@ -17,7 +17,8 @@ class Outcome:
     """Who starts, for whom which node is kept free, who is asked to stop, by the run that needs the place.
 
     `put_off`: who would start, were it not that another pool decides over its owners or names now (rule 11). `stop` is
-    the reason of everybody, where nobody at all may start; `full` that of all whose own will not last longer.
+    the reason of everybody, where nobody at all may start; `full` that of all whose own will not last longer, but for
+    experiments.
     """
 
     admitted: dict[ExecutionId, Placed] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 The rules, in the order in which they are looked at; the code cites them by number. What says about one run that it may
 not start now (parts of 1, 3, 6, 8, 10 and 12) is one function each, in `scheduler.admission.start_rules`.
 
-1. With no live worker nobody starts, and nobody while the pool is full.
+1. With no live worker nobody starts, and nobody but experiments (rule 13) while the pool is full.
 2. Runs are looked at in order (`scheduler.values.order`): by a fixed key, the time of submission plus the priority
    times the ageing limit (FIFO: the time alone), then by arrival, then by id. Two waiting runs never swap. A run is
    aged one ageing limit after its key, so the aged runs are the first of the order. FAIR_SHARE: the aged runs by key,
@@ -41,6 +41,10 @@ not start now (parts of 1, 3, 6, 8, 10 and 12) is one function each, in `schedul
    behind it gets its node or its place, and nobody is asked to stop for it. The next pass decides.
 12. A run starts only if every rule of `scheduler.admission.rules` lets it; that is looked at before its own limits and
    names. A run that such a rule refuses is skipped. It keeps nothing free, aged or not, and asks nobody to stop.
+13. An experiment takes none of the places for tests of pool, team and user. It takes one of the pool's places for
+   experiments, which are those of a virtual node. An aged one has a place kept as others have a node (rule 6). One that
+   waits for a place is not the first that is blocked (rule 7), and asks nobody to stop. While the pool is full aged
+   runs have only their names kept, as only experiments could take those.
 """
 
 from collections.abc import Callable

@@ -173,5 +173,6 @@ def _less(amounts: Iterable[int], leaving: Iterable[Running]) -> Demand:
     """Return amounts without what runs leave when they go."""
     left = tuple(amounts)
     for run in leaving:
-        left = tuple([amount - more for amount, more in zip(left, need(run.resources), strict=True)])
+        gone = need(run.resources, run.slots)
+        left = tuple([amount - more for amount, more in zip(left, gone, strict=True)])
     return left

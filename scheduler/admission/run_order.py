@@ -34,7 +34,9 @@ class RunOrder:
         self.seeking = seeking
         """True until the first run that is blocked was found."""
         self.pool_closed = False
-        """True when only runs may start that use what is kept, and are gone in time."""
+        """True when only runs may start that use what is kept, and are gone in time; and experiments."""
+        self.pool_full = False
+        """True when only experiments may start: they, and aged runs whose names they must not take, are looked at."""
         kept = [] if self.all else sorted(cache.kept.values(), key=attrgetter("rank"))
         self._pending = {one.run: one for one in kept}
         """What the last pass kept, as far as it was not the turn of those yet, in order."""
@@ -183,10 +185,14 @@ class RunOrder:
         elif not self.reservations.exhausted:
             wanted |= arrays.aged[:size] & ~arrays.hopeless[:size]
         wanted &= self._key != NEVER
+        slotless = arrays.slotless[:size]
+        named = arrays.aged[:size] & arrays.named[:size]  # their names are kept for them all the same
         if self._any_full:
             full = self._full[arrays.user[:size]] | self._full[arrays.team[:size]]
-            wanted &= ~full | (arrays.aged[:size] & arrays.named[:size])  # their names are kept for them all the same
-        return wanted & (self._short() | self._moved) if self.pool_closed else wanted
+            wanted &= ~full | slotless | named
+        if self.pool_full:
+            return wanted & (slotless | named)
+        return wanted & (self._short() | self._moved | slotless) if self.pool_closed else wanted
 
     def _of(self, column: int) -> Mask:
         """Return which rows a node with more room may have room for."""
@@ -205,6 +211,11 @@ class RunOrder:
         size = self.arrays.size
         soft = self.arrays.soft[:size] <= self.reservations.longest(firm=False)
         return np.asarray(soft | (self.arrays.hard[:size] <= self.reservations.longest(firm=True)), dtype=np.bool_)
+
+    @property
+    def has_experiments(self) -> bool:
+        """Whether any experiment waits."""
+        return bool((self.arrays.slotless & self.arrays.live)[: self.arrays.size].any())
 
     def rank(self, run_class: RunClass) -> Rank:
         """Return the place of a class in the order: that of its first run that is left."""

@@ -101,7 +101,7 @@ class State:
             return
         self._note(run)
         self.moved.add(payer(run.queued.user_id, run.queued.team_id))
-        self.sums.add((POOL, *owners_of(run.queued)), need(run.resources))
+        self.sums.add((POOL, *owners_of(run.queued)), need(run.resources, run.slots))
         self.node_usage.take(run.node, run.resources, 1, run.queued.labels)
         self.holders.add(run.execution_id, run.queued.exclusive)
         self.cache.started(run)
@@ -113,7 +113,7 @@ class State:
             return None
         self._forget(running)
         self.moved.add(payer(running.queued.user_id, running.queued.team_id))
-        self.sums.add((POOL, *owners_of(running.queued)), need(running.resources), -1)
+        self.sums.add((POOL, *owners_of(running.queued)), need(running.resources, running.slots), -1)
         self.node_usage.take(running.node, running.resources, -1, running.queued.labels)
         self.holders.remove(run, running.queued.exclusive)
         self.cache.ended(running)

@@ -47,7 +47,7 @@ class Victims:
         kinds = [kind for kind, amount in enumerate(lacking) if amount > 0]
         self._lacking = tuple(lacking[kind] for kind in kinds)
         self._runs = runs
-        given = (need(run.resources) for run in self._runs)
+        given = (need(run.resources, run.slots) for run in self._runs)
         self._gives = [tuple(min(gives[kind], lacking[kind]) for kind in kinds) for gives in given]
 
     def suffice(self) -> bool:

@@ -40,7 +40,7 @@ def too_large(node_usage: NodeUsage, ask: Ask) -> dict[str, Reason]:
 
 def beyond_pool(limits: PoolSettings, ask: Ask) -> dict[str, Reason]:
     """Return in which amounts (fields of `Resources`) a run is larger than all that the pool may ever use at once."""
-    pool, asked = pool_bound(most(limits.ceiling)), need(ask.shape.resources)
+    pool, asked = pool_bound(most(limits.ceiling)), need(ask.shape.resources, ask.shape.constraints.slots)
     names = ("runs", *(f.name for f in fields(Resources)))
     too_much = [kind for kind in excess(pool, asked) if kind]  # a pool that runs none is only shut for now
     return {names[kind]: Reason(code=Code.TOO_LARGE, text=oversize(pool, kind, asked)) for kind in too_much}
@@ -49,7 +49,8 @@ def beyond_pool(limits: PoolSettings, ask: Ask) -> dict[str, Reason]:
 def group_beyond_pool(limits: PoolSettings, asks: Sequence[Ask]) -> list[Reason]:
     """Return in which amounts runs that shall start together are beyond what the pool may ever have at once."""
     pool = pool_bound(most(limits.ceiling))
-    wanted = tuple(sum(amounts) for amounts in zip(*(need(ask.shape.resources) for ask in asks), strict=True))
+    needed = [need(ask.shape.resources, ask.shape.constraints.slots) for ask in asks]
+    wanted = tuple(sum(amounts) for amounts in zip(*needed, strict=True))
     found = []
     for kind in excess(pool, wanted):
         text = oversize(pool, kind, wanted) if kind else f"start together; the pool runs {pool.most[0]} at once"

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from model.ids import EXPERIMENTS
 from scheduler.placement.ask import Ask, Seeker
 from scheduler.placement.node_filter import accepting, fits, matching
 from scheduler.placement.node_usage import NodeUsage
@@ -28,7 +29,8 @@ def filter_reason(
     `accepting` are the nodes that accept it by everything but amounts, other runs, and whether a live worker serves
     them. Where a node has room, but a rule about other runs closes it, that rule is the reason.
     """
-    if shape.constraints.backend is None and (reason := _no_node(node_usage)) is not None:
+    needs_none = shape.constraints.backend is not None
+    if (reason := _experiments(node_usage, accepting, shape) if needs_none else _no_node(node_usage)) is not None:
         return reason
     if not accepting.any():
         return Reason(code=Code.NO_MATCH, text=_mismatch(node_usage, shape, selector))
@@ -63,6 +65,16 @@ def impossible(node_usage: NodeUsage, ask: Ask) -> Reason | None:
     if (matching(node_usage.node_table, ask) & fits(node_usage.capacity, vector(ask.shape.resources))).any():
         return None
     return why_nowhere(node_usage, ask)
+
+
+def _experiments(node_usage: NodeUsage, accepting: Mask, shape: Shape) -> Reason | None:
+    """Return that the pool runs as many experiments as it may (rule 13)."""
+    if shape.constraints.backend != EXPERIMENTS or not (accepting & node_usage.node_table.served).any():
+        return None
+    column = int(accepting.argmax())
+    most, left = int(node_usage.capacity[-1, column]), int(node_usage.free[-1, column])
+    code = Code.BUSY if most else Code.TOO_LARGE
+    return Reason(code=code, text=f"the pool runs {most - left} of {most} experiments")
 
 
 def _no_node(node_usage: NodeUsage) -> Reason | None:

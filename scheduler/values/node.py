@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from model.config import Effect
-from model.ids import BackendName, NodeName
+from model.ids import EXPERIMENTS, BackendName, NodeName
 from model.resources import Resources
 
 DEFAULT_BACKEND = BackendName("default")
@@ -15,6 +15,8 @@ NO_BACKEND = BackendName("none")
 """The backend of runs that need none. Every worker serves it."""
 NO_NODE = NodeName(NO_BACKEND)
 """Where those runs are placed: on its virtual node."""
+FOR_ALL = (NO_BACKEND, EXPERIMENTS)
+"""The backends that every worker serves."""
 _UNLIMITED = 2**40
 
 _SPOT_LABELS = frozenset(
@@ -71,10 +73,11 @@ def differ_in_amounts_only(before: Sequence[Node], after: Sequence[Node]) -> boo
     )
 
 
-def virtual_node(backend: BackendName) -> Node:
+def virtual_node(backend: BackendName, places: int = _UNLIMITED) -> Node:
     """Return the node on which the gate places runs that need this backend, but no node of it (012.2).
 
-    It is named after the backend. It limits nothing: the limits of pool, team and user do, and exclusive names.
+    It is named after the backend. It limits nothing but the runs that it has `places` for: the limits of pool, team and
+    user do, and exclusive names.
     """
     capacity = Resources(cpu_milli=_UNLIMITED, memory_bytes=_UNLIMITED, ephemeral_bytes=_UNLIMITED, gpu=_UNLIMITED)
-    return Node(name=NodeName(backend), capacity=capacity, pods=_UNLIMITED, backend=backend, virtual=True)
+    return Node(name=NodeName(backend), capacity=capacity, pods=places, backend=backend, virtual=True)

@@ -45,7 +45,7 @@ def bound_of(owner_id: UUID, owner: Owner, *, team: bool) -> QuotaLimit:
         runs=Code.TEAM_LIMIT if team else Code.USER_LIMIT,
         resources=Code.TEAM_RESOURCES if team else Code.USER_RESOURCES,
         most=most(owner.ceiling),
-        elsewhere=(owner.elsewhere_runs, *need(owner.elsewhere)[1:]),
+        elsewhere=need(owner.elsewhere, owner.elsewhere_runs),
     )
 
 

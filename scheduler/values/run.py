@@ -6,7 +6,7 @@ from typing import TypeAlias
 from uuid import UUID
 
 from model.config import Affinity, Toleration
-from model.ids import BackendName, ExecutionId, GroupId, NodeName, TeamId, UserId
+from model.ids import EXPERIMENTS, BackendName, ExecutionId, GroupId, NodeName, TeamId, UserId
 from model.resources import Resources
 
 NO_AFFINITY = Affinity()
@@ -46,6 +46,11 @@ class Constraints:
     spread: tuple[Spread, ...] = ()
     backend: BackendName | None = None
     """The run needs no node: it is placed on the virtual node of this backend (012.2)."""
+
+    @property
+    def slots(self) -> int:
+        """How many of the runs at once it is: an experiment is none (rule 13)."""
+        return int(self.backend != EXPERIMENTS)
 
 
 NO_CONSTRAINTS = Constraints()
@@ -118,6 +123,11 @@ class Running:
     def resources(self) -> Resources:
         """What it holds of its node."""
         return self.queued.shape.resources
+
+    @property
+    def slots(self) -> int:
+        """How many of the runs at once it is: an experiment is none (rule 13)."""
+        return self.queued.shape.constraints.slots
 
 
 def owners_of(run: Queued) -> tuple[UUID, ...]:

@@ -15,9 +15,9 @@ NOTHING: Demand = (0, 0, 0, 0, 0)
 ONE_RUN: Demand = (1, 0, 0, 0, 0)
 
 
-def need(resources: Resources) -> Demand:
-    """Return what one run counts for."""
-    return (1, resources.cpu_milli, resources.memory_bytes, resources.ephemeral_bytes, resources.gpu)
+def need(resources: Resources, runs: int) -> Demand:
+    """Return what so many runs count for together: one test, or none for an experiment (rule 13)."""
+    return (runs, resources.cpu_milli, resources.memory_bytes, resources.ephemeral_bytes, resources.gpu)
 
 
 class UsageTotals:

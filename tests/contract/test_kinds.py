@@ -28,7 +28,7 @@ from model.runs import RUN_TRANSITIONS, STATUSES, RunKind
 from orchestrator import admission, kinds, listing
 from orchestrator.kinds import KINDS, Needs, Wish
 from orchestrator.submission import Sender
-from scheduler.values.node import NO_BACKEND, Node
+from scheduler.values.node import FOR_ALL, Node
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 HERE = BackendName("local/here")
@@ -128,7 +128,7 @@ def test_a_queued_kind_is_admitted_to_what_it_needs_and_claimed_there(
 ) -> None:
     """A kind that needs no node is admitted in a pool without nodes."""
     run = submit(kind)
-    serves = [HERE, NO_BACKEND]
+    serves = [HERE, *FOR_ALL]
     db.call(lambda conn: workers.register(conn, WORKER, DEFAULT_POOL, timedelta(minutes=5), serves))
     if KINDS[kind].needs is Needs.NODE:
         capacity = Resources(cpu_milli=4000, memory_bytes=2**33, ephemeral_bytes=2**35)

@@ -28,7 +28,7 @@ from orchestrator import experiments as cases
 from orchestrator.experiments import Prepared
 from orchestrator.lifecycle import Grant
 from orchestrator.submission import Sender
-from scheduler.values.node import NO_BACKEND
+from scheduler.values.node import FOR_ALL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +52,7 @@ def ended(db: Database, experiment: Experiment, past: Past) -> RunId:
             conn, cases.create(conn, experiment, sent.user_id), Prepared(experiment=experiment), sent
         )
     )
-    db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [NO_BACKEND]))
+    db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), FOR_ALL))
     made = db.call(lambda conn: admission.request(conn, DEFAULT_POOL))
     assert made is not None
     [one] = made.admitted

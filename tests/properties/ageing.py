@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from properties.claim_checks import clash, exclude_each_other, names_of
+from properties.scenes import slot_of, takes
 from properties.starvation import Most, Party, Place, Seen, room, seatable
 
 from scheduler.admission.decisions import Admit, Decision, Wait
@@ -52,6 +53,7 @@ def _holding(state: State, waiting: Mapping[Any, Queued]) -> dict[Any, Place]:
             cpu=run.resources.cpu_milli,
             owners=(POOL, *owners_of(run.queued)),
             node=run.node,
+            slot=slot_of(run.queued.shape.constraints),
         )
         for key, run in state.running.items()
     }
@@ -95,7 +97,8 @@ def _together(state: State, wait: Wait, waits: Sequence[Wait]) -> list[Wait]:
 def _place(state: State, wait: Wait) -> Place:
     run = wait.run
     cpu, owners = run.shape.resources.cpu_milli, (POOL, *owners_of(run))
-    return Place(run=run.execution_id, rank=_rank(run, state), cpu=cpu, owners=owners, node=wait.nominated)
+    rank_of, slot = _rank(run, state), slot_of(run.shape.constraints)
+    return Place(run=run.execution_id, rank=rank_of, cpu=cpu, owners=owners, node=wait.nominated, slot=slot)
 
 
 def _rank(run: Queued, state: State) -> tuple[int, ...]:
@@ -123,11 +126,9 @@ def _distinct(state: State, party: Party) -> bool:
 
 def _seatable(state: State, waits: Sequence[Wait], party: Party) -> bool:
     """Return whether the nodes could hold all of a party if nothing else ran."""
-    ready = [node for node in state.node_usage.nodes if node.ready]
+    ready = [node for node in state.node_usage.nodes if node.ready and node.pods]
     open_to = {
-        wait.run.execution_id: [
-            node.name for node in ready if dict(wait.run.shape.constraints.node_selector).items() <= node.labels.items()
-        ]
+        wait.run.execution_id: [node.name for node in ready if takes(node, wait.run.shape.constraints)]
         for wait in waits
     }
     return seatable(party, {node.name: node.capacity.cpu_milli for node in ready}, open_to)

@@ -14,13 +14,19 @@ STEP = "CASE WHEN p.strategy = 'FIFO' THEN interval '0' ELSE make_interval(secs 
 KEY = f"q.enqueued_at + q.priority * {STEP}"
 AGED = f"{KEY} <= clock_timestamp() - make_interval(secs => p.ageing_limit_seconds)"
 PLACE = f"CAST(extract(epoch FROM {KEY}) * 1000000 AS bigint)"
+SLOT = "CASE WHEN q.constraints ->> 'backend' = 'experiments' THEN 0 ELSE 1 END"
+"""How many of the runs at once a run is: an experiment is none."""
 PLACES = f"""
 SELECT q.*, {PLACE} AS key, {AGED} AS aged,
-    q.not_before IS NULL OR q.not_before <= clock_timestamp() AS due,
+    q.not_before IS NULL OR q.not_before <= clock_timestamp() AS due, {SLOT} AS slot,
+    p.max_concurrent_experiments AS places,
     q.reason LIKE 'waits until %' OR EXISTS (SELECT FROM queue o WHERE o.preempted_for = q.execution_id) AS helped
 FROM queue q JOIN pools p ON p.name = q.pool ORDER BY key, q.seq
 """
 NODES = "SELECT name, cpu_milli FROM nodes WHERE pool = :pool AND ready"
+EXPERIMENTS = "experiments"
+"""The virtual node of experiments."""
+PLENTY = 2**40
 
 
 def look(gate_db: Any, pool: str, started: set[Any], limits_beside: LimitsBeside) -> Seen:
@@ -29,7 +35,8 @@ def look(gate_db: Any, pool: str, started: set[Any], limits_beside: LimitsBeside
     held = [row for row in rows if row.state == "admitted"]
     limits = limits_beside([place_of(row) for row in held if row.pool != pool])
     holding = {row.execution_id: place_of(row) for row in held if row.pool == pool}
-    capacity = {row.name: row.cpu_milli for row in gate_db.sql(NODES, pool=pool)}
+    real = {row.name: row.cpu_milli for row in gate_db.sql(NODES, pool=pool)}
+    capacity = real | {EXPERIMENTS: PLENTY}
     own = {owner: most for owner, most in limits.items() if owner != pool}
     names = {name for row in held for name in row.exclusive}
     candidates, claimed = list[Party](), set[Any]()
@@ -39,7 +46,7 @@ def look(gate_db: Any, pool: str, started: set[Any], limits_beside: LimitsBeside
         if mates[0].pool != pool:
             claimed |= claims if any(row.reserved_for is not None for row in mates) else set()
             continue  # it was there before, and what it keeps it keeps in all pools
-        open_to = {row.execution_id: list(capacity) for row in mates}
+        open_to = {row.execution_id: list(real) if row.slot else [EXPERIMENTS] for row in mates}
         if not (seatable(party, capacity, open_to) and room((), party, limits_beside([]))):
             continue  # it could never start, and keeps nothing
         bound = claims & claimed or clash(names_of(claimed), names_of(claims))
@@ -80,4 +87,5 @@ def place_of(row: Any) -> Place:
         cpu=row.cpu_milli,
         owners=(row.pool, row.user_id, row.team_id),
         node=row.node if row.state == "admitted" else row.nominated,
+        slot=row.slot,
     )

@@ -5,6 +5,7 @@ from itertools import chain
 from typing import Any
 
 from properties.claim_checks import clash
+from properties.scenes import slot_of
 
 from scheduler.admission.decisions import Admit, Decision, Wait
 from scheduler.admission.state import State
@@ -24,24 +25,32 @@ def check(state: State, decisions: list[Decision], now: Any) -> None:
 
 
 def amounts(runs: list[Queued]) -> tuple[int, int]:
-    return len(runs), sum(run.shape.resources.cpu_milli for run in runs)
+    slots = sum(slot_of(run.shape.constraints) for run in runs)
+    return slots, sum(run.shape.resources.cpu_milli for run in runs)
 
 
 def check_sums(state: State, admits: list[Admit]) -> None:
     """No limit is passed by what starts, and no node overbooked, counted anew."""
+    group = [*(place.queued for place in state.running.values()), *(d.run for d in admits)]
     for admit in admits:
-        group = [*(place.queued for place in state.running.values()), *(d.run for d in admits)]
-        assert within(state.limits.ceiling, amounts(group), (0, 0))
-        for owner, field in ((admit.run.team_id, "team_id"), (admit.run.user_id, "user_id")):
-            facts = None if owner is None else state.owners.get(owner)
-            if facts is not None:
-                own = amounts([run for run in group if getattr(run, field) == owner])
-                assert within(facts.ceiling, own, (facts.elsewhere_runs, facts.elsewhere.cpu_milli))
+        if slot_of(admit.run.shape.constraints):
+            check_limits(state, admit.run, group)
         node = next(node for node in state.node_usage.nodes if node.name == admit.node)
         here = [place.queued for place in state.running.values() if place.node == admit.node]
         there = [d.run for d in admits if d.node == admit.node]
         assert node.ready
         assert amounts([*here, *there])[1] <= node.capacity.cpu_milli
+        assert len([*here, *there]) <= node.pods
+
+
+def check_limits(state: State, admitted: Queued, group: list[Queued]) -> None:
+    """No limit of runs or CPU is passed by a run that starts, unless it is an experiment, which counts for none."""
+    assert within(state.limits.ceiling, amounts(group), (0, 0))
+    for owner, field in ((admitted.team_id, "team_id"), (admitted.user_id, "user_id")):
+        facts = None if owner is None else state.owners.get(owner)
+        if facts is not None:
+            own = amounts([run for run in group if getattr(run, field) == owner])
+            assert within(facts.ceiling, own, (facts.elsewhere_runs, facts.elsewhere.cpu_milli))
 
 
 def within(ceiling: Ceiling, used: tuple[int, int], elsewhere: tuple[int, int]) -> bool:

@@ -81,7 +81,7 @@ def _sets(state: State, started: Mapping[Any, Admit], run: Queued, now: datetime
     constraints = run.shape.constraints
     wanted = dict(constraints.node_selector).items()
     for node in state.node_usage.nodes:
-        if not node.ready or not wanted <= node.labels.items():
+        if node.virtual or not node.ready or not wanted <= node.labels.items():
             continue
         there = [r for r in state.running.values() if r.node == node.name and may_be_stopped(state, r, run, now)]
         for size in range(1, MOST_TRIED + 1):
@@ -95,8 +95,9 @@ def _enough(state: State, started: Mapping[Any, Admit], run: Queued, node: Node,
     here += sum(d.run.shape.resources.cpu_milli for d in started.values() if d.node == node.name)
     total = sum(r.resources.cpu_milli for r in left) + sum(d.run.shape.resources.cpu_milli for d in started.values())
     ceiling = state.limits.ceiling
+    runs = sum(r.slots for r in left) + sum(d.run.shape.constraints.slots for d in started.values())
     return (
         here + cpu <= node.capacity.cpu_milli
-        and (ceiling.runs is None or len(left) + len(started) < ceiling.runs)
+        and (ceiling.runs is None or runs < ceiling.runs)
         and (ceiling.cpu_milli is None or total + cpu <= ceiling.cpu_milli)
     )

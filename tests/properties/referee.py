@@ -124,7 +124,7 @@ class Referee:
         large = any(fits(self.scene.nodes[node], one.amounts) for node in one.nodes)
         truths: dict[str, Callable[[], bool]] = {
             "busy": lambda: large and not end.seats((one,)),
-            "no_node": lambda: not self.scene.nodes,
+            "no_node": lambda: not self.scene.nodes.keys() - {"experiments"},
             "no_match": lambda: not one.nodes,
             "too_large": lambda: bool(one.nodes) and not large,
             "exclusive": lambda: clash(end.names(), one.names),
@@ -167,10 +167,13 @@ class Referee:
                 if told is not None and told.node is not None:
                     yield held_by(one, told.node)
                     continue
+                if told is not None and one.aged and told.code == "pool_limit":  # its names are, from experiments
+                    yield replace(held_by(one, None), amounts=(0, 0, 0), owners=(), slot=0)
+                    continue
                 reserved = told is not None and told.code == "reserved" and self._bound_by_others(one)
                 if told is not None and any(mate.aged for mate in other) and (told.code not in NODE_ONLY or reserved):
                     owners = _own_part(told.code, one, reserved=reserved)
-                    yield Held(amounts=one.amounts, owners=owners, node=None, names=one.names)
+                    yield replace(held_by(one, None), owners=owners)
 
     def _bound_by_others(self, one: Asked) -> bool:
         """Return whether something is kept from a run for one of another pool."""

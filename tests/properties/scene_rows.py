@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from properties.ageing_rows import AGED, PLACE
+from properties.ageing_rows import AGED, EXPERIMENTS, PLACE, PLENTY, SLOT
 from properties.referee import Ruling, Told
 from properties.sight import Asked, Held, Most, Place, Scene, Shares
 
@@ -11,7 +11,7 @@ DRIFT = 0.01
 """Shares decay while a test runs, by less than this."""
 ROWS = f"""
 SELECT q.*, {PLACE} AS key, {AGED} AS aged,
-    q.not_before IS NULL OR q.not_before <= clock_timestamp() AS due, p.strategy,
+    q.not_before IS NULL OR q.not_before <= clock_timestamp() AS due, p.strategy, {SLOT} AS slot,
     EXISTS (SELECT FROM workers w
         WHERE w.pool = q.pool AND NOT w.draining AND w.expires_at > clock_timestamp()) AS served,
     (SELECT d.record ->> 'code' FROM decisions d WHERE d.execution_id = q.execution_id
@@ -27,15 +27,15 @@ WEIGHTS = "SELECT team_id AS id, weight FROM teams UNION ALL SELECT user_id, wei
 def scene(gate_db: Any, pool: str, limits: Mapping[Any, Most]) -> Scene:
     """Return a pool before a pass; `limits` are less what other pools use."""
     rows, nodes = gate_db.sql(ROWS), gate_db.sql(NODES, pool=pool)
-    ready = {node.name: (node.cpu_milli, node.gpu, node.pods) for node in nodes if node.ready}
+    real = {node.name: (node.cpu_milli, node.gpu, node.pods) for node in nodes if node.ready}
     settings = gate_db.sql(POOL, pool=pool)[0]
     held = [row for row in rows if row.state == "admitted"]
     here = [row for row in rows if row.pool == pool and row.state == "waiting" and row.due]
     return Scene(
-        nodes=ready,
+        nodes=real | {EXPERIMENTS: (PLENTY, PLENTY, settings.max_concurrent_experiments)},
         holding=[_held(row) for row in held if row.pool == pool],
         limits=limits,
-        waiting={row.execution_id: _asked(row, frozenset(ready)) for row in here},
+        waiting={row.execution_id: _asked(row, frozenset(real)) for row in here},
         taken=frozenset(name for row in held if row.pool != pool for name in row.exclusive),
         reserved=[(_place(row, rows), _reserved(row)) for row in rows if row.pool != pool and _keeps(row)],
         shares=_shares(gate_db, pool, settings, nodes) if settings.strategy == "FAIR_SHARE" else None,
@@ -50,7 +50,7 @@ def ruling(gate_db: Any, pool: str, before: Scene, admitted: Iterable[Any]) -> R
     of another pass.
     """
     settings, most = gate_db.sql(POOL, pool=pool)[0], before.limits[pool][0]
-    looked = settings.preemption or most is None or len(before.holding) < most
+    looked = settings.preemption or most is None or sum(held.slot for held in before.holding) < most
     rows = [row for row in gate_db.sql(ROWS) if row.pool == pool]
     waits = [row for row in rows if row.state == "waiting" and row.due]
     return Ruling(
@@ -70,7 +70,8 @@ def _owners(row: Any) -> tuple[Any, ...]:
 
 def _held(row: Any) -> Held:
     amounts = (row.cpu_milli, row.gpu, 1)
-    return Held(amounts=amounts, owners=_owners(row), node=row.node, names=frozenset(row.exclusive))
+    names = frozenset(row.exclusive)
+    return Held(amounts=amounts, owners=_owners(row), node=row.node, names=names, slot=row.slot)
 
 
 def _keeps(row: Any) -> bool:
@@ -87,20 +88,22 @@ def _place(row: Any, rows: Sequence[Any]) -> Place:
 
 def _reserved(row: Any) -> Held:
     amounts = (row.cpu_milli, row.gpu, 1)
-    return Held(amounts=amounts, owners=tuple(row.reserved_for), node=None, names=frozenset(row.exclusive))
+    names = frozenset(row.exclusive)
+    return Held(amounts=amounts, owners=tuple(row.reserved_for), node=None, names=names, slot=row.slot)
 
 
-def _asked(row: Any, ready: frozenset[str]) -> Asked:
+def _asked(row: Any, real: frozenset[str]) -> Asked:
     return Asked(
         run=row.execution_id,
         amounts=(row.cpu_milli, row.gpu, 1),
         owners=_owners(row),
-        nodes=ready,
+        nodes=real if row.slot else frozenset({EXPERIMENTS}),
         aged=row.aged,
         place=(row.key, row.seq),
         chosen=row.nominated is not None,
         names=frozenset(row.exclusive),
         group=row.group_id,
+        slot=row.slot,
     )
 
 

@@ -7,12 +7,14 @@ from typing import Any
 from properties.referee import Ruling, Told
 from properties.sight import Amounts, Asked, Held, Most, Scene, Shares
 
+from model.ids import EXPERIMENTS
 from model.resources import Resources
 from scheduler.admission.decisions import Admit, Decision, Preempt, Wait
 from scheduler.admission.rule import ClassFacts, PoolFacts
 from scheduler.admission.state import State
+from scheduler.values.node import Node
 from scheduler.values.pool import Ceiling, Owner, Strategy
-from scheduler.values.run import Queued, Running
+from scheduler.values.run import Constraints, Queued, Running
 
 HERE = "the pool"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -62,8 +64,20 @@ def _owners(run: Queued) -> tuple[Any, ...]:
 
 
 def _held(run: Running) -> Held:
-    names = frozenset(run.queued.exclusive)
-    return Held(amounts=_amounts(run.resources), owners=_owners(run.queued), node=run.node, names=names)
+    names, slot = frozenset(run.queued.exclusive), slot_of(run.queued.shape.constraints)
+    return Held(amounts=_amounts(run.resources), owners=_owners(run.queued), node=run.node, names=names, slot=slot)
+
+
+def slot_of(constraints: Constraints) -> int:
+    """Return how many of the runs at once a run is: an experiment is none."""
+    return int(constraints.backend != EXPERIMENTS)
+
+
+def takes(node: Node, wanted: Constraints) -> bool:
+    """Return whether a node accepts a run, by all but room."""
+    if node.virtual or wanted.backend is not None:
+        return node.virtual and node.backend == wanted.backend
+    return dict(wanted.node_selector).items() <= node.labels.items()
 
 
 def _asked(run: Queued, state: State, now: datetime) -> Asked:
@@ -73,7 +87,7 @@ def _asked(run: Queued, state: State, now: datetime) -> Asked:
         run=run.execution_id,
         amounts=_amounts(run.shape.resources),
         owners=_owners(run),
-        nodes=frozenset(n.name for n in ready if dict(wanted.node_selector).items() <= n.labels.items()),
+        nodes=frozenset(n.name for n in ready if takes(n, wanted)),
         aged=_is_aged(run, state, now),
         place=(_key(run, state), run.seq),
         chosen=run.nominated is not None,
@@ -81,6 +95,7 @@ def _asked(run: Queued, state: State, now: datetime) -> Asked:
         group=run.group,
         ruled=bool(wanted.apart or wanted.spread),
         refused=_refused(run, state, now),
+        slot=slot_of(wanted),
     )
 
 
@@ -125,7 +140,9 @@ def _most(ceiling: Ceiling, used: Owner) -> Most:
 
 def _shares(state: State, now: datetime) -> Shares:
     limits, ceiling = state.limits, state.limits.ceiling
-    have = [(node.pods, node.capacity.cpu_milli, node.capacity.gpu) for node in state.node_usage.nodes]
+    have = [
+        (node.pods, node.capacity.cpu_milli, node.capacity.gpu) for node in state.node_usage.nodes if not node.virtual
+    ]
     runs, cpu, gpu = (sum(node[kind] for node in have) for kind in range(3))
     totals = (_least(runs, ceiling.runs), _least(cpu, ceiling.cpu_milli), gpu)
     shares = Shares(

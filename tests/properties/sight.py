@@ -36,6 +36,8 @@ class Asked:
     group: Any = None
     ruled: bool = False
     refused: bool = False
+    slot: int = 1
+    """How many of the runs at once it is; an experiment is none."""
 
     @property
     def payer(self) -> Any:
@@ -55,6 +57,7 @@ class Held:
     owners: tuple[Any, ...]
     node: str | None
     names: frozenset[str] = frozenset()
+    slot: int = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,7 +74,7 @@ class Shares:
 
     def dominant(self, held: Sequence[Held]) -> float:
         """Return the largest part that these are of any kind."""
-        sums = (len(held), sum(one.amounts[0] for one in held), sum(one.amounts[1] for one in held))
+        sums = (sum(one.slot for one in held), sum(one.amounts[0] for one in held), sum(one.amounts[1] for one in held))
         return max((have / total for have, total in zip(sums, self.totals, strict=True) if total > 0), default=0.0)
 
 
@@ -127,8 +130,9 @@ class Sight:
         """Return whether a run would be over a limit of an owner."""
         most = self.scene.limits.get(owner, (None, None))[0 if runs else 1]
         own = [held for held in self.holding if owner in held.owners]
-        asked = 1 if runs else one.amounts[0]
-        return most is not None and (len(own) if runs else sum(held.amounts[0] for held in own)) + asked > most
+        asked = one.slot if runs else one.amounts[0]
+        has = sum(held.slot if runs else held.amounts[0] for held in own)
+        return most is not None and asked > 0 and has + asked > most
 
     def seats(self, party: Party) -> bool:
         """Return whether all of a party find room on nodes at once, tried in every way."""
@@ -163,7 +167,7 @@ def parties(waiting: Iterable[Asked]) -> list[Party]:
 
 def held_by(one: Asked, node: str | None) -> Held:
     """Return what a run has once it has a place."""
-    return Held(amounts=one.amounts, owners=one.owners, node=node, names=one.names)
+    return Held(amounts=one.amounts, owners=one.owners, node=node, names=one.names, slot=one.slot)
 
 
 def fits(free: Sequence[int], amounts: Amounts) -> bool:

@@ -31,6 +31,8 @@ class Place:
     cpu: int
     owners: tuple[Any, ...]
     node: str | None = None
+    slot: int = 1
+    """How many of the runs at once it is; an experiment is none."""
 
 
 Party: TypeAlias = tuple[Place, ...]
@@ -102,7 +104,8 @@ class Ghost:
             self._check(seen, eldest, eldest)
 
     def _check(self, seen: Seen, old: Party, now: Party) -> None:
-        since = [place for run, place in seen.holding.items() if run not in self.there]
+        slots = {place.slot for place in old}  # experiments and tests take nothing of each other but names
+        since = [place for run, place in seen.holding.items() if run not in self.there and place.slot in slots]
         self.checked += 1
         self.passed += bool(since)
         kept = self.eldest = tuple(replace(was, node=was.node or one.node) for was, one in zip(old, now, strict=True))
@@ -134,9 +137,9 @@ def first_rank(party: Party) -> tuple[int, ...]:
 
 
 def used(places: Iterable[Place]) -> tuple[int, int]:
-    """Return how many they are, and their CPU."""
+    """Return how many of the runs at once they are, and their CPU."""
     listed = list(places)
-    return len(listed), sum(place.cpu for place in listed)
+    return sum(place.slot for place in listed), sum(place.cpu for place in listed)
 
 
 def room(places: Iterable[Place], party: Party, limits: Mapping[Any, Most]) -> bool:
@@ -145,7 +148,9 @@ def room(places: Iterable[Place], party: Party, limits: Mapping[Any, Most]) -> b
     for place in party:
         for owner in place.owners:
             taken = used(one for one in there if owner in one.owners)
-            if any(most is not None and need > most for need, most in zip(taken, limits.get(owner, ()), strict=False)):
+            asked = (place.slot, place.cpu)
+            most = limits.get(owner, ())
+            if any(m is not None and a and need > m for a, need, m in zip(asked, taken, most, strict=False)):
                 return False
     return True
 

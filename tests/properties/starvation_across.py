@@ -68,10 +68,17 @@ def _eldest(rows: Sequence[Any], nodes: Sequence[Any], limits: Mapping[Any, Most
     """Return the row of the eldest; None where that is one of a group, or others are asked to stop for it."""
     for row in rows:
         if row.state == "waiting" and row.aged and row.due:
-            fits = any(node.pool == row.pool and node.cpu_milli >= row.cpu_milli for node in nodes)
+            fits = _fits(row, nodes)
             if fits and room((), (place_of(row),), limits):
                 return None if row.group_id or row.helped else row
     return None
+
+
+def _fits(row: Any, nodes: Sequence[Any]) -> bool:
+    """Return whether a node of its pool, or a place for experiments, could ever hold a run."""
+    if not row.slot:
+        return bool(row.places)
+    return any(node.pool == row.pool and node.cpu_milli >= row.cpu_milli for node in nodes)
 
 
 def _kept(first: Any, held: Sequence[Any], limits: Mapping[Any, Most]) -> Place:
@@ -98,5 +105,7 @@ def _could_start(first: Any, held: Sequence[Any], nodes: Sequence[Any], limits: 
         for node in nodes
         if node.pool == first.pool
     }
-    here = not clash(_taken(held), first.exclusive) and any(cpu >= first.cpu_milli for cpu in free.values())
+    experiments = sum(not row.slot for row in held if row.pool == first.pool)
+    fits = any(cpu >= first.cpu_milli for cpu in free.values()) if first.slot else experiments < first.places
+    here = fits and not clash(_taken(held), first.exclusive)
     return here and room(places, (place_of(first),), limits)

@@ -22,7 +22,7 @@ from properties.referee import Referee
 from properties.scenes import ruling, scene
 from properties.starvation import Ghost
 
-from model.ids import GroupId
+from model.ids import EXPERIMENTS, GroupId
 from model.resources import Resources
 from scheduler.admission.decisions import Arrived, Configured, Decision, Left, Owned, Seen
 from scheduler.admission.invariants import broken
@@ -30,6 +30,7 @@ from scheduler.admission.plan import apply, apply_all, plan
 from scheduler.admission.rules import RULES
 from scheduler.admission.state import State
 from scheduler.simulation.event_simulation import again
+from scheduler.values.node import virtual_node
 from scheduler.values.pool import Ceiling, Owner, PoolSettings, Strategy
 from scheduler.values.run import Apart, Constraints, Queued, Spread
 
@@ -71,7 +72,9 @@ LIMITS = st.builds(
     min_runtime=st.sampled_from([timedelta(), timedelta(minutes=3)]),
 )
 PLAIN: dict[str, Any] = {"constraints": Constraints(), "labels": ()}
-EXTRAS = ("groups", "names", "constraints", "quotas", "rules")
+EXTRAS = ("groups", "names", "constraints", "quotas", "rules", "experiments")
+EXPERIMENT = Constraints(backend=EXPERIMENTS)
+SEEDS = 3
 
 
 class Pool(RuleBasedStateMachine):
@@ -109,9 +112,10 @@ class Pool(RuleBasedStateMachine):
         )
 
     def nodes(self, number: int, ready: int = 9) -> tuple[Any, ...]:
-        return tuple(
+        real = [
             self.make.node(n, cpu=self.sizes[n], labels={ZONE: f"z{n % 2}"}, ready=n != ready) for n in range(number)
-        )
+        ]
+        return (*real, virtual_node(EXPERIMENTS, number - 1)) if "experiments" in self.extras else tuple(real)
 
     def run_of(self, given: dict[str, Any], **more: Any) -> Queued:
         self.count += 1
@@ -126,6 +130,8 @@ class Pool(RuleBasedStateMachine):
         names = [key for key in ("constraints", "labels") if "constraints" in self.extras]
         names += ["exclusive"] if "names" in self.extras and self.count % 3 == 0 else []
         kept = {key: given[key] for key in ("cpu", "priority", "restartable", *names)}
+        if "experiments" in self.extras and self.count % 4 == 0:
+            kept |= {"cpu": 0, "restartable": False, "constraints": EXPERIMENT}
         made: Queued = self.make.queued(self.count, **kept, **values, **more)
         return made
 
@@ -242,6 +248,7 @@ class Pool(RuleBasedStateMachine):
             enqueued_at=self.now - timedelta(minutes=minutes),
             not_before=self.now + timedelta(minutes=minutes),
             exclusive=running.queued.exclusive,
+            **({"constraints": EXPERIMENT} if running.queued.shape.constraints == EXPERIMENT else {}),
         )
         apply(self.state, Arrived(run=again))
 
@@ -359,3 +366,26 @@ def test_in_a_hurry_no_more_are_stopped_than_have_to_be(make: SimpleNamespace, s
         told += pool.told
 
     assert told > 0
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_experiments_and_tests_take_no_place_of_each_other(make: SimpleNamespace, strategy: Strategy) -> None:
+    """In a pool that is mostly full, with quotas and claims: each pass is judged as in all days."""
+    started = 0
+    for seed in range(SEEDS):
+        random = Random(seed)
+        limits = PoolSettings(
+            strategy=strategy,
+            preemption=seed % 3 == 0,
+            ceiling=Ceiling(runs=random.choice([1, 2, 3])),
+            ageing_limit=timedelta(minutes=random.choice([5, 30])),
+            backfill_after=timedelta(minutes=random.choice([0, 2])),
+        )
+        quotas = (Ceiling(runs=1), Ceiling(runs=1))
+        pool = type("Days", (Pool,), {"make": make})()
+        pool.open(limits, quotas, random.randrange(2, 5), {"experiments", "names", "quotas"})
+        pool.go_on(random)
+        started += any(run.queued.shape.constraints == EXPERIMENT for run in pool.state.running.values())
+        pool.grow_old(random)
+
+    assert started > 0

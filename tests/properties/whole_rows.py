@@ -9,10 +9,12 @@ from scheduler.admission.decisions import Admit
 from scheduler.admission.plan import plan
 
 HELD = """
-SELECT pool, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY pool
+SELECT pool, count(*) FILTER (WHERE backend <> 'experiments') AS runs, sum(cpu_milli) AS cpu
+FROM queue WHERE state = 'admitted' GROUP BY pool
 """
 BY_TEAM = """
-SELECT team_id, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY team_id
+SELECT team_id, count(*) FILTER (WHERE backend <> 'experiments') AS runs, sum(cpu_milli) AS cpu
+FROM queue WHERE state = 'admitted' GROUP BY team_id
 """
 BY_NODE = """
 SELECT node, count(*) AS runs, sum(cpu_milli) AS cpu FROM queue WHERE state = 'admitted' GROUP BY node

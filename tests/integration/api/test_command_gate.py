@@ -77,7 +77,7 @@ def test_pool_set_changes_every_setting(assay: Assay) -> None:
         "--max-daily", "900", "--max-memory", "1Ti", "--max-ephemeral-storage", "2Ti", "--max-gpu", "4",
         "--profile", "best-fit", "--candidates", "3", "--ageing-limit", "600", "--backfill-after", "5",
         "--half-life", "90", "--preemption", "on", "--min-runtime", "30", "--spot", "on",
-        "--target-utilisation", "0.9",
+        "--target-utilisation", "0.9", "--max-experiments", "2",
         "--interval", "2", "--default-selector", "disk=ssd", "--default-selector", "zone=a", "--fixed-nodes", "on",
         "--json",
     )  # fmt: skip
@@ -95,7 +95,7 @@ def test_pool_set_changes_every_setting(assay: Assay) -> None:
     assert (answer["preemption"], answer["minRuntimeSeconds"], answer["enableSpotInstances"]) == (True, 30, True)
     assert (answer["targetNodeUtilization"], answer["schedulingIntervalSeconds"]) == (0.9, 2)
     assert (answer["defaultNodeSelector"], answer["fixedNodes"]) == ({"disk": "ssd", "zone": "a"}, True)
-    assert answer["maxDailyTests"] == 900
+    assert (answer["maxDailyTests"], answer["maxConcurrentExperiments"]) == (900, 2)
     assert json.loads(assay("pool", "set", "--max-daily", "none", "--json")[1])["maxDailyTests"] is None
     assert "node labels      disk=ssd, zone=a" in assay("pool")[1]
     assert json.loads(assay("pool", "set", "--default-selector", "none", "--json")[1])["defaultNodeSelector"] == {}

@@ -122,6 +122,7 @@ def test_all_settings_of_a_pool_are_set_and_shown(client: httpx.Client) -> None:
     settings: dict[str, Any] = {
         "strategy": "FAIR_SHARE",
         "maxConcurrentTests": 8,
+        "maxConcurrentExperiments": 2,
         "maxDailyTests": 500,
         "maxCpu": "64",
         "maxMemory": "512Gi",

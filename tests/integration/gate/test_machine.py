@@ -16,7 +16,7 @@ from hypothesis import Phase as Stage
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule, run_state_machine_as_test
 from properties import scene_rows
-from properties.ageing_rows import look, place_of
+from properties.ageing_rows import SLOT, look, place_of
 from properties.claim_checks import NAMES, PATHS
 from properties.referee import Referee
 from properties.starvation import Ghost, Most, Place, used
@@ -31,7 +31,7 @@ from db.pools import Pool, PoolChange
 from db.runs import Become, Fenced
 from db.seeds import DEFAULT_POOL
 from model.execution import Cause, Phase, Status
-from model.ids import ExecutionId, GroupId, NodeName, PoolName, WorkerId
+from model.ids import EXPERIMENTS, ExecutionId, GroupId, NodeName, PoolName, WorkerId
 from model.resources import Resources
 from orchestrator import admission
 from scheduler.values.node import DEFAULT_BACKEND, Node
@@ -40,6 +40,7 @@ from scheduler.values.pool import Strategy
 SECOND = PoolName("second")
 POOLS = (DEFAULT_POOL, SECOND)
 LONG = timedelta(hours=1)
+SERVES = (DEFAULT_BACKEND, EXPERIMENTS)
 WHICH = st.integers(0, 99)
 EVERYTHING = ("fair_usage", "nodes", "node_snapshots", "workers")
 
@@ -70,7 +71,7 @@ class Gate(RuleBasedStateMachine):
         self.most = dict.fromkeys([*POOLS, *map(str, self.teams)], 3)
         for pool in POOLS:
             gate_db.do(lambda conn, pool=pool: pools.update_pool(conn, pool, PoolChange(**DEFAULTS)))
-            gate_db.worker(f"w-{pool}", pool=pool, ttl=LONG)
+            gate_db.worker(f"w-{pool}", pool=pool, ttl=LONG, serves=SERVES)
             gate_db.do(
                 lambda conn, pool=pool: nodes.record(conn, pool, [_node(f"{pool}-0", 1000), _node(f"{pool}-1", 500)])
             )
@@ -87,6 +88,11 @@ class Gate(RuleBasedStateMachine):
     def submit(self, who: int, pool: PoolName, **given: Any) -> None:
         restartable = given["cpu"] == 300
         self.gate_db.submit(1 + who % 2, who=self.people[who], pool=pool, restartable=restartable, **given)
+
+    @rule(who=st.integers(0, 3), pool=st.sampled_from(POOLS), exclusive=st.sampled_from([(), *NAMES, *PATHS]))
+    def submit_experiment(self, who: int, pool: PoolName, exclusive: tuple[str, ...]) -> None:
+        claims = {"exclusive": exclusive, "backend": EXPERIMENTS, "cpu": 0, "priority": 5}
+        self.gate_db.submit(who=self.people[who], pool=pool, **claims)
 
     @rule(who=st.integers(0, 3), pool=st.sampled_from(POOLS), number=st.integers(2, 3))
     def submit_together(self, who: int, pool: PoolName, number: int, **given: Any) -> None:
@@ -126,6 +132,7 @@ class Gate(RuleBasedStateMachine):
     @rule(
         pool=st.sampled_from(POOLS),
         most=st.sampled_from([0, 2, 5, 9]),
+        max_concurrent_experiments=st.integers(0, 2),
         strategy=st.sampled_from(list(Strategy)),
         preemption=st.booleans(),
     )
@@ -155,7 +162,7 @@ class Gate(RuleBasedStateMachine):
             "UPDATE workers SET expires_at = clock_timestamp() - interval '1 s' WHERE pool = :pool", pool=pool
         )
         outcome = self.gate_db.do(lambda conn: admission.request(conn, pool, blocking=True))
-        self.gate_db.do(lambda conn: workers.register(conn, WorkerId(f"w-{pool}"), pool, LONG, [DEFAULT_BACKEND]))
+        self.gate_db.do(lambda conn: workers.register(conn, WorkerId(f"w-{pool}"), pool, LONG, SERVES))
 
         assert outcome.admitted == ()
 
@@ -206,6 +213,7 @@ class Gate(RuleBasedStateMachine):
             lambda: self.submit(who, pool, **_run(dice)),
             lambda: self.submit(who, pool, **_run(dice)),
             lambda: self.submit_together(who, pool, dice.choice([2, 3])),
+            lambda: self.submit_experiment(who, pool, dice.choice([(), *NAMES, *PATHS])),
             lambda: self.cancel(which),
             lambda: self.set_quota(who % 2, dice.randrange(6), dice.choice([None, 400, 900])),
             lambda: self.set_pool(pool, dice.randrange(6), **settings),
@@ -316,7 +324,8 @@ class Gate(RuleBasedStateMachine):
         return self.passes % 2 == 0
 
     def _elsewhere(self, pool: PoolName) -> list[Place]:
-        rows = self.gate_db.sql("SELECT *, 0 AS key FROM queue WHERE state = 'admitted' AND pool <> :pool", pool=pool)
+        query = f"SELECT q.*, 0 AS key, {SLOT} AS slot FROM queue q WHERE state = 'admitted' AND pool <> :pool"
+        rows = self.gate_db.sql(query, pool=pool)
         return [place_of(row) for row in rows]
 
     def _forget(self, *changed: PoolName) -> None:
@@ -349,6 +358,7 @@ class Gate(RuleBasedStateMachine):
 
 DEFAULTS: dict[str, Any] = {
     "max_concurrent_tests": 3,
+    "max_concurrent_experiments": 1,
     "strategy": Strategy.PRIORITY,
     "preemption": False,
     "ageing_limit_seconds": 360.0,

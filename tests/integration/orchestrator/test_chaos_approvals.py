@@ -30,7 +30,7 @@ from orchestrator.chaos_permission import Held, Wanted
 from orchestrator.experiments import Prepared
 from orchestrator.lifecycle import Grant
 from orchestrator.submission import Sender
-from scheduler.values.node import NO_BACKEND, NO_NODE
+from scheduler.values.node import FOR_ALL, NO_NODE
 
 EXPERIMENT = experiment_from_yaml(
     (Path(__file__).parents[3] / "examples" / "chaos" / "payments-slow.yaml").read_text(encoding="utf-8")
@@ -77,7 +77,7 @@ def asked(db: Database, run_id: RunId) -> ApprovalRow:
 
 
 def admitted(db: Database) -> list[RunId]:
-    db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [NO_BACKEND]))
+    db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), FOR_ALL))
     made = db.call(lambda conn: admission.request(conn, DEFAULT_POOL))
     return [] if made is None else [one.execution_id for one in made.admitted]
 

@@ -25,14 +25,13 @@ from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.claims import MARK, UNKNOWN
 from model.execution import Door, Status
 from model.fault import consequence_of
-from model.ids import RunId, UserId, WorkerId, uuid7
+from model.ids import EXPERIMENTS, RunId, UserId, WorkerId, uuid7
 from orchestrator import admission, kinds
 from orchestrator import experiments as cases
 from orchestrator.experiments import Begun, Prepared
 from orchestrator.kinds import Wish
 from orchestrator.lifecycle import Grant, Superseded
 from orchestrator.submission import Sender
-from scheduler.values.node import NO_BACKEND
 
 EXPERIMENT = experiment_from_yaml(
     (Path(__file__).parents[3] / "examples" / "chaos" / "payments-slow.yaml").read_text(encoding="utf-8")
@@ -65,7 +64,7 @@ def claims(db: Database, run_id: RunId) -> tuple[str, ...]:
 
 
 def admitted(db: Database) -> Grant:
-    db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [NO_BACKEND]))
+    db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [EXPERIMENTS]))
     made = db.call(lambda conn: admission.request(conn, DEFAULT_POOL))
     assert made is not None
     [one] = made.admitted
@@ -222,7 +221,7 @@ def test_a_scheduled_one_is_not_admitted_before_its_time(db: Database) -> None:
     later = datetime.now(UTC) + timedelta(hours=1)  # noqa: TID251  the gate goes by the clock of the database
     wanted = Prepared(experiment=EXPERIMENT, at=later)
     db.call(lambda conn: cases.submit(conn, cases.create(conn, EXPERIMENT, sent.user_id), wanted, sent))
-    db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [NO_BACKEND]))
+    db.call(lambda conn: workers.register(conn, WorkerId("w"), DEFAULT_POOL, timedelta(minutes=5), [EXPERIMENTS]))
 
     made = db.call(lambda conn: admission.request(conn, DEFAULT_POOL))
 

@@ -30,7 +30,7 @@ def waits(decisions: list[Decision]) -> dict[int, Wait]:
 
 def reserved(make: SimpleNamespace, number: int, **given: object) -> CrossPoolReservations:
     """What the run of this number keeps in pool 'far': a place of team 0, unless `given` says otherwise."""
-    values = {"owners": (make.team(0),), "need": need(make.amounts(100)), "names": ()}
+    values = {"owners": (make.team(0),), "need": need(make.amounts(100), 1), "names": ()}
     run = make.run_id(900 + number)
     place = rank(make.queued(number), PoolSettings())
     return CrossPoolReservations([CrossPoolReservation(run=run, pool=PoolName("far"), rank=place, **(values | given))])
@@ -150,7 +150,7 @@ class TwoPools:
         started = [run for run in self.waiting[pool] if run.execution_id in outcome.admitted]
         self.waiting[pool] = [run for run in self.waiting[pool] if run not in started]
         self.ends[pool] |= dict.fromkeys(started, now + 5 * MINUTE)
-        places = need(self.make.amounts(100))
+        places = need(self.make.amounts(100), 1)
         self.kept[pool] = [
             CrossPoolReservation(
                 run=run.execution_id, pool=PoolName(pool), rank=rank(run, PoolSettings()), owners=owners, need=places
@@ -191,7 +191,7 @@ def test_what_binds_over_pools_binds_by_the_key_and_not_by_arrival(make: SimpleN
     aged, urgent = make.queued(1, minutes=301, priority=4), make.queued(2, minutes=240, priority=0)
     state = make.state([urgent], owners=of_team(make, 1))
     place = rank(aged, PoolSettings())
-    values = {"owners": (make.team(0),), "need": need(make.amounts(100))}
+    values = {"owners": (make.team(0),), "need": need(make.amounts(100), 1)}
     state.reserved = CrossPoolReservations(
         [CrossPoolReservation(run=aged.execution_id, pool=PoolName("far"), rank=place, **values)]
     )

@@ -50,7 +50,7 @@ def begin(make: SimpleNamespace, state: State) -> CycleState:
 
 def other_pool(make: SimpleNamespace, **given: Any) -> CrossPoolReservations:
     """Return what a run that arrived earlier has reserved in pool 'far'."""
-    values = {"owners": (make.team(0),), "need": need(make.amounts(100)), "names": ()}
+    values = {"owners": (make.team(0),), "need": need(make.amounts(100), 1), "names": ()}
     place = rank(make.queued(0, minutes=900), PoolSettings())
     one = CrossPoolReservation(run=make.run_id(900), pool=PoolName("far"), rank=place, **(values | given))
     return CrossPoolReservations([one])
