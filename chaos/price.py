@@ -105,16 +105,17 @@ def burn_watches(experiment: Experiment, since: datetime) -> tuple[Watch, ...]:
     )
 
 
-def bills(experiment: Experiment, times: Sequence[Times]) -> tuple[Bill, ...]:
-    """Return what was planned, allowed and spent of each budget."""
+def bills(experiment: Experiment, times: Sequence[Times], team_allows: float | None = None) -> tuple[Bill, ...]:
+    """Return what was planned, allowed and spent of each budget. The smaller limit counts: the file's or the team's."""
     budget = experiment.error_budget
+    limits = [one for one in (budget.max_percent if budget else None, team_allows) if one is not None]
     spent = {one.slo: one.budget_spent_percent for one in times}
     return tuple(
         Bill(
             slo=price.slo,
             window=price.window,
             planned=price.percent,
-            allowed=budget.max_percent if budget else None,
+            allowed=min(limits, default=None),
             spent=_in_window(spent.get(price.slo), budget or UNLIMITED),
         )
         for price in prices(experiment)

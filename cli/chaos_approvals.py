@@ -41,7 +41,7 @@ def approve(
         if digest is None:
             found = client.get(f"{EXECUTIONS}/{execution}")
             digest = _asked(found)["digest"]
-            output.say(f"{found['shortId']} is {found['name']} ({digest})")
+            _say_what(client.get(f"/chaos/experiments/{found['experimentId']}")["definition"], digest)
         answer = client.post(f"{EXECUTIONS}/{execution}/approve", {"digest": digest, "comment": comment})
     _write(answer, json=json)
 
@@ -61,6 +61,15 @@ def in_words(approval: Any) -> str | None:
         return f"waits for {' or '.join(approval['approvers'])}, until {output.moment(approval['expiresAt'])}"
     said = f"{approval['state']} by {approval['by']}, {output.moment(approval['decidedAt'])}"
     return f"{said}: {approval['comment']}" if approval["comment"] else said
+
+
+def _say_what(definition: Any, digest: str) -> None:
+    """Say what is approved, to stderr."""
+    target = " ".join(f"{key} {value}" for key, value in definition["target"].items() if isinstance(value, str))
+    output.say(f"{definition['name']}, at {target} ({digest})")
+    for fault in definition["faults"]:
+        given = ", ".join(f"{key} {value}" for key, value in fault["parameters"].items())
+        output.say(f"  {fault['type']} for {fault['durationSeconds']} s{f' ({given})' if given else ''}")
 
 
 def _asked(found: Any) -> Any:

@@ -81,6 +81,8 @@ class ExperimentRun:
         self.judged: JudgedExperiment | None = None
         self.window_closes: datetime | None = None
         """When its faults must have ended, by the rules of its team."""
+        self.budget_allowed: float | None = None
+        """What it may cost of an error budget by the rules of its team, in percent."""
         self.lost = False
         self.step_ends_at: datetime | None = None
         self._woken = asyncio.Event()

@@ -54,7 +54,7 @@ async def reasons_against(run: ExperimentRun, step: str, standing: Standing) -> 
     `standing` is what the rules of its team say.
     """
     stopped = await run.context.db.run_patiently(chaos_switch.stopped)
-    run.window_closes = standing.closes
+    run.window_closes, run.budget_allowed = standing.closes, standing.most
     decision = _with_rules(await _decided(run, step), standing)
     run.decisions = (*run.decisions, decision)
     return (*([stopped.sentence] if stopped else []), *decision.reasons)

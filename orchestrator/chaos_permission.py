@@ -36,13 +36,17 @@ class Held:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Standing:
-    """What the rules say at a step. `ruled`: there are rules. `closes`: when its faults must have ended."""
+    """What the rules say at a step. `ruled`: there are rules. `closes`: when its faults must have ended.
+
+    `most`: what it may cost of an error budget, in percent.
+    """
 
     ruled: bool
     against: tuple[str, ...] = ()
     held: Held | None = None
     closes: datetime | None = None
     said: str = ""
+    most: float | None = None
 
 
 def rules_of(conn: Connection, team: TeamId | None) -> tuple[str, TeamRules]:
@@ -121,6 +125,7 @@ def at_step(conn: Connection, run_id: RunId, wanted: Wanted, needs: timedelta) -
         against=(*found.refusals, *([missing] if missing else [])),
         closes=found.closes,
         said=by,
+        most=rules.max_budget_percent,
     )
 
 

@@ -101,7 +101,8 @@ def test_the_commands_do_the_same(
     code, _, said = assay("chaos", "approve", first)
     assert (code, "you submitted it yourself" in said) == (4, True)
     monkeypatch.setenv("ASSAY_API_KEY", key)
-    assert assay("chaos", "approve", first, "--comment", "seen")[0] == 0
+    code, _, said = assay("chaos", "approve", first, "--comment", "seen")
+    assert (code, "network-latency for 30 s" in said, "service payments" in said) == (0, True, True), said
     assert assay("chaos", "deny", second, "--comment", "a release")[0] == 0
     assert assay("team", "chaos-rules", "default", "--file", "rules.yaml")[0] == 4
     ended = json.loads(assay("chaos", "status", second, "--json")[1])

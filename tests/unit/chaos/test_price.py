@@ -116,6 +116,9 @@ def test_more_than_planned_is_told() -> None:
 
     assert bill.over
     assert (bill.allowed, bill.spent) == (1, pytest.approx(10 * bill.planned))
+    for of_team, allowed in ((0.5, 0.5), (2, 1)):
+        [bill] = bills(priced, (), of_team)
+        assert (bill.allowed, bill.spent) == (allowed, None)
 
 
 def burning(bad: list[float], failures: int = 2, of: int = 3) -> str | None:
