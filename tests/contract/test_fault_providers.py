@@ -15,7 +15,7 @@ from harness.fault_beds import FaultBed, MakeBed, fault_beds, fault_of, injectio
 from harness.fault_beds.local import Bed as LocalBed
 from harness.fault_beds.local import fault_bed as local_bed
 
-from chaos.fault_types import KILLS, FaultType
+from chaos.fault_types import KILLS, Fault, FaultType
 from chaos.provider import FaultId, FaultStatus
 from cluster.faults.local import LocalFaults
 from cluster.faults.marks import marked
@@ -32,6 +32,11 @@ async def bed(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathF
         yield world
 
 
+def real(bed: FaultBed, kind: FaultType, **change: Any) -> Fault:
+    """Return a fault as it is real with this provider."""
+    return fault_of(kind, **{**bed.more(kind), **change})
+
+
 async def until(holds: Callable[[], Awaitable[bool]]) -> None:
     async with asyncio.timeout(PATIENCE):
         while not await holds():  # noqa: ASYNC110  other processes, which send no event
@@ -41,7 +46,7 @@ async def until(holds: Callable[[], Awaitable[bool]]) -> None:
 async def injected(bed: FaultBed, name: str, kind: FaultType, **change: Any) -> FaultId:
     """Inject a fault; skip the test where it is refused, after the refusal was seen."""
     await bed.until_ready()
-    wanted = await injection(bed, name, fault_of(kind, **change))
+    wanted = await injection(bed, name, real(bed, kind, **change))
     if bed.refuses(kind):
         with pytest.raises(InjectError, match=r"cannot inject|needs a network"):
             await bed.provider().inject(wanted)
@@ -70,12 +75,14 @@ async def test_a_fault_has_an_effect_and_leaves_nothing(bed: FaultBed, kind: Fau
 
     await until(has_effect)
     assert await bed.provider().status(fault) is FaultStatus.INJECTED
-    if kind in KILLS:
+    if kind in KILLS and not bed.unreal:
         await until(lambda: _is(bed, None))
         seen = await watched(bed)
         assert seen.count(None) >= 0.8 * len(seen)
     await bed.provider().revert(fault)
     await is_left_clean(bed, fault)
+    if kind in KILLS and bed.unreal:
+        pytest.skip(f"all else holds, but that the target is down was not seen: {bed.unreal}")
 
 
 async def watched(bed: FaultBed) -> list[int | None]:
@@ -92,6 +99,8 @@ async def _is(bed: FaultBed, status: int | None) -> bool:
 
 
 async def test_a_kill_that_happens_once_lets_the_target_come_back(bed: FaultBed) -> None:
+    if bed.unreal:
+        pytest.skip(bed.unreal)
     await bed.until_ready()
     before = await bed.target()
     fault = await injected(bed, "once", FaultType.POD_KILL, once=True)
@@ -109,7 +118,7 @@ async def test_a_fault_reverts_itself_when_it_expires(bed: FaultBed, kind: Fault
     await bed.until_ready()
     if bed.refuses(kind):
         pytest.skip(f"{kind} is refused here")
-    wanted = await injection(bed, f"expires-{kind}", fault_of(kind), seconds=2)
+    wanted = await injection(bed, f"expires-{kind}", real(bed, kind), seconds=2)
     await bed.provider().inject(wanted)
 
     await until(lambda: _has_status(bed, wanted.id, FaultStatus.REVERTED))
@@ -147,7 +156,7 @@ def gentle(bed: FaultBed) -> FaultType:
 
 async def test_a_silent_worker_ends_its_fault(bed: FaultBed, gentle: FaultType) -> None:
     await bed.until_ready()
-    wanted = await injection(bed, "silent", fault_of(gentle))
+    wanted = await injection(bed, "silent", real(bed, gentle))
     await bed.provider(patience=1).inject(wanted)
 
     await until(lambda: _has_status(bed, wanted.id, FaultStatus.REVERTED))
@@ -158,7 +167,7 @@ async def test_a_silent_worker_ends_its_fault(bed: FaultBed, gentle: FaultType) 
 
 async def test_a_beating_worker_keeps_its_fault(bed: FaultBed, gentle: FaultType) -> None:
     await bed.until_ready()
-    wanted, impatient = await injection(bed, "beating", fault_of(gentle)), bed.provider(patience=3)
+    wanted, impatient = await injection(bed, "beating", real(bed, gentle)), bed.provider(patience=3)
     await impatient.inject(wanted)
     for _ in range(20):
         await impatient.beat(wanted.id)
@@ -171,7 +180,7 @@ async def test_a_beating_worker_keeps_its_fault(bed: FaultBed, gentle: FaultType
 
 async def test_an_injection_that_is_repeated_injects_once(bed: FaultBed) -> None:
     await bed.until_ready()
-    wanted = await injection(bed, "twice", fault_of(FaultType.CPU_STRESS))
+    wanted = await injection(bed, "twice", real(bed, FaultType.CPU_STRESS))
     await bed.provider().inject(wanted)
     first = await bed.held_by(wanted.id)
     await bed.provider().inject(wanted)
@@ -185,7 +194,7 @@ async def test_an_injection_that_is_repeated_injects_once(bed: FaultBed) -> None
 
 async def test_a_fault_that_was_taken_back_before_it_began_never_begins(bed: FaultBed) -> None:
     await bed.until_ready()
-    wanted = await injection(bed, "void", fault_of(FaultType.POD_KILL))
+    wanted = await injection(bed, "void", real(bed, FaultType.POD_KILL))
     await bed.provider().revert(wanted.id)
 
     with pytest.raises(InjectError):
@@ -200,7 +209,7 @@ async def test_an_unknown_fault_is_unknown(bed: FaultBed) -> None:
 
 async def test_only_what_was_resolved_and_has_opted_in_is_a_target(bed: FaultBed) -> None:
     await bed.until_ready()
-    wanted = await injection(bed, "refused", fault_of(FaultType.POD_KILL))
+    wanted = await injection(bed, "refused", real(bed, FaultType.POD_KILL))
     for number, target in enumerate(bed.forbidden()):
         one = replace(wanted, id=FaultId(f"{wanted.id}-{number}"), target=target)
         with pytest.raises(InjectError):

@@ -37,8 +37,15 @@ class FaultBed(Protocol):
     watch_seconds: float
     """How long a target that is held down is watched."""
 
+    unreal: str
+    """Why no effect on the target is asked for; empty where there must be one."""
+
     def in_short(self, kind: FaultType) -> bool:
         """Say whether a killed guard of this fault is tried in each run of the tests, and not in `make sweep` alone."""
+        ...
+
+    def more(self, kind: FaultType) -> dict[str, Any]:
+        """Return the parameters without which this fault is not real here."""
         ...
 
     def provider(self, patience: float = 15.0) -> FaultProvider:
@@ -79,7 +86,9 @@ class FaultBed(Protocol):
 
 
 def fault_of(kind: FaultType, **change: Any) -> Fault:
-    parameters = PARAMETER_READERS[kind].read({**PARAMETERS[kind], **change}).required()
+    """Return a fault with some of its parameters changed; None leaves one out."""
+    given = {key: value for key, value in {**PARAMETERS[kind], **change}.items() if value is not None}
+    parameters = PARAMETER_READERS[kind].read(given).required()
     return Fault(type=kind, parameters=parameters, duration_seconds=60, name=kind.value)
 
 

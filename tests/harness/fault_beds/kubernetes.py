@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,12 +28,16 @@ class Bed:
     """Payments in a namespace that has opted in, and a pod that has not."""
 
     watch_seconds = 5.0
+    unreal = ""
 
     def __init__(self, shop: ShopInCluster) -> None:
         self.shop = shop
 
     def provider(self, patience: float = 15.0) -> KubernetesFaults:
         return KubernetesFaults(guards=self._guards, heartbeat_seconds=patience)
+
+    def more(self, _kind: FaultType) -> dict[str, Any]:
+        return {}
 
     def in_short(self, kind: FaultType) -> bool:
         """Choose one kill and one stress: the others end by the same code, and each waits for its Job."""

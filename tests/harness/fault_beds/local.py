@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
 
@@ -23,6 +24,7 @@ class Bed:
     """An environment of local services."""
 
     watch_seconds = 1.0
+    unreal = ""
 
     def __init__(self, folder: Path, world: Environment) -> None:
         self.folder = folder
@@ -30,6 +32,9 @@ class Bed:
 
     def provider(self, patience: float = 15.0) -> LocalFaults:
         return LocalFaults(folder=self.folder / "faults", environments=self.folder, heartbeat_seconds=patience)
+
+    def more(self, _kind: FaultType) -> dict[str, Any]:
+        return {}
 
     def in_short(self, _kind: FaultType) -> bool:
         return True
