@@ -5,11 +5,11 @@ from types import SimpleNamespace
 from typing import Any
 
 from model.ids import GroupId
-from scheduler.admission.decisions import Admit, Arrived, Decision
+from scheduler.admission.decisions import Admit, Arrived, Decision, Left
 from scheduler.admission.plan import apply, apply_all, plan
 from scheduler.admission.state import State
 from scheduler.values.pool import Ceiling
-from scheduler.values.run import Constraints
+from scheduler.values.run import Apart, Constraints
 
 MINUTE = timedelta(minutes=1)
 AT_ONCE = {"ceiling": Ceiling(runs=None), "backfill_after": timedelta()}
@@ -58,3 +58,19 @@ def test_a_node_gives_way_for_longer_if_its_run_begins_to_wait_for_the_pool(make
     state = make.state([head, later], nodes=nodes, holding=holding, **limits)
 
     assert wait_then_arrive(make, state, make.queued(3, cpu=2000, priority=0, limit=60 * MINUTE)) == [2, 3]
+
+
+def test_a_run_that_others_keep_off_is_looked_at_if_one_of_them_ends_on_another_node(make: SimpleNamespace) -> None:
+    """No node that it accepts has more room then: that it fits on none must not be remembered of it."""
+    nodes = [make.node(0, labels={"rack": "r"}), make.node(1, labels={"rack": "r", "zone": "b"})]
+    nodes.append(make.node(2, labels={"zone": "c"}))
+    app = (("app", "x"),)
+    holding = [make.running(900, node="n0", labels=app), make.running(901, node="n2", cpu=4000)]
+    first = make.queued(1, cpu=4000, priority=0, constraints=on("c"))
+    kept_off = Constraints(node_selector=(("zone", "b"),), apart=(Apart(topology="rack", labels=app),))
+    state = make.state([first, make.queued(2, constraints=kept_off)], nodes=nodes, holding=holding, **AT_ONCE)
+
+    assert admitted(plan(state, make.NOON)) == []
+    state = apply(apply_all(state, plan(state, make.NOON)), Left(run=make.run_id(900)))
+
+    assert admitted(plan(state, make.NOON)) == [2]

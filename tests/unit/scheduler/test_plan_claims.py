@@ -102,3 +102,14 @@ def test_no_test_runs_beside_an_experiment_on_what_it_uses_and_nobody_starves(ma
 
 def _came(run: Queued) -> tuple[datetime, int]:
     return run.enqueued_at, run.seq
+
+
+def test_an_aged_run_keeps_none_of_its_names_while_one_before_it_waits_for_one_of_them(make: SimpleNamespace) -> None:
+    """Rule 6: so the other name stays free for a run that comes later."""
+    aged = {"minutes": 900}
+    waiting = [make.queued(1, exclusive=("db",), **aged), make.queued(2, exclusive=("bus", "db"), **aged)]
+    waiting.append(make.queued(3, exclusive=("bus",)))
+
+    decisions = plan(make.state(waiting, holding=[make.running(9, exclusive=("db",))]), make.NOON)
+
+    assert admitted(decisions) == [3]

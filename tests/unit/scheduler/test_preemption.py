@@ -13,7 +13,7 @@ from scheduler.admission.state import State
 from scheduler.simulation.event_simulation import Ended, Event, Started, forward
 from scheduler.values.pool import Ceiling, Owner, Strategy
 from scheduler.values.reasons import Code
-from scheduler.values.run import Constraints
+from scheduler.values.run import Apart, Constraints
 
 HALF_AN_HOUR = timedelta(minutes=30)
 MINUTE = timedelta(minutes=1)
@@ -82,6 +82,15 @@ def test_nobody_is_stopped_that_must_not_be(make: SimpleNamespace, given: dict[s
 
 def test_nobody_is_stopped_unless_the_pool_says_so(make: SimpleNamespace) -> None:
     assert stopped(plan(busy(make, holder(make, 9, cpu=4000), preemption=False), make.NOON)) == []
+
+
+def test_nobody_is_stopped_for_a_run_with_rules_about_its_neighbours(make: SimpleNamespace) -> None:
+    """Rule 9."""
+    apart = Constraints(apart=(Apart(topology="kubernetes.io/hostname", labels=(("app", "x"),)),))
+    waiting = [make.queued(1, cpu=1000, priority=1, constraints=apart)]
+    state = make.state(waiting, holding=[holder(make, 8), holder(make, 9)], preemption=True)
+
+    assert stopped(plan(state, make.NOON)) == []
 
 
 def test_nobody_is_stopped_before_its_minimum_time(make: SimpleNamespace) -> None:
