@@ -1,4 +1,7 @@
-"""Make the pictures of the README from a real stack: `PYTHONPATH=.:tests .venv/bin/python docs/pictures/make.py`."""
+"""Make the pictures of the README from a real stack: `PYTHONPATH=.:tests .venv/bin/python docs/pictures/make.py`.
+
+The names of pictures as arguments make only these: terminal, run, experiment.
+"""
 # ruff: noqa: INP001  a script, no package
 
 import contextlib
@@ -13,6 +16,7 @@ import subprocess
 import sys
 import tempfile
 import termios
+from collections.abc import Iterator
 from pathlib import Path
 
 from harness.browser import sign_in
@@ -27,20 +31,25 @@ COLUMNS, LINES = 100, 40
 FLAGS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 USEFUL: FloatRect = {"x": 256, "y": 8, "width": 944, "height": 504}
 """The page without its menu and without what stands below the graph."""
+REPORT: FloatRect = {"x": 80, "y": 20, "width": 1040, "height": 950}
+"""The report of an experiment from its verdict to what its objectives were."""
 LARGEST_PNG = 120_000
 FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
 CONTROL = re.compile(r"(\x1b\[[0-9;?]*[A-Za-z]|\r|\n)")
 
 
-def main() -> None:
-    """Start a stack, run the samples, take both pictures, end the stack."""
+def main(wanted: list[str]) -> None:
+    """Start a stack, take the pictures, end the stack."""
     with tempfile.TemporaryDirectory(prefix="assay-") as folder:
         stack = Stack(Path(folder) / "stack")
         try:
             stack.start()
-            run_samples(stack)
-            draw_terminal(stack, HERE / "terminal.svg")
-            photograph(stack, flow_run_of_checkout(stack), HERE / "run.png")
+            if not wanted or {"terminal", "run"} & {*wanted}:
+                run_samples(stack)
+                draw_terminal(stack, HERE / "terminal.svg")
+                photograph(stack, flow_run_of_checkout(stack), HERE / "run.png")
+            if not wanted or "experiment" in wanted:
+                photograph_report(report_of_experiment(stack, Path(folder) / "report.html"), HERE / "experiment.png")
         finally:
             stack.stop()
 
@@ -117,19 +126,30 @@ def on_screen(written: str) -> str:
 
 def photograph(stack: Stack, flow_run_id: str, to: Path) -> None:
     """Save the useful part of Prefect's page of a flow run."""
+    with browser_page(height=520) as page:
+        pages = stack.prefect_url.removesuffix("/api")
+        sign_in(page, pages, PREFECT_CREDENTIAL)
+        page.goto(f"{pages}/runs/flow-run/{flow_run_id}")
+        take(page, to)
+    refuse_large(to)
+
+
+@contextlib.contextmanager
+def browser_page(height: int) -> Iterator[Page]:
+    """Open an empty page in a browser, and close it."""
     chromium = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
     if chromium is None:
         raise SystemExit("no Chromium on this machine: apt-get install chromium")
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        page = browser.new_page(viewport={"width": 1200, "height": 520})
-        pages = stack.prefect_url.removesuffix("/api")
-        sign_in(page, pages, PREFECT_CREDENTIAL)
-        page.goto(f"{pages}/runs/flow-run/{flow_run_id}")
-        take(page, to)
+        yield browser.new_page(viewport={"width": 1200, "height": height})
         browser.close()
-    if to.stat().st_size > LARGEST_PNG:
-        raise SystemExit(f"{to} has {to.stat().st_size} bytes, more than {LARGEST_PNG}: crop it")
+
+
+def refuse_large(picture: Path) -> None:
+    """End with an error if a picture is too large for the repository."""
+    if (size := picture.stat().st_size) > LARGEST_PNG:
+        raise SystemExit(f"{picture} has {size} bytes, more than {LARGEST_PNG}: crop it")
 
 
 def take(page: Page, to: Path) -> None:
@@ -139,5 +159,30 @@ def take(page: Page, to: Path) -> None:
     page.screenshot(path=to, clip=USEFUL)
 
 
+# -- the report of an experiment ----------------------------------------------------------------------------------
+
+
+def report_of_experiment(stack: Stack, to: Path) -> Path:
+    """Run an experiment on the services of the shop; return its report."""
+    up = stack.assay("services", "up", "examples/shop/services.yaml", timeout=120)
+    if up.returncode != 0:
+        raise SystemExit(up.stderr)
+    try:
+        stack.assay("chaos", "run", "examples/chaos/payments-slow.yaml", timeout=300)
+        [run] = stack.sql("SELECT execution_id FROM chaos_executions")
+        stack.assay("chaos", "report", str(run["execution_id"]), "--output", str(to))
+    finally:
+        stack.assay("services", "down", "shop", timeout=60)
+    return to
+
+
+def photograph_report(report: Path, to: Path) -> None:
+    """Save the part of a report that tells what happened."""
+    with browser_page(height=1100) as page:
+        page.goto(report.as_uri())
+        page.screenshot(path=to, clip=REPORT)
+    refuse_large(to)
+
+
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

@@ -22,6 +22,8 @@ NOT_RUN = {
     "make run": "it starts a stack of this folder; test_fresh_machine runs it in a clone",
     "make test": "it is what runs this test",
     "assay open": "it opens a browser; test_browser signs in as it says",
+    "assay chaos run examples/chaos/payments-slow.yaml": "it takes 80 seconds; test_experiments runs it",
+    "assay chaos report EXPERIMENT --output report.html": "there is no experiment then; test_experiments reads one",
 }
 FAILS = {"assay run examples/suites/flaky-and-failing.yaml": 1}
 """What the README says about exit codes other than 0."""
