@@ -63,6 +63,25 @@ def test_a_worker_killed_at_any_point_leaves_one_row_and_no_fault(stack: Stack, 
     assert len(stack.sql("SELECT 1 FROM runs WHERE id = %s", run)) == 1
 
 
+def test_the_next_worker_ends_what_the_dead_one_had_started_beside_the_experiment(
+    stack: Stack, shop: LocalShop
+) -> None:
+    """The run that makes its health checks of type command is found by its id, used again, and ended once."""
+    check = {"name": "here", "type": "command", "command": ["true"]}
+    wanted = shop.example("payments-killed", **WINDOWS, hypothesis={"healthChecks": [check]}, load=None)
+    stack.fault("after-baseline", "kill")
+    run = submitted(stack, wanted | {"haltConditions": [{"healthCheck": "here"}]})
+    stack.struck("after-baseline")
+    restart(stack)
+
+    until("it has ended", lambda: execution(stack, run)["completed_at"], 90)
+    until("nothing waits or runs", lambda: stack.sql("SELECT 1 FROM queue") == [], 30)
+
+    beside = stack.sql("SELECT status FROM runs WHERE kind = 'test'")
+    assert (execution(stack, run)["status"], execution(stack, run)["ending"]) == ("completed", "judged")
+    assert [row["status"] for row in beside] == ["cancelled"]
+
+
 def left(stack: Stack, shop: LocalShop, run: str) -> list[str]:
     """Return what is left of an experiment, in the database and in the world."""
     found = [f"fault {row['fault_id']} is {row['status']}" for row in stack.sql(
