@@ -56,7 +56,7 @@ class ConnectionIn(BaseModel):
             max_length=1000,
             pattern="^(env:|file:/)",
             description="webhook: the reference of the secret by which messages are signed (Standard Webhooks)",
-            examples=["env:ASSAY_WEBHOOK_SECRET"],
+            examples=["env:CHANGE_GATE_SECRET"],
         ),
     ] = None
 
