@@ -33,10 +33,11 @@ status: setup ## Show the parts of the stack
 	@$(PY) -m cli.main status
 
 test: setup-dev ## Run all tests but those of test-faults, test-cluster, test-kafka and soak; about 15 minutes on 2 cores
-	@$(PYTEST) -m "not faults and not cluster and not kafka and not soak" -n 2 --dist loadfile $(ARGS)
+	@$(PYTEST) -m "not faults and not cluster and not kafka and not soak" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-faults: setup-dev ## Run the tests that kill processes, hostile tests, experiments and the browser; about 20 minutes
-	@$(PYTEST) -m faults -n 3 --dist loadfile $(ARGS)
+	@$(PYTEST) -m faults -n 3 --dist loadfile --no-loadscope-reorder $(or $(ARGS),tests/integration/flows tests/faults \
+	  tests/integration/services tests/integration/gate tests/integration/api tests/recipes tests/e2e)
 
 test-cluster: setup-dev ## Run the tests that need a Kubernetes cluster: that of KUBECONFIG, else one that is started for them
 	@sh deploy/test-cluster $(PYTEST) -m cluster $(or $(ARGS),tests/cluster tests/contract)
@@ -45,7 +46,7 @@ cluster: ## Make a Kubernetes cluster on this machine with kind and Docker; DOWN
 	@sh deploy/cluster $(if $(DOWN),down)
 
 sweep: setup-dev ## Run every case of every sweep: kills at each step, here and in a cluster; 500 placements; hours
-	@ASSAY_SWEEP=all $(PYTEST) -m "not cluster and not kafka and not soak" -n 2 --dist loadfile $(ARGS)
+	@ASSAY_SWEEP=all $(PYTEST) -m "not cluster and not kafka and not soak" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 	@ASSAY_SWEEP=all sh deploy/test-cluster $(PYTEST) -m cluster tests/cluster/test_sweep_of_kills.py \
 	  tests/cluster/test_lost_node.py tests/cluster/test_agreement.py tests/cluster/test_chaos_native.py \
 	  tests/cluster/test_chaos_experiments.py tests/cluster/test_chaos_operators.py tests/contract/test_fault_providers.py $(ARGS)

@@ -1,21 +1,17 @@
 """Experiments through the command, REST, gate, worker and Prefect, on the shop as a local environment."""
 
-import json
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
+from harness.experiment_runs import ended, file_of, in_step, nothing_is_left, run, started
 from harness.experiments import LocalShop, local_shop
 from harness.stack import Stack, until
 
 from chaos.experiment_states import STEPS, Step
 
 pytestmark = pytest.mark.faults
-
-ENDED_SECONDS = 90.0
 
 
 @pytest.fixture(scope="module")
@@ -30,50 +26,6 @@ def hasty_shop(stack: Stack) -> Iterator[LocalShop]:
     """The shop whose orders does not try again."""
     with local_shop(stack.state, "services-without-retries.yaml", "hasty") as running:
         yield running
-
-
-def file_of(tmp_path: Path, experiment: dict[str, Any]) -> str:
-    file = tmp_path / "experiment.yaml"
-    file.write_text(yaml.safe_dump(experiment))
-    return str(file)
-
-
-def started(stack: Stack, tmp_path: Path, experiment: dict[str, Any]) -> str:
-    answer = stack.assay("chaos", "run", file_of(tmp_path, experiment), "--no-watch")
-    assert answer.returncode == 0, answer.stderr
-    return answer.stdout.strip()
-
-
-def run(stack: Stack, tmp_path: Path, experiment: dict[str, Any]) -> tuple[int, dict[str, Any]]:
-    """Run an experiment by the command; return its exit code and what it wrote."""
-    answer = stack.assay("chaos", "run", file_of(tmp_path, experiment), "--json", timeout=ENDED_SECONDS)
-    assert answer.stdout, answer.stderr
-    return answer.returncode, json.loads(answer.stdout)
-
-
-def shown(stack: Stack, execution: str) -> dict[str, Any]:
-    found: dict[str, Any] = stack.rest("GET", f"/chaos/executions/{execution}").json()
-    return found
-
-
-def in_step(stack: Stack, execution: str, step: Step) -> None:
-    def there() -> bool:
-        return bool((shown(stack, execution)["progress"] or {}).get("step") == step)
-
-    until(f"{execution} in {step}", there, ENDED_SECONDS, 0.1)
-
-
-def ended(stack: Stack, execution: str) -> dict[str, Any]:
-    until(f"{execution} has ended", lambda: shown(stack, execution)["completedAt"], ENDED_SECONDS, 0.2)
-    return shown(stack, execution)
-
-
-def nothing_is_left(stack: Stack, shop: LocalShop) -> None:
-    """No fault is open, no proxy has a rule, no service is held, no guard is alive, and no name is claimed."""
-    assert stack.sql("SELECT fault_id FROM chaos_faults WHERE status <> 'reverted'") == []
-    facts = shop.facts().services.values()
-    assert [(one.rules, one.holds) for one in facts] == [((), ())] * len(facts)
-    assert stack.sql("SELECT 1 FROM queue") == []
 
 
 def test_with_retries_no_order_is_lost_when_payments_is_killed(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
@@ -235,162 +187,3 @@ def test_what_must_not_be_aimed_at_is_refused_before_it_is_queued(
     assert "no target matches local/shop/nothing" in refused.stderr
     assert kept_off.returncode == 4, kept_off.stderr
     assert "its data moves" in kept_off.stdout + kept_off.stderr
-
-
-def test_a_person_starts_one_in_prefect_and_a_bad_one_is_refused(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
-    """It is compared with the last run of the same experiment, whoever has started that."""
-    experiment = shop.example("payments-killed", durationSeconds=5)
-    if not judged(stack, experiment["name"]):
-        run(stack, tmp_path, experiment)
-    [last, *_] = judged(stack, experiment["name"])
-    good = stack.prefect_start({"experiment": experiment}, "chaos-experiment/default")
-    bad = stack.prefect_start({"experiment": {"name": "x"}}, "chaos-experiment/default")
-
-    assert stack.flow_ended(bad)["name"] == "Refused"
-    assert stack.flow_ended(good, ENDED_SECONDS)["name"] == "Completed"
-    [row] = stack.sql("SELECT id FROM runs WHERE flow_run_id = %s", good)
-    comparison = stack.rest("GET", f"/chaos/executions/{row['id']}/journal").json()["comparison"]
-    assert comparison["run"] == last
-    assert {"time to recover", "error budget spent", "verdict"} <= {one["what"] for one in comparison["differences"]}
-    shown_by_command = stack.assay("chaos", "show", str(row["id"]))
-    assert comparison["sentence"] in shown_by_command.stderr
-    assert "Compared with the last run" in stack.rest("GET", f"/chaos/executions/{row['id']}/report").text
-
-
-def judged(stack: Stack, name: str) -> list[str]:
-    """Return the executions of an experiment that were judged, the newest first."""
-    query = (
-        "SELECT x.execution_id FROM chaos_executions x JOIN chaos_experiments e USING (experiment_id) "
-        "WHERE e.name = %s AND x.ending = 'judged' ORDER BY x.completed_at DESC"
-    )
-    return [str(row["execution_id"]) for row in stack.sql(query, name)]
-
-
-def test_one_that_is_scheduled_waits_until_its_time_and_can_be_aborted_before(
-    stack: Stack, shop: LocalShop, tmp_path: Path
-) -> None:
-    spec = shop.example("inventory-stopped")
-    soon = datetime.now(UTC) + timedelta(seconds=8)  # noqa: TID251  the stack goes by the same clock
-    far = soon + timedelta(days=1)
-    first = stack.assay("chaos", "run", file_of(tmp_path, spec), "--no-watch", "--at", soon.isoformat()).stdout.strip()
-    second = stack.assay("chaos", "run", file_of(tmp_path, spec), "--no-watch", "--at", far.isoformat()).stdout.strip()
-
-    waiting = shown(stack, second)
-    stack.assay("chaos", "abort", second)
-    began = until("the first begins", lambda: shown(stack, first)["startedAt"], 60, 0.2)
-    stack.assay("chaos", "abort", first)
-    ended(stack, first)
-
-    assert waiting["status"] == "scheduled"
-    assert "is scheduled for" in waiting["waitReason"]
-    assert (shown(stack, second)["status"], shown(stack, second)["startedAt"]) == ("aborted", None)
-    assert datetime.fromisoformat(began) >= soon
-    nothing_is_left(stack, shop)
-
-
-def test_game_days_become_schedules_of_a_deployment(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
-    weekly = {"recurring": [{"cron": "0 10 * * 2", "timezone": "Europe/Berlin"}]}
-    spec = shop.example("payments-slow", name="game day", schedule=weekly)
-
-    done = stack.assay("chaos", "deploy", file_of(tmp_path, spec), "--json")
-    found = stack.prefect("GET", "/deployments/name/chaos-experiment/game%20day")
-
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["schedules"][0]["cron"] == "0 10 * * 2"
-    assert [one["schedule"]["cron"] for one in found["schedules"]] == ["0 10 * * 2"]
-    assert found["parameters"]["experiment"]["name"] == "game day"
-
-
-BUYERS = """
-import sys, time, urllib.request
-ORDER = b'{"item": "lamp", "quantity": 1, "card": "1234"}'
-until = time.monotonic() + float(sys.argv[2])
-while time.monotonic() < until:
-    urllib.request.urlopen(urllib.request.Request(sys.argv[1], ORDER, {"Content-Type": "application/json"})).read()
-    time.sleep(0.1)
-"""
-
-
-def with_buyers(stack: Stack, shop: LocalShop, tmp_path: Path, seconds: float) -> dict[str, Any]:
-    """Return an experiment whose load is a test that buys for so many seconds, and that was run once before."""
-    words = ["python3", "buyers.py", f"{shop.orders}/orders"]
-    test = {"name": f"buyers for {seconds:g} s", "type": "custom", "content": {"type": "inline"}}
-    test["content"] |= {"files": {"buyers.py": BUYERS}}
-    wanted = test | {"command": [*words, f"{seconds}"], "config": {"timeout": 600}}
-    file = tmp_path / "test.yaml"
-    file.write_text(yaml.safe_dump(wanted))
-    submitted = stack.assay("run", str(file), "--no-watch", "--json")
-    assert submitted.returncode == 0, submitted.stderr
-    assert stack.assay("cancel", json.loads(submitted.stdout)["executionId"]).returncode == 0
-    alive = {"name": "orders is well", "type": "http", "url": f"{shop.orders}/health"}
-    hypothesis = {"healthChecks": [alive | {"intervalSeconds": 0.5}]}
-    limits = [{"healthCheck": "orders is well"}]
-    return shop.example("payments-slow", load={"test": test["name"]}, hypothesis=hypothesis, haltConditions=limits)
-
-
-def load_of(stack: Stack, name: str) -> dict[str, Any]:
-    """Return the newest run of the test that was the load."""
-    until("the load has ended", lambda: stack.sql("SELECT 1 FROM queue") == [], ENDED_SECONDS, 0.2)
-    [row, *_] = stack.sql(
-        "SELECT r.* FROM runs r JOIN test_executions e ON e.execution_id = r.id"
-        " JOIN test_definitions d ON d.id = e.definition_id WHERE d.name = %s ORDER BY r.submitted_at DESC",
-        name,
-    )
-    return dict(row)
-
-
-def test_a_load_test_runs_through_all_windows_and_is_ended_with_them(
-    stack: Stack, shop: LocalShop, tmp_path: Path
-) -> None:
-    code, found = run(stack, tmp_path, with_buyers(stack, shop, tmp_path, 500))
-    load = load_of(stack, "buyers for 500 s")
-    [fault] = stack.sql("SELECT * FROM chaos_faults WHERE execution_id = %s", found["executionId"])
-
-    assert (code, found["hypothesisValidated"]) == (0, True), found["reason"]
-    assert (load["status"], load["failure_reason"]) == ("cancelled", None)
-    assert load["started_at"] < fault["injected_at"] - timedelta(seconds=5), "before the baseline"
-    assert fault["reverted_at"] < load["completed_at"]
-    nothing_is_left(stack, shop)
-
-
-def test_a_load_test_that_ends_under_the_fault_makes_it_inconclusive(
-    stack: Stack, shop: LocalShop, tmp_path: Path
-) -> None:
-    code, found = run(stack, tmp_path, with_buyers(stack, shop, tmp_path, 9) | {"durationSeconds": 10})
-
-    assert (code, found["hypothesisValidated"]) == (7, None), found["reason"]
-    assert "the load 'buyers for 9 s'" in found["reason"]
-    assert "ended (completed) under the fault" in found["reason"]
-    nothing_is_left(stack, shop)
-
-
-ASKS = "import sys, urllib.request; urllib.request.urlopen(sys.argv[1], timeout=1)"
-
-
-def asking(shop: LocalShop, port: int, name: str) -> dict[str, Any]:
-    """Return a health check that runs a program, which asks a service of the shop."""
-    words = ["python3", "-c", ASKS, f"http://127.0.0.1:{shop.ports[port]}/health"]
-    return {"name": name, "type": "command", "command": words, "intervalSeconds": 0.5}
-
-
-def test_a_health_check_of_type_command_halts_under_the_fault_and_holds_without_an_effect_on_it(
-    stack: Stack, shop: LocalShop, tmp_path: Path
-) -> None:
-    """The commands run as a test of their own, in an attempt of a backend."""
-    orders, payments = asking(shop, 8100, "orders is well"), asking(shop, 8102, "payments is well")
-    killed = shop.example("payments-killed", haltConditions=[{"healthCheck": "orders is well"}])
-    code, met = run(stack, tmp_path, killed | {"hypothesis": {"healthChecks": [orders]}, "load": None})
-    killed["faults"] = [{"type": "pod-kill", "durationSeconds": 40}]
-    limits = {"durationSeconds": 40, "haltConditions": [{"healthCheck": "payments is well"}], "load": None}
-    _, halted = run(stack, tmp_path, killed | limits | {"hypothesis": {"healthChecks": [payments, orders]}})
-    attempts = stack.sql(
-        "SELECT a.number FROM test_attempts a JOIN test_executions e USING (execution_id)"
-        " JOIN test_definitions d ON d.id = e.definition_id WHERE d.name LIKE 'health checks of %%'"
-    )
-
-    assert (code, met["hypothesisValidated"]) == (0, True), met["reason"]
-    assert (halted["status"], halted["ending"]) == ("aborted", "halted"), halted["reason"]
-    assert "3 of the last 3 samples of payments is well were misses" in halted["reason"]
-    assert len(attempts) == 2
-    until("its run has ended", lambda: stack.sql("SELECT 1 FROM queue") == [], ENDED_SECONDS, 0.2)
-    nothing_is_left(stack, shop)

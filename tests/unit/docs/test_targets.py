@@ -9,9 +9,10 @@ ROOT = Path(__file__).resolve().parents[3]
 HARNESS = "tests/harness/"
 
 
-@pytest.mark.parametrize("mark", ["cluster", "kafka"])
+@pytest.mark.parametrize("mark", ["cluster", "faults", "kafka"])
 def test_each_marked_test_is_collected(mark: str) -> None:
-    [folders] = re.findall(rf"-m {mark} \$\(or \$\(ARGS\),(.*)\)", (ROOT / "Makefile").read_text())
+    targets = (ROOT / "Makefile").read_text().replace("\\\n", "")
+    [folders] = re.findall(rf"-m {mark} .*\$\(or \$\(ARGS\),(.*)\)", targets)
     written = re.compile(rf"pytest\.mark\.{mark}\b")
     files = [path for path in sorted((ROOT / "tests").rglob("*.py")) if written.search(path.read_text())]
     marked = [str(path.relative_to(ROOT)) for path in files]
