@@ -18,11 +18,11 @@ from sqlalchemy import Connection
 
 import executors
 from chaos.experiment import Experiment
-from db import definitions, people, runs
+from db import definitions, executions, people, runs
 from db.errors import NotFoundError
 from db.people import User
 from db.runs import Run
-from model.execution import Door, Phase, Status
+from model.execution import Door, Phase, Reason, Status
 from model.ids import ExecutionId, RunId, short
 from model.problems import InvalidError, Problem
 from model.request import TestRequest
@@ -121,8 +121,8 @@ def idle(conn: Connection, companions: Iterable[Companion]) -> tuple[Idle, ...]:
 
 def broke_off(conn: Connection, companions: Iterable[Companion], until: datetime) -> tuple[str, ...]:
     """Return what became of each companion that did not run until a moment, or had to be started anew."""
-    rows = [(one, runs.find(conn, one.run_id)) for one in companions]
-    return tuple(f"{one.title}, {_standing(row)} under the fault" for one, row in rows if _broke_off(row, until))
+    found = [(one, _broke_off(conn, one, until)) for one in companions]
+    return tuple(f"{one.title}, {what} under the fault" for one, what in found if what)
 
 
 def end_all(conn: Connection, leader: Leader, now: datetime) -> None:
@@ -205,8 +205,21 @@ def _load(conn: Connection, experiment: Experiment, name: str, user: User) -> Te
     return definition.request
 
 
-def _broke_off(row: Run, until: datetime) -> bool:
-    return row.retry_count > 0 or (row.completed_at is not None and row.completed_at < until)
+def _broke_off(conn: Connection, companion: Companion, until: datetime) -> str | None:
+    """Return what became of a companion that did not run until then in one launch, None if it did."""
+    row = runs.find(conn, companion.run_id)
+    if row.completed_at is not None and row.completed_at < until:
+        return _standing(row)
+    if _launches(conn, companion.run_id) > 1:
+        return "was started anew"
+    alive = row.completed_at is None
+    return f"did not run on (its phase is {row.phase})" if alive and row.phase is not Phase.RUNNING else None
+
+
+def _launches(conn: Connection, run_id: ExecutionId) -> int:
+    """Count the attempts of a run, whatever their causes. What a cluster refused to place has never run."""
+    verdicts = [attempt.verdict for attempt in executions.attempts(conn, run_id)]
+    return sum(verdict is None or verdict.reason is not Reason.PLACEMENT for verdict in verdicts)
 
 
 def _standing(row: Run) -> str:

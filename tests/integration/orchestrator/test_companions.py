@@ -18,7 +18,7 @@ from db import executions, members, people, runs
 from db.engine import Database
 from db.members import NewUser
 from db.seeds import LOCAL_USER
-from model.execution import Door, Status
+from model.execution import Door, Reason, Status, Verdict
 from model.ids import ExecutionId, RunId, UserId, uuid7
 from model.problems import InvalidError
 from orchestrator import companions, experiments
@@ -124,23 +124,53 @@ def test_a_load_does_not_wait_for_what_its_own_experiment_claims(db: Database) -
     assert entries(db, load.run_id) == ["local#is", "local/other#s", "printer"]
 
 
-def test_a_load_that_ended_under_the_fault_or_was_started_anew_is_told(db: Database) -> None:
+def becomes(db: Database, load: Companion, change: str) -> tuple[str, ...]:
+    """Return what is told of a load after a change of its row."""
+    db.call(lambda conn: conn.execute(text(f"UPDATE runs SET {change} WHERE id = :run"), {"run": load.run_id}))
+    return db.call(lambda conn: companions.broke_off(conn, [load], NOON))
+
+
+def launched(db: Database, load: Companion, ends: Reason | None = None) -> None:
+    """Write an attempt of a load, as a worker does; it goes on unless a failure ends it."""
+    attempt = db.call(lambda conn: executions.open_attempt(conn, load.run_id, epoch=0, node="here"))
+    if ends is not None:
+        failed = Verdict(status=Status.FAILED, reason=ends)
+        db.call(lambda conn: executions.close_attempt(conn, load.run_id, attempt.number, failed))
+
+
+RUNS = f"status = 'running', phase = 'running', started_at = '{NOON}'"
+
+
+def test_a_load_that_ended_under_the_fault_is_told(db: Database) -> None:
+    sent(db)
+    load = started(db, submitted(db, experiment()))
+    launched(db, load)
+
+    going_on = becomes(db, load, RUNS)
+    waiting = db.call(lambda conn: companions.idle(conn, [load]))
+    late = becomes(db, load, f"status = 'completed', phase = 'ended', completed_at = '{NOON}'")
+    early = becomes(db, load, f"completed_at = '{NOON - timedelta(seconds=1)}'")
+
+    assert (going_on, waiting, late) == ((), (), ())
+    assert early == (f"{load.title}, ended (completed) under the fault",)
+
+
+def test_a_load_that_was_started_anew_is_told_whatever_ended_its_first_attempt(db: Database) -> None:
+    """A lost node raises no count of retries. While the load waits for its second attempt nothing makes requests."""
     sent(db)
     load = started(db, submitted(db, experiment()))
 
-    def becomes(change: str) -> tuple[str, ...]:
-        db.call(lambda conn: conn.execute(text(f"UPDATE runs SET {change} WHERE id = :run"), {"run": load.run_id}))
-        return db.call(lambda conn: companions.broke_off(conn, [load], NOON))
+    launched(db, load, Reason.PLACEMENT)
+    launched(db, load)
+    placed_at_second_try = becomes(db, load, RUNS)
+    launched(db, load, Reason.NODE_LOST)
+    in_backoff = becomes(db, load, "status = 'queued', phase = 'backoff'")
+    launched(db, load)
+    anew = becomes(db, load, RUNS)
 
-    going_on = becomes(f"status = 'running', phase = 'running', started_at = '{NOON}'")
-    waiting = db.call(lambda conn: companions.idle(conn, [load]))
-    anew = becomes("retry_count = 1")
-    late = becomes(f"retry_count = 0, status = 'completed', phase = 'ended', completed_at = '{NOON}'")
-    early = becomes(f"completed_at = '{NOON - timedelta(seconds=1)}'")
-
-    assert (going_on, waiting, late) == ((), (), ())
+    assert placed_at_second_try == (), "what the cluster refused to place has not run before"
+    assert in_backoff == (f"{load.title}, did not run on (its phase is backoff) under the fault",)
     assert anew == (f"{load.title}, was started anew under the fault",)
-    assert early == (f"{load.title}, ended (completed) under the fault",)
 
 
 def test_the_newest_version_of_a_team_mate_is_the_load(db: Database) -> None:
