@@ -177,7 +177,7 @@ def _health_checks(leader: Leader) -> TestRequest:
         "command": ["python3", PROGRAM.name, "checks.json"],
         "content": {"type": "inline", "files": files},
         "config": {
-            "timeout": int((_windows(leader.experiment) + LONGEST_START).total_seconds()),
+            "timeout": int(_longest_run(leader.experiment).total_seconds()),
             "nodeSelector": dict(leader.near),
         },
         "tags": ["health-checks"],
@@ -185,8 +185,10 @@ def _health_checks(leader: Leader) -> TestRequest:
     return checking.check(raw)
 
 
-def _windows(experiment: Experiment) -> timedelta:
-    return experiment.baseline + experiment.active + experiment.recovery + MARGIN
+def _longest_run(experiment: Experiment) -> timedelta:
+    """Return how long a companion runs at most: all windows, and the start of another one that it waits for."""
+    waits = LONGEST_START if experiment.hypothesis.commands else timedelta()
+    return experiment.baseline + experiment.active + experiment.recovery + MARGIN + waits
 
 
 def _load(conn: Connection, experiment: Experiment, name: str, user: User) -> TestRequest:
@@ -195,7 +197,7 @@ def _load(conn: Connection, experiment: Experiment, name: str, user: User) -> Te
         whose = f"the team {user.team_name}" if user.team_name else user.username
         message = f"{whose} never submitted a test of the name {name!r}: run it once with `assay run FILE`"
         raise InvalidError([Problem(path="load.test", message=message)])
-    needed = _windows(experiment)
+    needed = _longest_run(experiment)
     if definition.request.config.timeout < needed.total_seconds():
         message = (
             f"{name!r} may run for {definition.request.config.timeout} s, and must last through all windows: "

@@ -97,6 +97,24 @@ def test_a_load_that_may_not_last_through_all_windows_is_refused(db: Database) -
         submitted(db, experiment())
 
 
+def test_a_load_must_last_through_the_start_of_the_health_checks_too(db: Database) -> None:
+    """Its time runs from its own start, and the baseline begins when the commands run as well."""
+    plain = experiment()
+    checks = (HealthCheck(name="a", type=ProbeType.COMMAND, command=("true",)),)
+    wanted = replace(plain, hypothesis=replace(plain.hypothesis, health_checks=checks))
+    windows = plain.baseline + plain.active + plain.recovery + companions.MARGIN
+    sent(db, config={"timeout": int(windows.total_seconds())})
+
+    submitted(db, plain)
+    with pytest.raises(InvalidError) as refused:
+        submitted(db, wanted)
+    longer = windows + companions.LONGEST_START
+    sent(db, now=NOON + timedelta(hours=1), config={"timeout": int(longer.total_seconds())})
+    submitted(db, wanted)
+
+    assert f"`config.timeout` of {longer.total_seconds():.0f} or more" in refused.value.problems[0].message
+
+
 def test_a_load_is_started_once_for_each_baseline_and_all_of_them_are_ended(db: Database) -> None:
     sent(db)
     leader = submitted(db, experiment())
