@@ -121,3 +121,13 @@ class Experiment:
         """Return how long faults are active: the longest one, or the sum if they come one after the other."""
         seconds = [fault.duration_seconds for fault in self.faults]
         return timedelta(seconds=sum(seconds) if self.order is Order.SEQUENCE else max(seconds))
+
+    @property
+    def longest_fault_window(self) -> timedelta:
+        """Return how long it takes at most from the first fault to the last revert: with the waits after kills."""
+        waits = sum(self.follows_kill(number) for number in range(len(self.faults)))
+        return self.active + waits * self.recovery
+
+    def follows_kill(self, number: int) -> bool:
+        """Say whether a fault of a sequence comes after a kill. It waits up to `recovery` until targets are back."""
+        return self.order is Order.SEQUENCE and any(fault.type in KILLS for fault in self.faults[:number])

@@ -72,7 +72,7 @@ def plan(
     """
     refused = [problem for fault in experiment.faults if (problem := choose(experiment, fault, there).refused)]
     blocked = [f"safety check {reason}" for reason in decision.reasons] if decision else []
-    windows = (experiment.baseline + experiment.active + experiment.recovery).total_seconds()
+    windows = (experiment.baseline + experiment.longest_fault_window + experiment.recovery).total_seconds()
     return Plan(
         experiment=experiment.name,
         provider=experiment.provider,

@@ -54,7 +54,7 @@ def prices(experiment: Experiment) -> tuple[Price, ...]:
 
 
 def _price(experiment: Experiment, slo: Slo) -> Price:
-    budget, time = experiment.error_budget or UNLIMITED, experiment.active + experiment.recovery
+    budget, time = experiment.error_budget or UNLIMITED, experiment.longest_fault_window + experiment.recovery
     bad, load = budget.expected_bad_percent / 100, experiment.load
     burn_rate = bad / (1 - (slo.objective or 0.0) / 100)
     known = load is not None and load.url is not None and slo.source is Source.LOAD

@@ -65,7 +65,8 @@ async def rules_say(run: ExperimentRun, step: str) -> Standing:
     experiment = run.experiment
     paths = claims_of(experiment, run.resolution) if run.resolution else (experiment.target.claim,)
     wanted = Wanted(experiment=experiment, paths=paths, at=run.context.now())
-    needs = experiment.active if step == Step.RECHECK else experiment.baseline + experiment.active
+    faults = experiment.longest_fault_window
+    needs = faults if step == Step.RECHECK else experiment.baseline + faults
     return await run.context.db.run_patiently(
         lambda conn: chaos_permission.at_step(conn, run.grant.execution_id, wanted, needs)
     )

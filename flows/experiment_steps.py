@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 from chaos.comparison import MOST_EARLIER
 from chaos.experiment import Order
 from chaos.experiment_states import Done, Event, FaultOver, Grown, Judged, Step, Stopped, WrittenDown
-from chaos.fault_types import KILLS
 from chaos.journal import Journal
 from chaos.judge_experiment import judge_experiment, steady_again
 from chaos.observed import Span, watches
@@ -132,8 +131,7 @@ async def _cleared(run: ExperimentRun, found: Resolution) -> Event:
 
 async def write_down(run: ExperimentRun, number: int) -> WrittenDown | Stopped:
     """Write a fault down. Where a kill came before it, its targets are others now: they are looked for until ready."""
-    killed = any(fault.type in KILLS for fault in run.experiment.faults[:number])
-    if run.experiment.order is Order.SEQUENCE and killed and (stopped := await _targets_are_back(run)) is not None:
+    if run.experiment.follows_kill(number) and (stopped := await _targets_are_back(run)) is not None:
         return stopped
     return await experiment_faults.write_down(run, number)
 

@@ -152,7 +152,7 @@ def _attempt(team: str, user: str, wanted: Wanted, needs: timedelta) -> Attempt:
 
 def _whole(experiment: Experiment) -> timedelta:
     """Return how long it must be open for all that is done before the last revert."""
-    return experiment.baseline + experiment.active
+    return experiment.baseline + experiment.longest_fault_window
 
 
 def _approvers(conn: Connection, submitter: User, asks: tuple[TeamRule, ...]) -> tuple[str, ...]:

@@ -188,7 +188,7 @@ def _health_checks(leader: Leader) -> TestRequest:
 def _longest_run(experiment: Experiment) -> timedelta:
     """Return how long a companion runs at most: all windows, and the start of another one that it waits for."""
     waits = LONGEST_START if experiment.hypothesis.commands else timedelta()
-    return experiment.baseline + experiment.active + experiment.recovery + MARGIN + waits
+    return experiment.baseline + experiment.longest_fault_window + experiment.recovery + MARGIN + waits
 
 
 def _load(conn: Connection, experiment: Experiment, name: str, user: User) -> TestRequest:

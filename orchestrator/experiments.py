@@ -162,7 +162,7 @@ def _waiting(conn: Connection, new: NewRun, wanted: Prepared) -> Waiting:
         resources=Resources(),
         backend=EXPERIMENTS,
         exclusive=claiming.of_experiment(conn, wanted.claims, new.id, new.team_id),
-        limit=experiment.baseline + experiment.active + experiment.recovery + SLACK,
+        limit=experiment.baseline + experiment.longest_fault_window + experiment.recovery + SLACK,
     )
 
 

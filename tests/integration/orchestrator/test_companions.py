@@ -12,7 +12,9 @@ from harness.experiments import EXAMPLES
 from sqlalchemy import text
 
 from chaos.experiment import Experiment
+from chaos.experiment import Order as FaultOrder
 from chaos.experiment_reading import experiment_from_yaml
+from chaos.fault_types import Fault, FaultType, PodKill
 from chaos.hypothesis import HealthCheck, Load, ProbeType
 from db import executions, members, people, runs
 from db.engine import Database
@@ -95,6 +97,21 @@ def test_a_load_that_may_not_last_through_all_windows_is_refused(db: Database) -
 
     with pytest.raises(InvalidError, match="must last through all windows"):
         submitted(db, experiment())
+
+
+def test_a_load_must_last_through_the_waits_for_what_was_killed(db: Database) -> None:
+    """A fault after a kill waits until its targets are back, at most as long as the recovery."""
+    plain = experiment()
+    kill = Fault(type=FaultType.POD_KILL, parameters=PodKill(once=True), duration_seconds=10, name="kill")
+    wanted = replace(plain, order=FaultOrder.SEQUENCE, faults=(kill, *plain.faults))
+    without_waits = wanted.baseline + wanted.active + wanted.recovery + companions.MARGIN
+    sent(db, config={"timeout": int(without_waits.total_seconds())})
+
+    with pytest.raises(InvalidError) as refused:
+        submitted(db, wanted)
+
+    longer = without_waits + wanted.recovery
+    assert f"`config.timeout` of {longer.total_seconds():.0f} or more" in refused.value.problems[0].message
 
 
 def test_a_load_must_last_through_the_start_of_the_health_checks_too(db: Database) -> None:

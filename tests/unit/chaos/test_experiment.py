@@ -95,6 +95,7 @@ def test_yaml_keeps_everything_else_too() -> None:
     assert experiment_from_yaml(experiment_to_yaml(experiment)) == experiment
     assert experiment.order is Order.SEQUENCE
     assert experiment.active == timedelta(seconds=50)
+    assert experiment.longest_fault_window == timedelta(seconds=50 + 120), "the second waits for what the first killed"
     assert experiment.faults[1].parameters == NetworkLatency(latency_ms=100)
 
 

@@ -63,6 +63,21 @@ def test_what_is_expected_the_window_and_the_traffic_change_the_price(
     assert one.percent == pytest.approx(percent)
 
 
+def test_the_waits_of_a_sequence_for_what_was_killed_have_a_price() -> None:
+    """Each fault after a kill may wait as long as the recovery, and meanwhile requests are bad."""
+    kill: dict[str, Any] = {"type": "pod-kill", "durationSeconds": 5}
+    slow: dict[str, Any] = {"type": "network-latency", "durationSeconds": 20, "parameters": {"latencyMs": 100}}
+
+    def seconds(order: str, *faults: dict[str, Any]) -> float:
+        named = [fault | {"name": f"f{number}"} for number, fault in enumerate(faults)]
+        [one] = prices(experiment(fault=None, faults=named, order=order))
+        return one.percent / (100 * 1000) * 2_592_000
+
+    assert seconds("sequence", slow, kill) == pytest.approx(25 + 12)
+    assert seconds("sequence", kill, slow, slow) == pytest.approx(45 + 2 * 12 + 12)
+    assert seconds("parallel", kill, slow) == pytest.approx(20 + 12)
+
+
 def test_a_plan_over_its_own_limit_is_refused_and_one_at_it_is_not() -> None:
     def problems(most: float) -> tuple[str, ...]:
         made_for = experiment({"maxPercent": most}, objective=50.0, durationSeconds=2580)

@@ -134,4 +134,5 @@ def test_the_plan_of_a_sequence_says_when_each_fault_begins() -> None:
     shown = plan(shown_for, resolve(shown_for, allowed, from_depends_on({"payments": []})))
 
     assert [(fault.begins, fault.ends) for fault in shown.faults] == [(0, 20), (20, 50)]
+    assert shown.seconds == 60 + 50 + 60 + 60, "the second fault may wait for as long as the recovery"
     assert shown.problems == ()
