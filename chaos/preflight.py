@@ -28,8 +28,8 @@ class Preflight:
 
     @property
     def id(self) -> str:
-        """Return the id of the message: the same for the same execution, so that a receiver knows a repetition."""
-        return f"{self.execution_id}.{STEP}"
+        """Return the id of the message: after a takeover another one, since what is told is another decision."""
+        return f"{self.execution_id}.{STEP}.{int(self.at.timestamp() * 1000)}"
 
 
 def preflight_body(told: Preflight) -> JsonObject:

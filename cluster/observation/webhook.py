@@ -56,14 +56,18 @@ class Webhook:
         self._name = f"the webhook at {access.url}"
 
     async def ask(self, question: Question, at: datetime) -> str | None:
-        """Return None if it agrees, else why not. Raises: ObservationError if there is no usable answer."""
+        """Return None if it agrees, else why not. Each question has an id of its own: no answer to another one counts.
+
+        Raises: ObservationError if there is no usable answer.
+        """
         body = {
             "experiment": question.experiment,
             "executionId": question.execution,
             "step": question.step,
             "services": list(question.services),
         }
-        return await self._sent(Message(id=f"{question.execution}.{question.step}", at=at, body=body))
+        asked_once = f"{question.execution}.{question.step}.{int(at.timestamp() * 1000)}"
+        return await self._sent(Message(id=asked_once, at=at, body=body))
 
     async def ask_signed(self, message: Message) -> str | None:
         """Send a signed message. Return None if it agrees, else why not.

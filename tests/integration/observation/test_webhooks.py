@@ -4,7 +4,7 @@ import base64
 import hashlib
 import hmac
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from harness.scripted_http import Answer, Asked, serving
@@ -111,6 +111,18 @@ async def test_without_a_secret_a_preflight_is_not_sent_and_a_question_is_not_si
     unsigned, signed = server.asked
     assert "webhook-signature" not in unsigned.headers
     assert is_signed(signed, KEY)
+
+
+async def test_a_question_that_is_asked_again_has_another_id() -> None:
+    """The id is the idempotency key: a receiver may answer a repetition from memory, without looking again."""
+    question = Question(experiment="x", execution="e1", step="observe", services=["payments"])
+    with serving(lambda _: Answer()) as server:
+        for at in (NOON, NOON + timedelta(seconds=10), NOON + timedelta(seconds=10, milliseconds=1)):
+            await webhook(server.url).ask(question, at)
+
+    assert len({asked.headers["webhook-id"] for asked in server.asked}) == 3
+    assert all(asked.headers["webhook-id"].startswith("e1.observe.") for asked in server.asked)
+    assert all(is_signed(asked, KEY) for asked in server.asked)
 
 
 def test_secrets_are_not_in_what_is_printed() -> None:
