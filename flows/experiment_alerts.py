@@ -36,6 +36,7 @@ class Announcer:
         self._run = run
         self._since = run.context.now()
         self._told: tuple[Alertmanager, ...] = ()
+        self._connected = 0
         self._told_at: float | None = None
         self._before: tuple[Firing, ...] = ()
 
@@ -70,16 +71,17 @@ class Announcer:
         resolution = self._run.resolution
         if resolution is None:
             return
-        first, self._told_at = self._told_at is None, asyncio.get_running_loop().time()
+        first = self._told_at is None
         if first:
             self._since, self._told = self._run.context.now(), await self._all()
+        self._told_at = asyncio.get_running_loop().time()
         sending = self._send(resolution, self._run.context.now() + OUTLIVES)
         if not first:
             await sending
             return
         self._before, sent = await asyncio.gather(self._firing(resolution), sending)
         if sent:
-            self._run.note(EventKind.ALERT, f"{sent} of {len(self._told)} Alertmanagers were told that it runs")
+            self._run.note(EventKind.ALERT, f"{sent} of {self._connected} Alertmanagers were told that it runs")
 
     async def _end(self) -> None:
         """End the alerts. What is left of a fault stays told until its alert ends by itself."""
@@ -102,7 +104,13 @@ class Announcer:
         return sum(taken)
 
     async def _all(self) -> tuple[Alertmanager, ...]:
-        return (await connections_of(self._run)).alertmanagers()
+        """Open them. One that cannot be opened keeps none of the others from being told, and stands in the report."""
+        opened, problems = (await connections_of(self._run)).alertmanagers()
+        for problem in problems:
+            log.warning("run %s: %s", self._run.grant.execution_id, problem)
+            self._run.note(EventKind.ALERT, problem)
+        self._connected = len(opened) + len(problems)
+        return opened
 
     async def _firing(self, resolution: Resolution) -> tuple[Firing, ...]:
         answers = await asyncio.gather(*(self._asked(one.firing(), otherwise=[]) for one in self._told))

@@ -11,7 +11,7 @@ from cluster.observation.webhook import Webhook, WebhookAccess
 from db import chaos_connections
 from db.chaos_connections import ChaosConnection, ConnectionKind
 from flows.experiment_run import ExperimentRun
-from model.ports import Secrets
+from model.ports import SecretError, Secrets
 
 DEFAULT = "default"
 """The name of the Prometheus that is asked where none has the name of the cluster or environment."""
@@ -43,10 +43,17 @@ class Connections:
         key = self.secrets.resolve(str(signing)) if signing else None
         return Webhook(WebhookAccess(url=row.url, token=self._token(row), signing=key))
 
-    def alertmanagers(self) -> tuple[Alertmanager, ...]:
-        """Open all Alertmanagers: each instance of a group must get each alert. Raises: SecretError."""
-        found = [row for row in self.rows.values() if row.kind is ConnectionKind.ALERTMANAGER]
-        return tuple(Alertmanager(AlertmanagerAccess(url=row.url, token=self._token(row))) for row in found)
+    def alertmanagers(self) -> tuple[tuple[Alertmanager, ...], tuple[str, ...]]:
+        """Open all Alertmanagers: each instance of a group must get each alert. Also return why others are not told."""
+        opened, problems = [], []
+        for row in self.rows.values():
+            if row.kind is not ConnectionKind.ALERTMANAGER:
+                continue
+            try:
+                opened.append(Alertmanager(AlertmanagerAccess(url=row.url, token=self._token(row))))
+            except SecretError as error:
+                problems.append(f"the Alertmanager {row.name} is not told: {error}")
+        return tuple(opened), tuple(problems)
 
     def prometheus_of(self, place: str | None) -> str | None:
         """Return the name of the Prometheus of a cluster or environment, None if none is connected."""

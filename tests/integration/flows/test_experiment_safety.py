@@ -92,9 +92,11 @@ def test_who_takes_the_agreement_back_ends_the_fault(stack: Stack, shop: LocalSh
 
     with serving(script) as server, serving(lambda _: Answer(hangs=True)) as silent:
         connected(stack, "hook", server, "webhook")
+        connected(stack, "forgotten", silent, "alertmanager", "--secret", "env:NOBODY_HAS_SET_THIS")
         connected(stack, "silent", silent, "alertmanager")
         found = run(stack, shop, {"durationSeconds": 60}, recentDeployments={"connection": "hook"})
-    assert stack.assay("chaos", "disconnect", "silent").returncode == 0
+    for name in ("forgotten", "silent"):
+        assert stack.assay("chaos", "disconnect", name).returncode == 0
 
     [fault] = stack.sql("SELECT * FROM chaos_faults WHERE execution_id = %s", found["executionId"])
     assert (found["status"], found["ending"], found["exitCode"]) == ("failed", "blocked", 4)
@@ -103,7 +105,9 @@ def test_who_takes_the_agreement_back_ends_the_fault(stack: Stack, shop: LocalSh
     assert fault["status"] == "reverted"
     journal = stack.rest("GET", f"/chaos/executions/{found['executionId']}/journal").json()
     assert journal["abortLatencySeconds"] < 2, "an Alertmanager that does not answer delays no revert"
-    assert any("no answer within 2 s" in one["sentence"] for one in journal["events"] if one["kind"] == "alert")
+    said = [one["sentence"] for one in journal["events"] if one["kind"] == "alert"]
+    assert any("no answer within 2 s" in one for one in said)
+    assert any(one.startswith("the Alertmanager forgotten is not told: env:NOBODY_HAS_SET_THIS") for one in said)
 
 
 @pytest.fixture
