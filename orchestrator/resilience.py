@@ -15,6 +15,7 @@ from chaos.verdict import End
 from db import chaos_history, experiments
 from db.chaos_history import PastFault
 from db.errors import NotFoundError
+from model.problems import InvalidError
 
 HORIZON = timedelta(days=365)
 """Older results are not read: nothing of them would be left."""
@@ -43,15 +44,26 @@ def scores(conn: Connection, now: datetime, weeks: int, service: str | None = No
 
 
 def _trials(conn: Connection, since: datetime) -> list[Trial]:
-    """Return one trial for each fault and service. An experiment is read once, however often it was run."""
-    known: dict[UUID, Experiment] = {}
+    """Return one trial for each fault and service. An experiment is read once, however often it was run.
+
+    One that is refused by today's rules is left out: how hard it was is not known.
+    """
+    known: dict[UUID, Experiment | None] = {}
     trials = []
     for past in chaos_history.past_faults(conn, since):
         if past.experiment_id not in known:
-            row = experiments.find(conn, past.experiment_id)
-            known[past.experiment_id] = check_experiment(dict(row.definition))
-        trials.append(_trial(past, known[past.experiment_id]))
+            known[past.experiment_id] = _readable(conn, past.experiment_id)
+        if (experiment := known[past.experiment_id]) is not None:
+            trials.append(_trial(past, experiment))
     return trials
+
+
+def _readable(conn: Connection, experiment_id: UUID) -> Experiment | None:
+    row = experiments.find(conn, experiment_id)
+    try:
+        return check_experiment(dict(row.definition))
+    except InvalidError:
+        return None
 
 
 def _trial(past: PastFault, experiment: Experiment) -> Trial:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from harness.past_experiments import Past, ended
 from harness.rest import Api
+from sqlalchemy import text
 
 from chaos.experiment_reading import check_experiment, experiment_from_yaml, experiment_to_raw
 from chaos.judge import Judgement
@@ -64,6 +65,21 @@ def test_a_score_comes_from_verdicts_and_says_what_was_never_tested(
     assert assay("chaos", "score", "nobody")[0] == 4
     with api.client() as client:
         assert client.get("/chaos/score", params={"weeks": 0}).status_code == 400
+
+
+def test_an_experiment_that_is_refused_by_newer_rules_hides_no_score_of_the_others(
+    assay: Assay, db: Database, history: dict[str, str]
+) -> None:
+    """A version of ours may refuse what an earlier one has stored and run."""
+    older = "UPDATE chaos_experiments SET definition = jsonb_set(definition, '{alpha}', '9') WHERE name = 'killed'"
+    assert db.call(lambda conn: conn.execute(text(older))).rowcount == 1
+
+    code, written, _ = assay("chaos", "score", "payments", "--json")
+
+    assert code == 0
+    [payments] = json.loads(written)["services"]
+    verdicts = {cell["type"]: cell["run"] for cell in payments["cells"] if cell["testedAt"]}
+    assert verdicts == {"network-latency": history["slow"]}
 
 
 def journal(recover: float | None, budget: float) -> dict[str, object]:
