@@ -20,6 +20,7 @@ from model.problems import InvalidError, Location
 WORKFLOWS = frozenset({"Workflow", "CronWorkflow", "WorkflowTemplate"})
 _PARAMETER = re.compile(r"\{\{\s*workflow\.parameters\.([\w.-]+)\s*\}\}")
 _HARMLESS = r"[^;&|`$<>\n]*"
+_SLEEP = re.compile(r"sleep (\d{1,9})")
 _SET_UP = re.compile(
     rf"(kubectl apply -f (https://hub\.litmuschaos\.io/|/tmp/){_HARMLESS}|kubectl delete chaosengines?\b{_HARMLESS}"
     r"|sleep \d+)"
@@ -124,6 +125,8 @@ def _done(template: dict[str, object], where: Location, workflow: _Workflow) -> 
         return Piece(stages=(Stage(pause_seconds=seconds_of(pause, (*where, "suspend", "duration"), findings)),))
     carried = _carried(template, where, workflow)
     engines = [one for one in carried if mapping(one[0]).get("kind") != "ChaosExperiment"]
+    if not carried and (pause := _slept(template, workflow)) is not None:
+        return Piece(stages=(Stage(pause_seconds=pause),))
     if not carried and not _is_set_up(template, workflow):
         _refuse_program(template, where, findings)
     return together([workflow.read(document, location) for document, location in engines], where, findings)
@@ -138,14 +141,26 @@ def _together(group: list[object], at: Location, workflow: _Workflow) -> Piece:
     return together(pieces, at, workflow.findings)
 
 
-def _is_set_up(template: dict[str, object], workflow: _Workflow) -> bool:
-    """Say whether a template only installs experiments or deletes engines."""
+def _commands(template: dict[str, object], workflow: _Workflow) -> list[str]:
+    """Return the commands of a template's container, one after the other."""
     container = mapping(template.get("container"))
     words = [text(word) for word in [*items(container.get("command")), *items(container.get("args"))]]
     script = _filled(
         " ".join(word for word in words if word not in {"sh", "-c", "/bin/sh", "/bin/bash", "bash"}), workflow
     )
-    parts = [part.strip() for part in re.split(r"[;\n]|&&", script) if part.strip()]
+    return [part.strip() for part in re.split(r"[;\n]|&&", script) if part.strip()]
+
+
+def _slept(template: dict[str, object], workflow: _Workflow) -> float | None:
+    """Return how long a template waits that does nothing else, None if it does."""
+    waits = [_SLEEP.fullmatch(command) for command in _commands(template, workflow)]
+    found = [float(wait.group(1)) for wait in waits if wait]
+    return sum(found) if waits and len(found) == len(waits) else None
+
+
+def _is_set_up(template: dict[str, object], workflow: _Workflow) -> bool:
+    """Say whether a template only installs experiments or deletes engines."""
+    parts = _commands(template, workflow)
     if not parts or not all(_SET_UP.fullmatch(part) for part in parts):
         return False
     workflow.findings.note(

@@ -14,12 +14,12 @@ from model.problems import Location
 
 SHORTEST_SECONDS = 5
 MOST_STAGES = 4 * MOST_FAULTS
-"""More than an experiment may have, so that a file of few lines cannot ask for millions of faults."""
+"""More than an experiment may have. One more is kept while a file is read, so that it is refused and not cut off."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stage:
-    """Faults that begin together, or a pause."""
+    """Faults that begin together, and then a pause; one of both may be missing."""
 
     faults: tuple[ImportedFault, ...] = ()
     pause_seconds: float = 0.0
@@ -43,7 +43,7 @@ class Piece:
             lengths = [_lasts(fault) for fault in stage.faults]
             if None in lengths:
                 return None
-            total += max([stage.pause_seconds, *(length for length in lengths if length is not None)])
+            total += max((length for length in lengths if length is not None), default=0.0) + stage.pause_seconds
         return total
 
     @property
@@ -89,16 +89,22 @@ def together(pieces: Iterable[Piece], location: Location, findings: Findings) ->
     acting = [piece.stages for piece in listed if piece.faults]
     if len(acting) > 1 and any(len(stages) > 1 for stages in acting):
         findings.refuse(location, "has faults partly together and partly in turn: write one file for each part")
-    if len(acting) == 1:
-        return _joined(listed, acting[0])
-    return _joined(listed, (Stage(faults=tuple(fault for piece in listed for fault in piece.faults)),))
+    stages = acting[0] if len(acting) == 1 else (Stage(faults=tuple(fault for one in listed for fault in one.faults)),)
+    return _joined(listed, (*stages, Stage(pause_seconds=_longer_than(stages, listed))))
+
+
+def _longer_than(stages: tuple[Stage, ...], pieces: Sequence[Piece]) -> float:
+    """Return for how long a pause beside the faults goes on after them; 0 if their length is not known."""
+    pause = max((piece.seconds or 0.0 for piece in pieces if not piece.faults), default=0.0)
+    lasts = Piece(stages=stages).seconds
+    return 0.0 if lasts is None else max(pause - lasts, 0.0)
 
 
 def _joined(pieces: Sequence[Piece], stages: tuple[Stage, ...]) -> Piece:
     checks: list[JsonObject] = []
     checks.extend(check for piece in pieces for check in piece.checks if check not in checks)
     return Piece(
-        stages=tuple(stage for stage in stages if stage.faults or stage.pause_seconds)[:MOST_STAGES],
+        stages=tuple(stage for stage in stages if stage.faults or stage.pause_seconds)[: MOST_STAGES + 1],
         checks=tuple(checks),
         halts=tuple(halt for piece in pieces for halt in piece.halts),
         schedules=tuple(schedule for piece in pieces for schedule in piece.schedules),
@@ -107,27 +113,30 @@ def _joined(pieces: Sequence[Piece], stages: tuple[Stage, ...]) -> Piece:
 
 
 def without_pauses(piece: Piece, findings: Findings) -> Piece:
-    """Return the piece with its pauses as the length of the kills before them. Any other pause is refused or told."""
+    """Return the piece with its pauses added to the length of the kills before them. Others are refused or told."""
     stages: list[Stage] = []
+    if len(piece.stages) > MOST_STAGES:
+        where = piece.faults[-1].location if piece.faults else ()
+        findings.refuse(where, f"is one of more than {MOST_STAGES} faults and pauses in turn: write shorter files")
     for position, stage in enumerate(piece.stages):
         if stage.faults:
             stages.append(stage)
         elif stages and all(_once(fault) for fault in stages[-1].faults):
-            stages[-1] = _longer(stages[-1], stage.pause_seconds)
+            stages[-1] = replace(stages[-1], pause_seconds=stages[-1].pause_seconds + stage.pause_seconds)
         elif stages and any(later.faults for later in piece.stages[position:]):
             where = stages[-1].faults[0].location
             findings.refuse(where, "is followed by a pause before the next fault: write one file for each fault")
         else:
             findings.note("A pause before or after all faults is left out: baseline and recovery are measured there.")
-    return replace(piece, stages=tuple(stages))
+    return replace(piece, stages=tuple(_longer(stage) if stage.pause_seconds else stage for stage in stages))
 
 
 def _once(fault: ImportedFault) -> bool:
     return bool(mapping(fault.fault.get("parameters")).get("once"))
 
 
-def _longer(stage: Stage, seconds: float) -> Stage:
-    """Return kills that last for the pause after them: until the next fault begins."""
-    length = max(round(seconds), SHORTEST_SECONDS)
+def _longer(stage: Stage) -> Stage:
+    """Return kills that last through the pause after them, until the next fault begins."""
+    length = max(round(Piece(stages=(stage,)).seconds or 0.0), SHORTEST_SECONDS)
     longer = [replace(one, fault=one.fault | {"durationSeconds": length}) for one in stage.faults]
     return replace(stage, faults=tuple(longer))

@@ -139,6 +139,29 @@ def test_a_workflow_of_doubled_templates_does_not_explode() -> None:
         import_documents([raw], Options(cluster="staging", health=("http://web.example/",)))
 
 
+def test_a_file_of_too_many_steps_is_refused_where_it_stands_and_not_cut_off() -> None:
+    """Whatever is left of it would be another experiment."""
+    kill = {"action": "pod-kill", "mode": "one", "selector": {"labelSelectors": {"a": "b"}}}
+    templates: list[dict[str, Any]] = [
+        {"name": "all", "templateType": "Serial", "children": ["kill", *["rest"] * 41]},
+        {"name": "kill", "templateType": "PodChaos", "podChaos": kill},
+        {"name": "rest", "templateType": "Suspend", "deadline": "10s"},
+    ]
+    spec = {"entry": "all", "templates": templates}
+    raw = {"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "Workflow", "spec": spec}
+    asked = Options(cluster="staging", health=("http://web.example/",))
+
+    with pytest.raises(InvalidError) as refused:
+        import_documents([raw], asked)
+    templates[0]["children"] = ["kill", *["rest"] * 39]
+    longest = check_experiment(import_documents([raw], asked).document)
+
+    [problem] = refused.value.problems
+    assert problem.path == "spec.templates[1].podChaos"
+    assert "is one of more than 40 faults and pauses in turn" in problem.message
+    assert longest.faults[0].duration_seconds == 390
+
+
 @pytest.mark.parametrize(
     "raw", [[None], [{}], [], [{"apiVersion": 3}], [{"apiVersion": "argoproj.io/v1alpha1", "kind": []}, 4]]
 )
