@@ -17,6 +17,10 @@ from orchestrator.experiments import claims_of
 from orchestrator.submit import OverQuota
 
 LOOK = timedelta(seconds=0.5)
+NOT_BEGUN = (
+    f"did not begin within {companions.LONGEST_START.total_seconds():.0f} s: `assay explain` with its id tells what it "
+    "waited for; make room for it in the pool, and run the experiment again"
+)
 
 
 async def start(run: ExperimentRun) -> Stopped | None:
@@ -41,7 +45,7 @@ async def _all_run(run: ExperimentRun) -> Stopped | None:
     until = run.context.now() + companions.LONGEST_START
     while waiting := await idle(run):
         if any(one.ended for one in waiting) or run.context.now() >= until:
-            return _given_up(waiting, f"did not begin within {companions.LONGEST_START.total_seconds():.0f} s")
+            return _given_up(waiting, NOT_BEGUN)
         if (asked := await run.pause(min(until, run.context.now() + LOOK), until)) is not None:
             return asked
     for one in run.companions:

@@ -43,7 +43,7 @@ def assemble(piece: Piece, tool: str, options: Options, findings: Findings) -> I
     """Return the experiment. Raises: InvalidError with all problems, also those of the experiment itself."""
     checks = _with_own_names([*piece.checks, *_named(options.health)])
     if not checks and piece.faults:
-        findings.refuse((), "says not what must stay true: name an address that must answer, by --health URL")
+        findings.refuse((), "does not say what must stay true: name an address that must answer, by --health URL")
     if not piece.faults:
         if not findings.problems:
             findings.refuse((), f"has no fault of {tool} that is imported")

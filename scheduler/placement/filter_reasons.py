@@ -73,8 +73,10 @@ def _experiments(node_usage: NodeUsage, accepting: Mask, shape: Shape) -> Reason
         return None
     column = int(accepting.argmax())
     most, left = int(node_usage.capacity[-1, column]), int(node_usage.free[-1, column])
-    code = Code.BUSY if most else Code.TOO_LARGE
-    return Reason(code=code, text=f"the pool runs {most - left} of {most} experiments")
+    text = f"the pool runs {most - left} of {most} experiments"
+    if most:
+        return Reason(code=Code.BUSY, text=text)
+    return Reason(code=Code.TOO_LARGE, text=f"{text}: `assay pool set POOL --max-experiments N` lets it run some")
 
 
 def _no_node(node_usage: NodeUsage) -> Reason | None:

@@ -69,7 +69,9 @@ def test_a_pool_without_places_starts_none_and_says_so(make: SimpleNamespace) ->
     decisions = plan(pool_of(make, [make.queued(1, **EXPERIMENT)], places=0), make.NOON)
 
     assert waits(decisions)[1].reason.code is Code.TOO_LARGE
-    assert str(waits(decisions)[1].reason) == "the pool runs 0 of 0 experiments"
+    assert str(waits(decisions)[1].reason) == (
+        "the pool runs 0 of 0 experiments: `assay pool set POOL --max-experiments N` lets it run some"
+    )
 
 
 def test_an_aged_experiment_keeps_its_place_and_its_claims(make: SimpleNamespace) -> None:
