@@ -245,6 +245,7 @@ def test_limits_and_names_hold_over_two_pools(bare: Any, tmp_path: Path) -> None
     assert bare.sql(kept), "no pool ever kept anything from the other"
 
 
+@part(2)
 @pytest.mark.faults
 def test_sixty_four_processes_killed_and_severed_for_two_minutes(
     bare: Any, people: list[list[str]], tmp_path: Path
