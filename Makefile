@@ -49,7 +49,8 @@ sweep: setup-dev ## Run every case of every sweep: kills at each step, here and 
 	@ASSAY_SWEEP=all $(PYTEST) -m "not cluster and not kafka and not soak" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 	@ASSAY_SWEEP=all sh deploy/test-cluster $(PYTEST) -m cluster tests/cluster/test_sweep_of_kills.py \
 	  tests/cluster/test_lost_node.py tests/cluster/test_agreement.py tests/cluster/test_chaos_native.py \
-	  tests/cluster/test_chaos_experiments.py tests/cluster/test_chaos_operators.py tests/contract/test_fault_providers.py $(ARGS)
+	  tests/cluster/test_chaos_experiments.py tests/cluster/test_chaos_operators.py \
+	  tests/cluster/test_chaos_operator_kills.py tests/contract/test_fault_providers.py $(ARGS)
 
 test-kafka: setup-dev ## Run the tests that need a real Kafka broker: its programs come by Maven
 	@sh deploy/kafka/programs

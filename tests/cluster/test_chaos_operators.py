@@ -4,7 +4,6 @@ All lifecycles run at the same time. Then five wrong versions of the provider ru
 """
 
 import asyncio
-import json
 import os
 import re
 import secrets
@@ -209,7 +208,8 @@ async def world(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World
             task.cancel()
             with suppress(asyncio.CancelledError):
                 await task
-        await asyncio.to_thread(_release, connection, (engines, *objects))
+        for operator in operators.values():
+            await operator.release()
         for path in (*made, f"/api/v1/namespaces/{namespace}"):
             await asyncio.to_thread(connection.delete, path, grace=0)
     cluster_namespaces.remove(connection)
@@ -246,13 +246,6 @@ def _target(connection: Connection, namespace: str) -> Target:
                 return one.target
         time.sleep(0.2)
     raise AssertionError("the target does not get ready")
-
-
-def _release(connection: Connection, paths: tuple[str, ...]) -> None:
-    """Let go of the objects that the nasty scripts leave with a finalizer."""
-    for path in paths:
-        for found in json.loads(connection.get(path))["items"]:
-            connection.patch(f"{path}/{found['metadata']['name']}", {"metadata": {"finalizers": None}})
 
 
 @pytest.fixture(scope="module")

@@ -13,4 +13,9 @@ EXPERIMENT_SEAMS = (
 )  # fmt: skip
 """The steps of an experiment and of its fault. A step is written down when it begins."""
 EXPERIMENT_POINTS = [f"{when}-{seam}" for seam in EXPERIMENT_SEAMS for when in ("before", "after")]
+GUARD_POINTS = [
+    "before-start_job", "after-start_job", "after-until_injected", "before-note", "after-ask", "before-remove",
+    "after-remove",
+]  # fmt: skip
+"""Within the injection and the revert of a fault that an operator carries out: its guard makes and ends the object."""
 CLUSTER_POINTS = [f"{when}-{seam}" for seam in CLUSTER_SEAMS for when in ("before", "after")]

@@ -46,6 +46,9 @@ SEAMS: dict[str, tuple[Any, str]] = {
     "found": (chaos_runs, "finish"),
 }
 if os.environ.get("ASSAY_CLUSTERS"):
+    from cluster.faults.cluster_faults import ClusterFaults
+    from cluster.faults.kubernetes.guard_jobs import GuardJobs
+    from cluster.faults.kubernetes.guarded import Guarded
     from cluster.kubernetes import stage
     from cluster.kubernetes.cluster_pods import ClusterPods
     from cluster.kubernetes.launching import Launcher
@@ -59,6 +62,14 @@ if os.environ.get("ASSAY_CLUSTERS"):
         "let_start": (ClusterPods, "release"),
         "bring": (Spool, "bring"),
         "forget": (ClusterPods, "forget"),
+        "inject_fault": (ClusterFaults, "inject"),
+        "revert_fault": (ClusterFaults, "revert"),
+        "verify": (ClusterFaults, "verify"),
+        "start_job": (GuardJobs, "_start_job"),
+        "until_injected": (Guarded, "until_injected"),
+        "note": (GuardJobs, "note"),
+        "ask": (GuardJobs, "ask"),
+        "remove": (GuardJobs, "remove"),
     }
 
 

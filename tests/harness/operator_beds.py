@@ -8,7 +8,7 @@ with the objects of the operator, and no effect. Guards are threads of the test,
 import asyncio
 import os
 import tempfile
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,19 +94,26 @@ class OperatorBed(Bed):
 
 @asynccontextmanager
 async def operator_bed(operator: Operator) -> AsyncIterator[OperatorBed]:
-    """Have the CRDs, rights and stand-in of an operator beside the shop."""
-    async with shop_in_cluster(("payments",)) as shop:
-        with _crds(shop.connection, operator), tempfile.TemporaryDirectory() as folder:
-            shop.made.extend(await asyncio.to_thread(_prepare, shop, operator))
+    """Have a shop with an operator beside it, and guards."""
+    async with shop_in_cluster(("payments",)) as shop, operator_at_work(shop, operator, NAMES):
+        with tempfile.TemporaryDirectory() as folder:
             guards = await asyncio.to_thread(_guards, shop.connection, Path(folder))
-            paths = operator.paths(shop.namespace)
-            scripts = dict.fromkeys(NAMES, operator.script)
-            stand_in = StandIn(shop.connection, paths, scripts, operator.actor)
-            serving = asyncio.create_task(stand_in.run())
-            try:
-                yield OperatorBed(shop, operator, guards)
-            finally:
-                await _end([serving, *stand_in.seen.values()])
+            yield OperatorBed(shop, operator, guards)
+
+
+@asynccontextmanager
+async def operator_at_work(shop: ShopInCluster, operator: Operator, names: Sequence[str]) -> AsyncIterator[StandIn]:
+    """Have the CRDs and rights of an operator, and its stand-in serve all objects that have one of these names."""
+    with _crds(shop.connection, operator):
+        shop.made.extend(await asyncio.to_thread(_prepare, shop, operator))
+        scripts = dict.fromkeys(names, operator.script)
+        stand_in = StandIn(shop.connection, operator.paths(shop.namespace), scripts, operator.actor)
+        serving = asyncio.create_task(stand_in.run())
+        try:
+            yield stand_in
+        finally:
+            await _end([serving, *stand_in.seen.values()])
+            await stand_in.release()
 
 
 def _crds(connection: Connection, operator: Operator) -> AbstractContextManager[None]:

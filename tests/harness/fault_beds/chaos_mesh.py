@@ -15,18 +15,18 @@ from harness.sweep import part
 
 API = "/apis/chaos-mesh.org/v1alpha1"
 MARKS = (pytest.mark.cluster, part(2))
+CHAOS_MESH = Operator(
+    name="chaos-mesh",
+    provider=Provider.CHAOS_MESH,
+    manifest=MESH_MANIFEST,
+    paths=lambda namespace: tuple(f"{API}/namespaces/{namespace}/{one}" for one in PLURALS),
+    script=MESH_SCRIPTS["deleted"],
+    actor=mesh_actor,
+    make=lambda guards, patience: ChaosMeshFaults(guards=guards, heartbeat_seconds=patience),
+)
 
 
 @asynccontextmanager
 async def fault_bed(_folder: Path) -> AsyncIterator[OperatorBed]:
-    operator = Operator(
-        name="chaos-mesh",
-        provider=Provider.CHAOS_MESH,
-        manifest=MESH_MANIFEST,
-        paths=lambda namespace: tuple(f"{API}/namespaces/{namespace}/{one}" for one in PLURALS),
-        script=MESH_SCRIPTS["deleted"],
-        actor=mesh_actor,
-        make=lambda guards, patience: ChaosMeshFaults(guards=guards, heartbeat_seconds=patience),
-    )
-    async with operator_bed(operator) as world:
+    async with operator_bed(CHAOS_MESH) as world:
         yield world

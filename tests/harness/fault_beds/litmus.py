@@ -14,18 +14,18 @@ from harness.shop_in_cluster import LITMUS_MANIFEST
 from harness.sweep import part
 
 MARKS = (pytest.mark.cluster, part(1))
+LITMUS = Operator(
+    name="litmus",
+    provider=Provider.LITMUS,
+    manifest=LITMUS_MANIFEST,
+    paths=lambda namespace: (f"{GROUP}/namespaces/{namespace}/chaosengines",),
+    script=LITMUS_SCRIPTS["aborted"],
+    actor=engine_actor,
+    make=lambda guards, patience: LitmusFaults(guards=guards, heartbeat_seconds=patience),
+)
 
 
 @asynccontextmanager
 async def fault_bed(_folder: Path) -> AsyncIterator[OperatorBed]:
-    operator = Operator(
-        name="litmus",
-        provider=Provider.LITMUS,
-        manifest=LITMUS_MANIFEST,
-        paths=lambda namespace: (f"{GROUP}/namespaces/{namespace}/chaosengines",),
-        script=LITMUS_SCRIPTS["aborted"],
-        actor=engine_actor,
-        make=lambda guards, patience: LitmusFaults(guards=guards, heartbeat_seconds=patience),
-    )
-    async with operator_bed(operator) as world:
+    async with operator_bed(LITMUS) as world:
         yield world
