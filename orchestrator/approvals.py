@@ -67,7 +67,7 @@ class Person:
 
 
 def approve(conn: Connection, run_id: RunId, form: ApprovalForm, person: Person) -> None:
-    """Approve exactly what has this digest, and let it go on.
+    """Approve exactly what has this digest, and let it go on. The approval holds from when the run may begin.
 
     Raises: ForbiddenError for who submitted it and for who is not asked; ConflictError if it does not wait for an
     approval any more, or is not what was approved.
@@ -77,12 +77,12 @@ def approve(conn: Connection, run_id: RunId, form: ApprovalForm, person: Person)
         raise ConflictError(
             f"you approve {form.digest[:19]}..., and the execution is {row.approval.digest[:19]}...: look at it again"
         )
-    expires_at = max(person.now, row.begins_at) + row.holds
-    _decide(conn, run_id, person, _Made(state=ApprovalState.APPROVED, comment=form.comment, expires_at=expires_at))
-    kept = chaos_runs.read(conn, run_id)
-    experiment = check_experiment(dict(kept.experiment))
-    wanted = Wanted(experiment=experiment, paths=(experiment.target.claim,), at=max(person.now, row.begins_at))
+    experiment = check_experiment(dict(chaos_runs.read(conn, run_id).experiment))
+    begins = max(person.now, row.begins_at)
+    wanted = Wanted(experiment=experiment, paths=(experiment.target.claim,), at=begins)
     held = chaos_permission.opens_at(conn, run.team_id, wanted)
+    expires_at = max(begins, held.until if held else begins) + row.holds
+    _decide(conn, run_id, person, _Made(state=ApprovalState.APPROVED, comment=form.comment, expires_at=expires_at))
     if held is not None:
         queue.hold_until(conn, ExecutionId(run_id), held.until, held.why)
     elif row.begins_at > person.now:

@@ -13,6 +13,7 @@ import pytest
 from chaos.approval import ApprovalState, experiment_digest
 from chaos.experiment_reading import experiment_from_yaml
 from chaos.team_rules import check_team_rules, team_rules_to_raw
+from chaos.time_windows import WEEK
 from chaos.verdict import ChaosStatus
 from db import chaos_approvals, chaos_rules, experiments, runs, workers
 from db.chaos_approvals import ApprovalRow
@@ -182,6 +183,19 @@ def test_one_that_is_scheduled_is_approved_for_its_time(db: Database, team: Call
 
     assert "is approved by ben and scheduled for" in waits(db, run_id)
     assert asked(db, run_id).approval.expires_at == later + timedelta(hours=24)
+
+
+def test_an_approval_still_holds_when_a_window_opens_days_later(
+    db: Database, team: Callable[[dict[str, Any]], None]
+) -> None:
+    opens = (NOW + timedelta(days=3)).replace(hour=0, minute=0, second=0, microsecond=0)
+    team(APPROVED | {"windows": [{"days": [WEEK[opens.weekday()]]}], "outside": "hold"})
+    run_id = submitted(db)
+
+    approve(db, run_id, person(db, "ben"))
+
+    assert asked(db, run_id).approval.expires_at == opens + timedelta(hours=24)
+    assert (step(db, run_id, opens).against, step(db, run_id, opens).held) == ((), None)
 
 
 def step(db: Database, run_id: RunId, at: datetime = NOW, **more: Any) -> chaos_permission.Standing:
