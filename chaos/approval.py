@@ -38,25 +38,37 @@ def experiment_digest(experiment: Experiment) -> str:
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
-def reason_against(approval: Approval | None, asked: Sequence[str], digest: str, now: datetime) -> str | None:
-    """Return why an execution may not go on that these rules ask about. None if it was approved, and still is."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wants:
+    """What must have been approved by now: which rules ask, of whom by the rules and teams of now, and about what."""
+
+    rules: Sequence[str]
+    approvers: Sequence[str]
+    digest: str
+
+
+def reason_against(approval: Approval | None, wants: Wants, now: datetime) -> str | None:
+    """Return why an execution may not go on that rules ask about. None if it was approved, and still is."""
+    asked = wants.rules
     if not asked:
         return None
     if approval is None:
         names = ", ".join(asked)
         return f"a second person must approve it ({names}), and was not asked when it was submitted: submit it again"
     if approval.state is ApprovalState.APPROVED:
-        return _not_covered(approval, asked, digest, now)
+        return _not_covered(approval, wants, now)
     if approval.state is ApprovalState.DENIED:
         return f"{approval.by} denied it: {approval.comment or 'no reason was given'}"
     return f"nobody approved it until {approval.expires_at:%Y-%m-%d %H:%M} UTC ({', '.join(asked)})"
 
 
-def _not_covered(approval: Approval, asked: Sequence[str], digest: str, now: datetime) -> str | None:
-    missing = sorted(set(asked) - set(approval.rules))
+def _not_covered(approval: Approval, wants: Wants, now: datetime) -> str | None:
+    missing = sorted(set(wants.rules) - set(approval.rules))
     if missing:
         return f"{approval.by} approved it before the team had the rules {', '.join(missing)}: submit it again"
-    if approval.digest != digest:
+    if approval.by not in wants.approvers:
+        return f"{approval.by} approved it, and may not by the rules and teams of now: submit it again"
+    if approval.digest != wants.digest:
         return f"{approval.by} approved another experiment ({approval.digest[:19]}): submit it again"
     if now >= approval.expires_at:
         return f"its approval by {approval.by} expired at {approval.expires_at:%Y-%m-%d %H:%M} UTC: submit it again"

@@ -115,8 +115,9 @@ def _waiting(conn: Connection, run_id: RunId, person: Person) -> tuple[Run, Appr
         raise ConflictError("no rule asks for an approval of this execution")
     if run.submitted_by == person.user_id:
         raise ForbiddenError("a second person must approve it: you submitted it yourself")
-    if person.name not in row.approvers:
-        raise ForbiddenError(f"only {' or '.join(row.approvers)} may decide about it")
+    if person.name not in (may := chaos_permission.may_decide(conn, run, row)):
+        who = f"only {' or '.join(may)} may" if may else "nobody who was asked still may; submit it again to"
+        raise ForbiddenError(f"{who} decide about it")
     if row.approval.state is not ApprovalState.WAITING:
         raise ConflictError(f"{row.approval.by} has decided already: {row.approval.state}")
     if run.status is not Status.QUEUED:

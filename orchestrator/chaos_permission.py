@@ -6,14 +6,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from chaos.approval import ApprovalState, experiment_digest, reason_against
+from chaos.approval import ApprovalState, Wants, experiment_digest, reason_against
 from chaos.experiment import Experiment
 from chaos.permission import Attempt, Permission, may_approve, permission
-from chaos.team_rules import NO_RULES, Outside, TeamRule, TeamRules, check_team_rules
+from chaos.team_rules import NO_RULES, Effect, Outside, TeamRule, TeamRules, check_team_rules
 from db import chaos_approvals, chaos_rules, people, runs
-from db.chaos_approvals import Asked
+from db.chaos_approvals import ApprovalRow, Asked
 from db.errors import ConflictError
 from db.people import User
+from db.runs import Run
 from model.ids import RunId, TeamId
 
 
@@ -79,7 +80,7 @@ class _Question:
 
 
 def _ask(conn: Connection, run_id: RunId, user: User, question: _Question) -> Held:
-    approvers = _approvers(conn, user, question.found.asks)
+    approvers = _approvers(conn, user, user.team_id, question.found.asks)
     names = ", ".join(rule.name for rule in question.found.asks)
     if not approvers:
         raise ConflictError(f"a second person must approve it ({names}), and there is nobody who may")
@@ -117,9 +118,13 @@ def at_step(conn: Connection, run_id: RunId, wanted: Wanted, needs: timedelta) -
     if row and row.approval.state is ApprovalState.WAITING and wanted.at < row.approval.expires_at and found.asks:
         why = waits_for(row.approvers, ", ".join(row.approval.rules), row.approval.expires_at)
         return Standing(ruled=True, held=Held(until=row.approval.expires_at, why=why))
-    asked = [rule.name for rule in found.asks]
-    missing = reason_against(approval, asked, experiment_digest(wanted.experiment), wanted.at)
-    by = f"{approval.by} approved {approval.digest}" if approval and asked else "nothing is to be approved"
+    wants = Wants(
+        rules=[rule.name for rule in found.asks],
+        approvers=_approvers(conn, user, run.team_id, found.asks),
+        digest=experiment_digest(wanted.experiment),
+    )
+    missing = reason_against(approval, wants, wanted.at)
+    by = f"{approval.by} approved {approval.digest}" if approval and found.asks else "nothing is to be approved"
     return Standing(
         ruled=True,
         against=(*found.refusals, *([missing] if missing else [])),
@@ -127,6 +132,14 @@ def at_step(conn: Connection, run_id: RunId, wanted: Wanted, needs: timedelta) -
         said=by,
         most=rules.max_budget_percent,
     )
+
+
+def may_decide(conn: Connection, run: Run, row: ApprovalRow) -> tuple[str, ...]:
+    """Return who of those that were asked at the submit may still decide, by the rules and teams as they are now."""
+    _, rules = rules_of(conn, run.team_id)
+    asks = tuple(one for one in rules.rules if one.effect is Effect.APPROVE and one.name in row.approval.rules)
+    may = _approvers(conn, people.user(conn, UUID(str(run.submitted_by))), run.team_id, asks)
+    return tuple(name for name in row.approvers if name in may)
 
 
 def closed_now(conn: Connection, run_id: RunId, wanted: Wanted) -> str | None:
@@ -155,10 +168,11 @@ def _whole(experiment: Experiment) -> timedelta:
     return experiment.baseline + experiment.longest_fault_window
 
 
-def _approvers(conn: Connection, submitter: User, asks: tuple[TeamRule, ...]) -> tuple[str, ...]:
+def _approvers(conn: Connection, submitter: User, team: TeamId | None, asks: tuple[TeamRule, ...]) -> tuple[str, ...]:
+    """Return who may approve what these rules of a team ask about."""
     others = chaos_approvals.people(conn, submitter.user_id)
     return tuple(
         name
-        for name, team in others
-        if may_approve(asks, name, submitter.username, of_team=team is not None and team == submitter.team_id)
+        for name, own in others
+        if may_approve(asks, name, submitter.username, of_team=own is not None and own == team)
     )

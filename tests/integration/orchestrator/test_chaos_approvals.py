@@ -222,6 +222,28 @@ def test_the_worker_asks_once_more_what_the_rules_are_now(db: Database, team: Ca
     assert "before the team had the rules new" in step(db, run_id).against[0]
 
 
+def test_who_may_not_approve_any_more_cannot_and_an_earlier_approval_counts_no_more(
+    db: Database, team: Callable[[dict[str, Any]], None]
+) -> None:
+    team(APPROVED)
+    approved, waiting = submitted(db), submitted(db)
+    approve(db, approved, person(db, "ben"))
+    assert step(db, approved).against == ()
+
+    team({"rules": [APPROVED["rules"][0] | {"approvers": ["cora"]}]})
+    [said] = step(db, approved).against
+    assert said == "ben approved it, and may not by the rules and teams of now: submit it again"
+    with pytest.raises(ForbiddenError, match="nobody who was asked still may; submit it again"):
+        approve(db, waiting, person(db, "ben"))
+
+    team(APPROVED)
+    db.call(lambda conn: members.create_team(conn, {"name": "other"}, uuid4()))
+    db.call(lambda conn: members.add_to_team(conn, "other", "ben"))
+    assert "ben approved it, and may not" in step(db, approved).against[0]
+    with pytest.raises(ForbiddenError, match="nobody who was asked still may"):
+        approve(db, waiting, person(db, "ben"))
+
+
 def test_a_worker_outside_of_the_window_lets_it_wait_again(
     db: Database, team: Callable[[dict[str, Any]], None]
 ) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from chaos.approval import Approval, ApprovalState, experiment_digest, reason_against
+from chaos.approval import Approval, ApprovalState, Wants, experiment_digest, reason_against
 from chaos.experiment import Experiment
 from chaos.experiment_reading import check_experiment
 from chaos.permission import Attempt, Permission, may_approve, permission
@@ -148,6 +148,7 @@ APPROVED = Approval(
         (None, ("production",), "was not asked when it was submitted"),
         (APPROVED, ("production",), None),
         (APPROVED, ("production", "freeze"), "before the team had the rules freeze"),
+        (replace(APPROVED, by="cora"), ("production",), "cora approved it, and may not by the rules and teams of now"),
         (replace(APPROVED, digest="sha256:2"), ("production",), "ben approved another experiment"),
         (replace(APPROVED, expires_at=MONDAY), ("production",), "expired at 2027-01-04 12:00 UTC"),
         (replace(APPROVED, state=ApprovalState.WAITING), ("production",), "nobody approved it until"),
@@ -157,7 +158,7 @@ APPROVED = Approval(
 def test_only_a_fresh_approval_of_exactly_this_by_all_rules_counts(
     approval: Approval | None, asks: tuple[str, ...], said: str | None
 ) -> None:
-    found = reason_against(approval, asks, "sha256:1", MONDAY)
+    found = reason_against(approval, Wants(rules=asks, approvers=("ben",), digest="sha256:1"), MONDAY)
 
     assert (found is None) == (said is None)
     assert (said or "") in (found or "")
