@@ -34,7 +34,10 @@ async def show_rules(team: TeamPath, services: ServicesDep) -> operations_schema
     openapi_extra=openapi.body("TeamChaosRules"),
 )
 async def set_rules(team: TeamPath, request: Request, services: ServicesDep) -> operations_schemas.TeamRulesOut:
-    """Replace the rules of a team. They hold at once, also for runs that wait, and before each fault."""
+    """Replace the rules of a team. They hold at once, also for runs that wait.
+
+    All are asked before the first fault; windows and freezes also under every fault.
+    """
     rules = check_team_rules(await bodies.read(request))
     await services.database.run(lambda conn: chaos_rules.write(conn, team, team_rules_to_raw(rules)))
     return _shown(team, rules)

@@ -75,7 +75,7 @@ class ExperimentForm:
         default_factory=SafetyChecksForm
     )
     preflight: Annotated[
-        tuple[Name, ...], Field(max_length=5, description="Signed webhooks that must agree right before the fault")
+        tuple[Name, ...], Field(max_length=5, description="Signed webhooks that must agree before the first fault")
     ] = ()
     load: Annotated[Load | None, Field(description="What makes requests through all windows")] = None
     alpha: Annotated[

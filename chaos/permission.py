@@ -1,4 +1,4 @@
-"""Whether the rules of a team allow an experiment: at the submit, before its first step, and right before the fault.
+"""Whether the rules of a team allow an experiment: at the submit, before its first step, and before the first fault.
 
 1. What a rule refuses is refused. All reasons are told at once.
 2. A rule matches if all of its parts do. A place matches what is inside of it, and what it is inside of.

@@ -87,7 +87,7 @@ class TeamRules:
     )
     rules: Annotated[tuple[TeamRule, ...], Field(max_length=50)] = ()
     preflight: Annotated[
-        tuple[Name, ...], Field(max_length=5, description="Signed webhooks that must agree right before each fault")
+        tuple[Name, ...], Field(max_length=5, description="Signed webhooks that must agree before the first fault")
     ] = ()
     approval_hours: Annotated[
         float, Field(gt=0, le=720, description="How long an approval is waited for, and how long it holds")
