@@ -6,6 +6,7 @@ measured (a window too short for any significance), before anything happens.
 
 from collections.abc import Iterator
 
+from chaos.error_budget import ALL_REQUESTS
 from chaos.fault_types import Provider
 from chaos.hypothesis import NEEDED, ProbeType, SloKind, Source
 from chaos.rank_sum import smallest_p
@@ -271,6 +272,29 @@ def _a_budget_has_a_price(document: Document) -> Iterator[Finding]:
         yield Finding(location=("errorBudget", "of"), message=message)
 
 
+def _a_budget_halts_within_the_faults(document: Document) -> Iterator[Finding]:
+    """Refuse an expectation that nothing enforces, since the faults end before so many samples are there."""
+    budget, active = mapping(document.get("errorBudget")), _active_seconds(document)
+    expected, failures = _number(budget.get("expectedBadPercent")), _number(budget.get("failures", 3))
+    if not expected or expected >= ALL_REQUESTS or not failures or not active:
+        return
+    for _, slo in _slos(document):
+        step = _number(slo.get("stepSeconds", DEFAULT_STEP_SECONDS))
+        if slo.get("kind") == SloKind.RATIO and step and failures * step > active:
+            message = (
+                f"is too many: so many samples of {text(slo.get('name'))} take {failures * step:g} s, and the faults "
+                f"end after {active:g} s, before anything is halted; use fewer, or a shorter step"
+            )
+            yield Finding(location=("errorBudget", "failures"), message=message)
+
+
+def _active_seconds(document: Document) -> float:
+    """Return how long faults are active, 0 if that is not known."""
+    whole = _number(document.get("durationSeconds")) or 0.0
+    seconds = [_number(fault.get("durationSeconds")) or whole for _, fault in _faults(document)]
+    return sum(seconds) if document.get("order") == "sequence" else max(seconds, default=0.0)
+
+
 def _safety_checks_are_configured(document: Document) -> Iterator[Finding]:
     checks = mapping(document.get("safetyChecks"))
     in_cluster = mapping(document.get("target")).get("namespace") is not None
@@ -359,6 +383,7 @@ RULES = (
     _names_are_unique,
     _halt_conditions_watch_something,
     _a_budget_has_a_price,
+    _a_budget_halts_within_the_faults,
     _safety_checks_are_configured,
     _load_is_one_thing,
     _local_faults_are_bounded,

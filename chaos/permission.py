@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from chaos.experiment import Experiment
-from chaos.price import too_expensive
+from chaos.price import over_the_limit_of_a_team
 from chaos.team_rules import Effect, Outside, TeamRule, TeamRules
 from chaos.time_windows import HORIZON, freeze_at, is_within, open_from
 from model.claims import Claim, conflict
@@ -51,7 +51,7 @@ def permission(rules: TeamRules, attempt: Attempt) -> Permission:
     closed = [_closed(rules, attempt, found.begins if found else None)] if later else []
     refused = found is None or rules.outside is Outside.REFUSE
     matching = [rule for rule in rules.rules if _matches(rule, attempt, opens)]
-    too_dear = too_expensive(attempt.experiment, rules.max_budget_percent, f"the team {attempt.team} allows")
+    too_dear = over_the_limit_of_a_team(attempt.experiment, rules.max_budget_percent, attempt.team)
     return Permission(
         refusals=(
             *too_dear,

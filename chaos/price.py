@@ -8,10 +8,10 @@ experiment spends of it (Google, The Site Reliability Workbook, 2018, chapter 5)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from chaos.error_budget import ALL_REQUESTS, UNLIMITED, ErrorBudget
+from chaos.error_budget import ALL_REQUESTS, DEFAULT_WINDOW_DAYS, UNLIMITED, ErrorBudget
 from chaos.experiment import Experiment
 from chaos.halting import Watch
 from chaos.hypothesis import HaltCondition, Slo, SloKind, Source
@@ -83,6 +83,20 @@ def over_its_own_limit(experiment: Experiment) -> tuple[str, ...]:
     """Return why an experiment costs more than it allows itself."""
     budget = experiment.error_budget
     return too_expensive(experiment, budget.max_percent if budget else None, "errorBudget.maxPercent allows")
+
+
+def over_the_limit_of_a_team(experiment: Experiment, most: float | None, team: str) -> tuple[str, ...]:
+    """Return why an experiment costs more than its team allows.
+
+    What its file says of the window and of the traffic counts only where that makes it dearer.
+    """
+    budget = experiment.error_budget or UNLIMITED
+    counted = replace(
+        budget,
+        window_days=min(budget.window_days, DEFAULT_WINDOW_DAYS),
+        traffic_factor=max(budget.traffic_factor, 1.0),
+    )
+    return too_expensive(replace(experiment, error_budget=counted), most, f"the team {team} allows")
 
 
 def burn_watches(experiment: Experiment, since: datetime) -> tuple[Watch, ...]:

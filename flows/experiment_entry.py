@@ -65,6 +65,8 @@ async def _submitted(raw: Mapping[str, Any] | None) -> Run | Refused:
 
     try:
         await context.db.run_patiently(write)
+    except InvalidError as wrong:
+        return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
     except ConflictError as stopped:
         return _refused(str(stopped))
     await context.pass_gate(freed=False)

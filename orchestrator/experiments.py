@@ -19,6 +19,7 @@ from chaos.experiment import Experiment
 from chaos.experiment_reading import check_experiment, experiment_to_raw
 from chaos.judge import Judgement
 from chaos.plan import claims
+from chaos.price import over_its_own_limit
 from chaos.targets import Resolution
 from chaos.verdict import End
 from db import chaos_runs, chaos_switch, experiments, people, runs
@@ -31,6 +32,7 @@ from db.runs import Become, NewRun, RunRef
 from model.execution import Phase, Reason, Status, Verdict
 from model.ids import EXPERIMENTS, ExecutionId, RunId, UserId
 from model.notices import Ended
+from model.problems import InvalidError, Problem
 from model.request import DEFAULT_PRIORITY
 from model.resources import Resources
 from model.runs import RunKind
@@ -115,7 +117,7 @@ def submit(conn: Connection, experiment_id: UUID, wanted: Prepared, sender: Send
     """Write a run of an experiment that waits for the gate. The same id again changes nothing.
 
     Raises: ConflictError while all experiments are stopped, and with all that the rules of the team have against it;
-    InvalidError if what is to run beside it cannot.
+    InvalidError if it costs more than it allows itself, and if what is to run beside it cannot.
     """
     if (stopped := chaos_switch.stopped(conn)) is not None:
         raise ConflictError(f"{stopped.sentence}; `assay chaos resume` allows them again")
@@ -133,12 +135,18 @@ def submit(conn: Connection, experiment_id: UUID, wanted: Prepared, sender: Send
     )
     written = runs.insert(conn, new)
     if written:
+        _costs_what_it_allows(wanted.experiment)
         companions.check(conn, wanted.experiment, user)
         chaos_runs.insert_run(conn, sender.run_id, experiment_id)
         queue.enqueue(conn, _waiting(conn, new, wanted))
         if (held := _held(conn, wanted, user, sender)) is not None:
             queue.hold_until(conn, ExecutionId(new.id), held.until, held.why)
     return Accepted(run=RunRef(id=sender.run_id, kind=RunKind.EXPERIMENT), pool=sender.pool, new=written)
+
+
+def _costs_what_it_allows(experiment: Experiment) -> None:
+    if over := over_its_own_limit(experiment):
+        raise InvalidError(Problem(path="errorBudget.maxPercent", message=message) for message in over)
 
 
 def _held(conn: Connection, wanted: Prepared, user: User, sender: Sender) -> Held | None:

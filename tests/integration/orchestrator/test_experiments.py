@@ -1,5 +1,6 @@
 """Runs of experiments in the database: submit, queue again for more claims, stand, end. Each change is fenced."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -7,6 +8,7 @@ from secrets import token_bytes
 
 import pytest
 
+from chaos.error_budget import ErrorBudget
 from chaos.experiment import Order
 from chaos.experiment_reading import experiment_from_yaml
 from chaos.experiment_states import start
@@ -19,13 +21,14 @@ from db import chaos_faults, chaos_runs, chaos_switch, experiments, runs, worker
 from db.chaos_faults import NewFault
 from db.chaos_runs import Findings, Metric, Standing
 from db.engine import Database
-from db.errors import ConflictError
+from db.errors import ConflictError, NotFoundError
 from db.page import FIRST_PAGE
 from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.claims import MARK, UNKNOWN
 from model.execution import Door, Status
 from model.fault import consequence_of
 from model.ids import EXPERIMENTS, RunId, UserId, WorkerId, uuid7
+from model.problems import InvalidError
 from orchestrator import admission, kinds
 from orchestrator import experiments as cases
 from orchestrator.experiments import Begun, Prepared
@@ -85,6 +88,20 @@ def standing() -> Standing:
 def findings(end: End, *, validated: bool | None) -> Findings:
     metric = Metric(name="orders placed", baseline=0.0, fault=12.5, recovery=None)
     return Findings(ending=end, validated=validated, metrics=(metric,), journal={"a": 1}, report="<html>")
+
+
+def test_what_costs_more_than_it_allows_itself_is_refused_before_anybody_looks_for_its_targets(db: Database) -> None:
+    dear, sent = replace(EXPERIMENT, error_budget=ErrorBudget(max_percent=0.001)), sender()
+    wanted = Prepared(experiment=dear)
+
+    with pytest.raises(InvalidError) as refused:
+        db.call(lambda conn: cases.submit(conn, cases.create(conn, dear, sent.user_id), wanted, sent))
+
+    [problem] = refused.value.problems
+    assert problem.path == "errorBudget.maxPercent"
+    assert "of orders placed (30 days), and errorBudget.maxPercent allows 0.001%" in problem.message
+    with pytest.raises(NotFoundError):
+        db.call(lambda conn: runs.find(conn, sent.run_id))
 
 
 def test_an_experiment_claims_its_targets_and_their_callers_else_what_its_selector_names(db: Database) -> None:

@@ -75,6 +75,25 @@ def test_all_refusals_are_told_at_once() -> None:
     assert "the next window begins at 2027-01-05 00:00 UTC" in said
 
 
+@pytest.mark.parametrize(
+    ("budget", "percent"),
+    [
+        ({"trafficFactor": 0.001}, "4.63%"),
+        ({"windowDays": 366}, "4.63%"),
+        ({"windowDays": 15}, "9.26%"),
+        ({"trafficFactor": 2}, "9.26%"),
+    ],
+)
+def test_the_limit_of_a_team_counts_what_the_file_says_only_where_it_makes_it_dearer(
+    budget: dict[str, Any], percent: str
+) -> None:
+    dear = experiment(errorBudget={"maxPercent": 100} | budget)
+
+    [said] = asked({"maxBudgetPercent": 4}, experiment=dear).refusals
+
+    assert f"costs up to {percent} of the error budget of orders" in said
+
+
 def test_outside_of_the_windows_it_is_held_if_the_team_says_so() -> None:
     rules = {"windows": [{"days": ["tue"], "start": "09:00", "end": "10:00"}], "outside": "hold"}
 
