@@ -1,5 +1,7 @@
 """The commands of a second person: approve and deny."""
 
+import shlex
+from collections.abc import Iterator
 from typing import Annotated, Any
 
 import typer
@@ -41,7 +43,9 @@ def approve(
         if digest is None:
             found = client.get(f"{EXECUTIONS}/{execution}")
             digest = _asked(found)["digest"]
-            _say_what(client.get(f"/chaos/experiments/{found['experimentId']}")["definition"], digest)
+            definition = client.get(f"/chaos/experiments/{found['experimentId']}")["definition"]
+            for line in what_is_approved(definition, digest):
+                output.say(output.printable(line))
         answer = client.post(f"{EXECUTIONS}/{execution}/approve", {"digest": digest, "comment": comment})
     _write(answer, json=json)
 
@@ -63,13 +67,20 @@ def in_words(approval: Any) -> str | None:
     return f"{said}: {approval['comment']}" if approval["comment"] else said
 
 
-def _say_what(definition: Any, digest: str) -> None:
-    """Say what is approved, to stderr."""
+def what_is_approved(definition: Any, digest: str) -> Iterator[str]:
+    """Yield in words what an experiment expects, breaks and runs."""
     target = " ".join(f"{key} {value}" for key, value in definition["target"].items() if isinstance(value, str))
-    output.say(f"{definition['name']}, at {target} ({digest})")
+    yield f"{definition['name']}, at {target} ({digest})"
+    if title := definition["hypothesis"].get("title"):
+        yield f"  hypothesis: {title}"
     for fault in definition["faults"]:
         given = ", ".join(f"{key} {value}" for key, value in fault["parameters"].items())
-        output.say(f"  {fault['type']} for {fault['durationSeconds']} s{f' ({given})' if given else ''}")
+        yield f"  {fault['type']} for {fault['durationSeconds']} s{f' ({given})' if given else ''}"
+    if test := (definition.get("load") or {}).get("test"):
+        yield f"  load: the test {test!r}, in its newest version when the baseline begins"
+    for check in definition["hypothesis"].get("healthChecks", ()):
+        if check["type"] == "command":
+            yield f"  health check {check['name']!r} runs: {shlex.join(check['command'])}"
 
 
 def _asked(found: Any) -> Any:
