@@ -107,9 +107,10 @@ def verdict(execution: Any) -> str:
 
 def deploy(file: File, *, json: Json = False) -> None:
     """Make or update the deployment of an experiment in Prefect, with its game days, and show the next runs."""
-    from cli.deploying import as_data, deploy_experiment_file, in_words  # noqa: PLC0415  Prefect takes seconds to load
+    from cli.deploying import as_data, deploy_experiment_file, in_words, whose_rules  # noqa: PLC0415  loads Prefect
 
     deployed, now = deploy_experiment_file(file), datetime.now(UTC)  # noqa: TID251  a command is its own wiring
+    output.say(whose_rules(deployed.name))
     if json:
         output.as_json(as_data(deployed, now))
         return

@@ -13,6 +13,7 @@ from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
+from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
 from cli.connection import connect, names_of_secrets
@@ -67,6 +68,15 @@ async def _deploy_experiment(experiment: "Experiment") -> "Deployed":
     with _prefect_errors():
         async with get_client() as client:
             return await deploy_experiment(client, experiment)
+
+
+def whose_rules(deployment: str) -> str:
+    """Return in words for whom the runs of a deployment of an experiment count, and how to change that."""
+    address = f"/api/v1/deployments/{quote(deployment)}/user"
+    return (
+        "until it is bound to a user, its runs count for the user prefect, and only the rules of the team of prefect "
+        f'hold; `PUT {address}` with {{"user": NAME}} and the key of the installation binds it'
+    )
 
 
 def tell_prefect(server: PrefectServer) -> None:

@@ -79,6 +79,7 @@ def test_game_days_become_schedules_of_a_deployment(stack: Stack, shop: LocalSho
     found = stack.prefect("GET", "/deployments/name/chaos-experiment/game%20day")
 
     assert done.returncode == 0, done.stderr
+    assert "/api/v1/deployments/chaos-experiment/game%20day/user" in done.stderr
     assert json.loads(done.stdout)["schedules"][0]["cron"] == "0 10 * * 2"
     assert [one["schedule"]["cron"] for one in found["schedules"]] == ["0 10 * * 2"]
     assert found["parameters"]["experiment"]["name"] == "game day"
