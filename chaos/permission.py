@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from chaos.experiment import Experiment
 from chaos.price import over_the_limit_of_a_team
 from chaos.team_rules import Effect, Outside, TeamRule, TeamRules
-from chaos.time_windows import HORIZON, freeze_at, is_within, open_from
+from chaos.time_windows import HORIZON, TimeWindow, freeze_at, is_within, open_from
 from model.claims import Claim, conflict
 
 
@@ -87,7 +87,22 @@ def _overlap(place: str, path: str) -> bool:
 
 
 def _refusal(rule: TeamRule, attempt: Attempt) -> str:
-    return f"the rule {rule.name!r} of the team {attempt.team} refuses it"
+    return (
+        f"the rule {rule.name!r} of the team {attempt.team} refuses it ({_matched(rule)}); who has the key of the "
+        f"installation changes rules (`assay team chaos-rules {attempt.team}`)"
+    )
+
+
+def _matched(rule: TeamRule) -> str:
+    """Return in words what a rule is about, all of which matched."""
+    when = [_span(one) for one in rule.when]
+    parts: dict[str, Sequence[str]] = {"who": rule.who, "faults": rule.faults, "where": rule.where, "when": when}
+    said = [f"{key}: {', '.join(values)}" for key, values in parts.items() if values]
+    return "; ".join(said) or "it is about every experiment"
+
+
+def _span(window: TimeWindow) -> str:
+    return f"{' '.join(window.days)} {window.start} to {window.end} {window.timezone}"
 
 
 def _closed(rules: TeamRules, attempt: Attempt, opens: datetime | None) -> str:

@@ -83,7 +83,10 @@ def _ask(conn: Connection, run_id: RunId, user: User, question: _Question) -> He
     approvers = _approvers(conn, user, user.team_id, question.found.asks)
     names = ", ".join(rule.name for rule in question.found.asks)
     if not approvers:
-        raise ConflictError(f"a second person must approve it ({names}), and there is nobody who may")
+        raise ConflictError(
+            f"a second person must approve it ({names}), and there is nobody who may: `assay team add` adds one to the "
+            "team, or `approvers` of the rule names one (`assay team chaos-rules`, with the key of the installation)"
+        )
     holds = timedelta(hours=question.rules.approval_hours)
     expires_at = question.found.opens + holds
     asked = Asked(

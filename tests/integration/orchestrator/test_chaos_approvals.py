@@ -156,7 +156,7 @@ def test_a_denial_ends_it_with_the_reason(db: Database, team: Callable[[dict[str
 def test_where_nobody_may_approve_it_is_refused(db: Database, team: Callable[[dict[str, Any]], None]) -> None:
     team({"rules": [{"name": "shop", "effect": "approve", "approvers": ["local"]}]})
 
-    with pytest.raises(ConflictError, match="there is nobody who may"):
+    with pytest.raises(ConflictError, match="there is nobody who may: `assay team add` adds one"):
         submitted(db)
 
 

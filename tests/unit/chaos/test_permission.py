@@ -65,13 +65,24 @@ def test_a_place_matches_what_is_known_to_be_around_it_only() -> None:
     assert asked(rule(where=["k8s/lab/shop/payments"]), paths=("k8s/lab/shop",)).refusals
 
 
+def test_a_refusal_says_what_matched_and_who_changes_rules() -> None:
+    monday = {"days": ["mon"], "start": "11:00", "end": "13:00"}
+
+    [said] = asked(rule(who=["anna"], faults=["pod-kill"], where=["local/shop"], when=[monday])).refusals
+
+    assert said == (
+        "the rule 'r' of the team shop refuses it (who: anna; faults: pod-kill; where: local/shop; when: mon 11:00 to "
+        "13:00 UTC); who has the key of the installation changes rules (`assay team chaos-rules shop`)"
+    )
+
+
 def test_all_refusals_are_told_at_once() -> None:
     rules = rule() | {"maxBudgetPercent": 0.1, "windows": [{"days": ["tue"]}]}
 
     said = " | ".join(asked(rules).refusals)
 
     assert "costs up to 4.63% of the error budget of orders (30 days), and the team shop allows 0.1%" in said
-    assert "the rule 'r' of the team shop refuses it" in said
+    assert "the rule 'r' of the team shop refuses it (it is about every experiment)" in said
     assert "the next window begins at 2027-01-05 00:00 UTC" in said
 
 
