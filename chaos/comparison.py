@@ -10,7 +10,7 @@ one odd run before makes no news.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -148,42 +148,37 @@ def _judgement(slo: str, now: Judgement, before: Judgement) -> Difference:
 def _times(
     slo: Slo, recovery: timedelta, pair: tuple[SloResult, SloResult], earlier: Sequence[SloResult]
 ) -> list[Difference]:
-    now, before = pair
-    smallest, longest = float(STEPS * slo.step_seconds), recovery.total_seconds()
-    recovered = _Values(
-        now=now.recover,
-        before=before.recover,
-        earlier=tuple(one.recover for one in earlier if one.recover is not None),
-        smallest=smallest,
-        share=SHARE_OF_TIME,
-    )
-    detected = _Values(
-        now=now.detect,
-        before=before.detect,
-        earlier=tuple(one.detect for one in earlier if one.detect is not None),
-        smallest=smallest,
-        share=SHARE_OF_TIME,
-    )
-    return [_recovery(slo.name, recovered, longest), *_detection(slo.name, detected)]
+    noise = _Noise(smallest=float(STEPS * slo.step_seconds), share=SHARE_OF_TIME)
+    recovered = _values(lambda one: one.recover, pair, earlier, noise)
+    detected = _values(lambda one: one.detect, pair, earlier, noise)
+    return [_recovery(slo.name, recovered, recovery.total_seconds()), *_detection(slo.name, detected)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Noise:
+    """The least that a difference must be: an amount, and a share of the value before."""
+
+    smallest: float
+    share: float
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Values:
-    """One value now and before, those of earlier runs, and the least that a difference must be."""
+    """One value now and before, those of earlier runs, and what is noise."""
 
     now: float | None
     before: float | None
     earlier: tuple[float, ...]
-    smallest: float
-    share: float
+    noise: _Noise
 
     @property
     def bound(self) -> float:
         before = self.before or 0.0
         if len(self.earlier) < ENOUGH:
-            return max(self.smallest, max(self.share, UNKNOWN_SPREAD) * before)
+            return max(self.noise.smallest, max(self.noise.share, UNKNOWN_SPREAD) * before)
         middle = median(self.earlier)
-        return max(self.smallest, self.share * before, SPREAD * median(abs(one - middle) for one in self.earlier))
+        spread = SPREAD * median(abs(one - middle) for one in self.earlier)
+        return max(self.noise.smallest, self.noise.share * before, spread)
 
     def change(self, now: float, before: float) -> Change:
         """Return whether a larger value is worse beyond the bound, against the last run and against the usual one."""
@@ -193,6 +188,18 @@ class _Values:
         if all(now < one - self.bound for one in usual):
             return Change.BETTER
         return Change.SAME
+
+
+def _values(
+    of: Callable[[SloResult], float | None],
+    pair: tuple[SloResult, SloResult],
+    earlier: Sequence[SloResult],
+    noise: _Noise,
+) -> _Values:
+    """Return one value of all results. Those that have none say nothing about what is usual."""
+    now, before = map(of, pair)
+    known = tuple(value for one in earlier if (value := of(one)) is not None)
+    return _Values(now=now, before=before, earlier=known, noise=noise)
 
 
 def _recovery(slo: str, values: _Values, longest: float) -> Difference:
@@ -239,13 +246,8 @@ def _budget(slo: str, pair: tuple[SloResult, SloResult], earlier: Sequence[SloRe
     now, before = pair
     if now.budget is None or before.budget is None:
         return []
-    values = _Values(
-        now=now.budget,
-        before=before.budget,
-        earlier=tuple(one.budget for one in earlier if one.budget is not None),
-        smallest=SMALLEST_BUDGET,
-        share=SHARE_OF_BUDGET,
-    )
+    noise = _Noise(smallest=SMALLEST_BUDGET, share=SHARE_OF_BUDGET)
+    values = _values(lambda one: one.budget, pair, earlier, noise)
     change = values.change(now.budget, before.budget)
     words = {Change.WORSE: "more", Change.BETTER: "less"}.get(change, "about as much")
     return [

@@ -49,7 +49,7 @@ class Announcer:
                     await self._end()
                 elif self._told_at is None or loop.time() - self._told_at >= AGAIN_SECONDS:
                     await self._tell()
-            except Exception:
+            except Exception:  # no alert is worth that a fault is left: it is tried again, and the run goes on
                 log.exception("run %s: telling the Alertmanagers failed", self._run.grant.execution_id)
                 await asyncio.sleep(AGAIN_SECONDS)
             await asyncio.sleep(LOOK_SECONDS)

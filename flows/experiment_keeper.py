@@ -6,7 +6,7 @@ the database was away for too long. Signs of life stop with the database: then t
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from contextlib import asynccontextmanager
 
 from chaos.experiment_states import Step
@@ -72,7 +72,7 @@ async def _look_for_wishes(run: ExperimentRun) -> None:
                 log.warning("run %s: the database does not answer: %r", run.grant.execution_id, away)
                 if loop.time() - answered > DATABASE_PATIENCE and run.active:
                     run.stop(End.INFRASTRUCTURE, "the database was away while a fault was active")
-            except Exception:
+            except Exception:  # then no sign of life was given: the guards revert if that goes on
                 log.exception("run %s: looking for its end failed", run.grant.execution_id)
             await news(event, LOOK_SECONDS)
 
@@ -94,12 +94,7 @@ async def _ask_again(run: ExperimentRun) -> None:
         await asyncio.sleep(SAFETY_SECONDS)
         if run.state.step is not Step.OBSERVE:
             continue
-        try:
-            reasons = await experiment_safety.reasons_to_stop(run)
-        except Exception:
-            log.exception("run %s: asking the safety checks again failed", run.grant.execution_id)
-            continue
-        if reasons:
+        if reasons := await fail_closed("the safety checks", experiment_safety.reasons_to_stop(run)):
             run.stop(End.BLOCKED, "; ".join(reasons), EventKind.LIMIT)
 
 
@@ -118,13 +113,20 @@ async def _end_with_window(run: ExperimentRun) -> None:
         if loop.time() - asked < SAFETY_SECONDS:
             continue
         asked = loop.time()
-        try:
-            reason_now = await experiment_safety.closed_now(run)
-        except Exception:
-            log.exception("run %s: asking the rules of its team again failed", run.grant.execution_id)
-            continue
-        if reason_now is not None:
-            run.stop(End.BLOCKED, reason_now, EventKind.LIMIT)
+        if reasons := await fail_closed("the rules of its team", experiment_safety.closed_now(run)):
+            run.stop(End.BLOCKED, "; ".join(reasons), EventKind.LIMIT)
+
+
+async def fail_closed(asked: str, answer: Awaitable[Sequence[str]]) -> Sequence[str]:
+    """Return the reasons to stop. Who cannot be asked is one, but for the database, which has a patience of its own."""
+    try:
+        return await answer
+    except UnavailableError as away:
+        log.warning("%s cannot be asked while the database is away: %s", asked, away)
+        return ()
+    except Exception as error:
+        log.exception("%s cannot be asked under a fault", asked)
+        return (f"{asked} cannot be asked ({type(error).__name__}: {error}): see the log of the worker",)
 
 
 async def _look_at_limits(run: ExperimentRun) -> None:

@@ -72,12 +72,13 @@ async def rules_say(run: ExperimentRun, step: str) -> Standing:
     )
 
 
-async def closed_now(run: ExperimentRun) -> str | None:
+async def closed_now(run: ExperimentRun) -> tuple[str, ...]:
     """Return why experiments of its team may not run any more, as the windows and freezes are now."""
     wanted = Wanted(experiment=run.experiment, paths=(), at=run.context.now())
-    return await run.context.db.run_patiently(
+    reason = await run.context.db.run_patiently(
         lambda conn: chaos_permission.closed_now(conn, run.grant.execution_id, wanted)
     )
+    return () if reason is None else (reason,)
 
 
 def _with_rules(decision: DecisionRecord, standing: Standing) -> DecisionRecord:

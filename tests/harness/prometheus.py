@@ -2,18 +2,15 @@
 
 import json
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
 
-import httpx
+from harness.monitoring_servers import free_port, until_ready
 
 MISSING = "needs Prometheus with promtool. Debian and Ubuntu: apt-get install --no-install-recommends prometheus"
-START_SECONDS = 60.0
 
 
 def there() -> bool:
@@ -49,14 +46,14 @@ def scraping(folder: Path, targets: Mapping[str, str]) -> Iterator[str]:
 def _running(folder: Path, settings: str, blocks: Path) -> Iterator[str]:
     file = folder / "prometheus.yml"
     file.write_text(settings, encoding="utf-8")
-    port = _free_port()
+    port = free_port()
     command = [
         "prometheus", f"--config.file={file}", f"--storage.tsdb.path={blocks}",
         f"--web.listen-address=127.0.0.1:{port}", "--storage.tsdb.retention.time=100y",
     ]  # fmt: skip
     with (folder / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            _wait(f"http://127.0.0.1:{port}", process, folder / "log")
+            until_ready(f"http://127.0.0.1:{port}", process, folder / "log")
             yield f"http://127.0.0.1:{port}"
         finally:
             process.kill()
@@ -65,21 +62,3 @@ def _running(folder: Path, settings: str, blocks: Path) -> Iterator[str]:
 def _run(*command: str) -> None:
     ended = subprocess.run(command, check=False, capture_output=True, text=True)
     assert ended.returncode == 0, ended.stderr
-
-
-def _free_port() -> int:
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return int(listener.getsockname()[1])
-
-
-def _wait(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
-    until = time.monotonic() + START_SECONDS
-    while time.monotonic() < until and process.poll() is None:
-        try:
-            if httpx.get(f"{url}/-/ready", timeout=1).status_code == httpx.codes.OK:
-                return
-        except httpx.HTTPError:
-            pass
-        time.sleep(0.05)  # it tells nobody when it is ready
-    raise AssertionError(log.read_text(errors="replace")[-2000:])

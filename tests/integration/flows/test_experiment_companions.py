@@ -28,7 +28,7 @@ ORDER = b'{"item": "lamp", "quantity": 1, "card": "1234"}'
 until = time.monotonic() + float(sys.argv[2])
 while time.monotonic() < until:
     urllib.request.urlopen(urllib.request.Request(sys.argv[1], ORDER, {"Content-Type": "application/json"})).read()
-    time.sleep(0.1)
+    time.sleep(0.1)  # ten buyers a second
 """
 
 

@@ -1,15 +1,14 @@
 """The client of Alertmanager: against a server on its bad days, and against a real one where there is one."""
 
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx
 import pytest
+from harness.monitoring_servers import free_port, until_ready
 from harness.scripted_http import Answer, serving
 
 from chaos.alerts import Alert
@@ -64,31 +63,17 @@ def real(tmp_path: Path) -> Iterator[str]:
         pytest.skip(
             "needs Alertmanager. Debian and Ubuntu: apt-get install --no-install-recommends prometheus-alertmanager"
         )
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        url = f"http://127.0.0.1:{free.getsockname()[1]}"
+    url = f"http://127.0.0.1:{free_port()}"
     file = tmp_path / "am.yml"
     file.write_text("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n")
     command = [PROGRAM, f"--config.file={file}", f"--storage.path={tmp_path}/data",
                f"--web.listen-address={url.removeprefix('http://')}", "--cluster.listen-address="]  # fmt: skip
     with (tmp_path / "log").open("wb") as log, subprocess.Popen(command, stdout=log, stderr=log) as process:
         try:
-            _wait(url, process, tmp_path / "log")
+            until_ready(url, process, tmp_path / "log")
             yield url
         finally:
             process.terminate()
-
-
-def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
-    until = time.monotonic() + 30
-    while time.monotonic() < until:
-        assert process.poll() is None, log.read_text()
-        try:
-            if httpx.get(f"{url}/-/ready", trust_env=False).is_success:
-                return
-        except httpx.HTTPError:
-            time.sleep(0.05)
-    raise AssertionError(log.read_text())
 
 
 async def test_a_real_alertmanager_shows_an_alert_until_it_is_ended_and_has_no_silence(real: str) -> None:

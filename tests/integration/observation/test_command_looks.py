@@ -78,7 +78,7 @@ def looks(output: Path) -> Mapping[str, Sequence[HealthLook]]:
         while not found.all_began or min(map(len, found.looks.values())) < 2:
             assert time.monotonic() < until, dict(found.looks)
             await found.read_on()
-            await asyncio.sleep(0.1)
+            await asyncio.sleep(0.1)  # the program tells nobody when it has printed
 
     asyncio.run(twice())
     return found.looks
