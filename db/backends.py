@@ -8,13 +8,17 @@ from sqlalchemy import Connection, Row, text
 
 from db.gate.queue_rows import labels_of, shape_of
 from db.gate.queue_watermarks import HOLDING_FROM
-from model.ids import BackendName, ExecutionId, NodeName, PoolName
+from model.ids import CLUSTERS, BackendName, ExecutionId, NodeName, PoolName
 from scheduler.values.absence import Absence, Look
 from scheduler.values.run import Labels, Shape
 
 _LIVE = "SELECT FROM workers w WHERE w.pool = b.pool AND w.expires_at > clock_timestamp() AND b.name = ANY(w.serves)"
+_REMOVED = f"""
+b.name LIKE '{CLUSTERS}%' AND NOT EXISTS (SELECT FROM clusters c WHERE b.name = '{CLUSTERS}' || c.name)
+"""
 _LOOK = text(f"""
-SELECT b.name, EXISTS ({_LIVE}) AS served, b.absent_since, b.absent, b.observed_at, b.server_started_at,
+SELECT b.name, EXISTS ({_LIVE}) AS served, {_REMOVED} AS removed,
+    b.absent_since, b.absent, b.observed_at, b.server_started_at,
     clock_timestamp() AS now, pg_postmaster_start_time() AS up_since
 FROM backends b WHERE b.pool = :pool AND (b.absent_since IS NOT NULL OR NOT EXISTS ({_LIVE}))
 ORDER BY b.name FOR UPDATE OF b SKIP LOCKED
@@ -67,11 +71,15 @@ SELECT EXISTS (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Looked:
-    """What a look found of one backend that is not served, or was not: `absence` is None where it is served again."""
+    """What a look found of one backend that is not served, or was not: `absence` is None where it is served again.
+
+    `removed`: it is a cluster that has no row any more.
+    """
 
     name: BackendName
     look: Look
     served: bool
+    removed: bool
     absence: Absence | None
 
 
@@ -153,7 +161,7 @@ def is_wanted(conn: Connection, execution_id: ExecutionId, number: int, serves: 
 def _looked(row: Row[Any]) -> Looked:
     known = None if row.absent_since is None else _absence(row)
     seen = Look(at=row.now, server_started_at=row.up_since)
-    return Looked(name=BackendName(row.name), look=seen, served=row.served, absence=known)
+    return Looked(name=BackendName(row.name), look=seen, served=row.served, removed=row.removed, absence=known)
 
 
 def _absence(row: Row[Any]) -> Absence:

@@ -46,9 +46,15 @@ class Loss:
 
 
 def observe(conn: Connection, pool: PoolName, lost_after: timedelta) -> list[Loss]:
-    """Look at the backends of a pool; return those that have been without a live worker for long enough to be lost."""
+    """Look at the backends of a pool; return those that have been without a live worker for long enough to be lost.
+
+    The nodes of a cluster that was removed leave the pool, once nobody serves them and no run is placed there (013.16).
+    """
     lost = []
     for found in backends.look(conn, pool):
+        if found.removed and not found.served and not backends.placed(conn, pool, found.name):
+            _take_out(conn, pool, found.name)
+            continue
         absence = None if found.served else count(found.absence, found.look)
         if absence != found.absence:
             backends.note(conn, pool, found.name, absence)
@@ -96,6 +102,12 @@ def forget(conn: Connection, pool: PoolName, name: NodeName) -> int:
     nodes.forget(conn, pool, [name])
     backends.drop(conn, pool, node.backend)
     return sum(given_up)
+
+
+def _take_out(conn: Connection, pool: PoolName, backend: BackendName) -> None:
+    """Take all nodes of a backend out of a pool."""
+    nodes.forget(conn, pool, [node.name for node in nodes.read(conn, pool) if node.backend == backend])
+    backends.drop(conn, pool, backend)
 
 
 def _is_there(conn: Connection, loss: Loss, place: Placed) -> bool:

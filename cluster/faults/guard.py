@@ -23,6 +23,7 @@ from typing import Any
 from cluster.faults import stress
 from cluster.local import proc
 from cluster.local.shim import write_atomically
+from cluster.local.unix_socket import reachable
 
 PERIOD = 0.2
 """Seconds of one cycle of STOP and CONT."""
@@ -73,7 +74,8 @@ class Guard:
     def _connect(self) -> None:
         self._socket = socket.socket(socket.AF_UNIX)
         self._socket.settimeout(ANSWER_SECONDS)
-        self._socket.connect(self._socket_path)
+        with reachable(self._socket_path) as path:
+            self._socket.connect(path)
         self._lines = self._socket.makefile("rb")
         self._first = self._say({"ask": "status"})
 

@@ -9,6 +9,7 @@ from pydantic import TypeAdapter
 
 from chaos.graph import ServiceGraph, from_depends_on
 from chaos.targets import Candidate, Target
+from cluster.local.unix_socket import reachable
 from cluster.services.control import REQUEST, Request
 from cluster.services.supervisor import SOCKET
 
@@ -76,7 +77,8 @@ async def ask(folder: Path, request: Request) -> EnvironmentFacts:
     line = REQUEST.dump_json(request) + b"\n"
     try:
         async with asyncio.timeout(PATIENCE):
-            reader, writer = await asyncio.open_unix_connection(folder / SOCKET)
+            with reachable(str(folder / SOCKET)) as path:
+                reader, writer = await asyncio.open_unix_connection(path)
             try:
                 writer.write(line)
                 await writer.drain()

@@ -19,8 +19,6 @@ ORPHAN = (
 )
 LOOK_SECONDS = 0.1
 STOP_PATIENCE = 30.0
-LONGEST_SOCKET = 100
-"""The kernel takes 107 bytes as the path of a socket."""
 
 
 class StartError(Exception):
@@ -29,8 +27,6 @@ class StartError(Exception):
 
 async def start(services: Services, file: Path, folder: Path) -> EnvironmentFacts:
     """Start the services, or find them running, and wait until all are ready. Raises: StartError."""
-    if len(str(folder / SOCKET)) > LONGEST_SOCKET:
-        raise StartError(f"{folder} is too long a path for a socket: set ASSAY_STATE to a shorter one")
     try:
         await look(folder)
     except NoEnvironmentError:

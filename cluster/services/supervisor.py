@@ -17,6 +17,7 @@ from random import Random
 
 from chaos.provider import ProxyRule
 from cluster.local import proc
+from cluster.local.unix_socket import reachable
 from cluster.services.control import Control
 from cluster.services.file import Chaos, Services, read_services
 from cluster.services.processes import Hold, Process
@@ -45,15 +46,16 @@ class Supervisor:
             loop.add_signal_handler(number, self.stop)
         path = self.folder / SOCKET
         path.unlink(missing_ok=True)
-        control = await asyncio.start_unix_server(Control(faults=self).serve, path)
-        path.chmod(0o600)
-        try:
-            await self._start()
-            await self.stopped.wait()
-        finally:
-            await self._end()
-            control.close()
-            path.unlink(missing_ok=True)
+        with reachable(str(path)) as short:
+            control = await asyncio.start_unix_server(Control(faults=self).serve, short)
+            path.chmod(0o600)
+            try:
+                await self._start()
+                await self.stopped.wait()
+            finally:
+                await self._end()
+                control.close()
+                path.unlink(missing_ok=True)
 
     async def _start(self) -> None:
         """Start proxies first, so that a port that is taken is told before anything runs; then each service."""

@@ -53,6 +53,7 @@ def test_a_cluster_is_served_once_it_is_added_and_until_it_is_removed(
     for name in (LATE, "nowhere"):
         assert stack.rest("DELETE", f"/clusters/{name}").status_code == 204
     until("it is served no longer", lambda: not _servers(stack), 20)
+    until("its nodes have left the pool", lambda: LATE not in _clusters(stack), 20)
 
 
 def _clusters(stack: Stack) -> set[str]:

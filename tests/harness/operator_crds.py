@@ -16,7 +16,7 @@ PATIENCE = 30.0
 
 @contextmanager
 def installed(connection: Connection, *operators: str) -> Iterator[None]:
-    """Have the CRDs of these operators. Those that were there before stay."""
+    """Have the CRDs of these operators. Those that were there before stay; of the others none is left."""
     documents = [one for name in operators for one in yaml.safe_load_all((FOLDER / f"{name}.yaml").read_text())]
     made = [one for one in documents if connection.create(CRDS, one) is not None]
     try:
@@ -25,12 +25,27 @@ def installed(connection: Connection, *operators: str) -> Iterator[None]:
         yield
     finally:
         for one in made:
-            connection.delete(f"{CRDS}/{one['metadata']['name']}", grace=0)
+            connection.delete(_path(one), grace=0)
+        for one in made:
+            _until_gone(connection, one)
+
+
+def _path(crd: dict) -> str:  # type: ignore[type-arg]
+    return f"{CRDS}/{crd['metadata']['name']}"
+
+
+def _until_gone(connection: Connection, crd: dict) -> None:  # type: ignore[type-arg]
+    """Wait until the finalizer of a deleted CRD has removed its objects, and nothing of it is served."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if connection.find(_path(crd)) is None and connection.find(_objects(crd)) is None:
+            return
+        time.sleep(0.1)
+    raise AssertionError(f"{_path(crd)} is still there")
 
 
 def _until_served(connection: Connection, crd: dict) -> None:  # type: ignore[type-arg]
-    spec = crd["spec"]
-    path = f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+    path = _objects(crd)
     until = time.monotonic() + PATIENCE
     while time.monotonic() < until:
         try:
@@ -40,3 +55,8 @@ def _until_served(connection: Connection, crd: dict) -> None:  # type: ignore[ty
         else:
             return
     raise AssertionError(f"{path} is not served")
+
+
+def _objects(crd: dict) -> str:  # type: ignore[type-arg]
+    spec = crd["spec"]
+    return f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"

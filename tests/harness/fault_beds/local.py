@@ -79,5 +79,8 @@ class Bed:
 
 @asynccontextmanager
 async def fault_bed(folder: Path) -> AsyncIterator[Bed]:
-    async with environment(folder) as world:
-        yield Bed(folder, world)
+    """Run the environment in a folder whose path is too long for a socket, as a checkout deep in a CI's folders is."""
+    deep = folder.joinpath(*["a folder of a continuous integration"] * 3)
+    deep.mkdir(parents=True)
+    async with environment(deep) as world:
+        yield Bed(deep, world)

@@ -8,13 +8,14 @@ from typing import Any
 
 import pytest
 
-from db import backends, executions, leases, nodes, workers
+from db import backends, clusters, executions, leases, nodes, workers
+from db.clusters import ClusterRow
 from db.errors import ConflictError, NotFoundError
 from db.gate import queue
 from db.seeds import DEFAULT_POOL
 from model import fault
 from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, Cause, Phase, Reason, Status
-from model.ids import BackendName, ExecutionId, NodeName, PoolName, WorkerId
+from model.ids import BackendName, ExecutionId, NodeName, PoolName, WorkerId, backend_of_cluster
 from orchestrator import cancel, lifecycle, lost_nodes
 from orchestrator.lifecycle import Finished, Grant, Superseded
 from orchestrator.lost_nodes import Loss
@@ -404,3 +405,38 @@ def test_a_run_that_has_moved_on_is_not_given_up_with_its_former_node(two: Any) 
     grant = begun(two)
 
     assert not give_up_node(two, grant.execution_id, node="another")
+
+
+def test_the_nodes_of_a_removed_cluster_leave_the_pool_once_nothing_needs_them(bare: Any) -> None:
+    cluster = backend_of_cluster("prod")
+    bare.do(lambda conn: clusters.put(conn, ClusterRow(name="prod", namespace="tests", image="python:3.12")))
+    bare.node("n1.prod", cpu=1000, backend=cluster)
+    bare.worker(ON_A, serves=[cluster])
+    bare.submit()
+    bare.run_pass()
+    bare.claim(ON_A)
+    bare.do(lambda conn: clusters.remove(conn, "prod"))
+
+    look(bare)
+    assert names(bare) == ["n1.prod"], "its worker serves it until it is idle"
+    die(bare)
+    look(bare)
+    assert names(bare) == ["n1.prod"], "a run is placed there"
+    bare.sql("DELETE FROM queue")
+    look(bare)
+
+    assert names(bare) == []
+    assert bare.do(lambda conn: backends.look(conn, DEFAULT_POOL)) == []
+
+
+def test_the_nodes_of_a_cluster_that_has_no_worker_stay(bare: Any) -> None:
+    bare.do(lambda conn: clusters.put(conn, ClusterRow(name="prod", namespace="tests", image="python:3.12")))
+    bare.node("n1.prod", cpu=1000, backend=backend_of_cluster("prod"))
+
+    look(bare)
+
+    assert names(bare) == ["n1.prod"]
+
+
+def names(pool: Any) -> list[NodeName]:
+    return [node.name for node in pool.do(lambda conn: nodes.read(conn, DEFAULT_POOL))]
