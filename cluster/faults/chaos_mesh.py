@@ -9,7 +9,7 @@ from chaos.manifests.operator_state import OperatorState
 from chaos.provider import FaultId
 from chaos.targets import Target
 from cluster.faults.kubernetes.guard_jobs import Record
-from cluster.faults.operator_faults import OperatorFaults, action_of, api_groups
+from cluster.faults.operator_faults import OperatorFaults, action_of, api_resources
 from cluster.faults.provider import InjectError, Injection
 from cluster.kubernetes.api_objects import ApiObject, Condition, Meta
 from cluster.kubernetes.connection import Connection
@@ -126,4 +126,4 @@ def _record(one: ContainerRecord) -> MeshRecord:
 
 def is_there(connection: Connection) -> bool:
     """Say whether the cluster has the CRDs of Chaos Mesh. Raises: ApiError, UnavailableError."""
-    return chaos_mesh.GROUP in api_groups(connection)
+    return not api_resources(connection, API).isdisjoint(chaos_mesh.PLURALS.values())

@@ -9,7 +9,7 @@ from chaos.manifests.operator_state import OperatorState
 from chaos.provider import FaultId
 from chaos.targets import Target
 from cluster.faults.kubernetes.guard_jobs import Record
-from cluster.faults.operator_faults import OperatorFaults, action_of, api_groups
+from cluster.faults.operator_faults import OperatorFaults, action_of, api_resources
 from cluster.faults.provider import InjectError, Injection
 from cluster.kubernetes.api_objects import ApiObject, Meta, PodList
 from cluster.kubernetes.connection import Connection
@@ -187,7 +187,7 @@ class LitmusFaults(OperatorFaults):
 
 def is_there(connection: Connection) -> bool:
     """Say whether the cluster has the CRDs of Litmus. Raises: ApiError, UnavailableError."""
-    return litmus.GROUP in api_groups(connection)
+    return litmus.PLURAL in api_resources(connection, API)
 
 
 def _place(record: Record) -> str:

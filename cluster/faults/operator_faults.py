@@ -19,7 +19,7 @@ from cluster.faults.kubernetes.guarded import LOOK_SECONDS, Guarded
 from cluster.faults.kubernetes.target_check import checked
 from cluster.faults.provider import HEARTBEAT_PATIENCE, Effect, InjectError, Injection
 from cluster.kubernetes.api_objects import ApiObject
-from cluster.kubernetes.connection import ApiError, Connection
+from cluster.kubernetes.connection import NOT_FOUND, ApiError, Connection
 from model.json_values import JsonObject, json_object
 
 
@@ -141,18 +141,27 @@ def action_of(record: Record) -> JsonObject:
     return json_object(record.spec["action"])  # type: ignore[arg-type]
 
 
-class ApiGroup(ApiObject):
-    """A group of the API."""
+class ApiResource(ApiObject):
+    """A resource of the API, by its plural."""
 
     name: str
 
 
-class ApiGroupList(ApiObject):
-    """All groups of the API."""
+class ApiResourceList(ApiObject):
+    """The resources of one version of a group."""
 
-    groups: tuple[ApiGroup, ...] = ()
+    resources: tuple[ApiResource, ...] = ()
 
 
-def api_groups(connection: Connection) -> frozenset[str]:
-    """Return the groups that the API server knows. Raises: ApiError, UnavailableError."""
-    return frozenset(one.name for one in ApiGroupList.model_validate_json(connection.get("/apis")).groups)
+def api_resources(connection: Connection, path: str) -> frozenset[str]:
+    """Return the plurals that the API server serves under `/apis/GROUP/VERSION`. Raises: ApiError, UnavailableError.
+
+    The list of all groups does not do: it may keep the group of a CRD that was removed.
+    """
+    try:
+        found = connection.get(path)
+    except ApiError as refused:
+        if refused.status == NOT_FOUND:
+            return frozenset()
+        raise
+    return frozenset(one.name for one in ApiResourceList.model_validate_json(found).resources)

@@ -8,12 +8,14 @@ compared with such nodes at once.
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import lru_cache
 from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
 
 from model.ids import ExecutionId, TeamId, UserId
+from model.resources import Resources
 from scheduler.admission.equivalence_classes import RunClass
 from scheduler.admission.reservation import NO_TIME, Reservation
 from scheduler.placement.ask import Ask
@@ -174,9 +176,8 @@ class ClassArrays:
         """Return what runs of a shape need of a node, and their kind; worked out once for each shape."""
         known = self._shapes.get(ask.shape)
         if known is None:
-            request = vector(ask.shape.resources)
-            needed = np.where(request > 0, request, _ANY)
-            self._largest = [max(pair) for pair in zip(self._largest, needed.tolist(), strict=True)]
+            needed, amounts = _needed(ask.shape.resources)
+            self._largest = list(map(max, self._largest, amounts))
             known = self._shapes[ask.shape] = (needed, self._kind(ask))
         return known
 
@@ -191,6 +192,15 @@ class ClassArrays:
             self.accepts[kind] = matching(self.node_usage.node_table, ask)
             self._all_accepted = np.asarray(self.accepts[: kind + 1].all(axis=0), dtype=np.bool_)
         return kind
+
+
+@lru_cache(maxsize=4096)
+def _needed(resources: Resources) -> tuple[Amounts, list[int]]:
+    """Return what a run needs of a node, by kind, also as numbers; what it does not ask for any node has."""
+    request = vector(resources)
+    needed = np.where(request > 0, request, _ANY)
+    needed.flags.writeable = False
+    return needed, needed.tolist()
 
 
 @dataclass(frozen=True, slots=True, order=True)

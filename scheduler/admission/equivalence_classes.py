@@ -171,9 +171,10 @@ class RunClasses:
             if run.not_before is not None:
                 heappush(self._coming, (run.not_before, run.execution_id))
             return
-        is_aged = aged(run, self._limits, now)
+        ages = ages_at(run.enqueued_at, run.priority, self._limits)
+        is_aged = now >= ages
         if not is_aged:
-            heappush(self._coming, (ages_at(run.enqueued_at, run.priority, self._limits), run.execution_id))
+            heappush(self._coming, (ages, run.execution_id))
         key = _class_key(run, is_aged=is_aged)
         run_class = self.table.get(key)
         if run_class is None:

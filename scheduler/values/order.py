@@ -12,6 +12,7 @@ drain.
 """
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 from scheduler.values.pool import PoolSettings, Strategy
 from scheduler.values.run import Queued, Rank
@@ -29,14 +30,19 @@ NO_TIME = timedelta()
 
 def head_start(priority: int, limits: PoolSettings) -> timedelta:
     """Return how much earlier than a run of this priority one of priority 0 comes that is submitted with it."""
-    if limits.strategy is Strategy.FIFO:
-        return NO_TIME
-    return priority * min(limits.ageing_limit, _LONGEST)
+    return NO_TIME if limits.strategy is Strategy.FIFO else _ageing_limits(priority, limits.ageing_limit)
 
 
 def ages_at(enqueued_at: datetime, priority: int, limits: PoolSettings) -> datetime:
     """Return the time from which on what a run needs is reserved for it (D4)."""
-    return enqueued_at + head_start(priority, limits) + min(limits.ageing_limit, _LONGEST)
+    waited = 1 if limits.strategy is Strategy.FIFO else priority + 1
+    return enqueued_at + _ageing_limits(waited, limits.ageing_limit)
+
+
+@lru_cache(maxsize=1024)
+def _ageing_limits(number: int, ageing_limit: timedelta) -> timedelta:
+    """Return so many ageing limits. A pass asks for each of its runs, with few different answers."""
+    return number * min(ageing_limit, _LONGEST)
 
 
 def aged(run: Queued, limits: PoolSettings, now: datetime) -> bool:

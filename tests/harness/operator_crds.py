@@ -37,26 +37,22 @@ def _path(crd: dict) -> str:  # type: ignore[type-arg]
 def _until_gone(connection: Connection, crd: dict) -> None:  # type: ignore[type-arg]
     """Wait until the finalizer of a deleted CRD has removed its objects, and nothing of it is served."""
     until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if connection.find(_path(crd)) is None and connection.find(_objects(crd)) is None:
-            return
+    while connection.find(_path(crd)) is not None or _is_served(connection, crd):
+        assert time.monotonic() < until, f"{_path(crd)} is still there"
         time.sleep(0.1)
-    raise AssertionError(f"{_path(crd)} is still there")
 
 
 def _until_served(connection: Connection, crd: dict) -> None:  # type: ignore[type-arg]
-    path = _objects(crd)
     until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        try:
-            connection.get(path, ("limit", "1"))
-        except ApiError:
-            time.sleep(0.1)
-        else:
-            return
-    raise AssertionError(f"{path} is not served")
+    while not _is_served(connection, crd):
+        assert time.monotonic() < until, f"{_path(crd)} is not served"
+        time.sleep(0.1)
 
 
-def _objects(crd: dict) -> str:  # type: ignore[type-arg]
+def _is_served(connection: Connection, crd: dict) -> bool:  # type: ignore[type-arg]
     spec = crd["spec"]
-    return f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}"
+    try:
+        connection.get(f"/apis/{spec['group']}/{spec['versions'][0]['name']}/{spec['names']['plural']}", ("limit", "1"))
+    except ApiError:
+        return False
+    return True
