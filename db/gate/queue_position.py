@@ -101,9 +101,12 @@ _READY = "q.pool = me.pool AND q.state = 'waiting' AND (q.not_before IS NULL OR 
 _NEAR = statement(
     """$me
     NULL AS total,
-    (SELECT least(count(*), :most) FROM generate_series(0, $lowest_priority) AS p (priority) CROSS JOIN LATERAL (
-        SELECT q.enqueued_at, q.seq FROM queue q WHERE $ready AND q.priority = p.priority ORDER BY q.seq LIMIT :most
-    ) AS before WHERE (before.enqueued_at + p.priority * me.step, before.seq) < (me.key, me.seq)) AS ahead
+    (SELECT count(*) FROM (
+        SELECT FROM generate_series(0, $lowest_priority) AS p (priority) CROSS JOIN LATERAL (
+            SELECT q.enqueued_at, q.seq FROM queue q WHERE $ready AND q.priority = p.priority
+            ORDER BY q.seq LIMIT :most
+        ) AS before WHERE (before.enqueued_at + p.priority * me.step, before.seq) < (me.key, me.seq) LIMIT :most
+    ) AS counted) AS ahead
 FROM me
 """,
     me=_ME,
