@@ -15,7 +15,7 @@ from scheduler.forecast.estimate import Basis, Estimate, estimates, steady
 from scheduler.forecast.history import history
 from scheduler.forecast.question import Behind, Question, Scenario
 from scheduler.forecast.scenarios import FEWEST_NEWCOMERS, GRACE, trial
-from scheduler.values.pool import Ceiling, Strategy
+from scheduler.values.pool import Ceiling, Owner, Strategy
 from scheduler.values.run import Queued
 from scheduler.values.usage_totals import POOL
 
@@ -225,7 +225,7 @@ def test_more_important_runs_that_are_to_come_put_others_off(make: SimpleNamespa
 
 def test_only_who_can_be_put_off_is_told_that_newcomers_count(make: SimpleNamespace) -> None:
     """Not the more important, nor who has waited for two ageing limits: newcomers come two steps before it."""
-    waiting = [make.queued(1, priority=0), make.queued(2, priority=5), make.queued(3, priority=5, minutes=121)]
+    waiting = [make.queued(1, priority=0), make.queued(2, priority=5), make.queued(3, priority=5, minutes=120)]
     question = ask(make.state(waiting, ceiling=Ceiling(runs=1)), waiting, make.NOON, [60] * 50)
 
     found = answer(replace(question, arrivals=lately(make, 10, priority=3)))
@@ -288,6 +288,24 @@ def test_where_newcomers_take_every_place_one_starts_after_all_that_come_before_
     assert found.p50 - make.NOON > 100 * timedelta(hours=1)
 
 
+def test_under_fair_share_an_aged_run_starts_before_all_that_wait(make: SimpleNamespace) -> None:
+    """One that counts before it comes each second, of which fifty are drawn. It is aged after six minutes."""
+    waiting = [make.queued(1, enqueued_at=make.NOON)]
+    state = make.state(
+        waiting,
+        holding=[make.running(9)],
+        owners={make.team(0): Owner(name="red", usage=1e9)},
+        ceiling=Ceiling(runs=1),
+        ageing_limit=MINUTE,
+        strategy=Strategy.FAIR_SHARE,
+    )
+    others = lately(make, 3600, user_id=make.user(1), team_id=make.team(1))
+
+    found = answer(replace(ask(state, waiting, make.NOON, [60] * 50), arrivals=others))[make.run_id(1)]
+
+    assert 6 * MINUTE <= found.p50 - make.NOON <= found.p90 - make.NOON < 7.5 * MINUTE
+
+
 def test_farther_runs_are_put_off_by_newcomers_that_do_not_put_off_the_near(make: SimpleNamespace) -> None:
     """One in two minutes is of priority 3: before those of priority 5, behind those that are simulated."""
     waiting = [make.queued(number, priority=0 if number < 40 else 5) for number in range(60)]
@@ -304,10 +322,11 @@ def test_farther_runs_are_put_off_by_newcomers_that_do_not_put_off_the_near(make
     assert last.p50 - first.p50 == pytest.approx(19 * 2 * MINUTE, rel=0.25)
 
 
-def test_a_farther_run_that_is_aged_is_not_put_off_at_all(make: SimpleNamespace) -> None:
+def test_a_farther_run_that_no_newcomer_comes_before_any_more_is_not_put_off_at_all(make: SimpleNamespace) -> None:
+    """It has waited for two ageing limits, and they are two steps more important."""
     waiting = [make.queued(number, priority=0 if number < 30 else 5) for number in range(31)]
     question = ask(make.state(waiting, ceiling=Ceiling(runs=1)), waiting[:30], make.NOON, [60] * 50)
-    question = replace(question, far=(replace(behind(waiting[30:])[0], enqueued_at=make.NOON - timedelta(hours=3)),))
+    question = replace(question, far=(replace(behind(waiting[30:])[0], enqueued_at=make.NOON - timedelta(hours=2)),))
 
     alone = answer(question)[waiting[30].execution_id]
     found = answer(replace(question, arrivals=lately(make, 120, priority=3)))[waiting[30].execution_id]

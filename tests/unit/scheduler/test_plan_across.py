@@ -14,7 +14,7 @@ from scheduler.admission.plan import decide, plan
 from scheduler.values.order import rank
 from scheduler.values.pool import Ceiling, Owner, PoolSettings
 from scheduler.values.reasons import Code
-from scheduler.values.run import Queued
+from scheduler.values.run import Apart, Constraints, Queued
 from scheduler.values.usage_totals import need
 
 MINUTE = timedelta(minutes=1)
@@ -93,6 +93,35 @@ def test_a_team_at_its_limit_is_skipped_and_keeps_for_its_first_aged_run(make: S
     state = make.state(runs, owners=of_team(make, 1), holding=[make.running(9)])
 
     assert kept_across(decide(state, make.NOON)) == {make.run_id(1): (make.team(0),)}
+
+
+def test_an_aged_run_that_its_pool_has_no_room_for_keeps_a_place_in_its_teams_limit(make: SimpleNamespace) -> None:
+    """The pool is full, so the cycle does not come to the run; its team may run one more."""
+    there = [make.running(9, team_id=make.team(1))]
+    state = make.state(
+        [make.queued(1, minutes=361)], owners=of_team(make, 2), holding=there, ceiling=Ceiling(runs=len(there))
+    )
+
+    assert kept_across(decide(state, make.NOON)) == {make.run_id(1): (make.team(0),)}
+
+
+@pytest.mark.parametrize("name", ["n0", "n1"])
+def test_who_has_a_node_kept_keeps_its_place_though_another_run_starts_beside_it(
+    make: SimpleNamespace, name: str
+) -> None:
+    """The aged run waits for the GPU of the only node that it may use, and wants no run with these labels beside it."""
+    labels = (("app", "web"),)
+    rules = Constraints(node_selector=(("name", name),), apart=(Apart(topology="name", labels=labels),))
+    old = make.queued(1, gpu=1, minutes=361, constraints=rules)
+    beside = make.queued(
+        2, team_id=make.team(1), labels=labels, constraints=Constraints(node_selector=(("name", name),))
+    )
+    nodes = [make.node(number, gpu=1, labels={"name": f"n{number}"}) for number in (0, 1)]
+    holding = [make.running(9, team_id=make.team(1), gpu=1, node=name)]
+    outcome = decide(make.state([old, beside], nodes=nodes, holding=holding, owners=of_team(make, 2)), make.NOON)
+
+    assert (outcome.kept, set(outcome.admitted)) == ({make.run_id(1): name}, {make.run_id(2)})
+    assert kept_across(outcome) == {make.run_id(1): (make.team(0),)}
 
 
 @pytest.mark.parametrize("given", [{"cpu": 9000}, {"minutes": 1}])

@@ -6,7 +6,7 @@ import pytest
 
 from model.problems import InvalidError
 from model.resources import Resources
-from scheduler.simulation.trace import TraceRun, read_nodes, read_trace
+from scheduler.simulation.trace import LONGEST_LABELS, TraceRun, read_nodes, read_trace
 
 HEADER = "submit_seconds,duration_seconds,cpu_milli,memory_mib,gpu,priority,team,user\n"
 NODES = "name,cpu_milli,memory_mib,gpu,labels,count\n"
@@ -179,6 +179,17 @@ def test_names_of_nodes_are_unique_also_numbered_ones() -> None:
 )
 def test_labels_are_pairs(labels: str, message: str) -> None:
     assert node_problems(f"name,cpu_milli,memory_mib,labels\nn,1,1,{labels}\n") == [("line[2].labels", message)]
+
+
+def test_labels_may_have_the_longest_length_and_not_one_character_more() -> None:
+    labels = "disk=" + "s" * (LONGEST_LABELS - len("disk="))
+
+    (node,) = read_nodes(f"name,cpu_milli,memory_mib,labels\nn,1,1,{labels}\n")
+
+    assert node.labels == {"disk": labels.removeprefix("disk=")}
+    assert node_problems(f"name,cpu_milli,memory_mib,labels\nn,1,1,{labels}d\n") == [
+        ("line[2].labels", f"must have {LONGEST_LABELS} characters at most, not {LONGEST_LABELS + 1}")
+    ]
 
 
 @pytest.mark.parametrize("count", ["0", "-1", "1.5", "100001"])
