@@ -18,10 +18,12 @@ from model.request import TestType
 from model.resources import Used as ResourcesUsed
 from model.result import Outcome, Result, Summary
 from model.runs import RunKind
+from model.suite_phases import SuitePhase
 from orchestrator.kinds import ShownRun
 from orchestrator.listing import Shown, ShownNode, Standing
+from orchestrator.shown_suite import ShownSuite
 from orchestrator.submit import Submitted
-from orchestrator.suites import ShownSuite
+from orchestrator.suite_experiments import Carried
 
 TESTS = "/api/v1/tests"
 SUITES = "/api/v1/suites/runs"
@@ -224,8 +226,37 @@ def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteR
         exit_code=shown.exit_code,
         counts=schemas.SuiteCounts(**{status.value: number for status, number in shown.counts.items()}),
         executions=[execution(test) for test in shown.tests],
+        experiment=None if shown.carried is None else _carried(shown.carried, run.phase),
         warnings=list(warnings),
         links=schemas.SuiteLinks(self=own, cancel=f"{own}/cancel", junit=f"{own}/junit"),
+    )
+
+
+def _carried(carried: Carried, phase: SuitePhase | None) -> schemas.SuiteExperimentOut:
+    experiment = carried.experiment
+    again = {test.retried_from: test.execution_id for test in carried.tests}
+    return schemas.SuiteExperimentOut(
+        execution_id=experiment.run_id,
+        short_id=short(experiment.run_id),
+        name=experiment.name,
+        status=experiment.status,
+        phase=phase or SuitePhase.WAITING,
+        step=experiment.step,
+        validated=experiment.validated,
+        detail=experiment.verdict.detail if experiment.verdict else "",
+        tests=[
+            schemas.SuitePhaseTest(
+                execution_id=test.execution_id,
+                name=test.name,
+                during=test.during,
+                under_fault=test.under_fault,
+                conclusion=carried.conclusions[test.execution_id],
+                without_fault=again.get(test.execution_id),
+            )
+            for test in carried.tests
+            if test.execution_id in carried.conclusions
+        ],
+        link=f"{EXPERIMENT_RUNS}/{experiment.run_id}",
     )
 
 

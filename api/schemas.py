@@ -12,6 +12,7 @@ from model.execution import Cause, Door, Phase, Reason, Status
 from model.request import TestType
 from model.result import ArtifactType, Outcome, ResultKind
 from model.runs import RunKind
+from model.suite_phases import During, SuitePhase
 
 P50 = "The run starts before this time with a probability of 50 %; null while unknown"
 P90 = "The run starts before this time with a probability of 90 %; null while unknown"
@@ -283,6 +284,32 @@ class SuiteCounts(Out):
     timeout: int = 0
 
 
+class SuitePhaseTest(Out):
+    """What a test of a suite says about the experiment of the suite."""
+
+    execution_id: UUID
+    name: str
+    during: During
+    under_fault: bool = Field(description="A fault of the experiment was active while its last attempt ran")
+    conclusion: str = Field(description="In words: passed, failed under the fault only, ...")
+    without_fault: UUID | None = Field(None, description="The run without the fault of what failed under it")
+
+
+class SuiteExperimentOut(Out):
+    """The experiment that a suite carries."""
+
+    execution_id: UUID
+    short_id: str
+    name: str
+    status: Status
+    phase: SuitePhase = Field(description="How far it is, for the tests of the suite")
+    step: str | None = None
+    validated: bool | None = Field(None, description="Whether the hypothesis held; null while nothing is known")
+    detail: str = ""
+    tests: list[SuitePhaseTest]
+    link: str
+
+
 class SuiteRunOut(Out):
     """One run of a suite, with its tests."""
 
@@ -297,7 +324,8 @@ class SuiteRunOut(Out):
     cancel_requested: bool = False
     exit_code: int | None = None
     counts: SuiteCounts = SuiteCounts()
-    executions: list[TestExecution] = []
+    executions: list[TestExecution] = Field([], description="Its tests, and what ran once more without the fault")
+    experiment: SuiteExperimentOut | None = Field(None, description="Null in lists, and for a suite without one")
     warnings: list[str] = Field(
         [], description="After a submit: reasons for which tests will wait until somebody changes something"
     )

@@ -16,9 +16,10 @@ from model.execution import Door
 from model.ids import PoolName, SuiteRunId
 from orchestrator import suites
 from orchestrator.checking import check_suite
+from orchestrator.shown_suite import ShownSuite
 from orchestrator.submit import DEFAULT_POOL, OverQuota
 from reports.junit import junit_of_suite
-from reports.run import RunReport
+from reports.run import CarriedReport, RunReport
 
 router = APIRouter(tags=["suites"])
 NOT_FOUND = "Suite run not found"
@@ -30,7 +31,7 @@ NOT_FOUND = "Suite run not found"
     status_code=202,
     response_model=schemas.SuiteRunOut,
     response_description="All tests were accepted",
-    responses=openapi.refusals(413, 429, status_404="No such pool"),
+    responses=openapi.refusals(409, 413, 429, status_404="No such pool"),
     openapi_extra=openapi.body("Suite"),
 )
 async def submit_suite(
@@ -48,7 +49,7 @@ async def submit_suite(
         pool=PoolName(pool),
     )
 
-    def write(conn: Connection) -> tuple[suites.ShownSuite, tuple[str, ...]] | OverQuota:
+    def write(conn: Connection) -> tuple[ShownSuite, tuple[str, ...]] | OverQuota:
         outcome = suites.submit_suite(conn, order, services.contents.has)
         if isinstance(outcome, OverQuota):
             return outcome
@@ -85,7 +86,7 @@ async def list_suite_runs(services: ServicesDep, page: Page) -> schemas.SuiteRun
 async def show_suite_run(suite_run_id: SuiteRunText, services: ServicesDep) -> schemas.SuiteRunOut:
     """Return a suite run with all its tests."""
 
-    def read(conn: Connection) -> suites.ShownSuite:
+    def read(conn: Connection) -> ShownSuite:
         return suites.show_suite(conn, rows.resolve(conn, suite_run_id))
 
     return responses.suite_run(await services.database.run(read))
@@ -103,12 +104,12 @@ async def show_suite_run(suite_run_id: SuiteRunText, services: ServicesDep) -> s
 async def suite_junit(suite_run_id: SuiteRunText, services: ServicesDep) -> Response:
     """Return the results of all tests of a suite run, with one `testsuite` for each of them."""
 
-    def read(conn: Connection) -> tuple[str, list[RunReport]]:
+    def read(conn: Connection) -> tuple[str, list[RunReport], CarriedReport | None]:
         found = rows.resolve(conn, suite_run_id)
-        return rows.find(conn, found).name, suites.reports(conn, found)
+        return rows.find(conn, found).name, suites.reports(conn, found), suites.carried_report(conn, found)
 
-    name, reports = await services.database.run(read)
-    return Response(await asyncio.to_thread(junit_of_suite, name, reports), media_type="application/xml")
+    read_back = await services.database.run(read)
+    return Response(await asyncio.to_thread(junit_of_suite, *read_back), media_type="application/xml")
 
 
 @router.post(
@@ -119,7 +120,7 @@ async def suite_junit(suite_run_id: SuiteRunText, services: ServicesDep) -> Resp
 async def cancel_suite_run(suite_run_id: SuiteRunText, services: ServicesDep, caller: Caller) -> schemas.SuiteRunOut:
     """Cancel all tests of a suite run that have not ended. Cancelling again changes nothing."""
 
-    def change(conn: Connection) -> suites.ShownSuite:
+    def change(conn: Connection) -> ShownSuite:
         found = rows.resolve(conn, suite_run_id)
         suites.cancel_suite(conn, found, by=caller.name, now=services.now())
         return suites.show_suite(conn, found)

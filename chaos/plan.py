@@ -89,9 +89,7 @@ def plan(
 
 def claims(experiment: Experiment, resolution: Resolution) -> tuple[str, ...]:
     """Return the paths that the experiment claims exclusively: its targets and their callers."""
-    target = experiment.target
-    place = f"local/{target.environment}" if target.environment else f"k8s/{target.cluster}/{target.namespace}"
-    return tuple(f"{place}/{service}" for service in resolution.claims)
+    return tuple(f"{experiment.target.place}/{service}" for service in resolution.claims)
 
 
 def _planned(experiment: Experiment, there: frozenset[Provider]) -> list[PlannedFault]:

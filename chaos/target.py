@@ -48,10 +48,14 @@ class TargetSelector:
     ] = None
 
     @property
+    def place(self) -> str:
+        """Return the path of the environment or the namespace."""
+        return f"local/{self.environment}" if self.environment else f"k8s/{self.cluster}/{self.namespace}"
+
+    @property
     def claim(self) -> str:
         """Return the path of the claim: the environment or namespace, and the service if there is one."""
-        place = f"local/{self.environment}" if self.environment else f"k8s/{self.cluster}/{self.namespace}"
-        return f"{place}/{self.service}" if self.service else place
+        return f"{self.place}/{self.service}" if self.service else self.place
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

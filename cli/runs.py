@@ -16,7 +16,7 @@ from cli.found_run import FoundRun
 from cli.parameters import Json, Limit, Offset, Run, run_id, say_more
 from cli.screen import drawn
 from cli.watch import FOREVER, Patience, detachable, patiently, watch_run
-from cli.words import by_status, closing, counts, describe, starts
+from cli.words import about_experiment, by_status, closing, counts, describe, starts
 from model.ids import short
 
 if TYPE_CHECKING:
@@ -100,6 +100,8 @@ def _write_verdict(run: FoundRun, ended: Any) -> None:
     elif run.is_suite:
         _verdicts(ended["executions"])
         output.say(closing(ended["name"], ended))
+        for line in about_experiment(ended):
+            output.say(line)
     else:
         output.data("\t".join((ended["shortId"], ended["status"], ended["title"])))
         if ended["detail"]:
@@ -237,6 +239,8 @@ def _show_suite(answer: Any) -> None:
         ("run", "status", "name", "state"),
         [(e["shortId"], e["status"], e["name"], describe(e)) for e in answer["executions"]],
     )
+    for line in about_experiment(answer):
+        output.say(line)
 
 
 def _show_test(answer: Any) -> None:

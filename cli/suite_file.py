@@ -25,7 +25,7 @@ Loaded: TypeAlias = Suite | TestRequest | LocalTest
 Step: TypeAlias = str | int
 
 SUITE_KEYS = frozenset(
-    {"name", "description", "overlap", "start", "startDeadlineSeconds", "schedules", "defaults", "tests"}
+    {"name", "description", "overlap", "start", "startDeadlineSeconds", "schedules", "experiment", "defaults", "tests"}
 )
 _MOST_LINKS_NAMED = 10
 _STEPS = re.compile(r"[^.\[\]=]+(?:\.[^.\[\]=]+|\[\d+\])*")

@@ -94,11 +94,13 @@ def detachable(run: str) -> Iterator[None]:
 
 def watch_run(client: "Client", run: FoundRun, patience: Patience = FOREVER) -> Any:
     """Show a run until it has ended, and return its last state. Raises: DetachedError at the end of the patience."""
+    told = ""
     with picture() as shown:
         while True:
             answer = patiently(lambda: client.get(run.details), patience)
             if run.is_test or run.is_suite:
                 shown.show(tests_of(run, answer))
+            told = _say_phase(answer.get("experiment"), told)
             if answer["status"] in TERMINAL:
                 return answer
             if patience.left <= 0:
@@ -107,3 +109,16 @@ def watch_run(client: "Client", run: FoundRun, patience: Patience = FOREVER) -> 
                     "to wait again)"
                 )
             time.sleep(min(INTERVAL, max(0.0, patience.left)))
+
+
+def _say_phase(experiment: Any, told: str) -> str:
+    """Say how far the experiment of a suite is, if that has changed since it was told; return what is told now."""
+    if not experiment:
+        return told
+    step = f", {experiment['step']}" if experiment["step"] else ""
+    now = (
+        f"{experiment['shortId']}  experiment {experiment['name']}  {experiment['status']}  {experiment['phase']}{step}"
+    )
+    if now != told:
+        say(now)
+    return now

@@ -116,12 +116,25 @@ def seconds_left(runs: Sequence[Any], now: datetime) -> float | None:
     return max([elapsed * (len(runs) - done) / done, *((start - now).total_seconds() for start in later)])
 
 
+def about_experiment(answer: Any) -> list[str]:
+    """Return how the experiment of a suite run stands, and what its tests say about it; nothing without one."""
+    experiment = answer.get("experiment")
+    if not experiment:
+        return []
+    detail = f": {experiment['detail']}" if experiment["detail"] else ""
+    ended = experiment["status"] in TERMINAL
+    words = experiment["status"] if ended else f"{experiment['status']}, phase {experiment['phase']}"
+    first = f"experiment {experiment['name']} ({experiment['shortId']}): {words}{detail}"
+    return [first, *(f"  {test['name']} ({test['during']}): {test['conclusion']}" for test in experiment["tests"])]
+
+
 def closing(name: str, answer: Any) -> str:
     """Return the last line about a suite run: 'orders: 58 passed, 2 failed in 3m12s'."""
     runs = answer["executions"]
     if not runs:
         return f"{name}: {answer['status']}{': ' + answer['note'] if answer['note'] else ''}"
     ends = [datetime.fromisoformat(run["completedAt"]) for run in runs if run.get("completedAt")]
-    words = by_status(Counter(run["status"] for run in runs))
+    firsts = [run for run in runs if not (answer.get("experiment") and run["retriedFrom"])]
+    words = by_status(Counter(run["status"] for run in firsts))
     took = (max(ends) - datetime.fromisoformat(answer["submittedAt"])).total_seconds() if ends else None
     return f"{name}: {words}" + ("" if took is None else f" in {seconds(took)}")

@@ -24,7 +24,7 @@ from chaos.targets import Resolution
 from db import chaos_tables, gate_tables, tables
 from db.errors import NotFoundError
 from db.runs import Fenced, fence
-from model.ids import RunId
+from model.ids import RunId, SuiteRunId
 
 C = chaos_tables.ChaosRun
 RESULT = chaos_tables.ChaosResult
@@ -45,6 +45,8 @@ class Kept:
     decisions: tuple[DecisionRecord, ...] = ()
     phases: tuple[Phase, ...] = ()
     started_at: datetime | None = None
+    suite_run_id: SuiteRunId | None = None
+    """The suite run that carries it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,7 +98,7 @@ def read(conn: Connection, run_id: RunId) -> Kept:
     """Return where an execution stands. Raises: NotFoundError."""
     q, e, r = gate_tables.QueueRow, chaos_tables.ChaosExperiment, tables.Run
     query = (
-        select(C.state, C.resolution, C.decisions, C.phases, e.definition, q.exclusive, r.started_at)
+        select(C.state, C.resolution, C.decisions, C.phases, e.definition, q.exclusive, r.started_at, r.parent_id)
         .join(e, e.experiment_id == C.experiment_id)
         .join(r, r.id == C.run_id)
         .outerjoin(q, q.execution_id == C.run_id)
@@ -113,6 +115,7 @@ def read(conn: Connection, run_id: RunId) -> Kept:
         decisions=_DECISIONS.validate_python(row.decisions),
         phases=_PHASES.validate_python(row.phases),
         started_at=row.started_at,
+        suite_run_id=None if row.parent_id is None else SuiteRunId(row.parent_id),
     )
 
 

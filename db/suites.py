@@ -19,11 +19,14 @@ from db.text import clean
 from model.execution import Door, Phase, Reason, Status, Verdict
 from model.ids import PoolName, SuiteRunId, TeamId, UserId, short
 from model.runs import SKIPPED, RunKind, RunStatus, run_status
+from model.suite_phases import SuitePhase
 
 R = tables.Run
 S = tables.SuiteRun
 PRIORITY = 5
 """Of the row of a suite run. It is never queued, so nothing depends on it."""
+_FIRST_RUNS = (R.kind == RunKind.TEST, R.retried_from.is_(None))
+"""The tests of a suite, without its experiment and without what ran once more (028)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,8 @@ class NewSuiteRun:
     team_id: TeamId | None = None
     note: str = ""
     flow_run_id: UUID | None = None
+    phase: SuitePhase | None = None
+    """How far its experiment is, None without one."""
 
     @property
     def run(self) -> NewRun:
@@ -73,6 +78,10 @@ class SuiteRow:
     cancelled_by: str | None = None
     flow_run_id: UUID | None = None
     host: str | None = None
+    phase: SuitePhase | None = None
+    """How far its experiment is, None without one."""
+    failure_reason: Reason | None = None
+    detail: str = ""
 
     @property
     def cancel_requested(self) -> bool:
@@ -85,7 +94,7 @@ def save(conn: Connection, new: NewSuiteRun) -> None:
     if not runs.insert(conn, new.run):
         raise ConflictError(f"suite run {short(new.suite_run_id)} was written before, or its flow run has another run")
     own = {"suite_run_id": new.suite_run_id, "name": new.name, "definition": dict(new.definition)}
-    conn.execute(insert(S).values(**own, note=clean(new.note)))
+    conn.execute(insert(S).values(**own, note=clean(new.note), phase=new.phase))
 
 
 def find(conn: Connection, suite_run_id: SuiteRunId) -> SuiteRow:
@@ -120,14 +129,14 @@ def list_suite_runs(conn: Connection, page: Page = FIRST_PAGE, name: str | None 
 
 def verdicts(conn: Connection, suite_run_id: SuiteRunId) -> list[Verdict | None]:
     """Return the verdicts of its tests in the order of their submit; None for one that has not ended."""
-    query = select(R.status, R.failure_reason, R.detail).where(R.parent_id == suite_run_id)
+    query = select(R.status, R.failure_reason, R.detail).where(R.parent_id == suite_run_id, *_FIRST_RUNS)
     rows = conn.execute(query.order_by(R.submitted_at, R.id))
     return [_verdict(Status(row.status), row.failure_reason, row.detail) for row in rows]
 
 
 def kinds_of_verdicts(conn: Connection, suite_run_ids: Collection[SuiteRunId]) -> dict[SuiteRunId, list[Verdict]]:
     """Return how tests of these suite runs have ended: each status and reason once a suite run."""
-    ended = (R.parent_id.in_(suite_run_ids), R.completed_at.is_not(None))
+    ended = (R.parent_id.in_(suite_run_ids), R.completed_at.is_not(None), *_FIRST_RUNS)
     found: dict[SuiteRunId, list[Verdict]] = {}
     for row in conn.execute(select(R.parent_id, R.status, R.failure_reason).where(*ended).distinct()):
         if (verdict := _verdict(Status(row.status), row.failure_reason, "")) is not None:
@@ -137,7 +146,8 @@ def kinds_of_verdicts(conn: Connection, suite_run_ids: Collection[SuiteRunId]) -
 
 def counts(conn: Connection, suite_run_ids: Collection[SuiteRunId]) -> dict[SuiteRunId, Counter[Status]]:
     """Return how many tests of each of these suite runs have each status."""
-    query = select(R.parent_id, R.status, func.count()).where(R.parent_id.in_(suite_run_ids))
+    tests = (R.parent_id.in_(suite_run_ids), *_FIRST_RUNS)
+    query = select(R.parent_id, R.status, func.count()).where(*tests)
     found: dict[SuiteRunId, Counter[Status]] = {}
     for parent, status, number in conn.execute(query.group_by(R.parent_id, R.status)):
         found.setdefault(SuiteRunId(parent), Counter())[Status(status)] = number
@@ -208,12 +218,19 @@ def take_orphans(
     return [(SuiteRunId(row.suite_run_id), row.flow_run_id) for row in rows]
 
 
+def now(conn: Connection) -> datetime:
+    """Return the time of this transaction by the database's clock."""
+    return conn.execute(select(func.now())).scalar_one()
+
+
 def _open() -> Select[Any]:
     return select(R.id).where(R.kind == RunKind.SUITE, R.completed_at.is_(None))
 
 
 def _rows() -> Select[Any]:
-    return select(R, S.name, S.definition, S.note, S.host).join_from(R, S, S.suite_run_id == R.id)
+    return select(R, S.name, S.definition, S.note, S.host, S.phase.label("suite_phase")).join_from(
+        R, S, S.suite_run_id == R.id
+    )
 
 
 def _ids(conn: Connection, query: Select[Any]) -> list[SuiteRunId]:
@@ -240,4 +257,7 @@ def _suite(row: Row[Any]) -> SuiteRow:
         cancelled_by=row.cancelled_by,
         flow_run_id=row.flow_run_id,
         host=row.host,
+        phase=SuitePhase(row.suite_phase) if row.suite_phase else None,
+        failure_reason=Reason(row.failure_reason) if row.failure_reason else None,
+        detail=row.detail,
     )

@@ -23,6 +23,7 @@ from sqlalchemy.types import String, Text, UserDefinedType
 
 from model.execution import Phase, Status
 from model.resources import DEFAULT_GPU
+from model.suite_phases import SuitePhase
 
 NOW = text("now()")
 NEW_ID = text("gen_random_uuid()")
@@ -265,7 +266,10 @@ class SuiteRun(Base):
     """What only a run of kind `suite` has. Its tests have it as their parent."""
 
     __tablename__ = "suite_runs"
-    __table_args__ = (Index("idx_suite_runs_name", "name", "suite_run_id"),)
+    __table_args__ = (
+        CheckConstraint(f"phase IN ({_listed(SuitePhase)})", name="valid_suite_phase"),
+        Index("idx_suite_runs_name", "name", "suite_run_id"),
+    )
 
     suite_run_id: Mapped[UUID] = mapped_column(ForeignKey("runs.id", ondelete="CASCADE"), primary_key=True)
     """A UUID of version 7, so that the order of these ids is the order of the submits."""
@@ -274,6 +278,8 @@ class SuiteRun(Base):
     note: Mapped[str] = mapped_column(server_default="")
     host: Mapped[str | None] = mapped_column(String(255))
     """The worker in which the flow of this suite waits; another worker goes on when that one is gone."""
+    phase: Mapped[str | None] = mapped_column(String(20))
+    """How far the experiment is that the suite carries (028); NULL for a suite without one."""
 
 
 class TestAttempt(Base):

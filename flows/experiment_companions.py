@@ -113,6 +113,7 @@ def leader_of(run: ExperimentRun) -> Leader:
     """Return the run as what starts companions."""
     baselines = sum(phase.name == Step.BASELINE for phase in run.phases)
     paths = claims_of(run.experiment, run.resolution) if run.resolution else ()
+    paths = paths if run.suite is None else (run.experiment.target.place,)
     return Leader(
         run_id=run.grant.execution_id,
         experiment=run.experiment,

@@ -60,6 +60,7 @@ class ExperimentRun:
         self.place = place
         self.started_at: datetime = begun.kept.started_at or context.now()
         self.claims = begun.kept.claims
+        self.suite = begun.kept.suite_run_id
         self.resolution: Resolution | None = begun.kept.resolution
         self.decisions: tuple[DecisionRecord, ...] = begun.kept.decisions
         self.phases: tuple[Phase, ...] = begun.kept.phases

@@ -31,6 +31,7 @@ from flows import (
     experiment_faults,
     experiment_preflight,
     experiment_safety,
+    experiment_suite,
     prefect_artifacts,
 )
 from flows.experiment_findings import compared, evidence, findings, journal_of, recovering
@@ -38,6 +39,7 @@ from flows.experiment_observer import Observer, Sources
 from flows.experiment_reach import Reach, reach_of
 from flows.experiment_run import ExperimentRun
 from flows.steps import superseded
+from model.claims import covers
 from model.ids import RunId
 from orchestrator import experiments
 from orchestrator.lifecycle import Superseded
@@ -50,6 +52,8 @@ LOOK_SECONDS = 0.5
 async def safety_check(run: ExperimentRun) -> Event | None:
     """Ask everything that must be safe. Outside of a window of its team it waits in the gate: then it returns None."""
     standing = await experiment_safety.rules_say(run, Step.SAFETY_CHECK)
+    if standing.held is not None and run.suite is not None:
+        return _blocked(run, (*standing.against, standing.held.why))  # its tests have their places already (028.2)
     if standing.held is not None and not standing.against:
         await run.write_down()
         held = standing.held
@@ -73,8 +77,11 @@ async def resolve_targets(run: ExperimentRun) -> Event:
 async def admit(run: ExperimentRun) -> Event | None:
     """Go on if the gate gave everything that the targets need. Otherwise wait there once more: then it returns None."""
     needed = experiments.claims_of(run.experiment, _resolution(run))
-    if set(needed) <= set(run.claims):
+    if all(covers(run.claims, path) for path in needed):
         return run.asked() or Done(step=Step.ADMIT)
+    if run.suite is not None:
+        beyond = ", ".join(path for path in needed if not covers(run.claims, path))
+        return _blocked(run, (f"it needs {beyond} too, beyond {run.experiment.target.place}, which its suite has",))
     await run.write_down()
     await experiment_companions.end_all(run)
     if not await run.context.db.run_patiently(lambda conn: experiments.again(conn, run.grant, needed)):
@@ -97,9 +104,10 @@ async def baseline(run: ExperimentRun) -> Event:
     run.observer.start()
     limits = watches(run.experiment.hypothesis, run.experiment.halt_conditions, begins)
     run.watches = (*limits, *burn_watches(run.experiment, begins))
-    asked = await run.wait(begins + run.experiment.baseline)
+    asked = await experiment_suite.through_baseline(run, begins + run.experiment.baseline)
     run.spans[Window.BASELINE] = Span(begins=begins, ends=run.context.now())
-    return asked or await experiment_companions.look_again(run) or Done(step=Step.BASELINE)
+    stopped = asked or await experiment_companions.look_again(run) or await experiment_suite.under_way(run)
+    return stopped or Done(step=Step.BASELINE)
 
 
 async def recheck(run: ExperimentRun) -> Event:
@@ -131,6 +139,8 @@ async def _cleared(run: ExperimentRun, found: Resolution) -> Event:
 
 async def write_down(run: ExperimentRun, number: int) -> WrittenDown | Stopped:
     """Write a fault down. Where a kill came before it, its targets are others now: they are looked for until ready."""
+    if number == 0 and (stopped := await experiment_suite.look_again(run)) is not None:
+        return stopped
     if run.experiment.follows_kill(number) and (stopped := await _targets_are_back(run)) is not None:
         return stopped
     return await experiment_faults.write_down(run, number)
@@ -174,6 +184,7 @@ async def recovery(run: ExperimentRun) -> Event:
     await run.context.db.run_patiently(partial(_guard, run, on=False))
     until = run.context.now() + run.experiment.recovery
     run.go_back()
+    await experiment_suite.recover(run)
     asked = run.asked()
     while asked is None and run.observer and run.context.now() < until:
         asked = await run.pause(min(until, run.context.now() + timedelta(seconds=LOOK_SECONDS)), until)
@@ -182,6 +193,7 @@ async def recovery(run: ExperimentRun) -> Event:
     recovering(run)
     if run.observer:
         await run.observer.stop()
+    asked = asked or await experiment_suite.all_ended(run)
     return asked if asked is not None and run.state.end is None else Done(step=Step.RECOVERY)
 
 

@@ -39,6 +39,8 @@ from reports.markdown import verdict_words
 
 PULSE = 1.0
 """Seconds between two looks at a running test: its log, its progress, its sign of life."""
+TURN_EVERY = 0.5
+"""Seconds between two looks whether the turn of a test has come that waits for the experiment of its suite."""
 TELL_EVERY = 5.0
 """Seconds between two progress updates that are sent to Prefect."""
 
@@ -86,9 +88,7 @@ def superseded() -> Abort:
 async def launch(run: Run, grant: Grant) -> Attempt:
     """Start the test, or find it started. Not retried by Prefect: a second call adopts by itself."""
     context = run.context
-    begun = await context.db.run_patiently(lambda conn: lifecycle.begin(conn, grant))
-    if isinstance(begun, Superseded):
-        raise superseded()
+    begun = await _begun(context, grant)
     entry.say(f"attempt {begun.number} of {begun.name!r} on {grant.node}")
     attempt = Attempt(context, begun)
     try:
@@ -110,6 +110,18 @@ async def launch(run: Run, grant: Grant) -> Attempt:
     if not await context.db.run_patiently(lambda conn: lifecycle.enter(conn, grant, Phase.RUNNING, commit)):
         raise superseded()
     return attempt
+
+
+async def _begun(context: WorkerContext, grant: Grant) -> Begun:
+    """Return the attempt that may be launched, when its turn in its suite has come. Raises: Abort."""
+    with context.wakeups.listening(grant.execution_id) as event:
+        while True:
+            begun = await context.db.run_patiently(lambda conn: lifecycle.begin(conn, grant))
+            if isinstance(begun, Superseded):
+                raise superseded()
+            if isinstance(begun, Begun):
+                return begun
+            await news(event, TURN_EVERY)
 
 
 async def _start(attempt: Attempt) -> None:

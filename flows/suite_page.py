@@ -9,7 +9,7 @@ from flows import prefect_artifacts
 from flows.worker_context import WorkerContext
 from model.ids import ExecutionId, SuiteRunId
 from orchestrator import suites
-from orchestrator.suites import ShownSuite
+from orchestrator.shown_suite import ShownSuite
 from reports.markdown import suite_summary
 
 UPDATE_EVERY = 5.0

@@ -22,7 +22,7 @@ from prefect.states import Failed
 from sqlalchemy import Connection
 
 from db import people, runs, suites
-from db.errors import NotFoundError
+from db.errors import ConflictError, NotFoundError
 from db.runs import RunRef
 from flows.entry import CURRENT_FLOW_RUN, LOOK_AGAIN, CurrentFlowRun, all_problems, make_room, refusal, say, warn
 from flows.flow_run_names import name_current
@@ -76,10 +76,8 @@ async def enter(suite: Mapping[str, Any] | None, suite_run_id: UUID | str | None
         outcome = await _found(context, running, suite_run_id)
         if outcome is None:
             outcome = await _submitted(context, running, suite)
-    except InvalidError as wrong:
-        return _refused(*(f"{problem.path}: {problem.message}" for problem in wrong.problems))
-    except NotFoundError as missing:
-        return _refused(f"suite_run_id: {missing}")
+    except (InvalidError, NotFoundError, ConflictError) as wrong:
+        return _refused(*_reasons(wrong))
     make_room()
     if isinstance(outcome, OverQuota):
         return NotRun(state=Failed(name="OverQuota", message=str(outcome)))
@@ -221,6 +219,13 @@ async def _later_one_is_due(context: WorkerContext, running: CurrentFlowRun) -> 
 def _skipped(note: str) -> NotRun:
     say(note)
     return NotRun(state=skipped(note))
+
+
+def _reasons(wrong: InvalidError | NotFoundError | ConflictError) -> list[str]:
+    """Return what to say to who started a flow run. A conflict is one with what has been said about experiments."""
+    if isinstance(wrong, InvalidError):
+        return [f"{problem.path}: {problem.message}" for problem in wrong.problems]
+    return [f"suite_run_id: {wrong}" if isinstance(wrong, NotFoundError) else str(wrong)]
 
 
 def _refused(*lines: str) -> NotRun:

@@ -75,6 +75,12 @@ def conflicting(entry: str) -> tuple[str, ...]:
     return tuple(_entry(path, other) for other in _CONFLICTS[mode])
 
 
+def covers(entries: Iterable[str], path: str) -> bool:
+    """Return whether entries hold a path for one run alone: by itself, or by a parent of it."""
+    steps = path.split(SEPARATOR)
+    return not {SEPARATOR.join(steps[:end]) for end in range(1, len(steps) + 1)}.isdisjoint(entries)
+
+
 def path_of(entry: str) -> str:
     """Return the path of an entry."""
     return _split(entry)[0]

@@ -8,6 +8,15 @@ _EXPRESSION: JsonValue = {"key": "disk", "operator": "In", "values": ["ssd"]}
 _TERM: JsonValue = {"matchExpressions": [_EXPRESSION]}
 _LABELS: JsonValue = {"app": "shop"}
 
+_EXPERIMENT: JsonValue = {
+    "name": "payments is killed once",
+    "fault": {"type": "pod-kill", "parameters": {"once": True}},
+    "target": {"environment": "shop", "service": "payments"},
+    "hypothesis": {"healthChecks": [{"name": "orders", "type": "http", "url": "http://127.0.0.1:8100/health"}]},
+    "durationSeconds": 20,
+    "haltConditions": [{"healthCheck": "orders", "failures": 5}],
+}
+
 EXAMPLES: Mapping[str, JsonValue] = {
     "suite.name": "nightly",
     "suite.description": "Everything that takes longer than a minute.",
@@ -18,6 +27,7 @@ EXAMPLES: Mapping[str, JsonValue] = {
     "suite.schedules[].cron": "30 2 * * 1-5",
     "suite.schedules[].interval": 21600,
     "suite.schedules[].timezone": "Europe/Berlin",
+    "suite.experiment": _EXPERIMENT,
     "suite.defaults": {"type": "pytest", "config": {"timeout": 600}},
     "suite.tests": [{"name": "cart", "type": "pytest", "content": {"type": "local", "path": "shop", "entry": "tests"}}],
     "test.name": "cart",
@@ -115,4 +125,5 @@ EXAMPLES: Mapping[str, JsonValue] = {
     "test.env": {"BASE_URL": "https://shop.example.com", "API_KEY": "${secrets.api_key}"},
     "test.tags": ["smoke"],
     "test.priority": 2,
+    "test.during": "fault",
 }

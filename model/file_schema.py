@@ -13,7 +13,7 @@ from model.examine import LOCAL_TEST
 from model.file_examples import EXAMPLES
 from model.json_values import JsonObject, json_list, json_object
 from model.schema import friendly
-from model.suite import describe_suite_schema
+from model.suite import describe_suite_schema, with_during
 
 DIALECT = "http://json-schema.org/draft-07/schema#"
 _TEST = "#/definitions/test"
@@ -35,7 +35,7 @@ def schema_of_suite() -> JsonObject:
     """
     described = deepcopy(describe_suite_schema())
     json_object(json_object(described["properties"])["tests"]).pop("items")
-    suite, test = _with_examples(described, "suite"), _test()
+    suite, test = _with_examples(described, "suite"), _with_examples(with_during(_test()), "test")
     properties = json_object(suite["properties"])
     properties["tests"] = {**json_object(properties["tests"]), "items": {"$ref": _TEST}}
     properties["defaults"] = {**json_object(properties["defaults"]), "anyOf": [{"$ref": _TEST}, {"type": "null"}]}

@@ -1,8 +1,8 @@
 """Suites: tests that are run together, and the schedules on which they are run.
 
-A suite file has `name`, `description`, `overlap`, `start`, `startDeadlineSeconds`, `schedules`, `defaults` and `tests`.
-The defaults are merged into each test, key by key, and a value of the test wins. A local folder as content is allowed
-only in files.
+A suite file has `name`, `description`, `overlap`, `start`, `startDeadlineSeconds`, `schedules`, `experiment`,
+`defaults` and `tests`. The defaults are merged into each test, key by key, and a value of the test wins. A local folder
+as content is allowed only in files.
 """
 
 from dataclasses import dataclass, fields
@@ -23,7 +23,8 @@ from model.request import LocalTest, TestRequest
 from model.rules import ToolRules
 from model.schedule import Schedule
 from model.schema import friendly
-from model.suite_rules import broken_suite_rules, examined_tests
+from model.suite_phases import During
+from model.suite_rules import DURING, broken_suite_rules, examined_tests, phase_of_each
 from model.wording import nearest
 
 MOST_TESTS = 500
@@ -74,13 +75,21 @@ class SuiteFields:
     schedules: Annotated[
         tuple[Schedule, ...], Field(max_length=20, description="When the suite is run by itself, after `assay deploy`")
     ] = ()
+    experiment: Annotated[
+        dict[str, object] | None,
+        Field(
+            description="A chaos experiment that the tests go through, with the keys of its own file. Each test says "
+            "`during: baseline`, `fault` or `recovery`"
+        ),
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite(SuiteFields):
-    """A valid suite."""
+    """A valid suite. `during` says for each test in which phase of the experiment it runs; all None without one."""
 
     tests: tuple[TestRequest | LocalTest, ...]
+    during: tuple[During | None, ...] = ()
 
     def requests(self) -> tuple[TestRequest, ...]:
         """Return the tests as requests. Raises: ValueError while the content of one is still local."""
@@ -117,7 +126,8 @@ def check_suite(raw: object, tools: ToolRules, *, allow_local: bool = False) -> 
     findings = [*(finding for test in tests for finding in test.findings), *broken_suite_rules(suite)]
     refuse(seen, (*reading.findings, *(reading.as_sent(finding) for finding in findings)))
     form = reading.required()
-    return Suite(tests=tuple(test.test() for test in tests), **_suite_fields(form))
+    during = phase_of_each(suite, MOST_TESTS) if form.experiment is not None else ()
+    return Suite(tests=tuple(test.test() for test in tests), during=during, **_suite_fields(form))
 
 
 def _suite_fields(suite: SuiteFields) -> dict[str, Any]:
@@ -147,9 +157,16 @@ def is_suite(raw: object) -> bool:
 
 def suite_to_raw(suite: Suite) -> JsonObject:
     """Return `suite` as JSON data that `check_suite` accepts. The defaults are merged into the tests."""
-    form = SuiteForm(tests=tuple(to_raw(test) for test in suite.tests), **_suite_fields(suite))
+    form = SuiteForm(
+        tests=tuple(_test_to_raw(suite, number) for number in range(len(suite.tests))), **_suite_fields(suite)
+    )
     raw: JsonObject = FORM.adapter.dump_python(form, mode="json", by_alias=True, exclude_none=True)
     return raw
+
+
+def _test_to_raw(suite: Suite, number: int) -> JsonObject:
+    during = suite.during[number] if suite.during else None
+    return {**to_raw(suite.tests[number]), **({DURING: during.value} if during else {})}
 
 
 @cache
@@ -157,5 +174,16 @@ def describe_suite_schema() -> JsonObject:
     """Return the JSON schema of a suite without references. It includes the schema of its tests."""
     schema = friendly(FORM.schema, {"description": "", "overlap": "skip", "start": "one-by-one", "schedules": []})
     tests = json_object(json_object(schema["properties"])["tests"])
-    tests["items"] = friendly(REQUEST.schema, {})
+    tests["items"] = with_during(friendly(REQUEST.schema, {}))
     return schema
+
+
+def with_during(test: JsonObject) -> JsonObject:
+    """Return the schema of a test as one of a suite, where it says in which phase of the experiment it runs."""
+    during: JsonObject = {
+        "description": "In which phase of the suite's experiment the test runs; only in a suite with one",
+        "enum": [*During],
+        "title": "During",
+        "type": "string",
+    }
+    return {**test, "properties": {**json_object(test["properties"]), DURING: during}}

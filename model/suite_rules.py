@@ -7,7 +7,9 @@ from model.examine import Examined, examine
 from model.lenient import MISSING, at, items, mapping, text
 from model.problems import Finding, Location
 from model.rules import ToolRules
+from model.suite_phases import During, broken_phase_rules
 
+DURING = "during"
 NAME_OF_ALL = "default"
 """The deployment of the flow that runs suites of any name."""
 _UNFIT = "/%&<>?#"
@@ -21,6 +23,8 @@ def examined_tests(
     defaults = mapping(suite.get("defaults"))
     for position, own in enumerate(items(suite.get("tests"))[:most]):
         whole = merged(defaults, own) if isinstance(own, dict) else own
+        if isinstance(whole, dict):
+            whole.pop(DURING, None)  # it belongs to the suite, and is no part of the test
         test = examine(whole, tools, allow_local=allow_local)
         findings = tuple(_located(finding, position, own, defaults) for finding in test.findings)
         yield Examined(value=test.value, findings=findings)
@@ -34,6 +38,13 @@ def merged(defaults: dict[str, object], own: dict[str, object]) -> dict[str, obj
         if isinstance(default, dict) and isinstance(value, dict):
             both[key] = merged(default, value)
     return both
+
+
+def phase_of_each(suite: Mapping[str, object], most: int) -> tuple[During | None, ...]:
+    """Return in which phase each of the first `most` tests runs, None where it says nothing. The suite is valid."""
+    default = mapping(suite.get("defaults")).get(DURING)
+    said = (mapping(test).get(DURING, default) for test in items(suite.get("tests"))[:most])
+    return tuple(None if word is None else During(text(word)) for word in said)
 
 
 def _located(finding: Finding, position: int, own: object, defaults: dict[str, object]) -> Finding:
@@ -51,6 +62,7 @@ def broken_suite_rules(suite: Mapping[str, object]) -> Iterator[Finding]:
     yield from _schedules_stand_once(suite)
     yield from _name_can_be_scheduled(suite)
     yield from _together_is_possible(suite)
+    yield from broken_phase_rules(suite)
 
 
 def _names_are_unique(suite: Mapping[str, object]) -> Iterator[Finding]:

@@ -30,7 +30,7 @@ from db.gate.queue import Requeue, Waiting
 from db.people import User
 from db.runs import Become, NewRun, RunRef
 from model.execution import Phase, Reason, Status, Verdict
-from model.ids import EXPERIMENTS, ExecutionId, RunId, UserId
+from model.ids import EXPERIMENTS, ExecutionId, GroupId, RunId, SuiteRunId, UserId
 from model.notices import Ended
 from model.problems import InvalidError, Problem
 from model.request import DEFAULT_PRIORITY
@@ -68,6 +68,14 @@ class Begun:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Carrier:
+    """The suite run that carries an experiment, and how long its tests take at most, one after the other."""
+
+    suite_run_id: SuiteRunId
+    longest_tests: timedelta
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Prepared:
     """An experiment that may be submitted. `resolution` are its targets, None if they cannot be looked at from here."""
 
@@ -75,6 +83,7 @@ class Prepared:
     resolution: Resolution | None = None
     at: datetime | None = None
     """When it begins at the earliest, if not as the file says."""
+    carrier: Carrier | None = None
 
     @property
     def begins(self) -> datetime | None:
@@ -89,6 +98,11 @@ class Prepared:
         if self.resolution is None:
             return (self.experiment.target.claim,)
         return claims_of(self.experiment, self.resolution)
+
+    @property
+    def claimed(self) -> tuple[str, ...]:
+        """Return what its run holds while it waits and runs. With a suite it is the whole place (028.3)."""
+        return self.claims if self.carrier is None else (self.experiment.target.place,)
 
 
 def claims_of(experiment: Experiment, resolution: Resolution) -> tuple[str, ...]:
@@ -132,6 +146,7 @@ def submit(conn: Connection, experiment_id: UUID, wanted: Prepared, sender: Send
         team_id=user.team_id,
         submitted_at=sender.now,
         flow_run_id=sender.flow_run_id,
+        parent_id=wanted.carrier.suite_run_id if wanted.carrier else None,
     )
     written = runs.insert(conn, new)
     if written:
@@ -159,7 +174,8 @@ def _held(conn: Connection, wanted: Prepared, user: User, sender: Sender) -> Hel
 
 
 def _waiting(conn: Connection, new: NewRun, wanted: Prepared) -> Waiting:
-    experiment = wanted.experiment
+    experiment, carrier = wanted.experiment, wanted.carrier
+    windows = experiment.baseline + experiment.longest_fault_window + experiment.recovery + SLACK
     return Waiting(
         execution_id=ExecutionId(new.id),
         pool=new.pool,
@@ -169,8 +185,9 @@ def _waiting(conn: Connection, new: NewRun, wanted: Prepared) -> Waiting:
         team_id=new.team_id,
         resources=Resources(),
         backend=EXPERIMENTS,
-        exclusive=claiming.of_experiment(conn, wanted.claims, new.id, new.team_id),
-        limit=experiment.baseline + experiment.longest_fault_window + experiment.recovery + SLACK,
+        exclusive=claiming.of_experiment(conn, wanted.claimed, new.id, new.team_id),
+        group=GroupId(carrier.suite_run_id) if carrier else None,
+        limit=windows + carrier.longest_tests if carrier else windows,
     )
 
 

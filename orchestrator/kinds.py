@@ -25,6 +25,7 @@ from model.runs import SKIPPED, RunKind
 from orchestrator import cancel, experiments, gate_runs, lifecycle, retry, submit
 from orchestrator import suites as suite_cases
 from orchestrator.checking import check, check_suite
+from orchestrator.shown_suite import EXIT_SKIPPED
 from orchestrator.submission import Accepted, Sender, Write
 
 
@@ -91,7 +92,7 @@ class ShownRun:
         if self.ended is None:
             return None
         if self.ended.skipped:
-            return suite_cases.EXIT_SKIPPED
+            return EXIT_SKIPPED
         return exit_code(self.ended.verdict.status, self.ended.verdict.reason)
 
 

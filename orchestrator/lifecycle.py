@@ -18,7 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import executions, leases, results, runs
+from db import executions, leases, results, runs, suite_phases
 from db.gate import queue
 from db.gate.queue import Requeue
 from db.runs import Become, Fenced
@@ -32,6 +32,7 @@ from model.request import TestRequest
 from model.result import Artifact, Result, Summary, summarise
 from model.retry import RetryPolicy
 from model.runs import RunKind
+from model.suite_phases import may_begin
 from orchestrator.place_releases import PlaceReleases
 from scheduler.values.node import NO_BACKEND
 
@@ -56,6 +57,11 @@ class Grant:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Superseded:
     """The place is not ours any more: somebody took the run over, or it ended."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotYet:
+    """The place is ours, and the test does not begin yet: the experiment of its suite is not in its phase (028.5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,11 +124,13 @@ def fence(grant: Grant) -> Fenced:
     return Fenced(run_id=grant.execution_id, epoch=grant.epoch)
 
 
-def begin(conn: Connection, grant: Grant) -> Begun | Superseded:
+def begin(conn: Connection, grant: Grant) -> Begun | NotYet | Superseded:
     """Open the run's next attempt, or find the one that a former holder left open."""
     row = runs.lock(conn, grant.execution_id, grant.epoch)
     if row is None or row.status.terminal:
         return Superseded()
+    if row.status is Status.QUEUED and row.parent_id is not None and not _is_its_turn(conn, grant.execution_id):
+        return NotYet()
     become = Become(status=Status.RUNNING, phase=Phase.LAUNCHING, node=grant.node)
     if row.status is Status.QUEUED and not runs.transition(conn, fence(grant), Status.QUEUED, become):
         return Superseded()
@@ -138,6 +146,12 @@ def begin(conn: Connection, grant: Grant) -> Begun | Superseded:
         commit=executions.commit_of(conn, grant.execution_id) if attempt.number > 1 else None,
         lost_here=_lost_on(conn, grant) if attempt.number > 1 else (),
     )
+
+
+def _is_its_turn(conn: Connection, execution_id: ExecutionId) -> bool:
+    """Return whether a test of a suite may begin: no experiment orders it, or that is in its phase."""
+    turn = suite_phases.turn_of(conn, execution_id)
+    return turn is None or may_begin(*turn)
 
 
 def asked_to_stop(conn: Connection, grant: Grant) -> bool | Superseded:

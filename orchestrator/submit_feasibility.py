@@ -88,6 +88,24 @@ def feasibility_together(pool: EmptyPool, members: Sequence[tuple[ExecutionId, T
     )
 
 
+def feasibility_under_fault(
+    pool: EmptyPool, members: Sequence[tuple[ExecutionId, TestRequest]], most: int | None
+) -> Feasibility:
+    """Look whether the tests that must run while a fault is active could ever do so at once (028.4).
+
+    `most`: how many tests of the submitter run at once at most. What only waits elsewhere is refused here: the
+    experiment would give up after some minutes.
+    """
+    found = feasibility_together(pool, members)
+    beyond = group_beyond_pool(pool.limits, [_ask(pool, request) for _, request in members])
+    texts = [*(problem.message for problem in found.problems), *map(str, beyond)]
+    if most is not None and len(members) > most:
+        texts.append(f"the {len(members)} tests start together; your quota is {most} at once")
+    advice = "they run under the fault at the same time: let fewer say `during: fault`, or raise that limit"
+    problems = tuple(Problem(path="tests", message=f"{text} ({advice})") for text in dict.fromkeys(texts))
+    return Feasibility(problems=problems, warnings=() if problems else found.warnings)
+
+
 def shape(request: TestRequest) -> Shape:
     """Return what placement looks at."""
     config = request.config

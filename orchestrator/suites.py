@@ -2,35 +2,37 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
 from uuid import UUID
 
 from sqlalchemy import Connection
 
+from chaos.experiment import Experiment
 from db import notices, people, runs, suites
 from db.errors import ConflictError
 from db.page import Page
 from db.people import User
 from db.suites import NewSuiteRun, SuiteRow
 from model.execution import Door, Status, Verdict
-from model.fault import exit_code, worst
+from model.fault import worst
 from model.ids import ExecutionId, GroupId, PoolName, RunId, SuiteRunId, UserId, short, uuid7
 from model.notices import Ended
 from model.problems import InvalidError, Problem
-from model.runs import SKIPPED, RunKind, RunStatus
+from model.runs import SKIPPED, RunKind
 from model.suite import MOST_TESTS, Overlap, Start, Suite, suite_to_raw
-from orchestrator import cancel, submit, submit_feasibility
+from model.suite_phases import SuitePhase
+from orchestrator import cancel, submit, submit_feasibility, suite_experiments
 from orchestrator.checking import check_suite
 from orchestrator.content import KnownContent
 from orchestrator.listing import Shown, Wanted, list_shown, report
+from orchestrator.shown_suite import ShownSuite
+from orchestrator.submission import Sender
 from orchestrator.submit import DEFAULT_POOL, Order, OverQuota
 from orchestrator.submit_feasibility import Feasibility
-from reports.run import RunReport
-
-EXIT_SKIPPED = 2
-"""A skipped suite run has the exit code of a cancelled one: nothing was tested, by decision."""
+from orchestrator.suite_experiments import Carried
+from reports.run import CarriedReport, RunReport
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,52 +86,6 @@ class SuiteSkipped:
     note: str
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ShownSuite:
-    """A suite run with its tests. Its status follows from the tests, also before its row is closed."""
-
-    run: SuiteRow
-    tests: tuple[Shown, ...] = ()
-    ended: tuple[Verdict, ...] = ()
-    """The verdicts of an ended run whose tests are left out, each kind once."""
-    counted: Counter[Status] | None = None
-    """How many tests have each status, where the tests are left out."""
-
-    @property
-    def counts(self) -> Counter[Status]:
-        """How many tests have each status."""
-        return Counter(test.execution.status for test in self.tests) if self.counted is None else self.counted
-
-    @property
-    def duration_seconds(self) -> float | None:
-        """From the submit to the end. None until the run has ended."""
-        ended = self.run.completed_at
-        return None if ended is None else (ended - self.run.submitted_at).total_seconds()
-
-    @property
-    def status(self) -> RunStatus:
-        """The worst verdict once all tests have ended; until then running, or queued while none has begun."""
-        if self.run.completed_at is not None or not self.tests:
-            return self.run.status
-        statuses = [test.execution.status for test in self.tests]
-        if all(status.terminal for status in statuses):
-            return worst(_verdicts(self.tests)).status
-        return Status.QUEUED if all(status is Status.QUEUED for status in statuses) else Status.RUNNING
-
-    @property
-    def exit_code(self) -> int | None:
-        """The exit code of a command that waited for this suite run. None until all tests have ended."""
-        if self.run.status == SKIPPED:
-            return EXIT_SKIPPED
-        if not all(test.execution.status.terminal for test in self.tests):
-            return None
-        verdicts = list(self.ended) or _verdicts(self.tests)
-        if not verdicts:
-            return None
-        verdict = worst(verdicts)
-        return exit_code(verdict.status, verdict.reason)
-
-
 def submit_suite(
     conn: Connection, order: SuiteOrder, known_content: KnownContent | None = None
 ) -> SuiteSubmitted | SuiteSkipped | OverQuota:
@@ -144,8 +100,9 @@ def submit_suite(
     if before and order.suite.overlap is Overlap.SKIP:
         return skip(conn, order, f"skipped: suite run {short(before[0])} of {order.suite.name} has not ended")
     user = people.user(conn, order.user_id)
-    orders = _orders(order)
-    fits = _fitting(conn, order, orders)
+    experiment = suite_experiments.experiment_of(order.suite)
+    orders = _orders(order, experiment)
+    fits = _fitting(conn, order, orders, experiment, user)
     _refuse(fits.problems, [submit.refused(conn, one.request, user, known_content) for one in orders])
     taken = submit.take(conn, orders, order.user_id, order.now)
     if (known := _known(conn, order)) is not None:  # the same flow run, while we waited for the quota's lock
@@ -156,6 +113,8 @@ def submit_suite(
         cancel_suite(conn, replaced, by=f"suite run {short(order.suite_run_id)} (overlap: replace)", now=order.now)
     suites.save(conn, _new(order, user, order.note))
     written = [submit.write(conn, one, user, known_as) for one, known_as in zip(orders, taken, strict=True)]
+    if experiment is not None:
+        _write_experiment(conn, order, experiment, orders)
     execution_ids = tuple(test.execution_id for test in written)
     return SuiteSubmitted(suite_run_id=order.suite_run_id, execution_ids=execution_ids, warnings=fits.warnings)
 
@@ -221,7 +180,9 @@ def _in_test(number: int, problems: Sequence[Problem]) -> Sequence[Problem]:
     return InvalidError(problems).under(f"tests[{number}]").problems
 
 
-def _fitting(conn: Connection, order: SuiteOrder, orders: Sequence[Order]) -> Feasibility:
+def _fitting(
+    conn: Connection, order: SuiteOrder, orders: Sequence[Order], experiment: Experiment | None, user: User
+) -> Feasibility:
     """Check whether the nodes are large enough for each test, and for all of them if they start together."""
     here = submit_feasibility.empty_pool(conn, order.pool)
     each = [submit_feasibility.feasibility(here, one.request) for one in orders]
@@ -230,12 +191,36 @@ def _fitting(conn: Connection, order: SuiteOrder, orders: Sequence[Order]) -> Fe
     if order.suite.start is Start.TOGETHER:
         group = submit_feasibility.feasibility_together(here, [(one.execution_id, one.request) for one in orders])
         problems, warnings = [*problems, *group.problems], [*warnings, *group.warnings]
+    if experiment is not None:
+        together = [orders[position] for position in suite_experiments.side_by_side(order.suite)]
+        group = submit_feasibility.feasibility_under_fault(
+            here, [(one.execution_id, one.request) for one in together], user.quota.max_concurrent_tests
+        )
+        problems, warnings = [*problems, *group.problems], [*warnings, *group.warnings]
+        problems += suite_experiments.problems(conn, order.suite, experiment, order.pool)
     return Feasibility(problems=tuple(problems), warnings=tuple(warnings))
 
 
-def _orders(order: SuiteOrder) -> list[Order]:
+def _write_experiment(conn: Connection, order: SuiteOrder, experiment: Experiment, orders: Sequence[Order]) -> None:
+    """Write the experiment beside the tests, and hold those whose phase comes later."""
+    sender = Sender(
+        run_id=suite_experiments.run_id_of(order.suite_run_id),
+        user_id=order.user_id,
+        door=Door.SUITE,
+        now=order.now,
+        pool=order.pool,
+    )
+    suite_experiments.hold(conn, order.suite, orders)
+    suite_experiments.write(conn, order.suite, experiment, sender, order.suite_run_id)
+
+
+def _orders(order: SuiteOrder, experiment: Experiment | None) -> list[Order]:
     random = Random(order.suite_run_id.int)
-    group = GroupId(order.suite_run_id) if order.suite.start is Start.TOGETHER else None
+    one_group = GroupId(order.suite_run_id) if order.suite.start is Start.TOGETHER else None
+    requests = order.suite.requests()
+    groups = [one_group] * len(requests)
+    if experiment is not None:
+        groups = suite_experiments.groups(order.suite, order.suite_run_id)
     return [
         Order(
             request=request,
@@ -246,8 +231,9 @@ def _orders(order: SuiteOrder) -> list[Order]:
             pool=order.pool,
             suite_run_id=order.suite_run_id,
             group=group,
+            beside=(experiment.target.place,) if experiment else (),
         )
-        for request in order.suite.requests()
+        for request, group in zip(requests, groups, strict=True)
     ]
 
 
@@ -263,6 +249,7 @@ def _new(order: SuiteOrder, user: User, note: str) -> NewSuiteRun:
         submitted_at=order.now,
         flow_run_id=order.flow_run_id,
         note=note,
+        phase=SuitePhase.WAITING if order.suite.experiment is not None else None,
     )
 
 
@@ -279,12 +266,31 @@ def _known(conn: Connection, order: SuiteOrder) -> SuiteSubmitted | SuiteSkipped
 
 def show_suite(conn: Connection, suite_run_id: SuiteRunId) -> ShownSuite:
     """Return a suite run with its tests, in the order of the suite. Raises: NotFoundError."""
-    return ShownSuite(run=suites.find(conn, suite_run_id), tests=_tests(conn, suite_run_id))
+    run = suites.find(conn, suite_run_id)
+    carried = suite_experiments.carried(conn, suite_run_id) if run.phase and run.status != SKIPPED else None
+    return ShownSuite(run=run, tests=_tests(conn, suite_run_id), carried=carried)
 
 
 def reports(conn: Connection, suite_run_id: SuiteRunId) -> list[RunReport]:
     """Return the tests of a suite run with their results, in the order of the suite. Raises: NotFoundError."""
-    return [report(conn, test.execution.execution_id) for test in show_suite(conn, suite_run_id).tests]
+    shown = show_suite(conn, suite_run_id)
+    found = [report(conn, test.execution.execution_id) for test in shown.tests]
+    return found if shown.carried is None else [_in_phase(one, shown.carried) for one in found]
+
+
+def _in_phase(report: RunReport, carried: Carried) -> RunReport:
+    """Return the report of a test with what it says about the experiment of its suite."""
+    run_id = report.execution.execution_id
+    during = {test.execution_id: test.during.value for test in carried.tests}
+    return replace(report, during=during[run_id], conclusion=carried.conclusions.get(run_id, ""))
+
+
+def carried_report(conn: Connection, suite_run_id: SuiteRunId) -> CarriedReport | None:
+    """Return the experiment of a suite run, None if it carries none. Raises: NotFoundError."""
+    if suites.find(conn, suite_run_id).phase is None:
+        return None
+    found = suite_experiments.carried(conn, suite_run_id).experiment
+    return CarriedReport(name=found.name, run_id=found.run_id, verdict=found.verdict)
 
 
 def list_suites(conn: Connection, page: Page) -> tuple[list[ShownSuite], int]:
@@ -308,6 +314,8 @@ def list_suites(conn: Connection, page: Page) -> tuple[list[ShownSuite], int]:
 def cancel_suite(conn: Connection, suite_run_id: SuiteRunId, *, by: str, now: datetime) -> bool:
     """Cancel all tests of a suite run that have not ended. False when there was nothing to change."""
     changed = runs.request_cancel(conn, suite_run_id, by, now)
+    if suites.find(conn, suite_run_id).phase is not None:
+        changed |= suite_experiments.cancel_experiment(conn, suite_run_id, by=by, now=now)
     for test in _tests(conn, suite_run_id):
         changed |= cancel.cancel(conn, test.execution.execution_id, by=by, now=now).changed
     close(conn, suite_run_id)
@@ -319,15 +327,27 @@ def close(conn: Connection, suite_run_id: SuiteRunId) -> Verdict | None:
     run = suites.find(conn, suite_run_id)
     if run.status == SKIPPED:
         return Verdict(status=Status.COMPLETED, detail=run.note)
-    found = suites.verdicts(conn, suite_run_id)
-    verdicts = [verdict for verdict in found if verdict is not None]
-    if not verdicts or len(verdicts) < len(found):
+    verdict = _worst(conn, run) if run.phase is None or run.completed_at else _settled(conn, suite_run_id)
+    if verdict is None:
         return None
-    verdict = worst(verdicts)
     if suites.finish(conn, suite_run_id, verdict):
         ended = Ended(run_id=suite_run_id, kind=RunKind.SUITE, status=verdict.status, reason=verdict.reason)
         notices.tell(conn, [ended])
     return verdict
+
+
+def _worst(conn: Connection, run: SuiteRow) -> Verdict | None:
+    """Return the verdict of a suite without an experiment, or of one that has ended; None while a test is alive."""
+    if run.phase is not None:
+        return Verdict(status=Status(run.status), reason=run.failure_reason, detail=run.detail)
+    found = suites.verdicts(conn, run.suite_run_id)
+    verdicts = [verdict for verdict in found if verdict is not None]
+    return worst(verdicts) if verdicts and len(verdicts) == len(found) else None
+
+
+def _settled(conn: Connection, suite_run_id: SuiteRunId) -> Verdict | None:
+    """Return the verdict of a suite with an experiment; None while something is left to do. One at a time does that."""
+    return suite_experiments.settle(conn, suites.lock(conn, suite_run_id))
 
 
 def standing(conn: Connection, suite_run_id: SuiteRunId) -> ShownSuite:
@@ -337,13 +357,8 @@ def standing(conn: Connection, suite_run_id: SuiteRunId) -> ShownSuite:
 
 def _tests(conn: Connection, suite_run_id: SuiteRunId) -> tuple[Shown, ...]:
     """Return the tests in the order of the suite. Within a suite, names are unique."""
-    found, _ = list_shown(conn, Wanted(suite_run=suite_run_id), Page(limit=MOST_TESTS))
+    found, _ = list_shown(conn, Wanted(suite_run=suite_run_id), Page(limit=2 * MOST_TESTS))
     place = {
         test["name"]: position for position, test in enumerate(suites.find(conn, suite_run_id).definition["tests"])
     }
-    return tuple(sorted(found, key=lambda test: place[test.execution.name]))
-
-
-def _verdicts(tests: Sequence[Shown]) -> list[Verdict]:
-    rows = [test.execution for test in tests]
-    return [Verdict(status=row.status, reason=row.failure_reason, detail=row.detail) for row in rows]
+    return tuple(sorted(found, key=lambda test: (place[test.execution.name], test.execution.submitted_at)))

@@ -9,9 +9,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC
 from xml.etree.ElementTree import Element, SubElement, indent, tostring
 
-from model.execution import TestExecution
+from model.execution import Reason
 from model.result import Failure, Outcome, Result, ResultKind, Summary, summarise
-from reports.run import AttemptReport, RunReport
+from model.runs import RunKind
+from reports.run import AttemptReport, CarriedReport, RunReport
 from reports.texts import for_xml
 
 _COUNTS = ("tests", "failures", "errors", "skipped")
@@ -24,9 +25,33 @@ def junit(report: RunReport) -> str:
     return _document(report.execution.name, [_suite(report)])
 
 
-def junit_of_suite(name: str, reports: Sequence[RunReport]) -> str:
-    """Return the runs of a suite as one XML document, with one `testsuite` for each run."""
-    return _document(name, [_suite(report) for report in reports])
+def junit_of_suite(name: str, reports: Sequence[RunReport], carried: CarriedReport | None = None) -> str:
+    """Return the runs of a suite as one XML document, with one `testsuite` for each run, and one for its experiment."""
+    experiment = [_experiment(carried)] if carried is not None else []
+    return _document(name, [*(_suite(report) for report in reports), *experiment])
+
+
+def _experiment(carried: CarriedReport) -> Element:
+    """Return an experiment as one test: a failure if its hypothesis did not hold, an error if it was not tested."""
+    verdict = carried.verdict
+    ended = verdict is not None
+    failed = verdict is not None and not verdict.good
+    refuted = verdict is not None and verdict.reason in {Reason.HYPOTHESIS_NOT_MET, Reason.HALTED}
+    numbers = {"tests": 1, "failures": failed and refuted, "errors": failed and not refuted, "skipped": not ended}
+    name = for_xml(carried.name)
+    suite = Element(
+        "testsuite", {"name": name, **{key: str(int(value)) for key, value in numbers.items()}, "time": "0.000"}
+    )
+    properties = SubElement(suite, "properties")
+    SubElement(properties, "property", {"name": "assay.run", "value": str(carried.run_id)})
+    SubElement(properties, "property", {"name": "assay.kind", "value": RunKind.EXPERIMENT.value})
+    case = SubElement(suite, "testcase", {"classname": "experiment", "name": name, "time": "0.000"})
+    if verdict is None:
+        SubElement(case, "skipped", {"message": "the experiment has not ended"})
+    elif failed:
+        tag = "failure" if refuted else "error"
+        _failure(case, tag, Failure(message=verdict.detail, trace="", error=not refuted))
+    return suite
 
 
 def _document(name: str, suites: Sequence[Element]) -> str:
@@ -47,13 +72,18 @@ def _suite(report: RunReport) -> Element:
     errors = sum(result.kind is ResultKind.ERROR for result in results)
     seconds = sum(result.duration_ms for result in results) / 1000
     numbers = _numbers(counts, errors=errors, unreported=error is not None)
-    suite = Element("testsuite", {"name": for_xml(report.execution.name), **numbers, "time": f"{seconds:.3f}"})
+    suite = Element("testsuite", {"name": for_xml(_title(report)), **numbers, "time": f"{seconds:.3f}"})
     _describe(suite, report, last)
     for result in results:
         _test(suite, result, report)
     if error is not None:
         suite.append(error)
     return suite
+
+
+def _title(report: RunReport) -> str:
+    ran_again = report.during and not report.conclusion
+    return f"{report.execution.name} (without the fault)" if ran_again else report.execution.name
 
 
 def _numbers(counts: Summary, *, errors: int, unreported: bool) -> dict[str, str]:
@@ -70,11 +100,12 @@ def _describe(suite: Element, report: RunReport, last: AttemptReport | None) -> 
     if last and last.attempt.started_at:
         suite.set("timestamp", last.attempt.started_at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S"))
     properties = SubElement(suite, "properties")
-    for name, value in _properties(report.execution, last).items():
+    for name, value in _properties(report, last).items():
         SubElement(properties, "property", {"name": name, "value": for_xml(value)})
 
 
-def _properties(execution: TestExecution, last: AttemptReport | None) -> Mapping[str, str]:
+def _properties(report: RunReport, last: AttemptReport | None) -> Mapping[str, str]:
+    execution = report.execution
     properties = {
         "assay.run": str(execution.execution_id),
         "assay.definition": str(execution.definition_id),
@@ -84,6 +115,8 @@ def _properties(execution: TestExecution, last: AttemptReport | None) -> Mapping
         "assay.reason": str(execution.failure_reason or ""),
         "assay.commit": execution.provenance.commit or "",
         "assay.content": execution.provenance.content or "",
+        "assay.during": report.during,
+        "assay.conclusion": report.conclusion,
     }
     return {name: value for name, value in properties.items() if value}
 

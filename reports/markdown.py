@@ -43,6 +43,10 @@ class SuiteStanding(Protocol):
     def status(self) -> str:
         """The status as a word."""
 
+    @property
+    def experiment_lines(self) -> Sequence[str]:
+        """How the experiment of the suite stands, and what its tests say about it; empty without one."""
+
 
 def summary(name: str, execution_id: ExecutionId, attempt: int, verdict: Verdict, results: Sequence[Result]) -> str:
     """Return the summary of one attempt: verdict, number of tests, and a table with the failures first."""
@@ -64,7 +68,9 @@ def suite_summary(standing: SuiteStanding, links: Mapping[ExecutionId, str] = Ma
     """Return the summary of a suite run: a table with one row for each test. `links` are the pages of the tests."""
     rows = [_execution_cells(shown.execution, links.get(shown.execution.execution_id)) for shown in standing.tests]
     note = [for_markdown(standing.run.note, MOST_MESSAGE), ""] if standing.run.note else []
-    head = [f"# {for_markdown(standing.run.name, MOST_NAME)}: {standing.status}", "", *note]
+    told = [f"- {for_markdown(line, MOST_MESSAGE)}" for line in standing.experiment_lines]
+    about = [*told, ""] if told else []
+    head = [f"# {for_markdown(standing.run.name, MOST_NAME)}: {standing.status}", "", *note, *about]
     return "\n".join([*head, *_table(("test", "status", "seconds", "retries", "why", "run"), rows)]) + "\n"
 
 

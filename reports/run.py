@@ -2,8 +2,9 @@
 
 from dataclasses import dataclass
 
-from model.execution import Attempt, TestExecution
+from model.execution import Attempt, TestExecution, Verdict
 from model.fault import INFRASTRUCTURE_REASONS
+from model.ids import RunId
 from model.result import Result
 
 
@@ -27,6 +28,10 @@ class RunReport:
 
     execution: TestExecution
     attempts: tuple[AttemptReport, ...] = ()
+    during: str = ""
+    """In which phase of the experiment of its suite it ran; empty without one."""
+    conclusion: str = ""
+    """What is known of it with that experiment, in words; empty for what ran once more without the fault."""
 
     @property
     def last(self) -> AttemptReport | None:
@@ -34,3 +39,12 @@ class RunReport:
         with_results = tuple(each for each in self.attempts if each.results)
         candidates = with_results or self.attempts
         return candidates[-1] if candidates else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CarriedReport:
+    """The experiment that a suite carried, and how it ended; None while it has not."""
+
+    name: str
+    run_id: RunId
+    verdict: Verdict | None

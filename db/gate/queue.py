@@ -183,12 +183,12 @@ _REQUESTED = statement(
     "SELECT cpu_milli, memory_bytes, ephemeral_bytes, gpu FROM queue WHERE execution_id = :execution_id"
 )
 _LIMIT = statement("SELECT limit_seconds FROM queue WHERE execution_id = :execution_id")
-_HOLD_UNTIL = statement("""
-UPDATE queue SET not_before = :at, reason = :reason WHERE execution_id = :execution_id AND state = 'waiting'
-""")
-_LET_GO = statement("""
-UPDATE queue SET not_before = NULL, reason = '' WHERE execution_id = :execution_id AND state = 'waiting'
-""")
+_WITH_GROUP = """
+state = 'waiting' AND (execution_id = :execution_id
+    OR group_id = (SELECT group_id FROM queue WHERE execution_id = :execution_id))
+"""
+_HOLD_UNTIL = statement("UPDATE queue SET not_before = :at, reason = :reason WHERE $mine", mine=_WITH_GROUP)
+_LET_GO = statement("UPDATE queue SET not_before = NULL, reason = '' WHERE $mine", mine=_WITH_GROUP)
 _HOST = statement("UPDATE queue SET host = :worker WHERE execution_id = :execution_id")
 _GUARD = statement("""
 UPDATE queue SET guarded = :on
@@ -311,12 +311,15 @@ def preempted_for(conn: Connection, execution_id: ExecutionId, epoch: int) -> Ex
 
 
 def hold_until(conn: Connection, execution_id: ExecutionId, at: datetime, reason: str) -> None:
-    """Let a run of the caller's transaction, just enqueued or locked, wait until a moment, and say why."""
+    """Let a run of the caller's transaction, just enqueued or locked, wait until a moment, and say why.
+
+    Its group waits with it: it would fall apart otherwise.
+    """
     conn.execute(_HOLD_UNTIL, {"execution_id": execution_id, "at": at, "reason": reason})
 
 
 def let_go(conn: Connection, execution_id: ExecutionId) -> None:
-    """Let a run that was held until a moment start as soon as the gate admits it."""
+    """Let a run that was held until a moment start as soon as the gate admits it, with its group."""
     conn.execute(_LOCK, {"execution_id": execution_id})
     conn.execute(_LET_GO, {"execution_id": execution_id})
 

@@ -38,7 +38,7 @@ from model.ids import ExecutionId, RunId, SuiteRunId
 from model.runs import STATUSES, RunKind
 from scheduler.values.pool import PROFILES, Strategy
 
-NEWEST = "0023"
+NEWEST = "0024"
 ROOT = Path(__file__).parents[3]
 USER = UUID("10000000-0000-4000-8000-000000000001")
 FAILED = ExecutionId(RunId(UUID("10000000-0000-4000-8000-0000000000f1")))

@@ -1,0 +1,111 @@
+"""A suite that carries an experiment, on a real stack with the shop, in a pool of one slot (028)."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+from harness.experiment_runs import nothing_is_left
+from harness.experiments import LocalShop, local_shop
+from harness.stack import Stack
+from harness.suites import ended, places, state_of, suite, written
+
+pytestmark = pytest.mark.faults
+SECONDS = 180.0
+
+ORDERS = """
+import sys, time, urllib.request
+ORDER = b'{"item": "lamp", "quantity": 1, "card": "1234"}'
+until, most = time.monotonic() + float(sys.argv[2]), float(sys.argv[3])
+while time.monotonic() < until:
+    began = time.monotonic()
+    wanted = urllib.request.Request(sys.argv[1], ORDER, {"Content-Type": "application/json"})
+    urllib.request.urlopen(wanted, timeout=30).read()
+    took = time.monotonic() - began
+    if took > most:
+        sys.exit(f"an order took {took:.2f} s")
+    time.sleep(0.1)
+"""
+
+
+def buys(shop: LocalShop, name: str, during: str, seconds: float, most: float) -> dict[str, Any]:
+    """Return a test that buys for so many seconds, and fails at an order that takes longer than `most` seconds."""
+    words = ["python3", "buys.py", f"{shop.orders}/orders", f"{seconds}", f"{most}"]
+    test = {"name": name, "type": "custom", "command": words, "during": during}
+    return test | {
+        "content": {"type": "inline", "files": {"buys.py": ORDERS}},
+        "resources": {"cpuRequest": "10m", "memoryRequest": "16Mi"},
+        "config": {"timeout": 60, "uses": [f"local/{shop.name}"]},
+    }
+
+
+def slow(shop: LocalShop, **changes: Any) -> dict[str, Any]:
+    """Return an experiment in which payments answers 900 ms later, and orders has to stay well."""
+    alive = {"name": "orders is well", "type": "http", "url": f"{shop.orders}/health", "intervalSeconds": 0.5}
+    fault = [{"type": "network-latency", "parameters": {"latencyMs": 900}}]
+    own = {"faults": fault, "hypothesis": {"healthChecks": [alive]}, "load": None}
+    return shop.example("payments-slow", **own, haltConditions=[{"healthCheck": "orders is well"}], **changes)
+
+
+@pytest.fixture(scope="module")
+def shop(stack: Stack) -> Iterator[LocalShop]:
+    with local_shop(stack.state) as running:
+        yield running
+
+
+@pytest.fixture
+def one_slot(stack: Stack) -> Iterator[Stack]:
+    """The stack with a pool that runs one test at once."""
+    before = stack.sql("SELECT max_concurrent_tests FROM pools WHERE name = 'default'")[0]["max_concurrent_tests"]
+    places(stack, 1)
+    yield stack
+    places(stack, before)
+
+
+def test_in_a_pool_of_one_slot_what_fails_under_the_fault_only_is_told_apart(
+    one_slot: Stack, shop: LocalShop, tmp_path: Path
+) -> None:
+    stack = one_slot
+    tests = [
+        buys(shop, "steady", "baseline", 1, 0.8),
+        buys(shop, "quick", "baseline", 1, 0.8),
+        buys(shop, "patient no more", "fault", 14, 0.8),
+        buys(shop, "well again", "recovery", 1, 0.8),
+    ]
+    told = stack.assay("run", written(suite(*tests, experiment=slow(shop)), tmp_path), timeout=SECONDS)
+    run = stack.rest("GET", "/suites/runs").json()["suiteRuns"][0]["suiteRunId"]
+    row, shown = ended(stack, run), stack.rest("GET", f"/suites/runs/{run}").json()
+    runs = {(one["name"], one["retriedFrom"] is not None): one for one in shown["executions"]}
+    [fault] = stack.sql("SELECT injected_at, reverted_at FROM chaos_faults")
+    order = stack.sql(
+        "SELECT d.name, r.started_at, r.completed_at FROM runs r JOIN test_run_details t ON t.execution_id = r.id"
+        " JOIN test_definitions d ON d.id = t.definition_id WHERE r.parent_id = %s ORDER BY r.started_at",
+        run,
+    )
+    junit = ElementTree.fromstring(stack.assay("results", run, "--junit", "-").stdout)  # noqa: S314  our own
+
+    assert told.returncode == 1, told.stderr
+    assert (row["status"], shown["exitCode"], shown["experiment"]["validated"]) == ("failed", 1, True), told.stderr
+    assert {one["name"]: (one["conclusion"], one["underFault"]) for one in shown["experiment"]["tests"]} == {
+        "steady": ("passed", False),
+        "quick": ("passed", False),
+        "patient no more": ("failed under the fault only", True),
+        "well again": ("passed", False),
+    }
+    assert {key: one["status"] for key, one in runs.items() if one["status"] != "completed"} == {
+        ("patient no more", False): "failed"
+    }
+    assert [one["name"] for one in order] == [*(test["name"] for test in tests), "patient no more"]
+    assert all(one["completed_at"] <= after["started_at"] for one, after in zip(order, order[1:], strict=False)), order
+    under = order[2]
+    assert under["started_at"] < fault["injected_at"] < under["completed_at"] < fault["reverted_at"]
+    assert fault["reverted_at"] < order[3]["started_at"]
+    assert "patient no more (fault): failed under the fault only" in told.stderr
+    assert "payments is slow  running  fault, observe" in told.stderr
+    assert shown["counts"] == {"queued": 0, "running": 0, "completed": 3, "failed": 1, "cancelled": 0, "timeout": 0}
+    assert state_of(stack, run) == ("FAILED", "Failed")
+    assert [one.get("name") for one in junit] == [
+        "steady", "quick", "patient no more", "patient no more (without the fault)", "well again", "payments is slow",
+    ]  # fmt: skip
+    nothing_is_left(stack, shop)
