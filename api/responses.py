@@ -18,7 +18,7 @@ from model.request import TestType
 from model.resources import Used as ResourcesUsed
 from model.result import Outcome, Result, Summary
 from model.runs import RunKind
-from model.suite_phases import SuitePhase
+from model.suite_windows import SuiteWindow
 from orchestrator.kinds import ShownRun
 from orchestrator.listing import Shown, ShownNode, Standing
 from orchestrator.shown_suite import ShownSuite
@@ -226,13 +226,13 @@ def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteR
         exit_code=shown.exit_code,
         counts=schemas.SuiteCounts(**{status.value: number for status, number in shown.counts.items()}),
         executions=[execution(test) for test in shown.tests],
-        experiment=None if shown.carried is None else _carried(shown.carried, run.phase),
+        experiment=None if shown.carried is None else _carried(shown.carried, run.window),
         warnings=list(warnings),
         links=schemas.SuiteLinks(self=own, cancel=f"{own}/cancel", junit=f"{own}/junit"),
     )
 
 
-def _carried(carried: Carried, phase: SuitePhase | None) -> schemas.SuiteExperimentOut:
+def _carried(carried: Carried, window: SuiteWindow | None) -> schemas.SuiteExperimentOut:
     experiment = carried.experiment
     again = {test.retried_from: test.execution_id for test in carried.tests}
     return schemas.SuiteExperimentOut(
@@ -240,12 +240,12 @@ def _carried(carried: Carried, phase: SuitePhase | None) -> schemas.SuiteExperim
         short_id=short(experiment.run_id),
         name=experiment.name,
         status=experiment.status,
-        phase=phase or SuitePhase.WAITING,
+        window=window or SuiteWindow.WAITING,
         step=experiment.step,
         validated=experiment.validated,
         detail=experiment.verdict.detail if experiment.verdict else "",
         tests=[
-            schemas.SuitePhaseTest(
+            schemas.SuiteWindowTest(
                 execution_id=test.execution_id,
                 name=test.name,
                 during=test.during,

@@ -12,7 +12,7 @@ from model.execution import Cause, Door, Phase, Reason, Status
 from model.request import TestType
 from model.result import ArtifactType, Outcome, ResultKind
 from model.runs import RunKind
-from model.suite_phases import During, SuitePhase
+from model.suite_windows import During, SuiteWindow
 
 P50 = "The run starts before this time with a probability of 50 %; null while unknown"
 P90 = "The run starts before this time with a probability of 90 %; null while unknown"
@@ -284,7 +284,7 @@ class SuiteCounts(Out):
     timeout: int = 0
 
 
-class SuitePhaseTest(Out):
+class SuiteWindowTest(Out):
     """What a test of a suite says about the experiment of the suite."""
 
     execution_id: UUID
@@ -302,11 +302,11 @@ class SuiteExperimentOut(Out):
     short_id: str
     name: str
     status: Status
-    phase: SuitePhase = Field(description="How far it is, for the tests of the suite")
+    window: SuiteWindow = Field(description="How far it is, for the tests of the suite")
     step: str | None = None
     validated: bool | None = Field(None, description="Whether the hypothesis held; null while nothing is known")
     detail: str = ""
-    tests: list[SuitePhaseTest]
+    tests: list[SuiteWindowTest]
     link: str
 
 

@@ -41,6 +41,7 @@ May do I/O: no.
     target               target selectors and the blast radius
     targets              targets resolved to pods or processes, and checked
     team_rules           the rules of a team about its experiments
+    told_apart           what the tests of a suite say about its experiment
     time_windows         when experiments may run
     verdict              the table of verdicts
     windows              readings of the three windows

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 from model.execution import Reason, Status, Verdict
 from model.fault import exit_code, worst
-from model.suite_phases import During
+from model.suite_windows import During
 
 BY_THE_TEST = frozenset({1, 5, 124})
 """The exit codes of what a test itself found: a failure, no tests, its time-out. Others say nothing of the target."""
@@ -30,7 +30,7 @@ class Conclusion(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tested:
+class RanTest:
     """A test of a suite. `again` is what ran once more, without the fault: its verdict, None before it has one."""
 
     name: str
@@ -41,13 +41,13 @@ class Tested:
     again: Verdict | None = None
 
 
-def needs_another_run(test: Tested) -> bool:
+def needs_another_run(test: RanTest) -> bool:
     """Say whether a test failed under the fault, so that one more run without it tells the two apart."""
     under = test.during is During.FAULT and test.under_fault and test.verdict is not None
     return under and not test.ran_again and _by_the_test(test.verdict)
 
 
-def conclusion(test: Tested) -> Conclusion:
+def conclusion(test: RanTest) -> Conclusion:
     """Return what is known of a test."""
     if test.verdict is None:
         return Conclusion.OPEN
@@ -63,7 +63,7 @@ def conclusion(test: Tested) -> Conclusion:
     return _without_fault(test)
 
 
-def suite_verdict(tests: Sequence[Tested], experiment: Verdict, name: str) -> Verdict:
+def suite_verdict(tests: Sequence[RanTest], experiment: Verdict, name: str) -> Verdict:
     """Return the verdict of a suite: the worst of its tests and its experiment. What ran once more changes nothing.
 
     A test that passed without meeting the fault counts as inconclusive. Each verdict says whose it is.
@@ -73,7 +73,7 @@ def suite_verdict(tests: Sequence[Tested], experiment: Verdict, name: str) -> Ve
     return worst([*found, replace(experiment, detail=detail)])
 
 
-def _without_fault(test: Tested) -> Conclusion:
+def _without_fault(test: RanTest) -> Conclusion:
     if test.ran_again and test.again is None:
         return Conclusion.OPEN
     if test.again is not None and test.again.good:
@@ -83,7 +83,7 @@ def _without_fault(test: Tested) -> Conclusion:
     return Conclusion.NOT_TOLD_APART
 
 
-def _counted(test: Tested) -> Verdict:
+def _counted(test: RanTest) -> Verdict:
     found = conclusion(test)
     if found is Conclusion.NOT_UNDER_FAULT:
         return Verdict(status=Status.FAILED, reason=Reason.INCONCLUSIVE, detail=f"{test.name} {found}")

@@ -100,7 +100,7 @@ def watch_run(client: "Client", run: FoundRun, patience: Patience = FOREVER) -> 
             answer = patiently(lambda: client.get(run.details), patience)
             if run.is_test or run.is_suite:
                 shown.show(tests_of(run, answer))
-            told = _say_phase(answer.get("experiment"), told)
+            told = _say_window(answer.get("experiment"), told)
             if answer["status"] in TERMINAL:
                 return answer
             if patience.left <= 0:
@@ -111,14 +111,13 @@ def watch_run(client: "Client", run: FoundRun, patience: Patience = FOREVER) -> 
             time.sleep(min(INTERVAL, max(0.0, patience.left)))
 
 
-def _say_phase(experiment: Any, told: str) -> str:
+def _say_window(experiment: Any, told: str) -> str:
     """Say how far the experiment of a suite is, if that has changed since it was told; return what is told now."""
     if not experiment:
         return told
     step = f", {experiment['step']}" if experiment["step"] else ""
-    now = (
-        f"{experiment['shortId']}  experiment {experiment['name']}  {experiment['status']}  {experiment['phase']}{step}"
-    )
+    title = f"{experiment['shortId']}  experiment {experiment['name']}"
+    now = f"{title}  {experiment['status']}  {experiment['window']}{step}"
     if now != told:
         say(now)
     return now

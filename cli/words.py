@@ -123,7 +123,7 @@ def about_experiment(answer: Any) -> list[str]:
         return []
     detail = f": {experiment['detail']}" if experiment["detail"] else ""
     ended = experiment["status"] in TERMINAL
-    words = experiment["status"] if ended else f"{experiment['status']}, phase {experiment['phase']}"
+    words = experiment["status"] if ended else f"{experiment['status']}, window {experiment['window']}"
     first = f"experiment {experiment['name']} ({experiment['shortId']}): {words}{detail}"
     return [first, *(f"  {test['name']} ({test['during']}): {test['conclusion']}" for test in experiment["tests"])]
 

@@ -19,7 +19,7 @@ from db.text import clean
 from model.execution import Door, Phase, Reason, Status, Verdict
 from model.ids import PoolName, SuiteRunId, TeamId, UserId, short
 from model.runs import SKIPPED, RunKind, RunStatus, run_status
-from model.suite_phases import SuitePhase
+from model.suite_windows import SuiteWindow
 
 R = tables.Run
 S = tables.SuiteRun
@@ -43,7 +43,7 @@ class NewSuiteRun:
     team_id: TeamId | None = None
     note: str = ""
     flow_run_id: UUID | None = None
-    phase: SuitePhase | None = None
+    window: SuiteWindow | None = None
     """How far its experiment is, None without one."""
 
     @property
@@ -78,7 +78,7 @@ class SuiteRow:
     cancelled_by: str | None = None
     flow_run_id: UUID | None = None
     host: str | None = None
-    phase: SuitePhase | None = None
+    window: SuiteWindow | None = None
     """How far its experiment is, None without one."""
     failure_reason: Reason | None = None
     detail: str = ""
@@ -94,7 +94,7 @@ def save(conn: Connection, new: NewSuiteRun) -> None:
     if not runs.insert(conn, new.run):
         raise ConflictError(f"suite run {short(new.suite_run_id)} was written before, or its flow run has another run")
     own = {"suite_run_id": new.suite_run_id, "name": new.name, "definition": dict(new.definition)}
-    conn.execute(insert(S).values(**own, note=clean(new.note), phase=new.phase))
+    conn.execute(insert(S).values(**own, note=clean(new.note), current_window=new.window))
 
 
 def find(conn: Connection, suite_run_id: SuiteRunId) -> SuiteRow:
@@ -228,9 +228,7 @@ def _open() -> Select[Any]:
 
 
 def _rows() -> Select[Any]:
-    return select(R, S.name, S.definition, S.note, S.host, S.phase.label("suite_phase")).join_from(
-        R, S, S.suite_run_id == R.id
-    )
+    return select(R, S.name, S.definition, S.note, S.host, S.current_window).join_from(R, S, S.suite_run_id == R.id)
 
 
 def _ids(conn: Connection, query: Select[Any]) -> list[SuiteRunId]:
@@ -257,7 +255,7 @@ def _suite(row: Row[Any]) -> SuiteRow:
         cancelled_by=row.cancelled_by,
         flow_run_id=row.flow_run_id,
         host=row.host,
-        phase=SuitePhase(row.suite_phase) if row.suite_phase else None,
+        window=SuiteWindow(row.current_window) if row.current_window else None,
         failure_reason=Reason(row.failure_reason) if row.failure_reason else None,
         detail=row.detail,
     )

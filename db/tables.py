@@ -23,7 +23,7 @@ from sqlalchemy.types import String, Text, UserDefinedType
 
 from model.execution import Phase, Status
 from model.resources import DEFAULT_GPU
-from model.suite_phases import SuitePhase
+from model.suite_windows import SuiteWindow
 
 NOW = text("now()")
 NEW_ID = text("gen_random_uuid()")
@@ -267,7 +267,7 @@ class SuiteRun(Base):
 
     __tablename__ = "suite_runs"
     __table_args__ = (
-        CheckConstraint(f"phase IN ({_listed(SuitePhase)})", name="valid_suite_phase"),
+        CheckConstraint(f"current_window IN ({_listed(SuiteWindow)})", name="valid_suite_window"),
         Index("idx_suite_runs_name", "name", "suite_run_id"),
     )
 
@@ -278,7 +278,7 @@ class SuiteRun(Base):
     note: Mapped[str] = mapped_column(server_default="")
     host: Mapped[str | None] = mapped_column(String(255))
     """The worker in which the flow of this suite waits; another worker goes on when that one is gone."""
-    phase: Mapped[str | None] = mapped_column(String(20))
+    current_window: Mapped[str | None] = mapped_column(String(20))
     """How far the experiment is that the suite carries (028); NULL for a suite without one."""
 
 

@@ -1,4 +1,4 @@
-"""The tests of the suite that carries an experiment: each phase waits for its tests (028)."""
+"""The tests of the suite that carries an experiment: each window waits for its tests (028)."""
 
 from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
@@ -7,11 +7,11 @@ from functools import partial
 from chaos.experiment_states import Stopped
 from chaos.journal import EventKind
 from chaos.verdict import End
-from db import suite_phases
-from db.suite_phases import SuiteTest
+from db import suite_windows
+from db.suite_windows import SuiteTest
 from flows.experiment_run import ExperimentRun
 from model.execution import Phase
-from model.suite_phases import During, SuitePhase
+from model.suite_windows import During, SuiteWindow
 from orchestrator import companions, suite_experiments
 
 LOOK = timedelta(seconds=0.5)
@@ -28,7 +28,7 @@ async def through_baseline(run: ExperimentRun, until: datetime) -> Stopped | Non
     """
     if run.suite is None:
         return await run.wait(until)
-    await _enter(run, SuitePhase.BASELINE, [During.BASELINE])
+    await _enter(run, SuiteWindow.BASELINE, [During.BASELINE])
     given = False
     while True:
         tests = await _tests(run, During.BASELINE)
@@ -49,7 +49,7 @@ async def under_way(run: ExperimentRun) -> Stopped | None:
     """Let the tests of the fault begin, and wait until all of them run. Return why nothing is to be broken, if so."""
     if run.suite is None:
         return None
-    await _enter(run, SuitePhase.FAULT, [During.FAULT])
+    await _enter(run, SuiteWindow.FAULT, [During.FAULT])
     until = run.context.now() + companions.LONGEST_START
     while (stopped := _not_under_way(tests := await _tests(run, During.FAULT))) is None and not _all_run(tests):
         if run.context.now() >= until:
@@ -74,7 +74,7 @@ async def look_again(run: ExperimentRun) -> Stopped | None:
 async def recover(run: ExperimentRun) -> None:
     """Let the tests of the recovery begin. The reverts are verified."""
     if run.suite is not None:
-        await _enter(run, SuitePhase.RECOVERY, [During.RECOVERY])
+        await _enter(run, SuiteWindow.RECOVERY, [During.RECOVERY])
 
 
 async def all_ended(run: ExperimentRun) -> Stopped | None:
@@ -85,7 +85,7 @@ async def all_ended(run: ExperimentRun) -> Stopped | None:
     if run.suite is None:
         return None
     suite = run.suite
-    longest = await run.context.db.run_patiently(lambda conn: suite_phases.longest(conn, suite))
+    longest = await run.context.db.run_patiently(lambda conn: suite_windows.longest(conn, suite))
     until = run.context.now() + longest + companions.LONGEST_START
     while run.context.now() < until:
         tests = await _tests(run, *During)
@@ -96,10 +96,10 @@ async def all_ended(run: ExperimentRun) -> Stopped | None:
     return run.asked()
 
 
-async def _enter(run: ExperimentRun, phase: SuitePhase, turns: Collection[During]) -> None:
+async def _enter(run: ExperimentRun, window: SuiteWindow, turns: Collection[During]) -> None:
     if run.suite is not None:
         await run.context.db.run_patiently(
-            partial(suite_experiments.enter, suite_run_id=run.suite, phase=phase, turns=turns)
+            partial(suite_experiments.enter, suite_run_id=run.suite, window=window, turns=turns)
         )
         await run.context.pass_gate()
 
@@ -111,11 +111,11 @@ async def _give_turn(run: ExperimentRun, turns: Collection[During]) -> None:
 
 
 async def _tests(run: ExperimentRun, *during: During) -> list[SuiteTest]:
-    """Return the tests of these phases, without what runs once more."""
+    """Return the tests of these windows, without what runs once more."""
     suite = run.suite
     if suite is None:
         return []
-    found = await run.context.db.run_patiently(lambda conn: suite_phases.tests(conn, suite))
+    found = await run.context.db.run_patiently(lambda conn: suite_windows.tests(conn, suite))
     return [test for test in found if test.during in during and test.retried_from is None]
 
 

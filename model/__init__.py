@@ -42,6 +42,7 @@ May do I/O: no. Imports no other package of ours.
     secret            references to secrets in environment values
     suite             suites
     suite_rules       rules across the tests of a suite
+    suite_windows     the windows of a suite with an experiment, and what its tests may ask for
     timezones         time zones, and when their clocks are changed
     verdict           the verdict of one attempt
     wording           error messages of pydantic in plain words

@@ -23,8 +23,8 @@ from model.request import LocalTest, TestRequest
 from model.rules import ToolRules
 from model.schedule import Schedule
 from model.schema import friendly
-from model.suite_phases import During
-from model.suite_rules import DURING, broken_suite_rules, examined_tests, phase_of_each
+from model.suite_rules import DURING, broken_suite_rules, examined_tests, window_of_each
+from model.suite_windows import During
 from model.wording import nearest
 
 MOST_TESTS = 500
@@ -86,7 +86,7 @@ class SuiteFields:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suite(SuiteFields):
-    """A valid suite. `during` says for each test in which phase of the experiment it runs; all None without one."""
+    """A valid suite. `during` says for each test in which window of the experiment it runs; all None without one."""
 
     tests: tuple[TestRequest | LocalTest, ...]
     during: tuple[During | None, ...] = ()
@@ -126,7 +126,7 @@ def check_suite(raw: object, tools: ToolRules, *, allow_local: bool = False) -> 
     findings = [*(finding for test in tests for finding in test.findings), *broken_suite_rules(suite)]
     refuse(seen, (*reading.findings, *(reading.as_sent(finding) for finding in findings)))
     form = reading.required()
-    during = phase_of_each(suite, MOST_TESTS) if form.experiment is not None else ()
+    during = window_of_each(suite, MOST_TESTS) if form.experiment is not None else ()
     return Suite(tests=tuple(test.test() for test in tests), during=during, **_suite_fields(form))
 
 
@@ -179,9 +179,9 @@ def describe_suite_schema() -> JsonObject:
 
 
 def with_during(test: JsonObject) -> JsonObject:
-    """Return the schema of a test as one of a suite, where it says in which phase of the experiment it runs."""
+    """Return the schema of a test as one of a suite, where it says in which window of the experiment it runs."""
     during: JsonObject = {
-        "description": "In which phase of the suite's experiment the test runs; only in a suite with one",
+        "description": "In which window of the suite's experiment the test runs; only in a suite with one",
         "enum": [*During],
         "title": "During",
         "type": "string",

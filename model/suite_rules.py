@@ -7,7 +7,7 @@ from model.examine import Examined, examine
 from model.lenient import MISSING, at, items, mapping, text
 from model.problems import Finding, Location
 from model.rules import ToolRules
-from model.suite_phases import During, broken_phase_rules
+from model.suite_windows import During, broken_window_rules
 
 DURING = "during"
 NAME_OF_ALL = "default"
@@ -40,8 +40,8 @@ def merged(defaults: dict[str, object], own: dict[str, object]) -> dict[str, obj
     return both
 
 
-def phase_of_each(suite: Mapping[str, object], most: int) -> tuple[During | None, ...]:
-    """Return in which phase each of the first `most` tests runs, None where it says nothing. The suite is valid."""
+def window_of_each(suite: Mapping[str, object], most: int) -> tuple[During | None, ...]:
+    """Return in which window each of the first `most` tests runs, None where it says nothing. The suite is valid."""
     default = mapping(suite.get("defaults")).get(DURING)
     said = (mapping(test).get(DURING, default) for test in items(suite.get("tests"))[:most])
     return tuple(None if word is None else During(text(word)) for word in said)
@@ -62,7 +62,7 @@ def broken_suite_rules(suite: Mapping[str, object]) -> Iterator[Finding]:
     yield from _schedules_stand_once(suite)
     yield from _name_can_be_scheduled(suite)
     yield from _together_is_possible(suite)
-    yield from broken_phase_rules(suite)
+    yield from broken_window_rules(suite)
 
 
 def _names_are_unique(suite: Mapping[str, object]) -> Iterator[Finding]:

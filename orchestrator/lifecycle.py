@@ -18,7 +18,7 @@ from uuid import UUID
 
 from sqlalchemy import Connection
 
-from db import executions, leases, results, runs, suite_phases
+from db import executions, leases, results, runs, suite_windows
 from db.gate import queue
 from db.gate.queue import Requeue
 from db.runs import Become, Fenced
@@ -32,7 +32,7 @@ from model.request import TestRequest
 from model.result import Artifact, Result, Summary, summarise
 from model.retry import RetryPolicy
 from model.runs import RunKind
-from model.suite_phases import may_begin
+from model.suite_windows import may_begin
 from orchestrator.place_releases import PlaceReleases
 from scheduler.values.node import NO_BACKEND
 
@@ -61,7 +61,7 @@ class Superseded:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NotYet:
-    """The place is ours, and the test does not begin yet: the experiment of its suite is not in its phase (028.5)."""
+    """The place is ours, and the test does not begin yet: the experiment of its suite is not in its window (028.5)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,8 +149,8 @@ def begin(conn: Connection, grant: Grant) -> Begun | NotYet | Superseded:
 
 
 def _is_its_turn(conn: Connection, execution_id: ExecutionId) -> bool:
-    """Return whether a test of a suite may begin: no experiment orders it, or that is in its phase."""
-    turn = suite_phases.turn_of(conn, execution_id)
+    """Return whether a test of a suite may begin: no experiment orders it, or that is in its window."""
+    turn = suite_windows.turn_of(conn, execution_id)
     return turn is None or may_begin(*turn)
 
 

@@ -33,8 +33,8 @@ class ShownSuite:
         """Return for people how the experiment stands, and what its tests say about it; nothing without one."""
         if self.carried is None:
             return ()
-        experiment, phase = self.carried.experiment, self.run.phase
-        standing = f"{experiment.status}, phase {phase}" if experiment.verdict is None else str(experiment.status)
+        experiment, window = self.carried.experiment, self.run.window
+        standing = f"{experiment.status}, window {window}" if experiment.verdict is None else str(experiment.status)
         told = f": {experiment.verdict.detail}" if experiment.verdict and experiment.verdict.detail else ""
         found = self.carried.conclusions
         said = [
@@ -52,7 +52,7 @@ class ShownSuite:
         return Counter(test.execution.status for test in self.tests if not self._ran_again(test))
 
     def _ran_again(self, test: Shown) -> bool:
-        return self.run.phase is not None and test.execution.retried_from is not None
+        return self.run.window is not None and test.execution.retried_from is not None
 
     @property
     def duration_seconds(self) -> float | None:
@@ -78,7 +78,7 @@ class ShownSuite:
         """The exit code of a command that waited for this suite run. None until all tests have ended."""
         if self.run.status == SKIPPED:
             return EXIT_SKIPPED
-        if self.run.phase is not None:
+        if self.run.window is not None:
             ended = isinstance(self.run.status, Status) and self.run.status.terminal
             return exit_code(Status(self.run.status), self.run.failure_reason) if ended else None
         if not all(test.execution.status.terminal for test in self.tests):

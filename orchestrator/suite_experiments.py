@@ -1,7 +1,7 @@
-"""Suites that carry an experiment: submit both as one, let each test begin in its phase, and tell failures apart (028).
+"""Suites that carry an experiment: submit both as one, let tests begin in their windows, tell failures apart (028).
 
 submit      all runs are written together; the experiment and the tests that begin with it are one group
-enter       the experiment is in a phase now: the tests of it may begin
+enter       the experiment is in a window now: the tests of it may begin
 settle      the experiment has ended: what never had its turn is cancelled, what failed under the fault runs again
 """
 
@@ -14,24 +14,24 @@ from sqlalchemy import Connection
 
 from chaos.experiment import Experiment
 from chaos.experiment_reading import check_experiment
-from chaos.told_apart import Tested, conclusion, needs_another_run, suite_verdict
-from db import executions, pools, suite_phases, suites
+from chaos.told_apart import RanTest, conclusion, needs_another_run, suite_verdict
+from db import executions, pools, suite_windows, suites
 from db.gate import queue
-from db.suite_phases import CarriedExperiment, SuiteTest
+from db.suite_windows import CarriedExperiment, SuiteTest
 from db.suites import SuiteRow
 from model.claims import Claim, conflict
 from model.execution import Door, Status, Verdict
 from model.ids import ExecutionId, GroupId, PoolName, RunId, SuiteRunId
 from model.problems import InvalidError, Problem
 from model.suite import Suite
-from model.suite_phases import During, SuitePhase
+from model.suite_windows import During, SuiteWindow
 from orchestrator import cancel, experiments
 from orchestrator.experiments import Carrier, Prepared
 from orchestrator.submission import Sender
 from orchestrator.submit import Order, OverQuota, submit
 
 HELD = timedelta(days=30)
-"""For so long a test waits for its phase. Its turn comes much earlier, or it is cancelled."""
+"""For so long a test waits for its window. Its turn comes much earlier, or it is cancelled."""
 WAITS_FOR = {
     During.BASELINE: "waits for the experiment of its suite to begin",
     During.FAULT: "waits until the tests of the baseline have begun",
@@ -85,7 +85,7 @@ def side_by_side(suite: Suite) -> list[int]:
 
 
 def write(conn: Connection, suite: Suite, experiment: Experiment, sender: Sender, suite_run_id: SuiteRunId) -> None:
-    """Write the experiment of a suite whose tests are written, and hold the tests whose phase comes later.
+    """Write the experiment of a suite whose tests are written, and hold the tests whose window comes later.
 
     Raises: as `experiments.submit`.
     """
@@ -103,24 +103,24 @@ def hold(conn: Connection, suite: Suite, orders: Sequence[Order]) -> None:
             queue.hold_until(conn, order.execution_id, order.now + HELD, WAITS_FOR[during])
 
 
-def enter(conn: Connection, suite_run_id: SuiteRunId, phase: SuitePhase, turns: Iterable[During]) -> None:
-    """Note in which phase the experiment of a suite is, and let the tests of these phases start."""
-    suite_phases.enter(conn, suite_run_id, phase)
+def enter(conn: Connection, suite_run_id: SuiteRunId, window: SuiteWindow, turns: Iterable[During]) -> None:
+    """Note in which window the experiment of a suite is, and let the tests of these windows start."""
+    suite_windows.enter(conn, suite_run_id, window)
     give_turn(conn, suite_run_id, turns)
 
 
 def give_turn(conn: Connection, suite_run_id: SuiteRunId, turns: Iterable[During]) -> None:
-    """Let the tests of these phases have their places. They begin when the experiment enters their phase."""
+    """Let the tests of these windows have their places. They begin when the experiment enters their window."""
     wanted = frozenset(turns)
-    found = suite_phases.tests(conn, suite_run_id)
-    suite_phases.give_turn(conn, [test.execution_id for test in found if test.during in wanted])
+    found = suite_windows.tests(conn, suite_run_id)
+    suite_windows.give_turn(conn, [test.execution_id for test in found if test.during in wanted])
 
 
-def tested(tests: Sequence[SuiteTest]) -> list[Tested]:
+def ran_tests(tests: Sequence[SuiteTest]) -> list[RanTest]:
     """Return what the tests of a suite found, each with what ran once more of it."""
     again = {test.retried_from: test for test in tests if test.retried_from is not None}
     return [
-        Tested(
+        RanTest(
             name=test.name,
             during=test.during,
             verdict=test.verdict,
@@ -136,7 +136,7 @@ def tested(tests: Sequence[SuiteTest]) -> list[Tested]:
 def conclusions(tests: Sequence[SuiteTest]) -> dict[ExecutionId, str]:
     """Return in words what is known of each test of a suite that did not run once more."""
     firsts = [test for test in tests if test.retried_from is None]
-    return {one.execution_id: conclusion(what).value for one, what in zip(firsts, tested(tests), strict=True)}
+    return {one.execution_id: conclusion(what).value for one, what in zip(firsts, ran_tests(tests), strict=True)}
 
 
 def settle(conn: Connection, row: SuiteRow) -> Verdict | None:
@@ -144,25 +144,25 @@ def settle(conn: Connection, row: SuiteRow) -> Verdict | None:
 
     Return the verdict of the suite, None before it has one.
     """
-    experiment = suite_phases.experiment(conn, row.suite_run_id)
+    experiment = suite_windows.experiment(conn, row.suite_run_id)
     if experiment.verdict is None:
         return None
-    found = suite_phases.tests(conn, row.suite_run_id)
+    found = suite_windows.tests(conn, row.suite_run_id)
     if any(test.verdict is None for test in found):
         _free_or_cancel(conn, row, found, experiment)
-        found = suite_phases.tests(conn, row.suite_run_id)
+        found = suite_windows.tests(conn, row.suite_run_id)
     if any(test.verdict is None for test in found):
         return None
     if experiment.reverted and not row.cancel_requested and _run_again(conn, row, found):
         return None
-    return suite_verdict(tested(found), experiment.verdict, experiment.name)
+    return suite_verdict(ran_tests(found), experiment.verdict, experiment.name)
 
 
 def _free_or_cancel(conn: Connection, row: SuiteRow, tests: Sequence[SuiteTest], experiment: CarriedExperiment) -> None:
     """Cancel what never had its turn. The tests of the recovery have it if a fault was active, and is reverted."""
     recovers = experiment.injected and experiment.reverted and not row.cancel_requested
     if recovers:
-        enter(conn, row.suite_run_id, SuitePhase.RECOVERY, [During.RECOVERY])
+        enter(conn, row.suite_run_id, SuiteWindow.RECOVERY, [During.RECOVERY])
     by = f"the experiment {experiment.name!r}, which ended before"
     for test in tests:
         waits = test.status is Status.QUEUED and test.started_at is None and test.retried_from is None
@@ -176,7 +176,7 @@ def _run_again(conn: Connection, row: SuiteRow, tests: Sequence[SuiteTest]) -> b
     What is refused, such as by the daily quota, stays as it is: it is not told apart then.
     """
     firsts = [test for test in tests if test.retried_from is None]
-    failed = [one for one, what in zip(firsts, tested(tests), strict=True) if needs_another_run(what)]
+    failed = [one for one, what in zip(firsts, ran_tests(tests), strict=True) if needs_another_run(what)]
     submitted = [_submitted(conn, row, test) for test in failed]
     return any(submitted)
 
@@ -211,12 +211,12 @@ def run_id_of(suite_run_id: SuiteRunId) -> RunId:
 
 def carried(conn: Connection, suite_run_id: SuiteRunId) -> Carried:
     """Return the experiment of a suite and what its tests found. Raises: NotFoundError."""
-    found = suite_phases.tests(conn, suite_run_id)
+    found = suite_windows.tests(conn, suite_run_id)
     known = conclusions(found)
-    return Carried(experiment=suite_phases.experiment(conn, suite_run_id), tests=tuple(found), conclusions=known)
+    return Carried(experiment=suite_windows.experiment(conn, suite_run_id), tests=tuple(found), conclusions=known)
 
 
 def cancel_experiment(conn: Connection, suite_run_id: SuiteRunId, *, by: str, now: datetime) -> bool:
     """Ask for the end of the experiment of a suite: its faults are reverted at once. False if nothing changed."""
-    experiment = suite_phases.experiment(conn, suite_run_id)
+    experiment = suite_windows.experiment(conn, suite_run_id)
     return cancel.cancel(conn, ExecutionId(experiment.run_id), by=by, now=now).changed

@@ -22,7 +22,7 @@ from model.notices import Ended
 from model.problems import InvalidError, Problem
 from model.runs import SKIPPED, RunKind
 from model.suite import MOST_TESTS, Overlap, Start, Suite, suite_to_raw
-from model.suite_phases import SuitePhase
+from model.suite_windows import SuiteWindow
 from orchestrator import cancel, submit, submit_feasibility, suite_experiments
 from orchestrator.checking import check_suite
 from orchestrator.content import KnownContent
@@ -202,7 +202,7 @@ def _fitting(
 
 
 def _write_experiment(conn: Connection, order: SuiteOrder, experiment: Experiment, orders: Sequence[Order]) -> None:
-    """Write the experiment beside the tests, and hold those whose phase comes later."""
+    """Write the experiment beside the tests, and hold those whose window comes later."""
     sender = Sender(
         run_id=suite_experiments.run_id_of(order.suite_run_id),
         user_id=order.user_id,
@@ -249,7 +249,7 @@ def _new(order: SuiteOrder, user: User, note: str) -> NewSuiteRun:
         submitted_at=order.now,
         flow_run_id=order.flow_run_id,
         note=note,
-        phase=SuitePhase.WAITING if order.suite.experiment is not None else None,
+        window=SuiteWindow.WAITING if order.suite.experiment is not None else None,
     )
 
 
@@ -267,7 +267,7 @@ def _known(conn: Connection, order: SuiteOrder) -> SuiteSubmitted | SuiteSkipped
 def show_suite(conn: Connection, suite_run_id: SuiteRunId) -> ShownSuite:
     """Return a suite run with its tests, in the order of the suite. Raises: NotFoundError."""
     run = suites.find(conn, suite_run_id)
-    carried = suite_experiments.carried(conn, suite_run_id) if run.phase and run.status != SKIPPED else None
+    carried = suite_experiments.carried(conn, suite_run_id) if run.window and run.status != SKIPPED else None
     return ShownSuite(run=run, tests=_tests(conn, suite_run_id), carried=carried)
 
 
@@ -275,10 +275,10 @@ def reports(conn: Connection, suite_run_id: SuiteRunId) -> list[RunReport]:
     """Return the tests of a suite run with their results, in the order of the suite. Raises: NotFoundError."""
     shown = show_suite(conn, suite_run_id)
     found = [report(conn, test.execution.execution_id) for test in shown.tests]
-    return found if shown.carried is None else [_in_phase(one, shown.carried) for one in found]
+    return found if shown.carried is None else [_in_window(one, shown.carried) for one in found]
 
 
-def _in_phase(report: RunReport, carried: Carried) -> RunReport:
+def _in_window(report: RunReport, carried: Carried) -> RunReport:
     """Return the report of a test with what it says about the experiment of its suite."""
     run_id = report.execution.execution_id
     during = {test.execution_id: test.during.value for test in carried.tests}
@@ -287,7 +287,7 @@ def _in_phase(report: RunReport, carried: Carried) -> RunReport:
 
 def carried_report(conn: Connection, suite_run_id: SuiteRunId) -> CarriedReport | None:
     """Return the experiment of a suite run, None if it carries none. Raises: NotFoundError."""
-    if suites.find(conn, suite_run_id).phase is None:
+    if suites.find(conn, suite_run_id).window is None:
         return None
     found = suite_experiments.carried(conn, suite_run_id).experiment
     return CarriedReport(name=found.name, run_id=found.run_id, verdict=found.verdict)
@@ -314,7 +314,7 @@ def list_suites(conn: Connection, page: Page) -> tuple[list[ShownSuite], int]:
 def cancel_suite(conn: Connection, suite_run_id: SuiteRunId, *, by: str, now: datetime) -> bool:
     """Cancel all tests of a suite run that have not ended. False when there was nothing to change."""
     changed = runs.request_cancel(conn, suite_run_id, by, now)
-    if suites.find(conn, suite_run_id).phase is not None:
+    if suites.find(conn, suite_run_id).window is not None:
         changed |= suite_experiments.cancel_experiment(conn, suite_run_id, by=by, now=now)
     for test in _tests(conn, suite_run_id):
         changed |= cancel.cancel(conn, test.execution.execution_id, by=by, now=now).changed
@@ -327,7 +327,7 @@ def close(conn: Connection, suite_run_id: SuiteRunId) -> Verdict | None:
     run = suites.find(conn, suite_run_id)
     if run.status == SKIPPED:
         return Verdict(status=Status.COMPLETED, detail=run.note)
-    verdict = _worst(conn, run) if run.phase is None or run.completed_at else _settled(conn, suite_run_id)
+    verdict = _worst(conn, run) if run.window is None or run.completed_at else _settled(conn, suite_run_id)
     if verdict is None:
         return None
     if suites.finish(conn, suite_run_id, verdict):
@@ -338,7 +338,7 @@ def close(conn: Connection, suite_run_id: SuiteRunId) -> Verdict | None:
 
 def _worst(conn: Connection, run: SuiteRow) -> Verdict | None:
     """Return the verdict of a suite without an experiment, or of one that has ended; None while a test is alive."""
-    if run.phase is not None:
+    if run.window is not None:
         return Verdict(status=Status(run.status), reason=run.failure_reason, detail=run.detail)
     found = suites.verdicts(conn, run.suite_run_id)
     verdicts = [verdict for verdict in found if verdict is not None]

@@ -43,7 +43,9 @@ class Key:
 def reference() -> str:
     """Return the page."""
     suite, test = schema_of_suite(), schema_of_test()
-    suite_keys, test_keys = list(keys(suite, "suite")), list(keys(test, "test"))
+    in_suite = json_object(json_object(json_object(suite["definitions"])["test"])["properties"])
+    during = _key("suite.tests[].during", json_object(in_suite["during"]), required=False)
+    suite_keys, test_keys = [*keys(suite, "suite"), during], list(keys(test, "test"))
     parts = [_HEAD, "## A suite\n", _table(suite_keys), "## A test\n", _table(test_keys)]
     return "\n".join(parts)
 

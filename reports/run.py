@@ -29,7 +29,7 @@ class RunReport:
     execution: TestExecution
     attempts: tuple[AttemptReport, ...] = ()
     during: str = ""
-    """In which phase of the experiment of its suite it ran; empty without one."""
+    """In which window of the experiment of its suite it ran; empty without one."""
     conclusion: str = ""
     """What is known of it with that experiment, in words; empty for what ran once more without the fault."""
 

@@ -8,6 +8,8 @@ import pytest
 from harness.experiments import LocalShop, guards, local_shop
 from harness.faulty_points import EXPERIMENT_POINTS
 from harness.stack import Stack, until
+from harness.suite_experiments import buys, slow
+from harness.suites import ended, submit, suite
 from harness.sweep import third
 
 pytestmark = pytest.mark.faults
@@ -136,6 +138,29 @@ def test_with_a_second_worker_the_fault_of_a_dead_one_is_over_in_time_and_the_ru
     assert (row["status"], row["ending"], row["hypothesis_validated"]) == ("failed", "infrastructure", None)
     assert left(stack, shop, run) == []
     one_worker(stack, lease["holder"])
+
+
+def test_of_a_suite_whose_worker_dies_under_the_fault_the_test_is_adopted_and_runs_once_more(
+    stack: Stack, shop: LocalShop
+) -> None:
+    """The experiment ends by its way back. What the test found under the fault is told apart all the same."""
+    tests = [buys(shop, "quick", "fault", 15, 0.8), buys(shop, "well again", "recovery", 1, 0.8)]
+    suite_run = submit(stack, suite(*tests, experiment=slow(shop, durationSeconds=60)))
+    until("the fault is active", lambda: shop.facts().services["payments"].rules, 90, 0.05)
+    stack.kill("worker-1")
+    stack.start_worker("worker-1")
+
+    until("nothing is in the world", lambda: not shop.facts().services["payments"].rules, REVERTED_WITHIN, 0.1)
+    row = ended(stack, suite_run)
+    shown = stack.rest("GET", f"/suites/runs/{suite_run}").json()
+
+    assert (row["status"], row["failure_reason"], shown["exitCode"]) == ("failed", "infrastructure", 3)
+    assert {one["name"]: one["conclusion"] for one in shown["experiment"]["tests"]} == {
+        "quick": "failed under the fault only",
+        "well again": "passed",
+    }
+    assert left(stack, shop, shown["experiment"]["executionId"]) == []
+    assert stack.sql("SELECT 1 FROM queue") == []
 
 
 def one_worker(stack: Stack, dead: str) -> None:

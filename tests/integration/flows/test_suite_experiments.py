@@ -1,51 +1,19 @@
 """A suite that carries an experiment, on a real stack with the shop, in a pool of one slot (028)."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
-from typing import Any
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import pytest
 from harness.experiment_runs import nothing_is_left
 from harness.experiments import LocalShop, local_shop
 from harness.stack import Stack
+from harness.suite_experiments import buys, slow
 from harness.suites import ended, places, state_of, suite, written
 
 pytestmark = pytest.mark.faults
 SECONDS = 180.0
-
-ORDERS = """
-import sys, time, urllib.request
-ORDER = b'{"item": "lamp", "quantity": 1, "card": "1234"}'
-until, most = time.monotonic() + float(sys.argv[2]), float(sys.argv[3])
-while time.monotonic() < until:
-    began = time.monotonic()
-    wanted = urllib.request.Request(sys.argv[1], ORDER, {"Content-Type": "application/json"})
-    urllib.request.urlopen(wanted, timeout=30).read()
-    took = time.monotonic() - began
-    if took > most:
-        sys.exit(f"an order took {took:.2f} s")
-    time.sleep(0.1)
-"""
-
-
-def buys(shop: LocalShop, name: str, during: str, seconds: float, most: float) -> dict[str, Any]:
-    """Return a test that buys for so many seconds, and fails at an order that takes longer than `most` seconds."""
-    words = ["python3", "buys.py", f"{shop.orders}/orders", f"{seconds}", f"{most}"]
-    test = {"name": name, "type": "custom", "command": words, "during": during}
-    return test | {
-        "content": {"type": "inline", "files": {"buys.py": ORDERS}},
-        "resources": {"cpuRequest": "10m", "memoryRequest": "16Mi"},
-        "config": {"timeout": 60, "uses": [f"local/{shop.name}"]},
-    }
-
-
-def slow(shop: LocalShop, **changes: Any) -> dict[str, Any]:
-    """Return an experiment in which payments answers 900 ms later, and orders has to stay well."""
-    alive = {"name": "orders is well", "type": "http", "url": f"{shop.orders}/health", "intervalSeconds": 0.5}
-    fault = [{"type": "network-latency", "parameters": {"latencyMs": 900}}]
-    own = {"faults": fault, "hypothesis": {"healthChecks": [alive]}, "load": None}
-    return shop.example("payments-slow", **own, haltConditions=[{"healthCheck": "orders is well"}], **changes)
 
 
 @pytest.fixture(scope="module")
@@ -83,7 +51,7 @@ def test_in_a_pool_of_one_slot_what_fails_under_the_fault_only_is_told_apart(
         " JOIN test_definitions d ON d.id = t.definition_id WHERE r.parent_id = %s ORDER BY r.started_at",
         run,
     )
-    junit = ElementTree.fromstring(stack.assay("results", run, "--junit", "-").stdout)  # noqa: S314  our own
+    junit = ET.fromstring(stack.assay("results", run, "--junit", "-").stdout)  # noqa: S314  our own
 
     assert told.returncode == 1, told.stderr
     assert (row["status"], shown["exitCode"], shown["experiment"]["validated"]) == ("failed", 1, True), told.stderr
@@ -97,7 +65,7 @@ def test_in_a_pool_of_one_slot_what_fails_under_the_fault_only_is_told_apart(
         ("patient no more", False): "failed"
     }
     assert [one["name"] for one in order] == [*(test["name"] for test in tests), "patient no more"]
-    assert all(one["completed_at"] <= after["started_at"] for one, after in zip(order, order[1:], strict=False)), order
+    assert all(one["completed_at"] <= after["started_at"] for one, after in pairwise(order)), order
     under = order[2]
     assert under["started_at"] < fault["injected_at"] < under["completed_at"] < fault["reverted_at"]
     assert fault["reverted_at"] < order[3]["started_at"]

@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 
 from executors.junit import reader
 from model.execution import Attempt, Cause, Door, Phase, Reason, Status, TestExecution, Verdict
-from model.ids import DefinitionId, ExecutionId
+from model.ids import DefinitionId, ExecutionId, RunId
 from model.provenance import Provenance
 from model.result import Failure, Outcome, Result, ResultIdentity, ResultKind
-from reports.junit import junit
-from reports.run import AttemptReport, RunReport
+from reports.junit import junit, junit_of_suite
+from reports.run import AttemptReport, CarriedReport, RunReport
 
 NOON = datetime(2026, 11, 23, 12, tzinfo=UTC)
 PASS = Result(name="tests/test_a.py::TestCart::test_b[x::y]", outcome=Outcome.PASSED, duration_ms=1234)
@@ -232,3 +232,32 @@ def test_control_characters_and_colours_are_removed() -> None:
 
     assert 'name="ab"' in text
     assert 'message="red &lt;&amp;&gt;"' in text
+
+
+@pytest.mark.parametrize(
+    ("verdict", "counts", "element"),
+    [
+        (Verdict(status=Status.COMPLETED), ("1", "0", "0", "0"), None),
+        (Verdict(status=Status.FAILED, reason=Reason.HYPOTHESIS_NOT_MET, detail="no"), ("1", "1", "0", "0"), "failure"),
+        (Verdict(status=Status.FAILED, reason=Reason.HALTED, detail="no"), ("1", "1", "0", "0"), "failure"),
+        (Verdict(status=Status.FAILED, reason=Reason.INCONCLUSIVE, detail="no"), ("1", "0", "1", "0"), "error"),
+        (None, ("1", "0", "0", "1"), "skipped"),
+    ],
+)
+def test_the_experiment_of_a_suite_is_one_test_that_fails_if_its_hypothesis_did_not_hold(
+    verdict: Verdict | None, counts: tuple[str, ...], element: str | None
+) -> None:
+    first = replace(run(status=Status.COMPLETED), during="fault", conclusion="failed under the fault only")
+    again = replace(first, conclusion="")
+    carried = CarriedReport(name="slow", run_id=RunId(UUID(int=9)), verdict=verdict)
+
+    *tests, experiment = ET.fromstring(junit_of_suite("game day", [first, again], carried))  # noqa: S314  our own
+
+    assert tuple(experiment.attrib[key] for key in ("tests", "failures", "errors", "skipped")) == counts
+    assert [one.tag for one in experiment.findall("testcase/*")] == ([element] if element else [])
+    assert [one.attrib["name"] for one in tests] == [
+        first.execution.name,
+        f"{first.execution.name} (without the fault)",
+    ]
+    found = {one.attrib["name"]: one.attrib["value"] for one in tests[0].findall("properties/property")}
+    assert (found["assay.during"], found["assay.conclusion"]) == ("fault", "failed under the fault only")

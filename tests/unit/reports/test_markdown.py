@@ -110,6 +110,7 @@ class Standing:
     run: Row
     tests: tuple[Shown, ...]
     status: str = "failed"
+    experiment_lines: tuple[str, ...] = ()
 
 
 EXECUTION = TestExecution(
@@ -149,3 +150,11 @@ def test_a_skipped_suite_says_why() -> None:
     text = suite_summary(Standing(run=Row("shop", note="the one before runs still"), tests=(), status="skipped"))
 
     assert "the one before runs still" in text
+
+
+def test_a_suite_with_an_experiment_tells_of_it_before_its_tests() -> None:
+    lines = ("experiment slow: completed", "checkout (fault): failed under the fault only")
+    text = suite_summary(Standing(run=Row("shop"), tests=(Shown(EXECUTION),), experiment_lines=lines))
+
+    assert text.index("failed under the fault only") < text.index("| orders |")
+    assert "- experiment slow: completed" in text

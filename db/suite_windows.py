@@ -11,7 +11,7 @@ from db.errors import NotFoundError
 from model.execution import Phase, Reason, Status, Verdict
 from model.ids import ExecutionId, RunId, SuiteRunId
 from model.runs import RunKind
-from model.suite_phases import During, SuitePhase
+from model.suite_windows import During, SuiteWindow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +31,7 @@ class SuiteTest:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarriedExperiment:
-    """The experiment of a suite. `injected`: a fault was active. `reverted`: none is in the world any more."""
+    """The experiment of a suite. `injected`: a fault was written down. `reverted`: none is in the world any more."""
 
     run_id: RunId
     name: str
@@ -44,11 +44,11 @@ class CarriedExperiment:
     reverted: bool
 
 
-_ENTER = text("UPDATE suite_runs SET phase = :phase WHERE suite_run_id = :suite_run_id")
+_ENTER = text("UPDATE suite_runs SET current_window = :window WHERE suite_run_id = :suite_run_id")
 _TURN = text("""
-SELECT s.phase, e ->> 'during' AS during
+SELECT s.current_window, e ->> 'during' AS during
 FROM runs r
-JOIN suite_runs s ON s.suite_run_id = r.parent_id AND s.phase IS NOT NULL
+JOIN suite_runs s ON s.suite_run_id = r.parent_id AND s.current_window IS NOT NULL
 JOIN test_run_details d ON d.execution_id = r.id
 JOIN test_definitions t ON t.id = d.definition_id
 CROSS JOIN LATERAL jsonb_array_elements(s.definition -> 'tests') AS e
@@ -72,7 +72,7 @@ SELECT r.id, t.name, e ->> 'during' AS during, r.status, r.phase, r.failure_reas
         JOIN chaos_faults f ON f.execution_id = x.id
         JOIN test_attempts a ON a.execution_id = r.id
         WHERE x.parent_id = r.parent_id AND x.kind = 'experiment'
-            AND f.injected_at < coalesce(a.ended_at, clock_timestamp())
+            AND coalesce(f.injected_at, f.written_at) < coalesce(a.ended_at, clock_timestamp())
             AND coalesce(f.reverted_at, clock_timestamp()) > a.started_at
             AND a.number = (SELECT max(number) FROM test_attempts l WHERE l.execution_id = r.id)
     ) AS under_fault
@@ -84,9 +84,11 @@ CROSS JOIN LATERAL jsonb_array_elements(s.definition -> 'tests') WITH ORDINALITY
 WHERE r.parent_id = :suite_run_id AND e ->> 'name' = t.name
 ORDER BY c.place, r.submitted_at, r.id
 """)
+"""A fault that was written down and not noted as injected may have been active: its worker died in between."""
+
 _EXPERIMENT = text("""
 SELECT r.id, e.name, r.status, r.failure_reason, r.detail, c.ending, c.hypothesis_validated, c.state ->> 'step' AS step,
-    EXISTS (SELECT FROM chaos_faults f WHERE f.execution_id = r.id AND f.injected_at IS NOT NULL) AS injected,
+    EXISTS (SELECT FROM chaos_faults f WHERE f.execution_id = r.id) AS injected,
     NOT EXISTS (SELECT FROM chaos_faults f WHERE f.execution_id = r.id AND f.status <> 'reverted') AS reverted
 FROM runs r
 JOIN chaos_runs c ON c.run_id = r.id
@@ -95,19 +97,19 @@ WHERE r.parent_id = :suite_run_id AND r.kind = 'experiment'
 """)
 
 
-def enter(conn: Connection, suite_run_id: SuiteRunId, phase: SuitePhase) -> None:
+def enter(conn: Connection, suite_run_id: SuiteRunId, window: SuiteWindow) -> None:
     """Note how far the experiment of a suite is. The caller holds the experiment's run."""
-    conn.execute(_ENTER, {"suite_run_id": suite_run_id, "phase": phase})
+    conn.execute(_ENTER, {"suite_run_id": suite_run_id, "window": window})
 
 
-def turn_of(conn: Connection, execution_id: ExecutionId) -> tuple[During, SuitePhase] | None:
-    """Return in which phase a test runs, and which one its suite is in; None if no experiment orders it."""
+def turn_of(conn: Connection, execution_id: ExecutionId) -> tuple[During, SuiteWindow] | None:
+    """Return in which window a test runs, and which one its suite is in; None if no experiment orders it."""
     row = conn.execute(_TURN, {"execution_id": execution_id}).one_or_none()
-    return None if row is None else (During(row.during), SuitePhase(row.phase))
+    return None if row is None else (During(row.during), SuiteWindow(row.current_window))
 
 
 def give_turn(conn: Connection, tests: Sequence[ExecutionId]) -> None:
-    """Let tests start that were held for their phase. What was not held, or has begun, stays as it is."""
+    """Let tests start that were held for their window. What was not held, or has begun, stays as it is."""
     if tests:
         conn.execute(_GIVE_TURN, {"ids": list(tests)})
 

@@ -1,4 +1,4 @@
-"""The phases of a suite that carries an experiment, and what its tests may ask for in them (028)."""
+"""The windows of a suite that carries an experiment, and what its tests may ask for in them (028)."""
 
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
@@ -8,14 +8,14 @@ from model.problems import Finding, Location
 
 
 class During(StrEnum):
-    """In which phase of the suite's experiment a test runs."""
+    """In which window of the suite's experiment a test runs."""
 
     BASELINE = "baseline"
     FAULT = "fault"
     RECOVERY = "recovery"
 
 
-class SuitePhase(StrEnum):
+class SuiteWindow(StrEnum):
     """How far the experiment of a suite is, for the tests of the suite. Only in this order."""
 
     WAITING = "waiting"
@@ -24,16 +24,16 @@ class SuitePhase(StrEnum):
     RECOVERY = "recovery"
 
 
-_ORDER = tuple(SuitePhase)
+_ORDER = tuple(SuiteWindow)
 _WORDS = ", ".join(During)
 
 
-def may_begin(during: During, phase: SuitePhase) -> bool:
-    """Say whether a test may begin in this phase: its own, or a later one."""
-    return _ORDER.index(SuitePhase(during.value)) <= _ORDER.index(phase)
+def may_begin(during: During, window: SuiteWindow) -> bool:
+    """Say whether a test may begin in this window: its own, or a later one."""
+    return _ORDER.index(SuiteWindow(during.value)) <= _ORDER.index(window)
 
 
-def broken_phase_rules(suite: Mapping[str, object]) -> Iterator[Finding]:
+def broken_window_rules(suite: Mapping[str, object]) -> Iterator[Finding]:
     """Yield the problems between the experiment of a suite and its tests."""
     defaults = mapping(suite.get("defaults"))
     tests = [mapping(test) for test in items(suite.get("tests"))]
@@ -43,7 +43,7 @@ def broken_phase_rules(suite: Mapping[str, object]) -> Iterator[Finding]:
     if suite.get("start") == "together":
         yield Finding(location=("start",), message="leave it out: the experiment says when each test starts")
     for position, test in enumerate(tests):
-        yield from _phase_of(position, test, defaults)
+        yield from _window_of(position, test, defaults)
     said = [_said(test, defaults) for test in tests]
     if said and During.FAULT not in said and all(word in set(During) for word in said):
         message = "no test says `during: fault`: add one, or run the experiment alone with `assay chaos run`"
@@ -59,7 +59,7 @@ def _without_experiment(tests: list[dict[str, object]], defaults: dict[str, obje
             yield Finding(location=("tests", position, "during"), message=message)
 
 
-def _phase_of(position: int, test: dict[str, object], defaults: dict[str, object]) -> Iterator[Finding]:
+def _window_of(position: int, test: dict[str, object], defaults: dict[str, object]) -> Iterator[Finding]:
     during = _said(test, defaults)
     if during is None:
         message = f"say {_WORDS}: the suite has an experiment"
