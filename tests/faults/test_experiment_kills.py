@@ -10,7 +10,7 @@ from harness.faulty_points import EXPERIMENT_POINTS
 from harness.stack import Stack, until
 from harness.suite_experiments import buys, slow
 from harness.suites import ended, submit, suite
-from harness.sweep import third
+from harness.sweep import part, third
 
 pytestmark = pytest.mark.faults
 
@@ -140,6 +140,7 @@ def test_with_a_second_worker_the_fault_of_a_dead_one_is_over_in_time_and_the_ru
     one_worker(stack, lease["holder"])
 
 
+@part(2)
 def test_of_a_suite_whose_worker_dies_under_the_fault_the_test_is_adopted_and_runs_once_more(
     stack: Stack, shop: LocalShop
 ) -> None:
@@ -173,8 +174,8 @@ def one_worker(stack: Stack, dead: str) -> None:
 
 def test_without_worker_prefect_and_database_the_fault_is_over_in_time(stack: Stack, shop: LocalShop) -> None:
     run = under_fault(stack, shop)
-    for part in ("worker-1", "prefect"):
-        stack.kill(part)
+    for name in ("worker-1", "prefect"):
+        stack.kill(name)
     stack.cluster.stop()
 
     until("nothing is in the world", lambda: not in_the_world(shop, run), REVERTED_WITHIN, 0.1)
