@@ -6,6 +6,7 @@ have or can pull. Where something is missing the test is skipped, and says what.
 
 import os
 import secrets
+import time
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -22,7 +23,8 @@ from model.ids import NodeName
 NAME = "tests"
 IMAGE = "localhost/test-python:1"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
-
+NODE_PATIENCE = 60.0
+"""Seconds for which a cluster that has just been started may have no node that is ready."""
 
 SERVING = {"ASSAY_CLUSTERS": NAME, "ASSAY_PLACE_SECONDS": "3"}
 """The settings of a worker that serves the cluster, and does not wait long for kube-scheduler."""
@@ -73,13 +75,21 @@ def _looked_for(kubeconfig: str) -> tuple[ClusterAccess | None, NodeName | None,
     image = os.environ.get("ASSAY_TEST_IMAGE", IMAGE)
     access = ClusterAccess(name=NAME, namespace="default", image=image, kubeconfig=Path(kubeconfig))
     connection = Connection(access)
+    until = time.monotonic() + NODE_PATIENCE
     try:
-        listed = NodeList.model_validate_json(connection.get("/api/v1/nodes"))
+        while (node := _usable_node(connection)) is None and time.monotonic() < until:
+            time.sleep(0.5)
     except (UnavailableError, ApiError) as failed:
         return None, None, f"the cluster of KUBECONFIG cannot be used: {failed}"
     finally:
         connection.close()
+    lacking = "the cluster of KUBECONFIG has no node that is ready and has no taint"
+    return access, node, "" if node else f"{lacking}, also not after {NODE_PATIENCE:.0f} s"
+
+
+def _usable_node(connection: Connection) -> NodeName | None:
+    listed = NodeList.model_validate_json(connection.get("/api/v1/nodes"))
     for node in node_facts.nodes_of(listed.items, (), NAME):
         if node.ready and not node.taints:
-            return access, node.name, ""
-    return None, None, "the cluster of KUBECONFIG has no node that is ready and has no taint"
+            return node.name
+    return None
