@@ -3,6 +3,8 @@
 
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
+# Where the time of a long target goes.
+SLOWEST := --durations=25 --durations-min=5
 MAKEFLAGS += --no-print-directory
 
 # Some machines set it; then every start would compile every module again.
@@ -33,14 +35,14 @@ status: setup ## Show the parts of the stack
 	@$(PY) -m cli.main status
 
 test: setup-dev ## Run all tests but those of test-faults, test-cluster, test-kafka and soak; about 15 minutes on 2 cores
-	@$(PYTEST) -m "not faults and not cluster and not kafka and not soak" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+	@$(PYTEST) $(SLOWEST) -m "not faults and not cluster and not kafka and not soak" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-faults: setup-dev ## Run the tests that kill processes, hostile tests, experiments and the browser; about 20 minutes
-	@$(PYTEST) -m faults -n 3 --dist loadfile --no-loadscope-reorder $(or $(ARGS),tests/integration/flows tests/faults \
+	@$(PYTEST) $(SLOWEST) -m faults -n 3 --dist loadfile --no-loadscope-reorder $(or $(ARGS),tests/integration/flows tests/faults \
 	  tests/integration/services tests/integration/gate tests/integration/api tests/recipes tests/e2e)
 
 test-cluster: setup-dev ## Run the tests that need a Kubernetes cluster: that of KUBECONFIG, else one that is started for them
-	@sh deploy/test-cluster $(PYTEST) -m cluster $(or $(ARGS),tests/cluster tests/contract)
+	@sh deploy/test-cluster $(PYTEST) $(SLOWEST) -m cluster $(or $(ARGS),tests/cluster tests/contract)
 
 cluster: ## Make a Kubernetes cluster on this machine with kind and Docker; DOWN=1 removes it
 	@sh deploy/cluster $(if $(DOWN),down)
