@@ -61,6 +61,19 @@ def test_auto_never_exceeds_a_limit() -> None:
     assert limited.requested() == Resources(cpu_milli=200, memory_bytes=2**26)
 
 
+@pytest.mark.parametrize(
+    ("given", "fixed"),
+    [
+        ({"cpu_request": "auto", "memory_request": "32Mi"}, ("730m", "32Mi")),
+        ({"cpu_request": "0.5", "memory_request": "auto"}, ("0.5", "1Gi")),
+    ],
+)
+def test_only_auto_is_replaced_by_what_the_gate_has_counted(given: dict[str, str], fixed: tuple[str, str]) -> None:
+    counted = ResourceRequirements(**given).fixed(Resources(cpu_milli=730, memory_bytes=2**30))
+
+    assert (counted.cpu_request, counted.memory_request) == fixed
+
+
 @pytest.mark.parametrize("field", ["cpu_milli", "memory_bytes", "ephemeral_bytes", "gpu"])
 def test_a_run_fits_only_where_every_amount_fits(field: str) -> None:
     one = Resources(cpu_milli=1, memory_bytes=1, ephemeral_bytes=1, gpu=1)

@@ -5,10 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from model.ids import GroupId
-from scheduler.admission.decisions import Admit, Arrived, Decision, Left
+from scheduler.admission.decisions import Admit, Arrived, Decision, Left, Wait
 from scheduler.admission.plan import apply, apply_all, plan
 from scheduler.admission.state import State
-from scheduler.values.pool import Ceiling
+from scheduler.values.pool import Ceiling, Strategy
 from scheduler.values.run import Apart, Constraints
 
 MINUTE = timedelta(minutes=1)
@@ -74,3 +74,30 @@ def test_a_run_that_others_keep_off_is_looked_at_if_one_of_them_ends_on_another_
     state = apply(apply_all(state, plan(state, make.NOON)), Left(run=make.run_id(900)))
 
     assert admitted(plan(state, make.NOON)) == [2]
+
+
+def test_a_node_is_not_kept_again_where_an_aged_run_that_came_since_takes_all_of_it(make: SimpleNamespace) -> None:
+    """The run had the node kept before, and it is remembered that it could."""
+    nodes = [make.node(0, pods=1)]
+    state = make.state([make.queued(2, cpu=3000, minutes=370)], nodes=nodes, holding=[make.running(900, cpu=2000)])
+    first = plan(state, make.NOON)
+    state = apply_all(state, first)
+    second = plan(apply(state, Arrived(run=make.queued(1, cpu=3000, minutes=380))), make.NOON)
+
+    assert {wait.run.seq: wait.nominated for wait in first if isinstance(wait, Wait)} == {2: "n0"}
+    assert {wait.run.seq: wait.nominated for wait in second if isinstance(wait, Wait)} == {1: "n0", 2: None}
+
+
+def test_who_did_not_fit_is_looked_at_if_an_aged_run_needs_the_node_no_more_that_it_had_kept(
+    make: SimpleNamespace,
+) -> None:
+    """It starts on the other node, which the run that waits for this one may not use."""
+    nodes = [make.node(0, labels={"zone": "a"}), make.node(1)]
+    holding = [make.running(900, cpu=2000), make.running(901, cpu=4000, node="n1")]
+    waiting = [make.queued(1, cpu=4000, minutes=370), make.queued(2, cpu=2000, constraints=on("a"))]
+    state = make.state(waiting, nodes=nodes, holding=holding, strategy=Strategy.RESOURCE_AWARE)
+    first = plan(state, make.NOON)
+    state = apply(apply_all(state, first), Left(run=make.run_id(901)))
+
+    assert {wait.run.seq: wait.nominated for wait in first if isinstance(wait, Wait)} == {1: "n0", 2: None}
+    assert admitted(plan(state, make.NOON)) == [1, 2]

@@ -105,6 +105,14 @@ def test_an_aged_run_that_its_pool_has_no_room_for_keeps_a_place_in_its_teams_li
     assert kept_across(decide(state, make.NOON)) == {make.run_id(1): (make.team(0),)}
 
 
+def test_who_starts_keeps_nothing_and_leaves_that_to_the_next_aged_run(make: SimpleNamespace) -> None:
+    state = make.state([make.queued(number, minutes=390 - number) for number in (1, 2)], owners=of_team(make, 1))
+    outcome = decide(state, make.NOON)
+
+    assert set(outcome.admitted) == {make.run_id(1)}
+    assert kept_across(outcome) == {make.run_id(2): (make.team(0),)}
+
+
 @pytest.mark.parametrize("name", ["n0", "n1"])
 def test_who_has_a_node_kept_keeps_its_place_though_another_run_starts_beside_it(
     make: SimpleNamespace, name: str
