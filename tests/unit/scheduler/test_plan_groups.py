@@ -51,6 +51,15 @@ def test_no_two_members_have_the_same_place_kept(make: SimpleNamespace, salt: in
     assert sorted(kept(decisions).values()) == ["n0", "n1", "n2", "n3"]
 
 
+def test_a_group_that_waits_for_what_is_reserved_of_its_teams_limit_has_no_nodes_kept(make: SimpleNamespace) -> None:
+    """Beside the first run there is room for one member; which nodes are free then has nothing to do with it."""
+    first = make.queued(0, cpu=1000, minutes=380)
+    owners = {make.team(0): Owner(name="red", ceiling=Ceiling(runs=2))}
+    state = full(make, [first, *group(make, 1000, 1000)], 1000, 1000, 1000, owners=owners)
+
+    assert set(kept(plan(state, make.NOON))) == {0}
+
+
 @pytest.mark.parametrize("number", [21, 60])
 def test_a_group_is_kept_whole_however_many_they_are(make: SimpleNamespace, number: int) -> None:
     state = full(make, group(make, *[1000] * number), *[1000] * number)

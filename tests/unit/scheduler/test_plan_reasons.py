@@ -3,6 +3,8 @@
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from scheduler.admission.decisions import Decision, Wait
 from scheduler.admission.plan import plan
 from scheduler.values.pool import Ceiling, Strategy
@@ -36,14 +38,15 @@ def test_a_name_that_is_kept_for_a_later_run_is_not_the_reason(make: SimpleNames
     assert (told[4].reason.code, told[4].blocked_by) == (Code.EXCLUSIVE, (make.run_id(3),))
 
 
-def test_a_node_that_is_kept_for_a_later_run_is_not_the_reason(make: SimpleNamespace) -> None:
+@pytest.mark.parametrize("strategy", [Strategy.PRIORITY, Strategy.FAIR_SHARE])
+def test_a_node_that_is_kept_for_a_later_run_is_not_the_reason(make: SimpleNamespace, strategy: Strategy) -> None:
     """The second would fit beside what runs, were the node not kept for the first; the third has the other one kept."""
     nodes = [make.node(0), make.node(1, cpu=1000)]
     holding = [make.running(90, cpu=2000, node="n0"), make.running(91, cpu=1000, node="n1")]
     sizes = {1: 4000, 2: 2000, 3: 500}
     waiting = [make.queued(seq, cpu=cpu, minutes=390 - seq) for seq, cpu in sizes.items()]
 
-    told = waits(plan(make.state(waiting, nodes=nodes, holding=holding), make.NOON))
+    told = waits(plan(make.state(waiting, nodes=nodes, holding=holding, strategy=strategy), make.NOON))
 
     assert {seq: wait.nominated for seq, wait in told.items()} == {1: "n0", 2: None, 3: "n1"}
     assert (told[2].reason.code, told[2].blocked_by) == (Code.RESERVED, (make.run_id(1),))

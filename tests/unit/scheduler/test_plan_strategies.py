@@ -190,6 +190,13 @@ def test_a_team_of_twice_the_weight_gets_twice_as_much(make: SimpleNamespace) ->
     assert sorted(admitted(plan(state, make.NOON))) == [0, 1, 4, 5, 6, 7]
 
 
+def test_a_team_of_no_weight_starts_only_what_the_others_leave(make: SimpleNamespace) -> None:
+    owners = {make.team(0): Owner(name="t0", weight=0.0)}
+    state = fair(make, owners, nodes=[make.node(0, cpu=6000)])
+
+    assert admitted(plan(state, make.NOON)) == [4, 5, 6, 7, 0, 1]
+
+
 def test_who_has_had_much_lately_comes_later(make: SimpleNamespace) -> None:
     owners = {make.team(0): Owner(name="payments", usage=0.9)}
 
