@@ -11,7 +11,7 @@ from model.ending import Ending, How
 from model.execution import Reason, Status
 from model.request import TestType
 from model.result import Outcome, Report, Result, ResultKind
-from model.verdict import judge, whole_result
+from model.verdict import has_report, judge, whole_result
 
 PASS = Result(name="test_a", outcome=Outcome.PASSED)
 FAIL = Result(name="test_b", outcome=Outcome.FAILED)
@@ -180,3 +180,17 @@ def test_the_detail_quotes_the_last_output_of_the_tool(type: TestType, code: int
     ending = replace(exited(code), detail="error: unrecognized arguments: --cov")
 
     assert "error: unrecognized arguments: --cov" in judge(NOTHING, ending, tool_for(type).verdict).detail
+
+
+@pytest.mark.parametrize(
+    ("given", "there"),
+    [
+        (Report(), False),
+        (Report(results=(SKIP,)), True),
+        (Report(unfinished=(SKIP,)), True),
+        (Report(broken="it ends in the middle of a line"), True),
+        (Report(planned=0), True),
+    ],
+)
+def test_whatever_is_said_about_tests_is_a_report(given: Report, *, there: bool) -> None:
+    assert has_report(given) is there

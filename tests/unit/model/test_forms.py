@@ -5,7 +5,9 @@ import pytest
 from model.forms import entry
 
 
-@pytest.mark.parametrize("text", [".", "api", "api/test_a.py", "test_a.py::test_c", "api/test_a.py::TestB::test_c[x-1]"])
+@pytest.mark.parametrize(
+    "text", [".", "api", "api/test_a.py", "test_a.py::test_c", "api/test_a.py::TestB::test_c[x-1]"]
+)
 def test_a_folder_a_file_and_a_test_of_a_file_are_entries(text: str) -> None:
     assert entry(text) == text
 

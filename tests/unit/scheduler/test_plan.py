@@ -219,6 +219,19 @@ def test_an_aged_run_at_its_own_limit_delays_nobody_else(make: SimpleNamespace) 
     assert admitted(plan(state, make.NOON)) == [2]
 
 
+def test_only_the_first_aged_run_at_a_limit_keeps_what_its_user_may_run_too(make: SimpleNamespace) -> None:
+    """Rule 6. Both wait for their team; the user of the second may hold as much as one asks for, in another team too."""
+    limit = Ceiling(runs=None, cpu_milli=100)
+    owners = {owner: Owner(name="one", ceiling=limit) for owner in (make.team(0), make.user(1))}
+    waiting = [make.queued(1, minutes=380), make.queued(2, minutes=370, user_id=make.user(1))]
+    waiting.append(make.queued(3, user_id=make.user(1), team_id=make.team(1)))
+
+    decisions = plan(make.state(waiting, holding=[make.running(9)], owners=owners), make.NOON)
+
+    assert admitted(decisions) == [3]
+    assert {waits(decisions)[number].reason.code for number in (1, 2)} == {Code.TEAM_RESOURCES}
+
+
 def test_a_node_to_avoid_is_avoided_while_there_is_another(make: SimpleNamespace) -> None:
     shy = Constraints(avoid=frozenset({"n0"}))
     two = make.state([make.queued(1, constraints=shy)], nodes=[make.node(0), make.node(1)])
