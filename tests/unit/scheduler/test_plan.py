@@ -220,7 +220,7 @@ def test_an_aged_run_at_its_own_limit_delays_nobody_else(make: SimpleNamespace) 
 
 
 def test_only_the_first_aged_run_at_a_limit_keeps_what_its_user_may_run_too(make: SimpleNamespace) -> None:
-    """Rule 6. Both wait for their team; the user of the second may hold as much as one asks for, in another team too."""
+    """Rule 6. Both wait for their team; the user of the second may hold what one asks for, in another team too."""
     limit = Ceiling(runs=None, cpu_milli=100)
     owners = {owner: Owner(name="one", ceiling=limit) for owner in (make.team(0), make.user(1))}
     waiting = [make.queued(1, minutes=380), make.queued(2, minutes=370, user_id=make.user(1))]
