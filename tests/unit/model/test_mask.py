@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from model.mask import Mask
+from model.mask import SHORT, Mask
 
 VALUE = 'pässword "9" / &+%'
 SECRETS = ["sesame-open", "open-sesame", "aaaaaaaa", "cat"]
@@ -55,6 +55,14 @@ def test_each_line_of_a_value_is_masked_by_itself() -> None:
     masked = Mask([key]).text("a c2VjcmV0LWxpbmUtMQ== b short c")
 
     assert masked == "a ******************** b short c"
+
+
+def test_the_shortest_line_that_is_masked_by_itself_is_as_long_as_the_shortest_value_is() -> None:
+    long, short = "b" * SHORT, "c" * (SHORT - 1)
+
+    masked = Mask([f"{'a' * 40}\n{long}\n{short}"]).text(f"x{long}y x{short}y")
+
+    assert masked == f"x{'*' * SHORT}y x{short}y"
 
 
 def test_a_short_value_is_masked_only_as_a_whole_word() -> None:
