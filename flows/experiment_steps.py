@@ -79,9 +79,6 @@ async def admit(run: ExperimentRun) -> Event | None:
     needed = experiments.claims_of(run.experiment, _resolution(run))
     if all(covers(run.claims, path) for path in needed):
         return run.asked() or Done(step=Step.ADMIT)
-    if run.suite is not None:
-        beyond = ", ".join(path for path in needed if not covers(run.claims, path))
-        return _blocked(run, (f"it needs {beyond} too, beyond {run.experiment.target.place}, which its suite has",))
     await run.write_down()
     await experiment_companions.end_all(run)
     if not await run.context.db.run_patiently(lambda conn: experiments.again(conn, run.grant, needed)):

@@ -130,6 +130,11 @@ def end_all(conn: Connection, leader: Leader, now: datetime) -> None:
     _end(conn, leader, range(leader.number + 1), now)
 
 
+def number_of(experiment: Experiment) -> int:
+    """Return how many companions an experiment starts. Each takes a place of the pool."""
+    return len(_purposes(experiment))
+
+
 def has_any(experiment: Experiment) -> bool:
     """Say whether an experiment has companions."""
     return bool(_purposes(experiment))

@@ -25,7 +25,7 @@ from model.ids import ExecutionId, GroupId, PoolName, RunId, SuiteRunId
 from model.problems import InvalidError, Problem
 from model.suite import Suite
 from model.suite_windows import During, SuiteWindow
-from orchestrator import cancel, experiments
+from orchestrator import cancel, companions, experiments
 from orchestrator.experiments import Carrier, Prepared
 from orchestrator.submission import Sender
 from orchestrator.submit import Order, OverQuota, submit
@@ -70,6 +70,7 @@ def problems(conn: Connection, suite: Suite, experiment: Experiment, pool: PoolN
     if pools.read(conn, pool).max_concurrent_experiments == 0:
         message = f"the pool {pool!r} starts none: `assay pool set {pool} --max-concurrent-experiments 1`"
         found.append(Problem(path="experiment", message=message))
+    found += _beside(suite, experiment, pools.read(conn, pool).max_concurrent_tests)
     place = experiment.target.place
     for position, test in enumerate(suite.tests):
         for index, path in enumerate(test.config.exclusive):
@@ -77,6 +78,18 @@ def problems(conn: Connection, suite: Suite, experiment: Experiment, pool: PoolN
                 message = f"the suite's experiment has {place} to itself, with all its tests: name it in `uses`"
                 found.append(Problem(path=f"tests[{position}].config.exclusive[{index}]", message=message))
     return found
+
+
+def _beside(suite: Suite, experiment: Experiment, most: int) -> list[Problem]:
+    """Find that what the experiment starts itself has no place beside the tests that hold theirs (028.4)."""
+    own, needed = companions.number_of(experiment), max(1, len(side_by_side(suite)))
+    if not own or own + needed <= most:
+        return []
+    message = (
+        f"its load test and its health checks of type command take {own} of the pool's places beside {needed} of the "
+        f"tests, and the pool runs {most} at once: use `load.url`, or other health checks"
+    )
+    return [Problem(path="experiment", message=message)]
 
 
 def side_by_side(suite: Suite) -> list[int]:

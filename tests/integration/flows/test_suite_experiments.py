@@ -8,9 +8,9 @@ from xml.etree import ElementTree as ET
 import pytest
 from harness.experiment_runs import nothing_is_left
 from harness.experiments import LocalShop, local_shop
-from harness.stack import Stack
+from harness.stack import Stack, until
 from harness.suite_experiments import buys, slow
-from harness.suites import ended, places, state_of, suite, written
+from harness.suites import ended, places, state_of, submit, suite, written
 
 pytestmark = pytest.mark.faults
 SECONDS = 180.0
@@ -31,6 +31,24 @@ def one_slot(stack: Stack) -> Iterator[Stack]:
     places(stack, before)
 
 
+def test_a_cancelled_suite_reverts_the_fault_at_once_and_leaves_nothing(one_slot: Stack, shop: LocalShop) -> None:
+    tests = [buys(shop, "patient", "fault", 90, 60), buys(shop, "well again", "recovery", 1, 0.8)]
+    run = submit(one_slot, suite(*tests, experiment=slow(shop, durationSeconds=60)))
+    until("the fault is active", lambda: shop.facts().services["payments"].rules, 90, 0.1)
+
+    assert one_slot.assay("cancel", run).returncode == 0
+    until("the fault is reverted", lambda: not shop.facts().services["payments"].rules, 10, 0.05)
+    row, shown = ended(one_slot, run), one_slot.rest("GET", f"/suites/runs/{run}").json()
+
+    assert (row["status"], shown["exitCode"], shown["experiment"]["status"]) == ("cancelled", 2, "cancelled")
+    assert {one["name"]: one["conclusion"] for one in shown["experiment"]["tests"]} == {
+        "patient": "was cancelled",
+        "well again": "was cancelled",
+    }
+    until("nothing waits or runs", lambda: one_slot.sql("SELECT 1 FROM queue") == [], 30)
+    nothing_is_left(one_slot, shop)
+
+
 def test_in_a_pool_of_one_slot_what_fails_under_the_fault_only_is_told_apart(
     one_slot: Stack, shop: LocalShop, tmp_path: Path
 ) -> None:
@@ -45,7 +63,11 @@ def test_in_a_pool_of_one_slot_what_fails_under_the_fault_only_is_told_apart(
     run = stack.rest("GET", "/suites/runs").json()["suiteRuns"][0]["suiteRunId"]
     row, shown = ended(stack, run), stack.rest("GET", f"/suites/runs/{run}").json()
     runs = {(one["name"], one["retriedFrom"] is not None): one for one in shown["executions"]}
-    [fault] = stack.sql("SELECT injected_at, reverted_at FROM chaos_faults")
+    [fault] = stack.sql(
+        "SELECT f.injected_at, f.reverted_at FROM chaos_faults f JOIN runs r ON r.id = f.execution_id"
+        " WHERE r.parent_id = %s",
+        run,
+    )
     order = stack.sql(
         "SELECT d.name, r.started_at, r.completed_at FROM runs r JOIN test_run_details t ON t.execution_id = r.id"
         " JOIN test_definitions d ON d.id = t.definition_id WHERE r.parent_id = %s ORDER BY r.started_at",

@@ -428,6 +428,19 @@ def test_a_pool_without_experiments_and_a_name_in_the_place_are_refused_together
     assert "--max-concurrent-experiments 1" in found["experiment"]
 
 
+def test_what_the_experiment_starts_itself_must_have_a_place_beside_the_tests(wide: Database) -> None:
+    check = {"name": "well", "type": "command", "command": ["true"]}
+    commands = {"hypothesis": {"healthChecks": [check]}, "load": None, "haltConditions": [{"healthCheck": "well"}]}
+    slots(wide, 1)
+
+    assert "use `load.url`" in problems(wide, order("fault", experiment=EXPERIMENT | commands))["experiment"]
+    slots(wide, 2)
+    assert isinstance(
+        wide.call(lambda conn: cases.submit_suite(conn, order("fault", experiment=EXPERIMENT | commands))),
+        SuiteSubmitted,
+    )
+
+
 def test_while_experiments_are_stopped_no_test_of_such_a_suite_is_written(wide: Database) -> None:
     wide.call(lambda conn: chaos_switch.stop(conn, "an incident", "local"))
 
