@@ -60,4 +60,11 @@ def tests_of(run: FoundRun, answer: Any) -> list[Any]:
     """
     if not run.is_suite and not run.is_test:
         raise UsageError(f"a run of the kind {run.kind} has no tests: `assay show {run.id}` shows what it has")
-    return list(answer["executions"]) if run.is_suite else [answer]
+    return [_named(test, answer) for test in answer["executions"]] if run.is_suite else [answer]
+
+
+def _named(test: Any, suite_run: Any) -> Any:
+    """Return a test of a suite run; what ran once more without the fault of its experiment has a name that says so."""
+    if suite_run.get("experiment") and test["retriedFrom"]:
+        return {**test, "name": f"{test['name']} (without the fault)"}
+    return test

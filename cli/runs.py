@@ -98,7 +98,7 @@ def _write_verdict(run: FoundRun, ended: Any) -> None:
     if run.is_test:
         _verdicts([ended])
     elif run.is_suite:
-        _verdicts(ended["executions"])
+        _verdicts(found_run.tests_of(run, ended))
         output.say(closing(ended["name"], ended))
         for line in about_experiment(ended):
             output.say(line)
@@ -215,12 +215,12 @@ def show(run: Run, *, json: Json = False) -> None:
     elif found.is_test:
         _show_test(answer)
     elif found.is_suite:
-        _show_suite(answer)
+        _show_suite(answer, found_run.tests_of(found, answer))
     else:
         output.facts([(name, value) for name, value in answer.items() if name != "links"])
 
 
-def _show_suite(answer: Any) -> None:
+def _show_suite(answer: Any, tests: list[Any]) -> None:
     output.facts(
         [
             ("suite run", answer["suiteRunId"]),
@@ -237,7 +237,7 @@ def _show_suite(answer: Any) -> None:
     )
     output.table(
         ("run", "status", "name", "state"),
-        [(e["shortId"], e["status"], e["name"], describe(e)) for e in answer["executions"]],
+        [(e["shortId"], e["status"], e["name"], describe(e)) for e in tests],
     )
     for line in about_experiment(answer):
         output.say(line)

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from cli import runs, watch
+from cli import found_run, runs, watch
 from cli.failure import DetachedError, UnreachableError
 from cli.screen import Screen
 from cli.stack import samples
 from cli.watch import detachable
+from cli.words import about_experiment, closing
 
 PASSED: dict[str, Any] = {
     "waitReason": "",
@@ -134,3 +135,41 @@ def test_letting_go_names_commands_that_know_the_run() -> None:
 
     assert all(word in str(told.value) for word in ("`assay wait 7f70`", "`assay cancel 7f70`"))
     assert told.value.exit_code == 3
+
+
+EXPERIMENT: dict[str, Any] = {
+    "shortId": "38fcebba",
+    "name": "slow",
+    "status": "completed",
+    "window": "recovery",
+    "step": "record",
+    "detail": "orders stayed well",
+    "tests": [{"name": "checkout", "during": "fault", "conclusion": "failed under the fault only"}],
+}
+
+
+def test_what_ran_once_more_without_the_fault_is_named_so_and_counts_as_no_further_test() -> None:
+    first = PASSED | {"status": "failed", "retriedFrom": None, "completedAt": None}
+    again = PASSED | {"retriedFrom": first["executionId"], "completedAt": None}
+    answer = {"executions": [first, again], "experiment": EXPERIMENT, "submittedAt": "2026-11-24T10:00:00Z"}
+
+    found = found_run.tests_of(found_run.suite("5f"), answer)
+
+    assert [test["name"] for test in found] == ["checkout", "checkout (without the fault)"]
+    assert closing("game day", answer) == "game day: 1 failed"
+    assert about_experiment(answer) == [
+        "experiment slow (38fcebba): completed: orders stayed well",
+        "  checkout (fault): failed under the fault only",
+    ]
+    assert about_experiment({"executions": []}) == []
+
+
+def test_the_window_of_the_experiment_of_a_suite_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    told = ""
+    for experiment in (None, EXPERIMENT, EXPERIMENT, EXPERIMENT | {"status": "running", "window": "fault"}):
+        told = watch._say_window(experiment, told)
+
+    assert capsys.readouterr().err.splitlines() == [
+        "38fcebba  experiment slow  completed  recovery, record",
+        "38fcebba  experiment slow  running  fault, record",
+    ]
