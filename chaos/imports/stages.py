@@ -5,6 +5,8 @@ An experiment here has its faults together or in turn, and nothing in between. W
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import islice
+from typing import TypeVar
 
 from chaos.fault_types import MOST_FAULTS
 from chaos.imports.collecting import Findings, ImportedFault
@@ -15,6 +17,10 @@ from model.problems import Location
 SHORTEST_SECONDS = 5
 MOST_STAGES = 4 * MOST_FAULTS
 """More than an experiment may have. One more is kept while a file is read, so that it is refused and not cut off."""
+DEEPEST = 50
+"""Templates that name one another, each within the one before."""
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +70,9 @@ class Visits:
         if name in self.open:
             refuse(f"{name!r} contains itself")
             return Piece()
+        if len(self.open) == DEEPEST:
+            refuse(f"{name!r} stands in {DEEPEST} templates, one within the other: write shorter files")
+            return Piece()
         if name not in self.done:
             self.open.append(name)
             self.done[name] = read()
@@ -89,7 +98,8 @@ def together(pieces: Iterable[Piece], location: Location, findings: Findings) ->
     acting = [piece.stages for piece in listed if piece.faults]
     if len(acting) > 1 and any(len(stages) > 1 for stages in acting):
         findings.refuse(location, "has faults partly together and partly in turn: write one file for each part")
-    stages = acting[0] if len(acting) == 1 else (Stage(faults=tuple(fault for one in listed for fault in one.faults)),)
+    every = (fault for one in listed for fault in one.faults)
+    stages = acting[0] if len(acting) == 1 else (Stage(faults=tuple(islice(every, MOST_FAULTS + 1))),)
     return _joined(listed, (*stages, Stage(pause_seconds=_longer_than(stages, listed))))
 
 
@@ -101,15 +111,20 @@ def _longer_than(stages: tuple[Stage, ...], pieces: Sequence[Piece]) -> float:
 
 
 def _joined(pieces: Sequence[Piece], stages: tuple[Stage, ...]) -> Piece:
-    checks: list[JsonObject] = []
-    checks.extend(check for piece in pieces for check in piece.checks if check not in checks)
     return Piece(
         stages=tuple(stage for stage in stages if stage.faults or stage.pause_seconds)[: MOST_STAGES + 1],
-        checks=tuple(checks),
-        halts=tuple(halt for piece in pieces for halt in piece.halts),
-        schedules=tuple(schedule for piece in pieces for schedule in piece.schedules),
-        names=tuple(name for piece in pieces for name in piece.names),
+        checks=_each_once(check for piece in pieces for check in piece.checks),
+        halts=_each_once(halt for piece in pieces for halt in piece.halts),
+        schedules=_each_once(schedule for piece in pieces for schedule in piece.schedules),
+        names=_each_once(name for piece in pieces for name in piece.names),
     )
+
+
+def _each_once(values: Iterable[T]) -> tuple[T, ...]:
+    """Return the values without repetitions: a template may be named many times, and by templates of that kind."""
+    found: list[T] = []
+    found.extend(value for value in values if value not in found)
+    return tuple(found)
 
 
 def without_pauses(piece: Piece, findings: Findings) -> Piece:

@@ -126,17 +126,45 @@ def test_what_a_file_leaves_out_is_told() -> None:
     assert any("whatever their mode is" in note for note in made.notes)
 
 
-def test_a_workflow_of_doubled_templates_does_not_explode() -> None:
-    """Each template names the next one twice: a file of 60 lines would ask for 2**60 faults."""
-    kill = {"action": "pod-kill", "mode": "one", "selector": {"labelSelectors": {"a": "b"}}}
-    templates: list[dict[str, Any]] = [
-        {"name": f"t{number}", "templateType": "Serial", "children": [f"t{number + 1}"] * 2} for number in range(60)
-    ]
-    templates.append({"name": "t60", "templateType": "PodChaos", "podChaos": kill})
-    raw = {"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "Workflow", "spec": {"entry": "t0", "templates": templates}}
+@pytest.mark.parametrize("kind", ["Serial", "Parallel"])
+@pytest.mark.parametrize(
+    "last",
+    [
+        {
+            "templateType": "PodChaos",
+            "podChaos": {"action": "pod-kill", "mode": "one", "selector": {"labelSelectors": {"a": "b"}}},
+        },
+        {
+            "templateType": "StatusCheck",
+            "abortWithStatusCheck": True,
+            "statusCheck": {"type": "HTTP", "http": {"url": "http://a/"}},
+        },
+    ],
+)
+def test_a_workflow_of_doubled_templates_does_not_explode(kind: str, last: dict[str, Any]) -> None:
+    """Each template names the next one twice: a file of 40 lines would ask for 2**40 faults, or health checks."""
+    raw = workflow([{"templateType": kind, "children": [f"t{number + 1}"] * 2} for number in range(40)], last)
 
-    with pytest.raises(InvalidError, match="10"):
+    with pytest.raises(InvalidError, match=r"10|no fault"):
         import_documents([raw], Options(cluster="staging", health=("http://web.example/",)))
+
+
+def test_templates_that_stand_too_deep_are_refused_and_do_not_crash() -> None:
+    inner = [{"templateType": "Serial", "children": [f"t{number + 1}"]} for number in range(5000)]
+    raw = workflow(inner, {"templateType": "Suspend", "deadline": "10s"})
+
+    with pytest.raises(InvalidError, match="'t50' stands in 50 templates"):
+        import_documents([raw], Options(cluster="staging", health=("http://web.example/",)))
+
+
+def workflow(inner: list[dict[str, Any]], last: dict[str, Any]) -> dict[str, Any]:
+    """Return a workflow of the templates t0, t1 and so on. It begins with the first one."""
+    templates = [{"name": f"t{number}"} | template for number, template in enumerate([*inner, last])]
+    return {
+        "apiVersion": "chaos-mesh.org/v1alpha1",
+        "kind": "Workflow",
+        "spec": {"entry": "t0", "templates": templates},
+    }
 
 
 def test_a_file_of_too_many_steps_is_refused_where_it_stands_and_not_cut_off() -> None:
