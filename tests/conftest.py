@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from harness import stack_template
 from hypothesis import HealthCheck, settings
 
 from db import migrate
@@ -34,6 +35,19 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("assay")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Let all processes of this run share what a stack begins with."""
+    if not hasattr(config, "workerinput"):
+        stack_template.open_folder()
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove it."""
+    if not hasattr(config, "workerinput"):
+        stack_template.remove_folder()
+
 
 collect_ignore = ["data"]
 """Inputs of tests, some of them tests themselves."""

@@ -25,7 +25,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCluster]:
         host = {"kubernetes.io/hostname": node.removesuffix(f".{NAME}")}
         yield ServedCluster(stack=running, access=access, node=str(node), host=host)
     finally:
-        running.stop()
+        running.remove()
         connection = Connection(access)
         cluster_namespaces.remove(connection)
         connection.close()

@@ -95,7 +95,7 @@ def nodes(tmp_path: Path) -> Iterator[Nodes]:
     try:
         yield Nodes(stack.start(workers=()))
     finally:
-        stack.stop()
+        stack.remove()
 
 
 def request(journal: Path, meanwhile: str, **more: Any) -> dict[str, Any]:

@@ -17,7 +17,7 @@ def own(tmp_path: Path) -> Iterator[Stack]:
     try:
         yield stack.start()
     finally:
-        stack.stop()
+        stack.remove()
 
 
 def test_wait_survives_a_restart_of_the_api(own: Stack, tmp_path: Path) -> None:

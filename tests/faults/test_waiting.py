@@ -25,7 +25,7 @@ def full(tmp_path: Path) -> Iterator[Stack]:
         stack.in_phase(blocker, "running")
         yield stack
     finally:
-        stack.stop()
+        stack.remove()
 
 
 def test_two_hundred_waiting_flows_hold_five_connections_and_twenty_threads(full: Stack) -> None:

@@ -16,8 +16,8 @@ import httpx
 import psycopg2
 import psycopg2.extras
 
-from db.embedded import Cluster
 from db.migrate import upgrade
+from harness.stack_template import CopiedCluster, prepared
 
 ROOT = Path(__file__).resolve().parents[2]
 KEY = "key-of-the-test-stack"
@@ -65,7 +65,7 @@ class Stack:
         for name, secret in {"api-key": KEY, "prefect-credential": PREFECT_CREDENTIAL}.items():
             (self.state / name).write_text(secret)
             (self.state / name).chmod(0o600)
-        self.cluster = Cluster(self.state / "postgres")
+        self.cluster = CopiedCluster(self.state / "postgres")
         self.api_port, self.prefect_port = free_port(), free_port()
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self._lease = lease
@@ -73,20 +73,33 @@ class Stack:
     # -- life -------------------------------------------------------------------------------------------------
 
     def start(self, workers: Sequence[str] = ("worker-1",)) -> "Stack":
-        self.cluster.create()
+        template = prepared(lambda folder: Stack(folder)._prepare())
+        if template is None:
+            self._prepare()
+        else:
+            self.cluster.copy(template)
+        self.cluster.start()
+        self.start_prefect(wait=False)
+        self.start_api()
+        self.wait_for_prefect()
+        for name in workers:
+            self.start_worker(name)
+        return self
+
+    def _prepare(self) -> None:
+        """Have PostgreSQL's data hold all that a stack needs to start, and stop what made them."""
         self.cluster.start()
         for name in ("assay", "prefect"):
             self.cluster.create_database(name)
         with self.connect("prefect") as conn, conn.cursor() as cursor:
             cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
         upgrade(self.database_url)
-        self.start_prefect(wait=False)
-        self.start_api()
-        self.wait_for_prefect()
-        subprocess.run([sys.executable, "-m", "flows.deploying"], cwd=ROOT, env=self.environment(), check=True)
-        for name in workers:
-            self.start_worker(name)
-        return self
+        try:
+            self.start_prefect()
+            subprocess.run([sys.executable, "-m", "flows.deploying"], cwd=ROOT, env=self.environment(), check=True)
+            self.kill("prefect", signal.SIGTERM)
+        finally:
+            self.stop()
 
     def stop(self) -> None:
         for name in list(self.processes):
@@ -95,6 +108,11 @@ class Stack:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(shim, signal.SIGKILL)
         self.cluster.stop()
+
+    def remove(self) -> None:
+        """Stop all, and delete the data of PostgreSQL: root's may lie outside of the folder of the test."""
+        self.stop()
+        self.cluster.remove()
 
     def another_node(self, name: str) -> Path:
         """Make a state folder, in which workers serve a node of their own."""
@@ -343,4 +361,4 @@ def running_stack(folder: Path) -> Iterator[Stack]:
     try:
         yield running.start()
     finally:
-        running.stop()
+        running.remove()
