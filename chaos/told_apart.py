@@ -66,11 +66,20 @@ def conclusion(test: RanTest) -> Conclusion:
 def suite_verdict(tests: Sequence[RanTest], experiment: Verdict, name: str) -> Verdict:
     """Return the verdict of a suite: the worst of its tests and its experiment. What ran once more changes nothing.
 
-    A test that passed without meeting the fault counts as inconclusive. Each verdict says whose it is.
+    A test that passed without meeting the fault counts as inconclusive. What was cancelled since the experiment ended
+    early says nothing more than the experiment does. A baseline that did not pass says why its experiment was blocked.
+    Each verdict says whose it is.
     """
-    found = [_counted(test) for test in tests if test.verdict is not None]
+    counted = [test for test in tests if experiment.good or conclusion(test) is not Conclusion.NOT_RUN]
+    found = [_counted(test) for test in counted if test.verdict is not None]
+    if experiment.reason is Reason.SAFETY_CHECK and any(_is_broken_baseline(test) for test in counted):
+        return worst(found)
     detail = f"experiment {name!r}: {experiment.detail}" if experiment.detail else f"experiment {name!r}"
     return worst([*found, replace(experiment, detail=detail)])
+
+
+def _is_broken_baseline(test: RanTest) -> bool:
+    return test.during is During.BASELINE and test.verdict is not None and not test.verdict.good
 
 
 def _without_fault(test: RanTest) -> Conclusion:

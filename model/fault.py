@@ -15,9 +15,10 @@ from model.execution import Reason, Status, Verdict
 EXIT_REFUSED = 4
 EXIT_OVER_QUOTA = 6
 
-MILDEST_FIRST = (0, 1, 5, 7, 124, 2, 3, 4)
+MILDEST_FIRST = (0, 7, 1, 5, 124, 2, 3, 4)
 """Exit codes by severity: the less a verdict says about the system under test, the worse it is.
 
+7 is milder than 1: what was found to be broken is broken, whatever else an experiment has left open.
 4 is worse than 3: if one test of a suite must be set up in another way, trying all of them again does not help.
 """
 

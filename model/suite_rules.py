@@ -7,7 +7,7 @@ from model.examine import Examined, examine
 from model.lenient import MISSING, at, items, mapping, text
 from model.problems import Finding, Location
 from model.rules import ToolRules
-from model.suite_windows import During, broken_window_rules
+from model.suite_windows import During, broken_rules_of_test, broken_window_rules
 
 DURING = "during"
 NAME_OF_ALL = "default"
@@ -63,6 +63,21 @@ def broken_suite_rules(suite: Mapping[str, object]) -> Iterator[Finding]:
     yield from _name_can_be_scheduled(suite)
     yield from _together_is_possible(suite)
     yield from broken_window_rules(suite)
+    yield from _windows_of_tests(suite)
+
+
+def _windows_of_tests(suite: Mapping[str, object]) -> Iterator[Finding]:
+    """Yield what each test says wrongly about its window, once where the defaults say it for all."""
+    defaults, known = mapping(suite.get("defaults")), set[Finding]()
+    for position, own in enumerate(items(suite.get("tests"))):
+        if not isinstance(own, dict):
+            continue
+        whole = merged(defaults, own)
+        for finding in broken_rules_of_test(whole, with_experiment=suite.get("experiment") is not None):
+            located = _located(finding, position, own, defaults)
+            if located not in known:
+                known.add(located)
+                yield located
 
 
 def _names_are_unique(suite: Mapping[str, object]) -> Iterator[Finding]:
@@ -115,16 +130,21 @@ def name_problem(name: str) -> str | None:
 
 
 def _together_is_possible(suite: Mapping[str, object]) -> Iterator[Finding]:
-    """Find tests of a group that need the same exclusive name. They could never run at the same time."""
-    if suite.get("start") != "together":
+    """Find tests that must run at the same time and need the same exclusive name. They never could."""
+    carries = suite.get("experiment") is not None
+    if suite.get("start") != "together" and not carries:
         return
-    defaults = items(mapping(mapping(suite.get("defaults")).get("config")).get("exclusive"))
+    default = mapping(suite.get("defaults"))
+    defaults = items(mapping(default.get("config")).get("exclusive"))
     first: dict[str, int] = {}
     for position, test in enumerate(items(suite.get("tests"))):
+        if carries and mapping(test).get(DURING, default.get(DURING)) != During.FAULT:
+            continue
         own = mapping(mapping(test).get("config")).get("exclusive")
         for index, name in enumerate(items(own) if own is not None else defaults):
             if isinstance(name, str) and first.setdefault(name, position) != position:
                 in_test: Location = ("tests", position, "config", "exclusive", index)
                 location = ("defaults", "config", "exclusive", index) if own is None else in_test
-                message = f"is also wanted by tests[{first[name]}]: they could never start together"
+                how = "run under the fault at the same time" if carries else "start together"
+                message = f"is also wanted by tests[{first[name]}]: they could never {how}"
                 yield Finding(location=location, message=message)

@@ -15,10 +15,18 @@ from model.ids import ExecutionId, PoolName
 from model.problems import InvalidError, Problem
 from model.request import TestRequest
 from scheduler.placement.ask import Ask
-from scheduler.placement.feasibility import beyond_pool, group_beyond_pool, group_impossible, group_too_large, too_large
+from scheduler.placement.feasibility import (
+    beyond_pool,
+    group_beyond,
+    group_beyond_pool,
+    group_impossible,
+    group_too_large,
+    too_large,
+)
 from scheduler.placement.filter_reasons import impossible, lasting
 from scheduler.placement.node_usage import NodeUsage
 from scheduler.values.pool import PoolSettings
+from scheduler.values.quota_limits import QuotaLimit
 from scheduler.values.run import Apart, Constraints, Labels, Shape, Spread
 
 _PATHS = {
@@ -89,18 +97,17 @@ def feasibility_together(pool: EmptyPool, members: Sequence[tuple[ExecutionId, T
 
 
 def feasibility_under_fault(
-    pool: EmptyPool, members: Sequence[tuple[ExecutionId, TestRequest]], most: int | None
+    pool: EmptyPool, members: Sequence[tuple[ExecutionId, TestRequest]], owners: Sequence[QuotaLimit]
 ) -> Feasibility:
     """Look whether the tests that must run while a fault is active could ever do so at once (028.4).
 
-    `most`: how many tests of the submitter run at once at most. What only waits elsewhere is refused here: the
-    experiment would give up after some minutes.
+    `owners`: the limits of their user and team. What only waits elsewhere is refused here: the experiment would give
+    up after some minutes.
     """
     found = feasibility_together(pool, members)
-    beyond = group_beyond_pool(pool.limits, [_ask(pool, request) for _, request in members])
+    asks = [_ask(pool, request) for _, request in members]
+    beyond = [*group_beyond_pool(pool.limits, asks), *(one for owner in owners for one in group_beyond(owner, asks))]
     texts = [*(problem.message for problem in found.problems), *map(str, beyond)]
-    if most is not None and len(members) > most:
-        texts.append(f"the {len(members)} tests start together; your quota is {most} at once")
     advice = "they run under the fault at the same time: let fewer say `during: fault`, or raise that limit"
     problems = tuple(Problem(path="tests", message=f"{text} ({advice})") for text in dict.fromkeys(texts))
     return Feasibility(problems=problems, warnings=() if problems else found.warnings)

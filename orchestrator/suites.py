@@ -10,8 +10,10 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from chaos.experiment import Experiment
+from chaos.told_apart import Conclusion
 from db import notices, people, runs, suites
 from db.errors import ConflictError
+from db.gate.owner_limits import owners
 from db.page import Page
 from db.people import User
 from db.suites import NewSuiteRun, SuiteRow
@@ -33,6 +35,7 @@ from orchestrator.submit import DEFAULT_POOL, Order, OverQuota
 from orchestrator.submit_feasibility import Feasibility
 from orchestrator.suite_experiments import Carried
 from reports.run import CarriedReport, RunReport
+from scheduler.values.quota_limits import QuotaLimit, bound_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +126,7 @@ def skip(conn: Connection, order: SuiteOrder, note: str) -> SuiteSubmitted | Sui
     """Record that a suite run was not run, and why. Idempotent by flow run."""
     if (known := _known(conn, order)) is not None:
         return known
-    suites.save(conn, _new(order, people.user(conn, order.user_id), note))
+    suites.save(conn, replace(_new(order, people.user(conn, order.user_id), note), window=None))
     suites.skip(conn, order.suite_run_id)
     return SuiteSkipped(suite_run_id=order.suite_run_id, note=note)
 
@@ -193,12 +196,17 @@ def _fitting(
         problems, warnings = [*problems, *group.problems], [*warnings, *group.warnings]
     if experiment is not None:
         together = [orders[position] for position in suite_experiments.side_by_side(order.suite)]
-        group = submit_feasibility.feasibility_under_fault(
-            here, [(one.execution_id, one.request) for one in together], user.quota.max_concurrent_tests
-        )
+        members = [(one.execution_id, one.request) for one in together]
+        group = submit_feasibility.feasibility_under_fault(here, members, _owners(conn, order.pool, user))
         problems, warnings = [*problems, *group.problems], [*warnings, *group.warnings]
         problems += suite_experiments.problems(conn, order.suite, experiment, order.pool)
     return Feasibility(problems=tuple(problems), warnings=tuple(warnings))
+
+
+def _owners(conn: Connection, pool: PoolName, user: User) -> list[QuotaLimit]:
+    """Return the limits of a user and of the user's team."""
+    found = owners(conn, pool, [user], several=False)
+    return [bound_of(each, owner, team=each == user.team_id) for each, owner in found.items()]
 
 
 def _write_experiment(conn: Connection, order: SuiteOrder, experiment: Experiment, orders: Sequence[Order]) -> None:
@@ -282,7 +290,8 @@ def _in_window(report: RunReport, carried: Carried) -> RunReport:
     """Return the report of a test with what it says about the experiment of its suite."""
     run_id = report.execution.execution_id
     during = {test.execution_id: test.during.value for test in carried.tests}
-    return replace(report, during=during[run_id], conclusion=carried.conclusions.get(run_id, ""))
+    known = carried.conclusions.get(run_id, "")
+    return replace(report, during=during[run_id], conclusion=known, met_no_fault=known == Conclusion.NOT_UNDER_FAULT)
 
 
 def carried_report(conn: Connection, suite_run_id: SuiteRunId) -> CarriedReport | None:

@@ -175,11 +175,17 @@ def _error(report: RunReport, results: tuple[Result, ...]) -> Element | None:
     execution = report.execution
     failed = any(result.outcome is Outcome.FAILED for result in results)
     explained = failed and execution.failure_reason == "tests_failed"
+    if report.met_no_fault:
+        return _error_case(execution.name, str(Reason.INCONCLUSIVE), report.conclusion)
     if not execution.status.terminal or execution.status == "completed" or explained:
         return None
     reason = str(execution.failure_reason or execution.status)
-    case = Element("testcase", {"classname": "assay", "name": for_xml(execution.name), "time": "0.000"})
-    SubElement(case, "error", {"type": reason, "message": for_xml(execution.detail or reason)})
+    return _error_case(execution.name, reason, execution.detail or reason)
+
+
+def _error_case(name: str, reason: str, message: str) -> Element:
+    case = Element("testcase", {"classname": "assay", "name": for_xml(name), "time": "0.000"})
+    SubElement(case, "error", {"type": reason, "message": for_xml(message)})
     return case
 
 

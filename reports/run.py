@@ -32,6 +32,8 @@ class RunReport:
     """In which window of the experiment of its suite it ran; empty without one."""
     conclusion: str = ""
     """What is known of it with that experiment, in words; empty for what ran once more without the fault."""
+    met_no_fault: bool = False
+    """It passed and should have met the fault of that experiment, but none was active while it ran."""
 
     @property
     def last(self) -> AttemptReport | None:

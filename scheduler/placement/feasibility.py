@@ -17,7 +17,7 @@ from scheduler.placement.node_usage import NodeUsage
 from scheduler.placement.placement import choose
 from scheduler.values.node_arrays import KINDS, vector
 from scheduler.values.pool import PoolSettings
-from scheduler.values.quota_limits import excess, most, oversize, pool_bound
+from scheduler.values.quota_limits import QuotaLimit, excess, most, oversize, pool_bound
 from scheduler.values.reasons import Code, Reason, amount
 from scheduler.values.run import Shape
 from scheduler.values.usage_totals import need
@@ -48,12 +48,16 @@ def beyond_pool(limits: PoolSettings, ask: Ask) -> dict[str, Reason]:
 
 def group_beyond_pool(limits: PoolSettings, asks: Sequence[Ask]) -> list[Reason]:
     """Return in which amounts runs that shall start together are beyond what the pool may ever have at once."""
-    pool = pool_bound(most(limits.ceiling))
+    return group_beyond(pool_bound(most(limits.ceiling)), asks)
+
+
+def group_beyond(bound: QuotaLimit, asks: Sequence[Ask]) -> list[Reason]:
+    """Return in which amounts runs that shall start together are beyond what their owner may ever have at once."""
     needed = [need(ask.shape.resources, ask.shape.constraints.slots) for ask in asks]
     wanted = tuple(sum(amounts) for amounts in zip(*needed, strict=True))
     found = []
-    for kind in excess(pool, wanted):
-        text = oversize(pool, kind, wanted) if kind else f"start together; the pool runs {pool.most[0]} at once"
+    for kind in excess(bound, wanted):
+        text = oversize(bound, kind, wanted) if kind else f"start together; {bound.what} runs {bound.most[0]} at once"
         found.append(Reason(code=Code.TOO_LARGE, text=f"the {len(asks)} tests {text.replace('needs', 'need')}"))
     return found
 

@@ -11,6 +11,7 @@ FAILED = Verdict(status=Status.FAILED, reason=Reason.TESTS_FAILED, detail="too s
 TIMEOUT = Verdict(status=Status.TIMEOUT)
 LOST = Verdict(status=Status.FAILED, reason=Reason.INFRASTRUCTURE, detail="its node is gone")
 CANCELLED = Verdict(status=Status.CANCELLED)
+BLOCKED = Verdict(status=Status.FAILED, reason=Reason.SAFETY_CHECK, detail="an incident")
 NOT_MET = Verdict(status=Status.FAILED, reason=Reason.HYPOTHESIS_NOT_MET, detail="99 % were wanted")
 
 
@@ -69,10 +70,35 @@ def test_only_what_failed_by_itself_under_the_fault_runs_once_more() -> None:
         ),
         ([ran(PASSED)], NOT_MET, (Status.FAILED, Reason.HYPOTHESIS_NOT_MET, "experiment 'slow': 99 % were wanted")),
         (
-            [ran(PASSED, under_fault=False), ran(FAILED)],
+            [ran(PASSED, under_fault=False), ran(PASSED)],
             PASSED,
             (Status.FAILED, Reason.INCONCLUSIVE, "checkout passed, but no fault was active while it ran"),
         ),
+        (
+            [ran(PASSED, under_fault=False), ran(FAILED)],
+            PASSED,
+            (
+                Status.FAILED,
+                Reason.TESTS_FAILED,
+                "checkout failed under the fault, and has no result without it: too slow",
+            ),
+        ),
+        (
+            [ran(FAILED, during=During.BASELINE, under_fault=False), ran(CANCELLED)],
+            BLOCKED,
+            (Status.FAILED, Reason.TESTS_FAILED, "checkout failed, and no fault was active: too slow"),
+        ),
+        (
+            [ran(LOST, during=During.BASELINE, under_fault=False), ran(CANCELLED)],
+            BLOCKED,
+            (Status.FAILED, Reason.INFRASTRUCTURE, None),
+        ),
+        (
+            [ran(PASSED, during=During.BASELINE, under_fault=False), ran(CANCELLED)],
+            BLOCKED,
+            (Status.FAILED, Reason.SAFETY_CHECK, "experiment 'slow': an incident"),
+        ),
+        ([ran(CANCELLED)], PASSED, (Status.CANCELLED, None, None)),
         ([ran(LOST), ran(FAILED)], NOT_MET, (Status.FAILED, Reason.INFRASTRUCTURE, None)),
     ],
 )
