@@ -396,6 +396,16 @@ def test_a_cancelled_suite_cancels_its_experiment_and_runs_nothing_once_more(wid
     assert (shown.status, shown.exit_code) == ("cancelled", 2)
 
 
+def test_a_run_that_was_skipped_can_be_shown_reported_and_cancelled(wide: Database) -> None:
+    wanted = order("fault")
+    made = wide.call(lambda conn: cases.skip(conn, wanted, "missed"))
+
+    assert wide.call(lambda conn: cases.carried_report(conn, made.suite_run_id)) is None
+    now = datetime.now(UTC)  # noqa: TID251
+    wide.call(lambda conn: cases.cancel_suite(conn, made.suite_run_id, by="local", now=now))
+    assert wide.call(lambda conn: cases.show_suite(conn, made.suite_run_id)).exit_code == 2
+
+
 # -- refused at the submit ---------
 
 
@@ -412,8 +422,15 @@ def test_more_tests_under_the_fault_than_the_pool_or_the_user_may_run_are_refuse
     slots(wide, 100)
     narrow, before = Quota(max_concurrent_tests=1, max_daily_tests=9), Quota(max_concurrent_tests=9, max_daily_tests=9)
     wide.call(lambda conn: people.set_quota(conn, "user", "local", narrow))
-    assert "your quota is 1 at once" in problems(wide, order("fault", "fault"))["tests"]
+    assert "user local runs 1 at once" in problems(wide, order("fault", "fault"))["tests"]
+    little = Quota(max_concurrent_tests=9, max_daily_tests=9, max_cpu_milli=1500)
+    wide.call(lambda conn: people.set_quota(conn, "user", "local", little))
+    large = order("fault", "fault", defaults={"resources": {"cpuRequest": "1"}})
+    assert "need 2000m CPU; user local may use 1500m CPU" in problems(wide, large)["tests"]
     wide.call(lambda conn: people.set_quota(conn, "user", "local", before))
+    wide.call(lambda conn: people.set_quota(conn, "team", "default", narrow))
+    assert "team default runs 1 at once" in problems(wide, order("fault", "fault"))["tests"]
+    wide.call(lambda conn: people.set_quota(conn, "team", "default", before))
     assert Suite(wide, "fault", "fault").admitted() == {"experiment", "fault-0", "fault-1"}
 
 

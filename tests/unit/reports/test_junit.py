@@ -261,3 +261,13 @@ def test_the_experiment_of_a_suite_is_one_test_that_fails_if_its_hypothesis_did_
     ]
     found = {one.attrib["name"]: one.attrib["value"] for one in tests[0].findall("properties/property")}
     assert (found["assay.during"], found["assay.conclusion"]) == ("fault", "failed under the fault only")
+
+
+def test_a_test_that_passed_and_met_no_fault_is_an_error() -> None:
+    """Its suite is inconclusive: a reader that counts failures would see success."""
+    said = "passed, but no fault was active while it ran"
+    suite = suite_of(replace(run(tried(1, PASS)), during="fault", conclusion=said, met_no_fault=True))
+
+    assert (suite.get("tests"), suite.get("failures"), suite.get("errors")) == ("2", "0", "1")
+    [error] = suite.iter("error")
+    assert (error.get("type"), error.get("message")) == ("inconclusive", said)
