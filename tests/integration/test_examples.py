@@ -7,6 +7,7 @@ import pytest
 from model.document import read_yaml
 from model.request import LocalTest
 from model.suite import Suite
+from model.suite_windows import During
 from orchestrator.checking import check_file
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -32,6 +33,14 @@ def test_the_content_of_a_sample_is_there(file: Path) -> None:
         folder = file.parent / test.content.path
         assert (folder / test.content.entry).exists()
         assert test.setup.requirements is None or (folder / test.setup.requirements).is_file()
+
+
+def test_the_sample_with_an_experiment_is_valid_and_stands_where_no_start_runs_it() -> None:
+    suite = check_file(read_yaml((EXAMPLES / "chaos" / "suites" / "game-day.yaml").read_text()))
+
+    assert isinstance(suite, Suite)
+    assert suite.during == tuple(During)
+    assert suite.experiment is not None
 
 
 def test_only_the_nightly_sample_has_a_schedule_and_it_stands_apart() -> None:
