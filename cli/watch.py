@@ -115,9 +115,9 @@ def _say_window(experiment: Any, told: str) -> str:
     """Say how far the experiment of a suite is, if that has changed since it was told; return what is told now."""
     if not experiment:
         return told
-    step = f", {experiment['step']}" if experiment["step"] else ""
-    title = f"{experiment['shortId']}  experiment {experiment['name']}"
-    now = f"{title}  {experiment['status']}  {experiment['window']}{step}"
+    step = f", step {experiment['step']}" if experiment["step"] else ""
+    title = f"{experiment['shortId']} experiment {experiment['name']}"
+    now = f"{title}: {experiment['status']}, window {experiment['window']}{step}"
     if now != told:
         say(now)
     return now

@@ -66,7 +66,12 @@ SELECT coalesce(sum(q.limit_seconds), 0) FROM queue q JOIN runs r ON r.id = q.ex
 WHERE r.parent_id = :suite_run_id AND r.kind = 'test'
 """)
 _TESTS = text("""
-SELECT r.id, t.name, e ->> 'during' AS during, r.status, r.phase, r.failure_reason, r.detail, r.started_at,
+WITH wanted AS MATERIALIZED (
+    SELECT e ->> 'name' AS name, e ->> 'during' AS during, c.place
+    FROM suite_runs s CROSS JOIN LATERAL jsonb_array_elements(s.definition -> 'tests') WITH ORDINALITY AS c (e, place)
+    WHERE s.suite_run_id = :suite_run_id
+)
+SELECT r.id, t.name, w.during, r.status, r.phase, r.failure_reason, r.detail, r.started_at,
     r.retried_from, EXISTS (
         SELECT FROM runs x
         JOIN chaos_faults f ON f.execution_id = x.id
@@ -77,14 +82,16 @@ SELECT r.id, t.name, e ->> 'during' AS during, r.status, r.phase, r.failure_reas
             AND a.number = (SELECT max(number) FROM test_attempts l WHERE l.execution_id = r.id)
     ) AS under_fault
 FROM runs r
-JOIN suite_runs s ON s.suite_run_id = r.parent_id
 JOIN test_run_details d ON d.execution_id = r.id
 JOIN test_definitions t ON t.id = d.definition_id
-CROSS JOIN LATERAL jsonb_array_elements(s.definition -> 'tests') WITH ORDINALITY AS c (e, place)
-WHERE r.parent_id = :suite_run_id AND e ->> 'name' = t.name
-ORDER BY c.place, r.submitted_at, r.id
+JOIN wanted w ON w.name = t.name
+WHERE r.parent_id = :suite_run_id
+ORDER BY w.place, r.submitted_at, r.id
 """)
-"""A fault that was written down and not noted as injected may have been active: its worker died in between."""
+"""The definition is read once: it may be large, and it is asked for every half second.
+
+A fault that was written down and not noted as injected may have been active: its worker died in between.
+"""
 
 _EXPERIMENT = text("""
 SELECT r.id, e.name, r.status, r.failure_reason, r.detail, c.ending, c.hypothesis_validated, c.state ->> 'step' AS step,

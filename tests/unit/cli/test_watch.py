@@ -170,6 +170,6 @@ def test_the_window_of_the_experiment_of_a_suite_is_told_once(capsys: pytest.Cap
         told = watch._say_window(experiment, told)
 
     assert capsys.readouterr().err.splitlines() == [
-        "38fcebba  experiment slow  completed  recovery, record",
-        "38fcebba  experiment slow  running  fault, record",
+        "38fcebba experiment slow: completed, window recovery, step record",
+        "38fcebba experiment slow: running, window fault, step record",
     ]
