@@ -7,7 +7,7 @@ import shutil
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +20,8 @@ SLOWER = 5.0
 """A change that makes the tests this many times slower is noticed."""
 START = 60.0
 """Seconds that a run may take besides."""
+QUICK = 5.0
+"""Test files that take no longer than so many seconds are run first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,12 +119,19 @@ def _noticed(folder: Path, trial: Trial) -> str | None:
     """Return how the tests notice a change, None if they do not."""
     mutant = trial.mutant
     module = folder / mutant.path
-    patience = START + SLOWER * sum(test.seconds for test in trial.tests)
     with checkout.changed(module, mutated(module.read_text(), mutant)):
-        code, output = checkout.run(folder, [test.path for test in trial.tests], [], patience)
-    if code == checkout.PASSED:
-        return None
-    return "too slow" if code == checkout.TIMED_OUT else output
+        for tests in filter(None, _rounds(trial.tests)):
+            patience = START + SLOWER * sum(test.seconds for test in tests)
+            code, output = checkout.run(folder, [test.path for test in tests], [], patience)
+            if code != checkout.PASSED:
+                return "too slow" if code == checkout.TIMED_OUT else output
+    return None
+
+
+def _rounds(tests: Sequence[TestFile]) -> Iterator[list[TestFile]]:
+    """Yield the quick test files, then the others: they notice soon that a change makes the tests run for ever."""
+    yield [test for test in tests if test.seconds <= QUICK]
+    yield [test for test in tests if test.seconds > QUICK]
 
 
 def _report(outcomes: Sequence[Outcome], options: argparse.Namespace) -> int:

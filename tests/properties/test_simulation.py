@@ -236,6 +236,16 @@ def test_a_run_that_starts_before_an_earlier_one_is_backfilled() -> None:
     assert simulated(trace[:2]).backfilled == simulated(THREE).backfilled == 0
 
 
+@pytest.mark.parametrize(("strategy", "number"), [(Strategy.PRIORITY, 0), (Strategy.RESOURCE_AWARE, 1)])
+def test_a_more_important_run_comes_before_others_only_where_the_order_is_by_priority(
+    strategy: Strategy, number: int
+) -> None:
+    """Where it is, an urgent run has its turn as it comes; else that of its arrival."""
+    trace = [run(0, 100), run(1, 10, priority=5), run(50, 10, priority=0)]
+
+    assert simulated(trace, strategy=strategy).backfilled == number
+
+
 def test_a_preempted_run_waits_until_its_last_start_and_its_lost_time_was_held() -> None:
     """The urgent run stops the other at 70, and runs until 80; the other begins anew and ends at 180."""
     trace = [run(0, 100, priority=9), run(70, 10, priority=0)]
