@@ -88,3 +88,15 @@ def test_a_pass_after_which_nothing_happened_looks_at_the_first_in_order_only(
     decide(state, make.NOON + timedelta(seconds=1))
 
     assert looks == {(make.team(TEAMS[0]), SHAPES[0]): 1}
+
+
+def test_nobody_is_looked_at_once_the_last_place_of_the_pool_is_kept_for_an_aged_run(
+    make: SimpleNamespace, looks: Counter[Any]
+) -> None:
+    """What is kept for an aged run gives way to nobody."""
+    state = crowd(make, ceiling=Ceiling(runs=3))
+    state.enqueue(make.queued(MANY, cpu=4000, minutes=361, team_id=make.team(TEAMS[0])))
+
+    assert set(decide(state, make.NOON).kept) == {make.run_id(MANY)}
+
+    assert looks == {(make.team(TEAMS[0]), 4000): 1, 4000: 1}
