@@ -100,3 +100,19 @@ def test_nobody_is_looked_at_once_the_last_place_of_the_pool_is_kept_for_an_aged
     assert set(decide(state, make.NOON).kept) == {make.run_id(MANY)}
 
     assert looks == {(make.team(TEAMS[0]), 4000): 1, 4000: 1}
+
+
+def test_only_the_next_aged_run_is_looked_at_after_one_that_waits_no_longer(
+    make: SimpleNamespace, looks: Counter[Any]
+) -> None:
+    """What was reserved for those after it is reserved again without a look."""
+    nodes = [make.node(number) for number in range(4)]
+    holding = [make.running(900 + number, cpu=4000, node=f"n{number}") for number in range(4)]
+    waiting = [make.queued(number, cpu=1000 + number, minutes=390 - number) for number in range(4)]
+    state = make.state(waiting, nodes=nodes, holding=holding, ceiling=Ceiling(runs=None))
+    state = apply(carry_out(state, decide(state, make.NOON), make.NOON), Left(run=make.run_id(0)))
+    looks.clear()
+
+    assert set(decide(state, make.NOON).kept) == {make.run_id(number) for number in (1, 2, 3)}
+
+    assert looks == {(make.team(0), 1001): 1}
