@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, text
 
 from db.errors import NotFoundError
 from model.execution import Phase, Reason, Status, Verdict
-from model.ids import ExecutionId, RunId, SuiteRunId
+from model.ids import ExecutionId, GroupId, RunId, SuiteRunId
 from model.runs import RunKind
 from model.suite_windows import During, SuiteWindow
 
@@ -28,6 +28,11 @@ class SuiteTest:
     retried_from: ExecutionId | None = None
     under_fault: bool = False
 
+    @property
+    def waits_again(self) -> bool:
+        """Whether it has begun, and waits for a place for another attempt."""
+        return self.started_at is not None and self.status is Status.QUEUED
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CarriedExperiment:
@@ -44,7 +49,10 @@ class CarriedExperiment:
     reverted: bool
 
 
-_ENTER = text("UPDATE suite_runs SET current_window = :window WHERE suite_run_id = :suite_run_id")
+_ENTER = text("""
+UPDATE suite_runs SET current_window = :window
+WHERE suite_run_id = :suite_run_id AND current_window = ANY(CAST(:before AS text[]))
+""")
 _TURN = text("""
 SELECT s.current_window, e ->> 'during' AS during
 FROM runs r
@@ -56,10 +64,13 @@ WHERE r.id = :execution_id AND e ->> 'name' = t.name
 """)
 _GIVE_TURN = text("""
 UPDATE queue SET not_before = NULL, reason = ''
-WHERE execution_id = ANY(CAST(:ids AS uuid[])) AND state = 'waiting'
-    AND not_before > clock_timestamp() + interval '1 day'
+WHERE execution_id = :execution_id AND state = 'waiting' AND not_before > clock_timestamp() + interval '1 day'
 """)
 """No backoff is as long as a day, so a run that has begun once is left alone."""
+_HOLD = text("""
+UPDATE queue SET not_before = clock_timestamp() + :held, reason = :reason, group_id = :group_id
+WHERE execution_id = :execution_id AND state = 'waiting'
+""")
 
 _LONGEST = text("""
 SELECT coalesce(sum(q.limit_seconds), 0) FROM queue q JOIN runs r ON r.id = q.execution_id
@@ -105,8 +116,10 @@ WHERE r.parent_id = :suite_run_id AND r.kind = 'experiment'
 
 
 def enter(conn: Connection, suite_run_id: SuiteRunId, window: SuiteWindow) -> None:
-    """Note how far the experiment of a suite is. The caller holds the experiment's run."""
-    conn.execute(_ENTER, {"suite_run_id": suite_run_id, "window": window})
+    """Note how far the experiment of a suite is. It never goes back, also not by a worker that stood still."""
+    known = list(SuiteWindow)
+    before = [each.value for each in known[: known.index(window)]]
+    conn.execute(_ENTER, {"suite_run_id": suite_run_id, "window": window, "before": before})
 
 
 def turn_of(conn: Connection, execution_id: ExecutionId) -> tuple[During, SuiteWindow] | None:
@@ -116,9 +129,18 @@ def turn_of(conn: Connection, execution_id: ExecutionId) -> tuple[During, SuiteW
 
 
 def give_turn(conn: Connection, tests: Sequence[ExecutionId]) -> None:
-    """Let tests start that were held for their window. What was not held, or has begun, stays as it is."""
-    if tests:
-        conn.execute(_GIVE_TURN, {"ids": list(tests)})
+    """Let tests start that were held for their window. What was not held, or has begun, stays as it is.
+
+    `tests` are in the order of the file, in which a cancel of the suite locks them too.
+    """
+    for test in tests:
+        conn.execute(_GIVE_TURN, {"execution_id": test})
+
+
+def hold(conn: Connection, execution_id: ExecutionId, held: timedelta, reason: str, group_id: GroupId) -> None:
+    """Let a waiting test wait for its window, with the others of its group."""
+    values = {"execution_id": execution_id, "held": held, "reason": reason, "group_id": group_id}
+    conn.execute(_HOLD, values)
 
 
 def longest(conn: Connection, suite_run_id: SuiteRunId) -> timedelta:

@@ -19,30 +19,47 @@ NOT_BEGUN = (
     f"did not begin within {companions.LONGEST_START.total_seconds():.0f} s, so nothing was broken: `assay explain` "
     "with its id tells what it waited for"
 )
+NOT_ENDED = (
+    "it did not end in as long as all tests of the suite may take, so nothing was broken: `assay explain` with its id "
+    "tells what it waited for"
+)
 
 
 async def through_baseline(run: ExperimentRun, until: datetime) -> Stopped | None:
     """Wait until the baseline is over: its time, and the tests of it. The tests under the fault get their places.
 
     They get them as soon as all tests of the baseline have begun, so that the places go from the ones to the others.
+    They give them back while one of these waits for another attempt: it would wait for their places for ever.
     """
     if run.suite is None:
         return await run.wait(until)
     await _enter(run, SuiteWindow.BASELINE, [During.BASELINE])
-    given = False
+    latest, given = max(until, await _latest(run)), None
     while True:
         tests = await _tests(run, During.BASELINE)
         if failed := [test for test in tests if test.verdict is not None and not test.verdict.good]:
             return Stopped(end=End.BLOCKED, reason=f"before the fault, {_in_words(failed)}")
-        if not given and all(test.started_at is not None for test in tests):
-            given = True
-            await _give_turn(run, [During.FAULT])
-        over = run.context.now() >= until
-        if over and all(test.verdict is not None for test in tests):
+        all_begun = all(test.started_at is not None and not test.waits_again for test in tests)
+        if all_begun is not given:  # nor is it known what a worker before this one has given
+            given = all_begun
+            await (_give_turn(run, [During.FAULT]) if given else _take_back(run))
+        alive, now = [test for test in tests if test.verdict is None], run.context.now()
+        if now >= until and not alive:
             return run.asked()
-        next_look = run.context.now() + LOOK
-        if (asked := await run.pause(next_look if over else min(until, next_look), max(until, next_look))) is not None:
+        if now >= latest:
+            return _inconclusive(f"{_in_words(alive)}: {NOT_ENDED}")
+        next_look = now + LOOK
+        if (asked := await run.pause(min(until, next_look) if now < until else next_look, latest)) is not None:
             return asked
+
+
+async def _latest(run: ExperimentRun) -> datetime:
+    """Return until when the baseline waits for its tests: as long as all tests may take one after the other."""
+    suite = run.suite
+    if suite is None:
+        return run.context.now()
+    longest = await run.context.db.run_patiently(lambda conn: suite_windows.longest(conn, suite))
+    return run.context.now() + longest + companions.LONGEST_START
 
 
 async def under_way(run: ExperimentRun) -> Stopped | None:
@@ -84,9 +101,7 @@ async def all_ended(run: ExperimentRun) -> Stopped | None:
     """
     if run.suite is None:
         return None
-    suite = run.suite
-    longest = await run.context.db.run_patiently(lambda conn: suite_windows.longest(conn, suite))
-    until = run.context.now() + longest + companions.LONGEST_START
+    until = await _latest(run)
     while run.context.now() < until:
         tests = await _tests(run, *During)
         if all(test.verdict is not None for test in tests):
@@ -107,6 +122,12 @@ async def _enter(run: ExperimentRun, window: SuiteWindow, turns: Collection[Duri
 async def _give_turn(run: ExperimentRun, turns: Collection[During]) -> None:
     if run.suite is not None:
         await run.context.db.run_patiently(partial(suite_experiments.give_turn, suite_run_id=run.suite, turns=turns))
+        await run.context.pass_gate()
+
+
+async def _take_back(run: ExperimentRun) -> None:
+    if run.suite is not None:
+        await run.context.db.run_patiently(partial(suite_experiments.take_back, suite_run_id=run.suite))
         await run.context.pass_gate()
 
 

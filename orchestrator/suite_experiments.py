@@ -15,8 +15,9 @@ from sqlalchemy import Connection
 from chaos.experiment import Experiment
 from chaos.experiment_reading import check_experiment
 from chaos.told_apart import RanTest, conclusion, needs_another_run, suite_verdict
-from db import executions, pools, suite_windows, suites
+from db import executions, pools, runs, suite_windows, suites
 from db.gate import queue
+from db.gate.queue import Requeue
 from db.suite_windows import CarriedExperiment, SuiteTest
 from db.suites import SuiteRow
 from model.claims import Claim, conflict
@@ -57,7 +58,7 @@ def groups(suite: Suite, suite_run_id: SuiteRunId) -> list[GroupId | None]:
     """Return the group of each test: with the experiment, with the other tests under the fault, or none (028.2)."""
     first = suite.during.index(During.BASELINE) if During.BASELINE in suite.during else None
     with_experiment = GroupId(suite_run_id)
-    under_fault = with_experiment if first is None else GroupId(uuid5(suite_run_id, During.FAULT))
+    under_fault = with_experiment if first is None else _group_under_fault(suite_run_id)
     found: list[GroupId | None] = [under_fault if during is During.FAULT else None for during in suite.during]
     if first is not None:
         found[first] = with_experiment
@@ -127,6 +128,26 @@ def give_turn(conn: Connection, suite_run_id: SuiteRunId, turns: Iterable[During
     wanted = frozenset(turns)
     found = suite_windows.tests(conn, suite_run_id)
     suite_windows.give_turn(conn, [test.execution_id for test in found if test.during in wanted])
+
+
+def take_back(conn: Connection, suite_run_id: SuiteRunId) -> None:
+    """Have the tests under the fault wait for their turn again, and free their places (028.5).
+
+    A test of the baseline waits for another attempt, and could get no place that one of them has.
+    """
+    found = suite_windows.tests(conn, suite_run_id)
+    for test in (test for test in found if test.during is During.FAULT and test.retried_from is None):
+        row = runs.lock(conn, test.execution_id)
+        if row is None or row.status is not Status.QUEUED:
+            continue
+        if (epoch := queue.fence_off(conn, test.execution_id)) is not None:
+            queue.requeue(conn, test.execution_id, epoch, Requeue())
+        why, group = WAITS_FOR[During.FAULT], _group_under_fault(suite_run_id)
+        suite_windows.hold(conn, test.execution_id, HELD, why, group)
+
+
+def _group_under_fault(suite_run_id: SuiteRunId) -> GroupId:
+    return GroupId(uuid5(suite_run_id, During.FAULT))
 
 
 def ran_tests(tests: Sequence[SuiteTest]) -> list[RanTest]:

@@ -92,7 +92,7 @@ def test_in_a_pool_of_one_slot_what_fails_under_the_fault_only_is_told_apart(
     assert under["started_at"] < fault["injected_at"] < under["completed_at"] < fault["reverted_at"]
     assert fault["reverted_at"] < order[3]["started_at"]
     assert "patient no more (fault): failed under the fault only" in told.stderr
-    assert "payments is slow  running  fault, observe" in told.stderr
+    assert "payments is slow: running, window fault, step observe" in told.stderr
     assert shown["counts"] == {"queued": 0, "running": 0, "completed": 3, "failed": 1, "cancelled": 0, "timeout": 0}
     assert state_of(stack, run) == ("FAILED", "Failed")
     assert [one.get("name") for one in junit] == [

@@ -33,7 +33,7 @@ from model.suite_windows import During, SuiteWindow
 from orchestrator import admission, experiments, lifecycle, suite_experiments
 from orchestrator import suites as cases
 from orchestrator.checking import check, check_suite
-from orchestrator.lifecycle import Begun, Finished, Grant, NotYet
+from orchestrator.lifecycle import Begun, Finished, Grant, NotYet, Superseded
 from orchestrator.submit import Order, submit
 from orchestrator.suites import SuiteOrder, SuiteSubmitted
 from scheduler.values.node import DEFAULT_BACKEND, Node
@@ -227,6 +227,41 @@ def test_a_test_with_a_place_begins_in_its_phase_and_not_before(wide: Database) 
     assert isinstance(suite.begin("fault-1"), NotYet)
     suite.enter(SuiteWindow.FAULT)
     assert isinstance(suite.begin("fault-1"), Begun)
+
+
+def test_a_test_of_the_baseline_that_waits_again_gets_the_place_of_the_one_under_the_fault(wide: Database) -> None:
+    """Both would wait for each other for ever, in a pool of one slot."""
+    slots(wide, 1)
+    suite = Suite(wide, "baseline", "fault")
+    assert suite.admitted() == {"experiment", "baseline-0"}
+    suite.enter(SuiteWindow.BASELINE)
+    assert isinstance(suite.begin("baseline-0"), Begun)
+    wide.call(lambda conn: suite_experiments.give_turn(conn, suite.id, [During.FAULT]))
+    suite.end("baseline-0", Verdict(status=Status.FAILED, reason=Reason.INFRASTRUCTURE))
+    assert suite.admitted() == {"fault-1"}
+    assert isinstance(suite.begin("fault-1"), NotYet)
+
+    wide.call(lambda conn: suite_experiments.take_back(conn, suite.id))
+    over = text("UPDATE queue SET not_before = NULL WHERE execution_id = :run")
+    wide.call(lambda conn: conn.execute(over, {"run": suite.tests["baseline-0"]}))
+
+    assert isinstance(suite.begin("fault-1"), Superseded)
+    assert suite.admitted() == {"baseline-0"}
+    wide.call(lambda conn: lifecycle.begin(conn, suite.grants[suite.tests["baseline-0"]]))
+    second = Finished(number=2, verdict=PASSED)
+    wide.call(lambda conn: lifecycle.finish(conn, suite.grants[suite.tests["baseline-0"]], second))
+    wide.call(lambda conn: suite_experiments.give_turn(conn, suite.id, [During.FAULT]))
+    assert suite.admitted() == {"fault-1"}
+
+
+def test_the_window_never_goes_back(wide: Database) -> None:
+    """A worker that stood still, or the experiment begun anew, must not shut out tests that have their turn."""
+    suite = Suite(wide, "fault")
+    suite.admitted()
+    suite.enter(SuiteWindow.FAULT)
+    suite.enter(SuiteWindow.BASELINE)
+
+    assert isinstance(suite.begin("fault-0"), Begun)
 
 
 def test_a_group_that_waits_for_a_time_waits_as_a_whole(wide: Database) -> None:
