@@ -30,6 +30,14 @@ def of_test(
     return entries_of([*(Claim(path=path) for path in config.exclusive), *own])
 
 
+def uses_at(place: str, team: TeamId | None, team_uses: Iterable[str] = ()) -> tuple[str, ...]:
+    """Return what a test uses that names nothing itself, but is made for the place of an experiment.
+
+    It is the place, beside what the team says, or the unknown of the team. For `team_uses` of `of_test`.
+    """
+    return (place, *(tuple(team_uses) or (_unknown(team),)))
+
+
 def of_experiment(conn: Connection, paths: Iterable[str], run: RunId, team: TeamId | None) -> tuple[str, ...]:
     """Return the entries of an experiment: what it disturbs, and the unknown of all other teams."""
     others = ({None, *people.team_ids(conn)} - {team}) if team is not None else people.team_ids(conn)

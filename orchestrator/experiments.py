@@ -36,7 +36,7 @@ from model.problems import InvalidError, Problem
 from model.request import DEFAULT_PRIORITY
 from model.resources import Resources
 from model.runs import RunKind
-from orchestrator import chaos_permission, claiming, companions
+from orchestrator import chaos_permission, claiming, companions, suite_claims
 from orchestrator.chaos_permission import Held, Wanted
 from orchestrator.lifecycle import Grant, Superseded, fence
 from orchestrator.place_releases import PlaceReleases
@@ -247,13 +247,18 @@ def hold(conn: Connection, grant: Grant, held: Held) -> bool:
 
 
 def end(conn: Connection, grant: Grant, verdict: Verdict, findings: Findings) -> Verdict | Superseded:
-    """End a running run with its verdict and what was found, and give on what it held."""
+    """End a running run with its verdict and what was found, and give on what it held.
+
+    The tests of its suite that have not ended keep its place, each for itself (028.11).
+    """
+    suite_claims.hold_passes(conn, grant.execution_id)
     row = runs.lock(conn, grant.execution_id, grant.epoch)
     if row is None or row.status is not Status.RUNNING:
         return Superseded()
     chaos_runs.finish(conn, grant.execution_id, findings)
     become = Become(status=verdict.status, phase=Phase.ENDED, reason=verdict.reason, detail=verdict.detail)
     runs.transition(conn, fence(grant), Status.RUNNING, become)
+    suite_claims.give_on(conn, row, read(conn, chaos_runs.experiment_of(conn, row.id)).target.place)
     releases = PlaceReleases()
     ended = Ended(run_id=row.id, kind=row.kind, status=verdict.status, reason=verdict.reason)
     releases.add(grant.execution_id, grant.epoch, ended)

@@ -26,7 +26,7 @@ from model.ids import ExecutionId, GroupId, PoolName, RunId, SuiteRunId
 from model.problems import InvalidError, Problem
 from model.suite import Suite
 from model.suite_windows import During, SuiteWindow
-from orchestrator import cancel, companions, experiments
+from orchestrator import cancel, companions, experiments, suite_claims
 from orchestrator.experiments import Carrier, Prepared
 from orchestrator.submission import Sender
 from orchestrator.submit import Order, OverQuota, submit
@@ -194,7 +194,7 @@ def settle(conn: Connection, row: SuiteRow) -> Verdict | None:
 
 def _free_or_cancel(conn: Connection, row: SuiteRow, tests: Sequence[SuiteTest], experiment: CarriedExperiment) -> None:
     """Cancel what never had its turn. The tests of the recovery have it if a fault was active, and is reverted."""
-    recovers = experiment.injected and experiment.reverted and not row.cancel_requested
+    recovers = suite_claims.recovers(conn, row.suite_run_id)
     if recovers:
         enter(conn, row.suite_run_id, SuiteWindow.RECOVERY, [During.RECOVERY])
     by = f"the experiment {experiment.name!r}, which ended before"

@@ -3,6 +3,7 @@
 Nothing here decides. Who may start is decided by `scheduler`, and `orchestrator.admission` makes a pass.
 
     queue              a run enters the queue, leaves it, or goes back to wait
+    claim_changes      what queued runs claim from now on
     queue_rows         rows to the values of the scheduler and back; the digest of a shape
     queue_watermarks   the numbers at which the live rows begin: readers start there
     queue_position     the position of a run, and why it waits, for people

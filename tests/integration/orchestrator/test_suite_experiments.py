@@ -1,16 +1,19 @@
 """Suites with an experiment in the database: one group, whose turn it is, what runs once more, the verdict (028)."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from random import Random
 from secrets import token_bytes
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import yaml
 from harness.experiments import EXAMPLES
 from sqlalchemy import text
 
+from chaos.experiment_reading import check_experiment
 from chaos.judge import Judgement
 from chaos.provider import FaultId, FaultStatus
 from chaos.targets import Target
@@ -26,14 +29,16 @@ from db.pools import PoolChange
 from db.seeds import DEFAULT_POOL, LOCAL_USER
 from model.execution import Door, Reason, Status, Verdict
 from model.fault import exit_code
-from model.ids import EXPERIMENTS, ExecutionId, NodeName, RunId, SuiteRunId, WorkerId, uuid7
+from model.ids import EXPERIMENTS, ExecutionId, NodeName, RunId, SuiteRunId, UserId, WorkerId, uuid7
 from model.problems import InvalidError
 from model.resources import Resources
 from model.suite_windows import During, SuiteWindow
 from orchestrator import admission, experiments, lifecycle, suite_experiments
 from orchestrator import suites as cases
 from orchestrator.checking import check, check_suite
+from orchestrator.experiments import Prepared
 from orchestrator.lifecycle import Begun, Finished, Grant, NotYet, Superseded
+from orchestrator.submission import Sender
 from orchestrator.submit import Order, submit
 from orchestrator.suites import SuiteOrder, SuiteSubmitted
 from scheduler.values.node import DEFAULT_BACKEND, Node
@@ -68,9 +73,10 @@ def new_id() -> RunId:
     return RunId(uuid7(datetime.now(UTC), Random(token_bytes(8))))  # noqa: TID251  the gate goes by the real time
 
 
-def order(*during: str, **more: Any) -> SuiteOrder:
-    """Return a suite with a test for each of these windows, named after it and its position."""
+def order(*during: str, own: Sequence[dict[str, Any]] = (), **more: Any) -> SuiteOrder:
+    """Return a suite with a test for each of these windows, named after it and its position. `own`: keys of each."""
     tests = [TEST | {"name": f"{window}-{number}", "during": window} for number, window in enumerate(during)]
+    tests = [test | keys for test, keys in zip(tests, own or [{}] * len(tests), strict=True)]
     return SuiteOrder(
         suite=check_suite({"name": "game day", "tests": tests, "experiment": EXPERIMENT} | more),
         suite_run_id=SuiteRunId(new_id()),
@@ -80,11 +86,16 @@ def order(*during: str, **more: Any) -> SuiteOrder:
     )
 
 
+def uses(*paths: str | None) -> list[dict[str, Any]]:
+    """Return for each test what it says that it uses, None for nothing."""
+    return [{"config": {} if path is None else {"uses": [path]}} for path in paths]
+
+
 class Suite:
     """A suite that was submitted, with the runs of its tests by name."""
 
-    def __init__(self, db: Database, *during: str) -> None:
-        self.db, wanted = db, order(*during)
+    def __init__(self, db: Database, *during: str, tests: Sequence[dict[str, Any]] = ()) -> None:
+        self.db, wanted = db, order(*during, own=tests)
         made = db.call(lambda conn: cases.submit_suite(conn, wanted))
         assert isinstance(made, SuiteSubmitted)
         self.id = wanted.suite_run_id
@@ -156,6 +167,12 @@ class Suite:
 
     def statuses(self) -> dict[str, str]:
         return {name: self.db.call(lambda conn, r=run: runs.find(conn, r)).status for name, run in self.tests.items()}
+
+
+def claimed(suite: Suite) -> dict[str, list[str]]:
+    """Return the entries of the tests that are queued."""
+    found = suite.db.call(lambda conn: conn.execute(text("SELECT execution_id, exclusive FROM queue")).all())
+    return {suite.names[row.execution_id]: row.exclusive for row in found if row.execution_id != suite.experiment}
 
 
 def met_the_fault(db: Database, verdict: Verdict, **how: Any) -> Suite:
@@ -439,6 +456,116 @@ def test_a_run_that_was_skipped_can_be_shown_reported_and_cancelled(wide: Databa
     now = datetime.now(UTC)  # noqa: TID251
     wide.call(lambda conn: cases.cancel_suite(conn, made.suite_run_id, by="local", now=now))
     assert wide.call(lambda conn: cases.show_suite(conn, made.suite_run_id)).exit_code == 2
+
+
+# -- who may have the place when the experiment has ended ---------
+
+
+class Others:
+    """An experiment on the place of the suite, of another team, or of the team of the suite."""
+
+    def __init__(self, suite: Suite, user: UserId) -> None:
+        self.suite, self.run = suite, ExecutionId(new_id())
+        wanted = Prepared(experiment=check_experiment(EXPERIMENT | {"name": "of others"}))
+        sender = Sender(run_id=self.run, user_id=user, door=Door.REST, now=datetime.now(UTC))  # noqa: TID251
+        suite.names[self.run] = "of others"
+        suite.db.call(
+            lambda conn: experiments.submit(
+                conn, experiments.create(conn, wanted.experiment, sender.user_id), wanted, sender
+            )
+        )
+
+
+@pytest.fixture
+def stranger(wide: Database) -> UserId:
+    team, user = uuid4(), UserId(uuid4())
+    made = (
+        "INSERT INTO teams (team_id, team_name) VALUES (:team, 'strangers')",
+        "INSERT INTO users (user_id, username, email, password_hash, team_id) VALUES (:user, 's', 's', '!', :team)",
+    )
+    for statement in made:
+        wide.call(lambda conn, one=statement: conn.execute(text(one), {"team": team, "user": user}))
+    return user
+
+
+@pytest.mark.parametrize("end", [End.ABORTED, End.INFRASTRUCTURE])
+def test_no_experiment_is_admitted_until_the_tests_under_the_fault_and_of_the_recovery_have_ended(
+    wide: Database, stranger: UserId, end: End
+) -> None:
+    suite = Suite(wide, "fault", "recovery", tests=uses("local/shop/payments", "local/shop"))
+    assert suite.admitted() == {"experiment", "fault-0"}
+    suite.enter(SuiteWindow.FAULT)
+    suite.begin("fault-0")
+    suite.under_fault()
+    others = Others(suite, stranger)
+    assert suite.admitted() == set()
+
+    suite.judged(end)
+
+    assert suite.admitted() == {"recovery-1"}
+    suite.close()
+    assert suite.admitted() == set()
+    suite.end("fault-0", PASSED)
+    assert suite.admitted() == set()
+    suite.end("recovery-1", PASSED)
+    assert suite.admitted() == {"of others"}
+    assert others.run in suite.grants
+
+
+def test_the_tests_of_the_baseline_keep_others_out_when_the_experiment_is_blocked(
+    wide: Database, stranger: UserId
+) -> None:
+    tests = uses("local/shop/payments", "local/shop", "local/shop")
+    suite = Suite(wide, "baseline", "baseline", "fault", tests=tests)
+    suite.admitted()
+    suite.enter(SuiteWindow.BASELINE)
+    assert suite.admitted() == {"baseline-1"}
+    suite.begin("baseline-0")
+    suite.end("baseline-1", FAILED)
+    Others(suite, stranger)
+
+    suite.judged(End.BLOCKED)
+
+    assert suite.admitted() == set()
+    suite.close()
+    assert suite.statuses() == {"baseline-0": "running", "baseline-1": "failed", "fault-2": "cancelled"}
+    assert suite.admitted() == set()
+    suite.end("baseline-0", PASSED)
+    assert suite.admitted() == {"of others"}
+
+
+def test_a_test_that_names_nothing_keeps_the_experiments_of_its_own_team_out_too(wide: Database) -> None:
+    suite = Suite(wide, "fault", tests=uses(None))
+    suite.admitted()
+    suite.enter(SuiteWindow.FAULT)
+    suite.begin("fault-0")
+    suite.under_fault()
+    Others(suite, LOCAL_USER)
+
+    suite.judged(End.ABORTED)
+
+    assert suite.admitted() == set()
+    suite.end("fault-0", PASSED)
+    assert suite.admitted() == {"of others"}
+
+
+def test_when_the_experiment_ends_each_test_claims_what_it_uses_or_else_the_place_shared(
+    wide: Database,
+) -> None:
+    suite = Suite(wide, "fault", "fault", "recovery", tests=uses("local/shop/orders", None, "local/shop/orders"))
+    suite.admitted()
+    [unknown] = claimed(suite)["fault-1"]
+    assert unknown.startswith(".unknown/")
+    assert claimed(suite) == {"fault-0": [], "fault-1": [unknown], "recovery-2": []}
+
+    suite.judged(End.INFRASTRUCTURE)
+
+    orders = ["local#is", "local/shop#is", "local/shop/orders#s"]
+    assert claimed(suite) == {
+        "fault-0": orders,
+        "fault-1": [unknown, "local#is", "local/shop#s"],
+        "recovery-2": orders,
+    }
 
 
 # -- refused at the submit ---------
