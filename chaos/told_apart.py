@@ -31,7 +31,10 @@ class Conclusion(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RanTest:
-    """A test of a suite. `again` is what ran once more, without the fault: its verdict, None before it has one."""
+    """A test of a suite. `again` is what ran once more, without the fault: its verdict, None before it has one.
+
+    `again_under_fault`: a fault of another experiment was active in the same place meanwhile, so it tells nothing.
+    """
 
     name: str
     during: During
@@ -39,6 +42,7 @@ class RanTest:
     under_fault: bool = False
     ran_again: bool = False
     again: Verdict | None = None
+    again_under_fault: bool = False
 
 
 def needs_another_run(test: RanTest) -> bool:
@@ -85,6 +89,8 @@ def _is_broken_baseline(test: RanTest) -> bool:
 def _without_fault(test: RanTest) -> Conclusion:
     if test.ran_again and test.again is None:
         return Conclusion.OPEN
+    if test.again_under_fault:
+        return Conclusion.NOT_TOLD_APART
     if test.again is not None and test.again.good:
         return Conclusion.UNDER_FAULT_ONLY
     if _by_the_test(test.again):

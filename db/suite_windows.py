@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, text
 
 from db.errors import NotFoundError
+from db.sql_text import statement
 from model.execution import Phase, Reason, Status, Verdict
 from model.ids import ExecutionId, GroupId, RunId, SuiteRunId
 from model.runs import RunKind
@@ -16,7 +17,10 @@ from model.suite_windows import During, SuiteWindow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SuiteTest:
-    """A test of such a suite. `under_fault`: a fault of the experiment was active while its last attempt ran."""
+    """A test of such a suite. `under_fault`: a fault of the experiment was active while its last attempt ran.
+
+    `disturbed`, of what ran once more: a fault of another experiment was active in the same place meanwhile.
+    """
 
     execution_id: ExecutionId
     name: str
@@ -27,6 +31,7 @@ class SuiteTest:
     started_at: datetime | None = None
     retried_from: ExecutionId | None = None
     under_fault: bool = False
+    disturbed: bool = False
 
     @property
     def waits_again(self) -> bool:
@@ -76,7 +81,19 @@ _LONGEST = text("""
 SELECT coalesce(sum(q.limit_seconds), 0) FROM queue q JOIN runs r ON r.id = q.execution_id
 WHERE r.parent_id = :suite_run_id AND r.kind = 'test'
 """)
-_TESTS = text("""
+_MET = """
+coalesce(f.injected_at, f.written_at) < coalesce(a.ended_at, clock_timestamp())
+    AND coalesce(f.reverted_at, clock_timestamp()) > a.started_at
+    AND a.number = (SELECT max(number) FROM test_attempts l WHERE l.execution_id = a.execution_id)
+"""
+"""A fault `f` was active while `a`, the last attempt of a test, ran."""
+_SAME_PLACE = """
+other.target_selector ->> 'environment' IS NOT DISTINCT FROM mine.target_selector ->> 'environment'
+    AND other.target_selector ->> 'cluster' IS NOT DISTINCT FROM mine.target_selector ->> 'cluster'
+    AND other.target_selector ->> 'namespace' IS NOT DISTINCT FROM mine.target_selector ->> 'namespace'
+"""
+_TESTS = statement(
+    """
 WITH wanted AS MATERIALIZED (
     SELECT e ->> 'name' AS name, e ->> 'during' AS during, c.place
     FROM suite_runs s CROSS JOIN LATERAL jsonb_array_elements(s.definition -> 'tests') WITH ORDINALITY AS c (e, place)
@@ -88,17 +105,27 @@ SELECT r.id, t.name, w.during, r.status, r.phase, r.failure_reason, r.detail, r.
         JOIN chaos_faults f ON f.execution_id = x.id
         JOIN test_attempts a ON a.execution_id = r.id
         WHERE x.parent_id = r.parent_id AND x.kind = 'experiment'
-            AND coalesce(f.injected_at, f.written_at) < coalesce(a.ended_at, clock_timestamp())
-            AND coalesce(f.reverted_at, clock_timestamp()) > a.started_at
-            AND a.number = (SELECT max(number) FROM test_attempts l WHERE l.execution_id = r.id)
-    ) AS under_fault
+            AND $met
+    ) AS under_fault, r.retried_from IS NOT NULL AND EXISTS (
+        SELECT FROM runs x
+        JOIN chaos_runs c ON c.run_id = x.id
+        JOIN chaos_experiments mine ON mine.experiment_id = c.experiment_id
+        JOIN chaos_experiments other ON $same_place
+        JOIN chaos_runs o ON o.experiment_id = other.experiment_id AND o.run_id <> x.id
+        JOIN chaos_faults f ON f.execution_id = o.run_id
+        JOIN test_attempts a ON a.execution_id = r.id
+        WHERE x.parent_id = r.parent_id AND x.kind = 'experiment' AND $met
+    ) AS disturbed
 FROM runs r
 JOIN test_run_details d ON d.execution_id = r.id
 JOIN test_definitions t ON t.id = d.definition_id
 JOIN wanted w ON w.name = t.name
 WHERE r.parent_id = :suite_run_id
 ORDER BY w.place, r.submitted_at, r.id
-""")
+""",
+    met=_MET,
+    same_place=_SAME_PLACE,
+)
 """The definition is read once: it may be large, and it is asked for every half second.
 
 A fault that was written down and not noted as injected may have been active: its worker died in between.
@@ -182,6 +209,7 @@ def _test(row: Row[Any]) -> SuiteTest:
         started_at=row.started_at,
         retried_from=ExecutionId(row.retried_from) if row.retried_from else None,
         under_fault=row.under_fault,
+        disturbed=row.disturbed,
     )
 
 

@@ -63,6 +63,8 @@ class Order:
     """The worker in which its flow is under way already."""
     beside: tuple[str, ...] = ()
     """What the experiment that starts it has claimed, for both of them."""
+    place: str | None = None
+    """The place of an experiment for which it runs, without a claim of that. It uses the place if it names nothing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,7 +165,9 @@ def write(conn: Connection, order: Order, user: User, taken: Taken) -> Submitted
 
 
 def _waiting(order: Order, user: User, taken: Taken) -> Waiting:
-    config = order.request.config
+    config, team_uses = order.request.config, user.team_uses
+    if order.place is not None:
+        team_uses = claiming.uses_at(order.place, user.team_id, team_uses)
     return Waiting(
         execution_id=order.execution_id,
         pool=order.pool,
@@ -178,7 +182,7 @@ def _waiting(order: Order, user: User, taken: Taken) -> Waiting:
         apart=submit_feasibility.apart(config.apart),
         spread=submit_feasibility.spread(config.spread),
         labels=order.request.labels,
-        exclusive=claiming.of_test(config, user.team_id, user.team_uses, order.beside),
+        exclusive=claiming.of_test(config, user.team_id, team_uses, order.beside),
         group=order.group,
         limit=timedelta(seconds=config.timeout),
         expected=taken.expected,

@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 from chaos.experiment import Experiment
 from chaos.experiment_reading import check_experiment
 from chaos.told_apart import RanTest, conclusion, needs_another_run, suite_verdict
-from db import executions, pools, runs, suite_windows, suites
+from db import chaos_runs, executions, pools, runs, suite_windows, suites
 from db.gate import queue
 from db.gate.queue import Requeue
 from db.suite_windows import CarriedExperiment, SuiteTest
@@ -161,6 +161,7 @@ def ran_tests(tests: Sequence[SuiteTest]) -> list[RanTest]:
             under_fault=test.under_fault,
             ran_again=test.execution_id in again,
             again=again[test.execution_id].verdict if test.execution_id in again else None,
+            again_under_fault=test.execution_id in again and again[test.execution_id].disturbed,
         )
         for test in tests
         if test.retried_from is None
@@ -187,7 +188,7 @@ def settle(conn: Connection, row: SuiteRow) -> Verdict | None:
         found = suite_windows.tests(conn, row.suite_run_id)
     if any(test.verdict is None for test in found):
         return None
-    if experiment.reverted and not row.cancel_requested and _run_again(conn, row, found):
+    if experiment.reverted and not row.cancel_requested and _run_again(conn, row, found, experiment.run_id):
         return None
     return suite_verdict(ran_tests(found), experiment.verdict, experiment.name)
 
@@ -204,18 +205,21 @@ def _free_or_cancel(conn: Connection, row: SuiteRow, tests: Sequence[SuiteTest],
             cancel.cancel(conn, test.execution_id, by=by, now=suites.now(conn))
 
 
-def _run_again(conn: Connection, row: SuiteRow, tests: Sequence[SuiteTest]) -> bool:
+def _run_again(conn: Connection, row: SuiteRow, tests: Sequence[SuiteTest], experiment: RunId) -> bool:
     """Submit once more what failed under the fault, without it. Return whether anything was submitted.
 
     What is refused, such as by the daily quota, stays as it is: it is not told apart then.
     """
     firsts = [test for test in tests if test.retried_from is None]
     failed = [one for one, what in zip(firsts, ran_tests(tests), strict=True) if needs_another_run(what)]
-    submitted = [_submitted(conn, row, test) for test in failed]
+    if not failed:
+        return False
+    place = experiments.read(conn, chaos_runs.experiment_of(conn, experiment)).target.place
+    submitted = [_submitted(conn, row, test, place) for test in failed]
     return any(submitted)
 
 
-def _submitted(conn: Connection, row: SuiteRow, test: SuiteTest) -> bool:
+def _submitted(conn: Connection, row: SuiteRow, test: SuiteTest, place: str) -> bool:
     old = executions.find(conn, test.execution_id)
     order = Order(
         request=executions.request_of(conn, test.execution_id),
@@ -226,6 +230,7 @@ def _submitted(conn: Connection, row: SuiteRow, test: SuiteTest) -> bool:
         pool=old.pool,
         suite_run_id=row.suite_run_id,
         retried_from=test.execution_id,
+        place=place,
     )
     try:
         return not isinstance(submit(conn, order), OverQuota)

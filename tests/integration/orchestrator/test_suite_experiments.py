@@ -91,6 +91,18 @@ def uses(*paths: str | None) -> list[dict[str, Any]]:
     return [{"config": {} if path is None else {"uses": [path]}} for path in paths]
 
 
+def slow_payments(run: ExecutionId, fault_id: str) -> NewFault:
+    return NewFault(
+        fault_id=FaultId(fault_id),
+        execution_id=run,
+        number=0,
+        name="slow",
+        type="network-latency",
+        target=Target(place="shop", service="payments", name="payments", identity="boot:1:1"),
+        expires_after=timedelta(minutes=5),
+    )
+
+
 class Suite:
     """A suite that was submitted, with the runs of its tests by name."""
 
@@ -121,7 +133,10 @@ class Suite:
         self.db.call(lambda conn: suite_experiments.enter(conn, self.id, window, turns))
 
     def begin(self, name: str) -> object:
-        grant = self.grants[self.tests[name]]
+        return self.begin_run(self.tests[name])
+
+    def begin_run(self, run: ExecutionId) -> object:
+        grant = self.grants[run]
         return self.db.call(lambda conn: lifecycle.begin(conn, grant))
 
     def end(self, name: str, verdict: Verdict) -> None:
@@ -134,20 +149,11 @@ class Suite:
 
     def under_fault(self, *, status: FaultStatus = FaultStatus.REVERTED) -> None:
         """Have had a fault for the last minute."""
-        fault = NewFault(
-            fault_id=FaultId("f"),
-            execution_id=self.experiment,
-            number=0,
-            name="slow",
-            type="network-latency",
-            target=Target(place="shop", service="payments", name="payments", identity="boot:1:1"),
-            expires_after=timedelta(minutes=5),
-        )
         times = text(
             "UPDATE chaos_faults SET injected_at = clock_timestamp() - interval '1 minute', status = :status,"
             " reverted_at = clock_timestamp() + interval '1 minute'"
         )
-        self.db.call(lambda conn: chaos_faults.write_down(conn, [fault]))
+        self.db.call(lambda conn: chaos_faults.write_down(conn, [slow_payments(self.experiment, "f")]))
         self.db.call(lambda conn: conn.execute(times, {"status": status}))
 
     def judged(self, end: End = End.JUDGED, judgement: Judgement = Judgement.MET, detail: str = "it held") -> None:
@@ -476,6 +482,11 @@ class Others:
         )
 
 
+    def fault(self) -> None:
+        """Have a fault from now on."""
+        self.suite.db.call(lambda conn: chaos_faults.write_down(conn, [slow_payments(self.run, "of others")]))
+
+
 @pytest.fixture
 def stranger(wide: Database) -> UserId:
     team, user = uuid4(), UserId(uuid4())
@@ -486,6 +497,57 @@ def stranger(wide: Database) -> UserId:
     for statement in made:
         wide.call(lambda conn, one=statement: conn.execute(text(one), {"team": team, "user": user}))
     return user
+
+
+def again_without_the_fault(db: Database, user: UserId) -> tuple[Suite, ExecutionId, Others]:
+    """Have a test that names nothing run once more after a fault, and an experiment that waits."""
+    suite = Suite(db, "fault", tests=uses(None))
+    suite.admitted()
+    suite.enter(SuiteWindow.FAULT)
+    suite.end("fault-0", FAILED)
+    suite.under_fault()
+    suite.judged()
+    assert suite.close() is None
+    rerun = suite_experiments.without_fault(suite.tests["fault-0"])
+    suite.names[rerun] = "rerun"
+    others = Others(suite, user)
+    assert suite.admitted() == {"rerun"}
+    return suite, rerun, others
+
+
+def test_what_runs_once_more_keeps_the_next_experiment_of_its_own_team_out(wide: Database) -> None:
+    suite, rerun, _ = again_without_the_fault(wide, LOCAL_USER)
+
+    assert suite.admitted() == set()
+    suite.finish(rerun, FAILED)
+    assert suite.admitted() == {"of others"}
+    assert suite.close() is not None
+    assert suite.shown() == {"fault-0": "failed under the fault and without it"}
+
+
+@pytest.mark.parametrize(
+    ("place", "said"),
+    [
+        ("shop", "failed under the fault, and has no result without it"),
+        ("bakery", "failed under the fault and without it"),
+    ],
+)
+def test_what_met_the_fault_of_another_experiment_in_the_same_place_is_not_told_apart(
+    wide: Database, stranger: UserId, place: str, said: str
+) -> None:
+    suite, rerun, others = again_without_the_fault(wide, stranger)
+    moved = text(
+        "UPDATE chaos_experiments SET definition = jsonb_set(definition, '{target,environment}',"
+        " to_jsonb(CAST(:place AS text))) WHERE name = 'of others'"
+    )
+    wide.call(lambda conn: conn.execute(moved, {"place": place}))
+
+    suite.begin_run(rerun)
+    others.fault()
+    suite.finish(rerun, FAILED)
+
+    assert suite.close() is not None
+    assert suite.shown() == {"fault-0": said}
 
 
 @pytest.mark.parametrize("end", [End.ABORTED, End.INFRASTRUCTURE])
