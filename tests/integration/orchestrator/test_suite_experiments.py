@@ -481,7 +481,6 @@ class Others:
             )
         )
 
-
     def fault(self) -> None:
         """Have a fault from now on."""
         self.suite.db.call(lambda conn: chaos_faults.write_down(conn, [slow_payments(self.run, "of others")]))
