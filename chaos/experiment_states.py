@@ -119,9 +119,10 @@ class Verified:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Judged:
-    """The hypothesis was judged."""
+    """The hypothesis was judged, and why so."""
 
     judgement: Judgement
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,7 +197,7 @@ def apply(state: State, event: Event) -> Next:
         case Grown():
             return _go(state, Step.ADMIT) if state.step in {Step.BASELINE, Step.RECHECK} else (state, ())
         case Judged():
-            return _judged(state, event.judgement)
+            return _judged(state, event)
         case _:
             return _apply_to_fault(state, event)
 
@@ -215,10 +216,13 @@ def _apply_to_fault(state: State, event: FaultEvent) -> Next:
             return _verified(state, event)
 
 
-def _judged(state: State, judgement: Judgement) -> Next:
+def _judged(state: State, event: Judged) -> Next:
     if state.step is not Step.JUDGE:
         return state, ()
-    return _go(replace(state, end=state.end or End.JUDGED, judgement=judgement), Step.RECORD)
+    judged = replace(state, judgement=event.judgement)
+    if state.end is None:
+        judged = replace(judged, end=End.JUDGED, reason=event.reason)
+    return _go(judged, Step.RECORD)
 
 
 def _go(state: State, step: Step) -> Next:

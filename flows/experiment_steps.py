@@ -190,7 +190,6 @@ async def recovery(run: ExperimentRun) -> Event:
     recovering(run)
     if run.observer:
         await run.observer.stop()
-    asked = asked or await experiment_suite.all_ended(run)
     return asked if asked is not None and run.state.end is None else Done(step=Step.RECOVERY)
 
 
@@ -199,13 +198,19 @@ async def judge(run: ExperimentRun) -> Event:
     rows = await run.context.db.run_patiently(lambda conn: chaos_faults.of_run(conn, run.grant.execution_id))
     await experiment_companions.note_what_broke_off(run)
     run.judged = judge_experiment(evidence(run, rows))
-    return Judged(judgement=run.judged.judgement)
+    return Judged(judgement=run.judged.judgement, reason=run.judged.reason)
 
 
 async def record(run: ExperimentRun) -> Event:
-    """Write everything down and end the run, in one transaction."""
+    """Write everything down and end the run, in one transaction. The judgement is in the database already.
+
+    So the tests of its suite are waited for here: what ends the wait, an abort or the loss of the worker, changes no
+    verdict. Where nothing was judged, nobody is waited for.
+    """
     await experiment_faults.revert_forgotten(run)
     await experiment_companions.end_all(run)
+    if run.state.end in {End.JUDGED, End.HALTED} and any(run.state.faults):
+        await experiment_suite.all_ended(run)
     rows = await run.context.db.run_patiently(lambda conn: chaos_faults.of_run(conn, run.grant.execution_id))
     left = [row for row in rows if row.status is FaultStatus.RESIDUAL]
     if left and run.state.end is not End.RESIDUAL:

@@ -11,6 +11,7 @@ from harness.experiments import LocalShop, local_shop
 from harness.stack import Stack, until
 from harness.suite_experiments import buys, slow
 from harness.suites import ended, places, state_of, submit, suite, written
+from harness.sweep import part
 
 pytestmark = pytest.mark.faults
 SECONDS = 180.0
@@ -46,6 +47,26 @@ def test_a_cancelled_suite_reverts_the_fault_at_once_and_leaves_nothing(one_slot
         "well again": "was cancelled",
     }
     until("nothing waits or runs", lambda: one_slot.sql("SELECT 1 FROM queue") == [], 30)
+    nothing_is_left(one_slot, shop)
+
+
+@part(2)
+def test_an_abort_while_the_tests_of_the_recovery_run_changes_no_verdict(one_slot: Stack, shop: LocalShop) -> None:
+    tests = [buys(shop, "patient", "fault", 14, 60), buys(shop, "well again", "recovery", 60, 60)]
+    run = submit(one_slot, suite(*tests, experiment=slow(shop)))
+    standing = (
+        "SELECT CAST(r.id AS text) AS id FROM runs r JOIN chaos_runs c ON c.run_id = r.id"
+        " WHERE r.parent_id = %s AND r.status = 'running' AND c.state ->> 'step' = 'record'"
+    )
+    until("the judgement is written down", lambda: one_slot.sql(standing, run), 120, 0.2)
+    [experiment] = one_slot.sql(standing, run)
+
+    assert one_slot.assay("chaos", "abort", experiment["id"]).returncode == 0
+    ended(one_slot, run)
+
+    [judged] = one_slot.sql("SELECT status FROM runs WHERE id = %s", experiment["id"])
+    [row] = one_slot.sql("SELECT ending, hypothesis_validated FROM chaos_runs WHERE run_id = %s", experiment["id"])
+    assert (judged["status"], row["ending"], row["hypothesis_validated"]) == ("completed", "judged", True)
     nothing_is_left(one_slot, shop)
 
 

@@ -191,6 +191,22 @@ def test_the_first_ending_counts() -> None:
     assert run(halted)[0].end is End.HALTED
 
 
+@pytest.mark.parametrize("event", [Restarted(), Stopped(end=End.ABORTED, reason="enough")])
+def test_what_was_judged_stays_whatever_happens_until_it_is_recorded(event: Event) -> None:
+    judged = [*ONE_FAULT[:10], Judged(judgement=Judgement.NOT_MET, reason="99 % were wanted")]
+    state, _ = run([*judged, event])
+
+    assert (state.step, state.end, state.judgement) == (Step.RECORD, End.JUDGED, Judgement.NOT_MET)
+    assert state.reason == "99 % were wanted"
+
+
+def test_the_reason_of_a_halt_is_not_replaced_by_the_judgement() -> None:
+    halted = [*ONE_FAULT[:7], Stopped(end=End.HALTED, reason="errors"), *ONE_FAULT[8:10]]
+    state, _ = run([*halted, Judged(judgement=Judgement.NOT_MET, reason="99 % were wanted")])
+
+    assert (state.step, state.end, state.reason) == (Step.RECORD, End.HALTED, "errors")
+
+
 def test_grown_targets_queue_again() -> None:
     state, said = run([*QUIET[:4], Grown()])
 
