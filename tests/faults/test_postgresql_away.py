@@ -7,12 +7,14 @@ import pytest
 from harness.diaries import ONCE, counted
 from harness.stack import LEASE, Stack, shell, until
 from harness.suites import waits_for
+from harness.sweep import part
 
 pytestmark = pytest.mark.faults
 
 AWAY = 60.0
 
 
+@part(0)
 def test_postgresql_away_for_60_s(stack: Stack, tmp_path: Path) -> None:
     """Three tests run: two end during the outage, one goes on beyond it, and no worker takes any from the other."""
     stack.start_worker("worker-2")

@@ -7,12 +7,14 @@ import pytest
 from harness.diaries import ONCE, counted
 from harness.stack import Stack, shell
 from harness.suites import waits_for
+from harness.sweep import part
 
 pytestmark = pytest.mark.faults
 
 AWAY = 90.0
 
 
+@part(1)
 def test_prefect_away_for_90_s(stack: Stack, tmp_path: Path) -> None:
     gate = tmp_path / "gate"
     doomed, *others = running = [stack.submit(waits_for(gate)) for _ in range(3)]

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 from harness.stack import Stack, shell, until
 from harness.suites import places
+from harness.sweep import part
 
 pytestmark = pytest.mark.faults
 
@@ -199,6 +200,7 @@ def ran_where_its_record_says(nodes: Nodes, one: Tried) -> None:
     assert {nodes.node_in(entry.state) for entry in one.entries} <= {one.node}, one
 
 
+@part(2)
 def test_each_attempt_ran_where_its_record_says_and_no_two_at_once(nodes: Nodes, tmp_path: Path) -> None:
     stack, gate = nodes.stack, tmp_path / "gate"
     places(stack, PLACES)

@@ -8,6 +8,7 @@ from pathlib import Path
 import httpx
 import pytest
 from harness.rest import KEY, Api
+from harness.sweep import ALL
 
 pytestmark = pytest.mark.faults
 """Hostile input, for a minute: it would be a tenth of `make test`."""
@@ -15,6 +16,8 @@ CHECKS = (
     "not_a_server_error", "status_code_conformance", "content_type_conformance", "response_schema_conformance",
     "response_headers_conformance", "unsupported_method", "allow_header_conformance", "ignored_auth",
 )  # fmt: skip
+EXAMPLES = "10" if ALL else "2"
+"""How many requests are generated at random for each operation, besides those of the bounds of each value."""
 FUZZER = Path(sys.prefix) / "fuzz"
 """`make setup-dev` puts it there: among the other packages each pytest would load its plugin."""
 NOT_ASKED = "logs|content"
@@ -27,7 +30,7 @@ def test_generated_requests_are_answered_as_the_document_says(api: Api, tmp_path
     command = [
         sys.executable, "-m", "schemathesis.cli", "run", str(document), "--url", api.url, "--request-timeout", "60",
         "--header", f"Authorization: Bearer {KEY}", "--checks", ",".join(CHECKS), "--exclude-path-regex", NOT_ASKED,
-        "--phases", "coverage,fuzzing", "--max-examples", "5", "--generation-deterministic", "--no-color",
+        "--phases", "coverage,fuzzing", "--max-examples", EXAMPLES, "--generation-deterministic", "--no-color",
     ]  # fmt: skip
 
     surroundings = {**os.environ, "NO_PROXY": "*", "PYTHONPATH": str(FUZZER)}
