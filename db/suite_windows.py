@@ -158,9 +158,9 @@ def turn_of(conn: Connection, execution_id: ExecutionId) -> tuple[During, SuiteW
 def give_turn(conn: Connection, tests: Sequence[ExecutionId]) -> None:
     """Let tests start that were held for their window. What was not held, or has begun, stays as it is.
 
-    `tests` are in the order of the file, in which a cancel of the suite locks them too.
+    They are changed in order of id, in which a cancel of the suite locks them too.
     """
-    for test in tests:
+    for test in sorted(tests):
         conn.execute(_GIVE_TURN, {"execution_id": test})
 
 

@@ -135,7 +135,7 @@ def take_back(conn: Connection, suite_run_id: SuiteRunId) -> None:
 
     A test of the baseline waits for another attempt, and could get no place that one of them has.
     """
-    found = suite_windows.tests(conn, suite_run_id)
+    found = sorted(suite_windows.tests(conn, suite_run_id), key=lambda test: test.execution_id)
     for test in (test for test in found if test.during is During.FAULT and test.retried_from is None):
         row = runs.lock(conn, test.execution_id)
         if row is None or row.status is not Status.QUEUED:
@@ -199,7 +199,7 @@ def _free_or_cancel(conn: Connection, row: SuiteRow, tests: Sequence[SuiteTest],
     if recovers:
         enter(conn, row.suite_run_id, SuiteWindow.RECOVERY, [During.RECOVERY])
     by = f"the experiment {experiment.name!r}, which ended before"
-    for test in tests:
+    for test in sorted(tests, key=lambda test: test.execution_id):
         waits = test.status is Status.QUEUED and test.started_at is None and test.retried_from is None
         if waits and not (recovers and test.during is During.RECOVERY):
             cancel.cancel(conn, test.execution_id, by=by, now=suites.now(conn))

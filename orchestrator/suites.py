@@ -321,12 +321,15 @@ def list_suites(conn: Connection, page: Page) -> tuple[list[ShownSuite], int]:
 
 
 def cancel_suite(conn: Connection, suite_run_id: SuiteRunId, *, by: str, now: datetime) -> bool:
-    """Cancel all tests of a suite run that have not ended. False when there was nothing to change."""
+    """Cancel all tests of a suite run that have not ended. False when there was nothing to change.
+
+    They are locked in order of id, as by the experiment of the suite when it changes their claims or their turn.
+    """
     changed = runs.request_cancel(conn, suite_run_id, by, now)
     if suites.find(conn, suite_run_id).window is not None:
         changed |= suite_experiments.cancel_experiment(conn, suite_run_id, by=by, now=now)
-    for test in _tests(conn, suite_run_id):
-        changed |= cancel.cancel(conn, test.execution.execution_id, by=by, now=now).changed
+    for execution_id in sorted(test.execution.execution_id for test in _tests(conn, suite_run_id)):
+        changed |= cancel.cancel(conn, execution_id, by=by, now=now).changed
     close(conn, suite_run_id)
     return changed
 

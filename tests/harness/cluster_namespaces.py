@@ -78,7 +78,7 @@ def _looked_for(kubeconfig: str) -> tuple[ClusterAccess | None, NodeName | None,
     until = time.monotonic() + NODE_PATIENCE
     try:
         while (node := _usable_node(connection)) is None and time.monotonic() < until:
-            time.sleep(0.5)
+            time.sleep(0.5)  # before any test: a watch for one wait of some seconds would be longer than this
     except (UnavailableError, ApiError) as failed:
         return None, None, f"the cluster of KUBECONFIG cannot be used: {failed}"
     finally:

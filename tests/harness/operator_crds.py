@@ -39,14 +39,14 @@ def _until_gone(connection: Connection, crd: dict) -> None:  # type: ignore[type
     until = time.monotonic() + PATIENCE
     while connection.find(_path(crd)) is not None or _is_served(connection, crd):
         assert time.monotonic() < until, f"{_path(crd)} is still there"
-        time.sleep(0.1)
+        time.sleep(0.1)  # the API server tells nobody when it serves a group no more
 
 
 def _until_served(connection: Connection, crd: dict) -> None:  # type: ignore[type-arg]
     until = time.monotonic() + PATIENCE
     while not _is_served(connection, crd):
         assert time.monotonic() < until, f"{_path(crd)} is not served"
-        time.sleep(0.1)
+        time.sleep(0.1)  # nor when it serves a new one
 
 
 def _is_served(connection: Connection, crd: dict) -> bool:  # type: ignore[type-arg]
