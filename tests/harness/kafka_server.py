@@ -26,7 +26,7 @@ def there() -> bool:
 class KafkaServer:
     """A broker in a folder. It listens without security on one port, and with TLS and a password on another.
 
-    `member` makes it one of several brokers: the last arguments of `deploy/kafka/broker`.
+    `member` are the last arguments of `deploy/kafka/broker`: the id of its cluster, then what makes it one of several.
     """
 
     def __init__(self, folder: Path, ports: Sequence[int] = (), member: Sequence[str] = ()) -> None:
@@ -67,7 +67,7 @@ class KafkaServer:
         until = time.monotonic() + START_SECONDS
         while not self._answers():
             if self._process is None or self._process.poll() is not None or time.monotonic() > until:
-                raise AssertionError((self._folder / "broker.log").read_text(errors="replace")[-3000:])
+                raise AssertionError(f"the broker does not answer:\n{self._words()}")
             time.sleep(0.05)  # it tells nobody when it is ready
 
     def kill(self) -> None:
@@ -93,6 +93,10 @@ class KafkaServer:
         except KafkaException:
             return False
 
+    def _words(self) -> str:
+        """Return the last words of each of its logs."""
+        return "\n".join(f"{log.name}: {log.read_text(errors='replace')[-3000:]}" for log in self._folder.glob("*.log"))
+
     def _signal(self, number: int) -> None:
         if self._process is not None:
             self._process.send_signal(number)
@@ -105,10 +109,10 @@ class KafkaServer:
 
 
 @contextmanager
-def serving(folder: Path) -> Iterator[KafkaServer]:
-    """Run a broker until the end of the block."""
+def serving(folder: Path, cluster_id: str = "") -> Iterator[KafkaServer]:
+    """Run a broker until the end of the block. Its cluster has that id, or one of its own making."""
     subprocess.run(["sh", str(DEPLOY / "programs")], check=True)
-    made = KafkaServer(folder)
+    made = KafkaServer(folder, member=[cluster_id] if cluster_id else ())
     try:
         made.start()
         yield made
@@ -125,7 +129,7 @@ class KafkaServers:
         voters = ",".join(f"{number}@127.0.0.1:{port}" for number, port in enumerate(controllers, start=1))
         cluster = b64encode(os.urandom(16), b"-_").decode().rstrip("=")
         self.members = [
-            KafkaServer(folder / str(number), ports[number - 1 : 9 : 3], (str(number), cluster, voters))
+            KafkaServer(folder / str(number), ports[number - 1 : 9 : 3], (cluster, str(number), voters))
             for number in (1, 2, 3)
         ]
 

@@ -9,7 +9,7 @@ from threading import Thread
 
 import pytest
 from confluent_kafka import Producer
-from harness.kafka_server import KafkaServer
+from harness.kafka_server import KafkaServer, serving
 from pydantic import JsonValue
 
 from events.assertions.every_event import NoDuplicates
@@ -49,6 +49,12 @@ def value(kind: str, **payload: object) -> bytes:
 
 def expect(kind: str, **more: object) -> EventAssertion:
     return EventAssertion(name=kind, pattern=EventPattern(type=kind), **more)  # type: ignore[arg-type]
+
+
+def test_the_id_of_the_cluster_may_begin_with_a_dash(kafka_server: KafkaServer, tmp_path: Path) -> None:
+    """One of 64 does."""
+    with serving(tmp_path / "broker", cluster_id="-b3XkAAAAAAAAAAAAAAAAA") as server:
+        assert server.plain != kafka_server.plain
 
 
 def test_an_aborted_transaction_is_not_seen_and_leaves_nothing_open(kafka_server: KafkaServer, topic: Topic) -> None:
