@@ -9,9 +9,17 @@ May do I/O: yes.
     app                   builds the application
     auth                  the API keys and the user of a request
     bodies                parses JSON bodies strictly
+    chaos                 experiments and their executions
     chaos_approvals       approvals of executions by a second person
+    chaos_connections     what experiments ask: Prometheus, incident services, webhooks
+    chaos_schemas         response bodies about experiments
+    chaos_score           the resilience of services
+    chaos_switch          the stop switch, and cordoned targets
+    checked               checks a body before it is queued
+    clusters              Kubernetes clusters
     content               uploads of packed folders
     deployments           the users of Prefect deployments; the check of a request without running it
+    examples              examples of bodies, for the documentation
     executions            tests: submit, show, cancel, retry, metrics
     execution_list        the list of tests and its filters
     explanation           why a run waits, or why it was admitted
@@ -20,6 +28,7 @@ May do I/O: yes.
     guard                 refuses other origins, other host names and large bodies
     limits                quotas and pools
     logs                  reads and streams logs
+    members               users and teams
     nodes                 the nodes of a pool
     openapi               the OpenAPI document
     operations_schemas    response bodies about queue, nodes, quotas, pools and statistics
@@ -30,11 +39,13 @@ May do I/O: yes.
     queue                 the queue of a pool
     quota_refusal         the response to a submit beyond a daily quota
     responses             builds response bodies from the values of the use cases
-    schemas               response bodies about tests and suite runs
+    runs                  runs of every kind
+    schemas               response bodies about tests
     secrets               references to secrets
     services              what a request may use: stores, clock, random numbers
     settings              settings of the API process
     statistics            statistics and flaky tests
+    suite_schemas         response bodies about suite runs
     suites                suite runs
     system                the health check
     team_rules            the rules of a team about its experiments

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TypedDict
 from uuid import UUID
 
-from api import operations_schemas, schemas
+from api import operations_schemas, schemas, suite_schemas
 from db.executions import Execution
 from db.people import Quota, Usage
 from db.pools import Pool
@@ -209,11 +209,11 @@ def _attempt(attempt: life.Attempt) -> schemas.AttemptOut:
     )
 
 
-def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteRunOut:
+def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> suite_schemas.SuiteRunOut:
     """Return the response body of a suite run."""
     run = shown.run
     own = f"{SUITES}/{run.suite_run_id}"
-    return schemas.SuiteRunOut(
+    return suite_schemas.SuiteRunOut(
         suite_run_id=run.suite_run_id,
         short_id=short(run.suite_run_id),
         name=run.name,
@@ -224,18 +224,18 @@ def suite_run(shown: ShownSuite, warnings: Sequence[str] = ()) -> schemas.SuiteR
         duration_seconds=shown.duration_seconds,
         cancel_requested=run.cancel_requested_at is not None,
         exit_code=shown.exit_code,
-        counts=schemas.SuiteCounts(**{status.value: number for status, number in shown.counts.items()}),
+        counts=suite_schemas.SuiteCounts(**{status.value: number for status, number in shown.counts.items()}),
         executions=[execution(test) for test in shown.tests],
         experiment=None if shown.carried is None else _carried(shown.carried, run.window),
         warnings=list(warnings),
-        links=schemas.SuiteLinks(self=own, cancel=f"{own}/cancel", junit=f"{own}/junit"),
+        links=suite_schemas.SuiteLinks(self=own, cancel=f"{own}/cancel", junit=f"{own}/junit"),
     )
 
 
-def _carried(carried: Carried, window: SuiteWindow | None) -> schemas.SuiteExperimentOut:
+def _carried(carried: Carried, window: SuiteWindow | None) -> suite_schemas.SuiteExperimentOut:
     experiment = carried.experiment
     again = {test.retried_from: test.execution_id for test in carried.tests}
-    return schemas.SuiteExperimentOut(
+    return suite_schemas.SuiteExperimentOut(
         execution_id=experiment.run_id,
         short_id=short(experiment.run_id),
         name=experiment.name,
@@ -245,7 +245,7 @@ def _carried(carried: Carried, window: SuiteWindow | None) -> schemas.SuiteExper
         validated=experiment.validated,
         detail=experiment.verdict.detail if experiment.verdict else "",
         tests=[
-            schemas.SuiteWindowTest(
+            suite_schemas.SuiteWindowTest(
                 execution_id=test.execution_id,
                 name=test.name,
                 during=test.during,

@@ -1,4 +1,4 @@
-"""Response bodies about tests and suite runs: camelCase, times in UTC, null for an unknown value."""
+"""Response bodies about tests: camelCase, times in UTC, null for an unknown value."""
 
 from datetime import datetime
 from enum import StrEnum
@@ -12,7 +12,6 @@ from model.execution import Cause, Door, Phase, Reason, Status
 from model.request import TestType
 from model.result import ArtifactType, Outcome, ResultKind
 from model.runs import RunKind
-from model.suite_windows import During, SuiteWindow
 
 P50 = "The run starts before this time with a probability of 50 %; null while unknown"
 P90 = "The run starts before this time with a probability of 90 %; null while unknown"
@@ -253,91 +252,6 @@ class Metrics(Out):
     attempts: int = 0
 
 
-class SuiteLinks(Out):
-    """Links of a suite run."""
-
-    self: str
-    cancel: str
-    junit: str
-
-
-class SuiteStatus(StrEnum):
-    """The status of a suite run: that of its tests, or skipped because the run before it had not ended."""
-
-    QUEUED = "queued"
-    RUNNING = "running"
-    COMPLETED = "completed"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-    TIMEOUT = "timeout"
-    SKIPPED = "skipped"
-
-
-class SuiteCounts(Out):
-    """How many tests of a suite run have each status."""
-
-    queued: int = 0
-    running: int = 0
-    completed: int = 0
-    failed: int = 0
-    cancelled: int = 0
-    timeout: int = 0
-
-
-class SuiteWindowTest(Out):
-    """What a test of a suite says about the experiment of the suite."""
-
-    execution_id: UUID
-    name: str
-    during: During
-    under_fault: bool = Field(description="A fault of the experiment was active while its last attempt ran")
-    conclusion: str = Field(description="In words: passed, failed under the fault only, ...")
-    without_fault: UUID | None = Field(None, description="The run without the fault of what failed under it")
-
-
-class SuiteExperimentOut(Out):
-    """The experiment that a suite carries."""
-
-    execution_id: UUID
-    short_id: str
-    name: str
-    status: Status
-    window: SuiteWindow = Field(description="How far it is, for the tests of the suite")
-    step: str | None = None
-    validated: bool | None = Field(None, description="Whether the hypothesis held; null while nothing is known")
-    detail: str = ""
-    tests: list[SuiteWindowTest]
-    link: str
-
-
-class SuiteRunOut(Out):
-    """One run of a suite, with its tests."""
-
-    suite_run_id: UUID
-    short_id: str
-    name: str
-    status: SuiteStatus
-    note: str
-    submitted_at: datetime
-    completed_at: datetime | None = None
-    duration_seconds: float | None = Field(None, description="From submit to end; null until the run has ended")
-    cancel_requested: bool = False
-    exit_code: int | None = None
-    counts: SuiteCounts = SuiteCounts()
-    executions: list[TestExecution] = Field([], description="Its tests, and what ran once more without the fault")
-    experiment: SuiteExperimentOut | None = Field(None, description="Null in lists, and for a suite without one")
-    warnings: list[str] = Field(
-        [], description="After a submit: reasons for which tests will wait until somebody changes something"
-    )
-    links: SuiteLinks
-
-
-class SuiteRunList(Paged):
-    """A page of suite runs without their tests, newest first."""
-
-    suite_runs: list[SuiteRunOut]
-
-
 class SecretOut(Out):
     """The reference of a secret, never its value."""
 
@@ -388,6 +302,18 @@ class Live(Out):
     """That this process answers."""
 
     live: Literal[True]
+
+
+class SuiteStatus(StrEnum):
+    """The status of a suite run: that of its tests, or skipped because the run before it had not ended."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+    SKIPPED = "skipped"
 
 
 class RunLinks(Out):

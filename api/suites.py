@@ -5,7 +5,7 @@ import asyncio
 from fastapi import APIRouter, Request, Response
 from sqlalchemy import Connection
 
-from api import bodies, openapi, responses, schemas
+from api import bodies, openapi, responses, suite_schemas
 from api.auth import Caller
 from api.checked import checked
 from api.parameters import IntoPool, Page, SuiteRunText
@@ -29,7 +29,7 @@ NOT_FOUND = "Suite run not found"
     "/suites/runs",
     summary="Submit all tests of a suite",
     status_code=202,
-    response_model=schemas.SuiteRunOut,
+    response_model=suite_schemas.SuiteRunOut,
     response_description="All tests were accepted",
     responses=openapi.refusals(409, 413, 429, status_404="No such pool"),
     openapi_extra=openapi.body("Suite"),
@@ -66,10 +66,10 @@ async def submit_suite(
 
 
 @router.get("/suites/runs", summary="List suite runs")
-async def list_suite_runs(services: ServicesDep, page: Page) -> schemas.SuiteRunList:
+async def list_suite_runs(services: ServicesDep, page: Page) -> suite_schemas.SuiteRunList:
     """Return suite runs, newest first."""
     found, total = await services.database.run(lambda conn: suites.list_suites(conn, page.part))
-    return schemas.SuiteRunList(
+    return suite_schemas.SuiteRunList(
         suite_runs=[responses.suite_run(shown) for shown in found],
         total=total,
         limit=page.limit,
@@ -83,7 +83,7 @@ async def list_suite_runs(services: ServicesDep, page: Page) -> schemas.SuiteRun
     summary="Show a suite run",
     responses=openapi.refusals(status_404=NOT_FOUND),
 )
-async def show_suite_run(suite_run_id: SuiteRunText, services: ServicesDep) -> schemas.SuiteRunOut:
+async def show_suite_run(suite_run_id: SuiteRunText, services: ServicesDep) -> suite_schemas.SuiteRunOut:
     """Return a suite run with all its tests."""
 
     def read(conn: Connection) -> ShownSuite:
@@ -117,7 +117,9 @@ async def suite_junit(suite_run_id: SuiteRunText, services: ServicesDep) -> Resp
     summary="Cancel a suite run",
     responses=openapi.refusals(status_404=NOT_FOUND),
 )
-async def cancel_suite_run(suite_run_id: SuiteRunText, services: ServicesDep, caller: Caller) -> schemas.SuiteRunOut:
+async def cancel_suite_run(
+    suite_run_id: SuiteRunText, services: ServicesDep, caller: Caller
+) -> suite_schemas.SuiteRunOut:
     """Cancel all tests of a suite run that have not ended. Cancelling again changes nothing."""
 
     def change(conn: Connection) -> ShownSuite:

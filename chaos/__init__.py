@@ -35,6 +35,7 @@ May do I/O: no.
     provider             what fault providers can do, and what they are asked to do
     rank_sum             the Mann-Whitney test, exact and corrected; Holm's method
     recovery             time to detect, time to recover, error budget spent
+    rendering            each fault as what its provider is asked to do
     resilience           the resilience score of a service, and what was never tested
     safety               safety checks and the record of a decision
     student              the tail of Student's t distribution

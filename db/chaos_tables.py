@@ -14,7 +14,7 @@ from sqlalchemy.types import Numeric, String
 
 from chaos.approval import ApprovalState
 from chaos.provider import FaultStatus
-from db.tables import EMPTY_LIST, EMPTY_OBJECT, NEW_ID, NOW, Base
+from db.table_base import EMPTY_LIST, EMPTY_OBJECT, NEW_ID, NOW, Base
 
 OPEN_FAULTS = text("status NOT IN ('reverted', 'residual')")
 DIGEST = "md5(definition::text)"

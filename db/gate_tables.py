@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.orm import Mapped, mapped_column
 from sqlalchemy.types import Interval, String, Text
 
-from db.tables import EMPTY_LIST, EMPTY_OBJECT, NOW, Base
+from db.table_base import EMPTY_LIST, EMPTY_OBJECT, NOW, Base
 from scheduler.values.pool import PROFILES, Strategy
 
 CLOCK = text("clock_timestamp()")

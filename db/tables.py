@@ -16,19 +16,15 @@ from sqlalchemy import (
     literal_column,
     text,
 )
-from sqlalchemy.dialects.postgresql import JSONB, TIMESTAMP
-from sqlalchemy.dialects.postgresql.base import ischema_names
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
-from sqlalchemy.types import String, Text, UserDefinedType
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column
+from sqlalchemy.types import String
 
+from db.table_base import EMPTY_LIST, EMPTY_OBJECT, NEW_ID, NOW, Base, Xid8
 from model.execution import Phase, Status
 from model.resources import DEFAULT_GPU
 from model.suite_windows import SuiteWindow
 
-NOW = text("now()")
-NEW_ID = text("gen_random_uuid()")
-EMPTY_OBJECT = text("'{}'::jsonb")
-EMPTY_LIST = text("'[]'::jsonb")
 USER_QUOTA = text("""'{"max_concurrent_tests": 10, "max_daily_tests": 100}'::jsonb""")
 TEAM_QUOTA = text("""'{"max_concurrent_tests": 50, "max_daily_tests": 1000}'::jsonb""")
 IS_TEST = text("kind = 'test'")
@@ -42,33 +38,6 @@ RESULT_IDENTITY = (
 
 def _listed(words: Iterable[str]) -> str:
     return ", ".join(f"'{word}'" for word in words)
-
-
-class Xid8(UserDefinedType[int]):
-    """The number of a transaction, in 64 bits: it never wraps around."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: object) -> str:
-        """Return the name of the type."""
-        return "xid8"
-
-
-ischema_names["xid8"] = Xid8
-"""SQLAlchemy's PostgreSQL dialect does not know this type, and warns when it reads the tables of a database."""
-
-
-class Base(DeclarativeBase):
-    """All tables of Assay; Prefect's live in a database of their own."""
-
-    __test__ = False  # no test class, whatever pytest thinks of the names
-
-    type_annotation_map = {  # noqa: RUF012  SQLAlchemy's own form
-        datetime: TIMESTAMP(timezone=True),
-        dict[str, Any]: JSONB,
-        list[Any]: JSONB,
-        str: Text,
-    }
 
 
 class Team(Base):

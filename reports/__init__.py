@@ -14,6 +14,7 @@ May do I/O: no.
     html_page        the frame of a report: one self-contained file
     junit            a run as JUnit XML
     markdown         a run or a suite run as Markdown, for Prefect
+    reference        the reference of the keys of suite files, as Markdown
     resilience       the resilience of services as one HTML file
     resilience_svg   the same as a picture
     run              the values that a report of one run is written from

@@ -3,9 +3,9 @@
 from alembic import context
 from sqlalchemy import text
 
-from db import chaos_tables, gate_tables  # noqa: F401  their tables are part of the metadata
+from db import chaos_tables, gate_tables, tables  # noqa: F401  their tables are part of the metadata
 from db.locks import MIGRATION
-from db.tables import Base
+from db.table_base import Base
 
 connection = context.config.attributes["connection"]
 context.configure(connection=connection, target_metadata=Base.metadata, transaction_per_migration=False)

@@ -10,8 +10,10 @@ run_order                 what is left of the order, and what need not be looked
 state                     the pool: waiting and running runs, nodes, sums
 equivalence_classes       the waiting runs in classes of equal runs
 cycle_cache               the classes as arrays, and what else is remembered from cycle to cycle, only to be quicker
-reservation, reservations what is reserved for one run, and in this pool
-cross_pool                what is reserved in all pools, as cross_pool_reservations
+reservation               what is reserved for one run
+reservations              what is reserved in this pool
+cross_pool                what is reserved in all pools
+cross_pool_reservations   this as a value, which the pools exchange
 repeated_reservations     what need not be decided anew, since nothing has changed for it
 groups, group_placement   runs that start together, and nodes for all of them
 preemption, victims       which runs are asked to stop for a more important one

@@ -8,6 +8,7 @@ score             how good a node is for a run
 filter_reasons    why no node takes a run, now or even if all were empty
 place             the nodes, or the reason
 feasibility       what is too large for the nodes, or for the pool, when it is submitted
-topology_rules    apart and spread; label_counts counts what they look at
+topology_rules    apart and spread
+label_counts      what these look at
 selectors         labels, affinity and taints
 """

@@ -5,6 +5,9 @@ order                  the fixed key by which runs are looked at, and when a run
 reasons                why a run waits
 usage_totals           amounts by owner, and the demand of a run
 quota_limits           the limits of pool, team and user
-node_table             the facts of all nodes as arrays (node_arrays); packed_nodes are the same as one value of bytes
+node_table             the facts of all nodes
+node_arrays            the arrays that they are kept in
+packed_nodes           the same facts as one value of bytes
+claim_holders          which runs hold which entries of claims
 absence                for how long a backend has had no live worker
 """

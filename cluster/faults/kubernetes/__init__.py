@@ -11,6 +11,7 @@ standard library and each other, nothing else.
     guard_actions       deleting pods, network policies, objects of operators
     guard_jobs          makes, reads and removes the objects of a guard
     guard_objects       the bodies of these objects
+    guarded             what all providers of a cluster share
     provider            the native provider
     target_check        whether a pod may be a target now
 """

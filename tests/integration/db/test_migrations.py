@@ -32,7 +32,7 @@ from db import (
 from db.embedded import Cluster
 from db.engine import Database
 from db.seeds import DEFAULT_TEAM, LOCAL_USER
-from db.tables import Base
+from db.table_base import Base
 from model.execution import Phase, Reason, Status
 from model.ids import ExecutionId, RunId, SuiteRunId
 from model.runs import STATUSES, RunKind
