@@ -35,21 +35,7 @@ The steps of a suite:
 
 The steps of an experiment:
 
-    experiment_entry        submit it, or find its run
-    experiment_run          one experiment in a worker's hands
-    experiment_driver       carries out the commands of its state
-    experiment_steps        its steps
-    experiment_safety       safety checks, with a record of what was seen
-    experiment_preflight    signed webhooks before the first fault
-    experiment_alerts       tells Alertmanagers
-    experiment_companions   the test runs that it starts
-    experiment_connections  the connections that it asks
-    experiment_reach        what it may send requests to
-    experiment_observer     load, health checks and metrics while it runs
-    experiment_faults       its faults: written down, injected, kept, reverted, verified
-    experiment_keeper       signs of life for its faults, and what asks for its end
-    experiment_findings     journal, report and metrics
-    fault_reverts           takes one fault back
+    experiment              what the flow of an experiment does
 
 The worker:
 

@@ -8,7 +8,9 @@ from prefect.client.schemas.objects import State
 from pydantic import WithJsonSchema
 
 from chaos.experiment_reading import describe_experiment_schema
-from flows import entry, experiment_driver, experiment_entry
+from flows import entry
+from flows.experiment import driver
+from flows.experiment.entry import enter
 from flows.form import arranged
 from flows.states import state_of
 
@@ -27,11 +29,11 @@ async def chaos_experiment(experiment: ExperimentParameter = None, execution_id:
         execution_id: A run that was submitted by REST or the command; Assay fills it in by itself.
 
     """
-    run = await experiment_entry.enter(experiment, execution_id)
+    run = await enter(experiment, execution_id)
     if isinstance(run, entry.Refused):
         return run.state
 
     while (grant := await entry.admitted(run)) is not None:
-        await experiment_driver.take(run, grant)  # all of its steps
+        await driver.take(run, grant)  # all of its steps
 
     return state_of(await entry.verdict(run))

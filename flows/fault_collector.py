@@ -13,7 +13,7 @@ from chaos.provider import FaultStatus
 from cluster.fault_providers import is_here, open_place
 from db import chaos_faults, chaos_runs, chaos_switch
 from db.chaos_faults import FaultRow
-from flows.fault_reverts import take_back
+from flows.experiment.reverts import take_back
 from flows.periodic import FlowRunner
 from flows.worker_context import WorkerContext
 from model.ids import RunId

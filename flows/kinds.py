@@ -10,9 +10,10 @@ from typing import Any
 
 from prefect.flows import Flow
 
-from flows import attempts, experiment_driver, steps
+from flows import attempts, steps
 from flows.chaos_experiment import chaos_experiment
 from flows.entry import Run
+from flows.experiment import driver
 from flows.fault_collector import SECONDS as COLLECT_SECONDS
 from flows.fault_collector import FaultCollector
 from flows.orphaned_suites import OrphanedSuites
@@ -96,7 +97,7 @@ FLOWS: Mapping[RunKind, KindOfFlow] = {
             kind=RunKind.EXPERIMENT,
             flow=chaos_experiment,
             parameter="execution_id",
-            steps=Steps(attempt=partial(experiment_driver.take, shown=False), abandon=experiment_driver.abandon),
+            steps=Steps(attempt=partial(driver.take, shown=False), abandon=driver.abandon),
             duties=(
                 Duty(seconds=COLLECT_SECONDS, begin=lambda context, runner: FaultCollector(context, runner).collect),
             ),

@@ -2,7 +2,7 @@
 
 from cluster.secrets import SecretStore
 from db.chaos_connections import ChaosConnection, ConnectionKind
-from flows.experiment_connections import Connections
+from flows.experiment.connections import Connections
 
 
 def row(name: str, secret: str | None = None, kind: ConnectionKind = ConnectionKind.ALERTMANAGER) -> ChaosConnection:

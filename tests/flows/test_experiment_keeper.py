@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from db.errors import UnavailableError
-from flows.experiment_keeper import fail_closed
+from flows.experiment.keeper import fail_closed
 
 
 async def answering(reasons: Sequence[str] = (), error: Exception | None = None) -> Sequence[str]:

@@ -18,8 +18,9 @@ from cluster.faults.local import LocalFaults
 from cluster.local import content, processes
 from db import chaos_faults, chaos_runs, leases
 from db.gate import queue
-from flows import experiment_faults, judging, prefect_artifacts
-from flows.experiment_run import ExperimentRun
+from flows import judging, prefect_artifacts
+from flows.experiment import faults
+from flows.experiment.run import ExperimentRun
 from flows.worker_main import main
 from orchestrator import lifecycle, submit
 
@@ -38,7 +39,7 @@ SEAMS: dict[str, tuple[Any, str]] = {
     "requeue": (queue, "requeue"),
     "show": (prefect_artifacts, "show"),
     "judge": (judging, "judged"),
-    "write_fault_down": (experiment_faults, "write_down"),
+    "write_fault_down": (faults, "write_down"),
     "inject_fault": (LocalFaults, "inject"),
     "revert_fault": (LocalFaults, "revert"),
     "verify": (LocalFaults, "verify"),

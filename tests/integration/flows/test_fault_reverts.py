@@ -8,7 +8,7 @@ from chaos.provider import FaultId, FaultStatus
 from chaos.targets import Target
 from cluster.faults.provider import Effect, Injection
 from db.chaos_faults import FaultRow
-from flows.fault_reverts import TRIES, take_back
+from flows.experiment.reverts import TRIES, take_back
 from model.ids import RunId, uuid7
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

@@ -17,8 +17,8 @@ from chaos.provider import FaultStatus
 from chaos.targets import Resolution
 from cluster.observation.alertmanager import Alertmanager
 from cluster.observation.errors import ObservationError
-from flows.experiment_connections import connections_of
-from flows.experiment_run import ExperimentRun
+from flows.experiment.connections import connections_of
+from flows.experiment.run import ExperimentRun
 
 LOOK_SECONDS = 0.25
 AGAIN_SECONDS = 30.0

@@ -26,18 +26,12 @@ from chaos.windows import Window
 from cluster.fault_providers import Found, PlaceError
 from db import chaos_faults, chaos_history, chaos_switch
 from db.gate import queue
-from flows import (
-    experiment_companions,
-    experiment_faults,
-    experiment_preflight,
-    experiment_safety,
-    experiment_suite,
-    prefect_artifacts,
-)
-from flows.experiment_findings import compared, evidence, findings, journal_of, recovering
-from flows.experiment_observer import Observer, Sources
-from flows.experiment_reach import Reach, reach_of
-from flows.experiment_run import ExperimentRun
+from flows import prefect_artifacts
+from flows.experiment import companions, faults, preflight, safety, suite
+from flows.experiment.findings import compared, evidence, findings, journal_of, recovering
+from flows.experiment.observer import Observer, Sources
+from flows.experiment.reach import Reach, reach_of
+from flows.experiment.run import ExperimentRun
 from flows.steps import superseded
 from model.claims import covers
 from model.ids import RunId
@@ -51,7 +45,7 @@ LOOK_SECONDS = 0.5
 
 async def safety_check(run: ExperimentRun) -> Event | None:
     """Ask everything that must be safe. Outside of a window of its team it waits in the gate: then it returns None."""
-    standing = await experiment_safety.rules_say(run, Step.SAFETY_CHECK)
+    standing = await safety.rules_say(run, Step.SAFETY_CHECK)
     if standing.held is not None and run.suite is not None:
         return _blocked(run, (*standing.against, standing.held.why))  # its tests have their places already (028.2)
     if standing.held is not None and not standing.against:
@@ -61,7 +55,7 @@ async def safety_check(run: ExperimentRun) -> Event | None:
             raise superseded()
         await run.context.pass_gate()
         return None
-    reasons = await experiment_safety.reasons_against(run, Step.SAFETY_CHECK, standing)
+    reasons = await safety.reasons_against(run, Step.SAFETY_CHECK, standing)
     return _blocked(run, reasons) if reasons else Done(step=Step.SAFETY_CHECK)
 
 
@@ -80,7 +74,7 @@ async def admit(run: ExperimentRun) -> Event | None:
     if all(covers(run.claims, path) for path in needed):
         return run.asked() or Done(step=Step.ADMIT)
     await run.write_down()
-    await experiment_companions.end_all(run)
+    await companions.end_all(run)
     if not await run.context.db.run_patiently(lambda conn: experiments.again(conn, run.grant, needed)):
         raise superseded()
     await run.context.pass_gate()
@@ -92,7 +86,7 @@ async def baseline(run: ExperimentRun) -> Event:
     reach = await reach_of(run)
     if isinstance(reach, Stopped):
         return reach
-    if (held_up := await experiment_companions.start(run)) is not None:
+    if (held_up := await companions.start(run)) is not None:
         return held_up
     begins = run.context.now()
     if run.observer is not None:
@@ -101,16 +95,16 @@ async def baseline(run: ExperimentRun) -> Event:
     run.observer.start()
     limits = watches(run.experiment.hypothesis, run.experiment.halt_conditions, begins)
     run.watches = (*limits, *burn_watches(run.experiment, begins))
-    asked = await experiment_suite.through_baseline(run, begins + run.experiment.baseline)
+    asked = await suite.through_baseline(run, begins + run.experiment.baseline)
     run.spans[Window.BASELINE] = Span(begins=begins, ends=run.context.now())
-    stopped = asked or await experiment_companions.look_again(run) or await experiment_suite.under_way(run)
+    stopped = asked or await companions.look_again(run) or await suite.under_way(run)
     return stopped or Done(step=Step.BASELINE)
 
 
 async def recheck(run: ExperimentRun) -> Event:
     """Look again, right before the fault: safety, targets, steady state, and that nothing preempts it from here on."""
-    standing = await experiment_safety.rules_say(run, Step.RECHECK)
-    reasons = await experiment_safety.reasons_against(run, Step.RECHECK, standing)
+    standing = await safety.rules_say(run, Step.RECHECK)
+    reasons = await safety.reasons_against(run, Step.RECHECK, standing)
     unsteady = [f"before the fault, {watch.halt.sentence}" for watch in run.watches if watch.halt]
     if reasons or unsteady:
         return _blocked(run, (*reasons, *unsteady))
@@ -127,7 +121,7 @@ async def recheck(run: ExperimentRun) -> Event:
 
 async def _cleared(run: ExperimentRun, found: Resolution) -> Event:
     """Ask who must agree at last, and let nothing preempt the experiment any more."""
-    if refused := await experiment_preflight.preflight(run, found):
+    if refused := await preflight.preflight(run, found):
         return _blocked(run, refused)
     if not await run.context.db.run_patiently(partial(_guard, run, on=True)):
         return run.asked() or Stopped(end=End.INFRASTRUCTURE, reason="the gate takes its place for another run")
@@ -136,11 +130,11 @@ async def _cleared(run: ExperimentRun, found: Resolution) -> Event:
 
 async def write_down(run: ExperimentRun, number: int) -> WrittenDown | Stopped:
     """Write a fault down. Where a kill came before it, its targets are others now: they are looked for until ready."""
-    if number == 0 and (stopped := await experiment_suite.look_again(run)) is not None:
+    if number == 0 and (stopped := await suite.look_again(run)) is not None:
         return stopped
     if run.experiment.follows_kill(number) and (stopped := await _targets_are_back(run)) is not None:
         return stopped
-    return await experiment_faults.write_down(run, number)
+    return await faults.write_down(run, number)
 
 
 async def _targets_are_back(run: ExperimentRun) -> Stopped | None:
@@ -172,7 +166,7 @@ async def observe(run: ExperimentRun) -> Event:
         if (asked := await run.wait(at)) is not None:
             return asked
         if at < ends[-1][0]:
-            await experiment_faults.end_early(run, number)
+            await faults.end_early(run, number)
     return Done(step=Step.OBSERVE)
 
 
@@ -181,7 +175,7 @@ async def recovery(run: ExperimentRun) -> Event:
     await run.context.db.run_patiently(partial(_guard, run, on=False))
     until = run.context.now() + run.experiment.recovery
     run.go_back()
-    await experiment_suite.recover(run)
+    await suite.recover(run)
     asked = run.asked()
     while asked is None and run.observer and run.context.now() < until:
         asked = await run.pause(min(until, run.context.now() + timedelta(seconds=LOOK_SECONDS)), until)
@@ -196,7 +190,7 @@ async def recovery(run: ExperimentRun) -> Event:
 async def judge(run: ExperimentRun) -> Event:
     """Judge the hypothesis, once."""
     rows = await run.context.db.run_patiently(lambda conn: chaos_faults.of_run(conn, run.grant.execution_id))
-    await experiment_companions.note_what_broke_off(run)
+    await companions.note_what_broke_off(run)
     run.judged = judge_experiment(evidence(run, rows))
     return Judged(judgement=run.judged.judgement, reason=run.judged.reason)
 
@@ -207,10 +201,10 @@ async def record(run: ExperimentRun) -> Event:
     So the tests of its suite are waited for here: what ends the wait, an abort or the loss of the worker, changes no
     verdict. Where nothing was judged, nobody is waited for.
     """
-    await experiment_faults.revert_forgotten(run)
-    await experiment_companions.end_all(run)
+    await faults.revert_forgotten(run)
+    await companions.end_all(run)
     if run.state.end in {End.JUDGED, End.HALTED} and any(run.state.faults):
-        await experiment_suite.all_ended(run)
+        await suite.all_ended(run)
     rows = await run.context.db.run_patiently(lambda conn: chaos_faults.of_run(conn, run.grant.execution_id))
     left = [row for row in rows if row.status is FaultStatus.RESIDUAL]
     if left and run.state.end is not End.RESIDUAL:

@@ -9,8 +9,8 @@ from cluster.observation.errors import ObservationError
 from cluster.observation.webhook import Message
 from db import people, runs
 from db.chaos_connections import ConnectionKind
-from flows.experiment_connections import Connections, connections_of
-from flows.experiment_run import ExperimentRun
+from flows.experiment.connections import Connections, connections_of
+from flows.experiment.run import ExperimentRun
 from model.ports import SecretError
 from orchestrator import chaos_permission
 from orchestrator.experiments import claims_of

@@ -16,9 +16,9 @@ from chaos.verdict import End
 from db import runs
 from db.errors import UnavailableError
 from db.runs import Run
-from flows import experiment_faults, experiment_safety
-from flows.experiment_alerts import Announcer
-from flows.experiment_run import ExperimentRun
+from flows.experiment import faults, safety
+from flows.experiment.alerts import Announcer
+from flows.experiment.run import ExperimentRun
 from flows.wakeups import news
 from model.execution import Status
 
@@ -51,7 +51,7 @@ async def keeping(run: ExperimentRun) -> AsyncIterator[None]:
 async def _leave(run: ExperimentRun, announcer: Announcer) -> None:
     if run.observer is not None:
         await run.observer.stop()
-    await experiment_faults.revert_all(run)
+    await faults.revert_all(run)
     await announcer.close()
 
 
@@ -66,7 +66,7 @@ async def _look_for_wishes(run: ExperimentRun) -> None:
                     row = await run.context.db.run(lambda conn: runs.find(conn, run.grant.execution_id))
                 _obey(run, row)
                 answered = loop.time()
-                await experiment_faults.beat(run)
+                await faults.beat(run)
                 await run.show()
             except (UnavailableError, TimeoutError) as away:
                 log.warning("run %s: the database does not answer: %r", run.grant.execution_id, away)
@@ -94,7 +94,7 @@ async def _ask_again(run: ExperimentRun) -> None:
         await asyncio.sleep(SAFETY_SECONDS)
         if run.state.step is not Step.OBSERVE:
             continue
-        if reasons := await fail_closed("the safety checks", experiment_safety.reasons_to_stop(run)):
+        if reasons := await fail_closed("the safety checks", safety.reasons_to_stop(run)):
             run.stop(End.BLOCKED, "; ".join(reasons), EventKind.LIMIT)
 
 
@@ -113,7 +113,7 @@ async def _end_with_window(run: ExperimentRun) -> None:
         if loop.time() - asked < SAFETY_SECONDS:
             continue
         asked = loop.time()
-        if reasons := await fail_closed("the rules of its team", experiment_safety.closed_now(run)):
+        if reasons := await fail_closed("the rules of its team", safety.closed_now(run)):
             run.stop(End.BLOCKED, "; ".join(reasons), EventKind.LIMIT)
 
 

@@ -25,7 +25,7 @@ from cluster.observation.command_looks import CommandLooks
 from db import chaos_runs
 from db.chaos_runs import Standing
 from db.errors import UnavailableError
-from flows.experiment_observer import Observer
+from flows.experiment.observer import Observer
 from flows.steps import superseded
 from flows.worker_context import WorkerContext
 from orchestrator import experiments

@@ -17,8 +17,8 @@ from cluster.faults.provider import InjectError, Injection
 from db import chaos_faults, chaos_switch
 from db.chaos_faults import FaultRow, NewFault
 from db.errors import UnavailableError
-from flows.experiment_run import WRITE_PATIENCE, ActiveFault, ExperimentRun
-from flows.fault_reverts import take_back
+from flows.experiment.reverts import take_back
+from flows.experiment.run import WRITE_PATIENCE, ActiveFault, ExperimentRun
 
 MARGIN = timedelta(seconds=10)
 """A fault reverts itself so much later than the worker should. So the worker is the first, and its end is measured."""

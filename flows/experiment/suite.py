@@ -9,7 +9,7 @@ from chaos.journal import EventKind
 from chaos.verdict import End
 from db import suite_windows
 from db.suite_windows import SuiteTest
-from flows.experiment_run import ExperimentRun
+from flows.experiment.run import ExperimentRun
 from model.execution import Phase
 from model.suite_windows import During, SuiteWindow
 from orchestrator import companions, suite_experiments

@@ -10,7 +10,7 @@ from cluster.observation.prometheus import PrometheusAccess, PrometheusSource
 from cluster.observation.webhook import Webhook, WebhookAccess
 from db import chaos_connections
 from db.chaos_connections import ChaosConnection, ConnectionKind
-from flows.experiment_run import ExperimentRun
+from flows.experiment.run import ExperimentRun
 from model.ports import SecretError, Secrets
 
 DEFAULT = "default"

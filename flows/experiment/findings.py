@@ -14,7 +14,7 @@ from chaos.windows import Window
 from db.chaos_faults import FaultRow
 from db.chaos_history import EarlierRun
 from db.chaos_runs import Findings, Metric
-from flows.experiment_run import ExperimentRun
+from flows.experiment.run import ExperimentRun
 from orchestrator.game_days import earlier_result
 from reports.experiment import experiment_html, journal_json
 

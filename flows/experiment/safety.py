@@ -28,8 +28,8 @@ from cluster.observation.errors import ObservationError
 from cluster.observation.webhook import Question
 from db import chaos_switch
 from db.chaos_connections import ConnectionKind
-from flows.experiment_connections import Connections, connections_of
-from flows.experiment_run import ExperimentRun
+from flows.experiment.connections import Connections, connections_of
+from flows.experiment.run import ExperimentRun
 from model.ports import SecretError
 from orchestrator import chaos_permission
 from orchestrator.chaos_permission import Standing, Wanted

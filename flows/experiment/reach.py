@@ -9,8 +9,8 @@ from chaos.hypothesis import ProbeType, Source
 from chaos.verdict import End
 from cluster.fault_providers import LOOPBACK, PlaceError
 from cluster.observation.metrics import MetricsSource
-from flows.experiment_connections import connections_of
-from flows.experiment_run import ExperimentRun
+from flows.experiment.connections import connections_of
+from flows.experiment.run import ExperimentRun
 from model.ports import SecretError
 
 PORTS = {"http": 80, "https": 443}

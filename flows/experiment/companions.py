@@ -9,7 +9,7 @@ from chaos.verdict import End
 from chaos.windows import Window
 from cluster.fault_providers import near
 from cluster.observation.command_looks import CommandLooks
-from flows.experiment_run import ExperimentRun
+from flows.experiment.run import ExperimentRun
 from model.problems import InvalidError
 from orchestrator import companions
 from orchestrator.companions import Idle, Leader

@@ -22,11 +22,11 @@ from chaos.experiment_states import (
     WriteFaultDown,
 )
 from cluster.fault_providers import open_or_stand_in
-from flows import experiment_faults
 from flows.entry import Run
-from flows.experiment_keeper import keeping
-from flows.experiment_run import ExperimentRun
-from flows.experiment_steps import STEPS, write_down
+from flows.experiment import faults
+from flows.experiment.keeper import keeping
+from flows.experiment.run import ExperimentRun
+from flows.experiment.steps import STEPS, write_down
 from flows.steps import superseded
 from flows.worker_context import WorkerContext
 from orchestrator import experiments
@@ -83,11 +83,11 @@ def _work(command: Command) -> tuple[str, Act]:
         case WriteFaultDown():
             return "", lambda run: write_down(run, command.fault)
         case InjectFault():
-            return Step.INJECT.value, lambda run: experiment_faults.inject(run, command.fault)
+            return Step.INJECT.value, lambda run: faults.inject(run, command.fault)
         case RevertFault():
-            return Step.REVERT.value, lambda run: experiment_faults.revert(run, command.fault)
+            return Step.REVERT.value, lambda run: faults.revert(run, command.fault)
         case Cordon():
-            return "", lambda run: experiment_faults.cordon(run, command.fault, run.state.reason)
+            return "", lambda run: faults.cordon(run, command.fault, run.state.reason)
 
 
 def _as_task(name: str, act: Act) -> Act:
