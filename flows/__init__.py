@@ -31,7 +31,6 @@ The steps of a suite:
 
     suites                  submit or find the suite run, wait for its tests
     suite_page              the table of its tests
-    experiment_suite        the tests of a suite that carries an experiment
 
 The steps of an experiment:
 
