@@ -11,6 +11,7 @@ import fastavro
 from fastavro.schema import SchemaParseException, UnknownType
 from pydantic import JsonValue
 
+from events.json_text import read_written
 from events.registry.schema_registry import RegisteredSchema, SchemaUnknownError
 
 
@@ -37,8 +38,7 @@ class AvroReader:
             raise ValueError(f"it is cut, or no Avro of its schema: {error!r}") from error
         if left := len(body) - stream.tell():
             raise ValueError(f"{left} bytes are left over after the Avro value")
-        found: JsonValue = json.loads(json.dumps(value, default=_plain))
-        return found
+        return read_written(json.dumps(value, default=_plain))
 
 
 def _plain(value: object) -> JsonValue:

@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 from pydantic import JsonValue
 
+from events.json_text import check_depth
 from events.registry.schema_registry import RegisteredSchema, SchemaUnknownError
 
 _WELL_KNOWN = "google/protobuf/"
@@ -43,6 +44,7 @@ class ProtobufReader:
             )
         except (DecodeError, SerializeToJsonError, TypeError) as error:
             raise ValueError(f"it is cut, or no Protobuf of its schema: {error}") from error
+        check_depth(value)
         return descriptor.name, value
 
     def _add(self, file: FileDescriptorProto, name: str = "") -> FileDescriptorProto:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+from events.json_text import read_json
 from events.registry.avro import AvroReader
 from events.registry.protobuf import ProtobufReader
 from events.registry.schema_registry import (
@@ -45,7 +46,7 @@ class _JsonReader:
     name: str
 
     def read(self, body: bytes) -> JsonValue:
-        payload: JsonValue = json.loads(body)
+        payload = read_json(body.decode("utf-8"))
         if not self.schema.fits(payload):
             raise ValueError(f"it does not fit its schema: {'; '.join(self.schema.errors(payload))}")
         return payload
