@@ -135,13 +135,13 @@ def _loaded(file: Path) -> "LoadedTest":
 
 
 def _recorded(recording: Path, written: object) -> "LoadedTest":
-    from events.form import check_test  # noqa: PLC0415
+    from events.form import check_recorded  # noqa: PLC0415
     from model.problems import InvalidError  # noqa: PLC0415
 
     if written is None:
         raise UsageError(f"{recording} does not say by which test to judge it: name one with --test")
     try:
-        return check_test(written)
+        return check_recorded(written)
     except InvalidError as error:
         raise _refused(f"the test in {recording}", error) from error
 

@@ -13,6 +13,7 @@ Events:
     event               one record of a topic, decoded once
     brokers             the port of brokers, and its implementations
     registry            payloads with a registered schema
+    json_text           JSON, read strictly
     decoding            records to events: JSON, registered schemas, CloudEvents
     consumer            reads topics in a thread of its own
     arrival             the order of records that arrive together
@@ -49,6 +50,7 @@ Its file:
 
     form                the file of a test, and its check
     form_rules          the rules across its parts
+    form_shape          what else is wrong if its shape is
     assertion_form      the form of assertions
     trigger_form        the form of triggers
     chaos_form          the form of chaos

@@ -75,7 +75,7 @@ class AssertionForm(_Form):
     never: PatternForm | None = None
     order: list[PatternForm] | None = None
     aggregate: PatternForm | None = None
-    conforms: dict[str, dict[str, JsonValue] | bool] | None = None
+    conforms: dict[str, dict[str, JsonValue] | bool] | None = Field(default=None, min_length=1)
     asyncapi: dict[str, JsonValue] | None = None
     registered: PatternForm | None = None
     unique: PatternForm | None = None
@@ -85,15 +85,15 @@ class AssertionForm(_Form):
     exactly_once: EffectForm | None = None
 
     name: str | None = None
-    timeout_ms: float | None = None
+    timeout_ms: float | None = Field(default=None, gt=0, allow_inf_nan=False)
     min_occurrences: int = 1
     max_occurrences: int | None = None
     ordering: OrderingConstraint = OrderingConstraint.RELATIVE
     per: str | None = None
     measure: Measure = Measure.COUNT
     of: str | None = None
-    at_least: float | None = None
-    at_most: float | None = None
+    at_least: float | None = Field(default=None, allow_inf_nan=False)
+    at_most: float | None = Field(default=None, allow_inf_nan=False)
     by: list[str] | None = None
     others_allowed: bool = False
 

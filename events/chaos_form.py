@@ -33,13 +33,16 @@ class ErrorsForm(_Form):
 
 
 class FaultForm(_Form):
-    """One fault. `broker_down`, `broker_slow_ms` and `errors` are its kinds; exactly one of them is given."""
+    """One fault. `broker_down`, `broker_slow_ms` and `errors` are its kinds; exactly one of them is given.
+
+    The mock cluster of a test has one broker, number 1.
+    """
 
     name: str | None = None
     broker_down: bool | None = None
     broker_slow_ms: int | None = Field(default=None, gt=0, le=60_000)
     errors: ErrorsForm | None = None
-    broker: int = Field(default=1, ge=1, le=10)
+    broker: int = Field(default=1, ge=1, le=1)
     after_ms: float = Field(ge=0, le=3_600_000)
     duration_ms: float = Field(default=0, ge=0, le=3_600_000)
 

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import yaml
-
+from model.document import read_yaml
 from model.problems import InvalidError, Problem
 
 
@@ -26,8 +25,14 @@ def _with(raw: object, key: str, folder: Path, path: str) -> object:
     if not isinstance(raw, dict) or not isinstance(named := raw.get(key), str):
         return raw
     try:
-        document = yaml.safe_load((folder / named).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        message = f"cannot be read: {' '.join(str(error).split())}"
+        text = (folder / named).read_text(encoding="utf-8")
+    except FileNotFoundError as error:
+        message = f"cannot be read: there is no file {named!r} beside the test"
         raise InvalidError([Problem(path=f"{path}.{key}", message=message)]) from error
+    except (OSError, ValueError) as error:
+        raise InvalidError([Problem(path=f"{path}.{key}", message=f"cannot be read: {error}")]) from error
+    try:
+        document = read_yaml(text)
+    except InvalidError as error:
+        raise error.under(f"{path}.{key}") from error
     return {**raw, key: document}

@@ -1,12 +1,11 @@
 """The written form of an event-driven test in a YAML file, and its check: a test, or all problems at once."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
@@ -20,13 +19,16 @@ from events.chaos import Calm, Chaos
 from events.chaos_form import ChaosForm
 from events.documents import with_documents
 from events.driven_test import EventDrivenTest, TriggerScope
-from events.form_rules import broken_rules
+from events.form_rules import broken_names, broken_rules, broken_topics
+from events.form_shape import independent, without
+from events.matcher import CompiledPattern
 from events.paths import check_expression, compile_path
 from events.pattern import EventPattern
 from events.registry.registry_factory import RegistryPlace
 from events.scope import Scope
 from events.trigger_form import TriggerForm
 from events.triggers import NoTrigger, Trigger, check_host
+from model.document import read_yaml
 from model.problems import InvalidError, Problem, dotted
 from model.wording import in_words
 
@@ -86,7 +88,7 @@ class FileForm(_Form):
     partitions: int = Field(default=4, ge=1, le=100)
     timeout_ms: float = Field(default=10_000, gt=0, le=3_600_000)
     grace_ms: float = Field(default=0, ge=0, le=600_000)
-    group_id: str | None = None
+    group_id: str | None = Field(default=None, min_length=1)
     allowed_hosts: list[str] = Field(default_factory=list)
     needs: list[Capability] = Field(default_factory=list)
     trigger: TriggerForm = Field(default_factory=TriggerForm)
@@ -116,10 +118,7 @@ def load_test(text: str, folder: Path | None = None) -> LoadedTest:
     """
     if len(text) > LARGEST_FILE:
         raise InvalidError([Problem(path="", message=f"the file has more than {LARGEST_FILE} characters")])
-    try:
-        raw: object = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        raise InvalidError([Problem(path="", message=f"not YAML: {_one_line(error)}")]) from error
+    raw = read_yaml(text)
     return check_test(raw if folder is None else with_documents(raw, folder), folder)
 
 
@@ -142,8 +141,29 @@ def check_test(raw: object, folder: Path | None = None) -> LoadedTest:
     try:
         form = FileForm.model_validate(raw)
     except ValidationError as error:
-        raise InvalidError(_problem(found) for found in error.errors()) from error
+        raise InvalidError([*map(_problem, error.errors()), *_also_wrong(raw, error, folder)]) from error
     return _Builder(form, folder).loaded()
+
+
+def check_recorded(raw: object) -> LoadedTest:
+    """Return the test of a recording, which has its scope itself. Raises: InvalidError."""
+    return check_test({key: raw[key] for key in raw if key not in _LIVE} if isinstance(raw, dict) else raw)
+
+
+_LIVE = frozenset({"scope", "security", "trigger"})
+
+
+def _also_wrong(raw: Mapping[object, object], error: ValidationError, folder: Path | None) -> list[Problem]:
+    """Return what is wrong beside the shape, so that all problems are told at once."""
+    wrong = [found["loc"] for found in error.errors()]
+    try:
+        form = FileForm.model_validate(without(raw, wrong))
+        _Builder(form, folder).loaded()
+    except ValidationError:
+        return []
+    except InvalidError as found:
+        return independent(found.problems, wrong)
+    return []
 
 
 class _Builder:
@@ -164,7 +184,9 @@ class _Builder:
         security = self._try("security", self._security)
         chaos = self._try("chaos", self._chaos)
         lasts_ms = form.timeout_ms + form.grace_ms
+        self._problems += broken_topics(form.topics)
         self._problems += broken_rules(form.topics, lasts_ms, form.assertions, form.patterns)
+        self._problems += self._without_registry()
         self._try("broker", lambda: check_address(form.broker))
         if self._problems:
             raise InvalidError(self._problems)
@@ -190,7 +212,17 @@ class _Builder:
         )
 
     def _patterns(self) -> Mapping[str, EventPattern]:
-        return {name: pattern.value() for name, pattern in self._form.patterns.items()}
+        self._problems += broken_names(self._form.patterns)
+        patterns = {name: pattern.value() for name, pattern in self._form.patterns.items()}
+        for name, pattern in patterns.items():
+            self._try(f"patterns.{name}", partial(CompiledPattern, pattern))
+        return patterns
+
+    def _without_registry(self) -> Iterator[Problem]:
+        for number, form in enumerate(self._form.assertions):
+            if form.registered is not None and self._form.registry is None:
+                message = "no event can be read by a registered schema: name the `registry`"
+                yield Problem(path=f"assertions[{number}].registered", message=message)
 
     def _assertions(self, patterns: Mapping[str, EventPattern]) -> list[Assertion]:
         found = []
@@ -214,6 +246,8 @@ class _Builder:
         compile_path(form.path)
         if form.from_trigger is not None:
             check_expression(form.from_trigger)
+            if not self._form.trigger.model_fields_set:
+                raise ValueError("fromTrigger needs a trigger, from whose outcome the value is taken")
             return TriggerScope(expression=form.path, source=form.from_trigger)
         return Scope(expression=form.path, value=form.equals)
 
@@ -260,7 +294,3 @@ def _problem(error: ErrorDetails) -> Problem:
 
 
 _UNION_TAGS = frozenset({"bool", "dict[str,nullable[json-or-python[json=any,python=any]]]"})
-
-
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())

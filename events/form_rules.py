@@ -1,13 +1,35 @@
-"""The rules across the parts of a written test: what each part says may be right, and still make an empty assertion."""
+"""The rules across the parts of a written test: each part may be right, and still make an empty assertion."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 
 from pydantic import BaseModel
 
 from events.assertion_form import AssertionForm, PatternForm
 from events.event import Milliseconds
+from events.temporal.text import is_name
 from model.problems import Problem
+
+_TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
+
+
+def broken_topics(topics: Sequence[str]) -> Iterator[Problem]:
+    """Yield what no Kafka allows as a topic, and topics that are named twice."""
+    for number, topic in enumerate(topics):
+        if not _TOPIC.fullmatch(topic):
+            message = "is no name of a topic: letters, digits, '.', '_' and '-', at most 249 of them"
+            yield Problem(path=f"topics[{number}]", message=message)
+        elif topic in topics[:number]:
+            yield Problem(path=f"topics[{number}]", message=f"{topic!r} is named twice")
+
+
+def broken_names(names: Iterable[str]) -> Iterator[Problem]:
+    """Yield the names of patterns that no rule can name."""
+    for name in names:
+        if not is_name(name):
+            message = "a rule cannot name it: letters, digits, '_' and '.' are allowed, and no word of the rules"
+            yield Problem(path=f"patterns.{name}", message=message)
 
 
 def broken_rules(

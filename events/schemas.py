@@ -1,10 +1,12 @@
 """JSON Schema on every event: the fast check, and the errors in words."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
 
 import jsonschema_rs
 from pydantic import JsonValue
+
+from model.json_values import JsonObject
 
 _MOST_ERRORS = 5
 
@@ -26,6 +28,7 @@ class _JsonSchema:
 
     def __init__(self, schema: Mapping[str, JsonValue] | bool) -> None:  # noqa: FBT001  true and false are schemas
         whole = schema if isinstance(schema, bool) else dict(schema)
+        _check_circles(whole)
         try:
             self._validator = jsonschema_rs.validator_for(whole, retriever=_refuse)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
@@ -45,6 +48,58 @@ class _JsonSchema:
 def compile_schema(schema: Mapping[str, JsonValue] | bool) -> Schema:  # noqa: FBT001
     """Return a schema that is ready. Raises: ValueError if it is no schema, or refers to what it does not contain."""
     return _JsonSchema(schema)
+
+
+def _check_circles(schema: JsonValue) -> None:
+    """Raise: ValueError if a schema refers to itself for the same value: it would say nothing, and fit everything."""
+    done: set[int] = set()
+    for begin in _objects(schema):
+        path: list[int] = []
+        ahead = [(begin, iter(_same_value(begin, schema)))]
+        while ahead:
+            node, rest = ahead[-1]
+            if len(path) < len(ahead):
+                path.append(id(node))
+            following = next((one for one in rest if id(one) not in done), None)
+            if following is None:
+                done.add(path.pop())
+                ahead.pop()
+            elif id(following) in path:
+                raise ValueError(f"the JSON Schema refers to itself in a circle at {following.get('$ref', '#')}")
+            else:
+                ahead.append((following, iter(_same_value(following, schema))))
+
+
+def _objects(value: JsonValue) -> Iterator[JsonObject]:
+    """Yield all objects inside of a value."""
+    ahead = [value]
+    while ahead:
+        one = ahead.pop()
+        if isinstance(one, dict):
+            yield one
+        ahead += one.values() if isinstance(one, dict) else one if isinstance(one, list) else []
+
+
+def _same_value(schema: JsonObject, whole: JsonValue) -> Iterator[JsonObject]:
+    """Yield the schemas that a schema applies to the same value."""
+    applied = [schema.get(key) for key in ("not", "if", "then", "else")]
+    for key in ("allOf", "anyOf", "oneOf"):
+        several = schema.get(key)
+        applied += several if isinstance(several, list) else []
+    if isinstance(reference := schema.get("$ref"), str):
+        applied.append(_pointed(reference, whole))
+    yield from (one for one in applied if isinstance(one, dict))
+
+
+def _pointed(reference: str, whole: JsonValue) -> JsonValue:
+    """Return what a reference within the schema points to, None if that is nothing or somewhere else."""
+    if not reference.startswith("#"):
+        return None
+    value = whole
+    for part in reference[1:].split("/")[1:]:
+        key = part.replace("~1", "/").replace("~0", "~")
+        value = value.get(key) if isinstance(value, dict) else None
+    return value
 
 
 def _refuse(address: str) -> JsonValue:

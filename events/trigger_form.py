@@ -3,6 +3,7 @@
 import json
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 from pydantic.alias_generators import to_camel
@@ -32,7 +33,7 @@ class ProduceForm(_Form):
         message = Message(
             topic=Topic(self.topic),
             key=None if self.key is None else self.key.encode(),
-            value=json.dumps(self.payload).encode(),
+            value=json.dumps(self.payload, allow_nan=False).encode(),
             headers=tuple((name, text.encode()) for name, text in self.headers.items()),
             partition=None if self.partition is None else PartitionNumber(self.partition),
         )
@@ -43,7 +44,7 @@ class HttpForm(_Form):
     """One call of a service."""
 
     url: str
-    method: str = Field(default="POST", pattern="^(GET|POST|PUT|PATCH|DELETE)$")
+    method: Literal["GET", "POST", "PUT", "PATCH", "DELETE"] = "POST"
     body: JsonValue = None
     headers: dict[str, str] = Field(default_factory=dict)
 

@@ -144,7 +144,7 @@ def in_words(error: ErrorDetails) -> str:
 
 
 def _number(bound: object) -> str:
-    return f"{bound:g}" if isinstance(bound, float) else str(bound)
+    return str(int(bound)) if isinstance(bound, float) and bound.is_integer() else str(bound)
 
 
 def _listed(context: Context, key: str = "expected") -> str:
@@ -164,11 +164,16 @@ def _shortest(context: Context) -> str:
 _WORDS: dict[str, Callable[[Context], str]] = {
     "missing": lambda _: "is required",
     "dataclass_type": lambda _: "must be an object",
+    "model_type": lambda _: "must be an object",
+    "model_attributes_type": lambda _: "must be an object",
     "dict_type": lambda _: "must be an object",
     "tuple_type": lambda _: "must be a list",
+    "list_type": lambda _: "must be a list",
+    "invalid_key": lambda _: "must be text; put the key in quotes",
     "string_type": lambda _: "must be text; put numbers, yes and no in quotes",
     "int_type": lambda _: "must be a whole number",
     "int_parsing": lambda _: "must be a whole number",
+    "int_from_float": lambda _: "must be a whole number",
     "float_parsing": lambda _: "must be a number",
     "finite_number": lambda _: "must be a number",
     "bool_type": lambda _: "must be true or false",

@@ -43,6 +43,8 @@ class EventAssertion:
         check_times(self.name, timeout_ms=self.timeout_ms)
         if self.min_occurrences < 0:
             raise ValueError(f"{self.name}: minOccurrences is negative")
+        if self.min_occurrences == 0 and self.max_occurrences is None:
+            raise ValueError(f"{self.name}: minOccurrences 0 without maxOccurrences always holds")
         if self.max_occurrences is not None and self.min_occurrences > self.max_occurrences:
             raise ValueError(
                 f"{self.name}: minOccurrences {self.min_occurrences} exceeds maxOccurrences {self.max_occurrences}"

@@ -43,6 +43,8 @@ from events.temporal.formula import (
 UNITS: Mapping[str, Milliseconds] = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000}
 LONGEST_RULE = 4_000
 DEEPEST = 50
+_TOO_DEEP = f"the rule is nested more than {DEEPEST} deep"
+_NAME = re.compile(r"[A-Za-z_][\w.]*", re.ASCII)
 _TOKEN = re.compile(
     r"\s*(?:(?P<duration>-?\d+(?:\.\d+)?(?:ms|s|m|h)\b)|(?P<name>[A-Za-z_][\w.]*)|(?P<mark>->|[(),]))", re.ASCII
 )
@@ -128,27 +130,32 @@ class _Parser:
     def _implication(self) -> Formula:
         self._depth += 1
         if self._depth > DEEPEST:
-            raise ValueError(f"the rule is nested more than {DEEPEST} deep")
+            raise ValueError(_TOO_DEEP)
         left = self._disjunction()
         formula = Implies(left, self._implication()) if self._take("->") else left
         self._depth -= 1
         return formula
 
     def _disjunction(self) -> Formula:
-        formula = self._conjunction()
+        parts = [self._conjunction()]
         while self._take("or"):
-            formula = Or(formula, self._conjunction())
-        return formula
+            parts.append(self._conjunction())
+        return _balanced(parts, Or)
 
     def _conjunction(self) -> Formula:
-        formula = self._factor()
+        parts = [self._factor()]
         while self._take("and"):
-            formula = And(formula, self._factor())
-        return formula
+            parts.append(self._factor())
+        return _balanced(parts, And)
 
     def _factor(self) -> Formula:
         if self._take("not"):
-            return Not(self._factor())
+            self._depth += 1
+            if self._depth > DEEPEST:
+                raise ValueError(_TOO_DEEP)
+            formula: Formula = Not(self._factor())
+            self._depth -= 1
+            return formula
         if self._take("("):
             formula = self._implication()
             self._expect(")")
@@ -180,7 +187,9 @@ class _Parser:
             formulas.append(self._implication())
         self._expect(")")
         if len(times) not in operator.durations or len(formulas) != operator.formulas:
-            raise ValueError(f"{word!r} has {len(times)} durations and {len(formulas)} formulas, which it cannot take")
+            wanted = f"{_some(operator.durations, 'duration')} and {operator.formulas} formula"
+            plural = "s" if operator.formulas > 1 else ""
+            raise ValueError(f"{word!r} takes {wanted}{plural}; here are {len(times)} and {len(formulas)}")
         return operator.build(times, formulas)
 
 
@@ -189,9 +198,41 @@ def _tokens(text: str) -> Iterator[str]:
     while position < end:
         found = _TOKEN.match(text, position)
         if found is None:
-            raise ValueError(f"{text[position:].lstrip()[:20]!r} at character {position + 1} is not part of a rule")
+            raise ValueError(_not_a_token(text, position))
         yield found.group().strip()
         position = found.end()
+
+
+def _not_a_token(text: str, position: int) -> str:
+    rest = text[position:].lstrip()
+    hint = ""
+    if rest[0].isdigit() or (position and rest[0] == "-" and rest[1:2].isdigit()):
+        hint = "; a duration has a unit: 500ms, 5s, 2m, 1h"
+    elif rest[0] in "-/:#*?@" or not rest.isascii():
+        hint = "; name a type with such characters under `patterns`, and use that name"
+    return f"{rest[:20]!r} at character {position + 1} is not part of a rule{hint}"
+
+
+def _some(counts: range, word: str) -> str:
+    """Return how many are wanted, in words: `no duration`, `at most 1 duration`, `2 durations`."""
+    least, most = counts[0], counts[-1]
+    plural = "s" if most > 1 else ""
+    if most == 0:
+        return f"no {word}"
+    return f"{most} {word}{plural}" if least == most else f"at most {most} {word}{plural}"
+
+
+def _balanced(parts: list[Formula], join: type[And] | type[Or]) -> Formula:
+    """Return the junction of many formulas, as flat as can be: walks over formulas are recursive."""
+    if len(parts) == 1:
+        return parts[0]
+    middle = len(parts) // 2
+    return join(_balanced(parts[:middle], join), _balanced(parts[middle:], join))
+
+
+def is_name(text: str) -> bool:
+    """Say whether a rule can name a pattern so."""
+    return _NAME.fullmatch(text) is not None and text not in _WORDS
 
 
 def _duration(token: str) -> Milliseconds | None:

@@ -99,7 +99,7 @@ assertions:
         "trigger",
         "scope",
         "assertions[0]",
-        "assertions[1]",
+        "assertions[1].timeoutMs",
         "assertions[2]",
         "assertions[3]",
         "assertions[4]",
@@ -109,7 +109,7 @@ assertions:
         "assertions[8]",
     }
     assert "exceeds" in found["assertions[0]"]
-    assert "negative" in found["assertions[1]"]
+    assert found["assertions[1].timeoutMs"] == "must be above 0"
     assert "schema" in found["assertions[3]"].lower()
     assert "here are 2 of them" in found["assertions[6]"]
 
@@ -131,6 +131,31 @@ assertions:
         ("assertions: [{never: A, timeoutMs: 10001}]", "assertions[0].timeoutMs", "10000 ms: it would end before"),
         ("assertions: [{expect: A, name: x}, {never: B, name: x}]", "assertions[1].name", "two assertions"),
         ("broker: 'smoke:'\nassertions: [{expect: A}]", "broker", "is not known"),
+        ("assertions: [{expect: A, minOccurrences: 0}]", "assertions[0]", "always holds"),
+        ("assertions: [{never: A, timeoutMs: 0}]", "assertions[0].timeoutMs", "above 0"),
+        ("assertions: [{expect: A, timeoutMs: .nan}]", "assertions[0].timeoutMs", "must be a number"),
+        ("assertions: [{aggregate: A, atLeast: .nan}]", "assertions[0].atLeast", "must be a number"),
+        ("assertions: [{conforms: {}}]", "assertions[0].conforms", "must not be empty"),
+        ("assertions: [{conforms: {A: {$ref: '#'}}}]", "assertions[0]", "refers to itself in a circle"),
+        ("assertions: [{registered: '*'}]", "assertions[0].registered", "name the `registry`"),
+        ("assertions: [{never: {where: 'foo(id)'}}]", "assertions[0]", "there is no function 'foo'"),
+        ("assertions: [{never: {where: 'length()'}}]", "assertions[0]", "takes 1 values, here are 0"),
+        ("patterns: {p: {where: '(('}}\nassertions: [{expect: A}]", "patterns.p", "not a JMESPath"),
+        ("patterns: {order-paid: A}\nassertions: [{expect: A}]", "patterns.order-paid", "a rule cannot name it"),
+        ("patterns: {within: A}\nassertions: [{expect: A}]", "patterns.within", "no word of the rules"),
+        ("scope: {path: id, fromTrigger: payload.id}\nassertions: [{expect: A}]", "scope", "needs a trigger"),
+        ("trigger: {produce: {topic: t, payload: .nan}}\nassertions: [{expect: A}]", "trigger", "JSON"),
+        (
+            "trigger: {http: {url: 'http://x/', method: FETCH}}\nassertions: [{expect: A}]",
+            "trigger.http.method",
+            "must be one of GET",
+        ),
+        (
+            "chaos: {faults: [{brokerDown: true, broker: 2, afterMs: 1, durationMs: 1}]}\nassertions: [{expect: A}]",
+            "chaos.faults[0].broker",
+            "must be 1 or less",
+        ),
+        ("assertions: [{never: A}]\nassertions: [{expect: A}]", "", "'assertions' appears twice"),
     ],
 )
 def test_what_would_make_an_assertion_empty_is_a_problem(text: str, path: str, said: str) -> None:
@@ -141,6 +166,30 @@ def test_what_would_make_an_assertion_empty_is_a_problem(text: str, path: str, s
     assert said in problem[1]
 
 
+def test_a_wrong_shape_hides_no_other_problem_and_invents_none() -> None:
+    text = """
+nmae: x
+topics: [t]
+timeoutMs: soon
+allowedHosts: elsewhere
+trigger: {http: {url: "http://elsewhere/"}}
+scope: {path: id}
+assertions:
+  - {rule: "always(a -> "}
+  - {expect: A, timeoutMs: 20000, tpye: x}
+  - {never: A, timeoutMs: 20000}
+"""
+    assert set(dict(problems(text))) == {
+        "nmae",
+        "name",
+        "timeoutMs",
+        "allowedHosts",
+        "scope",
+        "assertions[0]",
+        "assertions[1].tpye",
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "path"),
     [
@@ -148,6 +197,9 @@ def test_what_would_make_an_assertion_empty_is_a_problem(text: str, path: str, s
         ("- a", ""),
         ("name: [", ""),
         ("a: &a [*a]", "a"),
+        ("{name: x, topics: [t, t], assertions: [{expect: A}]}", "topics[1]"),
+        ("{name: x, topics: ['^t.*'], assertions: [{expect: A}]}", "topics[0]"),
+        ("{name: x, topics: [''], assertions: [{expect: A}]}", "topics[0]"),
         ("{name: x, topics: [], assertions: [{expect: A}]}", "topics"),
         ("{name: x, topics: [t], assertions: []}", "assertions"),
         ("{name: x, topics: [t], assertions: [{expect: A}], timeoutMs: 0}", "timeoutMs"),

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from events.decoding import LARGEST_PAYLOAD, decode
-from events.event import Record, Topic
+from events.event import Event, Record, Topic
 from events.matcher import EventMatcher
 from events.paths import compile_path
 from events.pattern import EventPattern
@@ -89,6 +89,28 @@ def test_a_plain_path_gives_what_jmespath_gives(payload: dict[str, object]) -> N
 
     for path in ("a", "a.b", "a.b.c"):
         assert compile_path(path)(found) == compile_path(f"{path} | @")(found)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "amount > `5` && event.headers.tenant == 'a'",
+        "event.headers.tenant == 'a' && amount > `5`",
+        "starts_with(event.headers.tenant, 'a')",
+        "event.payload.amount == amount",
+        "kind == 'event.x'",
+    ],
+)
+def test_an_expression_speaks_of_the_payload_and_of_the_whole_event(expression: str) -> None:
+    """What gave null would match nothing, and a `never` over it would pass."""
+    found = Event(topic=T, type="x", payload={"amount": 7, "kind": "event.x"}, headers={"tenant": "a"})
+
+    assert compile_path(expression)(found) is True
+
+
+def test_a_function_that_meets_a_wrong_value_gives_nothing() -> None:
+    for expression in ("abs(id)", "sort_by(lines, &a)", "lines[::0]"):
+        assert compile_path(expression)(event("x", id="t", lines=[{"a": 1}, {"a": "b"}])) is None
 
 
 def test_a_cloud_event_in_binary_form() -> None:
