@@ -42,6 +42,20 @@ class Ran:
     words: str
 
 
+class _Stream(WSClient):
+    """The client's stream, a few frames at a time.
+
+    By itself `update` reads frames as long as any is there, and copies what it has for each. So 500 MB of results would
+    stay in memory, and the copies would keep all other threads waiting for minutes.
+    """
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[no-untyped-call]
+
+    def _frames_immediately_available(self) -> bool:
+        return False
+
+
 def run(connection: Connection, program: PodProgram, look: Callable[[], None] = lambda: None) -> Ran:
     """Run a program to its end. `look` is called now and then: if it raises, the connection is dropped.
 
@@ -54,12 +68,12 @@ def run(connection: Connection, program: PodProgram, look: Callable[[], None] = 
     configuration, url, headers = connection.exec_target(f"{program.path}/exec", tuple(query))
     setdefaulttimeout(READ_SECONDS)
     try:
-        stream = WSClient(configuration, url.replace("http", "ws", 1), headers, capture_all=False, binary=True)
+        stream = _Stream(configuration, url.replace("http", "ws", 1), headers, capture_all=False, binary=True)
         try:
             return _converse(stream, program, look)
         finally:
             with suppress(WebSocketException, OSError):
-                stream.close()
+                stream.close()  # type: ignore[no-untyped-call]
     except (WebSocketException, ApiException, OSError, urllib3.exceptions.HTTPError) as broken:
         words = f"{program.container} of {program.path.rpartition('/')[2]} cannot be reached: {str(broken)[:500]}"
         raise UnavailableError(words) from broken
