@@ -22,6 +22,7 @@ from db import executions, leases, results, runs, suite_windows
 from db.gate import queue
 from db.gate.queue import Requeue
 from db.runs import Become, Fenced
+from model import fault
 from model.content import digest
 from model.execution import MAX_INFRASTRUCTURE_ATTEMPTS, MAX_PLACEMENT_CONFLICTS, Cause, Phase, Reason, Status, Verdict
 from model.fault import INFRASTRUCTURE_REASONS
@@ -38,6 +39,7 @@ from scheduler.values.node import NO_BACKEND
 
 INFRASTRUCTURE_DELAY = timedelta(seconds=1)
 """Long enough for a passing fault to pass, short enough not to be noticed."""
+STOPPED_BY_NOBODY = "stopped by a signal that Assay did not send: by the test itself, or by somebody on its node"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -293,11 +295,16 @@ def counts(summary: Summary) -> dict[str, int]:
 
 
 def _as_asked(verdict: Verdict, beneficiary: ExecutionId | None, *, cancelled: bool) -> Verdict:
-    """Return the verdict of an attempt: a cancel wins over all, a preemption explains a stop and changes no more."""
+    """Return the verdict of an attempt: a cancel wins over all, a preemption explains a stop and changes no more.
+
+    A stop for which nobody has asked is no cancel: it says nothing about the test.
+    """
     if cancelled:
         return Verdict(status=Status.CANCELLED, detail="cancelled while it ran")
-    if beneficiary is None or verdict.status is not Status.CANCELLED:
+    if verdict.status is not Status.CANCELLED:
         return verdict
+    if beneficiary is None:
+        return fault.LOST.verdict(STOPPED_BY_NOBODY)
     return Verdict(status=Status.CANCELLED, detail=f"stopped for the more important run {short(beneficiary)}")
 
 

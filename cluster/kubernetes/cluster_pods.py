@@ -25,7 +25,8 @@ NAME_SECONDS = 3600.0
 TRIES = 20
 """How often a change is tried anew because the pod has changed meanwhile."""
 FORBIDDEN, INVALID = 403, 422
-UNSCHEDULED = "FailedScheduling"
+UNSCHEDULED, UNMOUNTED = "FailedScheduling", "FailedMount"
+"""Reasons of events."""
 VERSION_DIGITS = 20
 
 
@@ -95,14 +96,21 @@ class ClusterPods:
 
     def why_unbound(self, pod: Pod) -> str:
         """Return why kube-scheduler has not bound a pod: in the words of its last event, else of the pod."""
+        return self._last_event(pod, UNSCHEDULED) or pod_facts.unschedulable(pod)
+
+    def why_not_mounted(self, pod: Pod) -> str:
+        """Return why the kubelet cannot mount a volume of a pod, empty if it has not complained."""
+        return self._last_event(pod, UNMOUNTED)
+
+    def _last_event(self, pod: Pod, reason: str) -> str:
         path = f"/api/v1/namespaces/{self._namespace}/events"
-        wanted = f"involvedObject.uid={pod.metadata.uid},reason={UNSCHEDULED}"
+        wanted = f"involvedObject.uid={pod.metadata.uid},reason={reason}"
         try:
             told = EventList.model_validate_json(self._connection.get(path, ("fieldSelector", wanted))).items
         except ApiError:
-            told = ()  # the service account may not read events: the condition says the same, less recently
+            return ""  # the service account may not read events
         newest = max(told, key=lambda event: event.metadata.resource_version.zfill(VERSION_DIGITS), default=None)
-        return pod_facts.unschedulable(pod) if newest is None else newest.message
+        return "" if newest is None else newest.message
 
     def start(self, attempt: AttemptId, stage: str) -> Pod:
         """Write down that the test starts, with the content of `stage` unless somebody was first.

@@ -26,6 +26,8 @@ from model.ids import NodeName
 LOOK_SECONDS = 0.25
 PLACE_WITHIN = timedelta(seconds=30)
 """How long kube-scheduler may find no room on the candidates that the gate has chosen."""
+MOUNT_SECONDS = 20.0
+"""After so long on its node a pod is asked whether a volume cannot be mounted; then after twice as long, and so on."""
 INSTALL_SECONDS = 900.0
 LAST_WORDS = 2_000
 SIGNALLED = 128
@@ -80,7 +82,7 @@ class Launcher:
         """
         loop = asyncio.get_running_loop()
         begun = loop.time()
-        told = False
+        told, mounts_at = False, MOUNT_SECONDS
         with self.watch.listening(pod.metadata.name) as event:
             while True:
                 if order.called_off():
@@ -96,16 +98,21 @@ class Launcher:
                     told = True
                 if pod_facts.stage(known) or pod_facts.runs(known, PREPARE):
                     return known
-                await self._insist(order, known, loop.time() - begun)
-                _complain(known, loop.time() - begun)
+                waited = loop.time() - begun
+                await self._insist(order, known, waited)
+                if known.spec.node_name and waited > mounts_at:
+                    mounts_at *= 2
+                    _be_there(await in_thread(self.readers, self.pods.why_not_mounted, known))
+                _complain(known, waited)
                 await _news(event)
 
     async def _insist(self, order: LaunchOrder, pod: Pod, seconds: float) -> None:
-        """Give up on candidates that do not take the pod. Raises: PlacementError."""
+        """Give up on candidates that do not take the pod. Raises: PlacementError, LaunchError if none ever could."""
         if refusal := pod_facts.refused_by_node(pod):
             raise PlacementError({self._node_of(pod)}, f"node {pod.spec.node_name} refused the pod: {refusal}")
         if not pod.spec.node_name and seconds > self.place_within.total_seconds():
             why = await in_thread(self.readers, self.pods.why_unbound, pod)
+            _be_there(why)
             candidates = order.candidates or (order.node,)
             words = f"kube-scheduler found no room on {', '.join(candidates)} in {seconds:.0f} s: {why}"
             raise PlacementError(candidates, words)
@@ -183,6 +190,12 @@ def _complain(pod: Pod, seconds: float) -> None:
         raise LaunchError(*problem)
     if seconds > START_SECONDS:
         raise LaunchError(Fault.INFRASTRUCTURE, f"the pod did not get ready in {seconds:.0f} s")
+
+
+def _be_there(words: str) -> None:
+    """Give up on a pod if an event says that what it mounts is missing. Raises: LaunchError."""
+    if problem := pod_facts.missing_volume(words):
+        raise LaunchError(*problem)
 
 
 async def _news(event: asyncio.Event) -> None:

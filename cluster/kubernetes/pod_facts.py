@@ -6,6 +6,7 @@ kubelet gives decide.
 """
 
 import json
+import re
 from datetime import UTC, datetime
 
 from cluster.backend import Fault
@@ -35,6 +36,8 @@ _AWAY = (
     "502",
 )
 """In the words of a container runtime: the registry could not be asked."""
+_MISSING = re.compile(r'\b(?:configmap|secret|persistentvolumeclaim) "[^"]*" not found')
+"""In the words of the kubelet and of kube-scheduler: the object behind a volume is not there."""
 _OUT_OF = ("OutOf", "NodeAffinity", "NodePorts", "UnexpectedAdmissionError", "TopologyAffinityError")
 """Reasons by which a kubelet refuses a pod that was bound to it: it has no room for it."""
 
@@ -137,6 +140,12 @@ def unschedulable(pod: Pod) -> str:
         if condition.type == "PodScheduled" and condition.status == "False":
             return words_of(condition.reason, condition.message)
     return ""
+
+
+def missing_volume(words: str) -> tuple[Fault, str] | None:
+    """Return whose fault it is if an event says that the object behind a volume is missing; else None."""
+    found = _MISSING.search(words)
+    return None if found is None else (Fault.CONFIG, f"a volume of config.volumes cannot be mounted: {found[0]}")
 
 
 def _failed_early(pod: Pod) -> tuple[Fault, str]:

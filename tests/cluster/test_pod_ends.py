@@ -13,6 +13,7 @@ from harness.beds.kubernetes import Bed
 
 from cluster.backend import Backend, Fault, LaunchError, PlacementError
 from cluster.kubernetes.backend import Disk, KubernetesBackend
+from model.config import ExecutionConfig, VolumeMount
 from model.resources import ResourceRequirements
 
 pytestmark = pytest.mark.cluster
@@ -68,6 +69,25 @@ async def test_an_image_without_python_is_for_who_named_it(bed: Bed, backend: Ba
         await backend.launch(replace(order(bed, "true"), image="localhost/busybox:1"))
 
     assert refused.value.fault is Fault.CONFIG
+
+
+@pytest.mark.parametrize(
+    "volume", [{"config_map": "nope"}, {"secret": "nope"}, {"claim": "nope"}], ids=["config map", "secret", "claim"]
+)
+async def test_a_volume_whose_object_is_missing_is_for_who_named_it(
+    bed: Bed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, volume: dict[str, str]
+) -> None:
+    monkeypatch.setattr("cluster.kubernetes.launching.MOUNT_SECONDS", 1.0)
+    disk = Disk(runs=tmp_path / "runs", contents=bed.contents)
+    backend = KubernetesBackend(bed.access, disk, timedelta(seconds=1))
+    mount = VolumeMount(name="v", mount_path="/data", **volume)
+
+    with pytest.raises(LaunchError, match='"nope" not found') as refused:
+        await backend.launch(replace(order(bed, "true"), config=ExecutionConfig(volumes=(mount,))))
+
+    assert refused.value.fault is Fault.CONFIG
+    assert await backend.running() == []
+    backend.close()
 
 
 async def test_a_pod_that_is_too_large_for_its_node_is_given_up_with_the_reason(bed: Bed, tmp_path: Path) -> None:

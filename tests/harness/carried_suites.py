@@ -38,7 +38,7 @@ TEST: dict[str, Any] = {
 EXPERIMENT = yaml.safe_load((EXAMPLES / "payments-slow.yaml").read_text(encoding="utf-8"))
 FAILED = Verdict(status=Status.FAILED, reason=Reason.TESTS_FAILED, detail="too slow")
 PASSED = Verdict(status=Status.COMPLETED)
-LOST = Verdict(status=Status.CANCELLED)
+LOST = Verdict(status=Status.FAILED, reason=Reason.START_ERROR)
 
 
 def slots(db: Database, most: int) -> None:

@@ -224,6 +224,19 @@ def test_who_was_asked_to_stop_and_is_launched_anew_waits_instead(gate_db: Any) 
     assert gate_db.row(holder).state == "waiting"
 
 
+def test_a_stop_for_which_nobody_has_asked_is_no_cancel(gate_db: Any) -> None:
+    """A test that ends its own supervisor, say. It says nothing about the test, so that it is tried again."""
+    holder, _ = crowded(gate_db)
+    mine = place(holder, 1)
+    begun = gate_db.do(lambda conn: lifecycle.begin(conn, mine))
+    stopped = Finished(number=begun.number, verdict=Verdict(status=Status.CANCELLED, detail="stopped"))
+
+    step = gate_db.do(lambda conn: lifecycle.finish(conn, mine, stopped))
+
+    assert isinstance(step, Again)
+    assert step.cause is Cause.INFRASTRUCTURE
+
+
 def place(run: Any, epoch: int) -> Grant:
     return Grant(execution_id=run, epoch=epoch, node="n0")
 

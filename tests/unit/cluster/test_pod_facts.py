@@ -248,3 +248,32 @@ def test_a_kubelet_that_refuses_a_pod_is_told_apart_from_a_failure(reason: str) 
     assert pod_facts.refused_by_node(refused) == f"{reason}: Pod was rejected"
     assert pod_facts.refused_by_node(pod(stage="/assay/1", phase="Failed", reason=reason)) == ""
     assert pod_facts.refused_by_node(pod(stage="", phase="Failed", reason="Evicted")) == ""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        'MountVolume.SetUp failed for volume "v" : configmap "nope" not found',
+        'MountVolume.SetUp failed for volume "v" : secret "nope" not found',
+        '0/1 nodes are available: persistentvolumeclaim "nope" not found. not found',
+    ],
+)
+def test_a_volume_whose_object_is_missing_is_for_who_named_it(words: str) -> None:
+    fault, detail = pod_facts.missing_volume(words) or (None, "")
+
+    assert fault is Fault.CONFIG
+    assert detail.endswith('"nope" not found')
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "",
+        "0/1 nodes are available: 1 Insufficient cpu.",
+        "0/1 nodes are available: pod has unbound immediate PersistentVolumeClaims.",
+        'MountVolume.SetUp failed for volume "v" : object "tests"/"kube-root-ca.crt" not registered',
+        'MountVolume.SetUp failed for volume "v" : failed to sync configmap cache: timed out waiting for the condition',
+    ],
+)
+def test_a_volume_that_may_still_come_is_waited_for(words: str) -> None:
+    assert pod_facts.missing_volume(words) is None
