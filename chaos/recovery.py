@@ -27,15 +27,18 @@ def times(slo: Slo, tolerance: float, readings: Readings, injected_at: datetime,
     """Return the times of an SLO.
 
     Detected: the first reading outside of the tolerance after the injection. Recovered: the first of `IN_A_ROW`
-    readings within it after the revert. Budget: bad requests under the fault and in the recovery, as a share of those
+    readings within it after the revert; at once, if none was ever outside. Budget: bad requests under the fault and in the recovery, as a share of those
     that the objective allows in 30 days at the rate of the experiment.
     """
     outside = _outside(slo, tolerance, readings)
     detected = next((at for at, bad in outside if at > injected_at and bad), None)
+    recovered = _recovered([(at, bad) for at, bad in outside if at > reverted_at], reverted_at)
+    if detected is None and recovered is not None:
+        recovered = timedelta(0)  # its first reading says only how often it is read
     return Times(
         slo=slo.name,
         time_to_detect=detected - injected_at if detected else None,
-        time_to_recover=_recovered([(at, bad) for at, bad in outside if at > reverted_at], reverted_at),
+        time_to_recover=recovered,
         budget_spent_percent=_budget(slo, readings),
     )
 

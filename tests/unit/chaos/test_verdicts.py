@@ -189,6 +189,14 @@ def test_times_to_detect_and_to_recover() -> None:
     assert said.time_to_recover == timedelta(seconds=3.5)
 
 
+def test_what_was_never_outside_of_its_tolerance_needs_no_time_to_recover() -> None:
+    steady = {window: samples([1.0] * 5, 10 * place) for place, window in enumerate(Window)}
+
+    said = times(value(), 0.1, Readings(samples=steady), injected_at=second(9.5), reverted_at=second(19.5))
+
+    assert (said.time_to_detect, said.time_to_recover) == (None, timedelta(0))
+
+
 def test_what_never_recovers_has_no_time() -> None:
     readings = Readings(samples={Window.BASELINE: samples([1.0]), Window.RECOVERY: samples([5.0] * 9, 20)})
 
