@@ -27,8 +27,8 @@ def times(slo: Slo, tolerance: float, readings: Readings, injected_at: datetime,
     """Return the times of an SLO.
 
     Detected: the first reading outside of the tolerance after the injection. Recovered: the first of `IN_A_ROW`
-    readings within it after the revert; at once, if none was ever outside. Budget: bad requests under the fault and in the recovery, as a share of those
-    that the objective allows in 30 days at the rate of the experiment.
+    readings within it after the revert; at once, if none was ever outside. Budget: bad requests under the fault and in
+    the recovery, as a share of those that the objective allows in 30 days at the rate of the experiment.
     """
     outside = _outside(slo, tolerance, readings)
     detected = next((at for at, bad in outside if at > injected_at and bad), None)

@@ -10,6 +10,7 @@ import typer
 from cli import output
 from cli.failure import CommandError, UsageError
 from cli.parameters import Json
+from model.plural import counted
 
 if TYPE_CHECKING:
     from events.event import Event
@@ -50,7 +51,7 @@ def check(file: TestFile, *, json: Json = False) -> None:
     if json:
         output.as_json(loaded.written)
     else:
-        output.say(f"{file}: {loaded.test.name} is valid, {len(loaded.test.assertions)} assertions")
+        output.say(f"{file}: {loaded.test.name} is valid, {counted(len(loaded.test.assertions), 'assertion')}")
 
 
 def replay(

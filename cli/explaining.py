@@ -7,6 +7,7 @@ import typer
 from cli import output
 from cli.connection import connect
 from cli.parameters import Json, Run
+from model.plural import counted
 
 TERMS = ("total", "free", "utilisation", "affinity", "spot", "balance")
 Pool = Annotated[str, typer.Option(help="The pool.")]
@@ -58,7 +59,7 @@ def queue(
     )
     shown = offset + len(answer["entries"])
     more = f"; {answer['total'] - shown} more: --offset {shown}" if shown < answer["total"] else ""
-    output.say(f"{answer['total']} runs wait in the pool {answer['pool']}{more}")
+    output.say(f"waiting in the pool {answer['pool']}: {counted(answer['total'], 'run')}{more}")
 
 
 def _calibration(*, json: bool) -> None:

@@ -18,6 +18,7 @@ from cli.screen import drawn
 from cli.watch import FOREVER, Patience, detachable, patiently, watch_run
 from cli.words import about_experiment, by_status, closing, counts, describe, starts
 from model.ids import short
+from model.plural import counted
 
 if TYPE_CHECKING:
     from cli.client import Client  # httpx loads slowly
@@ -65,7 +66,7 @@ def run(  # noqa: PLR0913  an option each
         ready = send_content(client, loaded, file.parent)
         if isinstance(ready, Suite):
             answer = client.post(f"/suites/runs?pool={quote(pool, safe='')}", suite_to_raw(ready))
-            output.say(f"submitted suite {answer['suiteRunId']}: {len(answer['executions'])} tests")
+            output.say(f"submitted suite {answer['suiteRunId']}: {counted(len(answer['executions']), 'test')}")
             submitted = found_run.suite(answer["suiteRunId"])
         else:
             answer = client.post(f"/tests?pool={quote(pool, safe='')}", to_raw(ready))

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from cli.output import away, seconds, span
+from model.plural import counted
 
 TERMINAL = frozenset({"completed", "failed", "cancelled", "timeout", "skipped"})
 STATUS_WORDS = {
@@ -50,8 +51,8 @@ def starts(run: Any) -> str:
 def counts(progress: Any) -> str:
     """Return a progress in words."""
     if not progress["totalTests"]:
-        return "no tests yet" if not progress["completed"] else f"{progress['completed']} tests"
-    parts = [f"{progress['completed']}/{progress['totalTests']} tests"]
+        return "no tests yet" if not progress["completed"] else counted(progress["completed"], "test")
+    parts = [f"{progress['completed']}/{counted(progress['totalTests'], 'test')}"]
     parts += [f"{progress[kind]} {kind}" for kind in ("failed", "skipped") if progress[kind]]
     return ", ".join(parts)
 

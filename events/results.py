@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from events.driven_test import EventTestResult
 from events.event import describe
 from events.paths import as_json
+from model.plural import counted
 
 
 def in_words(result: EventTestResult) -> Iterator[str]:
@@ -18,7 +19,7 @@ def in_words(result: EventTestResult) -> Iterator[str]:
             yield f"{'':12} {assertion.phases}"
         if not assertion.passed:
             yield from (f"{'':12} {line}" for line in (*map(describe, assertion.witnesses), *assertion.notes))
-    yield f"{result.outcome}: {result.name}, {len(result.events)} events"
+    yield f"{result.outcome}: {result.name}, {counted(len(result.events), 'event')}"
 
 
 def result_to_raw(result: EventTestResult) -> JsonValue:

@@ -32,6 +32,7 @@ May do I/O: no. Imports no other package of ours.
     notices           what processes tell each other, and subscribers later
     placement_rules   rules across the fields about nodes and other runs
     plain             reduces input to plain data that JSON and PostgreSQL can hold
+    plural            numbers of things in words
     pod_policy        what a cluster allows the pods of tests
     pod_rules         rules across the fields that concern the pod of a test
     ports             protocols of the stores for logs, artifacts and secrets

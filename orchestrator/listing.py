@@ -18,6 +18,7 @@ from db.gate_tables import QueueRow
 from db.page import Page
 from model.execution import Attempt, Status
 from model.ids import DefinitionId, ExecutionId, PoolName, RunId, SuiteRunId, short
+from model.plural import counted
 from model.request import TestType
 from model.resources import Resources, Used
 from model.result import Outcome, Result, ResultIdentity, Summary
@@ -198,7 +199,7 @@ def _had(conn: Connection, execution_id: ExecutionId, attempt: int) -> None:
         return
     numbers = [launch.number for launch in executions.attempts(conn, execution_id)]
     if attempt not in numbers:
-        had = "no attempt at all" if not numbers else "1 attempt" if len(numbers) == 1 else f"{len(numbers)} attempts"
+        had = counted(len(numbers), "attempt") if numbers else "no attempt at all"
         raise NotFoundError("attempt", f"{attempt} of run {short(execution_id)}, which had {had}")
 
 

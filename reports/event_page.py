@@ -6,6 +6,7 @@ each text and attribute, and its policy allows no script, no picture and no addr
 
 from xml.etree.ElementTree import Element, SubElement, tostring
 
+from model.plural import counted
 from reports.event_svg import sequence, timeline
 from reports.event_test import Arrival, EventReport, Judged
 from reports.texts import for_xml
@@ -64,7 +65,7 @@ def _heading(body: Element, report: EventReport) -> None:
     _add(
         line,
         "span",
-        f" {passed} of {len(report.judged)} passed, {shown} events, {report.ended_at / 1000:.2f} s",
+        f" {passed} of {len(report.judged)} passed, {counted(shown, 'event')}, {report.ended_at / 1000:.2f} s",
         "soft",
     )
     _add(body, "p", f"Trigger: {report.trigger}", "soft")

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from model.execution import TestExecution, Verdict
 from model.ids import ExecutionId, short
+from model.plural import counted
 from model.result import Outcome, Result, summarise
 from reports.texts import for_markdown
 from scheduler.placement.score import Score
@@ -52,7 +53,9 @@ def summary(name: str, execution_id: ExecutionId, attempt: int, verdict: Verdict
     """Return the summary of one attempt: verdict, number of tests, and a table with the failures first."""
     counts = summarise(results)
     seconds = sum(result.duration_ms for result in results) / 1000
-    outcomes = f"{counts.total} tests: {counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped"
+    outcomes = (
+        f"{counted(counts.total, 'test')}: {counts.passed} passed, {counts.failed} failed, {counts.skipped} skipped"
+    )
     if counts.total > counts.completed:
         outcomes += f", {counts.total - counts.completed} not run"
     head = [

@@ -16,6 +16,7 @@ from cli.suite_file import load, send_content
 from cli.watch import INTERVAL
 from cli.words import TERMINAL, describe
 from model.fault import MILDEST_FIRST
+from model.plural import counted
 from model.suite import Suite, suite_to_raw
 
 SUITES = PROJECT / "examples" / "suites"
@@ -84,4 +85,4 @@ def _print_verdicts(suites: Sequence[Any], *, json: bool = False) -> None:
             [(run["shortId"], suite["name"], run["name"], run["status"], describe(run)) for suite, run in runs],
         )
     good = sum(run["status"] == "completed" for _, run in runs)
-    output.say(f"{good} of {len(runs)} tests completed, {len(suites)} suites")
+    output.say(f"{good} of {counted(len(runs), 'test')} completed, {counted(len(suites), 'suite')}")

@@ -14,6 +14,7 @@ from cli.stack.postgres import choose
 from cli.stack.state import HeldError, StateFolder, rotate
 from cli.stack.supervisor import Supervisor
 from db.errors import ClusterError
+from model.plural import counted
 
 END_PATIENCE = 60.0
 """The end of a stack takes as long as the slowest running test takes to be killed."""
@@ -89,7 +90,7 @@ def _clear(folder: StateFolder) -> Stopped:
         folder.write(replace(record, phase="stopped", parts=()))
     if not (parts or runs or postgres):
         return Stopped(ended=False, message="no stack runs here")
-    left = f"{parts} parts, {runs} tests{', PostgreSQL' if postgres else ''}"
+    left = f"{counted(parts, 'part')}, {counted(runs, 'test')}{', PostgreSQL' if postgres else ''}"
     return Stopped(ended=True, message=f"ended what a killed stack had left: {left}")
 
 

@@ -14,6 +14,7 @@ from events.matcher import CompiledPattern
 from events.outcomes import AssertionResult, Outcome
 from events.paths import compile_path
 from events.pattern import EventPattern, describe_pattern
+from model.plural import counted
 
 _LONGEST_NUMBER = 30
 
@@ -115,7 +116,9 @@ class AggregateCheck(BaseCheck):
         if len(groups) == 1:
             (group,) = groups.values()
             self.decide(Outcome.PASSED, f"the {self._rule.measure} is {_shown(group.value)}", now, group.last)
-        self.decide(Outcome.PASSED, f"the {self._rule.measure} is within its bounds for {len(groups)} keys", now)
+        self.decide(
+            Outcome.PASSED, f"the {self._rule.measure} is within its bounds for {counted(len(groups), 'key')}", now
+        )
         return self.decided()
 
     def _within(self, value: Decimal) -> bool:

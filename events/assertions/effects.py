@@ -10,6 +10,7 @@ from events.keys import compile_key
 from events.matcher import CompiledPattern
 from events.outcomes import AssertionResult, Outcome
 from events.pattern import EventPattern
+from model.plural import counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,5 +80,5 @@ class EffectCheck(BaseCheck):
             self.decide(Outcome.FAILED, f"{len(unasked)} effects had no command", now, unasked[:3])
         if not self._commands:
             self.decide(Outcome.VACUOUS, "no command was seen", now)
-        self.decide(Outcome.PASSED, f"each of {len(self._commands)} commands had one effect", now)
+        self.decide(Outcome.PASSED, f"{counted(len(self._commands), 'command')}, each with one effect", now)
         return self.decided()

@@ -15,6 +15,7 @@ from events.matcher import CompiledPattern, compile_glob
 from events.outcomes import AssertionResult, Outcome
 from events.pattern import ANY_EVENT, EventPattern, describe_pattern
 from events.schemas import Schema, compile_schema
+from model.plural import counted
 
 CLOUDEVENT_IDENTITY = ("event.attributes.source", "event.attributes.id")
 """What identifies a CloudEvent: no two different events have the same source and id."""
@@ -57,7 +58,7 @@ class EveryCheck(BaseCheck):
         del seen
         if not self._count:
             self.decide(Outcome.VACUOUS, f"{describe_pattern(self._compiled.pattern)} did not occur", now)
-        self.decide(Outcome.PASSED, f"it holds for all {self._count} events", now)
+        self.decide(Outcome.PASSED, f"it holds for {counted(self._count, 'event')}", now)
         return self.decided()
 
 

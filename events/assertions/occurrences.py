@@ -10,6 +10,7 @@ from events.event import Event, Milliseconds
 from events.matcher import CompiledPattern, near_misses
 from events.outcomes import AssertionResult, Outcome
 from events.pattern import EventPattern, describe_pattern
+from model.plural import counted
 
 MOST_REMEMBERED = 200
 """How many other events are kept to find near misses among them. The first ones are kept."""
@@ -98,10 +99,10 @@ class OccurrenceCheck(BaseCheck):
         most, least = self._assertion.max_occurrences, self._assertion.min_occurrences
         count = len(self._matches)
         if most is not None and count > most:
-            message = f"{self._words()} occurred {count} times, at most {most} are allowed"
+            message = f"{self._occurred()}, at most {most} are allowed"
             self.decide(Outcome.FAILED, message, event.at, self._matches[-NEWEST:])
         elif most is None and count >= least:
-            self.decide(Outcome.PASSED, f"{self._words()} occurred {count} times", event.at, self._matches[-NEWEST:])
+            self.decide(Outcome.PASSED, self._occurred(), event.at, self._matches[-NEWEST:])
 
     def advance(self, now: Milliseconds) -> None:
         """Decide when the time is over."""
@@ -111,9 +112,9 @@ class OccurrenceCheck(BaseCheck):
     def _close(self, at: Milliseconds) -> None:
         count, least = len(self._matches), self._assertion.min_occurrences
         if count >= least:
-            self.decide(Outcome.PASSED, f"{self._words()} occurred {count} times", at, self._matches[-NEWEST:])
+            self.decide(Outcome.PASSED, self._occurred(), at, self._matches[-NEWEST:])
             return
-        message = f"{self._words()} occurred {count} times by {at:.0f} ms, at least {least} are wanted"
+        message = f"{self._occurred()} by {at:.0f} ms, at least {least} are wanted"
         self.decide(Outcome.FAILED, message, at, self._matches)
         misses = near_misses(self._others, self._compiled)
         self.result = replace(self.decided(), notes=tuple(f"near miss: {miss}" for miss in misses))
@@ -127,6 +128,9 @@ class OccurrenceCheck(BaseCheck):
             message = f"{self._words()} did not occur, but no other event was seen either"
             self.result = replace(result, outcome=Outcome.VACUOUS, message=message)
         return self.decided()
+
+    def _occurred(self) -> str:
+        return f"{self._words()} occurred {counted(len(self._matches), 'time')}"
 
     def _words(self) -> str:
         return describe_pattern(self._assertion.pattern)

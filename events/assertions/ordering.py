@@ -19,6 +19,7 @@ from events.keys import KeyOf, compile_key, show_key
 from events.matcher import CompiledPattern
 from events.outcomes import AssertionResult, Outcome
 from events.pattern import EventPattern, describe_pattern
+from model.plural import counted
 
 ACROSS = "the events lie in several partitions: their order is that of arrival, which the broker does not guarantee"
 
@@ -126,7 +127,7 @@ class OrderingCheck(BaseCheck):
             more = f", and so for {len(behind) - 1} more keys" if len(behind) > 1 else ""
             self._decide(Outcome.FAILED, message + more, at, progress.matched)
         elif self._progress:
-            self._decide(Outcome.PASSED, f"the order holds for {len(self._progress)} keys", at, [])
+            self._decide(Outcome.PASSED, f"the order holds for {counted(len(self._progress), 'key')}", at, [])
         elif self._key_of is not None:
             self._decide(Outcome.VACUOUS, "no event of the order was seen", at, [])
         else:

@@ -260,8 +260,8 @@ def test_queue_shows_owner_waiting_time_and_reason(
     row = assay("queue")[1].rstrip("\n").split("\t")
     submitted(client, priority=3)
 
-    assert assay("queue")[2] == "2 runs wait in the pool default\n"
-    assert assay("queue", "--limit", "1")[2] == "2 runs wait in the pool default; 1 more: --offset 1\n"
+    assert assay("queue")[2] == "waiting in the pool default: 2 runs\n"
+    assert assay("queue", "--limit", "1")[2] == "waiting in the pool default: 2 runs; 1 more: --offset 1\n"
     assert row[:6] == ["1", run[-8:], "checkout", "local", "default", "2"]
     assert re.fullmatch(r"\d+\.\ds", row[6])
     assert row[7:] == ["-", "-", "user local runs 0 of 0"]

@@ -25,7 +25,7 @@ def test_a_summary_says_the_verdict_the_counts_and_the_run() -> None:
     text = summary("checkout", RUN, 2, PASSED, [PASS])
 
     assert text.startswith("# checkout: completed\n")
-    assert f"1 tests: 1 passed, 0 failed, 0 skipped · 1.5 s in tests · attempt 2 · run `{RUN}`" in text
+    assert f"1 test: 1 passed, 0 failed, 0 skipped · 1.5 s in tests · attempt 2 · run `{RUN}`" in text
 
 
 def test_failures_come_first_with_their_reason() -> None:
