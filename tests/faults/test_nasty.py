@@ -168,7 +168,7 @@ def test_a_test_that_ignores_term_is_killed_after_the_grace(bench: Bench) -> Non
     record = bench.run(spec)
 
     assert (record.reason, record.signal) == ("timeout", signal.SIGKILL)
-    assert 1.5 <= record.ended_at - record.started_at < 4
+    assert record.ended_at - record.started_at >= 1.5
     assert output(spec).startswith(b"deaf\n")
 
 
