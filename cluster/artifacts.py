@@ -20,7 +20,8 @@ LARGEST_SUM = 500 * 10**6
 LONGEST_NAME = 500
 MOST_LOOKED_AT = 10_000
 DEEPEST = 16
-LEFT_OUT = "left-out.txt"
+LEFT_OUT, HEADING = "left-out.txt", "Not kept of what the run left:"
+LARGEST_LIST = 65_536
 _PIECE = 1 << 20
 _TYPES = {"image": ArtifactType.SCREENSHOT, "video": ArtifactType.VIDEO}
 _LOGS = {".log", ".txt", ".out", ".err"}
@@ -60,7 +61,7 @@ class ArtifactStore:
             files.mkdir(mode=0o700)
             left_out = self._copy_all(results, files, mask)
             if left_out:
-                (files / LEFT_OUT).write_text("\n".join(["Not kept of what the run left:", *left_out]) + "\n")
+                (files / LEFT_OUT).write_text("\n".join([HEADING, *left_out]) + "\n")
             kept = sorted(file.relative_to(files).as_posix() for file in files.rglob("*") if file.is_file())
             artifacts = [self._artifact(files, target, name) for name in kept]
             _show(draft, target)
@@ -102,7 +103,8 @@ class ArtifactStore:
                     files, total = files + 1, total + copied
                     continue
                 reason = copied
-            left_out.append(f"{_shown(name)}: {reason}")
+            lines = _left_before(results / LEFT_OUT) if name == LEFT_OUT else []
+            left_out += lines or [f"{_shown(name)}: {reason}"]
         return left_out if len(left_out) <= MOST_FILES else [*left_out[:MOST_FILES], f"and {len(left_out)} in all"]
 
 
@@ -190,6 +192,16 @@ def _type(name: str) -> ArtifactType:
     if suffix in _REPORTS:
         return ArtifactType.REPORT
     return _TYPES.get((mimetypes.guess_type(name)[0] or "").partition("/")[0], ArtifactType.OTHER)
+
+
+def _left_before(file: Path) -> list[str]:
+    """Return the lines by which a backend says what it could not bring; none if the file is something else."""
+    try:
+        with os.fdopen(os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as known:
+            first, *lines = known.read(LARGEST_LIST).decode(errors="replace").splitlines() or [""]
+    except OSError:
+        return []
+    return [_shown(line) for line in lines] if first == HEADING else []
 
 
 def _shown(name: str) -> str:

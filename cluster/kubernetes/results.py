@@ -9,6 +9,7 @@ files, so no link is followed, and sizes and numbers are limited. It needs Pytho
 # it runs by path and alone, so it imports nothing of Assay
 
 import gzip
+import io
 import json
 import os
 import stat
@@ -31,8 +32,12 @@ LARGEST_SUM = 490 * 2**20
 DEEPEST = 30
 LARGEST_RECORD = 65_536
 PIECE = 2**20
-LEFT_OUT = 100
+MOST_NAMED = 100
 """Files that are named as left out."""
+LEFT_OUT, HEADING = "left-out.txt", "Not kept of what the run left:"
+"""The file that names them: `cluster.artifacts` has one of the same name, and takes its lines over."""
+REPORTS = (".xml", ".json", ".jsonl")
+"""They come first: no picture may take the room of a report by which the test is judged."""
 
 
 def main(run: str, offset: int, live_offset: int, *, with_results: bool) -> None:
@@ -87,48 +92,93 @@ def read_usage(path: str) -> object:
 
 
 def pack(folder: str, out: BinaryIO) -> list[str]:
-    """Write the plain files of a folder as a tar.gz. Return the names of those that were left out."""
+    """Write the plain files of a folder as a tar.gz. Return what was left out, a line each with the reason.
+
+    One more file, `left-out.txt`, has these lines too.
+    """
     left_out: list[str] = []
     files = total = 0
+    known = sorted(found(folder), key=lambda one: not one[0].endswith(REPORTS))
     with gzip.GzipFile("", "wb", 1, out) as packed, tarfile.open(fileobj=packed, mode="w|") as archive:
-        for name in found(folder):
-            try:
-                descriptor = open_plain(f"{folder}/{name}")
-            except OSError:
-                left_out.append(name)
-                continue
-            with open(descriptor, "rb") as file:
-                size = os.fstat(file.fileno()).st_size
-                if files >= MOST_FILES or size > LARGEST_FILE or total + size > LARGEST_SUM:
-                    left_out.append(name)
+        for name, problem in known:
+            reason = problem or (f"more than {MOST_FILES} files" if files >= MOST_FILES else "")
+            if not reason:
+                added = add(archive, folder, name, LARGEST_SUM - total)
+                if isinstance(added, int):
+                    files, total = files + 1, total + added
                     continue
-                files, total = files + 1, total + size
-                info = tarfile.TarInfo(name)
-                info.size = size
-                archive.addfile(info, file)
-    return left_out[:LEFT_OUT]
+                reason = added
+            left_out.append(f"{shown(name)}: {reason}")
+        if len(left_out) > MOST_NAMED:
+            left_out = [*left_out[:MOST_NAMED], f"and {len(left_out)} in all"]
+        if left_out:
+            data = "\n".join([HEADING, *left_out]).encode()
+            info = tarfile.TarInfo(LEFT_OUT)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    return left_out
 
 
-def found(folder: str) -> Iterator[str]:
-    """Yield the relative paths of the plain files below a folder, in order, a bounded number."""
+def add(archive: tarfile.TarFile, folder: str, name: str, room: int) -> "int | str":
+    """Add one file. Return its size, or why it is left out."""
+    try:
+        descriptor = open_plain(f"{folder}/{name}")
+    except OSError as error:
+        return f"cannot be read: {error.strerror or error}"
+    with open(descriptor, "rb") as file:
+        size = os.fstat(descriptor).st_size
+        if size > min(LARGEST_FILE, room):
+            return f"{size} bytes, more than the {min(LARGEST_FILE, room)} there is room for"
+        info = tarfile.TarInfo(name)
+        info.size = size
+        archive.addfile(info, file)
+    return size
+
+
+def found(folder: str) -> "Iterator[tuple[str, str]]":
+    """Yield the relative path of what is below a folder with the reason why it is left out, empty if it is taken.
+
+    A bounded number of entries is looked at.
+    """
     waiting = [""]
     looked_at = 0
+    if os.path.islink(folder):  # noqa: PTH114  see above
+        yield ".", "a symbolic link"
+        return
     while waiting:
         inside = waiting.pop()
         try:
             with os.scandir(f"{folder}/{inside}") as entries:
                 known = sorted(entries, key=lambda entry: entry.name)
-        except OSError:
+        except OSError as error:
+            yield inside or ".", f"cannot be read: {error.strerror}"
             continue
         for entry in known:
             looked_at += 1
-            if looked_at > MOST_ENTRIES:
-                return
             name = f"{inside}/{entry.name}" if inside else entry.name
+            if looked_at > MOST_ENTRIES:
+                yield name, f"this and what follows: more than {MOST_ENTRIES} entries"
+                return
             if entry.is_dir(follow_symlinks=False) and name.count("/") < DEEPEST:
                 waiting.append(name)
-            elif entry.is_file(follow_symlinks=False) and name.isprintable() and "\\" not in name:
-                yield name
+            else:
+                yield name, problem_of(name, entry)
+
+
+def problem_of(name: str, entry: "os.DirEntry[str]") -> str:
+    """Return why a file is left out by what it is, empty if it is a plain one."""
+    if entry.is_symlink():
+        return "a symbolic link"
+    if not entry.is_file(follow_symlinks=False):
+        return "not a regular file, or too deep"
+    if "\\" in name or not name.isprintable():
+        return "its name cannot be printed"
+    return "that name is Assay's own" if name == LEFT_OUT else ""
+
+
+def shown(name: str) -> str:
+    """Return a name as one line of text, cut where it is long."""
+    return name[:200].encode("unicode_escape").decode() if not name.isprintable() else name[:200]
 
 
 def open_plain(path: str) -> int:
