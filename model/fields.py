@@ -82,7 +82,12 @@ MOUNT_PATTERN = r"^/[^\x00:]*$"
 SHA256_PATTERN = r"^[0-9a-f]{64}$"
 ACCOUNT_PATTERN = r"^[A-Za-z0-9]([A-Za-z0-9._@+-]*[A-Za-z0-9])?$"
 EMAIL_PATTERN = r"^[^@\s\x00-\x1f\x7f]+@[^@\s\x00-\x1f\x7f]+$"
-IMAGE_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9._/:@-]*$"
+_HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+_PART = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_TAG = r"(?::[A-Za-z0-9_][A-Za-z0-9_.-]{0,127})?"
+_DIGEST = r"(?:@(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}))?"
+IMAGE_PATTERN = rf"^(?:{_HOST}/)?{_PART}(?:/{_PART})*{_TAG}{_DIGEST}$"
+"""As container runtimes read a reference: https://github.com/distribution/reference/blob/main/reference.go"""
 
 PATTERNS_IN_WORDS = {
     LINE_PATTERN: "must be one line of text without blanks at its ends",
@@ -93,7 +98,8 @@ PATTERNS_IN_WORDS = {
     MOUNT_PATTERN: "must be an absolute path without ':'",
     ACCOUNT_PATTERN: "must be of letters, digits, '.', '_', '-', '+' and '@', with a letter or digit at both ends",
     EMAIL_PATTERN: "must be a mail address, name@host",
-    IMAGE_PATTERN: "is not the name of an image, such as registry.example/python:3.12 or one with @sha256:",
+    IMAGE_PATTERN: "is not the name of an image, such as registry.example/python:3.12: small letters, no https://, "
+    "a tag of at most 128 characters, or @sha256: and 64 digits",
     SHA256_PATTERN: "must be a SHA-256 digest: 64 digits of 0-9 and a-f",
 }
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from model.config import HOST_LABEL, ZONE_LABEL, Operator
 from model.lenient import items, mapping, text
 from model.problems import Finding, Location
+from model.refused_keys import REFUSED_KEYS
 
 _INTEGER = re.compile(r"-?[0-9]{1,18}")
 _SOURCES = ("configMap", "secret", "claim")
@@ -61,9 +62,15 @@ def _volumes_have_one_source(raw: dict[str, object]) -> Iterator[Finding]:
     for position, entry in enumerate(items(mapping(raw.get("config")).get("volumes"))):
         volume = mapping(entry)
         sources = sum(volume.get(source) is not None for source in _SOURCES) + bool(volume.get("emptyDir", False))
-        if isinstance(entry, dict) and sources != 1:
+        if isinstance(entry, dict) and sources != 1 and not (sources == 0 and _means_a_source(volume)):
             message = f"must have exactly one source of configMap, secret, claim and emptyDir, not {sources}"
             yield Finding(location=("config", "volumes", position), message=message)
+
+
+def _means_a_source(volume: dict[str, object]) -> bool:
+    """Return whether a source is there by a key that is refused, or misspelt: that is told, and enough."""
+    small = {source.lower() for source in (*_SOURCES, "emptyDir")}
+    return any(key in REFUSED_KEYS or key.lower() in small for key in volume.keys() - {*_SOURCES, "emptyDir"})
 
 
 def _volumes_are_distinct(raw: dict[str, object]) -> Iterator[Finding]:

@@ -10,6 +10,7 @@ from model.problems import Finding, Location
 
 RESERVED_PATHS = ("/assay", "/dev", "/proc", "/run/secrets", "/sys", "/tmp", "/var/run/secrets")  # noqa: S108  of the pod
 """Where no volume may be mounted: there are Assay's own, those of the kernel, and those of credentials."""
+VOLUMES_OF_ASSAY = frozenset({"assay", "tmp"})
 SECRET_OF_A_RUN = "assay-"  # noqa: S105  a prefix of names
 SYSTEM_CLASS = "system-"
 """Kubernetes keeps priority classes of this prefix for parts of the cluster."""
@@ -22,6 +23,13 @@ def _mounts_hide_nothing(raw: dict[str, object]) -> Iterator[Finding]:
             if path and (f"{path}/".startswith(f"{reserved}/") or reserved.startswith(f"{path}/")):
                 message = f"must not lie over or in {reserved}: choose a folder of your own, such as /data"
                 yield Finding(location=("config", "volumes", position, "mountPath"), message=message)
+
+
+def _volumes_are_not_those_of_assay(raw: dict[str, object]) -> Iterator[Finding]:
+    for position, entry in enumerate(items(mapping(raw.get("config")).get("volumes"))):
+        if text(mapping(entry).get("name")) in VOLUMES_OF_ASSAY:
+            message = "is the name of a volume of Assay itself: choose another one"
+            yield Finding(location=("config", "volumes", position, "name"), message=message)
 
 
 def _secrets_are_not_those_of_a_run(raw: dict[str, object]) -> Iterator[Finding]:
@@ -49,6 +57,7 @@ def _targets_are_addresses_or_pods(raw: dict[str, object]) -> Iterator[Finding]:
 
 RULES = (
     _mounts_hide_nothing,
+    _volumes_are_not_those_of_assay,
     _secrets_are_not_those_of_a_run,
     _priority_is_not_that_of_the_system,
     _targets_are_addresses_or_pods,

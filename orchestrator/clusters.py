@@ -34,7 +34,9 @@ def check(row: ClusterRow) -> list[Problem]:
         if not NAME.fullmatch(text):
             problems.append(Problem(path=path, message="must be a-z, 0-9 and '-', 63 characters at most"))
     if not IMAGE.fullmatch(row.image) or len(row.image) > LONGEST_IMAGE:
-        problems.append(Problem(path="image", message="must be the name of an image, such as python:3.12"))
+        problems.append(
+            Problem(path="image", message="must be the name of an image, such as python:3.12, without https://")
+        )
     if row.kubeconfig is not None and not KUBECONFIG.fullmatch(row.kubeconfig):
         problems.append(Problem(path="kubeconfig", message="must be file:/absolute/path, as the worker sees it"))
     if not RESOURCE.fullmatch(row.gpu):

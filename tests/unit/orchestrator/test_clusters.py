@@ -7,7 +7,8 @@ import pytest
 from db.clusters import ClusterRow
 from orchestrator.clusters import check
 
-GOOD = ClusterRow(name="lab-1", namespace="assay-tests", image="registry.example:5000/a/b@sha256:00", kubeconfig=None)
+IMAGE = f"registry.example:5000/a/b@sha256:{'0' * 64}"
+GOOD = ClusterRow(name="lab-1", namespace="assay-tests", image=IMAGE, kubeconfig=None)
 
 
 @pytest.mark.parametrize("kubeconfig", [None, "file:/home/me/.kube/config"])
@@ -23,6 +24,8 @@ def test_a_good_row_has_no_problem(kubeconfig: str | None) -> None:
         (replace(GOOD, namespace="kube system"), "namespace"),
         (replace(GOOD, image=""), "image"),
         (replace(GOOD, image="-v"), "image"),
+        (replace(GOOD, image="https://registry.example/python"), "image"),
+        (replace(GOOD, image="python@sha256:00"), "image"),
         (replace(GOOD, kubeconfig="relative/path"), "kubeconfig"),
         (replace(GOOD, kubeconfig="file:relative"), "kubeconfig"),
         (replace(GOOD, kubeconfig="file:/a\0b"), "kubeconfig"),
