@@ -66,15 +66,15 @@ def replay(
     from events.html import html as as_html  # noqa: PLC0415
     from events.junit import junit as as_junit  # noqa: PLC0415
     from events.outcomes import Outcome  # noqa: PLC0415
-    from events.recording import RecordingError, read_recording  # noqa: PLC0415
+    from events.recording import RecordingError, read_recording, replayed  # noqa: PLC0415
     from events.results import in_words, result_to_raw  # noqa: PLC0415
 
     try:
         read = read_recording(recording)
+        loaded = _recorded(recording, read.test) if test is None else _loaded(test)
+        result = replayed(loaded.test, read)
     except RecordingError as error:
         raise UsageError(str(error)) from error
-    loaded = _recorded(recording, read.test) if test is None else _loaded(test)
-    result = loaded.test.replay(read.events, ended_at=read.ended_at, scope=read.scope, windows=read.windows)
     if html is not None:
         html.write_text(as_html(result, "a recording"), encoding="utf-8")
     if junit is not None:

@@ -1,11 +1,12 @@
 """Recordings: the events of a test as lines of JSON, from which every assertion can be judged again.
 
-The first line says what the file is, when the test ended, what its scope was, and what the test is, but for its
-trigger. Each other line is an event.
+The first line says what the file is, how many events it has, when the test ended, what its scope was, and what the test
+is, but for its trigger. Each other line is an event. A file that was cut is refused: without the events that are
+missing, its verdict would be another one.
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
@@ -13,9 +14,9 @@ from typing import TypeVar
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError
 
 from events.chaos import FaultWindow
-from events.driven_test import EventTestResult
+from events.driven_test import EventDrivenTest, EventTestResult
 from events.event import Event, Milliseconds, Offset, PartitionNumber, Topic
-from events.paths import as_json
+from events.paths import as_json, compile_path
 from events.scope import Scope
 
 VERSION = 1
@@ -38,12 +39,18 @@ class Recording:
     windows: tuple[FaultWindow, ...] = ()
 
 
+class _Version(BaseModel):
+    assay_recording: int
+
+
 class _Header(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     assay_recording: int
     name: str
-    ended_at: float
+    ended_at: float = Field(ge=0, allow_inf_nan=False)
+    events: int | None = None
+    """None in a file of an older version."""
     scope: tuple[str, JsonValue] | None = None
     test: JsonValue = None
     faults: list[tuple[str, float, float]] = Field(default_factory=list)
@@ -61,7 +68,7 @@ class _Line(BaseModel):
     headers: dict[str, str]
     attributes: dict[str, str]
     timestamp_ms: int | None
-    at: float
+    at: float = Field(ge=0, allow_inf_nan=False)
     poison: str | None
     schema_id: int | None = None
 
@@ -93,19 +100,61 @@ def read_recording(path: Path) -> Recording:
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise RecordingError(f"{path}: cannot be read: {error}") from error
-    header = _read(_Header, path, 1, lines[0] if lines else "")
-    if header.assay_recording != VERSION:
-        raise RecordingError(f"{path}: version {header.assay_recording} is not known, only {VERSION}")
+    first = lines[0] if lines else ""
+    version = _read(_Version, path, 1, first).assay_recording
+    if version != VERSION:
+        raise RecordingError(
+            f"{path}: version {version} is not known, only {VERSION}; replay it with the Assay that wrote it"
+        )
+    header = _read(_Header, path, 1, first)
     events = [_read(_Line, path, number, line).event() for number, line in enumerate(lines[1:], start=2)]
-    scope = None if header.scope is None else Scope(expression=header.scope[0], value=header.scope[1])
+    if header.events not in (None, len(events)):
+        message = (
+            f"it holds {len(events)} events, but its first line says {header.events}; it was cut, or edited by hand"
+        )
+        raise RecordingError(f"{path}: {message}. If that is meant, correct `events` there")
+    _check_times(path, events, header.ended_at)
     return Recording(
         name=header.name,
         ended_at=header.ended_at,
-        scope=scope,
+        scope=_scope(path, header),
         events=tuple(events),
         test=header.test,
         windows=tuple(FaultWindow(name=name, begins=begins, ends=ends) for name, begins, ends in header.faults),
     )
+
+
+def replayed(test: EventDrivenTest, recording: Recording) -> EventTestResult:
+    """Return what a test says of a recording. The scope is that of the test if it has a value, else the recorded one.
+
+    Raises: RecordingError if the test takes its scope from a trigger, and the recording has none.
+    """
+    scope = test.scope if isinstance(test.scope, Scope) else recording.scope
+    if scope is None and test.scope is not None:
+        raise RecordingError(
+            "the test takes its scope from its trigger, and the recording has no scope: write `equals`"
+        )
+    return test.replay(recording.events, ended_at=recording.ended_at, scope=scope, windows=recording.windows)
+
+
+def _scope(path: Path, header: _Header) -> Scope | None:
+    if header.scope is None:
+        return None
+    try:
+        compile_path(header.scope[0])
+        return Scope(expression=header.scope[0], value=header.scope[1])
+    except ValueError as error:
+        raise RecordingError(f"{path}, line 1: {error}") from error
+
+
+def _check_times(path: Path, events: Sequence[Event], ended_at: Milliseconds) -> None:
+    """Raise: RecordingError if an event arrived before the one above it, or after the end of the test."""
+    latest: Milliseconds = 0.0
+    for number, event in enumerate(events, start=2):
+        if not latest <= event.at <= ended_at:
+            bounds = f"the line above ({latest:g}) and not after ended_at ({ended_at:g})"
+            raise RecordingError(f"{path}, line {number}: at {event.at:g} must not be before that of {bounds}")
+        latest = event.at
 
 
 def _read(kind: type[_Model], path: Path, number: int, line: str) -> _Model:
@@ -118,8 +167,8 @@ def _read(kind: type[_Model], path: Path, number: int, line: str) -> _Model:
 
 def _lines(result: EventTestResult, test: JsonValue) -> Iterator[str]:
     scope = None if result.scope is None else [result.scope.expression, result.scope.value]
-    header = {"assay_recording": VERSION, "name": result.name, "ended_at": result.ended_at, "scope": scope}
+    header = {"assay_recording": VERSION, "name": result.name, "events": len(result.events)}
     faults = [[window.name, window.begins, window.ends] for window in result.windows]
-    yield json.dumps({**header, "test": test, "faults": faults})
+    yield json.dumps({**header, "ended_at": result.ended_at, "scope": scope, "test": test, "faults": faults})
     for event in result.events:
         yield json.dumps(as_json(event))

@@ -15,7 +15,7 @@ from events.form import LoadedTest, load_file
 from events.html import html
 from events.junit import junit
 from events.outcomes import AssertionResult, Outcome
-from events.recording import Recording, RecordingError, read_recording, write_recording
+from events.recording import RecordingError, read_recording, replayed, write_recording
 from events.results import in_words
 from events.triggers import TriggerError, TriggerRefusedError, TriggerUnfitError
 from model.problems import InvalidError
@@ -33,6 +33,9 @@ TRIGGER = "trigger"
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the test, write what is asked for, and return the exit code. Results go to stdout, problems to stderr."""
     options = _parser().parse_args(arguments)
+    if refused := _nowhere(options):
+        _say(refused)
+        return EXIT_WRONG
     try:
         loaded = load_file(options.file)
         result = _result(loaded, options)
@@ -46,7 +49,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (BrokerError, TriggerError) as error:
         _say(str(error))
         return EXIT_AWAY
-    _write(result, loaded, options)
+    try:
+        _write(result, loaded, options)
+    except OSError as error:
+        _say(f"the verdict is {result.outcome}, but an output cannot be written: {error}")
+        return EXIT_WRONG
     return EXIT_CODES[result.outcome]
 
 
@@ -62,17 +69,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _nowhere(options: argparse.Namespace) -> str:
+    """Return which output has no folder to stand in, before a whole test runs for it. Empty if all have."""
+    if options.results is not None and not options.results.is_dir():
+        return f"--results: there is no folder {options.results}"
+    for option in ("record", "junit", "html"):
+        file: Path | None = getattr(options, option)
+        if file is not None and (file.is_dir() or not file.parent.is_dir()):
+            return f"--{option}: {file} cannot be written: it is a folder, or its folder does not exist"
+    return ""
+
+
 def _result(loaded: LoadedTest, options: argparse.Namespace) -> EventTestResult:
     if options.replay is not None:
-        return replayed(loaded, read_recording(options.replay))
+        return replayed(loaded.test, read_recording(options.replay))
     return run_test(loaded, options.broker or loaded.broker)
-
-
-def replayed(loaded: LoadedTest, recording: Recording) -> EventTestResult:
-    """Return what a test says of a recording."""
-    return loaded.test.replay(
-        recording.events, ended_at=recording.ended_at, scope=recording.scope, windows=recording.windows
-    )
 
 
 def run_test(loaded: LoadedTest, address: str) -> EventTestResult:
@@ -99,6 +110,9 @@ def _execute(test: EventDrivenTest, broker: Broker) -> EventTestResult:
 
 
 def _write(result: EventTestResult, loaded: LoadedTest, options: argparse.Namespace) -> None:
+    for warning in result.warnings:
+        _say(f"warning: {warning}")
+    sys.stdout.writelines(f"{line}\n" for line in in_words(result))
     if options.record is not None:
         write_recording(options.record, result, loaded.written)
     if options.junit is not None:
@@ -107,9 +121,6 @@ def _write(result: EventTestResult, loaded: LoadedTest, options: argparse.Namesp
         options.html.write_text(html(result, loaded.test.trigger.described), encoding="utf-8")
     if options.results is not None:
         write_outputs(result, loaded, options.results)
-    for warning in result.warnings:
-        _say(f"warning: {warning}")
-    sys.stdout.writelines(f"{line}\n" for line in in_words(result))
 
 
 def write_outputs(result: EventTestResult, loaded: LoadedTest, folder: Path) -> None:

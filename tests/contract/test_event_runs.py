@@ -58,6 +58,25 @@ def test_junit_counts_each_assertion(tmp_path: Path) -> None:
     assert [case.get("name") for case in root.iter("testcase")] == ["no <order>", "created"]
 
 
+@pytest.mark.parametrize("option", ["--record", "--junit", "--html", "--results"])
+def test_an_output_without_a_folder_is_refused_before_the_test_runs(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], option: str
+) -> None:
+    assert run(tmp_path, PASSING, option, str(tmp_path / "none" / "out")) == 4
+    said = capsys.readouterr()
+    assert option in said.err
+    assert said.out == ""
+
+
+def test_an_output_that_cannot_be_written_hides_no_verdict(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "junit.xml").mkdir()
+
+    assert run(tmp_path, PASSING, "--results", str(tmp_path)) == 4
+    said = capsys.readouterr()
+    assert "passed: order, 1 events" in said.out
+    assert "the verdict is passed, but an output cannot be written" in said.err
+
+
 def test_a_replay_needs_no_broker(tmp_path: Path) -> None:
     recording = str(tmp_path / "events.jsonl")
 

@@ -68,12 +68,30 @@ def test_a_recording_is_judged_by_another_test(recording: Path, capsys: pytest.C
     assert 'failures="1"' in junit.read_text()
 
 
+def test_a_scope_of_the_other_test_counts(recording: Path) -> None:
+    other = recording.with_name("other.yaml")
+    recording.write_text(recording.read_text().replace('"scope": ["id", "o-1"]', '"scope": null', 1))
+
+    assert main.run(["events", "replay", str(recording)]) == 0
+    for value, code in (("o-1", 0), ("o-2", 1)):
+        other.write_text(TEST.replace("fromTrigger: payload.id", f"equals: {value}"))
+        assert main.run(["events", "replay", str(recording), "--test", str(other)]) == code
+    other.write_text(TEST)
+    assert main.run(["events", "replay", str(recording), "--test", str(other)]) == 4
+
+
 @pytest.mark.parametrize(
     ("change", "said"),
     [
         (('"assay_recording": 1', '"assay_recording": 9'), "version 9 is not known"),
         (('"test": {', '"test": null, "x": {'), "line 1: not a line of a recording"),
         (('"expect"', '"expct"'), "assertions[0].expct: this key is not known here"),
+        (('"events": 1', '"events": 2'), "it holds 1 events, but its first line says 2; it was cut"),
+        (('"assay_recording": 1', '"assay_recording": 2, "new": 1'), "version 2 is not known"),
+        (('["id", "o-1"]', '["id", null]'), "line 1: the scope 'id' has no value"),
+        (('["id", "o-1"]', '["id[", 1]'), "line 1: 'id[' is not a JMESPath expression"),
+        (('"at": ', '"at": 9'), "line 2: at 9"),
+        (('"at": ', '"at": -'), "line 2: not a line of a recording"),
     ],
 )
 def test_a_damaged_recording_is_refused(
