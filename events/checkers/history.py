@@ -46,12 +46,16 @@ Action: TypeAlias = Send | Poll
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """What a process did at once. `number` is its place in the history."""
+    """What a process did at once. `number` is its place in the history.
+
+    `rebalanced` are the partitions that were taken or given to the process while it did so.
+    """
 
     number: int
     process: Process
     actions: tuple[Action, ...]
     status: Status = Status.OK
+    rebalanced: frozenset[Partition] = frozenset()
 
     @property
     def sends(self) -> list[Send]:
@@ -115,6 +119,8 @@ class Anomaly:
 class Log:
     """What the whole history tells about each partition.
 
+    `values` come from sends that must have been committed, and from all polls: also a transaction that fails is given
+    only what is committed. `read` is what operations that ended well have read, with the number of the first one.
     `ranks` are the places of the known offsets. Offsets need not be contiguous: markers of transactions take some.
     """
 
@@ -123,25 +129,57 @@ class Log:
         self.operations = [entry for entry in self.entries if isinstance(entry, Operation)]
         self.values: dict[Partition, dict[int, set[Value]]] = defaultdict(lambda: defaultdict(set))
         self.read: dict[Partition, dict[Value, int]] = defaultdict(dict)
-        self.highest: dict[Partition, int] = {}
         for operation in self.operations:
-            self._learn(operation)
+            self._learn_reads(operation)
+        for operation in self.operations:
+            self._learn_sends(operation)
+        self.offsets = {partition: _offsets(known) for partition, known in self.values.items()}
         self.ranks = {
             partition: {offset: rank for rank, offset in enumerate(sorted(offsets))}
             for partition, offsets in self.values.items()
         }
 
-    def _learn(self, operation: Operation) -> None:
-        for send in operation.sends:
-            if send.offset is not None and operation.status is Status.OK:
-                self.values[send.partition][send.offset].add(send.value)
+    def _learn_reads(self, operation: Operation) -> None:
         for poll in operation.polls:
             for partition, records in poll.records.items():
                 for offset, value in records:
                     self.values[partition][offset].add(value)
-                    self.read[partition].setdefault(value, operation.number)
-                    self.highest[partition] = max(offset, self.highest.get(partition, -1))
+                    if operation.status is Status.OK:
+                        self.read[partition].setdefault(value, operation.number)
+
+    def _learn_sends(self, operation: Operation) -> None:
+        for send in operation.sends:
+            if send.offset is not None and self.committed(operation):
+                self.values[send.partition][send.offset].add(send.value)
+
+    def committed(self, operation: Operation) -> bool:
+        """Say whether what an operation sent must be there: it ended well, or one of its messages was read."""
+        if operation.status is not Status.UNKNOWN:
+            return operation.status is Status.OK
+        return any(send.value in self.read[send.partition] for send in operation.sends)
+
+    def place(self, send: Send) -> int | None:
+        """Return the offset at which a message is in its partition, None if that is not known."""
+        known = self.offsets.get(send.partition, {}).get(send.value, [])
+        return send.offset if send.offset in known else next(iter(known), None)
+
+    def read_up_to(self, partition: Partition) -> int:
+        """Return the offset up to which everything should have been read, -1 if nothing was.
+
+        It is the highest of the first offsets of the values that were read: a duplicate counts where it stands first.
+        """
+        known = self.offsets.get(partition, {})
+        return max((known[value][0] for value in self.read[partition]), default=-1)
 
     def rank(self, partition: Partition, offset: int) -> int:
         """Return the place of a known offset among the known ones."""
         return self.ranks[partition][offset]
+
+
+def _offsets(values: Mapping[int, set[Value]]) -> dict[Value, list[int]]:
+    """Return the offsets of each value of a partition, in their order."""
+    found: dict[Value, list[int]] = defaultdict(list)
+    for offset in sorted(values):
+        for value in values[offset]:
+            found[value].append(offset)
+    return found

@@ -21,7 +21,6 @@ from events.checkers.history import (
     Process,
     Rebalance,
     Status,
-    Value,
 )
 from events.checkers.transactions import aborted_reads, precommitted_reads, write_cycles
 
@@ -56,33 +55,34 @@ def broken(anomalies: Iterable[Anomaly]) -> list[Anomaly]:
 
 
 def lost_and_unseen(log: Log) -> Iterator[Anomaly]:
-    """Find acknowledged messages that nobody read.
+    """Find committed messages that nobody read.
 
-    Lost: a later message of the partition was read. Unseen: none was, so the readers may only have stopped too early.
+    Lost: a later message of the partition was read. Unseen: it was acknowledged, and none of the messages behind it was
+    read, so the readers may only have stopped too early.
     """
+    bounds = {partition: log.read_up_to(partition) for partition in log.values}
     for operation in log.operations:
-        if operation.status is not Status.OK:
+        if not log.committed(operation):
             continue
         for send in operation.sends:
-            if send.offset is None or send.value in log.read[send.partition]:
+            if send.value in log.read[send.partition]:
                 continue
-            lost = send.offset <= log.highest.get(send.partition, -1)
-            reason = "was acknowledged and passed over" if lost else "was acknowledged and not read yet"
-            yield Anomaly(
-                kind=Kind.LOST_WRITE if lost else Kind.UNSEEN,
-                partition=send.partition,
-                message=f"{send.value!r} at offset {send.offset} {reason}",
-                operations=(operation.number,),
-            )
+            offsets = log.offsets.get(send.partition, {}).get(send.value, [])
+            lost = bool(offsets) and offsets[-1] <= bounds[send.partition]
+            if lost or operation.status is Status.OK:
+                reason = "was written and passed over" if lost else "was acknowledged and not read yet"
+                where = f" at offset {offsets[-1]}" if offsets else ""
+                yield Anomaly(
+                    kind=Kind.LOST_WRITE if lost else Kind.UNSEEN,
+                    partition=send.partition,
+                    message=f"{send.value!r}{where} {reason}",
+                    operations=(operation.number,),
+                )
 
 
 def duplicates(log: Log) -> Iterator[Anomaly]:
     """Find values at more than one offset."""
-    for partition, offsets in log.values.items():
-        places: dict[Value, list[int]] = defaultdict(list)
-        for offset, values in sorted(offsets.items()):
-            for value in values:
-                places[value].append(offset)
+    for partition, places in log.offsets.items():
         for value, found in places.items():
             if len(found) > 1:
                 message = f"{value!r} is at the offsets {', '.join(map(str, found))}"
@@ -99,7 +99,10 @@ def inconsistent_offsets(log: Log) -> Iterator[Anomaly]:
 
 
 def polls_of_processes(log: Log) -> Iterator[Anomaly]:
-    """Compare each poll with the last one of its process in the same partition."""
+    """Compare each poll with the last one of its process in the same partition that ended well.
+
+    After an operation that did not, a process reads again what it has read there.
+    """
     last: dict[tuple[Process, Partition], tuple[int, int]] = {}
     moved: set[tuple[Process, Partition]] = set()
     for entry in log.entries:
@@ -111,8 +114,9 @@ def polls_of_processes(log: Log) -> Iterator[Anomaly]:
             if key in last:
                 excuse = REBALANCED if key in moved else ""
                 yield from _step(log, partition, (last[key], (offsets[0], entry.number)), (_POLLS, excuse))
-            moved.discard(key)
-            last[key] = offsets[-1], entry.number
+            if entry.status is Status.OK:
+                moved.discard(key)
+                last[key] = offsets[-1], entry.number
 
 
 def polls_within(log: Log) -> Iterator[Anomaly]:
@@ -121,29 +125,34 @@ def polls_within(log: Log) -> Iterator[Anomaly]:
         for partition, offsets in _read_by(operation).items():
             for before, after in pairwise(offsets):
                 step = (before, operation.number), (after, operation.number)
-                yield from _step(log, partition, step, (_POLLS_WITHIN, ""))
+                excuse = REBALANCED if partition in operation.rebalanced else ""
+                yield from _step(log, partition, step, (_POLLS_WITHIN, excuse))
 
 
 def sends_of_processes(log: Log) -> Iterator[Anomaly]:
-    """Compare each send with the last one of its process in the same partition."""
-    last: dict[tuple[Process, Partition], tuple[int, int]] = {}
+    """Compare each send with the last one of its process in the same partition. What failed is left out."""
+    last: dict[tuple[Process, Partition], tuple[int | None, int]] = {}
     for operation in log.operations:
-        for partition, offsets in _sent_by(operation).items():
-            key = operation.process, partition
-            if key in last and log.rank(partition, offsets[0]) <= log.rank(partition, last[key][0]):
-                message = f"after offset {last[key][0]}, a message was sent to offset {offsets[0]}"
-                numbers = (last[key][1], operation.number)
+        if operation.status is Status.FAIL:
+            continue
+        for partition, offsets in _sent_by(operation, log).items():
+            before, earlier = last.get((operation.process, partition), (None, 0))
+            after = offsets[0]
+            if before is not None and after is not None and log.rank(partition, after) <= log.rank(partition, before):
+                message = f"after offset {before}, a message was sent to offset {after}"
+                numbers = (earlier, operation.number)
                 yield Anomaly(kind=Kind.NONMONOTONIC_SEND, partition=partition, message=message, operations=numbers)
-            last[key] = offsets[-1], operation.number
+            last[operation.process, partition] = offsets[-1], operation.number
 
 
 def sends_within(log: Log) -> Iterator[Anomaly]:
     """Compare the sends of one operation with each other."""
     for operation in log.operations:
-        for partition, offsets in _sent_by(operation).items():
+        for partition, offsets in _sent_by(operation, log).items():
             for before, after in pairwise(offsets):
-                step = (before, operation.number), (after, operation.number)
-                yield from _step(log, partition, step, (_SENDS_WITHIN, ""))
+                if before is not None and after is not None:
+                    step = (before, operation.number), (after, operation.number)
+                    yield from _step(log, partition, step, (_SENDS_WITHIN, ""))
 
 
 def _step(
@@ -178,11 +187,9 @@ def _read_by(operation: Operation) -> dict[Partition, list[int]]:
     return {partition: offsets for partition, offsets in found.items() if offsets}
 
 
-def _sent_by(operation: Operation) -> dict[Partition, list[int]]:
-    """Return the offsets that an operation was told for its sends, in its order."""
-    found: dict[Partition, list[int]] = defaultdict(list)
-    if operation.status is Status.OK:
-        for send in operation.sends:
-            if send.offset is not None:
-                found[send.partition].append(send.offset)
+def _sent_by(operation: Operation, log: Log) -> dict[Partition, list[int | None]]:
+    """Return the offsets of what an operation sent, in its order; None for those that are not known."""
+    found: dict[Partition, list[int | None]] = defaultdict(list)
+    for send in operation.sends:
+        found[send.partition].append(log.place(send))
     return found

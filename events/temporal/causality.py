@@ -3,8 +3,9 @@
 The edges: the order of offsets in one partition; a header with the id of the event that caused this one; and spans of
 a trace, where an event carries its own span (`traceparent`) and that of its parent (`b3`, or `x-b3-parentspanid`).
 
-Without an edge between two events it is unknown whether one caused the other, unless both are in one trace: then they
-are concurrent. Unknown makes an assertion inconclusive.
+Without an edge between two events it is unknown whether one caused the other, unless the parents of both lead to one
+common span: then they are concurrent. That both are in one trace says nothing, since a `traceparent` does not name its
+parent. Unknown makes an assertion inconclusive, and so does a circle, in which each event is a cause of the other.
 
 Source: Lamport 1978; W3C Trace Context (traceparent); B3 propagation (the single header).
 """
@@ -36,6 +37,8 @@ class Relation(StrEnum):
     AFTER = "after"
     CONCURRENT = "concurrent"
     UNKNOWN = "unknown"
+    CIRCULAR = "circular"
+    """Each is a cause of the other, so what the events carry is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +56,7 @@ class CausalOrder:
     def __init__(self) -> None:
         self._causes: dict[int, list[int]] = {}
         self._numbers: dict[int, int] = {}
-        self._traces: list[str | None] = []
+        self._spans: list[_Span | None] = []
         self._last: dict[tuple[str, int], int] = {}
         self._by_id: dict[str, int] = {}
         self._by_span: dict[tuple[str, str], int] = {}
@@ -66,7 +69,7 @@ class CausalOrder:
         self._kept.append(event)  # so that its identity stays its own
         self._numbers[id(event)] = number
         span = _span(event)
-        self._traces.append(None if span is None else span.trace)
+        self._spans.append(span)
         self._causes[number] = [self._last[event.place[:2]]] if event.place[:2] in self._last else []
         self._last[event.place[:2]] = number
         for known, name in _names(event, span):
@@ -91,12 +94,22 @@ class CausalOrder:
     def relation(self, one: Event, other: Event) -> Relation:
         """Return how `one` stands to `other`. Both must have been added."""
         a, b = self._numbers[id(one)], self._numbers[id(other)]
-        if self._reaches(b, a):
-            return Relation.BEFORE
-        if self._reaches(a, b):
-            return Relation.AFTER
-        same = self._traces[a] is not None and self._traces[a] == self._traces[b]
-        return Relation.CONCURRENT if same else Relation.UNKNOWN
+        before, after = self._reaches(b, a), self._reaches(a, b)
+        if before and after:
+            return Relation.CIRCULAR
+        if before or after:
+            return Relation.BEFORE if before else Relation.AFTER
+        return Relation.CONCURRENT if self._ancestors(a) & self._ancestors(b) else Relation.UNKNOWN
+
+    def _ancestors(self, number: int) -> set[tuple[str, str]]:
+        """Return the spans that lead to an event by their parents, as far as they are known."""
+        found: set[tuple[str, str]] = set()
+        span = self._spans[number]
+        while span is not None and span.parent and (span.trace, span.parent) not in found:
+            found.add((span.trace, span.parent))
+            parent = self._by_span.get((span.trace, span.parent))
+            span = None if parent is None else self._spans[parent]
+        return found
 
     def _reaches(self, start: int, wanted: int) -> bool:
         """Say whether `wanted` is among the causes of `start`, near or far."""
@@ -180,7 +193,7 @@ class HappensBeforeCheck(BaseCheck):
         """Judge each effect. The first one that is wrong decides; else the first one that is unknown."""
         del seen
         words = f"{describe_pattern(self._cause.pattern)} before {describe_pattern(self._effect.pattern)}"
-        unknown: list[Event] = []
+        unclear: list[tuple[str, list[Event]]] = []
         for key, effect in self._effects.items():
             cause = self._causes.get(key)
             if cause is None:
@@ -190,11 +203,13 @@ class HappensBeforeCheck(BaseCheck):
             if relation in {Relation.AFTER, Relation.CONCURRENT}:
                 message = f"{words} is wanted, but the cause is {relation}{show_key(key)}"
                 self.decide(Outcome.FAILED, message, now, [cause, effect])
+            elif relation is Relation.CIRCULAR:
+                unclear.append((f"each event names the other as its cause{show_key(key)}", [cause, effect]))
             elif relation is Relation.UNKNOWN:
-                unknown = unknown or [cause, effect]
-        if unknown:
-            message = f"{words}: the events carry nothing that relates them"
-            self.decide(Outcome.INCONCLUSIVE, message, now, unknown)
+                unclear.append((f"the events carry nothing that relates them{show_key(key)}", [cause, effect]))
+        if unclear:
+            why, witnesses = unclear[0]
+            self.decide(Outcome.INCONCLUSIVE, f"{words}: {why}", now, witnesses)
         if not self._effects:
             self.decide(Outcome.VACUOUS, f"{describe_pattern(self._effect.pattern)} did not occur", now)
         self.decide(Outcome.PASSED, f"{words} holds", now)

@@ -52,11 +52,22 @@ def test_spans_of_one_trace_are_ordered_by_their_parents() -> None:
     trace = "0af7651916cd43dd8448eb211c80319c"
     parent = at("A", 0, traceparent=f"00-{trace}-00000000000000a1-01")
     child = at("B", 1, b3=f"{trace}-00000000000000b2-1-00000000000000a1")
-    sibling = at("C", 2, traceparent=f"00-{trace}-00000000000000c3-01")
+    sibling = at("C", 2, b3=f"{trace}-00000000000000c3-1-00000000000000a1")
+    of_the_trace = at("D", 3, traceparent=f"00-{trace}-00000000000000d4-01")
 
     assert relation(parent, child) is Relation.BEFORE
     assert relation(child, parent) is Relation.AFTER
     assert relation(child, sibling) is Relation.CONCURRENT
+    assert relation(child, parent, sibling) is Relation.CONCURRENT
+    assert relation(parent, of_the_trace) is Relation.UNKNOWN, "its parent may be a span that sent nothing"
+    assert relation(child, of_the_trace) is Relation.UNKNOWN
+
+
+def test_a_circle_of_causes_is_no_order() -> None:
+    first, second = at("A", 0, event_id="1", causation_id="2"), at("B", 1, event_id="2", causation_id="1")
+
+    assert relation(first, second) is Relation.CIRCULAR
+    assert relation(first, at("M", 2, event_id="3", causation_id="1"), second) is Relation.CIRCULAR
 
 
 @pytest.mark.parametrize(
@@ -65,6 +76,11 @@ def test_spans_of_one_trace_are_ordered_by_their_parents() -> None:
         ([at("A", 0, event_id="1"), at("B", 1, causation_id="1")], Outcome.PASSED),
         ([at("B", 1, causation_id="1"), at("A", 0, event_id="1")], Outcome.PASSED),
         ([at("A", 0), at("B", 1)], Outcome.INCONCLUSIVE),
+        (
+            [at("A", 0, event_id="1", causation_id="2"), at("B", 1, event_id="2", causation_id="1")],
+            Outcome.INCONCLUSIVE,
+        ),
+        ([at("A", 0, event_id="1", causation_id="1"), at("B", 1, causation_id="1")], Outcome.PASSED),
         ([at("B", 0, 1), at("A", 0, 2)], Outcome.FAILED),
         ([at("B", 0)], Outcome.FAILED),
         ([at("A", 0)], Outcome.VACUOUS),

@@ -226,6 +226,35 @@ def test_a_rebalance_excuses_where_the_next_poll_begins_and_no_more(kind: Kind) 
     assert kinds(broken(check_history(clean.entries))) == {Kind.NONMONOTONIC_POLL}
 
 
+def test_a_rebalance_during_an_operation_excuses_its_polls() -> None:
+    clean = Clean(3)
+    int_poll_back(clean)
+    last = clean.entries.pop()
+    assert isinstance(last, Operation)
+    clean.entries.append(replace(last, rebalanced=frozenset({P})))
+
+    assert kinds(check_history(clean.entries)) == {Kind.INT_NONMONOTONIC_POLL}
+    assert broken(check_history(clean.entries)) == []
+
+
+def test_what_an_aborted_transaction_has_read_is_read_again() -> None:
+    clean = Clean(3)
+    for status in (Status.FAIL, Status.UNKNOWN, Status.OK):
+        clean.add(OTHER, Poll(records={P: clean.log[:3]}), status=status)
+
+    assert check_history(clean.entries) == []
+
+
+def test_a_message_is_lost_if_another_one_of_its_transaction_was_read() -> None:
+    """Nobody said that the transaction was committed, but what was read of it shows it."""
+    clean = Clean(3)
+    sends = beyond(clean, 1, 2)
+    clean.drop_value(sends[0].value)  # type: ignore[arg-type]
+    clean.add(OTHER, *sends, status=Status.UNKNOWN)
+
+    assert Kind.LOST_WRITE in kinds(check_history(clean.entries))
+
+
 def test_an_operation_without_an_answer_accuses_nobody() -> None:
     """It may have been written or not: it is neither lost nor aborted."""
     clean = Clean(1)
