@@ -177,7 +177,8 @@ def _conforms(form: AssertionForm, name: str, _patterns: Patterns) -> Assertion:
 
 
 def _asyncapi(form: AssertionForm, name: str, _patterns: Patterns) -> Assertion:
-    return Conformance(name=name, schemas=message_schemas(form.asyncapi), others_allowed=form.others_allowed)
+    found = message_schemas(form.asyncapi)
+    return Conformance(name=name, schemas=found.types, topics=found.topics, others_allowed=form.others_allowed)
 
 
 def _registered(form: AssertionForm, name: str, _patterns: Patterns) -> Assertion:

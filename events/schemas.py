@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Protocol
+from urllib.parse import unquote
 
 import jsonschema_rs
 from pydantic import JsonValue
@@ -97,7 +98,7 @@ def _pointed(reference: str, whole: JsonValue) -> JsonValue:
         return None
     value = whole
     for part in reference[1:].split("/")[1:]:
-        key = part.replace("~1", "/").replace("~0", "~")
+        key = unquote(part).replace("~1", "/").replace("~0", "~")
         value = value.get(key) if isinstance(value, dict) else None
     return value
 

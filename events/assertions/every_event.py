@@ -4,7 +4,7 @@ They are decided by the first event that breaks them, else by the end of the tes
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import JsonValue
 
@@ -25,12 +25,13 @@ CLOUDEVENT_IDENTITY = ("event.attributes.source", "event.attributes.id")
 class Conformance:
     """Every event of `pattern` fits the schema of its type. Poison events fit none.
 
-    `schemas` maps globs of types to JSON Schemas; the first one that matches counts. An event whose type has no schema
-    fails, unless `others_allowed`.
+    `schemas` maps globs of types to JSON Schemas; the first one that matches counts. An event without a type fits the
+    schema of its topic, from `topics`. An event that has no schema so fails, unless `others_allowed`.
     """
 
     name: str
     schemas: Mapping[str, Mapping[str, JsonValue] | bool]
+    topics: Mapping[str, Mapping[str, JsonValue] | bool] = field(default_factory=dict)
     pattern: EventPattern = ANY_EVENT
     others_allowed: bool = False
 
@@ -65,13 +66,15 @@ class EveryCheck(BaseCheck):
 class ConformanceCheck(EveryCheck):
     """Checks each event against the schema of its type."""
 
-    __slots__ = ("_by_type", "_others_allowed", "_schemas")
+    __slots__ = ("_by_type", "_others_allowed", "_schemas", "_topics")
 
     def __init__(self, rule: Conformance) -> None:
         super().__init__(rule.name, rule.pattern)
         self._schemas = [(compile_glob(glob), compile_schema(schema)) for glob, schema in rule.schemas.items()]
         self._by_type = {glob: schema for glob, (_, schema) in zip(rule.schemas, self._schemas, strict=True)}
         self._by_type = {glob: schema for glob, schema in self._by_type.items() if not set(glob) & set("*?[")}
+        topics = sorted(rule.topics.items(), key=_exact_first)
+        self._topics = [(compile_glob(glob), compile_schema(schema)) for glob, schema in topics]
         self._others_allowed = rule.others_allowed
 
     def observe(self, event: Event) -> None:
@@ -79,20 +82,34 @@ class ConformanceCheck(EveryCheck):
         if self.result is not None or not (self._compiled.rest is None or self._compiled.rest(event)):
             return
         self._count += 1
-        schema = self._by_type.get(event.type) or self._find(event.type)
+        schema = self._by_type.get(event.type) or self._find(event)
         if schema is not None and event.poison is None:
             if not schema.fits(event.payload):
                 self.decide(Outcome.FAILED, "; ".join(schema.errors(event.payload)), event.at, [event])
         elif event.poison is not None:
             self.decide(Outcome.FAILED, event.poison, event.at, [event])
         elif not self._others_allowed:
-            self.decide(Outcome.FAILED, f"there is no schema for the type {event.type!r}", event.at, [event])
+            self.decide(Outcome.FAILED, _no_schema(event), event.at, [event])
 
-    def _find(self, event_type: str) -> Schema | None:
-        found = next((schema for fits, schema in self._schemas if fits(event_type)), None)
+    def _find(self, event: Event) -> Schema | None:
+        found = next((schema for fits, schema in self._schemas if fits(event.type)), None)
         if found is not None:
-            self._by_type[event_type] = found
+            self._by_type[event.type] = found
+        elif not event.type:
+            return next((schema for fits, schema in self._topics if fits(event.topic)), None)
         return found
+
+
+def _exact_first(entry: tuple[str, object]) -> tuple[int, int, str]:
+    """Order globs by how little they leave open."""
+    glob = entry[0]
+    return glob.count("*"), -len(glob), glob
+
+
+def _no_schema(event: Event) -> str:
+    if event.type:
+        return f"there is no schema for the type {event.type!r}"
+    return f"the event has no type, and there is no schema for the topic {event.topic!r}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

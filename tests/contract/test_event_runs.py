@@ -86,6 +86,26 @@ def test_a_replay_needs_no_broker(tmp_path: Path) -> None:
     assert run(tmp_path, PASSING, "--replay", str(tmp_path / "test.yaml")) == 4
 
 
+def test_a_document_may_refer_to_other_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = PASSING.replace("{expect: OrderCreated, name: created}", "{asyncapi: api/shop.yaml}")
+    text = text.replace("name: order", "name: order\ntimeoutMs: 300")
+    (tmp_path / "api").mkdir()
+    (tmp_path / "common").mkdir()
+    shop = "{asyncapi: 3.0.0, channels: {o: {messages: {OrderCreated: {$ref: '../common/messages.yaml#/Created'}}}}}"
+    (tmp_path / "api" / "shop.yaml").write_text(shop)
+    (tmp_path / "common" / "messages.yaml").write_text("Created: {payload: {$ref: 'schemas.yaml#/Order'}}")
+    for wanted, code in (("id", 0), ("customer", 1)):
+        schemas = f"{{Order: {{allOf: [{{$ref: '#/Id'}}]}}, Id: {{required: [{wanted}]}}}}"
+        (tmp_path / "common" / "schemas.yaml").write_text(schemas)
+        assert run(tmp_path, text) == code
+
+    for named, said in (("none.yaml", "no file 'none.yaml'"), ("../../other.yaml", "outside of the folder")):
+        (tmp_path / "api" / "shop.yaml").write_text(shop.replace("../common/messages.yaml", named))
+        capsys.readouterr()
+        assert run(tmp_path, text) == 4
+        assert said in capsys.readouterr().err
+
+
 def test_an_asyncapi_document_is_read_beside_the_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = PASSING.replace("{expect: OrderCreated, name: created}", "{asyncapi: shop.yaml}")
     document = "{asyncapi: 3.0.0, components: {messages: {OrderCreated: {payload: {required: [%s]}}}}}"
