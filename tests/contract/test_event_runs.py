@@ -73,7 +73,7 @@ def test_an_output_that_cannot_be_written_hides_no_verdict(tmp_path: Path, capsy
 
     assert run(tmp_path, PASSING, "--results", str(tmp_path)) == 4
     said = capsys.readouterr()
-    assert "passed: order, 1 events" in said.out
+    assert "passed: order, 1 event" in said.out
     assert "the verdict is passed, but an output cannot be written" in said.err
 
 
