@@ -28,6 +28,7 @@ May do I/O: no.
     manifests            what a fault is in a cluster, as pure values
     observed             what was observed, cut into windows and samples
     operator_limits      what a fault may not ask of Litmus and Chaos Mesh
+    pairs                the median of all differences between two windows
     permission           whether the rules of a team allow an experiment
     plan                 what an experiment would do, with every reason against it
     preflight            what a webhook is told right before the first fault

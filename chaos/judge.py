@@ -4,17 +4,22 @@ An SLO of kind ratio is judged by all requests of the window against the objecti
 outage of 20 s in a minute.) An SLO of kind value is judged by `chaos.judge_value`. The worst decides.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
-from chaos.hypothesis import Better, Hypothesis, Slo, SloKind
+from chaos.hypothesis import Better, Hypothesis, Slo, SloKind, Source
 from chaos.judge_value import Comparison, compare, too_noisy
 from chaos.rank_sum import holm, lag_one, pooled
-from chaos.windows import Count, Sample, Window, totals, values
+from chaos.windows import Count, Sample, Window, completeness, totals, values
 
 ROOM = 1e-9
 """Sums of rates are not exact in their last digits."""
+KEPT = 0.8
+"""A value must have so large a share of the readings that it had in the baseline: an outage takes readings away."""
+
+LARGEST_SHOWN = 100.0
 
 
 class Judgement(StrEnum):
@@ -130,7 +135,32 @@ def judge_ratio(slo: Slo, counts: Mapping[Window, Sequence[Count]], tolerance: f
         recovery=_percent(shares[Window.RECOVERY]),
         budget_spent=bad / (total * (1 - slo.objective / 100)) if total else None,
     )
-    return _weighed(judged, total, allowed, shares)
+    weighed = _weighed(judged, total, allowed, shares)
+    hidden = _hidden(counts) if slo.source is Source.PROMETHEUS else 0
+    if weighed.judgement is Judgement.MET and _could_be_over(counts, hidden, allowed):
+        return replace(
+            weighed,
+            judgement=Judgement.INCONCLUSIVE,
+            reason=f"{hidden} readings are missing under the fault, and could hide more than {allowed:.3%} bad requests",
+            advice="use metrics of the callers, which go on while the target is away, and a window of the rate that "
+            "holds two scrapes or more",
+        )
+    return weighed
+
+
+def _hidden(counts: Mapping[Window, Sequence[Count]]) -> int:
+    """Return how many readings are missing under the fault, beyond those that are missing without one."""
+    during = counts.get(Window.FAULT, ())
+    expected = completeness(counts.get(Window.BASELINE, ())) * len(during)
+    return int(expected - sum(count.present for count in during) + ROOM)
+
+
+def _could_be_over(counts: Mapping[Window, Sequence[Count]], hidden: int, allowed: float) -> bool:
+    """Say whether the budget would be exceeded if every request of the missing readings had been bad."""
+    during = counts.get(Window.FAULT, ())
+    bad, total = totals(during)
+    unseen = hidden * total / max(1, sum(count.present for count in during))
+    return hidden > 0 and bad + unseen > (allowed + ROOM) * (total + unseen)
 
 
 def _weighed(judged: SloJudgement, total: float, allowed: float, shares: Mapping[Window, float | None]) -> SloJudgement:
@@ -165,7 +195,7 @@ def _weighed(judged: SloJudgement, total: float, allowed: float, shares: Mapping
 
 def _share(counts: Sequence[Count]) -> float | None:
     bad, total = totals(counts)
-    return bad / total if total else None
+    return bad / total if total and math.isfinite(total) else None
 
 
 def _percent(share: float | None) -> float | None:
@@ -186,6 +216,9 @@ class _Value:
         baseline = values(samples.get(Window.BASELINE, ()))
         noisy = too_noisy(baseline, self.tolerance, self.alpha)
         judgement, reason, advice = self._decide(seen, noisy)
+        if judgement is Judgement.MET and (missing := _missing(samples)):
+            judgement, reason = Judgement.INCONCLUSIVE, f"{missing}; {reason}"
+            advice = "add an SLO of kind ratio or a health check, which see an outage, or check the query"
         recovery = values(samples.get(Window.RECOVERY, ()))
         return SloJudgement(
             slo=self.slo.name,
@@ -200,7 +233,7 @@ class _Value:
         )
 
     def _decide(self, seen: Comparison, noisy: bool | None) -> tuple[Judgement, str, str]:  # noqa: FBT001  three-valued
-        shown = f"{seen.worse_by:+.1%} (allowed {self.tolerance:.0%}), p = {seen.p:.2g}"
+        shown = f"{_share_in_words(seen.worse_by)} (allowed {self.tolerance:.0%}), p = {seen.p:.2g}"
         if noisy:
             reason = f"the baseline is too noisy: its halves differ as if there had been a fault; {shown}"
             return Judgement.INCONCLUSIVE, reason, "take a longer baseline at a quieter time, or a coarser step"
@@ -210,6 +243,19 @@ class _Value:
             reason = f"too few readings: the smallest p they can have is {seen.reachable:.2g}; {shown}"
             return Judgement.INCONCLUSIVE, reason, "a shorter step, or a longer duration and baseline"
         return Judgement.MET, f"changed by {shown}", ""
+
+
+def _share_in_words(share: float) -> str:
+    """Return a change in percent; one from zero, or nearly so, has none."""
+    return f"{share:+.1%}" if abs(share) < LARGEST_SHOWN else f"more than {LARGEST_SHOWN:g} times"
+
+
+def _missing(samples: Mapping[Window, Sequence[Sample]]) -> str:
+    """Return a sentence if too many readings are missing under the fault to say that a value is as before."""
+    before, during = samples.get(Window.BASELINE, ()), samples.get(Window.FAULT, ())
+    if completeness(during) >= KEPT * completeness(before):
+        return ""
+    return f"only {len(values(during))} of {len(during)} readings are there under the fault"
 
 
 def _median(readings: Sequence[float]) -> float | None:
@@ -226,9 +272,10 @@ def judge_health(check: str, failures: int, outcomes: Sequence[bool | None]) -> 
     if longest >= failures:
         reason = f"missed {longest} times in a row; {failures} are a failure"
         return HealthJudgement(check=check, judgement=Judgement.NOT_MET, longest=longest, reason=reason)
-    if not any(outcome is not None for outcome in outcomes):
-        reason = "was never made"
-        return HealthJudgement(check=check, judgement=Judgement.INCONCLUSIVE, longest=0, reason=reason)
+    made = sum(outcome is not None for outcome in outcomes)
+    if made < failures:
+        reason = f"was made {made} times, and {failures} misses are a failure" if made else "was never made"
+        return HealthJudgement(check=check, judgement=Judgement.INCONCLUSIVE, longest=longest, reason=reason)
     reason = f"longest row of misses: {longest}; {failures} are a failure"
     return HealthJudgement(check=check, judgement=Judgement.MET, longest=longest, reason=reason)
 

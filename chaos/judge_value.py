@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from chaos.pairs import median_difference
 from chaos.rank_sum import corrected_p, effective_length, inflation, lag_one, one_sided_p, smallest_p
 
 NOISE_FACTOR = 2.5
@@ -16,6 +17,8 @@ NOISE_FACTOR = 2.5
 MAD_TO_DEVIATION = 1.4826
 """What makes the median absolute deviation of a normal distribution its standard deviation."""
 SHORTEST_FOR_NOISE_CHECK = 10
+LARGEST_LOGARITHM = 700.0
+"""Beyond it the exponential is larger than any number."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,8 +85,9 @@ def _shift(low: Sequence[float], high: Sequence[float]) -> float:
     Readings above zero are compared as ratios, so that a doubling and a halving are equally far.
     """
     if min(*low, *high) > 0:
-        return math.exp(statistics.median(math.log(b) - math.log(a) for a in low for b in high)) - 1
-    shift = statistics.median(b - a for a in low for b in high)
+        shift = median_difference([math.log(a) for a in low], [math.log(b) for b in high])
+        return math.exp(min(shift, LARGEST_LOGARITHM)) - 1
+    shift = median_difference(low, high)
     middle = abs(statistics.median(low))
     if middle > 0:
         return shift / middle

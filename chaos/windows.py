@@ -28,6 +28,10 @@ class Sample:
         return self.value is not None and math.isfinite(self.value)
 
 
+ROUNDING = 1e-6
+"""Two sums of rates differ in their last digits: when every request is bad, `bad` may be a little above `total`."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Count:
     """The requests of one interval that ended at `at`, and how many of them were bad. None: no data."""
@@ -41,7 +45,7 @@ class Count:
         """Say whether there was data that can be true: not more bad requests than requests."""
         if self.bad is None or self.total is None:
             return False
-        return math.isfinite(self.bad) and math.isfinite(self.total) and 0 <= self.bad <= self.total
+        return math.isfinite(self.bad) and math.isfinite(self.total) and 0 <= self.bad <= self.total * (1 + ROUNDING)
 
 
 def values(samples: Sequence[Sample]) -> list[float]:
@@ -51,5 +55,10 @@ def values(samples: Sequence[Sample]) -> list[float]:
 
 def totals(counts: Sequence[Count]) -> tuple[float, float]:
     """Return the bad requests and all requests of a window."""
-    there = [(count.bad, count.total) for count in counts if count.present]
-    return sum(bad or 0.0 for bad, _ in there), sum(total or 0.0 for _, total in there)
+    there = [(count.bad or 0.0, count.total or 0.0) for count in counts if count.present]
+    return sum(min(bad, total) for bad, total in there), sum(total for _, total in there)
+
+
+def completeness(readings: Sequence[Sample] | Sequence[Count]) -> float:
+    """Return the share of the readings of a window that had data; 0 if there are none."""
+    return sum(reading.present for reading in readings) / len(readings) if readings else 0.0

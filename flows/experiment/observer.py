@@ -9,7 +9,7 @@ from collections import defaultdict
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from chaos.experiment import Experiment
 from chaos.hypothesis import HealthCheck, ProbeType, Slo, SloKind, Source
@@ -124,19 +124,33 @@ class Observer:
         return ProbeResult(healthy=False, detail=f"a check of type {check.type} cannot be made here", seconds=0.0)
 
     async def _read_on(self, slo: Slo) -> None:
-        loop = asyncio.get_running_loop()
+        """Read an SLO each step. A step that passes while an answer is waited for has no reading: it is missing."""
+        loop, step = asyncio.get_running_loop(), slo.step_seconds
         began, number = loop.time(), 0
         while True:
             number += 1
-            await asyncio.sleep(max(0.0, began + number * slo.step_seconds - loop.time()))
-            at = self._clock()
-            if slo.kind is SloKind.VALUE:
-                self._samples[slo.name].append(Sample(at=at, value=await self._value(str(slo.query))))
+            late = loop.time() - (began + number * step)
+            if late >= step:
+                self._note(slo, self._clock() - timedelta(seconds=late), (None, None))
                 continue
-            bad, total = await self._value(str(slo.bad)), await self._value(str(slo.total))
-            step = slo.step_seconds
-            count = Count(at=at, bad=_times(bad, step), total=_times(total, step))
-            self._counts[slo.name].append(count)
+            await asyncio.sleep(max(0.0, -late))
+            at = self._clock()
+            self._note(slo, at, await self._read(slo))
+
+    async def _read(self, slo: Slo) -> tuple[float | None, float | None]:
+        """Return the value of an SLO twice, or its rates of bad and of all requests."""
+        if slo.kind is SloKind.VALUE:
+            value = await self._value(str(slo.query))
+            return value, value
+        return await self._value(str(slo.bad)), await self._value(str(slo.total))
+
+    def _note(self, slo: Slo, at: datetime, read: tuple[float | None, float | None]) -> None:
+        first, second = read
+        if slo.kind is SloKind.VALUE:
+            self._samples[slo.name].append(Sample(at=at, value=first))
+            return
+        step = slo.step_seconds
+        self._counts[slo.name].append(Count(at=at, bad=_times(first, step), total=_times(second, step)))
 
     async def _value(self, query: str) -> float | None:
         if self._metrics is None:

@@ -117,6 +117,61 @@ def test_missing_readings_never_pass(missing: float | None) -> None:
     assert judged([missing] * 12, [*QUIET]) is Judgement.INCONCLUSIVE
 
 
+@pytest.mark.parametrize("missing", [None, math.nan, math.inf])
+def test_a_value_whose_readings_went_away_under_the_fault_never_passes(missing: float | None) -> None:
+    """A target that is away has no latency. What is left of the readings is that of the good moments."""
+    assert judged(QUIET * 5, [missing] * 30 + QUIET * 2) is Judgement.INCONCLUSIVE
+    assert judged(QUIET * 5, [missing] * 3 + QUIET * 4) is Judgement.MET
+    assert judged(([missing] * 2 + QUIET) * 4, ([missing] * 2 + QUIET) * 4) is Judgement.MET
+    assert judged(QUIET * 5, [missing] * 30 + [2 * one for one in QUIET]) is Judgement.NOT_MET
+
+
+def from_prometheus(fault: list[tuple[float | None, float | None]]) -> Judgement:
+    slo = Slo(name="success", kind=SloKind.RATIO, objective=99, bad="b", total="t")
+    windows = {Window.BASELINE: [(0.0, 10.0)] * 60, Window.FAULT: fault}
+    counts = {
+        window: [Count(at=second(number), bad=bad, total=total) for number, (bad, total) in enumerate(pairs)]
+        for window, pairs in windows.items()
+    }
+    return judge_ratio(slo, counts, 0.1).judgement
+
+
+def test_a_ratio_whose_counts_went_away_under_the_fault_never_passes() -> None:
+    """The metrics of a service that is away are away too. Missing readings could all have been an outage."""
+    assert from_prometheus([(0.0, 10.0)] * 60) is Judgement.MET
+    assert from_prometheus([(None, None)] + [(0.0, 10.0)] * 59) is Judgement.INCONCLUSIVE
+    assert from_prometheus([(None, 10.0)] * 20 + [(0.0, 10.0)] * 40) is Judgement.INCONCLUSIVE
+    assert from_prometheus([(None, None)] * 20 + [(5.0, 10.0)] * 40) is Judgement.NOT_MET
+
+
+@pytest.mark.parametrize("bad", [10.0, 10.000000000000002, 10.00001])
+def test_an_outage_whose_sums_differ_in_their_last_digits_is_seen(bad: float) -> None:
+    assert from_prometheus([(bad, 10.0)] * 20 + [(0.0, 10.0)] * 40) is Judgement.NOT_MET
+
+
+def test_more_bad_requests_than_requests_are_no_data() -> None:
+    assert from_prometheus([(30.0, 10.0)] * 20 + [(0.0, 10.0)] * 40) is Judgement.INCONCLUSIVE
+
+
+def test_a_step_without_requests_of_a_slow_load_is_not_missing() -> None:
+    """One request in two seconds, read each second: there is nothing to hide in the steps between."""
+    sparse = [
+        Count(at=second(number), bad=0, total=1) if number % 2 else Count(at=second(number), bad=None, total=None)
+        for number in range(400)
+    ]
+    counts = {Window.BASELINE: sparse, Window.FAULT: sparse[1:]}
+
+    assert judge_ratio(ratio(), counts, 0.1).judgement is Judgement.MET
+
+
+@pytest.mark.parametrize(("before", "during"), [(5e-324, 1e308), (0.0, 5.0), (1.0, 1e300)])
+def test_a_change_beyond_all_numbers_is_not_met(before: float, during: float) -> None:
+    said = judge_slos(hypothesis(value()), {"latency": value_readings([before] * 20, [during] * 20)}, 0.05)[0]
+
+    assert said.judgement is Judgement.NOT_MET
+    assert "more than 100 times" in said.reason
+
+
 def test_an_slo_without_readings_is_inconclusive() -> None:
     said = judge_slos(hypothesis(value(), ratio()), {}, 0.05)
 
@@ -169,6 +224,13 @@ def test_health_checks_fail_after_misses_in_a_row() -> None:
     assert judge_health("orders", 3, looks).judgement is Judgement.MET
     assert judge_health("orders", 2, looks).judgement is Judgement.NOT_MET
     assert judge_health("orders", 2, [None, None]).judgement is Judgement.INCONCLUSIVE
+
+
+def test_a_check_that_was_not_made_often_enough_to_fail_is_inconclusive() -> None:
+    """Six looks, all missed, of a check that fails after ten: nothing is known of it that is good."""
+    assert judge_health("orders", 10, [False] * 6).judgement is Judgement.INCONCLUSIVE
+    assert judge_health("orders", 3, [True, True]).judgement is Judgement.INCONCLUSIVE
+    assert judge_health("orders", 2, [True, True]).judgement is Judgement.MET
     assert longest_miss([False, None, False]) == 2
 
 
