@@ -17,5 +17,6 @@ May do I/O: no.
     quantities         numbers, durations, sizes and labels as other tools write them
     stages             what comes in turn and what is together
     toolkit_actions    actions of Chaos Toolkit as faults
+    toolkit_pauses     how long a method of Chaos Toolkit waits
     toolkit_probes     probes of Chaos Toolkit as health checks
 """

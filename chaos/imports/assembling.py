@@ -1,10 +1,10 @@
 """Puts what was read from another tool's file together as an experiment in its written form, and checks it."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from chaos.experiment_reading import check_experiment
-from chaos.imports.collecting import Findings, ImportedFault
+from chaos.imports.collecting import Findings, ImportedCheck, ImportedFault
 from chaos.imports.stages import SHORTEST_SECONDS, Piece, without_pauses
 from model.json_values import JsonObject
 from model.lenient import mapping, text
@@ -41,7 +41,8 @@ class Options:
 
 def assemble(piece: Piece, tool: str, options: Options, findings: Findings) -> Imported:
     """Return the experiment. Raises: InvalidError with all problems, also those of the experiment itself."""
-    checks = _with_own_names([*piece.checks, *_named(options.health)])
+    found = (*piece.checks, *_named(options.health))
+    checks = _with_own_names([one.check for one in found])
     if not checks and piece.faults:
         findings.refuse((), "does not say what must stay true: name an address that must answer, by --health URL")
     if not piece.faults:
@@ -54,8 +55,9 @@ def assemble(piece: Piece, tool: str, options: Options, findings: Findings) -> I
     document = _document(whole, checks, tool, options.cluster)
     document["order"] = "sequence" if in_turn else "parallel"
     _lengths(document, whole, options.seconds)
+    _tell_lengths(document, whole, findings)
     problems = {finding.problem() for finding in findings.problems}
-    problems |= set(_own_problems(document, whole.faults))
+    problems |= set(_own_problems(document, whole.faults, found))
     if problems:
         raise InvalidError(problems)
     if whole.faults[0].count is None:
@@ -63,9 +65,9 @@ def assemble(piece: Piece, tool: str, options: Options, findings: Findings) -> I
     return Imported(document=document, notes=tuple(findings.notes))
 
 
-def _named(addresses: tuple[str, ...]) -> list[JsonObject]:
+def _named(addresses: tuple[str, ...]) -> list[ImportedCheck]:
     return [
-        {"name": f"health {number}", "type": "http", "url": address}
+        ImportedCheck(check={"name": f"health {number}", "type": "http", "url": address}, location=("--health",))
         for number, address in enumerate(addresses, start=1)
     ]
 
@@ -110,15 +112,18 @@ def _document(piece: Piece, checks: list[JsonObject], tool: str, cluster: str) -
         "blastRadius": {"maxTargets": first.count or 1},
         "haltConditions": [
             *piece.halts,
-            *(
-                {"healthCheck": check["name"], "failures": HALT_AFTER}
-                for check in checks
-                if check["name"] not in halted
-            ),
+            *(_halt(check, piece.seconds or DEFAULT_SECONDS) for check in checks if check["name"] not in halted),
         ],
         "safetyChecks": {name: {"none": reason} for name in CHECKS},
     }
     return document | ({"schedule": {"recurring": list(piece.schedules)}} if piece.schedules else {})
+
+
+def _halt(check: JsonObject, seconds: float) -> JsonObject:
+    """Return a limit on the misses of a check that can be reached before the faults end."""
+    interval = check.get("intervalSeconds", 1.0)
+    fitting = int(seconds / interval) if isinstance(interval, int | float) and interval > 0 else HALT_AFTER
+    return {"healthCheck": check["name"], "failures": max(1, min(HALT_AFTER, fitting))}
 
 
 def _lengths(document: JsonObject, piece: Piece, seconds: int | None) -> None:
@@ -132,12 +137,24 @@ def _lengths(document: JsonObject, piece: Piece, seconds: int | None) -> None:
     document["durationSeconds"] = seconds or max(whole, SHORTEST_SECONDS)
 
 
-def _own_problems(document: JsonObject, faults: tuple[ImportedFault, ...]) -> list[Problem]:
-    """Return what is wrong with the experiment itself. A problem of a fault stands where the file has the fault."""
+def _tell_lengths(document: JsonObject, piece: Piece, findings: Findings) -> None:
+    """Say how long faults last that the file leaves active until their object is deleted."""
+    for one in piece.faults:
+        if "durationSeconds" not in one.fault and not mapping(one.fault.get("parameters")).get("once"):
+            length = f"{document['durationSeconds']} s, or --seconds N"
+            findings.note(f"The file does not say how long {one.fault['type']} lasts: here {length}.")
+
+
+def _own_problems(
+    document: JsonObject, faults: tuple[ImportedFault, ...], checks: Sequence[ImportedCheck]
+) -> list[Problem]:
+    """Return what is wrong with the experiment itself. A problem of a part stands where the file has that part."""
+    places = [(f"faults[{number}]", fault.location) for number, fault in enumerate(faults)]
+    places += [(f"hypothesis.healthChecks[{number}]", check.location) for number, check in enumerate(checks)]
     try:
         check_experiment(document)
     except InvalidError as wrong:
-        return [_where_it_stands(problem, faults) for problem in wrong.problems if _is_own(problem, document)]
+        return [_where_it_stands(problem, places) for problem in wrong.problems if _is_own(problem, document)]
     return []
 
 
@@ -149,12 +166,11 @@ def _is_own(problem: Problem, document: JsonObject) -> bool:
     return bool(hypothesis.get("healthChecks")) or not problem.path.startswith(("hypothesis", "haltConditions"))
 
 
-def _where_it_stands(problem: Problem, faults: tuple[ImportedFault, ...]) -> Problem:
-    for number, fault in enumerate(faults):
-        prefix = f"faults[{number}]"
-        if problem.path.startswith(prefix) and fault.location:
+def _where_it_stands(problem: Problem, places: Sequence[tuple[str, Location]]) -> Problem:
+    for prefix, location in places:
+        if problem.path.startswith(prefix) and location:
             key = problem.path.removeprefix(prefix).lstrip(".")
-            return Finding(location=fault.location, message=f"becomes {key}, which {problem.message}").problem()
+            return Finding(location=location, message=f"becomes {key}, which {problem.message}").problem()
     return Problem(path=f"imported.{problem.path}", message=problem.message)
 
 

@@ -12,14 +12,19 @@ from chaos.experiment_reading import check_experiment
 from chaos.imports.assembling import CHECKS, DEFAULT_SECONDS, HALT_AFTER, Imported
 from chaos.imports.collecting import Findings, ImportedFault, configured
 from chaos.imports.stages import SHORTEST_SECONDS
-from chaos.imports.toolkit_actions import REVERTS, fault_of_action
+from chaos.imports.toolkit_actions import ACTIONS, REVERTS, fault_of_action
+from chaos.imports.toolkit_pauses import gaps, slept
 from chaos.imports.toolkit_probes import health_check
-from model.json_values import JsonObject
+from model.json_values import JsonObject, json_object
 from model.lenient import items, mapping, text
 from model.problems import Finding, InvalidError, Location
 
 KEYS = {"version", "title", "description", "steady-state-hypothesis", "method", "rollbacks", "runtime"}
 KEYS |= {"configuration", "tags", "contributions", "secrets", "controls"}
+LEFT_OUTSIDE = {
+    "controls": "run code of their own, and nothing of a file is executed: take them out of the file",
+    "secrets": "are never imported: take them out; `assay cluster add` and `assay chaos connect` hold them",
+}
 REASON = "imported from Chaos Toolkit, which has no such check"
 
 
@@ -37,20 +42,24 @@ def import_toolkit(
         raise InvalidError([finding.problem() for finding in [_not_an_experiment()]])
     findings.only((), document, KEYS)
     document = {**document, "configuration": _configuration(document, variables or {}, findings)}
-    for key, words in {"controls": "run code of their own", "secrets": "are connected, never imported"}.items():
+    document |= {key: _resolved(document, key, findings) for key in ("title", "method", "steady-state-hypothesis")}
+    for key, words in LEFT_OUTSIDE.items():
         if document.get(key):
-            findings.refuse((key,), f"{words}: not imported")
-    faults = _faults(document, findings)
+            findings.refuse((key,), words)
+    waits = gaps(items(document.get("method")), findings)
+    faults = _faults(document, waits, findings)
     namespace = faults[0].namespace if faults else "default"
     checks = _checks(document, namespace, findings)
     _rollbacks(document, findings)
     _strategies(document, findings)
     if findings.problems:
         raise InvalidError(finding.problem() for finding in findings.problems)
-    made = _document(document, faults, checks, cluster)
+    made = _document(document, faults, checks)
+    made["target"] = {"cluster": cluster, **json_object(made["target"])}
+    made["order"] = "sequence" if _in_turn(waits) else "parallel"
     if faults[0].count is None:
         findings.note("All pods that match are targets: raise blastRadius.maxTargets to what `plan` shows.")
-    made["durationSeconds"] = seconds or _duration(document, faults)
+    made["durationSeconds"] = seconds or _duration(waits, faults, findings)
     try:
         check_experiment(made)
     except InvalidError as wrong:
@@ -84,33 +93,43 @@ def _resolved(document: dict[str, object], key: str, findings: Findings) -> obje
 
 
 def _checks(document: dict[str, object], namespace: str, findings: Findings) -> list[JsonObject]:
-    hypothesis = mapping(_resolved(document, "steady-state-hypothesis", findings))
+    hypothesis = mapping(document.get("steady-state-hypothesis"))
     at: Location = ("steady-state-hypothesis", "probes")
     probes = items(hypothesis.get("probes"))
     if not probes:
-        findings.refuse(at, "is required: an experiment without a hypothesis finds nothing")
+        findings.refuse(at, "is required: an experiment without a hypothesis finds nothing; add a probe of HTTP")
     checks = [health_check(probe, (*at, number), namespace, findings) for number, probe in enumerate(probes)]
     return [check for check in checks if check is not None]
 
 
-def _faults(document: dict[str, object], findings: Findings) -> list[ImportedFault]:
+def _faults(document: dict[str, object], waits: list[float], findings: Findings) -> list[ImportedFault]:
     found = []
-    for number, activity in enumerate(items(_resolved(document, "method", findings))):
+    probes = _probe_names(document)
+    for number, activity in enumerate(items(document.get("method"))):
         at: Location = ("method", number)
-        if "ref" in mapping(activity):
-            findings.refuse((*at, "ref"), "write the activity itself: a reference is not imported")
-        elif mapping(activity).get("type") == "probe":
-            name = text(mapping(activity).get("name"))
+        name = text(mapping(activity).get("ref") or mapping(activity).get("name"))
+        if slept(activity, at, Findings()) is not None:
+            findings.note(f"{name!r} only sleeps, so it is a pause here.")
+        elif "ref" in mapping(activity) and name not in probes:
+            findings.refuse((*at, "ref"), "write the activity itself: a reference to an action is not imported")
+        elif "ref" in mapping(activity) or mapping(activity).get("type") == "probe":
             findings.note(f"The probe {name!r} of the method is left out: it only records, and decides nothing.")
         elif fault := fault_of_action(activity, at, findings):
             found.append(fault)
     if not found and not findings.problems:
-        findings.refuse(("method",), "has no action that is imported")
-    _together_or_in_turn(document, found, findings)
+        findings.refuse(("method",), f"has no action that is imported: {', '.join(name for _, name in ACTIONS)}")
+    _together_or_in_turn(waits, found, findings)
     places = {(one.namespace, tuple(sorted(one.labels.items())), one.count) for one in found}
-    if len(places) > 1:
+    if len(places) > 1 and not findings.unknown:
         findings.refuse(("method",), "aims at several targets; an experiment has one")
     return found
+
+
+def _probe_names(document: dict[str, object]) -> set[str]:
+    """Return the names of all probes, which a method may refer to."""
+    hypothesis = mapping(document.get("steady-state-hypothesis"))
+    method = [one for one in map(mapping, items(document.get("method"))) if one.get("type") == "probe"]
+    return {text(one.get("name")) for one in [*map(mapping, items(hypothesis.get("probes"))), *method]}
 
 
 def _rollbacks(document: dict[str, object], findings: Findings) -> None:
@@ -131,57 +150,42 @@ def _strategies(document: dict[str, object], findings: Findings) -> None:
     findings.note(f"The hypothesis is judged before, under and after the fault; its strategy was {strategy!r}.")
 
 
-def _pause(raw: object) -> float:
-    return float(raw) if isinstance(raw, int | float) else 0.0
+def _in_turn(waits: list[float]) -> bool:
+    return any(wait > 0 for wait in waits[:-1])
 
 
-def _gaps(document: dict[str, object]) -> list[float]:
-    """Return how long the method waits after each of its actions."""
-    gaps: list[float] = []
-    for activity in map(mapping, items(document.get("method"))):
-        pauses = mapping(activity.get("pauses"))
-        before, after = (
-            value if isinstance(value := pauses.get(key), int | float) else 0 for key in ("before", "after")
-        )
-        if gaps:
-            gaps[-1] += before
-        if activity.get("type") != "probe":
-            gaps.append(0.0)
-        if gaps:
-            gaps[-1] += after
-    return gaps
-
-
-def _in_turn(document: dict[str, object]) -> bool:
-    return any(gap > 0 for gap in _gaps(document)[:-1])
-
-
-def _together_or_in_turn(document: dict[str, object], faults: list[ImportedFault], findings: Findings) -> None:
+def _together_or_in_turn(waits: list[float], faults: list[ImportedFault], findings: Findings) -> None:
     """Give faults that come one after the other their lengths. A fault that goes on meanwhile cannot be said here."""
-    gaps = _gaps(document)
-    if findings.problems or not _in_turn(document):
+    if any(wait != int(wait) for wait in waits):
+        findings.refuse(("method",), "must wait for whole seconds after each of its actions")
+    if findings.problems or not _in_turn(waits):
         return
     if not all(mapping(one.fault["parameters"]).get("once") for one in faults):
         findings.refuse(("method",), "begins a fault while another one goes on; here they are together or in turn")
         return
-    for one, gap in zip(faults, gaps, strict=True):
-        one.fault["durationSeconds"] = max(round(gap), SHORTEST_SECONDS)
+    if min(waits) < SHORTEST_SECONDS:
+        findings.note(f"Pauses between kills are {SHORTEST_SECONDS} s here at least.")
+    for one, wait in zip(faults, waits, strict=True):
+        one.fault["durationSeconds"] = max(int(wait), SHORTEST_SECONDS)
 
 
-def _duration(document: dict[str, object], faults: list[ImportedFault]) -> int:
+def _duration(waits: list[float], faults: list[ImportedFault], findings: Findings) -> int:
     """Return how long the faults last: what they say themselves, else the pauses of the method."""
     said = [int(value) for one in faults if isinstance(value := one.fault.get("durationSeconds"), int)]
-    if _in_turn(document):
+    if _in_turn(waits):
         return sum(said)
-    paused = round(sum(_gaps(document)))
-    return max([*said, paused, SHORTEST_SECONDS]) if said or paused else DEFAULT_SECONDS
+    paused = int(sum(waits))
+    if not said and not paused:
+        findings.note(f"The file does not say how long the faults last: here {DEFAULT_SECONDS} s, or --seconds N.")
+        return DEFAULT_SECONDS
+    if max(*said, paused, 0) < SHORTEST_SECONDS:
+        findings.note(f"An experiment lasts {SHORTEST_SECONDS} s at least.")
+    return max(*said, paused, SHORTEST_SECONDS)
 
 
-def _document(
-    document: dict[str, object], faults: list[ImportedFault], checks: list[JsonObject], cluster: str
-) -> JsonObject:
+def _document(document: dict[str, object], faults: list[ImportedFault], checks: list[JsonObject]) -> JsonObject:
     first = faults[0]
-    target: JsonObject = {"cluster": cluster, "namespace": first.namespace, "labels": dict(first.labels)}
+    target: JsonObject = {"namespace": first.namespace, "labels": dict(first.labels)}
     if first.count is not None:
         target["count"] = first.count
     hypothesis = mapping(document.get("steady-state-hypothesis"))
@@ -189,7 +193,6 @@ def _document(
         "name": text(document.get("title")),
         "description": text(document.get("description")),
         "faults": [dict(one.fault) for one in faults],
-        "order": "sequence" if _in_turn(document) else "parallel",
         "target": target,
         "hypothesis": {"title": text(hypothesis.get("title")), "healthChecks": list(checks)},
         "blastRadius": {"maxTargets": first.count or 1},

@@ -9,7 +9,8 @@ from model.json_values import JsonObject
 from model.lenient import mapping
 from model.problems import Finding, Location
 
-_VARIABLE = re.compile(r"\$\{(\w+)\}")
+_VARIABLE = re.compile(r"\$(?:\$|\{(?P<braced>\w+)\}|(?P<named>[A-Za-z_]\w*))")
+"""As in `string.Template`, which Chaos Toolkit uses: `${name}`, `$name`, and `$$` for a dollar."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -18,10 +19,13 @@ class Findings:
 
     problems: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    unknown: set[Location] = field(default_factory=set)
+    """Where a value is missing. What else is wrong there only follows from that."""
 
     def refuse(self, location: Location, message: str) -> None:
         """Add a problem."""
-        self.problems.append(Finding(location=location, message=message))
+        if not any(location[:length] in self.unknown for length in range(1, len(location) + 1)):
+            self.problems.append(Finding(location=location, message=message))
 
     def note(self, words: str) -> None:
         """Add a note, once."""
@@ -49,16 +53,24 @@ class ImportedFault:
     location: Location = ()
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportedCheck:
+    """A health check of a file in our written form, and where it stands there."""
+
+    check: JsonObject
+    location: Location = field(default=(), compare=False)
+
+
 def configured(raw: object, configuration: Mapping[str, object], location: Location, findings: Findings) -> object:
     """Return a value with its `${names}` replaced by the configuration, as Chaos Toolkit replaces them.
 
-    A text that is one name gets the value itself, of any type.
+    A text that is one name gets the value itself, of any type. `$name` is left as it is if there is no such value.
     """
     match raw:
-        case str() if whole := _VARIABLE.fullmatch(raw):
-            return _value(whole.group(1), configuration, location, findings)
+        case str() if (whole := _VARIABLE.fullmatch(raw)) and whole.lastgroup:
+            return _value(whole, configuration, location, findings)
         case str():
-            return _VARIABLE.sub(lambda found: str(_value(found.group(1), configuration, location, findings)), raw)
+            return _VARIABLE.sub(lambda found: str(_value(found, configuration, location, findings)), raw)
         case dict():
             return {
                 key: configured(value, configuration, (*location, str(key)), findings) for key, value in raw.items()
@@ -71,12 +83,16 @@ def configured(raw: object, configuration: Mapping[str, object], location: Locat
             return raw
 
 
-def _value(name: str, configuration: Mapping[str, object], location: Location, findings: Findings) -> object:
-    if name not in configuration:
-        findings.refuse(location, f"${{{name}}} is not in the configuration of the file: give it by --var {name}=VALUE")
-        return name
-    value = configuration[name]
-    if "type" in mapping(value):
-        findings.refuse(location, f"${{{name}}} is read from outside of the file: give it by --var {name}=VALUE")
-        return name
-    return value
+def _value(found: re.Match[str], configuration: Mapping[str, object], location: Location, findings: Findings) -> object:
+    name = found["braced"] or found["named"]
+    if name is None:
+        return "$"
+    if name not in configuration and found["named"]:
+        return found.group()
+    value = configuration.get(name)
+    if name in configuration and "type" not in mapping(value):
+        return value
+    where = "is read from outside of the file" if name in configuration else "is not in the configuration of the file"
+    findings.refuse(location, f"${{{name}}} {where}: give it by --var {name}=VALUE")
+    findings.unknown.add(location)
+    return name

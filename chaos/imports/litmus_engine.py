@@ -7,10 +7,10 @@ Source: chaosengine_types.go of litmuschaos/chaos-operator; what its fields do, 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from chaos.imports.collecting import Findings, ImportedFault
+from chaos.imports.collecting import Findings, ImportedCheck, ImportedFault
 from chaos.imports.litmus_faults import DEFAULTS, Variables, faults_of
 from chaos.imports.litmus_probes import health_check
-from chaos.imports.quantities import labels_of, number_of
+from chaos.imports.quantities import UNLABELLED, labels_of, number_of
 from chaos.imports.stages import Piece, Stage, in_turn
 from model.json_values import JsonObject
 from model.lenient import items, mapping, text
@@ -74,6 +74,9 @@ def _target(raw: Mapping[str, object], at: Location, shared: Engines) -> tuple[s
     if shared.labels:
         return namespace, dict(shared.labels)
     label = text(app.get("applabel"))
+    if not label:
+        findings.refuse((*where, "applabel"), f"{UNLABELLED}; give them by --target app=NAME")
+        return namespace, {}
     if "," in label:
         findings.refuse(
             (*where, "applabel"), "means any of these labels; here all of them match: name one, by --target"
@@ -109,8 +112,9 @@ def _experiment(
     findings.only(at, experiment, {"name", "spec"})
     findings.only((*at, "spec"), spec, {"components", "probe", "rank"})
     probes = [
-        health_check(probe, (*at, "spec", "probe", number), findings)
+        (health_check(probe, where, findings), where)
         for number, probe in enumerate(items(spec.get("probe")))
+        if (where := (*at, "spec", "probe", number))
     ]
     variables = _variables(name, mapping(spec.get("components")), at, shared)
     count = _count(name, variables, shared.count)
@@ -120,7 +124,8 @@ def _experiment(
         fault: JsonObject = {"provider": "litmus", **made}
         one = ImportedFault(fault=fault, namespace=namespace, labels=labels, count=count, location=at)
         stages.append(Stage(faults=(one,)))
-    return Piece(stages=tuple(stages), checks=tuple(probe for probe in probes if probe))
+    checks = tuple(ImportedCheck(check=probe, location=where) for probe, where in probes if probe)
+    return Piece(stages=tuple(stages), checks=checks)
 
 
 def _variables(name: str, components: dict[str, object], at: Location, shared: Engines) -> Variables:

@@ -50,6 +50,10 @@ def _properties(probe: dict[str, object], at: Location, findings: Findings) -> J
     if given.get("interval"):
         made["intervalSeconds"] = seconds_of(given["interval"], (*where, "interval"), findings)
     tries = given.get("attempt") or given.get("retry") or 1
+    for key in sorted({"initialDelay", "initialDelaySeconds"} & {key for key in given if given[key]}):
+        findings.note(f"{key} of probes is left out: the baseline comes before every fault.")
+    if given.get("stopOnFailure") is True:
+        findings.note("stopOnFailure is the halt condition of the probe: look at its `failures`.")
     made["failures"] = max(whole_of(tries, (*where, "attempt"), findings), 1)
     return made
 

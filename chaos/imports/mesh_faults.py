@@ -7,7 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from chaos.imports.collecting import Findings, ImportedFault
-from chaos.imports.quantities import labels_of, megabytes_of, number_of, seconds_of, whole_of
+from chaos.imports.quantities import (
+    UNLABELLED,
+    labels_of,
+    megabytes_of,
+    milliseconds_of,
+    number_of,
+    whole_of,
+    whole_seconds_of,
+)
 from chaos.manifests.chaos_mesh import DIRECTIONS, LENGTH_ANNOTATION
 from chaos.manifests.naming import FAULT_LABEL
 from model.json_values import JsonObject
@@ -16,6 +24,7 @@ from model.problems import Location
 
 COMMON = {"mode", "value", "selector", "duration"}
 WHOLE = 100
+PAUSED = "experiment.chaos-mesh.org/pause"
 OTHER_SIDE = ("target", "externalTargets", "device")
 REFUSED: Mapping[str, str] = {
     "IOChaos": "delays or fails what the target reads and writes; disk-io-stress puts a load on its disk",
@@ -63,6 +72,8 @@ def mesh_spec(raw: Mapping[str, object], at: Location, labels: Mapping[str, str]
     metadata = mapping(raw.get("metadata"))
     noted = mapping(metadata.get("annotations")).get(LENGTH_ANNOTATION)
     ours = FAULT_LABEL in mapping(metadata.get("labels"))
+    if text(mapping(metadata.get("annotations")).get(PAUSED)) == "true":
+        findings.refuse((*at, "metadata", "annotations", PAUSED), "is true, so this object does nothing: leave it out")
     return MeshSpec(
         kind=text(raw.get("kind")),
         spec=mapping(raw.get("spec")),
@@ -103,10 +114,7 @@ def _length(given: MeshSpec) -> JsonObject:
         return {"durationSeconds": given.seconds}
     if "duration" not in given.spec:
         return {}
-    seconds = seconds_of(given.spec["duration"], (*given.at, "duration"), given.findings)
-    if seconds != int(seconds):
-        given.refuse("duration", "must be whole seconds")
-    return {"durationSeconds": max(int(seconds), 1)}
+    return {"durationSeconds": whole_seconds_of(given.spec["duration"], (*given.at, "duration"), given.findings)}
 
 
 def _selected(given: MeshSpec) -> tuple[str, dict[str, str]]:
@@ -127,7 +135,8 @@ def _selected(given: MeshSpec) -> tuple[str, dict[str, str]]:
         )
         return namespace, {}
     if not mapping(selector.get("labelSelectors")):
-        given.findings.refuse(where, "must select by labels: without them a whole namespace is the target")
+        given.findings.refuse(where, f"{UNLABELLED}; give them by --target app=NAME")
+        return namespace, {}
     return namespace, labels_of(mapping(selector.get("labelSelectors")), where, given.findings)
 
 
@@ -190,8 +199,8 @@ def _network(given: MeshSpec) -> list[JsonObject]:
         percent = number_of(values.get("loss"), (*where, "loss"), given.findings)
         _uncorrelated(values, where, given.findings, matters=percent < WHOLE)
         return [{"type": "network-packet-loss", "parameters": {"percent": percent}}]
-    latency = _milliseconds(values.get("latency"), (*where, "latency"), given.findings)
-    jitter = _milliseconds(values.get("jitter") or "0ms", (*where, "jitter"), given.findings)
+    latency = milliseconds_of(values.get("latency"), (*where, "latency"), given.findings)
+    jitter = milliseconds_of(values.get("jitter") or "0ms", (*where, "jitter"), given.findings)
     _uncorrelated(values, where, given.findings, matters=jitter > 0)
     return [{"type": "network-latency", "parameters": {"latencyMs": latency, "jitterMs": jitter}}]
 
@@ -201,10 +210,6 @@ def _uncorrelated(values: dict[str, object], at: Location, findings: Findings, *
     given = values.get("correlation")
     if given and number_of(given, (*at, "correlation"), findings) and matters:
         findings.refuse((*at, "correlation"), "must be 0: each packet is delayed or lost by itself here")
-
-
-def _milliseconds(raw: object, at: Location, findings: Findings) -> int:
-    return round(1000 * seconds_of(raw, at, findings))
 
 
 def _stress(given: MeshSpec) -> list[JsonObject]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 
-from chaos.imports.collecting import Findings
+from chaos.imports.collecting import Findings, ImportedCheck
 from chaos.imports.mesh_faults import KINDS, REFUSED, MeshSpec, mesh_faults
 from chaos.imports.quantities import number_of, seconds_of, whole_of
 from chaos.imports.stages import Piece, Stage, Visits, in_turn, together
@@ -172,4 +172,4 @@ def status_check(spec: Mapping[str, object], at: Location, named: tuple[str, boo
         "timeoutSeconds": number_of(spec.get("timeoutSeconds", 1), (*at, "timeoutSeconds"), findings),
     }
     halts: tuple[JsonObject, ...] = ({"healthCheck": name, "failures": failures},) if aborts else ()
-    return Piece(checks=(check,), halts=halts)
+    return Piece(checks=(ImportedCheck(check=check, location=at),), halts=halts)

@@ -7,8 +7,11 @@ from chaos.imports.collecting import Findings
 from model.lenient import text
 from model.problems import Location
 
+UNLABELLED = "must select by labels: without them a whole namespace is the target"
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+ROUNDING = 1e-6
+"""0.3 seconds times 1000 is not 300 in its last digit."""
 _SIZE = re.compile(r"(\d+)\s*(MB?|MiB?|m)", re.IGNORECASE)
 
 
@@ -22,6 +25,22 @@ def seconds_of(raw: object, at: Location, findings: Findings) -> float:
         return float(written)
     findings.refuse(at, "must be a duration such as 200ms or 30s")
     return 1.0
+
+
+def whole_seconds_of(raw: object, at: Location, findings: Findings) -> int:
+    """Return a duration in whole seconds, 1 or more. Another one is refused, never rounded."""
+    seconds = seconds_of(raw, at, findings)
+    if seconds < 1 or seconds != int(seconds):
+        findings.refuse(at, "must be whole seconds, 1 or more")
+    return max(int(seconds), 1)
+
+
+def milliseconds_of(raw: object, at: Location, findings: Findings) -> int:
+    """Return a duration in whole milliseconds. Another one is refused, never rounded."""
+    milliseconds = 1000 * seconds_of(raw, at, findings)
+    if abs(milliseconds - round(milliseconds)) > ROUNDING:
+        findings.refuse(at, "must be whole milliseconds")
+    return round(milliseconds)
 
 
 def number_of(raw: object, at: Location, findings: Findings) -> float:
@@ -54,7 +73,7 @@ def megabytes_of(raw: object, at: Location, findings: Findings) -> int:
 
 def labels_of(raw: object, at: Location, findings: Findings) -> dict[str, str]:
     """Return the labels of a selector: all must match. Only equality can be said here."""
-    if isinstance(raw, dict):
+    if isinstance(raw, dict) and raw:
         return {str(key): text(value) for key, value in raw.items()}
     labels = {}
     parts = [part for part in text(raw).split(",") if part]
@@ -65,5 +84,5 @@ def labels_of(raw: object, at: Location, findings: Findings) -> dict[str, str]:
             continue
         labels[name.strip()] = value.lstrip("=").strip()
     if not parts:
-        findings.refuse(at, "must select by labels: without them a whole namespace is the target")
+        findings.refuse(at, UNLABELLED)
     return labels

@@ -9,7 +9,7 @@ from itertools import islice
 from typing import TypeVar
 
 from chaos.fault_types import MOST_FAULTS
-from chaos.imports.collecting import Findings, ImportedFault
+from chaos.imports.collecting import Findings, ImportedCheck, ImportedFault
 from model.json_values import JsonObject
 from model.lenient import mapping
 from model.problems import Location
@@ -36,7 +36,7 @@ class Piece:
     """What one part of a file says. `halts` are limits that end the experiment."""
 
     stages: tuple[Stage, ...] = ()
-    checks: tuple[JsonObject, ...] = ()
+    checks: tuple[ImportedCheck, ...] = ()
     halts: tuple[JsonObject, ...] = ()
     schedules: tuple[JsonObject, ...] = ()
     names: tuple[str, ...] = ()

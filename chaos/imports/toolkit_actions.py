@@ -6,12 +6,21 @@ Source: chaosk8s/pod/actions.py and chaosk8s/chaosmesh of chaostoolkit/chaostool
 from collections.abc import Callable, Mapping
 
 from chaos.imports.collecting import Findings, ImportedFault
-from chaos.imports.quantities import labels_of, megabytes_of, number_of, seconds_of, whole_of
+from chaos.imports.quantities import (
+    labels_of,
+    megabytes_of,
+    milliseconds_of,
+    number_of,
+    whole_of,
+    whole_seconds_of,
+)
 from model.json_values import JsonObject
 from model.lenient import items, mapping, text
 from model.problems import Location
 
 MESH_TARGET = {"name", "ns", "namespaces_selectors", "label_selectors", "mode", "mode_value", "direction", "secrets"}
+STRESSED: Mapping[str, object] = {"duration": "30s"}
+"""The default of both stressors."""
 REVERTS = frozenset(
     {
         ("chaosk8s.chaosmesh.network.actions", "delete_network_fault"),
@@ -34,7 +43,7 @@ def fault_of_action(raw: object, location: Location, findings: Findings) -> Impo
     if function not in ACTIONS:
         findings.refuse(
             (*location, "provider", "func"),
-            f"{'.'.join(function)} is not among the actions that are imported",
+            f"{'.'.join(function)} is not imported; imported are {', '.join(name for _, name in ACTIONS)}",
         )
         return None
     where = (*location, "provider", "arguments")
@@ -64,11 +73,9 @@ def _terminate(arguments: dict[str, object], at: Location, findings: Findings) -
 
 def _latency(arguments: dict[str, object], at: Location, findings: Findings) -> ImportedFault:
     findings.only(at, arguments, MESH_TARGET | {"latency", "jitter"})
-    parameters: JsonObject = {
-        "latencyMs": round(1000 * seconds_of(arguments.get("latency"), (*at, "latency"), findings))
-    }
+    parameters: JsonObject = {"latencyMs": milliseconds_of(arguments.get("latency"), (*at, "latency"), findings)}
     if arguments.get("jitter"):
-        parameters["jitterMs"] = round(1000 * seconds_of(arguments["jitter"], (*at, "jitter"), findings))
+        parameters["jitterMs"] = milliseconds_of(arguments["jitter"], (*at, "jitter"), findings)
     return _mesh("network-latency", parameters, arguments, (at, findings))
 
 
@@ -80,9 +87,9 @@ def _loss(arguments: dict[str, object], at: Location, findings: Findings) -> Imp
 
 def _cpu(arguments: dict[str, object], at: Location, findings: Findings) -> ImportedFault:
     findings.only(at, arguments, MESH_TARGET | {"workers", "load", "duration"})
-    workers = round(number_of(arguments.get("workers"), (*at, "workers"), findings))
+    workers = whole_of(arguments.get("workers"), (*at, "workers"), findings)
     load = number_of(arguments.get("load"), (*at, "load"), findings)
-    return _mesh("cpu-stress", {"workers": workers, "loadPercent": load}, arguments, (at, findings))
+    return _mesh("cpu-stress", {"workers": workers, "loadPercent": load}, {**STRESSED, **arguments}, (at, findings))
 
 
 def _memory(arguments: dict[str, object], at: Location, findings: Findings) -> ImportedFault:
@@ -90,7 +97,7 @@ def _memory(arguments: dict[str, object], at: Location, findings: Findings) -> I
     if number_of(arguments.get("workers") or 1, (*at, "workers"), findings) != 1:
         findings.refuse((*at, "workers"), "must be 1: memory is held by one process")
     megabytes = megabytes_of(arguments.get("size"), (*at, "size"), findings)
-    return _mesh("memory-stress", {"megabytes": megabytes}, arguments, (at, findings))
+    return _mesh("memory-stress", {"megabytes": megabytes}, {**STRESSED, **arguments}, (at, findings))
 
 
 def _mesh(
@@ -107,12 +114,12 @@ def _mesh(
     mode, counts = text(arguments.get("mode") or "one"), {"one": 1, "all": None}
     if mode not in {"one", "all", "fixed"}:
         findings.refuse((*at, "mode"), "takes a share of the pods; here a number of pods is named")
-    number = number_of(arguments.get("mode_value"), (*at, "mode_value"), findings) if mode == "fixed" else 1
+    number = whole_of(arguments.get("mode_value"), (*at, "mode_value"), findings) if mode == "fixed" else 1
     fault: JsonObject = {"type": kind, "provider": "chaos-mesh", "parameters": parameters}
     if arguments.get("duration"):
-        fault["durationSeconds"] = round(seconds_of(arguments["duration"], (*at, "duration"), findings))
+        fault["durationSeconds"] = whole_seconds_of(arguments["duration"], (*at, "duration"), findings)
     labels = labels_of(arguments.get("label_selectors"), (*at, "label_selectors"), findings)
-    count = round(number) if mode == "fixed" else counts.get(mode, 1)
+    count = number if mode == "fixed" else counts.get(mode, 1)
     return ImportedFault(fault=fault, namespace=namespace, labels=labels, count=count)
 
 

@@ -18,7 +18,7 @@ DEPLOYMENT_PROBES = frozenset(
 )
 PROMETHEUS_PROBES = frozenset({("chaosprometheus.probes", "query")})
 VALUE_PATHS = frozenset({"$.data.result[0].value[1]", "$.data.result[*].value[1]"})
-LONGEST_TIMEOUT = 30.0
+LONGEST_TIMEOUT, DEFAULT_TIMEOUT = 30.0, 2.0
 FIRST_STATUS, LAST_STATUS = 100, 599
 
 
@@ -28,6 +28,8 @@ def health_check(raw: object, location: Location, namespace: str, findings: Find
     findings.only(location, probe, {"type", "name", "tolerance", "provider", "contributions"})
     provider = mapping(probe.get("provider"))
     where = (*location, "provider")
+    if text(probe.get("type") or "probe") != "probe":
+        findings.refuse((*location, "type"), "must be probe: a hypothesis changes nothing")
     if "tolerance" not in probe:
         findings.refuse((*location, "tolerance"), "is required: without it a probe decides nothing")
         return None
@@ -48,7 +50,9 @@ def health_check(raw: object, location: Location, namespace: str, findings: Find
 
 def _http(probe: dict[str, object], provider: dict[str, object], at: Location, findings: Findings) -> JsonObject | None:
     where = (*at, "provider")
-    findings.only(where, provider, {"type", "url", "method", "timeout"})
+    findings.only(where, provider, {"type", "url", "method", "timeout", "verify_tls"})
+    if provider.get("verify_tls") is False:
+        findings.refuse((*where, "verify_tls"), "must be true: a health check trusts no unknown certificate")
     if text(provider.get("method") or "GET").upper() != "GET":
         findings.refuse((*where, "method"), "a health check asks by GET")
     status = _status(probe["tolerance"], (*at, "tolerance"), findings)
@@ -75,7 +79,9 @@ def _status(tolerance: object, location: Location, findings: Findings) -> int | 
 
 def _timeout(raw: object, location: Location, findings: Findings) -> float:
     parts = [part for part in items(raw) or [raw] if isinstance(part, int | float)]
-    seconds = float(sum(parts)) or 2.0
+    seconds = float(sum(parts)) or DEFAULT_TIMEOUT
+    if not parts:
+        findings.note(f"A probe without a timeout has one of {DEFAULT_TIMEOUT:g} s here: what is slower is a miss.")
     if len(parts) > 1:
         findings.note("A timeout for connecting and one for reading became their sum.")
     if seconds > LONGEST_TIMEOUT:
@@ -96,17 +102,17 @@ def _python(
             findings.refuse((*where, "ns"), f"is another namespace than {namespace}, that of the target")
         if probe["tolerance"] is not True:
             findings.refuse((*at, "tolerance"), "must be true: the probe says whether the Deployment is available")
-        findings.note("A Deployment is available by its own condition, which allows for maxUnavailable.")
         return {
             "type": "kubernetes",
             "kind": "Deployment",
             "object": text(arguments.get("name")),
-            "condition": "Available",
+            "condition": "FullyAvailable",
         }
     if function in PROMETHEUS_PROBES:
         findings.only(where, arguments, {"query"})
         return _prometheus(text(arguments.get("query")), probe["tolerance"], (*at, "tolerance"), findings)
-    findings.refuse((*at, "provider", "func"), f"{'.'.join(function)} is not among the probes that are imported")
+    known = ", ".join(sorted(name for _, name in DEPLOYMENT_PROBES | PROMETHEUS_PROBES))
+    findings.refuse((*at, "provider", "func"), f"{'.'.join(function)} is not imported; imported are {known}, and HTTP")
     return None
 
 

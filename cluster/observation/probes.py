@@ -10,10 +10,11 @@ import asyncio
 import time
 from collections.abc import Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 from urllib.parse import SplitResult, quote, urlsplit
 
 import httpx
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from cluster import addresses
 from cluster.addresses import NoAnswerError
@@ -74,7 +75,9 @@ class ConditionProbe:
         return f"{root}/namespaces/{quote(self.namespace, '')}/{quote(self.resource, '')}/{quote(self.name, '')}"
 
 
-CONDITION_KINDS = {
+FULLY_AVAILABLE = "FullyAvailable"
+"""A condition that the API does not write: as many replicas are available as the object asks for."""
+CONDITION_KINDS: Mapping[str, tuple[str, str]] = {
     "Pod": ("v1", "pods"),
     "Deployment": ("apps/v1", "deployments"),
     "ReplicaSet": ("apps/v1", "replicasets"),
@@ -150,9 +153,15 @@ class _Condition(BaseModel):
 
 class _Status(BaseModel):
     conditions: list[_Condition] = []
+    available: Annotated[int, Field(alias="availableReplicas")] = 0
+
+
+class _Spec(BaseModel):
+    replicas: int = 1
 
 
 class _Object(BaseModel):
+    spec: _Spec = _Spec()
     status: _Status = _Status()
 
 
@@ -160,7 +169,11 @@ async def _condition(probe: ConditionProbe, cluster: Connection) -> str | None:
     found = await asyncio.to_thread(cluster.find, probe.path)
     if found is None:
         return f"there is no {probe.path}"
-    for one in _Object.model_validate_json(found).status.conditions:
+    seen = _Object.model_validate_json(found)
+    if probe.condition == FULLY_AVAILABLE and "replicas" in seen.spec.model_fields_set:
+        missing = seen.spec.replicas - seen.status.available
+        return f"{seen.status.available} of {seen.spec.replicas} replicas are available" if missing else None
+    for one in seen.status.conditions:
         if one.type == probe.condition:
             if one.status == probe.expected:
                 return None

@@ -2,6 +2,7 @@
 
 import socket
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -129,6 +130,26 @@ async def test_a_condition_is_read_from_the_object(tmp_path: Path, body: object,
 
     assert (found.healthy, found.detail) == (not detail, detail)
     assert server.asked == ["GET /apis/apps/v1/namespaces/shop/deployments/payments"]
+
+
+@pytest.mark.parametrize(
+    ("body", "detail"),
+    [
+        ({"spec": {"replicas": 2}, "status": {"availableReplicas": 2}}, ""),
+        (deployment(Available="True") | {"spec": {"replicas": 4}}, "0 of 4 replicas are available"),
+        ({"spec": {"replicas": 4}, "status": {"availableReplicas": 3}}, "3 of 4 replicas are available"),
+        ({"spec": {}, "status": {}}, "it has no condition FullyAvailable"),
+    ],
+)
+async def test_all_replicas_are_more_than_a_deployment_calls_available(
+    tmp_path: Path, body: object, detail: str
+) -> None:
+    with api_server.serving() as server:
+        server.answers = [api_server.Answer(body=body)]
+        connection = Connection(api_server.access(server, tmp_path / "kubeconfig"))
+        found = await LOCAL.condition(replace(AVAILABLE, condition="FullyAvailable"), connection)
+
+    assert (found.healthy, found.detail) == (not detail, detail)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ import yaml
 
 from chaos.experiment_reading import check_experiment
 from chaos.imports.chaos_toolkit import import_toolkit
+from chaos.imports.collecting import Findings, configured
 from chaos.imports.formats import read_documents
 from model.problems import InvalidError
 
@@ -83,6 +84,34 @@ def test_a_number_that_is_given_is_a_number() -> None:
     assert check_experiment(import_toolkit(case, "staging", None, {"pods": "3"}).document).target.count == 3
     with pytest.raises(InvalidError, match="must be a number"):
         import_toolkit(case, "staging", None, {"pods": "many"})
+
+
+def noted(**action: object) -> tuple[str, ...]:
+    case = yaml.safe_load(yaml.safe_dump(MAPPED[0]["experiment"]))
+    case["method"][0] |= action
+    return import_toolkit(case, "staging").notes
+
+
+def test_what_is_not_the_same_is_noted() -> None:
+    """A length that the file does not name, a pause that is too short, a probe without a timeout."""
+    case = yaml.safe_load(yaml.safe_dump(MAPPED[0]["experiment"]))
+    del case["steady-state-hypothesis"]["probes"][0]["provider"]["timeout"]
+
+    assert any("60 s, or --seconds N" in note for note in noted(pauses={}))
+    assert any("at least" in note for note in noted(pauses={"after": 2}))
+    assert not any("at least" in note or "--seconds" in note for note in noted())
+    assert any("without a timeout" in note for note in import_toolkit(case, "staging").notes)
+
+
+@pytest.mark.parametrize(
+    ("written", "read"),
+    [("$$HOME", "$HOME"), ("$other", "$other"), ("$port", 8080), ("x${port}y", "x8080y"), ("foo$", "foo$")],
+)
+def test_names_are_replaced_as_chaos_toolkit_does(written: str, read: object) -> None:
+    findings = Findings()
+
+    assert configured(written, {"port": 8080}, (), findings) == read
+    assert findings.problems == []
 
 
 def test_json_that_is_indented_by_tabs_is_read() -> None:
