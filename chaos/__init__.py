@@ -10,6 +10,7 @@ May do I/O: no.
     choice               which provider injects a fault
     error_budget         what an experiment may cost of an error budget
     comparison           an execution against the last one of the same experiment
+    document_parts       faults, SLOs and checks of a document that nobody has checked yet
     experiment           the experiment as a value, and its written form
     experiment_reading   reads and writes experiments: YAML and plain data, all problems at once
     experiment_rules     the rules across the fields of an experiment
@@ -18,6 +19,7 @@ May do I/O: no.
     graph                which service calls which, and how often
     halting              whether a hard limit ends the experiment now
     hypothesis           health checks, SLOs, halt conditions and load
+    hypothesis_rules     refuses checks that could never fail, and limits that could never halt
     imports              reads experiments of Chaos Toolkit, Litmus and Chaos Mesh
     instants             points in time, as a file writes them
     journal              everything that the report of one execution is written from

@@ -48,6 +48,17 @@ def check_experiment(raw: object) -> Experiment:
     return _experiment(reading.required(), tuple(fault.reading.required() for fault in faults))
 
 
+def stored_experiment(raw: object) -> Experiment:
+    """Return an experiment that a run keeps. The rules across its fields were those of its submit, and hold no more.
+
+    Raises: InvalidError if it cannot be read at all.
+    """
+    reading = FORM.read(plain(raw).value)
+    document = mapping(reading.raw)
+    faults = [fault for location in fault_locations(document) if (fault := _read_fault(document, location))]
+    return _experiment(reading.required(), tuple(fault.reading.required() for fault in faults))
+
+
 def fault_locations(document: dict[str, object]) -> list[Location]:
     """Return where the faults of a document stand."""
     listed: list[Location] = [("faults", position) for position in range(len(items(document.get("faults"))))]

@@ -6,17 +6,18 @@ measured (a window too short for any significance), before anything happens.
 
 from collections.abc import Iterator
 
+from chaos.document_parts import Document, active_seconds, checks_of, faults_of, number, slos_of
 from chaos.error_budget import ALL_REQUESTS
 from chaos.fault_types import Provider
 from chaos.hypothesis import NEEDED, ProbeType, SloKind, Source
+from chaos.hypothesis_rules import hollow_promises
 from chaos.rank_sum import smallest_p
 from chaos.safety import BUILT_IN
-from chaos.target import PROTECTED_NAMESPACES
+from chaos.target import is_protected
 from model.lenient import items, mapping, text
 from model.problems import Finding, Location
 from model.suite_rules import name_problem
 
-Document = dict[str, object]
 LOCAL_MOST_MEGABYTES = 256
 DEFAULT_STEP_SECONDS = 5
 DEFAULT_ALPHA = 0.05
@@ -27,6 +28,7 @@ def broken_experiment_rules(document: Document) -> Iterator[Finding]:
     """Yield the problems between the fields of an experiment."""
     for rule in RULES:
         yield from rule(document)
+    yield from hollow_promises(document)
 
 
 def _one_way_to_name_faults(document: Document) -> Iterator[Finding]:
@@ -44,44 +46,18 @@ def _one_way(owner: Document, location: Location, single: str, several: str) -> 
         yield Finding(location=(*location, single), message=f"and {several} are both given; use one of them")
 
 
-def _faults(document: Document) -> list[tuple[Location, Document]]:
-    listed: list[tuple[Location, Document]] = [
-        (("faults", position), mapping(fault)) for position, fault in enumerate(items(document.get("faults")))
-    ]
-    single = document.get("fault")
-    return ([(("fault",), mapping(single))] if single is not None else []) + listed
-
-
-def _slos(document: Document) -> list[tuple[Location, Document]]:
-    hypothesis = mapping(document.get("hypothesis"))
-    listed: list[tuple[Location, Document]] = [
-        (("hypothesis", "slos", position), mapping(slo)) for position, slo in enumerate(items(hypothesis.get("slos")))
-    ]
-    single = hypothesis.get("slo")
-    return ([(("hypothesis", "slo"), mapping(single))] if single is not None else []) + listed
-
-
-def _checks(document: Document) -> list[tuple[Location, Document]]:
-    listed = items(mapping(document.get("hypothesis")).get("healthChecks"))
-    return [(("hypothesis", "healthChecks", position), mapping(check)) for position, check in enumerate(listed)]
-
-
 def _faults_fit_into_the_experiment(document: Document) -> Iterator[Finding]:
-    whole = _number(document.get("durationSeconds"))
+    whole = number(document.get("durationSeconds"))
     total = 0.0
-    for location, fault in _faults(document):
-        own = _number(fault.get("durationSeconds"))
+    for location, fault in faults_of(document):
+        own = number(fault.get("durationSeconds"))
         total += own if own is not None else whole or 0.0
         if whole is not None and own is not None and own > whole:
             message = f"must not be longer than the experiment, which takes {whole:g} s"
             yield Finding(location=(*location, "durationSeconds"), message=message)
-    if document.get("order") == "sequence" and whole is not None and total > whole and len(_faults(document)) > 1:
+    if document.get("order") == "sequence" and whole is not None and total > whole and len(faults_of(document)) > 1:
         message = f"the faults take {total:g} s one after the other, more than the {whole:g} s of the experiment"
         yield Finding(location=("durationSeconds",), message=message)
-
-
-def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
 
 
 def _target_is_one_place(document: Document) -> Iterator[Finding]:
@@ -119,7 +95,7 @@ def _namespaces_are_not_protected(document: Document) -> Iterator[Finding]:
         ),
     ]
     for location, name in named:
-        if text(name) in PROTECTED_NAMESPACES or text(name).startswith("kube-"):
+        if is_protected(text(name)):
             message = f"{text(name)} is protected: no experiment may aim at a control plane"
             yield Finding(location=location, message=message)
 
@@ -133,14 +109,22 @@ def _target_is_within_the_blast_radius(document: Document) -> Iterator[Finding]:
             yield Finding(location=("blastRadius", allowed), message=message)
 
 
+def _targets_fit_into_the_blast_radius(document: Document) -> Iterator[Finding]:
+    count = number(mapping(document.get("target")).get("count"))
+    most = number(mapping(document.get("blastRadius")).get("maxTargets", 1))
+    if count and most and count > most:
+        message = f"is more than blastRadius.maxTargets, which is {most:g}"
+        yield Finding(location=("target", "count"), message=message)
+
+
 def _hypothesis_can_be_measured(document: Document) -> Iterator[Finding]:
     hypothesis = document.get("hypothesis")
     if isinstance(hypothesis, dict):
         yield from _one_way(mapping(hypothesis), ("hypothesis",), "slo", "slos")
-        if not _slos(document) and not _checks(document):
+        if not slos_of(document) and not checks_of(document):
             message = "can never be measured: give at least one health check or SLO"
             yield Finding(location=("hypothesis",), message=message)
-    for location, slo in _slos(document):
+    for location, slo in slos_of(document):
         yield from _slo_has_its_queries(location, slo)
         if slo.get("source") == Source.LOAD and document.get("load") is None:
             message = "is load, and the experiment has no `load`: it can never be measured"
@@ -173,12 +157,12 @@ MOST_READINGS = 10_000
 
 def _windows_are_long_enough(document: Document) -> Iterator[Finding]:
     """Refuse an SLO of kind value whose windows are so short that no reading of them could ever be significant."""
-    duration = _number(document.get("durationSeconds"))
-    alpha = _number(document.get("alpha", DEFAULT_ALPHA))
-    family = [(location, slo) for location, slo in _slos(document) if slo.get("kind") == SloKind.VALUE]
+    duration = number(document.get("durationSeconds"))
+    alpha = number(document.get("alpha", DEFAULT_ALPHA))
+    family = [(location, slo) for location, slo in slos_of(document) if slo.get("kind") == SloKind.VALUE]
     for location, slo in family:
-        step = _number(slo.get("stepSeconds", DEFAULT_STEP_SECONDS))
-        baseline = _number(document.get("baselineSeconds")) or duration
+        step = number(slo.get("stepSeconds", DEFAULT_STEP_SECONDS))
+        baseline = number(document.get("baselineSeconds")) or duration
         if not (duration and alpha and step and baseline) or min(duration, baseline, step) <= 0:
             continue
         if max(baseline, duration) / step > MOST_READINGS:
@@ -195,7 +179,7 @@ def _windows_are_long_enough(document: Document) -> Iterator[Finding]:
 
 def _checks_have_what_their_type_needs(document: Document) -> Iterator[Finding]:
     local = mapping(document.get("target")).get("environment") is not None
-    for location, check in _checks(document):
+    for location, check in checks_of(document):
         kind = check.get("type")
         if not isinstance(kind, str) or kind not in set(ProbeType):
             continue
@@ -206,14 +190,14 @@ def _checks_have_what_their_type_needs(document: Document) -> Iterator[Finding]:
             yield Finding(location=location, message="compares with nothing: give above or below")
         if local and kind in KUBERNETES_ONLY_PROBES:
             yield Finding(location=(*location, "type"), message=f"{kind} needs a target in a cluster")
-        timeout, interval = _number(check.get("timeoutSeconds")), _number(check.get("intervalSeconds"))
+        timeout, interval = number(check.get("timeoutSeconds")), number(check.get("intervalSeconds"))
         if timeout and interval and timeout > 10 * interval:
             message = "is more than ten times the interval: a hanging look would hide all others"
             yield Finding(location=(*location, "timeoutSeconds"), message=message)
 
 
 def _names_are_unique(document: Document) -> Iterator[Finding]:
-    for group in (_slos(document), _checks(document)):
+    for group in (slos_of(document), checks_of(document), faults_of(document)):
         first: dict[str, Location] = {}
         for location, entry in group:
             name = entry.get("name")
@@ -223,8 +207,8 @@ def _names_are_unique(document: Document) -> Iterator[Finding]:
 
 
 def _halt_conditions_watch_something(document: Document) -> Iterator[Finding]:
-    slos = {text(slo.get("name")) for _, slo in _slos(document)}
-    checks = {text(check.get("name")) for _, check in _checks(document)}
+    slos = {text(slo.get("name")) for _, slo in slos_of(document)}
+    checks = {text(check.get("name")) for _, check in checks_of(document)}
     for position, entry in enumerate(items(document.get("haltConditions"))):
         location, condition = ("haltConditions", position), mapping(entry)
         if not isinstance(entry, dict):
@@ -235,7 +219,7 @@ def _halt_conditions_watch_something(document: Document) -> Iterator[Finding]:
             if isinstance(name, str) and name not in known:
                 message = f"{name!r} is not in the hypothesis; known are {', '.join(sorted(known)) or 'none'}"
                 yield Finding(location=(*location, key), message=message)
-        failures, window = _number(condition.get("failures", 3)), _number(condition.get("of"))
+        failures, window = number(condition.get("failures", 3)), number(condition.get("of"))
         if failures and window and failures > window:
             message = f"must be {failures:g} or more: so many samples over the limit halt"
             yield Finding(location=(*location, "of"), message=message)
@@ -257,16 +241,16 @@ def _a_budget_has_a_price(document: Document) -> Iterator[Finding]:
     budget = document.get("errorBudget")
     if not isinstance(budget, dict):
         return
-    ratios = [slo for _, slo in _slos(document) if slo.get("kind") == SloKind.RATIO]
+    ratios = [slo for _, slo in slos_of(document) if slo.get("kind") == SloKind.RATIO]
     if not ratios:
         message = "limits nothing: only an SLO of kind ratio has an error budget"
         yield Finding(location=("errorBudget",), message=message)
-    expected = _number(budget.get("expectedBadPercent"))
-    always = max((100 - objective for slo in ratios if (objective := _number(slo.get("objective")))), default=0.0)
+    expected = number(budget.get("expectedBadPercent"))
+    always = max((100 - objective for slo in ratios if (objective := number(slo.get("objective")))), default=0.0)
     if expected is not None and expected < always:
         message = f"must be {always:.4g} or more: an objective allows so many bad requests at any time"
         yield Finding(location=("errorBudget", "expectedBadPercent"), message=message)
-    failures, window = _number(budget.get("failures", 3)), _number(budget.get("of"))
+    failures, window = number(budget.get("failures", 3)), number(budget.get("of"))
     if failures and window and failures > window:
         message = f"must be {failures:g} or more: so many samples that burn too fast halt"
         yield Finding(location=("errorBudget", "of"), message=message)
@@ -274,25 +258,18 @@ def _a_budget_has_a_price(document: Document) -> Iterator[Finding]:
 
 def _a_budget_halts_within_the_faults(document: Document) -> Iterator[Finding]:
     """Refuse an expectation that nothing enforces, since the faults end before so many samples are there."""
-    budget, active = mapping(document.get("errorBudget")), _active_seconds(document)
-    expected, failures = _number(budget.get("expectedBadPercent")), _number(budget.get("failures", 3))
+    budget, active = mapping(document.get("errorBudget")), active_seconds(document)
+    expected, failures = number(budget.get("expectedBadPercent")), number(budget.get("failures", 3))
     if not expected or expected >= ALL_REQUESTS or not failures or not active:
         return
-    for _, slo in _slos(document):
-        step = _number(slo.get("stepSeconds", DEFAULT_STEP_SECONDS))
+    for _, slo in slos_of(document):
+        step = number(slo.get("stepSeconds", DEFAULT_STEP_SECONDS))
         if slo.get("kind") == SloKind.RATIO and step and failures * step > active:
             message = (
                 f"is too many: so many samples of {text(slo.get('name'))} take {failures * step:g} s, and the faults "
                 f"end after {active:g} s, before anything is halted; use fewer, or a shorter step"
             )
             yield Finding(location=("errorBudget", "failures"), message=message)
-
-
-def _active_seconds(document: Document) -> float:
-    """Return how long faults are active, 0 if that is not known."""
-    whole = _number(document.get("durationSeconds")) or 0.0
-    seconds = [_number(fault.get("durationSeconds")) or whole for _, fault in _faults(document)]
-    return sum(seconds) if document.get("order") == "sequence" else max(seconds, default=0.0)
 
 
 def _safety_checks_are_configured(document: Document) -> Iterator[Finding]:
@@ -322,9 +299,9 @@ def _load_is_one_thing(document: Document) -> Iterator[Finding]:
 def _local_faults_are_bounded(document: Document) -> Iterator[Finding]:
     if mapping(document.get("target")).get("environment") is None:
         return
-    for location, fault in _faults(document):
+    for location, fault in faults_of(document):
         parameters = mapping(fault.get("parameters"))
-        size = _number(parameters.get("megabytes"))
+        size = number(parameters.get("megabytes"))
         if size is not None and size > LOCAL_MOST_MEGABYTES:
             message = f"must be {LOCAL_MOST_MEGABYTES} or less on this machine"
             yield Finding(location=(*location, "parameters", "megabytes"), message=message)
@@ -336,7 +313,7 @@ def _local_faults_are_bounded(document: Document) -> Iterator[Finding]:
 def _providers_fit_the_place(document: Document) -> Iterator[Finding]:
     target = mapping(document.get("target"))
     place = next((key for key in ("environment", "namespace") if target.get(key) is not None), None)
-    for location, fault in _faults(document):
+    for location, fault in faults_of(document):
         provider = fault.get("provider")
         if place == "environment" and text(provider) in set(Provider) - {Provider.LOCAL}:
             message = "injects into pods: a local environment has the provider local"
@@ -347,9 +324,9 @@ def _providers_fit_the_place(document: Document) -> Iterator[Finding]:
 
 
 def _jitter_is_below_the_latency(document: Document) -> Iterator[Finding]:
-    for location, fault in _faults(document):
+    for location, fault in faults_of(document):
         parameters = mapping(fault.get("parameters"))
-        latency, jitter = _number(parameters.get("latencyMs")), _number(parameters.get("jitterMs"))
+        latency, jitter = number(parameters.get("latencyMs")), number(parameters.get("jitterMs"))
         if latency is not None and jitter is not None and jitter > latency:
             message = f"must be {latency:g} or less: a delay cannot be negative"
             yield Finding(location=(*location, "parameters", "jitterMs"), message=message)
@@ -377,6 +354,7 @@ RULES = (
     _target_is_one_place,
     _namespaces_are_not_protected,
     _target_is_within_the_blast_radius,
+    _targets_fit_into_the_blast_radius,
     _hypothesis_can_be_measured,
     _windows_are_long_enough,
     _checks_have_what_their_type_needs,

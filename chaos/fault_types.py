@@ -9,16 +9,31 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Annotated, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from model.fields import FORBID, Name, ObjectName
 
 LONGEST_FAULT_SECONDS = 3600
 SHORTEST_FAULT_SECONDS = 1
 MOST_FAULTS = 10
+FIRST_PRINTABLE = ord(" ")
 
 Port = Annotated[int, Field(ge=1, le=65535)]
 Percent = Annotated[float, Field(gt=0, le=100, allow_inf_nan=False)]
+OF_THE_KERNEL = ("/proc", "/sys", "/dev")
+
+
+def _folder(text: str) -> str:
+    """Accept the path of a folder that files can be written into."""
+    parts = text.split("/")
+    if not text.startswith("/") or ".." in parts or any(ord(one) < FIRST_PRINTABLE for one in text):
+        raise ValueError("must be an absolute path without '..', such as /tmp")
+    if f"/{parts[1]}" in OF_THE_KERNEL:
+        raise ValueError("must be a folder of files: /proc, /sys and /dev belong to the kernel")
+    return text
+
+
+Folder = Annotated[str, Field(max_length=1024), AfterValidator(_folder)]
 
 
 class FaultType(StrEnum):
@@ -139,7 +154,7 @@ class DiskIoStress:
 
     megabytes: Annotated[int, Field(ge=1, le=1024, description="Size of the file; locally 256 at most")] = 64
     workers: Annotated[int, Field(ge=1, le=8, description="Processes that write")] = 1
-    path: Annotated[str | None, Field(max_length=1024, description="Folder; by default the target's scratch")] = None
+    path: Annotated[Folder | None, Field(description="Folder; by default the target's scratch")] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,6 +19,10 @@ def _url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in {"http", "https"} or not parts.hostname or any(c.isspace() for c in text):
         raise ValueError("must be an address such as http://127.0.0.1:8101/health")
+    try:
+        parts.port  # noqa: B018  it is read, and checked, only here
+    except ValueError as wrong:
+        raise ValueError("must have a port from 1 to 65535, or none") from wrong
     if parts.username or parts.password:
         raise ValueError("must not hold a password; use a secret of the connection")
     return text
@@ -106,6 +110,8 @@ NEEDED = {
     ProbeType.KUBERNETES: ("kind", "object", "condition"),
     ProbeType.PROMETHEUS: ("query",),
 }
+CONDITION_KINDS = ("Pod", "Deployment", "ReplicaSet", "StatefulSet", "DaemonSet", "Job")
+"""The kinds of objects whose conditions a health check can read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

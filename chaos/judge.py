@@ -141,7 +141,7 @@ def judge_ratio(slo: Slo, counts: Mapping[Window, Sequence[Count]], tolerance: f
         return replace(
             weighed,
             judgement=Judgement.INCONCLUSIVE,
-            reason=f"{hidden} readings are missing under the fault, and could hide more than {allowed:.3%} bad requests",
+            reason=f"{hidden} readings are missing under the fault, which could hide more than {allowed:.3%} bad ones",
             advice="use metrics of the callers, which go on while the target is away, and a window of the rate that "
             "holds two scrapes or more",
         )
@@ -266,9 +266,17 @@ def _median(readings: Sequence[float]) -> float | None:
     return ordered[middle] if len(ordered) % 2 else (ordered[middle - 1] + ordered[middle]) / 2
 
 
-def judge_health(check: str, failures: int, outcomes: Sequence[bool | None]) -> HealthJudgement:
-    """Judge the looks of a health check under the fault: `failures` misses in a row are a failure. None: no look."""
+def judge_health(
+    check: str, failures: int, outcomes: Sequence[bool | None], before: Sequence[bool | None] = ()
+) -> HealthJudgement:
+    """Judge the looks of a health check under the fault: `failures` misses in a row are a failure. None: no look.
+
+    `before` are those of the baseline: what failed there says nothing about the fault.
+    """
     longest = longest_miss(outcomes)
+    if (already := longest_miss(before)) >= failures:
+        reason = f"missed {already} times in a row before the fault already; {failures} are a failure"
+        return HealthJudgement(check=check, judgement=Judgement.INCONCLUSIVE, longest=longest, reason=reason)
     if longest >= failures:
         reason = f"missed {longest} times in a row; {failures} are a failure"
         return HealthJudgement(check=check, judgement=Judgement.NOT_MET, longest=longest, reason=reason)

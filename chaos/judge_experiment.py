@@ -1,11 +1,21 @@
 """Judge a whole experiment once, at its end: every SLO, every health check, and whether the faults did anything."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from chaos.experiment import Experiment
-from chaos.judge import HealthJudgement, Judgement, Readings, SloJudgement, judge_health, judge_slos, worst
+from chaos.hypothesis import HealthCheck
+from chaos.judge import (
+    HealthJudgement,
+    Judgement,
+    Readings,
+    SloJudgement,
+    judge_health,
+    judge_slos,
+    longest_miss,
+    worst,
+)
 from chaos.observed import Observed, Span, outcomes, readings
 from chaos.recovery import Times, times
 from chaos.windows import Window
@@ -67,10 +77,29 @@ def judge_experiment(evidence: Evidence) -> JudgedExperiment:
 
 
 def _health(evidence: Evidence) -> tuple[HealthJudgement, ...]:
-    span = evidence.spans.get(Window.FAULT)
     return tuple(
-        judge_health(check.name, check.failures, outcomes(evidence.seen, check.name, span) if span else ())
+        judge_health(
+            check.name,
+            check.failures,
+            _looks(evidence, check.name, Window.FAULT),
+            _looks(evidence, check.name, Window.BASELINE),
+        )
         for check in evidence.experiment.hypothesis.health_checks
+    )
+
+
+def _looks(evidence: Evidence, check: str, window: Window) -> list[bool]:
+    span = evidence.spans.get(window)
+    return outcomes(evidence.seen, check, span) if span else []
+
+
+def unhealthy_before(checks: Sequence[HealthCheck], seen: Observed, baseline: Span) -> tuple[str, ...]:
+    """Return a sentence for each health check that failed without a fault: then there is no steady state to test."""
+    missed = [(check, longest_miss(outcomes(seen, check.name, baseline))) for check in checks]
+    return tuple(
+        f"before the fault, the health check {check.name} missed {longest} times in a row"
+        for check, longest in missed
+        if longest >= check.failures
     )
 
 

@@ -1,4 +1,4 @@
-"""The median of all differences between the readings of two windows, also of long ones. Source: Hodges and Lehmann 1963.
+"""The median of all differences between the readings of two windows. Source: Hodges and Lehmann 1963.
 
 Two hours of readings each second have 26 million pairs: they are counted there, and never listed.
 """

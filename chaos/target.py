@@ -19,12 +19,24 @@ PROTECTED_NAMESPACES = frozenset(
         "chaos-mesh",
         "monitoring",
         "assay",
+        "prefect",
+        "calico-system",
+        "calico-apiserver",
+        "tigera-operator",
+        "gatekeeper-system",
+        "kyverno",
     }
 )
 """Namespaces that no experiment may aim at: the control plane, the mesh, what observes, and Assay itself."""
+PROTECTED_PREFIXES = ("kube-", "openshift-")
 OPT_IN_LABEL = "assay.dev/chaos"
 OPT_IN_VALUE = "allowed"
 """The label that a namespace or a pod must have. A local service says `chaos: allowed` in its file."""
+
+
+def is_protected(namespace: str) -> bool:
+    """Say whether a namespace is one that no experiment may aim at."""
+    return namespace in PROTECTED_NAMESPACES or namespace.startswith(PROTECTED_PREFIXES)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

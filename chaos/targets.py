@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from chaos.experiment import Experiment
 from chaos.fault_types import Provider
 from chaos.graph import ServiceGraph
-from chaos.target import OPT_IN_LABEL, OPT_IN_VALUE, PROTECTED_NAMESPACES, TargetSelector
+from chaos.target import OPT_IN_LABEL, OPT_IN_VALUE, TargetSelector, is_protected
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, order=True)
@@ -116,7 +116,7 @@ def _not_allowed(chosen: Sequence[Candidate]) -> list[str]:
         name = f"{one.target.place}/{one.target.name}"
         if one.ours:
             problems.append(f"{name} belongs to Assay itself")
-        elif one.target.place in PROTECTED_NAMESPACES or one.target.place.startswith("kube-"):
+        elif is_protected(one.target.place):
             problems.append(f"{name} is in a protected namespace")
         elif not one.opted_in:
             problems.append(

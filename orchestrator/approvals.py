@@ -8,7 +8,7 @@ from pydantic import Field
 from sqlalchemy import Connection
 
 from chaos.approval import ApprovalState
-from chaos.experiment_reading import check_experiment
+from chaos.experiment_reading import stored_experiment
 from db import chaos_approvals, chaos_runs, runs
 from db.chaos_approvals import ApprovalRow, Decision
 from db.errors import ConflictError, ForbiddenError
@@ -77,7 +77,7 @@ def approve(conn: Connection, run_id: RunId, form: ApprovalForm, person: Person)
         raise ConflictError(
             f"you approve {form.digest[:19]}..., and the execution is {row.approval.digest[:19]}...: look at it again"
         )
-    experiment = check_experiment(dict(chaos_runs.read(conn, run_id).experiment))
+    experiment = stored_experiment(dict(chaos_runs.read(conn, run_id).experiment))
     begins = max(person.now, row.begins_at)
     wanted = Wanted(experiment=experiment, paths=(experiment.target.claim,), at=begins)
     held = chaos_permission.opens_at(conn, run.team_id, wanted)

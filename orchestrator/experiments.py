@@ -16,7 +16,7 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from chaos.experiment import Experiment
-from chaos.experiment_reading import check_experiment, experiment_to_raw
+from chaos.experiment_reading import check_experiment, experiment_to_raw, stored_experiment
 from chaos.judge import Judgement
 from chaos.plan import claims
 from chaos.price import over_its_own_limit
@@ -212,7 +212,7 @@ def begin(conn: Connection, grant: Grant) -> Begun | Superseded:
     if row.status is Status.QUEUED:
         runs.transition(conn, fence(grant), Status.QUEUED, Become(status=Status.RUNNING, phase=Phase.RUNNING))
     kept = chaos_runs.read(conn, grant.execution_id)
-    return Begun(experiment=check_experiment(dict(kept.experiment)), kept=kept)
+    return Begun(experiment=stored_experiment(dict(kept.experiment)), kept=kept)
 
 
 def stand(conn: Connection, grant: Grant, standing: Standing) -> bool:

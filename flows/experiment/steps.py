@@ -15,7 +15,7 @@ from chaos.comparison import MOST_EARLIER
 from chaos.experiment import Order
 from chaos.experiment_states import Done, Event, FaultOver, Grown, Judged, Step, Stopped, WrittenDown
 from chaos.journal import Journal
-from chaos.judge_experiment import judge_experiment, steady_again
+from chaos.judge_experiment import judge_experiment, steady_again, unhealthy_before
 from chaos.observed import Span, watches
 from chaos.plan import plan
 from chaos.price import burn_watches
@@ -105,7 +105,7 @@ async def recheck(run: ExperimentRun) -> Event:
     """Look again, right before the fault: safety, targets, steady state, and that nothing preempts it from here on."""
     standing = await safety.rules_say(run, Step.RECHECK)
     reasons = await safety.reasons_against(run, Step.RECHECK, standing)
-    unsteady = [f"before the fault, {watch.halt.sentence}" for watch in run.watches if watch.halt]
+    unsteady = _unsteady(run)
     if reasons or unsteady:
         return _blocked(run, (*reasons, *unsteady))
     found = await _looked(run)
@@ -117,6 +117,17 @@ async def recheck(run: ExperimentRun) -> Event:
     if grown(before, found):
         return Grown()
     return await _cleared(run, found)
+
+
+def _unsteady(run: ExperimentRun) -> list[str]:
+    """Return what was not steady in the baseline: a limit that was reached, or a health check that failed."""
+    halted = [watch.halt for watch in run.watches if watch.halt]
+    said = [f"before the fault, {halt.sentence}" for halt in halted]
+    if run.observer is None or (span := run.spans.get(Window.BASELINE)) is None:
+        return said
+    watched = {halt.watched for halt in halted}
+    checks = [check for check in run.experiment.hypothesis.health_checks if check.name not in watched]
+    return [*said, *unhealthy_before(checks, run.observer.seen, span)]
 
 
 async def _cleared(run: ExperimentRun, found: Resolution) -> Event:

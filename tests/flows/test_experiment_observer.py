@@ -10,7 +10,7 @@ from chaos.experiment_reading import check_experiment
 from chaos.windows import Count, Sample
 from cluster.observation import metrics
 from cluster.observation.metrics import QueryWindow
-from flows.experiment_observer import Observer, Sources
+from flows.experiment.observer import Observer, Sources
 
 START = datetime(2026, 11, 2, tzinfo=UTC)
 EXPERIMENT = {

@@ -4,8 +4,9 @@ import re
 
 from pydantic import Field
 
+from chaos.target import is_protected
 from chaos.targets import Candidate, Target, is_opted_in
-from cluster.faults.kubernetes.target_check import is_ours, is_protected
+from cluster.faults.kubernetes.target_check import is_ours
 from cluster.kubernetes.api_objects import ApiNamespace, ApiObject, Meta, Pod, PodList
 from cluster.kubernetes.connection import Connection
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from chaos.target import OPT_IN_LABEL, OPT_IN_VALUE, PROTECTED_NAMESPACES
+from chaos.target import OPT_IN_LABEL, OPT_IN_VALUE, is_protected
 from chaos.targets import Target, is_opted_in
 from cluster.faults.provider import InjectError
 from cluster.kubernetes.api_objects import ApiNamespace, ApiObject, Meta, Pod
@@ -45,11 +45,6 @@ class PolicyList(ApiObject):
 def is_ours(pod: Pod) -> bool:
     """Say whether a pod belongs to Assay: no experiment may touch it."""
     return OURS in {pod.metadata.labels.get(PART_OF), pod.metadata.labels.get(MANAGED_BY)}
-
-
-def is_protected(namespace: str) -> bool:
-    """Say whether no experiment may aim at a namespace."""
-    return namespace in PROTECTED_NAMESPACES or namespace.startswith("kube-")
 
 
 def checked(connection: Connection, target: Target) -> Pod:

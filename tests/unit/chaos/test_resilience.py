@@ -187,7 +187,7 @@ def test_an_easy_experiment_is_small() -> None:
 
 @pytest.mark.parametrize(
     ("slo", "rigour"),
-    [({}, 1.0), ({"tolerancePercent": 950}, 0.5), ({"objective": 5}, 0.5), ({"tolerancePercent": 200}, 1.0)],
+    [({}, 1.0), ({"tolerancePercent": 950}, 0.5), ({"objective": 15}, 0.5), ({"tolerancePercent": 200}, 1.0)],
 )
 def test_a_hypothesis_that_promises_nothing_earns_what_its_health_checks_do(
     slo: dict[str, object], rigour: float
