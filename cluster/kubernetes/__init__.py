@@ -9,6 +9,7 @@ The backend:
 
     backend        implements the port
     access         how a cluster is reached, in the words of the connection
+    kubeconfig     opens the official client
     connection     requests to one API server
     exec_stream    runs a program in a container
     check          what a cluster lacks, and how to get it

@@ -14,14 +14,13 @@ from random import Random, SystemRandom
 from typing import Any
 
 import urllib3
-import yaml
-from kubernetes import config
-from kubernetes.client import ApiClient, Configuration
+from kubernetes.client import ApiClient
 from kubernetes.client.exceptions import ApiException
 from pydantic import ValidationError
 
 from cluster.backend import UnavailableError
 from cluster.kubernetes.api_objects import ApiStatus
+from cluster.kubernetes.kubeconfig import ClientOpener, source_of
 from model.pod_policy import NOTHING_ALLOWED, PodPolicy
 from model.resources import DEFAULT_GPU
 
@@ -33,10 +32,12 @@ WATCH_SILENCE = 100.0
 """The server sends a bookmark about once a minute: a watch that is silent for longer is dead."""
 TRIES = 5
 FIRST_PAUSE = 0.2
-CONNECTIONS = 32
 PIECE = 65_536
 MERGE_PATCH = "application/merge-patch+json"
 BAD_REQUEST, UNAUTHORIZED, FORBIDDEN, NOT_FOUND, CONFLICT = 400, 401, 403, 404, 409
+UNTRUSTED = "CERTIFICATE_VERIFY_FAILED"
+ANONYMOUS = "system:anonymous"
+"""Whom an API server takes a caller for that shows no credentials."""
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _VERBS = {"GET": "get", "POST": "create", "PATCH": "patch", "DELETE": "delete"}
 
@@ -98,6 +99,7 @@ class Connection:
         self._dice = dice or SystemRandom()
         self._lock = threading.Lock()
         self._client: ApiClient | None = None
+        self._opener = ClientOpener(access.kubeconfig, access.context)
         self.closing = threading.Event()
 
     def get(self, path: str, *query: tuple[str, str]) -> bytes:
@@ -176,7 +178,10 @@ class Connection:
         """Return the official client. Raises: UnavailableError if its configuration cannot be used."""
         with self._lock:
             if self._client is None:
-                self._client = _open_client(self.access)
+                try:
+                    self._client = self._opener.client()
+                except UnavailableError as failed:
+                    raise UnavailableError(f"cluster {self.access.name}: {failed}") from failed
             return self._client
 
     def close(self) -> None:
@@ -226,34 +231,24 @@ class Connection:
             told = ApiStatus.model_validate_json(data)
         except ValidationError:
             told = ApiStatus(message=data.decode(errors="replace")[:500])
-        words = told.message or f"HTTP {response.status}"
+        words = told.message or f"HTTP {response.status}, and no word of an API server: see `server` in the kubeconfig"
         if response.status in _AGAIN:
             return UnavailableError(f"cluster {self.access.name}: {words}")
         if response.status == UNAUTHORIZED:
-            source = self.access.kubeconfig or "the pod's own service account"
+            self._client = None  # the next request reads the file again: somebody may have renewed it
+            source = source_of(self.access.kubeconfig)
             words = f"it does not accept the credentials of {source}, which may have expired: {words}"
         if response.status == FORBIDDEN:
             words = f"may not {_VERBS[call.method]} {call.path}: {words}"
+            words += "; the kubeconfig gives no credentials" if ANONYMOUS in words else ""
         return ApiError(response.status, told.reason, f"cluster {self.access.name}: {words}")
 
     def _away(self, broken: Exception) -> UnavailableError:
-        return UnavailableError(f"cluster {self.access.name} cannot be reached: {str(broken)[:500]}")
-
-
-def _open_client(access: ClusterAccess) -> ApiClient:
-    """Read the configuration. Raises: UnavailableError: an operator may mend the file while the worker runs."""
-    configuration = Configuration()
-    try:
-        if access.kubeconfig is None:
-            config.load_incluster_config(client_configuration=configuration)
-        else:
-            config.load_kube_config(str(access.kubeconfig), access.context, configuration, persist_config=False)
-    except (config.ConfigException, OSError, ValueError, TypeError, KeyError, yaml.YAMLError) as wrong:
-        source = access.kubeconfig or "the pod's own service account"
-        raise UnavailableError(f"cluster {access.name}: {source} cannot be used: {wrong}") from wrong
-    configuration.retries = False  # ours know which requests may be repeated
-    configuration.connection_pool_maxsize = CONNECTIONS
-    return ApiClient(configuration)
+        words = str(broken)[:500]
+        if UNTRUSTED in words:
+            self._client = None
+            words += "; is the certificate-authority of the kubeconfig that of this cluster?"
+        return UnavailableError(f"cluster {self.access.name} cannot be reached: {words}")
 
 
 @lru_cache(maxsize=16)

@@ -29,6 +29,7 @@ class Server:
     answers: list[Answer] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
     bodies: list[Any] = field(default_factory=list)
+    tokens: list[str] = field(default_factory=list)
     url: str = ""
 
     def next(self) -> Answer:
@@ -72,6 +73,7 @@ def _handler(told: Server) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("Content-Length") or 0)
             told.bodies.append(json.loads(self.rfile.read(length)) if length else None)
             told.asked.append(f"{self.command} {self.path}")
+            told.tokens.append(self.headers.get("Authorization", "").removeprefix("Bearer "))
             answer = told.next()
             if answer.status == 0:
                 self.close_connection = True
