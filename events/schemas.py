@@ -1,6 +1,7 @@
 """JSON Schema on every event: the fast check, and the errors in words."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol
 from urllib.parse import unquote
 
@@ -10,6 +11,8 @@ from pydantic import JsonValue
 from model.json_values import JsonObject
 
 _MOST_ERRORS = 5
+_BASE = "json-schema:///"
+"""What addresses that name no place are relative to."""
 
 
 class Schema(Protocol):
@@ -27,11 +30,17 @@ class Schema(Protocol):
 class _JsonSchema:
     """A schema by jsonschema-rs, which checks a million small payloads a second."""
 
-    def __init__(self, schema: Mapping[str, JsonValue] | bool) -> None:  # noqa: FBT001  true and false are schemas
-        whole = schema if isinstance(schema, bool) else dict(schema)
-        _check_circles(whole)
+    def __init__(self, schema: JsonObject | bool, others: Mapping[str, JsonValue]) -> None:  # noqa: FBT001  as below
+        _check_circles(schema)
+
+        def retrieve(address: str) -> JsonValue:
+            name = address.removeprefix(_BASE)
+            if name not in others:
+                raise ValueError(f"{name} is not part of the schema; write it into the schema itself")
+            return others[name]
+
         try:
-            self._validator = jsonschema_rs.validator_for(whole, retriever=_refuse)
+            self._validator = jsonschema_rs.validator_for(schema, retriever=retrieve, base_uri=_BASE)
         except (jsonschema_rs.ValidationError, jsonschema_rs.ReferencingError, ValueError) as error:
             raise ValueError(f"the JSON Schema is wrong: {_first_line(error)}") from error
         self.fits = self._validator.is_valid
@@ -46,9 +55,15 @@ class _JsonSchema:
         return found
 
 
-def compile_schema(schema: Mapping[str, JsonValue] | bool) -> Schema:  # noqa: FBT001
-    """Return a schema that is ready. Raises: ValueError if it is no schema, or refers to what it does not contain."""
-    return _JsonSchema(schema)
+def compile_schema(
+    schema: Mapping[str, JsonValue] | bool,  # noqa: FBT001  true and false are schemas
+    others: Mapping[str, JsonValue] = MappingProxyType({}),
+) -> Schema:
+    """Return a schema that is ready. `others` are the schemas outside of it that it refers to, by their addresses.
+
+    Raises: ValueError if it is no schema, or refers to what neither it contains nor `others`.
+    """
+    return _JsonSchema(schema if isinstance(schema, bool) else dict(schema), others)
 
 
 def _check_circles(schema: JsonValue) -> None:
@@ -101,11 +116,6 @@ def _pointed(reference: str, whole: JsonValue) -> JsonValue:
         key = unquote(part).replace("~1", "/").replace("~0", "~")
         value = value.get(key) if isinstance(value, dict) else None
     return value
-
-
-def _refuse(address: str) -> JsonValue:
-    """Refuse to fetch anything: a schema must contain what it refers to."""
-    raise ValueError(f"{address} is not part of the schema; write it into the schema itself")
 
 
 def _first_line(error: Exception) -> str:

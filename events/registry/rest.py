@@ -4,6 +4,8 @@ Protobuf schemas are asked for as descriptors (`format=serialized`), so that not
 Source: https://docs.confluent.io/platform/current/schema-registry/develop/api.html
 """
 
+import json
+import time
 from collections.abc import Sequence
 from urllib.parse import quote
 
@@ -19,6 +21,8 @@ from events.registry.schema_registry import (
 )
 
 SECONDS = 10.0
+LARGEST_ANSWER = 10_000_000
+"""In bytes."""
 MOST_REFERENCES = 200
 _NOT_FOUND = 404
 _ANSWERED_BADLY = 400
@@ -75,15 +79,38 @@ class RestRegistry:
         return answer
 
     def _got(self, path: str, query: dict[str, str]) -> _Answer:
-        try:
-            answer = self._client.get(path, params=query)
-        except httpx.HTTPError as error:
-            raise RegistryAwayError(f"the schema registry cannot be reached: {error}") from error
-        if answer.status_code == _NOT_FOUND:
+        status, body = self._loaded(path, query)
+        said = _object(body)
+        if status == _NOT_FOUND and "error_code" in said:
             raise SchemaUnknownError(f"the registry has nothing at {path}")
-        if answer.status_code >= _ANSWERED_BADLY:
-            raise RegistryAwayError(f"the schema registry answered {path} with {answer.status_code}")
+        if status >= _ANSWERED_BADLY:
+            raise RegistryAwayError(f"the schema registry answered {path} with {status}")
+        if "schema" not in said:
+            raise RegistryAwayError(f"what answers {path} is no schema registry: look at the `url` of the registry")
         try:
-            return _Answer.model_validate_json(answer.content)
+            return _Answer.model_validate(said)
         except ValidationError as error:
-            raise SchemaUnknownError(f"the registry's answer for {path} is no schema") from error
+            raise SchemaUnknownError(f"the registry's answer for {path} is no schema that can be used") from error
+
+    def _loaded(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
+        """Return status and body of an answer, which must be whole in time: a slow server must not hold up a test."""
+        deadline = time.monotonic() + SECONDS
+        body = b""
+        try:
+            with self._client.stream("GET", path, params=query) as answer:
+                for part in answer.iter_bytes():
+                    body += part
+                    if time.monotonic() > deadline or len(body) > LARGEST_ANSWER:
+                        raise RegistryAwayError(f"the answer of the schema registry for {path} does not end")
+                return answer.status_code, body
+        except httpx.HTTPError as error:
+            reason = str(error) or type(error).__name__
+            raise RegistryAwayError(f"the schema registry cannot be reached: {reason}") from error
+
+
+def _object(body: bytes) -> dict[str, object]:
+    try:
+        said = json.loads(body)
+    except (ValueError, RecursionError):
+        return {}
+    return said if isinstance(said, dict) else {}

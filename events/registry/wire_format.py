@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pydantic import JsonValue
 
 from events.json_text import read_json
-from events.registry.avro import AvroReader
+from events.registry.avro import AvroReader, zigzag_varint
 from events.registry.protobuf import ProtobufReader
 from events.registry.schema_registry import (
     RegisteredSchema,
@@ -26,7 +26,6 @@ MAGIC = 0
 HEAD = 5
 """Bytes before the value."""
 _MOST_INDEXES = 100
-_MOST_VARINT_BITS = 35
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,45 +104,38 @@ def _reader(schema: RegisteredSchema) -> _Reader:
         return AvroReader(schema)
     if schema.kind is SchemaKind.PROTOBUF:
         return ProtobufReader(schema)
-    if schema.references:
-        raise SchemaUnknownError("it refers to other schemas, which is not supported for JSON Schema")
     whole: JsonValue = json.loads(schema.text)
     if not isinstance(whole, dict | bool):
         raise SchemaUnknownError("it is no JSON Schema")
     title = whole.get("title", "") if isinstance(whole, dict) else ""
-    return _JsonReader(compile_schema(whole), str(title))
+    others = {name: _of_draft_7(json.loads(text)) for name, text in schema.references.items()}
+    known = _of_draft_7(whole)
+    return _JsonReader(compile_schema(known if isinstance(known, dict) else whole, others), str(title))
+
+
+def _of_draft_7(schema: JsonValue) -> JsonValue:
+    """Return a schema with the draft that registries take it to be of, unless it names another one."""
+    return {"$schema": "http://json-schema.org/draft-07/schema#", **schema} if isinstance(schema, dict) else schema
 
 
 def _read(reader: _Reader, body: bytes) -> tuple[str, JsonValue]:
     if isinstance(reader, ProtobufReader):
         indexes, begin = _indexes(body)
         return reader.read(body[begin:], indexes)
+    if isinstance(reader, AvroReader):
+        return reader.read(body)
     return reader.name, reader.read(body)
 
 
 def _indexes(body: bytes) -> tuple[list[int], int]:
     """Return the indexes of a message type, and where the message begins."""
-    count, place = _varint(body, 0)
+    count, place = zigzag_varint(body, 0)
     if count == 0:
         return [0], place
     if not 0 < count <= _MOST_INDEXES:
         raise ValueError(f"it names its message type by {count} indexes")
     indexes = []
     for _ in range(count):
-        index, place = _varint(body, place)
+        index, place = zigzag_varint(body, place)
         indexes.append(index)
     return indexes, place
-
-
-def _varint(body: bytes, place: int) -> tuple[int, int]:
-    """Return a zigzag varint, and where the next one begins."""
-    number = 0
-    for shift in range(0, _MOST_VARINT_BITS, 7):
-        if place >= len(body):
-            break
-        byte = body[place]
-        place += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:  # noqa: PLR2004  the sign that more follows
-            return (number >> 1) ^ -(number & 1), place
-    raise ValueError("it is cut before the message")

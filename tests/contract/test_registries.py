@@ -235,6 +235,9 @@ def test_references_in_a_circle_end(tmp_path: Path) -> None:
     [
         (lambda _: Answer(status=401), "answered /schemas/ids/1 with 401"),
         (lambda _: Answer(status=500), "answered /schemas/ids/1 with 500"),
+        (lambda _: Answer(status=404, text="<html>"), "answered /schemas/ids/1 with 404"),
+        (lambda _: Answer(text="<html>"), "is no schema registry"),
+        (lambda _: Answer(body=["schema"]), "is no schema registry"),
         (None, "cannot be reached"),
     ],
 )
@@ -251,12 +254,71 @@ def test_a_registry_that_is_away_is_no_verdict_about_events(
         WireFormat(RestRegistry(server.url)).prepare([registered(1, b"")])
 
 
-def test_an_answer_that_is_no_schema_is_poison() -> None:
-    with serving(lambda _: Answer(text="<html>")) as server:
+def test_an_answer_with_a_schema_of_another_kind_is_poison() -> None:
+    with serving(lambda _: Answer(body={"schema": "<xml/>", "schemaType": "XML"})) as server:
         event = read(WireFormat(RestRegistry(server.url)), registered(1, b""))
 
     assert event.poison is not None
-    assert "is no schema" in event.poison
+    assert "is no schema that can be used" in event.poison
+
+
+def test_an_answer_that_does_not_end_is_no_verdict_about_events(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("events.registry.rest.LARGEST_ANSWER", 1000)
+    endless = serving(lambda _: Answer(text=" " * 5000))
+
+    with endless as server, pytest.raises(RegistryAwayError, match="does not end"):
+        WireFormat(RestRegistry(server.url)).prepare([registered(1, b"")])
+
+
+def test_a_json_schema_may_refer_to_others() -> None:
+    files = {
+        "/schemas/ids/1": {
+            "schemaType": "JSON",
+            "schema": '{"title": "Order", "properties": {"customer": {"$ref": "customer.json"}}}',
+            "references": [{"name": "customer.json", "subject": "customer", "version": 1}],
+        },
+        "/subjects/customer/versions/1": {
+            "schemaType": "JSON",
+            "schema": '{"properties": {"name": {"$ref": "http://shop.test/name.json#/definitions/name"}}}',
+            "references": [{"name": "http://shop.test/name.json", "subject": "name", "version": 2}],
+        },
+        "/subjects/name/versions/2": {"schemaType": "JSON", "schema": '{"definitions": {"name": {"type": "string"}}}'},
+    }
+    with serving(lambda asked: Answer(body=files[asked.path])) as server:
+        wire = WireFormat(RestRegistry(server.url))
+        good = read(wire, registered(1, b'{"customer": {"name": "Ada"}}'))
+        bad = read(wire, registered(1, b'{"customer": {"name": 1}}'))
+
+    assert (good.type, good.poison) == ("Order", None)
+    assert "payload.customer.name" in (bad.poison or "")
+
+
+def test_the_type_of_a_union_is_the_record_that_was_chosen(tmp_path: Path) -> None:
+    sent = {"type": "record", "name": "shop.OrderSent", "fields": [{"name": "weight", "type": "double"}]}
+    (tmp_path / "4.avsc").write_text(json.dumps(["null", MONEY, sent]))
+    wire = WireFormat(FolderRegistry(tmp_path))
+
+    assert [read(wire, registered(4, body)).type for body in (b"\x00", b"\x02\x04", b"\x04" + bytes(8))] == [
+        "", "Money", "OrderSent",
+    ]  # fmt: skip
+
+
+def test_a_list_of_a_hundred_thousand_links_is_poison(tmp_path: Path) -> None:
+    """The fast reader of Avro would end the process."""
+    link = {"type": "record", "name": "Link", "fields": [{"name": "next", "type": ["null", "Link"]}]}
+    (tmp_path / "6.avsc").write_text(json.dumps(link))
+    wire = WireFormat(FolderRegistry(tmp_path))
+
+    assert read(wire, registered(6, b"\x02\x02\x00")).payload == {"next": {"next": {"next": None}}}
+    assert "nested too deeply" in (read(wire, registered(6, b"\x02" * 100_000 + b"\x00")).poison or "")
+
+
+def test_a_number_that_json_lacks_becomes_a_text(tmp_path: Path) -> None:
+    (tmp_path / "5.avsc").write_text('"double"')
+
+    event = read(WireFormat(FolderRegistry(tmp_path)), registered(5, struct.pack("<d", float("nan"))))
+
+    assert (event.payload, event.poison) == ("NaN", None)
 
 
 def test_a_registry_is_opened_by_its_place(tmp_path: Path) -> None:
