@@ -25,6 +25,7 @@ CATCH_UP_MS: Milliseconds = 1_000
 CHAOS_LOOK_MS: Milliseconds = 50
 """Between two looks whether the chaos is over, when all is decided."""
 BLIND = "the broker did not confirm that all events had arrived, so nothing follows from those that are missing"
+SHARED = "; or other members of its group have read a part of them"
 FOREIGN = "the test has no scope, and its topics are shared: events of others count too"
 
 
@@ -160,9 +161,13 @@ class EventDrivenTest:
         if consumer.caught_up(CATCH_UP_MS):
             checking.observe(consumer.drain(0)[0])
         elif now >= end:
-            checking.end_unseen(now, BLIND)
+            checking.end_unseen(now, self._blind)
         else:
-            checking.give_up(now, BLIND)
+            checking.give_up(now, self._blind)
+
+    @property
+    def _blind(self) -> str:
+        return BLIND if self.group_id is None else BLIND + SHARED
 
     def _result(self, checking: Checking, stream: Stream, disturbed: Disturbed) -> EventTestResult:
         results = checking.finish(stream.ended_at)

@@ -139,6 +139,7 @@ class KafkaSubscription:
         )
         try:
             ends = self._ends(topics)
+            self._begun = {(Topic(place.topic), PartitionNumber(place.partition)): place.offset for place in ends}
             if group_id is None:
                 self._starts = {(place.topic, place.partition): place for place in ends}
                 self._progress.begin(ends)
@@ -176,7 +177,12 @@ class KafkaSubscription:
         self._woken.set()
 
     def caught_up(self, timeout: float) -> bool:
-        """Ask the broker for the end of each partition, and wait until everything before it has been taken in."""
+        """Ask the broker for the end of each partition, and wait until everything before it has been taken in.
+
+        What other members of the group read is not taken in here.
+        """
+        if set(self._progress.partitions) != set(self._begun):
+            return False
         deadline = time.monotonic() + timeout
         ends: dict[_Partition, int] = {}
         try:
@@ -234,7 +240,7 @@ class KafkaSubscription:
                 return TopicPartition(place.topic, place.partition, high)
 
     def _join(self, topics: Sequence[Topic]) -> None:
-        """Join the group, and wait for the assignment. Each partition begins at its committed offset, or its end."""
+        """Join the group, and wait for the assignment."""
         self._consumer.subscribe(list(topics), on_assign=self._take)
         deadline = time.monotonic() + REQUEST_SECONDS
         while not self._assigned.is_set():
@@ -245,12 +251,23 @@ class KafkaSubscription:
                 raise BrokerError(f"the group gave no assignment within {REQUEST_SECONDS:g} s")
 
     def _take(self, consumer: Consumer, places: list[TopicPartition]) -> None:
+        """Begin each partition at its committed offset, or where this reader has come to if that is later.
+
+        Without either, at its end when this reader was made: what arrives during a rebalance must not be missed.
+        """
         committed = consumer.committed(places, timeout=REQUEST_SECONDS) if places else []
-        starts = [place if place.offset >= 0 else self._end(place) for place in committed]
+        starts = [TopicPartition(place.topic, place.partition, self._start(place)) for place in committed]
         self._starts = {(place.topic, place.partition): place for place in starts}
         self._progress.begin(starts)
         consumer.assign(starts)
         self._assigned.set()
+
+    def _start(self, committed: TopicPartition) -> int:
+        place = Topic(committed.topic), PartitionNumber(committed.partition)
+        own = self._progress.position(place)
+        if own is not None:
+            return max(own, committed.offset)
+        return committed.offset if committed.offset >= 0 else self._begun[place]
 
     def _records(self, messages: Sequence[KafkaMessage]) -> list[Record]:
         """Return the records among messages of the client, and note how far these go. Raises: BrokerError."""
@@ -265,6 +282,12 @@ class _Progress:
         self._changed = Condition()
         self._read: dict[_Partition, int] = {}
         self._taken_in: dict[_Partition, int] = {}
+        self._before: dict[_Partition, int] = {}
+        """How far partitions were read that are read no more."""
+
+    def position(self, place: _Partition) -> int | None:
+        """Return how far a partition was read at any time, None if it never was."""
+        return self._read.get(place, self._before.get(place))
 
     @property
     def partitions(self) -> list[_Partition]:
@@ -276,6 +299,7 @@ class _Progress:
         """Note which partitions are read from now on, and where that begins."""
         begins = {(Topic(place.topic), PartitionNumber(place.partition)): place.offset for place in places}
         with self._changed:
+            self._before |= self._read
             self._read = begins
             self._taken_in = dict(begins)
             self._changed.notify_all()

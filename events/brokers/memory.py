@@ -1,7 +1,7 @@
 """A broker in this process: for tests of code that uses the port, and for replays."""
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from threading import Condition
 from zlib import crc32
@@ -98,13 +98,14 @@ class MemoryBroker:
         return PartitionNumber(self._sent % count)
 
     def _rebalance(self, group: _Group) -> None:
-        """Deal the partitions of a group to its members in turn. Each begins at the committed offset, or at the end."""
+        """Deal the partitions of a group to its members in turn.
+
+        Each begins at the committed offset, or where its reader has come to if that is later. Without either, at its
+        end when its reader was made.
+        """
         for number, member in enumerate(group.members):
             mine = [place for n, place in enumerate(sorted(member.wanted)) if n % len(group.members) == number]
-            known = member.positions
-            member.positions = {
-                place: group.committed.get(place, known.get(place, len(self._logs[place]))) for place in mine
-            }
+            member.begin(mine, group.committed)
         self._changed.notify_all()
 
 
@@ -114,10 +115,22 @@ class MemorySubscription:
     def __init__(self, broker: MemoryBroker, partitions: Sequence[_Partition], group: _Group | None) -> None:
         self.wanted = tuple(partitions)
         self.positions = {place: len(broker._logs[place]) for place in partitions}  # noqa: SLF001  its other half
+        self._begun = dict(self.positions)
+        self._before: dict[_Partition, int] = {}
         self._broker, self._group = broker, group
         self._changed = broker._changed  # noqa: SLF001
         self._taken_in = dict(self.positions)
         self._woken = self._closed = False
+
+    def begin(self, places: Sequence[_Partition], committed: Mapping[_Partition, int]) -> None:
+        """Read these partitions from now on."""
+        own = self._before
+        self.positions = {
+            place: max(own[place], committed.get(place, 0))
+            if place in own
+            else committed.get(place, self._begun[place])
+            for place in places
+        }
 
     def poll(self, timeout: float) -> Sequence[Record]:
         """Return all records behind the position of each partition, waiting for the first one."""
@@ -130,7 +143,7 @@ class MemorySubscription:
             for place, position in self.positions.items():
                 log = self._broker._logs[place]  # noqa: SLF001
                 found += log[position:]
-                self.positions[place] = len(log)
+                self.positions[place] = self._before[place] = len(log)
             return found
 
     def wake(self) -> None:
@@ -142,6 +155,8 @@ class MemorySubscription:
     def caught_up(self, timeout: float) -> bool:
         """Say whether all that is in the partitions now has been taken in."""
         with self._changed:
+            if set(self.positions) != set(self.wanted):
+                return False  # other members of the group read the rest
             ends = {place: len(self._broker._logs[place]) for place in self.positions}  # noqa: SLF001
             return self._changed.wait_for(
                 lambda: all(self._taken_in.get(place, 0) >= end for place, end in ends.items()), timeout

@@ -15,7 +15,7 @@ from events.brokers.memory import MemoryBroker
 from events.brokers.mock_cluster import MockCluster
 from events.consumer import EventConsumer
 from events.driven_test import EventDrivenTest, TriggerScope
-from events.event import Event, Topic
+from events.event import Event, PartitionNumber, Topic
 from events.outcomes import Outcome
 from events.pattern import EventPattern
 from events.recording import RecordingError, read_recording, write_recording
@@ -355,3 +355,42 @@ def test_a_broker_that_is_away_at_the_end_proves_nothing() -> None:
 
     assert [one.outcome for one in result.results] == [Outcome.INCONCLUSIVE] * 3
     assert all("did not confirm" in one.message for one in result.results)
+
+
+def in_both_partitions(broker: Broker, kind: str) -> None:
+    for partition in (0, 1):
+        value = json.dumps({"type": kind}).encode()
+        broker.produce(Message(topic=ORDERS, value=value, partition=PartitionNumber(partition)))
+
+
+def test_nothing_is_missed_when_a_member_of_the_group_comes_and_goes(
+    broker: Broker, event_stream: Callable[..., EventConsumer]
+) -> None:
+    first = event_stream(broker, "orders", group_id="g")
+    in_both_partitions(broker, "Alone")
+    assert len(first.get_events_in_order(["Alone", "Alone"], timeout_ms=15_000)) == 2
+    second = event_stream(broker, "orders", group_id="g")
+    in_both_partitions(broker, "Shared")
+    assert first.wait_for_event("Shared", timeout_ms=15_000)
+    assert second.wait_for_event("Shared", timeout_ms=15_000)
+    assert not first.caught_up(200), "the other member has read a part of the topic"
+
+    second.close()
+    in_both_partitions(broker, "Again")
+
+    assert len(first.get_events_in_order(["Again", "Again"], timeout_ms=15_000)) == 2
+    places = [event.place for event in first.received_events]
+    assert len(set(places)) == len(places), "what a reader has read, it does not read again"
+
+
+def test_what_other_members_may_have_read_is_no_verdict(
+    broker: Broker, event_stream: Callable[..., EventConsumer]
+) -> None:
+    event_stream(broker, "orders", group_id="g")
+    test = EventDrivenTest(
+        name="t", topics=("orders",), assertions=(never("n", EventPattern(type="X")),), timeout_ms=300, group_id="g"
+    )
+
+    (result,) = test.execute(broker).results
+    assert result.outcome is Outcome.INCONCLUSIVE
+    assert "other members of its group" in result.message
