@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from events.event import Event, Milliseconds
+from events.event import Event, Milliseconds, describe
 
 
 class Outcome(StrEnum):
@@ -54,6 +54,13 @@ class AssertionResult:
     witnesses: tuple[Event, ...] = ()
     notes: tuple[str, ...] = field(default=())
     phases: Phases | None = None
+
+    def __str__(self) -> str:
+        """Return what it says, in lines for a person: `assert result.passed, str(result)`."""
+        lines = [f"{self.outcome} {self.name}: {self.message}"]
+        if not self.passed:
+            lines += [*map(describe, self.witnesses), *self.notes]
+        return "\n  ".join(lines)
 
     @property
     def passed(self) -> bool:

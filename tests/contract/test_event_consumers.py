@@ -23,7 +23,7 @@ from events.scope import Scope
 from events.temporal.rule import TemporalRule
 from events.triggers import HttpTrigger, ProduceTrigger, TriggerError, TriggerUnfitError
 
-pytest_plugins = ["events.pytest_plugin"]
+pytest_plugins = ["events.pytest_plugin", "pytester"]
 ORDERS, EFFECTS = Topic("orders"), Topic("effects")
 
 
@@ -394,3 +394,37 @@ def test_what_other_members_may_have_read_is_no_verdict(
     (result,) = test.execute(broker).results
     assert result.outcome is Outcome.INCONCLUSIVE
     assert "other members of its group" in result.message
+
+
+def test_a_failed_test_shows_the_events_of_its_stream(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile("""
+        from events.brokers.broker import Message
+        from events.brokers.memory import MemoryBroker
+        from events.assertions.occurrences import EventAssertion
+        from events.pattern import EventPattern
+
+        def test_paid(event_stream):
+            broker = MemoryBroker()
+            broker.create_topic("orders", 1)
+            stream = event_stream(broker, "orders")
+            for value in [b'{"type": "OrderCreated", "id": 7}'] * 22 + [b"{"]:
+                broker.produce(Message(topic="orders", value=value))
+            assert stream.wait_for_event("Poison", lambda event: True, timeout_ms=200) is None
+            paid = EventAssertion(name="paid", pattern=EventPattern(type="OrderPaid"))
+            result = paid.evaluate(stream.received_events)
+            assert result.passed, str(result)
+    """)
+
+    found = pytester.runpytest_inprocess("-p", "events.pytest_plugin", "-p", "no:cacheprovider", "-p", "no:asyncio")
+
+    found.assert_outcomes(failed=1)
+    found.stdout.fnmatch_lines(
+        [
+            "*AssertionError: failed paid: OrderPaid occurred 0 times*",
+            "*near miss: OrderCreated orders*",
+            "*events of orders*",
+            "3 earlier events",
+            'OrderCreated orders*{"type": "OrderCreated", "id": 7}',
+            "(no type) orders*the value is not JSON*",
+        ]
+    )
