@@ -115,8 +115,10 @@ def _show(event: "Event", *, json: bool) -> None:
         output.json_line(as_json(event))
         return
     from events.event import describe  # noqa: PLC0415
+    from reports.texts import for_people  # noqa: PLC0415
 
-    output.data(f"{describe(event)} {event.key or '-'} {_short(event)}")
+    reason = f" ({event.poison})" if event.poison else ""
+    output.data(for_people(f"{describe(event)} {event.key or '-'} {_short(event)}{reason}"))
 
 
 def _short(event: "Event") -> str:

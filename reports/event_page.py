@@ -9,7 +9,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 from model.plural import counted
 from reports.event_svg import sequence, timeline
 from reports.event_test import Arrival, EventReport, Judged
-from reports.texts import for_xml
+from reports.texts import for_people
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'none'; base-uri 'none'"
 _STYLE = """
@@ -101,6 +101,9 @@ def _events(body: Element, report: EventReport) -> None:
     _add(body, "h2", "Events")
     if report.left_out:
         _add(body, "p", f"{report.left_out} more events arrived; the recording has all of them.", "soft")
+    if not report.events:
+        _add(body, "p", "None arrived.", "soft")
+        return
     rows = _table(body, ("at", "type", "where", "key", "payload"))
     for event in report.events:
         row = SubElement(rows, "tr")
@@ -124,4 +127,4 @@ def _table(body: Element, heads: tuple[str, ...]) -> Element:
 
 def _add(parent: Element, tag: str, text: str, kind: str = "") -> None:
     element = SubElement(parent, tag, {"class": kind} if kind else {})
-    element.text = for_xml(text)
+    element.text = for_people(text)

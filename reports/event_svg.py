@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from xml.etree.ElementTree import Element, SubElement
 
 from reports.event_test import Arrival, EventReport
-from reports.texts import for_xml
+from reports.texts import for_people
 
 WIDTH, LEFT, RIGHT, HEAD, ROW = 960, 190, 30, 40, 30
 LONGEST = 26
@@ -68,7 +68,7 @@ def _message(svg: Element, event: Arrival, place: tuple[float, float, float], *,
     """Draw one message from its sender to its topic."""
     begin, end, y = place
     group = SubElement(svg, "g", {"class": "told" if telling else "message"})
-    SubElement(group, "title").text = for_xml(_title(event))
+    SubElement(group, "title").text = for_people(_title(event))
     SubElement(group, "line", {"class": "arrow", **_ends(begin, y, end - 7, y)})
     points = f"{end:.1f},{y:.1f} {end - 8:.1f},{y - 4:.1f} {end - 8:.1f},{y + 4:.1f}"
     SubElement(group, "polygon", {"points": points})
@@ -119,18 +119,18 @@ def _picture(height: float, title: str) -> Element:
     svg = Element(
         "svg", {"viewBox": f"0 0 {WIDTH} {height:.0f}", "width": str(WIDTH), "height": f"{height:.0f}", "role": "img"}
     )
-    SubElement(svg, "title").text = for_xml(title)
+    SubElement(svg, "title").text = for_people(title)
     return svg
 
 
 def _dot(svg: Element, x: float, y: float, kind: str, title: str) -> None:
     dot = SubElement(svg, "circle", {"class": kind, "cx": f"{x:.1f}", "cy": f"{y:.1f}", "r": "5"})
-    SubElement(dot, "title").text = for_xml(title)
+    SubElement(dot, "title").text = for_people(title)
 
 
 def _text(parent: Element, at: tuple[float, float], text: str, kind: str, anchor: str) -> None:
     place = {"x": f"{at[0]:.1f}", "y": f"{at[1]:.1f}", "class": kind, "text-anchor": anchor}
-    SubElement(parent, "text", place).text = for_xml(text)
+    SubElement(parent, "text", place).text = for_people(text)
 
 
 def _ends(x1: float, y1: float, x2: float, y2: float) -> dict[str, str]:

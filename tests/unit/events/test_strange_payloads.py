@@ -20,6 +20,7 @@ from events.junit import junit
 from events.outcomes import Outcome
 from events.pattern import ANY_EVENT, EventPattern
 from events.results import in_words, result_to_raw
+from events.scope import Scope
 
 STRUCTURED: Headers = (("content-type", b"application/cloudevents+json"),)
 ENVELOPE = {"specversion": "1.0", "type": "OrderPaid", "source": "/shop", "id": "1", "data": {"a": 1}}
@@ -143,3 +144,20 @@ def test_sums_are_decimal_as_json_is() -> None:
 
 def test_a_sum_of_nothing_in_an_empty_stream_is_vacuous() -> None:
     assert sums(at_most=5)[0] is Outcome.VACUOUS
+
+
+def test_what_an_event_says_cannot_steer_a_terminal_or_turn_a_page_around() -> None:
+    hostile = Event(topic=Topic("t"), type="X\x1b[2J\n\u202epassed", key="k\u2066")
+    result = judged(hostile)
+
+    said = "\n".join(in_words(result)) + html(result, "none")
+    assert not set("\x1b\u202e\u2066") & set(said)
+    assert "X\\n\\u202epassed t[0]@0" in said
+
+
+def test_events_outside_of_the_scope_are_counted() -> None:
+    scope = Scope(expression="id", value="mine")
+    test = EventDrivenTest(name="t", topics=("t",), assertions=(never("n", ANY_EVENT),))
+
+    result = test.replay([Event(topic=Topic("t"), type="X", payload={"id": "other"})], ended_at=1, scope=scope)
+    assert list(in_words(result))[-1] == "vacuous: t, 1 event, 1 of them outside of the scope"
