@@ -146,8 +146,13 @@ def over(conn: Connection, run_id: RunId) -> list[RunId]:
 
 
 def _was_active(attempt: Any) -> ColumnElement[bool]:
-    """Return the condition that a fault was active while an attempt ran."""
+    """Return the condition that a fault may have been active while an attempt ran.
+
+    It counts from when it was written down: an injection takes effect before it is known to be whole, and one that
+    failed may have taken effect on some of its targets.
+    """
     now = func.clock_timestamp()
     return and_(
-        F.injected_at < func.coalesce(attempt.ended_at, now), func.coalesce(F.reverted_at, now) > attempt.started_at
+        func.least(F.written_at, F.injected_at) < func.coalesce(attempt.ended_at, now),
+        func.coalesce(F.reverted_at, now) > attempt.started_at,
     )

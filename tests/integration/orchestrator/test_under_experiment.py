@@ -86,6 +86,17 @@ def test_a_test_is_told_what_its_own_team_disturbed_and_is_not_flaky_for_it(db: 
     assert db.call(lambda conn: listing.show(conn, failed)).under_experiment == ()  # it has not begun by its row
 
 
+def test_a_fault_counts_from_when_it_was_written_down(db: Database) -> None:
+    """A test that ran while a fault was injected may have met it, also if the injection failed on another target."""
+    ended_test(db, "passed")
+    failed = ended_test(db, "failed")
+    experiment = written_fault(db)
+    db.call(lambda conn: conn.execute(text("UPDATE chaos_faults SET written_at = now() - interval '30 seconds'")))
+
+    assert db.call(lambda conn: chaos_faults.over(conn, RunId(failed))) == [experiment]
+    assert db.call(lambda conn: statistics.flaky(conn, NOON)) == []
+
+
 def test_a_fault_of_another_time_or_team_disturbs_nothing(db: Database) -> None:
     ended_test(db, "passed")
     failed = ended_test(db, "failed")
