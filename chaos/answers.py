@@ -4,9 +4,11 @@ So a request that hangs is a bad one of the second in which a customer made it, 
 """
 
 import math
+from bisect import bisect_left, insort
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import overload
 
 from chaos.windows import Count, Sample
 
@@ -18,6 +20,36 @@ class LoadAnswer:
     asked_at: datetime
     took: timedelta
     good: bool
+
+
+class AnswerLog(Sequence[LoadAnswer]):
+    """The answers of a running load, in the order in which they were asked for. An hour of them can be millions."""
+
+    def __init__(self) -> None:
+        self._answers: list[LoadAnswer] = []
+
+    def add(self, answer: LoadAnswer) -> None:
+        """Put an answer in its place, which is near the end."""
+        insort(self._answers, answer, key=_asked_at)
+
+    def between(self, begins: datetime, ends: datetime) -> Sequence[LoadAnswer]:
+        """Return those that were asked for from `begins` on, and before `ends`."""
+        first, last = (bisect_left(self._answers, at, key=_asked_at) for at in (begins, ends))
+        return self._answers[first:last]
+
+    @overload
+    def __getitem__(self, index: int) -> LoadAnswer: ...
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[LoadAnswer]: ...
+    def __getitem__(self, index: int | slice) -> LoadAnswer | Sequence[LoadAnswer]:
+        return self._answers[index]
+
+    def __len__(self) -> int:
+        return len(self._answers)
+
+
+def _asked_at(answer: LoadAnswer) -> datetime:
+    return answer.asked_at
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,7 +96,8 @@ def load_samples(answers: Sequence[LoadAnswer], interval: Interval, percentile: 
 
 def _parts(answers: Sequence[LoadAnswer], interval: Interval) -> list[list[LoadAnswer]]:
     parts: list[list[LoadAnswer]] = [[] for _ in range(interval.steps)]
-    for answer in answers:
+    there = answers.between(interval.begins, interval.ends) if isinstance(answers, AnswerLog) else answers
+    for answer in there:
         step = interval.step_of(answer.asked_at)
         if step is not None:
             parts[step].append(answer)

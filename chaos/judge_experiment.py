@@ -97,10 +97,16 @@ def unhealthy_before(checks: Sequence[HealthCheck], seen: Observed, baseline: Sp
     """Return a sentence for each health check that failed without a fault: then there is no steady state to test."""
     missed = [(check, longest_miss(outcomes(seen, check.name, baseline))) for check in checks]
     return tuple(
-        f"before the fault, the health check {check.name} missed {longest} times in a row"
+        f"before the fault, the health check {check.name} missed {longest} times in a row{why_missed(check.name, seen)}"
         for check, longest in missed
         if longest >= check.failures
     )
+
+
+def why_missed(check: str, seen: Observed) -> str:
+    """Return what the last look of a health check found that was not healthy, in brackets; empty if it said nothing."""
+    details = [look.detail for look in seen.health.get(check, ()) if not look.healthy and look.detail]
+    return f" ({details[-1]})" if details else ""
 
 
 def _times(evidence: Evidence, found: Mapping[str, Readings]) -> tuple[Times, ...]:
@@ -115,7 +121,8 @@ def _times(evidence: Evidence, found: Mapping[str, Readings]) -> tuple[Times, ..
 
 def steady_again(evidence: Evidence) -> bool:
     """Say whether every SLO and every health check is steady since the revert, so that the recovery is over."""
-    found = readings(evidence.experiment.hypothesis, evidence.seen, evidence.spans)
+    spans: dict[Window, Span] = {window: span for window, span in evidence.spans.items() if window is not Window.FAULT}
+    found = readings(evidence.experiment.hypothesis, evidence.seen, spans)
     recovered = _times(evidence, found)
     span = evidence.spans.get(Window.RECOVERY)
     if span is None or len(recovered) < len(evidence.experiment.hypothesis.slos):

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from chaos.answers import LoadAnswer
+from chaos.answers import AnswerLog, LoadAnswer
 from chaos.hypothesis import Load
 from cluster import addresses
 from cluster.observation.probes import PORTS, pinned
@@ -32,12 +32,12 @@ class Target:
 
 @dataclass(slots=True, kw_only=True)
 class OpenLoad:
-    """A running load. `answers` grows while it runs, in the order in which the answers came."""
+    """A running load. `answers` grows while it runs."""
 
     load: Load
     clock: Callable[[], datetime]
     allowed_hosts: frozenset[str] = frozenset()
-    answers: list[LoadAnswer] = field(default_factory=list)
+    answers: AnswerLog = field(default_factory=AnswerLog)
     waiting: list[datetime] = field(default_factory=list)
     """When each request was asked that has no answer yet."""
     _open: set[asyncio.Task[None]] = field(default_factory=set)
@@ -74,7 +74,7 @@ class OpenLoad:
             await asyncio.sleep(max(0.0, began + number / self.load.per_second - loop.time()))
             number += 1
             if len(self._open) >= MOST_OPEN:
-                self.answers.append(LoadAnswer(asked_at=self.clock(), took=timedelta(0), good=False))
+                self.answers.add(LoadAnswer(asked_at=self.clock(), took=timedelta(0), good=False))
                 continue
             task = asyncio.create_task(self._ask(client, target))
             self._open.add(task)
@@ -99,4 +99,4 @@ class OpenLoad:
         finally:
             self.waiting.remove(asked_at)
             took = timedelta(seconds=loop.time() - began)
-            self.answers.append(LoadAnswer(asked_at=asked_at, took=took, good=good))
+            self.answers.add(LoadAnswer(asked_at=asked_at, took=took, good=good))

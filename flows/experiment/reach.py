@@ -1,5 +1,8 @@
 """What an experiment may send requests to: public addresses, what the operator allows, and its own environment."""
 
+import asyncio
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -7,6 +10,7 @@ from chaos.experiment import Experiment
 from chaos.experiment_states import Stopped
 from chaos.hypothesis import ProbeType, Source
 from chaos.verdict import End
+from cluster.addresses import AddressError, NoAnswerError, resolve
 from cluster.fault_providers import LOOPBACK, PlaceError
 from cluster.observation.metrics import MetricsSource
 from flows.experiment.connections import connections_of
@@ -31,12 +35,11 @@ async def reach_of(run: ExperimentRun) -> Reach | Stopped:
         own = (await run.place.targets.find(run.experiment.target)).addresses
     except PlaceError as error:
         return Stopped(end=End.INFRASTRUCTURE, reason=str(error))
-    strange = [one for one in addresses_of(run.experiment) if is_strange(one, own, allowed)]
-    if strange:
-        place = run.experiment.target.environment or run.experiment.target.namespace
-        reason = f"{', '.join(strange)} is no address of {place}, and the operator did not allow it"
-        return Stopped(end=End.BLOCKED, reason=reason)
     hosts = allowed | {one.rpartition(":")[0] for one in own}
+    if reason := _strange(run, own, allowed) or "; ".join(
+        await asyncio.to_thread(refusals, addresses_of(run.experiment), hosts)
+    ):
+        return Stopped(end=End.BLOCKED, reason=reason)
     if not needs_metrics(run.experiment):
         return Reach(hosts=hosts)
     connections = await connections_of(run)
@@ -50,6 +53,13 @@ async def reach_of(run: ExperimentRun) -> Reach | Stopped:
         return Stopped(end=End.BLOCKED, reason=str(error))
 
 
+def _strange(run: ExperimentRun, own: frozenset[str], allowed: frozenset[str]) -> str:
+    """Return a sentence if something of this machine would be asked that is not of the environment."""
+    strange = [one for one in addresses_of(run.experiment) if is_strange(one, own, allowed)]
+    place = run.experiment.target.environment or run.experiment.target.namespace
+    return f"{', '.join(strange)} is no address of {place}, and the operator did not allow it" if strange else ""
+
+
 def addresses_of(experiment: Experiment) -> list[str]:
     """Return what its load and its health checks ask, as `host:port`, in order."""
     urls = [check.url for check in experiment.hypothesis.health_checks if check.url]
@@ -58,6 +68,21 @@ def addresses_of(experiment: Experiment) -> list[str]:
     found = {f"{part.hostname}:{part.port or PORTS[part.scheme]}" for part in parts}
     tcp = [check for check in experiment.hypothesis.health_checks if check.type is ProbeType.TCP]
     return sorted(found | {f"{check.host}:{check.port}" for check in tcp})
+
+
+def refusals(asked: Sequence[str], hosts: frozenset[str]) -> list[str]:
+    """Return why addresses may not be asked: private ones that nobody opened, and names without an address.
+
+    A name server that does not answer refuses nothing. It blocks: call it from a thread.
+    """
+    said = []
+    for host, _, port in (address.rpartition(":") for address in asked):
+        with suppress(NoAnswerError):
+            try:
+                resolve(host, int(port), hosts)
+            except AddressError as wrong:
+                said.append(str(wrong))
+    return said
 
 
 def is_strange(address: str, own: frozenset[str], allowed: frozenset[str]) -> bool:

@@ -4,6 +4,7 @@ Quiet steps, those before the first fault, may be done again after a takeover. A
 for the end of the experiment.
 """
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from chaos.comparison import MOST_EARLIER
 from chaos.experiment import Order
 from chaos.experiment_states import Done, Event, FaultOver, Grown, Judged, Step, Stopped, WrittenDown
 from chaos.journal import Journal
-from chaos.judge_experiment import judge_experiment, steady_again, unhealthy_before
+from chaos.judge_experiment import judge_experiment, steady_again, unhealthy_before, why_missed
 from chaos.observed import Span, watches
 from chaos.plan import plan
 from chaos.price import burn_watches
@@ -122,12 +123,13 @@ async def recheck(run: ExperimentRun) -> Event:
 def _unsteady(run: ExperimentRun) -> list[str]:
     """Return what was not steady in the baseline: a limit that was reached, or a health check that failed."""
     halted = [watch.halt for watch in run.watches if watch.halt]
-    said = [f"before the fault, {halt.sentence}" for halt in halted]
     if run.observer is None or (span := run.spans.get(Window.BASELINE)) is None:
-        return said
+        return [f"before the fault, {halt.sentence}" for halt in halted]
+    seen = run.observer.seen
+    said = [f"before the fault, {halt.sentence}{why_missed(halt.watched, seen)}" for halt in halted]
     watched = {halt.watched for halt in halted}
     checks = [check for check in run.experiment.hypothesis.health_checks if check.name not in watched]
-    return [*said, *unhealthy_before(checks, run.observer.seen, span)]
+    return [*said, *unhealthy_before(checks, seen, span)]
 
 
 async def _cleared(run: ExperimentRun, found: Resolution) -> Event:
@@ -190,7 +192,7 @@ async def recovery(run: ExperimentRun) -> Event:
     asked = run.asked()
     while asked is None and run.observer and run.context.now() < until:
         asked = await run.pause(min(until, run.context.now() + timedelta(seconds=LOOK_SECONDS)), until)
-        if steady_again(recovering(run)):
+        if await asyncio.to_thread(steady_again, recovering(run)):  # an hour of answers takes seconds
             break
     recovering(run)
     if run.observer:
@@ -202,7 +204,7 @@ async def judge(run: ExperimentRun) -> Event:
     """Judge the hypothesis, once."""
     rows = await run.context.db.run_patiently(lambda conn: chaos_faults.of_run(conn, run.grant.execution_id))
     await companions.note_what_broke_off(run)
-    run.judged = judge_experiment(evidence(run, rows))
+    run.judged = await asyncio.to_thread(judge_experiment, evidence(run, rows))
     return Judged(judgement=run.judged.judgement, reason=run.judged.reason)
 
 

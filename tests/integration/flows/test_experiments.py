@@ -187,3 +187,21 @@ def test_what_must_not_be_aimed_at_is_refused_before_it_is_queued(
     assert "no target matches local/shop/nothing" in refused.stderr
     assert kept_off.returncode == 4, kept_off.stderr
     assert "its data moves" in kept_off.stdout + kept_off.stderr
+
+
+def test_what_cannot_be_steady_lets_no_fault_begin(stack: Stack, shop: LocalShop, tmp_path: Path) -> None:
+    """A health check that fails without a fault, and a load that may not be sent."""
+    sick = [{"name": "sick", "type": "http", "url": f"{shop.orders}/nowhere"}]
+    raw = shop.example("payments-killed")
+    raw["hypothesis"]["healthChecks"] = sick
+    code, unhealthy = run(stack, tmp_path, raw | {"haltConditions": [{"slo": "orders placed", "above": 50}]})
+    elsewhere = shop.example("payments-killed", load={"url": "http://10.255.255.1/"})
+    refused, unreachable = run(stack, tmp_path, elsewhere)
+
+    assert (code, refused) == (4, 4)
+    assert "the health check sick missed" in unhealthy["reason"]
+    assert "HTTP 404, expected 200" in unhealthy["reason"]
+    assert "is not a public address" in unreachable["reason"]
+    for found in (unhealthy, unreachable):
+        assert (found["status"], found["hypothesisValidated"]) == ("failed", None)
+        assert stack.sql("SELECT 1 FROM chaos_faults WHERE execution_id = %s", found["executionId"]) == []
