@@ -27,6 +27,7 @@ GROUPS = {"networkpolicies": "networking.k8s.io"}
 EVERYWHERE = (("nodes", ("list", "watch")), ("pods", ("list", "watch")))
 MANIFEST = "deploy/kubernetes/rbac.yaml"
 POLICY = "deploy/kubernetes/network-policy.yaml"
+UNPERMITTED = " cannot create resource "
 DEFAULT_DENY = "assay-default-deny"
 
 
@@ -111,8 +112,11 @@ def _image_and_network(connection: Connection) -> Iterator[Finding]:
     required = connection.access.network_required
     try:
         found = canary.look(connection)
-    except ApiError:
-        return  # the permission is among the findings
+    except ApiError as refused:
+        if UNPERMITTED not in refused.message:  # a permission is among the findings
+            words = f"no pod can be made to try the image: {refused.message}"
+            yield Finding(what="image", fine=False, words=words)
+        return
     except canary.ImageError as failed:
         yield Finding(what="image", fine=False, words=f"{failed}: assay cluster add ... --image, with another one")
         return

@@ -8,10 +8,10 @@ import binascii
 import time
 from collections.abc import Collection
 
-from cluster.backend import AttemptId, Fault, LaunchError, LaunchOrder, UnavailableError
+from cluster.backend import AttemptId, Fault, LaunchError, LaunchOrder, PlacementError, UnavailableError
 from cluster.kubernetes import exec_stream, names, pod_facts, pod_paths, restricted
 from cluster.kubernetes.api_objects import EventList, Pod, PodList, SecretObject
-from cluster.kubernetes.connection import CONFLICT, ApiError, Connection
+from cluster.kubernetes.connection import CONFLICT, NOT_FOUND, ApiError, Connection
 from cluster.kubernetes.exec_stream import PodProgram
 from cluster.kubernetes.network import policy_of
 from cluster.kubernetes.pod import POD_GRACE_SECONDS, Body, PodSite, pod_of, secret_of, tombstone
@@ -55,8 +55,9 @@ class ClusterPods:
         return PodList.model_validate_json(self._connection.get(path, ("labelSelector", names.SELECTOR))).items
 
     def create(self, order: LaunchOrder, commit: str | None) -> Pod:
-        """Make the pod of an attempt with its Secret, or return the one that is there. Raises: LaunchError.
+        """Make the pod of an attempt with its Secret, or return the one that is there.
 
+        Raises: LaunchError, PlacementError if the quota of the namespace is used up.
         `commit` is that of the content, if it is from git.
         """
         access = self._connection.access
@@ -74,6 +75,9 @@ class ClusterPods:
                 self._connection.create(place, companion)
             made = self._connection.create(f"/api/v1/namespaces/{self._namespace}/pods", body)
         except ApiError as refused:
+            if self.find(order.attempt) is None:
+                for place, _ in companions:
+                    self._connection.delete(f"{place}/{names.pod_name(order.attempt)}", grace=0)
             raise refusal(refused) from refused
         pod = self.find(order.attempt) if made is None else self._seen(made, order.attempt)
         if pod is None:
@@ -184,8 +188,7 @@ class ClusterPods:
         for _ in range(TRIES):
             pod = self.find(attempt)
             if pod is None:
-                body = tombstone(attempt)
-                if self._connection.create(f"/api/v1/namespaces/{self._namespace}/pods", body) is not None:
+                if self._take_name(attempt):
                     return None
                 continue
             if not pod_facts.is_tombstone(pod) and pod.metadata.deletion_timestamp is None:
@@ -197,6 +200,23 @@ class ClusterPods:
             if pod is not None:
                 return pod
         raise UnavailableError("the pod changes too fast")
+
+    def _take_name(self, attempt: AttemptId) -> bool:
+        """Make a pod that never starts, so that no other has its name. Return whether no other is there.
+
+        It is deleted at once and kept by its finalizer, so that it counts in no quota. If the cluster takes no pod of
+        ours, for example since the namespace is missing, no other comes either.
+        """
+        try:
+            made = self._connection.create(f"/api/v1/namespaces/{self._namespace}/pods", tombstone(attempt))
+        except ApiError as refused:
+            if refused.status not in {FORBIDDEN, NOT_FOUND, INVALID}:
+                raise
+            return True
+        if made is None:
+            return False
+        self._connection.delete(self.path(attempt), grace=0, uid=Pod.model_validate_json(made).metadata.uid)
+        return True
 
     def forget(self, attempt: AttemptId) -> None:
         """Remove an ended attempt: pod, Secret and policy. What takes the name of one that never started stays."""
@@ -218,7 +238,7 @@ class ClusterPods:
         now = time.monotonic()
         stones = {pod.metadata.uid for pod in pods if pod_facts.is_tombstone(pod)}
         self._named_since = {uid: self._named_since.get(uid, now) for uid in stones}
-        counted = (pod for pod in pods if names.FINALIZER in pod.metadata.finalizers or self._is_old(pod))
+        counted = (pod for pod in pods if self._is_old(pod) or _holds_results(pod))
         found = [names.attempt_of(pod.metadata) for pod in counted]
         known = [attempt for attempt in found if attempt is not None]
         return sorted(known, key=lambda attempt: (attempt.execution_id, attempt.number))
@@ -263,6 +283,10 @@ class ClusterPods:
         return pod
 
 
+def _holds_results(pod: Pod) -> bool:
+    return names.FINALIZER in pod.metadata.finalizers and not pod_facts.is_tombstone(pod)
+
+
 def _is_given_up(pod: Pod) -> bool:
     return pod.metadata.deletion_timestamp is not None or pod_facts.is_tombstone(pod)
 
@@ -272,16 +296,21 @@ def gone() -> LaunchError:
     return LaunchError(Fault.INFRASTRUCTURE, "this attempt was given up before it started")
 
 
-def refusal(refused: ApiError) -> LaunchError:
-    """Return whose fault it is that the API server does not take a pod."""
+def refusal(refused: ApiError) -> LaunchError | PlacementError:
+    """Return whose fault it is that the API server does not take a pod. A quota may have room again soon."""
+    if USED_UP in refused.message:
+        return PlacementError((), f"the quota of the namespace has no room: {refused.message[:2000]}")
     of_request = refused.status == INVALID or any(sign in refused.message for sign in _OF_THE_REQUEST)
     return LaunchError(Fault.CONFIG if of_request else Fault.INFRASTRUCTURE, refused.message[:2000])
 
 
+USED_UP = "exceeded quota"
 _OF_THE_REQUEST = (
     "violates PodSecurity", "PriorityClass", "PreemptionPolicy", "RuntimeClass", "looking up service account",
+    "usage per Container", "usage per Pod", "limit to request ratio", "failed quota", "denied the request",
+    "denied request",
 )  # fmt: skip
-"""In the words of the API server: it refuses the pod for what its request names."""
+"""In the words of the API server: it refuses the pod for what its request names, and will refuse it again."""
 
 
 def _text(data: str) -> str:

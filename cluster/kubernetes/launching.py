@@ -25,7 +25,8 @@ from model.ids import NodeName
 
 LOOK_SECONDS = 0.25
 PLACE_WITHIN = timedelta(seconds=30)
-"""How long kube-scheduler may find no room on the candidates that the gate has chosen."""
+"""How long kube-scheduler may find no room on the candidates that the gate has chosen, or a quota may have none."""
+QUOTA_PAUSE = 2.0
 MOUNT_SECONDS = 20.0
 """After so long on its node a pod is asked whether a volume cannot be mounted; then after twice as long, and so on."""
 INSTALL_SECONDS = 900.0
@@ -61,7 +62,7 @@ class Launcher:
             fetched = await in_thread(self.streams, stage.fetch, order, folder, sources)
         except StoppedError as stopped:
             raise called_off() from stopped
-        pod = await in_thread(self.readers, self.pods.create, order, fetched.commit)
+        pod = await self._made(order, fetched.commit)
         try:
             if not pod_facts.stage(pod):
                 pod = await self._until_ready(order, pod)
@@ -74,6 +75,23 @@ class Launcher:
             pod = await self._after_all(order)
         await in_thread(self.streams, self.pods.release, order.attempt, pod)
         return pod
+
+    async def _made(self, order: LaunchOrder, commit: str | None) -> Pod:
+        """Make the pod, or find it; wait as for a node if the quota of its namespace is used up.
+
+        Raises: LaunchError, PlacementError, CalledOffError.
+        """
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        while True:
+            try:
+                return await in_thread(self.readers, self.pods.create, order, commit)
+            except PlacementError:
+                if loop.time() - begun > self.place_within.total_seconds():
+                    raise
+            if order.called_off():
+                raise called_off()
+            await asyncio.sleep(QUOTA_PAUSE)
 
     async def _until_ready(self, order: LaunchOrder, pod: Pod) -> Pod:
         """Wait until the pod can take its content, or somebody else has started it.

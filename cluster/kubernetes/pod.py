@@ -75,6 +75,7 @@ def _annotations(order: LaunchOrder, commit: str | None) -> dict[str, str]:
 def tombstone(attempt: AttemptId) -> Body:
     """Return a pod that is never scheduled. It takes the name, so that the attempt can never start."""
     body = hardened(names.pod_name(attempt), names.labels(attempt), {"name": TEST, "image": "none.invalid/none"})
+    body["metadata"]["finalizers"] = [names.FINALIZER]  # type: ignore[index]
     return body | {"spec": {**body["spec"], "schedulingGates": [{"name": names.GATE}]}}  # type: ignore[dict-item]
 
 
