@@ -39,6 +39,7 @@ A test:
 
     driven_test         subscribe, trigger, judge, close everything
     triggers            what sets off the events
+    http_body           the answer of a service, whole and in time
     command_trigger     runs a program
     deployment_trigger  starts a Prefect deployment
     chaos               the port of chaos that a test carries

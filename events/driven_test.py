@@ -1,6 +1,7 @@
 """An event-driven test: subscribe, trigger, judge the events as they come, and close everything."""
 
 import time
+from bisect import bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from uuid import uuid4
@@ -60,6 +61,8 @@ class EventTestResult:
     scope: Scope | None = None
     warnings: tuple[str, ...] = ()
     windows: tuple[FaultWindow, ...] = ()
+    blind: tuple[Milliseconds, ...] = ()
+    """When time could decide nothing, because the broker did not confirm that no event was missing."""
 
     @property
     def outcome(self) -> Outcome:
@@ -125,10 +128,18 @@ class EventDrivenTest:
         ended_at: Milliseconds,
         scope: Scope | None = None,
         windows: Sequence[FaultWindow] = (),
+        blind: Sequence[Milliseconds] = (),
     ) -> EventTestResult:
         """Judge recorded events by their own clock, without a broker and without waiting."""
         checking = Checking(self.assertions, scope)
-        checking.observe(events)
+        ahead = 0
+        for at in blind:
+            until = bisect_right(events, at, lo=ahead, key=lambda event: event.at)
+            checking.observe(events[ahead:until])
+            ahead = until
+            end = checking.end_unseen if at >= ended_at else checking.give_up
+            end(at, self._blind)
+        checking.observe(events[ahead:])
         stream = Stream(events=events, scope=scope, ended_at=ended_at)
         return self._result(checking, stream, Disturbed(windows=tuple(windows)))
 
@@ -172,7 +183,9 @@ class EventDrivenTest:
     def _result(self, checking: Checking, stream: Stream, disturbed: Disturbed) -> EventTestResult:
         results = checking.finish(stream.ended_at)
         told = [
-            replace(result, phases=phases(assertion, stream, disturbed.windows))
+            result
+            if result.message in {BLIND, BLIND + SHARED}
+            else replace(result, phases=phases(assertion, stream, disturbed.windows))
             for assertion, result in zip(self.assertions, results, strict=True)
         ]
         return EventTestResult(
@@ -183,4 +196,5 @@ class EventDrivenTest:
             foreign=checking.foreign,
             scope=stream.scope,
             windows=disturbed.windows,
+            blind=tuple(checking.blind),
         )

@@ -37,6 +37,7 @@ class Recording:
     events: tuple[Event, ...]
     test: JsonValue = None
     windows: tuple[FaultWindow, ...] = ()
+    blind: tuple[Milliseconds, ...] = ()
 
 
 class _Version(BaseModel):
@@ -54,6 +55,7 @@ class _Header(BaseModel):
     scope: tuple[str, JsonValue] | None = None
     test: JsonValue = None
     faults: list[tuple[str, float, float]] = Field(default_factory=list)
+    blind: list[float] = Field(default_factory=list)
 
 
 class _Line(BaseModel):
@@ -121,6 +123,7 @@ def read_recording(path: Path) -> Recording:
         events=tuple(events),
         test=header.test,
         windows=tuple(FaultWindow(name=name, begins=begins, ends=ends) for name, begins, ends in header.faults),
+        blind=tuple(sorted(header.blind)),
     )
 
 
@@ -134,7 +137,13 @@ def replayed(test: EventDrivenTest, recording: Recording) -> EventTestResult:
         raise RecordingError(
             "the test takes its scope from its trigger, and the recording has no scope: write `equals`"
         )
-    return test.replay(recording.events, ended_at=recording.ended_at, scope=scope, windows=recording.windows)
+    return test.replay(
+        recording.events,
+        ended_at=recording.ended_at,
+        scope=scope,
+        windows=recording.windows,
+        blind=recording.blind,
+    )
 
 
 def _scope(path: Path, header: _Header) -> Scope | None:
@@ -169,6 +178,7 @@ def _lines(result: EventTestResult, test: JsonValue) -> Iterator[str]:
     scope = None if result.scope is None else [result.scope.expression, result.scope.value]
     header = {"assay_recording": VERSION, "name": result.name, "events": len(result.events)}
     faults = [[window.name, window.begins, window.ends] for window in result.windows]
-    yield json.dumps({**header, "ended_at": result.ended_at, "scope": scope, "test": test, "faults": faults})
+    header |= {"ended_at": result.ended_at, "scope": scope, "test": test, "faults": faults, "blind": result.blind}
+    yield json.dumps(header)
     for event in result.events:
         yield json.dumps(as_json(event))

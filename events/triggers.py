@@ -1,5 +1,6 @@
 """Triggers: what sets off the events of a test. A trigger returns what it sent and got, for the scope of the test."""
 
+import json
 import os
 import re
 from collections.abc import Collection, Mapping
@@ -11,6 +12,7 @@ import httpx
 from pydantic import JsonValue
 
 from events.brokers.broker import Broker, Message
+from events.http_body import read_body
 
 HTTP_SECONDS = 10.0
 _ANSWERED_BADLY = 400
@@ -98,19 +100,20 @@ class HttpTrigger:
         """Call it once. Redirects are not followed, since they lead to other hosts."""
         del broker
         try:
-            answer = httpx.request(
+            with httpx.stream(
                 self.method,
                 self.url,
                 json=self.body,
                 headers={name: _filled(text, os.environ) for name, text in self.headers.items()},
                 timeout=HTTP_SECONDS,
                 follow_redirects=False,
-            )
+            ) as answer:
+                body = read_body(answer, HTTP_SECONDS)
         except httpx.HTTPError as error:
-            raise TriggerError(f"{self.described} failed: {error}") from error
+            raise TriggerError(f"{self.described} failed: {str(error) or type(error).__name__}") from error
         if answer.status_code >= _ANSWERED_BADLY:
             raise TriggerRefusedError(f"{self.described} was answered with {answer.status_code}")
-        return {"payload": self.body, "status": answer.status_code, "response": _json(answer)}
+        return {"payload": self.body, "status": answer.status_code, "response": _json(body, answer.encoding)}
 
 
 def _filled(text: str, environment: Mapping[str, str]) -> str:
@@ -134,9 +137,10 @@ def check_host(url: str, allowed_hosts: Collection[str]) -> None:
         raise ValueError(f"url: the host {address.hostname!r} is not one of allowedHosts")
 
 
-def _json(answer: httpx.Response) -> JsonValue:
+def _json(body: bytes, encoding: str | None) -> JsonValue:
+    """Return a body as JSON if it is that, else as text."""
     try:
-        body: JsonValue = answer.json()
-    except ValueError:
-        return answer.text
-    return body
+        value: JsonValue = json.loads(body)
+    except (ValueError, RecursionError):
+        return body.decode(encoding or "utf-8", "replace")
+    return value

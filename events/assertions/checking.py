@@ -24,6 +24,8 @@ class Checking:
         """The number of events of the scope."""
         self.foreign = 0
         """The number of events that belong to other tests."""
+        self.blind: list[Milliseconds] = []
+        """When time could decide nothing, because events might be missing."""
 
     @property
     def decided(self) -> bool:
@@ -57,12 +59,14 @@ class Checking:
 
     def give_up(self, now: Milliseconds, why: str) -> None:
         """End as inconclusive what time alone would decide by `now`, because events may be missing."""
+        self.blind.append(now)
         for check in self._checks:
             if check.result is None and check.deadline < now:
                 check.decide(Outcome.INCONCLUSIVE, why, now)
 
     def end_unseen(self, now: Milliseconds, why: str) -> None:
         """End as inconclusive everything that is not decided, because events may be missing."""
+        self.blind.append(now)
         for check in self._checks:
             if check.result is None:
                 check.decide(Outcome.INCONCLUSIVE, why, now)

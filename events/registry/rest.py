@@ -5,13 +5,13 @@ Source: https://docs.confluent.io/platform/current/schema-registry/develop/api.h
 """
 
 import json
-import time
 from collections.abc import Sequence
 from urllib.parse import quote
 
 import httpx
 from pydantic import BaseModel, Field, ValidationError
 
+from events.http_body import read_body
 from events.registry.schema_registry import (
     RegisteredSchema,
     RegistryAwayError,
@@ -21,8 +21,6 @@ from events.registry.schema_registry import (
 )
 
 SECONDS = 10.0
-LARGEST_ANSWER = 10_000_000
-"""In bytes."""
 MOST_REFERENCES = 200
 _NOT_FOUND = 404
 _ANSWERED_BADLY = 400
@@ -93,16 +91,10 @@ class RestRegistry:
             raise SchemaUnknownError(f"the registry's answer for {path} is no schema that can be used") from error
 
     def _loaded(self, path: str, query: dict[str, str]) -> tuple[int, bytes]:
-        """Return status and body of an answer, which must be whole in time: a slow server must not hold up a test."""
-        deadline = time.monotonic() + SECONDS
-        body = b""
+        """Return status and body of an answer."""
         try:
             with self._client.stream("GET", path, params=query) as answer:
-                for part in answer.iter_bytes():
-                    body += part
-                    if time.monotonic() > deadline or len(body) > LARGEST_ANSWER:
-                        raise RegistryAwayError(f"the answer of the schema registry for {path} does not end")
-                return answer.status_code, body
+                return answer.status_code, read_body(answer, SECONDS)
         except httpx.HTTPError as error:
             reason = str(error) or type(error).__name__
             raise RegistryAwayError(f"the schema registry cannot be reached: {reason}") from error

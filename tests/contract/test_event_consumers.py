@@ -6,7 +6,9 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread, Timer
 
+import httpx
 import pytest
+from harness.scripted_http import Answer, serving
 
 from events.assertions.effects import ExactlyOnce
 from events.assertions.occurrences import EventAssertion, never
@@ -16,9 +18,10 @@ from events.brokers.mock_cluster import MockCluster
 from events.consumer import EventConsumer
 from events.driven_test import EventDrivenTest, TriggerScope
 from events.event import Event, PartitionNumber, Topic
+from events.http_body import read_body
 from events.outcomes import Outcome
 from events.pattern import EventPattern
-from events.recording import RecordingError, read_recording, write_recording
+from events.recording import RecordingError, read_recording, replayed, write_recording
 from events.scope import Scope
 from events.temporal.rule import TemporalRule
 from events.triggers import HttpTrigger, ProduceTrigger, TriggerError, TriggerUnfitError
@@ -428,3 +431,49 @@ def test_a_failed_test_shows_the_events_of_its_stream(pytester: pytest.Pytester)
             "(no type) orders*the value is not JSON*",
         ]
     )
+
+
+def test_what_was_unknown_is_unknown_in_a_replay_too(tmp_path: Path) -> None:
+    """Otherwise the replay of a test whose broker went away would pass."""
+    cluster = MockCluster()
+    cluster.create_topic(ORDERS, 1)
+    early, whole = never("early", EventPattern(type="X"), timeout_ms=300), never("whole", EventPattern(type="X"))
+
+    class Leaves:
+        described = "the broker leaves"
+
+        def fire(self, broker: Broker) -> None:
+            send(broker, "OrderCreated")
+            cluster.set_down(down=True)
+
+    test = EventDrivenTest(
+        name="t",
+        topics=("orders",),
+        assertions=(expect("OrderCreated"), early, whole),
+        trigger=Leaves(),
+        timeout_ms=500,
+    )
+    live = test.execute(cluster)
+    cluster.close()
+    write_recording(tmp_path / "events.jsonl", live)
+
+    again = replayed(test, read_recording(tmp_path / "events.jsonl"))
+
+    outcomes = [one.outcome for one in live.results]
+    assert outcomes[1:] == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE]
+    assert [one.outcome for one in again.results] == outcomes
+
+
+def test_an_answer_that_does_not_end_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("events.http_body.LARGEST_BODY", 1000)
+    with serving(lambda _: Answer(text=" " * 5000)) as server:
+        trigger = HttpTrigger(url=server.url, allowed_hosts=("127.0.0.1",))
+        with pytest.raises(TriggerError, match="more than 1000 bytes"):
+            trigger.fire(MemoryBroker())
+
+
+def test_an_answer_that_drips_has_an_end() -> None:
+    drips = httpx.Response(200, content=(b" " for _ in range(3)))
+
+    with pytest.raises(httpx.HTTPError, match="did not end within 0 s"):
+        read_body(drips, 0.0)

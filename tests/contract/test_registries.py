@@ -263,10 +263,10 @@ def test_an_answer_with_a_schema_of_another_kind_is_poison() -> None:
 
 
 def test_an_answer_that_does_not_end_is_no_verdict_about_events(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("events.registry.rest.LARGEST_ANSWER", 1000)
+    monkeypatch.setattr("events.http_body.LARGEST_BODY", 1000)
     endless = serving(lambda _: Answer(text=" " * 5000))
 
-    with endless as server, pytest.raises(RegistryAwayError, match="does not end"):
+    with endless as server, pytest.raises(RegistryAwayError, match="more than 1000 bytes"):
         WireFormat(RestRegistry(server.url)).prepare([registered(1, b"")])
 
 
