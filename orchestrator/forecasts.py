@@ -17,7 +17,7 @@ from db.arrivals import Lately
 from db.durations import Kind
 from db.forecasts import Forecast
 from db.gate import forecast_input
-from db.gate.forecast_input import Outlook
+from db.gate.forecast_input import ForecastInput
 from model.ids import DefinitionId, PoolName
 from orchestrator.arrivals import Form, form, newcomer
 from scheduler.forecast.arrivals import Arrivals, hourly, last_before, learn
@@ -106,7 +106,7 @@ def begin(conn: Connection, pool: PoolName, memory: Memory, near: int = forecast
     )
 
 
-def coming(conn: Connection, found: Outlook, memory: Memory) -> Arrivals:
+def coming(conn: Connection, found: ForecastInput, memory: Memory) -> Arrivals:
     """Return who came lately and would, if they came again, start before one that waits now."""
     last = last_before(_least_important(found), found.state.limits.strategy)
     lately = arrivals.read(conn, found.pool, found.now, last) if last >= 0 else Lately()
@@ -130,7 +130,7 @@ def foreseen(conn: Connection, pool: PoolName, now: datetime) -> dict[int, float
     return {priority: hourly(times[priority], now, lately.window) for priority in sorted(times)}
 
 
-def _least_important(found: Outlook) -> int:
+def _least_important(found: ForecastInput) -> int:
     near = (found.state.queued[run].priority for run in found.near)
     return max((*near, *(run.priority for run in found.far)))
 

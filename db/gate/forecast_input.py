@@ -44,7 +44,7 @@ _FORESEEN = (Strategy.PRIORITY, Strategy.FIFO)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
+class ForecastInput:
     """What the forecasts of a pool are made from. `lag` is the time from an admission to its start."""
 
     pool: PoolName
@@ -57,7 +57,7 @@ class Outlook:
     several: bool
 
 
-def read(conn: Connection, pool: PoolName, *, near: int = NEAR, far: int = FAR) -> Outlook | None:
+def read(conn: Connection, pool: PoolName, *, near: int = NEAR, far: int = FAR) -> ForecastInput | None:
     """Return what the forecasts of a pool are made from; None if nothing waits or no worker is alive.
 
     Raises: NotFoundError if there is no such pool.
@@ -75,7 +75,7 @@ def read(conn: Connection, pool: PoolName, *, near: int = NEAR, far: int = FAR) 
     holding = tuple(_began(run, traces, known.now) for run in known.holding)
     state = pass_input.state(conn, replace(roomy, holding=holding), found)
     state.limits = known.limits
-    return Outlook(
+    return ForecastInput(
         pool=pool,
         now=known.now,
         state=state,
@@ -87,7 +87,7 @@ def read(conn: Connection, pool: PoolName, *, near: int = NEAR, far: int = FAR) 
     )
 
 
-def add_owners(conn: Connection, found: Outlook, runs: Collection[Queued]) -> None:
+def add_owners(conn: Connection, found: ForecastInput, runs: Collection[Queued]) -> None:
     """Add the limits and shares of the owners whose runs are yet to come."""
     new = [run for run in runs if not found.state.owners.keys() >= {*owners_of(run)}]
     if new:
