@@ -9,7 +9,7 @@ import typer
 
 from cli import output
 from cli.chaos_approvals import in_words
-from cli.chaos_watch import watch_execution
+from cli.chaos_watch import ENDED, watch_execution
 from cli.connection import connect
 from cli.failure import UsageError
 from cli.parameters import Json, Limit, Offset, run_id, say_more
@@ -123,7 +123,12 @@ def abort(execution: Execution, *, json: Json = False) -> None:
     """Abort a run: its faults are reverted at once. Again changes nothing."""
     with connect() as client:
         answer = client.post(f"{EXECUTIONS}/{execution}/abort")
-    output.as_json(answer) if json else output.say(f"{answer['shortId']}: {answer['status']}, its end was asked for")
+    if json:
+        output.as_json(answer)
+        return
+    over = answer["status"] in ENDED
+    said = f"had ended already: {answer['status']}" if over else f"{answer['status']}, its end was asked for"
+    output.say(f"{answer['shortId']}: {said}")
 
 
 def status(execution: Execution, *, json: Json = False) -> None:

@@ -7,7 +7,7 @@ the kernel kills its children, and the supervisor takes back what the guard aske
 
 A folder that has a `state.json` is never started again, so no fault is injected twice.
 """
-# ruff: noqa: PTH108, PTH110, PTH116, PTH118, PTH123
+# ruff: noqa: PTH108, PTH110, PTH116, PTH118, PTH120, PTH123
 # as in cluster.local.shim: pathlib would cost each guard more memory than all of this
 
 import fcntl
@@ -101,6 +101,8 @@ class Guard:
             self._children = [stress.fork(stress.hold_memory(self._action["megabytes"]))]
         elif self._kind == "disk":
             paths = [self._scratch(number) for number in range(self._action["workers"])]
+            if not os.access(folder := os.path.dirname(paths[0]), os.W_OK):
+                raise ValueError(f"the folder {folder} is not there, or may not be written into")
             self._children = [stress.fork(stress.write_disk(path, self._action["megabytes"])) for path in paths]
         else:
             raise ValueError(f"there is no fault of the kind {self._kind}")

@@ -247,6 +247,16 @@ async def test_no_environment_no_fault(local: LocalBed, tmp_path: Path) -> None:
         await elsewhere.inject(wanted)
 
 
+async def test_a_folder_that_is_not_there_is_told_and_nothing_is_left(local: LocalBed, tmp_path: Path) -> None:
+    """Otherwise nothing is written, and the experiment only says that no effect was seen."""
+    missing = tmp_path / "missing"
+    wanted = await injection(local, "missing", fault_of(FaultType.DISK_IO_STRESS, path=str(missing)))
+
+    with pytest.raises(InjectError, match="missing is not there, or may not be written into"):
+        await local.provider().inject(wanted)
+    assert await local.provider().verify(wanted.id) == ()
+
+
 @pytest.mark.parametrize("kind", [FaultType.CPU_STRESS, FaultType.NETWORK_LATENCY, FaultType.POD_KILL])
 async def test_a_lost_supervisor_ends_the_fault(tmp_path: Path, kind: FaultType) -> None:
     """Its services end with it, so nothing may hold a fault on them."""
