@@ -27,6 +27,8 @@ class Plain:
     """The locations whose value was replaced. Findings of later steps about them are not mistakes of the sender."""
     values: int = 0
     text: int = 0
+    unbounded: list[Finding] = field(default_factory=list)
+    """Those findings that say that the input is too deep or too large to be read at all."""
 
     def refuse(self, location: Location, message: str) -> None:
         """Add a finding about the value at `location`, which is replaced."""
@@ -49,7 +51,8 @@ def plain(raw: object) -> Plain:
     seen.value = _copy(raw, (), seen)
     if seen.too_large:
         message = f"is too large: at most {MOST_VALUES:,} values and {MOST_TEXT // 2**20} MiB of text"
-        return Plain(findings=[Finding(location=(), message=message)], hidden={()}, values=seen.values, text=seen.text)
+        whole = [Finding(location=(), message=message)]
+        return Plain(findings=whole, hidden={()}, values=seen.values, text=seen.text, unbounded=whole)
     return seen
 
 
@@ -59,6 +62,7 @@ def _copy(raw: object, location: Location, seen: Plain) -> object:
         return None
     if isinstance(raw, dict | list) and len(location) >= DEEPEST:
         seen.refuse(location, f"is nested deeper than {DEEPEST} levels")
+        seen.unbounded.append(seen.findings[-1])
         return None
     if isinstance(raw, dict):
         return _copy_mapping(raw, location, seen)

@@ -15,6 +15,7 @@ from chaos.imports.stages import Piece, Stage, Visits, in_turn, together
 from model.document import read_yaml_documents
 from model.json_values import JsonObject
 from model.lenient import items, mapping, text
+from model.plain import plain
 from model.problems import InvalidError, Location
 
 WORKFLOWS = frozenset({"Workflow", "CronWorkflow", "WorkflowTemplate"})
@@ -200,6 +201,9 @@ def _carried(template: dict[str, object], at: Location, workflow: _Workflow) -> 
             documents = read_yaml_documents(_filled(written, workflow))
         except InvalidError as error:
             workflow.findings.refuse(location, error.problems[0].message)
+            continue
+        if endless := plain(documents).unbounded:
+            workflow.findings.refuse(location, endless[0].message)
             continue
         found += [
             (document, (*location, *([number] if len(documents) > 1 else [])))

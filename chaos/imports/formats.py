@@ -8,11 +8,14 @@ from chaos.imports.assembling import Imported, Options
 from chaos.imports.chaos_toolkit import import_toolkit
 from chaos.imports.objects import are_objects, import_objects
 from model.document import read_yaml_documents
+from model.plain import plain
 from model.problems import InvalidError, Problem
 
 
 def import_documents(documents: Sequence[object], options: Options) -> Imported:
     """Return the experiment of a file's documents. Raises: InvalidError with everything that has no counterpart."""
+    if endless := plain(list(documents)).unbounded:
+        raise InvalidError(finding.problem() for finding in endless)
     if are_objects(documents):
         return import_objects(documents, options)
     wrong = []

@@ -19,7 +19,7 @@ def slept(raw: object, at: Location, findings: Findings) -> float | None:
     provider, where = mapping(activity.get("provider")), (*at, "provider", "arguments")
     if provider.get("type") == "process" and text(provider.get("path")).rpartition("/")[2] == "sleep":
         seconds: object = items(provider.get("arguments")) or provider.get("arguments")
-    elif provider.get("type") == "python" and (provider.get("module"), provider.get("func")) in SLEEPS:
+    elif provider.get("type") == "python" and (text(provider.get("module")), text(provider.get("func"))) in SLEEPS:
         seconds = list(mapping(provider.get("arguments")).values())
     else:
         return None

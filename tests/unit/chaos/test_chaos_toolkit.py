@@ -8,9 +8,10 @@ import pytest
 import yaml
 
 from chaos.experiment_reading import check_experiment
+from chaos.imports.assembling import Options
 from chaos.imports.chaos_toolkit import import_toolkit
 from chaos.imports.collecting import Findings, configured
-from chaos.imports.formats import read_documents
+from chaos.imports.formats import import_documents, read_documents
 from model.problems import InvalidError
 
 CASES: list[dict[str, Any]] = yaml.safe_load((Path(__file__).parents[2] / "data/chaos_toolkit.yaml").read_text())
@@ -126,3 +127,38 @@ def test_json_that_is_indented_by_tabs_is_read() -> None:
 def test_no_document_makes_the_import_fail_otherwise(raw: object) -> None:
     with pytest.raises(InvalidError):
         import_toolkit(raw, "staging")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "title: x\nmethod: &m [*m]",
+        "apiVersion: litmuschaos.io/v1alpha1\nkind: ChaosEngine\nspec: &s {a: *s}",
+        "title: x\n" + "\n".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}' if n else 'x'] * 9)}]" for n in range(9)),
+    ],
+    ids=["itself", "an object in itself", "a billion laughs"],
+)
+def test_a_file_that_contains_itself_is_refused(text: str) -> None:
+    with pytest.raises(InvalidError, match=r"nested deeper|too large"):
+        import_documents(read_documents(text), Options(cluster="staging"))
+
+
+def test_a_timestamp_that_kubectl_wrote_is_no_mistake() -> None:
+    text = """
+    apiVersion: chaos-mesh.org/v1alpha1
+    kind: PodChaos
+    metadata: {name: kill, namespace: shop, creationTimestamp: 2026-01-31T10:00:00Z}
+    spec: {action: pod-kill, mode: one, selector: {labelSelectors: {app: web}}}
+    """
+    options = Options(cluster="staging", health=("http://web.example/",))
+
+    assert import_documents(read_documents(text), options).document["name"] == "kill"
+
+
+@pytest.mark.parametrize("function", [{"func": ["a"]}, {"module": {}}, {"func": None}])
+def test_a_function_that_is_no_name_is_refused(function: dict[str, object]) -> None:
+    case = yaml.safe_load(yaml.safe_dump(MAPPED[0]["experiment"]))
+    case["method"][0]["provider"] |= function
+
+    with pytest.raises(InvalidError, match="is not imported"):
+        import_toolkit(case, "staging")
