@@ -128,11 +128,13 @@ def by_jsonschema(events: Sequence[Event]) -> None:
         validator.validate(one.payload)
 
 
-def rate(work: Callable[[Sequence[Event]], None], events: Sequence[Event]) -> float:
-    """Return the events a second of CPU, which other programs of the machine disturb less than the clock."""
-    begun = time.process_time()
+def rate(
+    work: Callable[[Sequence[Event]], None], events: Sequence[Event], clock: Callable[[], float] = time.process_time
+) -> float:
+    """Return the events a second of CPU, which other programs of the machine disturb less than the wall clock."""
+    begun = clock()
     work(events)
-    return len(events) / (time.process_time() - begun)
+    return len(events) / (clock() - begun)
 
 
 def first_assertion() -> float:
@@ -191,10 +193,12 @@ def main() -> None:
         ours.append(rate(check, events))
         theirs.append(rate(by_jsonschema, events[: max(len(events) // 20, 1)]))
     print(f"matching, schema and {len(RULES)} temporal rules: {max(ours):,.0f} events/s")
+    by_the_clock = max(rate(check, events, time.perf_counter) for _ in range(options.rounds))
     print(f"jsonschema alone: {max(theirs):,.0f} events/s")
     ratio = statistics.median(a / b for a, b in zip(ours, theirs, strict=True))
     print(at_least("times jsonschema alone", ratio, 10))
     print(at_least("events a second of CPU", max(ours), 100_000))
+    print(at_least("events a second by the wall clock", by_the_clock, 100_000))
     print(f"produce, consume, decode and check over the mock cluster: {consume_and_check(events[:9000]):,.0f} events/s")
     firsts = sorted(first_assertion() for _ in range(5))
     print(at_most("first assertion on the mock cluster, median of 5", firsts[2], 300, " ms"))
