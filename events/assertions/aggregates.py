@@ -46,6 +46,8 @@ class Aggregate:
             raise ValueError(f"{self.name}: a sum needs `of`, the value to add")
         if self.at_least is None and self.at_most is None:
             raise ValueError(f"{self.name}: an aggregate needs atLeast or atMost")
+        if self.measure is Measure.COUNT and self.at_most is None and (self.at_least or 0) <= 0:
+            raise ValueError(f"{self.name}: a count of at least 0 always holds")
         if self.at_least is not None and self.at_most is not None and self.at_least > self.at_most:
             raise ValueError(f"{self.name}: atLeast {self.at_least} exceeds atMost {self.at_most}")
 
@@ -107,7 +109,8 @@ class AggregateCheck(BaseCheck):
 
     def finish(self, now: Milliseconds, *, seen: int) -> AssertionResult:
         """Compare each group with the bounds. Without an event, and for each key without a key, it was not tested."""
-        if not self._groups and (self._key_of is not None or (not seen and self._within(Decimal(0)))):
+        untested = not seen or self._rule.measure is Measure.SUM
+        if not self._groups and (self._key_of is not None or (untested and self._within(Decimal(0)))):
             self.decide(Outcome.VACUOUS, f"{describe_pattern(self._rule.pattern)} did not occur", now)
         groups = self._groups or {None: _Group()}
         for key, group in groups.items():

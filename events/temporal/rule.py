@@ -17,7 +17,7 @@ from events.keys import KeyOf, compile_key, show_key
 from events.matcher import CompiledPattern, Predicate
 from events.outcomes import AssertionResult, Outcome
 from events.pattern import EventPattern
-from events.temporal.formula import triggers
+from events.temporal.formula import Atom, triggers
 from events.temporal.monitor import AnyMonitor, CompiledFormula
 from events.temporal.nodes import value_of
 from events.temporal.text import parse_rule
@@ -51,6 +51,7 @@ class TemporalCheck(BaseCheck):
         "_formula",
         "_key_of",
         "_monitors",
+        "_names",
         "_triggers",
         "_untold",
     )
@@ -65,7 +66,8 @@ class TemporalCheck(BaseCheck):
         self._monitors: dict[JsonValue, AnyMonitor] = {}
         self._deadlines: list[tuple[Milliseconds, str, JsonValue]] = []
         self._triggers = triggers(parsed.formula)
-        self._untold = bool(self._triggers)
+        self._untold = set(range(len(self._triggers)))
+        self._names = parsed.names
         self._forgotten = False
 
     def interested(self, event_type: str) -> bool:
@@ -90,7 +92,7 @@ class TemporalCheck(BaseCheck):
             if holds(event):
                 letter |= bit
         if self._untold and letter:
-            self._untold = not any(value_of(trigger, letter) for trigger in self._triggers)
+            self._untold -= {number for number in self._untold if value_of(self._triggers[number], letter)}
         monitor = self._monitors.get(key)
         if monitor is None:
             if self._key_of is not None and self._formula.stays_new(letter):
@@ -151,8 +153,13 @@ class TemporalCheck(BaseCheck):
 
     def _pass(self, now: Milliseconds) -> None:
         if self._untold:
-            self.decide(Outcome.VACUOUS, "the rule holds, but what it waits for did not occur", now)
+            self.decide(Outcome.VACUOUS, f"the rule holds, but {self._missing()} did not occur", now)
         elif self._key_of is not None and not (self._monitors or self._forgotten):
             self.decide(Outcome.VACUOUS, "no event had a key of the rule", now)
         else:
             self.decide(Outcome.PASSED, "the rule holds", now)
+
+    def _missing(self) -> str:
+        """Return the first trigger that did not occur, in words."""
+        trigger = self._triggers[min(self._untold)]
+        return self._names[trigger.number] if isinstance(trigger, Atom) else "what it waits for"

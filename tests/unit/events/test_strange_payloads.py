@@ -142,8 +142,32 @@ def test_sums_are_decimal_as_json_is() -> None:
     assert "not a number" in sums(float("nan"), at_most=9)[1]
 
 
-def test_a_sum_of_nothing_in_an_empty_stream_is_vacuous() -> None:
+def test_a_sum_of_nothing_is_vacuous() -> None:
     assert sums(at_most=5)[0] is Outcome.VACUOUS
+    rule = Aggregate(name="a", pattern=EventPattern(type="none"), measure=Measure.SUM, of="v", at_most=5)
+    other = Event(topic=Topic("t"), type="X", payload={})
+    (result,) = EventDrivenTest(name="t", topics=("t",), assertions=(rule,)).replay([other], ended_at=1).results
+    assert result.outcome is Outcome.VACUOUS
+
+
+@pytest.mark.parametrize(
+    ("keys", "outcome"),
+    [
+        ([1, True], Outcome.PASSED),
+        (["true", True], Outcome.PASSED),
+        ([[1], "[1]"], Outcome.PASSED),
+        ([{"a": 1, "b": 2}, {"b": 2, "a": 1}], Outcome.FAILED),
+        ([True, True], Outcome.FAILED),
+        ([1, 1.0], Outcome.FAILED),
+    ],
+)
+def test_keys_are_the_same_if_their_json_is(keys: list[object], outcome: Outcome) -> None:
+    events = [Event(topic=Topic("t"), type="X", payload={"id": key, "n": 1}) for key in keys]  # type: ignore[dict-item]
+    rules = (NoDuplicates(name="one", by=("id",)), NoDuplicates(name="two", by=("id", "n")))
+
+    found = EventDrivenTest(name="t", topics=("t",), assertions=rules).replay(events, ended_at=1).results
+    assert found[0].outcome is outcome
+    assert keys == [1, 1.0] or found[1].outcome is outcome
 
 
 def test_what_an_event_says_cannot_steer_a_terminal_or_turn_a_page_around() -> None:
