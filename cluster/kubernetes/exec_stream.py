@@ -9,9 +9,11 @@ import urllib3
 import yaml
 from kubernetes.client.exceptions import ApiException
 from kubernetes.stream.ws_client import ERROR_CHANNEL, STDERR_CHANNEL, STDOUT_CHANNEL, WSClient
-from websocket import WebSocketException, setdefaulttimeout
+from pydantic import ValidationError
+from websocket import WebSocketBadStatusException, WebSocketException, setdefaulttimeout
 
 from cluster.backend import UnavailableError
+from cluster.kubernetes.api_objects import ApiStatus
 from cluster.kubernetes.connection import READ_SECONDS, Connection
 
 LOOK_SECONDS = 0.25
@@ -74,9 +76,21 @@ def run(connection: Connection, program: PodProgram, look: Callable[[], None] = 
         finally:
             with suppress(WebSocketException, OSError):
                 stream.close()  # type: ignore[no-untyped-call]
+    except WebSocketBadStatusException as refused:
+        told = _message(refused.resp_body or b"") or f"HTTP {refused.status_code}"
+        words = f"cluster {connection.access.name}: cannot run a program in {program.container}: {told}"
+        raise UnavailableError(words) from refused
     except (WebSocketException, ApiException, OSError, urllib3.exceptions.HTTPError) as broken:
         words = f"{program.container} of {program.path.rpartition('/')[2]} cannot be reached: {str(broken)[:500]}"
         raise UnavailableError(words) from broken
+
+
+def _message(body: bytes) -> str:
+    """Return what the API server says to a request that it refuses; empty for what is no word of it."""
+    try:
+        return ApiStatus.model_validate_json(body).message[:500]
+    except ValidationError:
+        return ""
 
 
 def _converse(stream: WSClient, program: PodProgram, look: Callable[[], None]) -> Ran:

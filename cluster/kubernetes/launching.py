@@ -71,8 +71,8 @@ class Launcher:
         except (LaunchError, PlacementError, CalledOffError):
             await in_thread(self.readers, self.pods.discard, order.attempt)
             raise
-        except UnavailableError:
-            pod = await self._after_all(order)
+        except UnavailableError as failed:
+            pod = await self._after_all(order, failed)
         await in_thread(self.streams, self.pods.release, order.attempt, pod)
         return pod
 
@@ -150,13 +150,13 @@ class Launcher:
             raise called_off()
         return await in_thread(self.readers, self.pods.start, order.attempt, place)
 
-    async def _after_all(self, order: LaunchOrder) -> Pod:
+    async def _after_all(self, order: LaunchOrder, failed: UnavailableError) -> Pod:
         """Find out what a step means that broke off. Raises: LaunchError if the attempt was given up meanwhile."""
         pod = await in_thread(self.readers, self.pods.find, order.attempt)
         if pod is None or pod.metadata.deletion_timestamp is not None or pod_facts.is_tombstone(pod):
             raise gone()
         if not pod_facts.stage(pod):
-            raise UnavailableError("the content could not be sent to the pod; the launch may be tried again")
+            raise UnavailableError(f"the content could not be sent to the pod: {failed}") from failed
         return pod
 
     def _send(self, order: LaunchOrder, folder: Path) -> str:

@@ -11,6 +11,7 @@ from harness import api_server
 from websockets.sync.server import ServerConnection, serve
 from websockets.typing import Subprotocol
 
+from cluster.backend import UnavailableError
 from cluster.kubernetes import exec_stream
 from cluster.kubernetes.connection import Connection
 from cluster.kubernetes.exec_stream import PodProgram
@@ -67,3 +68,16 @@ def test_output_is_passed_on_a_few_frames_at_a_time(connection: Connection, sent
     assert ran.exit_code == 0
     assert max(len(piece) for piece in pieces) <= FEW * FRAME
     assert b"".join(pieces) == b"".join(bytes([number]) * FRAME for number in range(FRAMES))
+
+
+def test_a_program_that_cannot_be_run_names_the_permission(tmp_path: Path) -> None:
+    told = 'pods "p" is forbidden: User "u" cannot get resource "pods/exec" in API group "" in the namespace "n"'
+    with api_server.serving() as server:
+        server.answers = [api_server.Answer(status=403, body={"kind": "Status", "message": told})]
+        connection = Connection(api_server.access(server, tmp_path / "kubeconfig"), Random(1))
+
+        with pytest.raises(UnavailableError) as refused:
+            exec_stream.run(connection, PodProgram(path="/api/v1/namespaces/n/pods/p", container="prepare", command=[]))
+        connection.close()
+
+    assert str(refused.value) == f"cluster lab: cannot run a program in prepare: {told}"
