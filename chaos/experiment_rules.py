@@ -344,8 +344,20 @@ def _schedule_is_one_thing(document: Document) -> Iterator[Finding]:
         if isinstance(entry, dict) and len(given) != 1:
             message = f"must have exactly one of cron and interval, not {len(given)}"
             yield Finding(location=("schedule", "recurring", position), message=message)
+    yield from _runs_come_one_after_the_other(document, recurring)
     if recurring and (problem := name_problem(text(document.get("name")))):
         yield Finding(location=("name",), message=problem)
+
+
+def _runs_come_one_after_the_other(document: Document, recurring: list[object]) -> Iterator[Finding]:
+    """Refuse an interval in which a run could not even reach its revert: runs would wait for one another for ever."""
+    duration = number(document.get("durationSeconds"))
+    baseline = number(document.get("baselineSeconds")) or duration
+    for position, entry in enumerate(recurring):
+        interval = number(mapping(entry).get("interval"))
+        if interval and duration and baseline and interval < baseline + duration:
+            message = f"must be {baseline + duration:g} or more: baseline and faults take so long"
+            yield Finding(location=("schedule", "recurring", position, "interval"), message=message)
 
 
 RULES = (

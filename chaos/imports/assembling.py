@@ -171,7 +171,8 @@ def _where_it_stands(problem: Problem, places: Sequence[tuple[str, Location]]) -
         if problem.path.startswith(prefix) and location:
             key = problem.path.removeprefix(prefix).lstrip(".")
             return Finding(location=location, message=f"becomes {key}, which {problem.message}").problem()
-    return Problem(path=f"imported.{problem.path}", message=problem.message)
+    shorter = "; --seconds N makes them shorter" if problem.path.startswith("schedule") else ""
+    return Problem(path=f"imported.{problem.path}", message=f"{problem.message}{shorter}")
 
 
 def at_document(number: int, of: int) -> Location:
