@@ -105,8 +105,8 @@ def _halts_on_a_ratio_are_shares(document: Document) -> Iterator[Finding]:
         if text(condition.get("slo")) not in ratios:
             continue
         above = number(condition.get("above"))
-        if above is not None and above >= WHOLE:
-            message = "must be less than 100: it is the percentage of bad requests, and more are not possible"
+        if above is not None and above > WHOLE:
+            message = "must be 100 or less: it is the percentage of bad requests"
             yield Finding(location=(*location, "above"), message=message)
         if condition.get("below") is not None:
             message = "would halt because few requests are bad: it is their percentage; use above"
