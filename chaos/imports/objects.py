@@ -17,6 +17,10 @@ from chaos.manifests import chaos_mesh, litmus
 from model.lenient import items, mapping, text
 from model.problems import Location
 
+REMEDIES: Mapping[str, str] = {
+    "ChaosSchedule": "write its engineTemplateSpec as a ChaosEngine, and its times as `schedule.recurring`",
+    "ChaosResult": "it is what a run has found: import the ChaosEngine",
+}
 SET_UP = frozenset({"ServiceAccount", "Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Namespace"})
 ARGO = "argoproj.io"
 
@@ -115,7 +119,8 @@ class _Reading:
             findings.note(f"{kind} is left out: Assay has rights of its own (deploy/kubernetes).")
             return Piece()
         findings.refuse(
-            (*at, "kind"), f"{kind or 'it'} of {group or 'no group'} is not imported: take it out of the file"
+            (*at, "kind"),
+            f"{kind or 'it'} of {group or 'no group'} is not imported: {REMEDIES.get(kind, 'take it out of the file')}",
         )
         return Piece()
 

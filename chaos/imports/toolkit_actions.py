@@ -46,6 +46,7 @@ def fault_of_action(raw: object, location: Location, findings: Findings) -> Impo
             f"{'.'.join(function)} is not imported; imported are {', '.join(name for _, name in ACTIONS)}",
         )
         return None
+    findings.only((*location, "provider"), provider, {"type", "module", "func", "arguments"})
     where = (*location, "provider", "arguments")
     return ACTIONS[function](mapping(provider.get("arguments")), where, findings)
 
@@ -64,7 +65,10 @@ def _terminate(arguments: dict[str, object], at: Location, findings: Findings) -
     kind = "pod-kill" if seconds == 0 else "pod-delete"
     parameters: JsonObject = {"once": True} | ({"gracePeriodSeconds": seconds} if seconds > 0 else {})
     quantity = whole_of(arguments.get("qty", 1), (*at, "qty"), findings)
-    count = None if arguments.get("all") is True else quantity
+    every = str(arguments.get("all") or False).lower()
+    if every not in {"true", "false"}:
+        findings.refuse((*at, "all"), "must be true or false")
+    count = None if every == "true" else quantity
     namespace = text(arguments.get("ns") or "default")
     return ImportedFault(
         fault={"type": kind, "parameters": parameters}, namespace=namespace, labels=labels, count=count

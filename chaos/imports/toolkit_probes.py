@@ -6,6 +6,7 @@ Source: chaoslib/hypothesis.py of chaostoolkit/chaostoolkit-lib 1.45.
 """
 
 from chaos.imports.collecting import Findings
+from chaos.imports.quantities import number_of
 from model.json_values import JsonObject
 from model.lenient import items, mapping, text
 from model.problems import Location
@@ -78,7 +79,7 @@ def _status(tolerance: object, location: Location, findings: Findings) -> int | 
 
 
 def _timeout(raw: object, location: Location, findings: Findings) -> float:
-    parts = [part for part in items(raw) or [raw] if isinstance(part, int | float)]
+    parts = [number_of(part, location, findings) for part in items(raw) or [raw] if part is not None]
     seconds = float(sum(parts)) or DEFAULT_TIMEOUT
     if not parts:
         findings.note(f"A probe without a timeout has one of {DEFAULT_TIMEOUT:g} s here: what is slower is a miss.")

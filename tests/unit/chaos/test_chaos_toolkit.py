@@ -162,3 +162,30 @@ def test_a_function_that_is_no_name_is_refused(function: dict[str, object]) -> N
 
     with pytest.raises(InvalidError, match="is not imported"):
         import_toolkit(case, "staging")
+
+
+@pytest.mark.parametrize(
+    ("given", "count"), [(True, None), ("true", None), ("True", None), (False, 1), ("false", 1), (None, 1)]
+)
+def test_all_pods_are_meant_however_that_is_written(given: object, count: int | None) -> None:
+    """`--var all=true` gives the word."""
+    case = yaml.safe_load(yaml.safe_dump(MAPPED[0]["experiment"]))
+    case["method"][0]["provider"]["arguments"]["all"] = given
+
+    assert check_experiment(import_toolkit(case, "staging").document).target.count == count
+
+
+def test_what_is_unclear_is_refused() -> None:
+    case = yaml.safe_load(yaml.safe_dump(MAPPED[0]["experiment"]))
+    case["method"][0]["provider"]["arguments"]["all"] = "most"
+    case["method"][0]["provider"]["secrets"] = ["k8s"]
+    case["steady-state-hypothesis"]["probes"][0]["provider"]["timeout"] = "soon"
+
+    with pytest.raises(InvalidError) as refused:
+        import_toolkit(case, "staging")
+
+    assert {problem.path for problem in refused.value.problems} == {
+        "method[0].provider.arguments.all",
+        "method[0].provider.secrets",
+        "steady-state-hypothesis.probes[0].provider.timeout",
+    }
