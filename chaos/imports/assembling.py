@@ -171,7 +171,7 @@ def _where_it_stands(problem: Problem, places: Sequence[tuple[str, Location]]) -
         if problem.path.startswith(prefix) and location:
             key = problem.path.removeprefix(prefix).lstrip(".")
             return Finding(location=location, message=f"becomes {key}, which {problem.message}").problem()
-    shorter = "; --seconds N makes them shorter" if problem.path.startswith("schedule") else ""
+    shorter = "; --seconds N makes them shorter" if problem.path.endswith(".interval") else ""
     return Problem(path=f"imported.{problem.path}", message=f"{problem.message}{shorter}")
 
 

@@ -24,6 +24,7 @@ from model.problems import Location
 
 COMMON = {"mode", "value", "selector", "duration"}
 WHOLE = 100
+SHARES = ("fixed-percent", "random-max-percent")
 PAUSED = "experiment.chaos-mesh.org/pause"
 OTHER_SIDE = ("target", "externalTargets", "device")
 REFUSED: Mapping[str, str] = {
@@ -112,7 +113,7 @@ def mesh_faults(given: MeshSpec) -> tuple[ImportedFault, ...]:
 def _length(given: MeshSpec) -> JsonObject:
     if given.seconds is not None:
         return {"durationSeconds": given.seconds}
-    if "duration" not in given.spec:
+    if given.spec.get("duration") is None:
         return {}
     return {"durationSeconds": whole_seconds_of(given.spec["duration"], (*given.at, "duration"), given.findings)}
 
@@ -152,6 +153,9 @@ def _count(given: MeshSpec) -> int | None:
         return whole_of(value, (*given.at, "value"), given.findings)
     if mode == "fixed-percent" and number_of(value, (*given.at, "value"), given.findings) == WHOLE:
         return None
+    if mode not in SHARES:
+        given.refuse("mode", f"must be one, all, fixed, or one of {', '.join(SHARES)}")
+        return 1
     given.refuse("mode", "takes a share of the pods: say how many that are, by --count N")
     return 1
 

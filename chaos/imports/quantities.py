@@ -10,6 +10,8 @@ from model.problems import Location
 UNLABELLED = "must select by labels: without them a whole namespace is the target"
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+PLACEHOLDER_SECONDS = 60
+"""Stands for a length that was refused, so that the rest of a file can be checked."""
 ROUNDING = 1e-6
 """0.3 seconds times 1000 is not 300 in its last digit."""
 _SIZE = re.compile(r"(\d+)\s*(MB?|MiB?|m)", re.IGNORECASE)
@@ -27,17 +29,31 @@ def seconds_of(raw: object, at: Location, findings: Findings) -> float:
     return 1.0
 
 
+def _with_unit(raw: object, at: Location, findings: Findings) -> float | None:
+    """Return a duration as Go and Chaos Mesh read it, in seconds. None if it is refused: a number needs its unit."""
+    if re.fullmatch(r"\d*[1-9]\d*(\.\d+)?|\d+\.\d+", text(raw)):
+        findings.refuse(at, "must have a unit, such as 200ms or 30s")
+        return None
+    before = len(findings.problems)
+    seconds = seconds_of(raw, at, findings)
+    return seconds if len(findings.problems) == before else None
+
+
 def whole_seconds_of(raw: object, at: Location, findings: Findings) -> int:
     """Return a duration in whole seconds, 1 or more. Another one is refused, never rounded."""
-    seconds = seconds_of(raw, at, findings)
+    seconds = _with_unit(raw, at, findings)
+    if seconds is None:
+        return PLACEHOLDER_SECONDS
     if seconds < 1 or seconds != int(seconds):
         findings.refuse(at, "must be whole seconds, 1 or more")
-    return max(int(seconds), 1)
+        return PLACEHOLDER_SECONDS
+    return int(seconds)
 
 
 def milliseconds_of(raw: object, at: Location, findings: Findings) -> int:
     """Return a duration in whole milliseconds. Another one is refused, never rounded."""
-    milliseconds = 1000 * seconds_of(raw, at, findings)
+    seconds = _with_unit(raw, at, findings)
+    milliseconds = 1000 * (1.0 if seconds is None else seconds)
     if abs(milliseconds - round(milliseconds)) > ROUNDING:
         findings.refuse(at, "must be whole milliseconds")
     return round(milliseconds)
@@ -74,6 +90,9 @@ def megabytes_of(raw: object, at: Location, findings: Findings) -> int:
 def labels_of(raw: object, at: Location, findings: Findings) -> dict[str, str]:
     """Return the labels of a selector: all must match. Only equality can be said here."""
     if isinstance(raw, dict) and raw:
+        for key, value in raw.items():
+            if not isinstance(value, str | int) or isinstance(value, bool):
+                findings.refuse((*at, str(key)), "must be text: a value such as true needs quotes")
         return {str(key): text(value) for key, value in raw.items()}
     labels = {}
     parts = [part for part in text(raw).split(",") if part]
