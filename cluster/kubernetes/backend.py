@@ -207,6 +207,8 @@ class KubernetesBackend:
                 usage = await self._call(self._streams, bring) or usage
                 stream.missed = False
                 self._pulled[attempt] = (clock() + max(PULL_SECONDS, PULL_SHARE * (clock() - begun)), usage)
+        elif pod is not None and pod_facts.has_lost_its_results(pod):
+            await self._call(self._readers, spool.note_loss)
         return await self._call(self._readers, spool.make)
 
     async def forget(self, attempt: AttemptId) -> None:

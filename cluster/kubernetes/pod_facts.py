@@ -13,7 +13,7 @@ from cluster.backend import Fault
 from cluster.kubernetes import disruption, names
 from cluster.kubernetes.api_objects import ContainerState, ContainerStatus, Pod, Terminated, Waiting
 from cluster.kubernetes.disruption import words_of
-from cluster.kubernetes.pod_paths import PREPARE, TEST
+from cluster.kubernetes.pod_paths import KEEPER, PREPARE, TEST
 from model.ending import Consumption, Ending, How
 
 LONGEST_DETAIL = 1000
@@ -80,6 +80,11 @@ def is_dead(pod: Pod) -> bool:
 def has_ended(pod: Pod) -> bool:
     """Return whether the attempt has ended: the keeper may still hold its results."""
     return ending_of(pod) is not None
+
+
+def has_lost_its_results(pod: Pod) -> bool:
+    """Return whether a test has run, and nothing holds its results any more."""
+    return state(pod, TEST).terminated is not None and state(pod, KEEPER).terminated is not None
 
 
 def may_need_end(pod: Pod) -> bool:

@@ -25,6 +25,9 @@ LARGEST_HEADER = 65_536
 LARGEST_PACKED = 600 * 2**20
 """Bytes of packed results that are taken. A pod may send anything."""
 LARGEST = {"output": LOG_LIMIT, "live": LARGEST_LIVE}
+LOSS = (
+    "\n[assay: the end of the log and the results are missing: the keeper of the pod ended before they were fetched]\n"
+)
 PROGRAM = f"{pod_paths.CHOSEN}/lib/cluster/kubernetes/results.py"
 
 
@@ -155,6 +158,16 @@ class Spool:
             if at <= known < LARGEST[name]:
                 file.write(piece[known - at :])
             return at <= known
+
+    def note_loss(self) -> None:
+        """Say once at the end of the output that more may be missing, unless all was brought."""
+        noted = self.folder / "loss-noted"
+        with self._locked():
+            if self._brought.exists() or noted.exists():
+                return
+            with self.files.output.open("ab") as output:
+                output.write(LOSS.encode())
+            noted.touch()
 
     def make(self) -> Spooled:
         """Make the folders, so that what is not there yet reads as empty."""

@@ -1,6 +1,8 @@
 """How attempts end on a real node by what happens around them: images, deadlines, evictions."""
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -8,11 +10,14 @@ from pathlib import Path
 import pytest
 from harness import api_server
 from harness.api_server import Answer
-from harness.backends import order
+from harness.backends import PATIENCE, ended, order, printed, up
 from harness.beds.kubernetes import Bed
 
-from cluster.backend import Backend, Fault, LaunchError, PlacementError
+from cluster.backend import Backend, Fault, LaunchError, PlacementError, UnavailableError
+from cluster.kubernetes import exec_stream, names, pod_paths
 from cluster.kubernetes.backend import Disk, KubernetesBackend
+from cluster.kubernetes.connection import Connection
+from cluster.kubernetes.exec_stream import PodProgram
 from model.config import ExecutionConfig, VolumeMount
 from model.resources import ResourceRequirements
 
@@ -101,6 +106,27 @@ async def test_a_pod_that_is_too_large_for_its_node_is_given_up_with_the_reason(
     assert refused.value.nodes == {bed.at}
     assert await backend.running() == []
     backend.close()
+
+
+async def test_a_keeper_that_ended_early_is_told_in_the_log(bed: Bed, backend: Backend) -> None:
+    """So nobody takes the empty log and the missing files for all that there was."""
+    wanted = order(bed, "echo up; while ! test -e /tmp/go; do sleep 0.05; done")
+    await up(backend, wanted)
+    connection = Connection(bed.access)
+    path = f"/api/v1/namespaces/{bed.access.namespace}/pods/{names.pod_name(wanted.attempt)}"
+    for container, program in ((pod_paths.KEEPER, pod_paths.STOP), (pod_paths.TEST, "open('/tmp/go', 'w')")):
+        with suppress(UnavailableError):
+            command = pod_paths.python(program)
+            exec_stream.run(connection, PodProgram(path=path, container=container, command=command))
+    connection.close()
+
+    end = await ended(backend, wanted.attempt)
+    async with asyncio.timeout(PATIENCE):
+        while "the results are missing" not in await printed(backend, wanted.attempt):
+            assert await backend.wait(wanted.attempt, 0.05)
+
+    assert end.exit_code == 0
+    assert (await printed(backend, wanted.attempt)).count("missing") == 1
 
 
 async def test_a_name_that_is_kept_from_an_attempt_is_given_back_after_an_hour(
