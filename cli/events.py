@@ -99,6 +99,7 @@ def tail(
     from events.brokers.broker import BrokerError, BrokerUnfitError  # noqa: PLC0415
     from events.tail import arriving  # noqa: PLC0415
 
+    output.say(f"waiting for events of {', '.join(topics)}; Ctrl-C ends it")
     try:
         for event in arriving(broker, topics, count=count, seconds=seconds):
             _show(event, json=json)
@@ -118,7 +119,8 @@ def _show(event: "Event", *, json: bool) -> None:
     from reports.texts import for_people  # noqa: PLC0415
 
     reason = f" ({event.poison})" if event.poison else ""
-    output.data(for_people(f"{describe(event)} {event.key or '-'} {_short(event)}{reason}"))
+    line = f"{describe(event)} {event.key or '-'} {_short(event)}{reason}"
+    output.data(for_people(line.replace("\n", "\\n")))
 
 
 def _short(event: "Event") -> str:

@@ -64,7 +64,8 @@ class KafkaBroker:
 
     def subscribe(self, topics: Sequence[Topic], *, group_id: str | None = None) -> "KafkaSubscription":
         """Return a reader at the end of each partition, or where its group goes on."""
-        return KafkaSubscription(self._settings, topics, group_id)
+        once = list(dict.fromkeys(topics))  # the client refuses a partition that is named twice
+        return KafkaSubscription(self._settings, once, group_id)
 
     def produce(self, message: Message) -> Place:
         """Send a message and wait for its acknowledgement by all replicas."""

@@ -117,21 +117,22 @@ def test_events_are_shown_as_they_arrive(capsys: pytest.CaptureFixture[str]) -> 
 
     def send() -> None:
         while not over.wait(0.05):
-            cluster.produce(Message(topic=Topic("orders"), value=b'{"type": "OrderCreated"}'))
+            cluster.produce(Message(topic=Topic("orders"), value=b'{"type": "OrderCreated", "note": "\\u001b[31m"}'))
 
     sending = Thread(target=send)
     sending.start()
     try:
-        assert main.run(["events", "tail", f"kafka://{cluster.servers}", "orders", "--count", "2"]) == 0
-        lines = capsys.readouterr().out.splitlines()
+        assert main.run(["events", "tail", f"kafka://{cluster.servers}", "orders", "orders", "--count", "2"]) == 0
+        said = capsys.readouterr()
         assert main.run(["events", "tail", f"kafka://{cluster.servers}", "orders", "--count", "1", "--json"]) == 0
     finally:
         over.set()
         sending.join()
         cluster.close()
 
-    assert [line.split()[0] for line in lines] == ["OrderCreated", "OrderCreated"]
-    assert json.loads(capsys.readouterr().out)["payload"] == {"type": "OrderCreated"}
+    assert [line.split()[0] for line in said.out.splitlines()] == ["OrderCreated", "OrderCreated"]
+    assert "waiting for events of orders" in said.err
+    assert json.loads(capsys.readouterr().out)["payload"]["type"] == "OrderCreated"
 
 
 def test_a_broker_that_is_away_or_unknown_is_told(
