@@ -15,7 +15,7 @@ from events.outcomes import Outcome, Phases
 from events.scope import Scope
 
 MOST_STARTS = 200
-MOST_JUDGED = 2_000_000
+MOST_JUDGED = 600_000
 """Moments after the faults that are tried for the recovery, and events that are judged for it altogether. Where there
 are more, only every second, third... moment is tried."""
 
@@ -52,8 +52,9 @@ def _judged(assertion: Assertion, stream: Stream, begins: Milliseconds, ends: Mi
 
 
 def _recovered(assertion: Assertion, stream: Stream, ends: Milliseconds) -> Milliseconds | None:
-    later = sorted({event.at for event in stream.events if event.at > ends})
-    tries = min(MOST_STARTS, max(1, MOST_JUDGED // max(len(stream.events), 1)))
+    times = [event.at for event in stream.events if event.at > ends]
+    later = sorted(set(times))
+    tries = min(MOST_STARTS, max(1, MOST_JUDGED // max(len(times), 1)))
     step = max(1, -(-len(later) // tries))
     for start in [ends, *later[::step]]:
         if _judged(assertion, stream, start, stream.ended_at) is Outcome.PASSED:
