@@ -64,7 +64,7 @@ def test_faults_begin_and_end_in_order() -> None:
 
     windows = faults.stop().windows
     assert broker.noted == [("down", 1, True), ("delay", 2, 7), ("down", 1, False), ("delay", 2, 0)]
-    assert [(one.name, one.ends - one.begins >= 20) for one in windows] == [("down", True), ("slow", True)]
+    assert [(one.name, one.ends > one.begins) for one in windows] == [("down", True), ("slow", True)]
 
 
 def test_a_fault_ends_with_the_test_also_if_its_time_is_not_over() -> None:
