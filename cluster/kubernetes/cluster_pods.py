@@ -10,7 +10,7 @@ from collections.abc import Collection
 
 from cluster.backend import AttemptId, Fault, LaunchError, LaunchOrder, PlacementError, UnavailableError
 from cluster.kubernetes import exec_stream, names, pod_facts, pod_paths, restricted
-from cluster.kubernetes.api_objects import EventList, Pod, PodList, SecretObject
+from cluster.kubernetes.api_objects import ApiNamespace, EventList, Pod, PodList, SecretObject
 from cluster.kubernetes.connection import CONFLICT, NOT_FOUND, ApiError, Connection
 from cluster.kubernetes.exec_stream import PodProgram
 from cluster.kubernetes.network import policy_of
@@ -237,11 +237,20 @@ class ClusterPods:
         pods = self.all()
         now = time.monotonic()
         stones = {pod.metadata.uid for pod in pods if pod_facts.is_tombstone(pod)}
-        self._named_since = {uid: self._named_since.get(uid, now) for uid in stones}
+        since = now - NAME_SECONDS if stones and self._is_going() else now
+        self._named_since = {uid: min(since, self._named_since.get(uid, now)) for uid in stones}
         counted = (pod for pod in pods if self._is_old(pod) or _holds_results(pod))
         found = [names.attempt_of(pod.metadata) for pod in counted]
         known = [attempt for attempt in found if attempt is not None]
         return sorted(known, key=lambda attempt: (attempt.execution_id, attempt.number))
+
+    def _is_going(self) -> bool:
+        """Return whether the namespace is being removed: no pod can be made there, and ours would hold it up."""
+        try:
+            data = self._connection.find(f"/api/v1/namespaces/{self._namespace}")
+        except ApiError:
+            return False  # the service account may not read it
+        return data is not None and ApiNamespace.model_validate_json(data).metadata.deletion_timestamp is not None
 
     def _is_old(self, pod: Pod) -> bool:
         """Return whether nobody can be about to start the attempt of this pod any more, which only takes its name."""
