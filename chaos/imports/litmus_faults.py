@@ -10,7 +10,7 @@ from math import ceil
 
 from chaos.fault_types import MOST_FAULTS
 from chaos.imports.collecting import Findings
-from chaos.imports.quantities import number_of, whole_of
+from chaos.imports.quantities import PLACEHOLDER_SECONDS, number_of, whole_of
 from model.json_values import JsonObject
 from model.problems import Location
 
@@ -99,7 +99,9 @@ def faults_of(experiment: str, variables: Variables) -> list[JsonObject]:
         if name not in reader.variables | WITHOUT_MEANING | UNUSED and variables.given[name]:
             variables.refuse(name, "has no counterpart here")
     fault = reader.read(variables)
+    before = len(variables.findings.problems)
     seconds = variables.integer("TOTAL_CHAOS_DURATION")
+    seconds = seconds if len(variables.findings.problems) == before else PLACEHOLDER_SECONDS
     defaulted = sorted(set(DEFAULTS[experiment]) - set(variables.given))
     if defaulted:
         said = ", ".join(f"{name}={variables.text(name)}" for name in defaulted)

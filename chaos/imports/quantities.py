@@ -10,7 +10,7 @@ from model.problems import Location
 UNLABELLED = "must select by labels: without them a whole namespace is the target"
 _PARTS = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
-PLACEHOLDER_SECONDS = 60
+PLACEHOLDER_SECONDS = 30
 """Stands for a length that was refused, so that the rest of a file can be checked."""
 ROUNDING = 1e-6
 """0.3 seconds times 1000 is not 300 in its last digit."""
