@@ -31,6 +31,13 @@ def broken_experiment_rules(document: Document) -> Iterator[Finding]:
     yield from hollow_promises(document)
 
 
+def _is_ours(document: Document) -> Iterator[Finding]:
+    for key, tool in (("apiVersion", "Litmus or Chaos Mesh"), ("method", "Chaos Toolkit")):
+        if key in document:
+            message = f"looks like a file of {tool}: `assay chaos import FILE --cluster NAME` translates it"
+            yield Finding(location=(), message=message)
+
+
 def _one_way_to_name_faults(document: Document) -> Iterator[Finding]:
     if not document:
         return
@@ -361,6 +368,7 @@ def _runs_come_one_after_the_other(document: Document, recurring: list[object]) 
 
 
 RULES = (
+    _is_ours,
     _one_way_to_name_faults,
     _faults_fit_into_the_experiment,
     _target_is_one_place,

@@ -18,6 +18,7 @@ from chaos.experiment_reading import (
 from chaos.fault_types import PARAMETERS, Fault, FaultType, NetworkLatency, PodKill, Provider
 from chaos.safety import BUILT_IN, LAPTOP_REASON
 from chaos.target import TargetSelector
+from model.problems import InvalidError
 
 FULLEST: dict[FaultType, dict[str, Any]] = {
     FaultType.POD_DELETE: {"once": True, "gracePeriodSeconds": 5},
@@ -132,3 +133,19 @@ def test_the_sample_in_prefect_is_an_experiment() -> None:
     raw = [one["parameters"]["experiment"] for one in entries["deployments"] if "experiment" in one["parameters"]]
 
     assert [check_experiment(one).target.environment for one in raw] == ["shop"]
+
+
+@pytest.mark.parametrize(
+    ("raw", "tool"),
+    [
+        ({"apiVersion": "chaos-mesh.org/v1alpha1", "kind": "PodChaos"}, "Chaos Mesh"),
+        ({"title": "x", "steady-state-hypothesis": {}, "method": []}, "Chaos Toolkit"),
+    ],
+)
+def test_a_file_of_another_tool_is_known_as_one(raw: dict[str, object], tool: str) -> None:
+    with pytest.raises(InvalidError) as refused:
+        check_experiment(raw)
+
+    [said] = [problem.message for problem in refused.value.problems if problem.path == ""]
+    assert tool in said
+    assert "assay chaos import" in said
