@@ -55,6 +55,7 @@ def test_junit_counts_each_assertion(tmp_path: Path) -> None:
     assert run(tmp_path, text, "--junit", str(tmp_path / "out.xml")) == 1
     root = parse(tmp_path / "out.xml").getroot()  # noqa: S314  our own file
     assert (root.get("tests"), root.get("failures"), root.get("errors")) == ("2", "1", "0")
+    assert set(root.keys()) == {"name", "tests", "failures", "errors", "time"}, "junit-10.xsd knows no others"
     assert [case.get("name") for case in root.iter("testcase")] == ["no <order>", "created"]
 
 
