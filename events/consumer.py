@@ -157,9 +157,15 @@ class EventConsumer:
                     self._wire.prepare([record.value for record in records if record.value is not None])
                 self._keep(records)
         except BrokerError as error:
-            with self._arrived:
-                self._error = error
-                self._arrived.notify_all()
+            self._fail(error)
+        except Exception as error:  # noqa: BLE001  it would end this thread unseen, and events would only seem to be missing
+            self._fail(BrokerError(f"the events cannot be read: {type(error).__name__}: {error}"))
+
+    def _fail(self, error: BrokerError) -> None:
+        """Tell whoever waits that no more events come."""
+        with self._arrived:
+            self._error = error
+            self._arrived.notify_all()
 
     def _keep(self, records: Sequence[Record]) -> None:
         """Decode what has arrived, and wake whoever waits. Raises: BrokerError if that is too much."""

@@ -1,7 +1,7 @@
 """The consumer and whole tests, on the broker in memory and on the mock cluster."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread, Timer
@@ -17,7 +17,7 @@ from events.brokers.memory import MemoryBroker
 from events.brokers.mock_cluster import MockCluster
 from events.consumer import EventConsumer
 from events.driven_test import EventDrivenTest, TriggerScope
-from events.event import Event, PartitionNumber, Topic
+from events.event import Event, PartitionNumber, Record, Topic
 from events.http_body import read_body
 from events.outcomes import Outcome
 from events.pattern import EventPattern
@@ -477,3 +477,34 @@ def test_an_answer_that_drips_has_an_end() -> None:
 
     with pytest.raises(httpx.HTTPError, match="did not end within 0 s"):
         read_body(drips, 0.0)
+
+
+class Unreadable:
+    """A subscription whose client fails in a way that nobody foresaw."""
+
+    def poll(self, timeout: float) -> list[Record]:
+        del timeout
+        raise UnicodeDecodeError("utf-8", b"\xff", 0, 1, "invalid start byte")
+
+    def wake(self) -> None: ...
+
+    def caught_up(self, timeout: float) -> bool:
+        del timeout
+        return False
+
+    def commit(self) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class UnreadableBroker(MemoryBroker):
+    def subscribe(self, topics: Sequence[Topic], *, group_id: str | None = None) -> Unreadable:  # type: ignore[override]
+        del topics, group_id
+        return Unreadable()
+
+
+def test_a_client_that_fails_ends_the_test_with_a_reason() -> None:
+    test = EventDrivenTest(name="t", topics=("orders",), assertions=(expect("A"),), timeout_ms=5_000)
+
+    with pytest.raises(BrokerError, match="cannot be read: UnicodeDecodeError"):
+        test.execute(UnreadableBroker())
