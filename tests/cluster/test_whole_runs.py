@@ -54,10 +54,11 @@ def test_a_run_goes_on_when_its_worker_is_killed(served: ServedCluster) -> None:
 
 
 def test_a_run_that_kube_scheduler_refuses_is_placed_anew_without_a_charge(served: ServedCluster) -> None:
-    """It asks for a claim that is not there, which the gate does not see."""
+    """It asks for a claim that nothing binds, which the gate does not see."""
     stack = served.stack
-    missing = [{"name": "data", "mountPath": "/data", "claim": "not-there"}]
-    run = stack.submit(shell("true", config={"nodeSelector": served.host, "volumes": missing}))
+    _claim(served, "unbound")
+    unbound = [{"name": "data", "mountPath": "/data", "claim": "unbound"}]
+    run = stack.submit(shell("true", config={"nodeSelector": served.host, "volumes": unbound}))
 
     until("it was refused twice", lambda: [a["failure_reason"] for a in stack.attempts(run)].count("placement") > 1, 90)
     attempts = stack.attempts(run)
@@ -65,8 +66,18 @@ def test_a_run_that_kube_scheduler_refuses_is_placed_anew_without_a_charge(serve
     row = stack.ended(run, 60)
 
     assert {attempt["cause"] for attempt in attempts[1:]} == {"placement"}
-    assert "not-there" in attempts[0]["detail"]
+    assert "unbound immediate PersistentVolumeClaims" in attempts[0]["detail"]
     assert (row["status"], row["retry_count"]) == ("cancelled", 0)
+
+
+def _claim(served: ServedCluster, name: str) -> None:
+    """Make a claim of no storage class, to which no volume fits."""
+    resources = {"requests": {"storage": "1Gi"}}
+    spec = {"accessModes": ["ReadWriteOnce"], "storageClassName": "", "resources": resources}
+    connection = Connection(served.access)
+    place = f"/api/v1/namespaces/{served.access.namespace}/persistentvolumeclaims"
+    connection.create(place, {"metadata": {"name": name}, "spec": spec})
+    connection.close()
 
 
 def _pods(served: ServedCluster, run: str) -> list[str]:
