@@ -9,6 +9,8 @@ import yaml
 from model.problems import InvalidError, Problem
 
 LONGEST = 8 * 2**20
+MOST_VALUES = 1_000_000
+"""A file of 500 characters can stand for billions of values, by aliases of aliases."""
 _FOREIGN_BREAKS = re.compile("[\x85\u2028\u2029\ufeff]")
 _Value = TypeVar("_Value")
 _MERGE = "tag:yaml.org,2002:merge"
@@ -48,7 +50,7 @@ def _read(text: str, load: Callable[[], _Value]) -> _Value:
     if len(text) > LONGEST:
         raise InvalidError([Problem(path="", message=f"is longer than {LONGEST // 2**20} MiB")])
     try:
-        return load()
+        value = load()
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         message = f"is not valid YAML{line}: {error.problem or error.context}"
@@ -56,7 +58,22 @@ def _read(text: str, load: Callable[[], _Value]) -> _Value:
         message = f"is not valid YAML: {str(error).splitlines()[0]}"
     except RecursionError:
         message = "is nested too deeply"
+    else:
+        if "*" not in text or not _larger_than(value, MOST_VALUES):
+            return value
+        message = f"has more than {MOST_VALUES:,} values with its aliases"
     raise InvalidError([Problem(path="", message=message)])
+
+
+def _larger_than(value: object, most: int) -> bool:
+    """Say whether a value has more values inside than `most`, those behind an alias each time that it is used."""
+    ahead = [value]
+    for _ in range(most):
+        if not ahead:
+            return False
+        one = ahead.pop()
+        ahead += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
+    return bool(ahead)
 
 
 class _Dumper(yaml.SafeDumper):

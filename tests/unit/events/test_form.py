@@ -196,7 +196,7 @@ assertions:
         ("", ""),
         ("- a", ""),
         ("name: [", ""),
-        ("a: &a [*a]", "a"),
+        ("a: &a [*a]", ""),
         ("{name: x, topics: [t, t], assertions: [{expect: A}]}", "topics[1]"),
         ("{name: x, topics: ['^t.*'], assertions: [{expect: A}]}", "topics[0]"),
         ("{name: x, topics: [''], assertions: [{expect: A}]}", "topics[0]"),

@@ -213,6 +213,16 @@ def test_text_that_is_not_meant_as_a_reference_is_accepted(text: str) -> None:
     assert well_formed(text) == text
 
 
+def test_aliases_of_aliases_have_a_limit() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{level}: &a{level} [{', '.join([f'*a{level - 1}'] * 10)}]" for level in range(1, 9)]
+
+    assert read_yaml("\n".join(lines[:3])) is not None
+    for text in ("\n".join(lines), "a: &a [*a]"):
+        with pytest.raises(InvalidError, match="1,000,000 values with its aliases"):
+            read_yaml(text)
+
+
 def test_yaml_keeps_dates_as_text() -> None:
     assert read_yaml("createdAt: 2026-11-23T12:00:00+00:00\nday: 2026-11-23") == {
         "createdAt": "2026-11-23T12:00:00+00:00",
