@@ -184,7 +184,9 @@ class _Builder:
         security = self._try("security", self._security)
         chaos = self._try("chaos", self._chaos)
         lasts_ms = form.timeout_ms + form.grace_ms
-        self._problems += broken_topics(form.topics)
+        self._problems += broken_topics(
+            form.topics, None if form.trigger.produce is None else form.trigger.produce.topic
+        )
         self._problems += broken_rules(form.topics, lasts_ms, form.assertions, form.patterns)
         self._problems += self._without_registry()
         self._try("broker", lambda: check_address(form.broker))
@@ -287,10 +289,14 @@ class _Builder:
 
 def _problem(error: ErrorDetails) -> Problem:
     """Return an error of pydantic in our words."""
-    location = tuple(part for part in error["loc"] if part not in _UNION_TAGS)
+    location = tuple(part for part in error["loc"] if not _is_tag(part))
+    if len(location) < len(error["loc"]) and _is_tag(error["loc"][-1]):
+        return Problem(path=dotted(location), message="must be a JSON Schema: an object, or true or false")
     if error["type"] == "extra_forbidden":
         return Problem(path=dotted(location), message="this key is not known here")
     return Problem(path=dotted(location), message=in_words(error))
 
 
-_UNION_TAGS = frozenset({"bool", "dict[str,nullable[json-or-python[json=any,python=any]]]"})
+def _is_tag(part: str | int) -> bool:
+    """Say whether pydantic has added a part of a location: which kind of a schema it has tried."""
+    return part == "bool" or (isinstance(part, str) and part.startswith("dict["))

@@ -11,15 +11,17 @@ from events.event import Milliseconds
 from events.temporal.text import is_name
 from model.problems import Problem
 
+_NO_TOPIC = "is no name of a topic: letters, digits, '.', '_' and '-', at most 249 of them"
 _TOPIC = re.compile(r"(?!\.{1,2}$)[A-Za-z0-9._-]{1,249}")
 
 
-def broken_topics(topics: Sequence[str]) -> Iterator[Problem]:
-    """Yield what no Kafka allows as a topic, and topics that are named twice."""
+def broken_topics(topics: Sequence[str], produced: str | None) -> Iterator[Problem]:
+    """Yield what no Kafka allows as a topic, and topics that are named twice. `produced` is that of the trigger."""
+    if produced is not None and not _TOPIC.fullmatch(produced):
+        yield Problem(path="trigger.produce.topic", message=_NO_TOPIC)
     for number, topic in enumerate(topics):
         if not _TOPIC.fullmatch(topic):
-            message = "is no name of a topic: letters, digits, '.', '_' and '-', at most 249 of them"
-            yield Problem(path=f"topics[{number}]", message=message)
+            yield Problem(path=f"topics[{number}]", message=_NO_TOPIC)
         elif topic in topics[:number]:
             yield Problem(path=f"topics[{number}]", message=f"{topic!r} is named twice")
 

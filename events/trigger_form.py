@@ -12,7 +12,7 @@ from events.brokers.broker import Message
 from events.command_trigger import CommandTrigger
 from events.deployment_trigger import DeploymentTrigger
 from events.event import PartitionNumber, Topic
-from events.triggers import HttpTrigger, NoTrigger, ProduceTrigger, Trigger
+from events.triggers import HttpTrigger, NoTrigger, ProduceTrigger, Trigger, check_request
 
 
 class _Form(BaseModel):
@@ -49,7 +49,8 @@ class HttpForm(_Form):
     headers: dict[str, str] = Field(default_factory=dict)
 
     def value(self, allowed_hosts: Sequence[str]) -> HttpTrigger:
-        """Return the trigger. Raises: ValueError if its host is not allowed."""
+        """Return the trigger. Raises: ValueError if its host is not allowed, or the request cannot be sent so."""
+        check_request(self.method, self.url, self.body, self.headers)
         return HttpTrigger(
             url=self.url, method=self.method, body=self.body, headers=self.headers, allowed_hosts=tuple(allowed_hosts)
         )

@@ -16,6 +16,7 @@ from events.http_body import read_body
 
 HTTP_SECONDS = 10.0
 _ANSWERED_BADLY = 400
+_HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")
 _VARIABLE = re.compile(r"\$\{env\.([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
@@ -128,10 +129,22 @@ def _filled(text: str, environment: Mapping[str, str]) -> str:
     return _VARIABLE.sub(value, text)
 
 
+def check_request(method: str, url: str, body: JsonValue, headers: Mapping[str, str]) -> None:
+    """Raise: ValueError if a request has an address, a header or a body that HTTP does not have."""
+    try:
+        json.dumps(body, allow_nan=False)
+        httpx.Request(method, url, headers=dict(headers))
+    except (httpx.InvalidURL, UnicodeEncodeError, ValueError) as error:
+        raise ValueError(f"the request cannot be sent: {error}") from error
+    for name, text in headers.items():
+        if not _HEADER_NAME.fullmatch(name) or not text.isprintable():
+            raise ValueError(f"headers: {name!r} has a name or a value that HTTP does not have")
+
+
 def check_host(url: str, allowed_hosts: Collection[str]) -> None:
     """Raise: ValueError if an address is none of a web service, or its host is not allowed."""
     address = urlsplit(url)
-    if address.scheme not in {"http", "https"} or not address.hostname:
+    if address.scheme not in {"http", "https"} or not address.hostname or address.port == 0:  # a wrong one raises
         raise ValueError(f"url: {url!r} is no address of a web service")
     if address.hostname not in allowed_hosts:
         raise ValueError(f"url: the host {address.hostname!r} is not one of allowedHosts")

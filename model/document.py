@@ -61,7 +61,7 @@ def _read(text: str, load: Callable[[], _Value]) -> _Value:
     else:
         if "*" not in text or not _larger_than(value, MOST_VALUES):
             return value
-        message = f"has more than {MOST_VALUES:,} values with its aliases"
+        message = f"is too large: it has more than {MOST_VALUES:,} values with its aliases"
     raise InvalidError([Problem(path="", message=message)])
 
 

@@ -1,5 +1,6 @@
 """Open a broker by its address: `memory:`, `mock:` or `kafka://HOST:PORT`."""
 
+import re
 from collections.abc import Mapping, Sequence
 
 from events.brokers.broker import Broker, BrokerUnfitError
@@ -7,6 +8,9 @@ from events.brokers.memory import MemoryBroker
 from events.event import Topic
 
 _KAFKA = "kafka://"
+_SERVER = re.compile(r"([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:(?P<port>[0-9]{1,5}))?")
+_PORT = 9092
+_HIGHEST_PORT = 65535
 
 
 def open_broker(address: str, settings: Mapping[str, str | int] | None = None) -> Broker:
@@ -28,8 +32,15 @@ def open_broker(address: str, settings: Mapping[str, str | int] | None = None) -
 
 def check_address(address: str) -> None:
     """Raise: ValueError if no broker has an address of this form."""
-    if not is_embedded(address) and not (address.startswith(_KAFKA) and len(address) > len(_KAFKA)):
+    if is_embedded(address):
+        return
+    if not address.startswith(_KAFKA) or address == _KAFKA:
         raise ValueError(f"the broker {address!r} is not known; there are memory:, mock: and kafka://HOST:PORT")
+    for server in address.removeprefix(_KAFKA).split(","):
+        found = _SERVER.fullmatch(server)
+        if found is None or not 0 < int(found["port"] or _PORT) <= _HIGHEST_PORT:
+            hint = "; user and password are named under `security`" if "@" in server else ""
+            raise ValueError(f"{server!r} is no address of a broker, which is HOST:PORT{hint}")
 
 
 def is_embedded(address: str) -> bool:

@@ -156,11 +156,26 @@ assertions:
             "must be 1 or less",
         ),
         ("assertions: [{never: A}]\nassertions: [{expect: A}]", "", "'assertions' appears twice"),
+        ("assertions: [{expect: {schema: order.json}}]", "assertions[0].expect.schema", "must be a JSON Schema"),
+        ("assertions: [{conforms: {A: 5}}]", "assertions[0].conforms.A", "must be a JSON Schema"),
+        ("assertions: [{aggregate: A, atLeast: 0}]", "assertions[0]", "at least 0 always holds"),
+        ("broker: 'kafka://x:port'\nassertions: [{expect: A}]", "broker", "'x:port' is no address of a broker"),
+        ("broker: 'kafka://x:9,y:99999'\nassertions: [{expect: A}]", "broker", "'y:99999' is no address"),
+        ("broker: 'kafka://me:pw@x:9'\nassertions: [{expect: A}]", "broker", "under `security`"),
+        (
+            "trigger: {produce: {topic: 'a b'}}\nassertions: [{expect: A}]",
+            "trigger.produce.topic",
+            "no name of a topic",
+        ),
+        ("trigger: {http: {url: 'http://x:99999/'}}\nassertions: [{expect: A}]", "trigger", "Port out of range"),
+        ("trigger: {http: {url: 'http://x/', headers: {a: 'ü'}}}\nassertions: [{expect: A}]", "trigger", "be sent"),
+        ("trigger: {http: {url: 'http://x/', headers: {'a b': c}}}\nassertions: [{expect: A}]", "trigger", "'a b'"),
+        ("trigger: {http: {url: 'http://x/', body: .inf}}\nassertions: [{expect: A}]", "trigger", "be sent"),
     ],
 )
 def test_what_would_make_an_assertion_empty_is_a_problem(text: str, path: str, said: str) -> None:
     """A dead letter on a topic that nobody reads would never be seen, and its absence would prove nothing."""
-    (problem,) = problems(f"name: t\ntopics: [t]\n{text}")
+    (problem,) = problems(f"name: t\ntopics: [t]\nallowedHosts: [x]\n{text}")
 
     assert problem[0] == path
     assert said in problem[1]
@@ -188,6 +203,13 @@ assertions:
         "assertions[0]",
         "assertions[1].tpye",
     }
+
+
+@pytest.mark.parametrize("servers", ["x", "x:9092", "x:1,y.test:65535", "[::1]:9092", "10.0.0.1:9"])
+def test_a_broker_has_the_addresses_of_its_servers(servers: str) -> None:
+    text = f"{{name: t, topics: [t], broker: 'kafka://{servers}', assertions: [{{expect: A}}]}}"
+
+    assert load_test(text).broker == f"kafka://{servers}"
 
 
 @pytest.mark.parametrize(
