@@ -8,7 +8,7 @@ import re
 from pathlib import Path
 from urllib.parse import unquote
 
-from model.document import read_yaml
+from model.document import read_yaml, refuse_too_large
 from model.problems import InvalidError, Problem
 
 
@@ -100,7 +100,9 @@ def _read(file: Path) -> object:
         raise _problem(f"cannot be read: there is no file {file.name!r} beside the test") from error
     except (OSError, ValueError) as error:
         raise _problem(f"cannot be read: {error}") from error
-    return read_yaml(text)
+    document = read_yaml(text)
+    refuse_too_large(document)
+    return document
 
 
 def _problem(message: str) -> InvalidError:

@@ -28,7 +28,7 @@ from events.registry.registry_factory import RegistryPlace
 from events.scope import Scope
 from events.trigger_form import TriggerForm
 from events.triggers import NoTrigger, Trigger, check_host
-from model.document import read_yaml
+from model.document import read_yaml, refuse_too_large
 from model.problems import InvalidError, Problem, dotted
 from model.wording import in_words
 
@@ -119,6 +119,7 @@ def load_test(text: str, folder: Path | None = None) -> LoadedTest:
     if len(text) > LARGEST_FILE:
         raise InvalidError([Problem(path="", message=f"the file has more than {LARGEST_FILE} characters")])
     raw = read_yaml(text)
+    refuse_too_large(raw)
     return check_test(raw if folder is None else with_documents(raw, folder), folder)
 
 
@@ -184,9 +185,8 @@ class _Builder:
         security = self._try("security", self._security)
         chaos = self._try("chaos", self._chaos)
         lasts_ms = form.timeout_ms + form.grace_ms
-        self._problems += broken_topics(
-            form.topics, None if form.trigger.produce is None else form.trigger.produce.topic
-        )
+        produced = form.trigger.produce
+        self._problems += broken_topics(form.topics, None if produced is None else produced.topic)
         self._problems += broken_rules(form.topics, lasts_ms, form.assertions, form.patterns)
         self._problems += self._without_registry()
         self._try("broker", lambda: check_address(form.broker))

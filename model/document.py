@@ -50,7 +50,7 @@ def _read(text: str, load: Callable[[], _Value]) -> _Value:
     if len(text) > LONGEST:
         raise InvalidError([Problem(path="", message=f"is longer than {LONGEST // 2**20} MiB")])
     try:
-        value = load()
+        return load()
     except yaml.MarkedYAMLError as error:
         line = f" in line {error.problem_mark.line + 1}" if error.problem_mark else ""
         message = f"is not valid YAML{line}: {error.problem or error.context}"
@@ -58,22 +58,19 @@ def _read(text: str, load: Callable[[], _Value]) -> _Value:
         message = f"is not valid YAML: {str(error).splitlines()[0]}"
     except RecursionError:
         message = "is nested too deeply"
-    else:
-        if "*" not in text or not _larger_than(value, MOST_VALUES):
-            return value
-        message = f"is too large: it has more than {MOST_VALUES:,} values with its aliases"
     raise InvalidError([Problem(path="", message=message)])
 
 
-def _larger_than(value: object, most: int) -> bool:
-    """Say whether a value has more values inside than `most`, those behind an alias each time that it is used."""
+def refuse_too_large(value: object) -> None:
+    """Raise: InvalidError if a value has too many values inside, those behind an alias each time that it is used."""
     ahead = [value]
-    for _ in range(most):
+    for _ in range(MOST_VALUES):
         if not ahead:
-            return False
+            return
         one = ahead.pop()
         ahead += one.values() if isinstance(one, dict) else one if isinstance(one, list) else ()
-    return bool(ahead)
+    message = f"is too large: it has more than {MOST_VALUES:,} values with its aliases"
+    raise InvalidError([Problem(path="", message=message)])
 
 
 class _Dumper(yaml.SafeDumper):
