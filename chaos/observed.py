@@ -127,4 +127,4 @@ def _looks(watch: Watch, hypothesis: Hypothesis, seen: Observed, until: datetime
 def _percent(count: Count) -> float | None:
     if not count.present or not count.total or count.bad is None:
         return None
-    return 100 * count.bad / count.total
+    return min(100.0, 100 * count.bad / count.total)

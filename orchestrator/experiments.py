@@ -22,7 +22,7 @@ from chaos.plan import claims
 from chaos.price import over_its_own_limit
 from chaos.targets import Resolution
 from chaos.verdict import End
-from db import chaos_runs, chaos_switch, experiments, people, runs
+from db import chaos_runs, chaos_switch, clusters, experiments, people, runs
 from db.chaos_runs import Findings, Kept, Standing
 from db.errors import ConflictError
 from db.gate import queue
@@ -151,12 +151,21 @@ def submit(conn: Connection, experiment_id: UUID, wanted: Prepared, sender: Send
     written = runs.insert(conn, new)
     if written:
         _costs_what_it_allows(wanted.experiment)
+        _knows_its_cluster(conn, wanted.experiment)
         companions.check(conn, wanted.experiment, user)
         chaos_runs.insert_run(conn, sender.run_id, experiment_id)
         queue.enqueue(conn, _waiting(conn, new, wanted))
         if (held := _held(conn, wanted, user, sender)) is not None:
             queue.hold_until(conn, ExecutionId(new.id), held.until, held.why)
     return Accepted(run=RunRef(id=sender.run_id, kind=RunKind.EXPERIMENT), pool=sender.pool, new=written)
+
+
+def _knows_its_cluster(conn: Connection, experiment: Experiment) -> None:
+    """Refuse a cluster that nobody has added: no worker could ever serve it."""
+    name, known = experiment.target.cluster, [row.name for row in clusters.read(conn)]
+    if name is not None and name not in known:
+        message = f"{name} is not known: `assay cluster add` adds it; known are {', '.join(known) or 'none'}"
+        raise InvalidError([Problem(path="target.cluster", message=message)])
 
 
 def _costs_what_it_allows(experiment: Experiment) -> None:

@@ -17,9 +17,10 @@ from chaos.judge import Judgement
 from chaos.provider import FaultId, FaultStatus
 from chaos.targets import Candidate, Resolution, Target, resolve
 from chaos.verdict import ENDED, JUDGED, ChaosStatus, End
-from db import chaos_faults, chaos_runs, chaos_switch, experiments, runs, workers
+from db import chaos_faults, chaos_runs, chaos_switch, clusters, experiments, runs, workers
 from db.chaos_faults import NewFault
 from db.chaos_runs import Findings, Metric, Standing
+from db.clusters import ClusterRow
 from db.engine import Database
 from db.errors import ConflictError, NotFoundError
 from db.page import FIRST_PAGE
@@ -36,9 +37,8 @@ from orchestrator.kinds import Wish
 from orchestrator.lifecycle import Grant, Superseded
 from orchestrator.submission import Sender
 
-EXPERIMENT = experiment_from_yaml(
-    (Path(__file__).parents[3] / "examples" / "chaos" / "payments-slow.yaml").read_text(encoding="utf-8")
-)
+EXAMPLES = Path(__file__).parents[3] / "examples" / "chaos"
+EXPERIMENT = experiment_from_yaml((EXAMPLES / "payments-slow.yaml").read_text(encoding="utf-8"))
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
@@ -102,6 +102,34 @@ def test_what_costs_more_than_it_allows_itself_is_refused_before_anybody_looks_f
     assert "of orders placed (30 days), and errorBudget.maxPercent allows 0.001%" in problem.message
     with pytest.raises(NotFoundError):
         db.call(lambda conn: runs.find(conn, sent.run_id))
+
+
+def test_a_cluster_that_nobody_has_added_is_refused_and_nothing_is_written(db: Database) -> None:
+    """It was submitted, waited, and ended as infrastructure, which CI tries again."""
+    elsewhere = experiment_from_yaml((EXAMPLES / "pod-stays-down.yaml").read_text(encoding="utf-8"))
+    sent = sender()
+
+    with pytest.raises(InvalidError) as refused:
+        db.call(
+            lambda conn: cases.submit(
+                conn, cases.create(conn, elsewhere, sent.user_id), Prepared(experiment=elsewhere), sent
+            )
+        )
+
+    [problem] = refused.value.problems
+    assert problem.path == "target.cluster"
+    assert "`assay cluster add`" in problem.message
+    with pytest.raises(NotFoundError):
+        db.call(lambda conn: runs.find(conn, sent.run_id))
+
+    cluster = ClusterRow(name=str(elsewhere.target.cluster), namespace="tests", image="python:3.12")
+    db.call(lambda conn: clusters.put(conn, cluster))
+    accepted = db.call(
+        lambda conn: cases.submit(
+            conn, cases.create(conn, elsewhere, sent.user_id), Prepared(experiment=elsewhere), sent
+        )
+    )
+    assert accepted.new
 
 
 def test_an_experiment_claims_its_targets_and_their_callers_else_what_its_selector_names(db: Database) -> None:
