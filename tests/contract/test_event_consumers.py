@@ -2,32 +2,29 @@
 
 import json
 from collections.abc import Callable, Iterator, Sequence
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from threading import Thread, Timer
+from threading import Timer
 
-import httpx
 import pytest
-from harness.scripted_http import Answer, serving
+from harness.event_samples import ORDERS, expect, message, send
 
 from events.assertions.effects import ExactlyOnce
-from events.assertions.occurrences import EventAssertion, never
+from events.assertions.occurrences import never
 from events.brokers.broker import Broker, BrokerError, Capability, Message, TopicMissingError
 from events.brokers.memory import MemoryBroker
 from events.brokers.mock_cluster import MockCluster
 from events.consumer import EventConsumer
 from events.driven_test import EventDrivenTest, TriggerScope
 from events.event import Event, PartitionNumber, Record, Topic
-from events.http_body import read_body
 from events.outcomes import Outcome
 from events.pattern import EventPattern
-from events.recording import RecordingError, read_recording, replayed, write_recording
+from events.recording import read_recording, write_recording
 from events.scope import Scope
 from events.temporal.rule import TemporalRule
-from events.triggers import HttpTrigger, ProduceTrigger, TriggerError, TriggerUnfitError
+from events.triggers import HttpTrigger, ProduceTrigger, TriggerError
 
 pytest_plugins = ["events.pytest_plugin", "pytester"]
-ORDERS, EFFECTS = Topic("orders"), Topic("effects")
+EFFECTS = Topic("effects")
 
 
 @pytest.fixture(params=["memory", "mock"])
@@ -36,19 +33,6 @@ def broker(request: pytest.FixtureRequest) -> Iterator[Broker]:
     opened.create_topic(ORDERS, 2)
     yield opened
     opened.close()
-
-
-def message(kind: str, **payload: object) -> Message:
-    return Message(topic=ORDERS, key=b"k", value=json.dumps({"type": kind, **payload}).encode())
-
-
-def send(broker: Broker, *kinds: str) -> None:
-    for kind in kinds:
-        broker.produce(message(kind))
-
-
-def expect(kind: str, **more: object) -> EventAssertion:
-    return EventAssertion(name=kind, pattern=EventPattern(type=kind), **more)  # type: ignore[arg-type]
 
 
 def test_what_is_triggered_after_the_start_is_seen(broker: Broker, event_stream: Callable[..., EventConsumer]) -> None:
@@ -252,74 +236,6 @@ def recorded(test: EventDrivenTest, broker: Broker) -> list[Event]:
         return consumer.received_events
 
 
-@pytest.mark.parametrize("text", ["", "{}", '{"assay_recording": 2, "name": "x", "ended_at": 1}', "[\n", "\xff"])
-def test_what_is_no_recording_is_refused(tmp_path: Path, text: str) -> None:
-    path = tmp_path / "x.jsonl"
-    path.write_bytes(text.encode("latin-1"))
-
-    with pytest.raises(RecordingError, match=r"x\.jsonl"):
-        read_recording(path)
-
-
-class _Answers(BaseHTTPRequestHandler):
-    def do_POST(self) -> None:
-        token = {} if self.path == "/orders" else {"token": self.headers.get("x-token")}
-        body = json.dumps({"id": "o-7"} | token).encode()
-        self.send_response(500 if self.path == "/broken" else 202)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the name of its base
-        """Say nothing."""
-
-
-@pytest.fixture
-def service() -> Iterator[str]:
-    server = HTTPServer(("127.0.0.1", 0), _Answers)
-    thread = Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
-    thread.join()
-    server.server_close()
-
-
-def test_a_trigger_over_http_gives_its_answer_to_the_scope(service: str) -> None:
-    trigger = HttpTrigger(url=f"{service}/orders", allowed_hosts=("127.0.0.1",))
-
-    outcome = trigger.fire(MemoryBroker())
-
-    assert TriggerScope(expression="id", source="response.id").of(outcome).value == "o-7"
-    with pytest.raises(ValueError, match="has no value"):
-        TriggerScope(expression="id", source="response.other").of(outcome)
-    with pytest.raises(TriggerError, match="answered with 500"):
-        HttpTrigger(url=f"{service}/broken", allowed_hosts=("127.0.0.1",)).fire(MemoryBroker())
-
-
-def test_a_header_is_filled_from_the_environment_and_no_password_is_shown(
-    service: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TOKEN", "secret")
-    address = service.replace("http://", "http://user:secret@")
-    trigger = HttpTrigger(
-        url=f"{address}/echo?key=secret",
-        allowed_hosts=("127.0.0.1",),
-        headers={"x-token": "Bearer ${env.TOKEN}"},
-    )
-
-    assert trigger.fire(MemoryBroker())["response"] == {"id": "o-7", "token": "Bearer secret"}  # type: ignore[index, call-overload]
-    assert trigger.described == f"POST {service}/echo"
-    monkeypatch.delenv("TOKEN")
-    with pytest.raises(TriggerUnfitError, match="the variable TOKEN is not set"):
-        trigger.fire(MemoryBroker())
-
-
-def test_a_host_that_is_not_allowed_is_not_called() -> None:
-    with pytest.raises(ValueError, match="not one of allowedHosts"):
-        HttpTrigger(url="http://elsewhere.test/", allowed_hosts=("127.0.0.1",))
-
-
 def test_a_service_that_is_away_is_a_trigger_error_and_everything_is_closed(broker: Broker) -> None:
     test = EventDrivenTest(
         name="t",
@@ -431,52 +347,6 @@ def test_a_failed_test_shows_the_events_of_its_stream(pytester: pytest.Pytester)
             "(no type) orders*the value is not JSON*",
         ]
     )
-
-
-def test_what_was_unknown_is_unknown_in_a_replay_too(tmp_path: Path) -> None:
-    """Otherwise the replay of a test whose broker went away would pass."""
-    cluster = MockCluster()
-    cluster.create_topic(ORDERS, 1)
-    early, whole = never("early", EventPattern(type="X"), timeout_ms=300), never("whole", EventPattern(type="X"))
-
-    class Leaves:
-        described = "the broker leaves"
-
-        def fire(self, broker: Broker) -> None:
-            send(broker, "OrderCreated")
-            cluster.set_down(down=True)
-
-    test = EventDrivenTest(
-        name="t",
-        topics=("orders",),
-        assertions=(expect("OrderCreated"), early, whole),
-        trigger=Leaves(),
-        timeout_ms=500,
-    )
-    live = test.execute(cluster)
-    cluster.close()
-    write_recording(tmp_path / "events.jsonl", live)
-
-    again = replayed(test, read_recording(tmp_path / "events.jsonl"))
-
-    outcomes = [one.outcome for one in live.results]
-    assert outcomes[1:] == [Outcome.INCONCLUSIVE, Outcome.INCONCLUSIVE]
-    assert [one.outcome for one in again.results] == outcomes
-
-
-def test_an_answer_that_does_not_end_is_no_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("events.http_body.LARGEST_BODY", 1000)
-    with serving(lambda _: Answer(text=" " * 5000)) as server:
-        trigger = HttpTrigger(url=server.url, allowed_hosts=("127.0.0.1",))
-        with pytest.raises(TriggerError, match="more than 1000 bytes"):
-            trigger.fire(MemoryBroker())
-
-
-def test_an_answer_that_drips_has_an_end() -> None:
-    drips = httpx.Response(200, content=(b" " for _ in range(3)))
-
-    with pytest.raises(httpx.HTTPError, match="did not end within 0 s"):
-        read_body(drips, 0.0)
 
 
 class Unreadable:
