@@ -14,7 +14,7 @@ from sqlalchemy import Connection
 from db import durations
 from db.durations import Kind, Traced
 from db.gate import owner_limits, pass_input
-from db.gate.pass_input import FRONT
+from db.gate.pass_input import POSITIONS
 from db.gate.queue_watermarks import LOWEST_PRIORITY
 from db.sql_text import statement
 from model.ids import ExecutionId, PoolName
@@ -24,7 +24,7 @@ from scheduler.values.order import head_start, rank
 from scheduler.values.pool import NO_CEILING, PoolSettings, Strategy
 from scheduler.values.run import Queued, Running, owners_of
 
-NEAR = FRONT
+NEAR = POSITIONS
 """Runs whose start is simulated."""
 FAR = 2_000
 """Runs for which an estimate is published."""

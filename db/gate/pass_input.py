@@ -47,7 +47,7 @@ MOST_IN_ORDER = 500
 OLDEST = 100
 """Aged rows that are read at least."""
 NEWEST = 16
-FRONT = 200
+POSITIONS = 200
 """Rows whose position is written."""
 ANNOTATE_EVERY = timedelta(seconds=1)
 BELIEVED = timedelta(minutes=1)
@@ -143,7 +143,7 @@ SELECT $columns FROM queue JOIN (
             SELECT execution_id, seq, enqueued_at FROM queue WHERE $startable AND $here ORDER BY seq LIMIT :first
         ) AS f ORDER BY key, seq LIMIT :first
     ) AS f
-) AS f USING (execution_id) WHERE f.number <= :front OR f.key <= :nearly ORDER BY f.number
+) AS f USING (execution_id) WHERE f.number <= :in_order OR f.key <= :nearly ORDER BY f.number
 """,
     columns=COLUMNS,
     startable=_STARTABLE,
@@ -279,16 +279,16 @@ def waiting(conn: Connection, known: Facts) -> ReadRows:
     here = {"pool": known.pool, "now": known.now, "nearly": nearly, "step": head_start(1, known.limits)}
     if known.looking:
         room = max(known.room, 1)
-        found.front = max(min(room, MOST_IN_ORDER), FRONT if known.annotate else 0)
-        first = max(found.front, OLDEST)
-        sizes = {"shapes": SHAPES, "room": room, "rows": ROWS, "front": found.front, "first": first}
+        found.in_order = max(min(room, MOST_IN_ORDER), POSITIONS if known.annotate else 0)
+        first = max(found.in_order, OLDEST)
+        sizes = {"shapes": SHAPES, "room": room, "rows": ROWS, "in_order": found.in_order, "first": first}
         rows = _ROWS.execute(conn, {**here, **sizes})
         found.add_heads(rows)
         found.see_how_far(rows, known.limits)
     else:
-        found.front = FRONT if known.annotate else 0
-        first = max(found.front, OLDEST if known.several else 0)  # what the aged keep, they keep in other pools too
-        found.add(_NEW.execute(conn, {**here, "newest": NEWEST, "front": found.front, "first": first}))
+        found.in_order = POSITIONS if known.annotate else 0
+        first = max(found.in_order, OLDEST if known.several else 0)  # what the aged keep, they keep in other pools too
+        found.add(_NEW.execute(conn, {**here, "newest": NEWEST, "in_order": found.in_order, "first": first}))
     if groups := found.groups():
         found.add(conn.execute(_GROUPS, {"pool": known.pool, "groups": list(groups)}))
     return found

@@ -15,7 +15,7 @@ from sqlalchemy import Connection, Row
 from db import notices
 from db.gate import decision_records, repairs
 from db.gate.decision_records import Ahead, Pass, Started, Stopped
-from db.gate.pass_input import FRONT, Facts
+from db.gate.pass_input import POSITIONS, Facts
 from db.gate.queue_rows import Noted
 from db.gate.queue_watermarks import WAITING_FROM
 from db.gate.read_rows import ReadRows
@@ -309,18 +309,18 @@ class _Word:
 def _words(decisions: Sequence[Decision], known: Facts, found: ReadRows) -> list[_Word]:
     """Return what to say to whom. A position is told where all rows before it were read.
 
-    That is sure up to the end of the front; where all are told, up to the last run that was read of a shape of which
-    there are more.
+    That is sure up to the end of the rows that were read in order; where all are told, up to the last run that was read
+    of a shape of which there are more.
     """
     words: list[_Word] = []
     first: list[Ahead] = []
     ordered = known.limits.strategy is not Strategy.FAIR_SHARE
-    sure, last = known.looking and known.annotate, found.front - sum(isinstance(d, Admit) for d in decisions)
+    sure, last = known.looking and known.annotate, found.in_order - sum(isinstance(d, Admit) for d in decisions)
     for wait in (d for d in decisions if isinstance(d, Wait)):
         note, position, ahead = found.notes[wait.run.execution_id], wait.position, tuple(first)
         if position is not None and len(first) < AHEAD:
             first.append(Ahead(execution_id=wait.run.execution_id, priority=wait.run.priority, share=wait.share))
-        if position is None or position > FRONT or not (sure or (ordered and position <= last)):
+        if position is None or position > POSITIONS or not (sure or (ordered and position <= last)):
             position = None
         if wait.reason.code is not Code.ELSEWHERE or not note.reason:  # else what it was told last still holds
             digest = decision_records.digest(wait)

@@ -25,7 +25,7 @@ class ReadRows:
     """Of each shape of which there may be more rows, the last one that was read."""
     whole: Rank | None = None
     """Up to this place in the order every row was read; None where nobody knows."""
-    front: int = 0
+    in_order: int = 0
     """So many of the first of the order were read, if there are as many."""
     snapshot: int = 0
 
@@ -53,7 +53,7 @@ class ReadRows:
         if limits.strategy is Strategy.FAIR_SHARE:
             return
         first = [row.execution_id for row in rows if row.part == "first"]
-        if len(first) >= self.front:
+        if len(first) >= self.in_order:
             self.whole = rank(self.runs[first[-1]], limits)
         else:
             self.last = set()  # nobody else waits

@@ -211,5 +211,5 @@ def gate_db(bare: GateDatabase) -> GateDatabase:
 @pytest.fixture
 def few_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a pass read so little at a time that it needs its rounds."""
-    for name in ("ROWS", "FRONT", "MOST_IN_ORDER"):
+    for name in ("ROWS", "POSITIONS", "MOST_IN_ORDER"):
         monkeypatch.setattr(pass_input, name, 2)

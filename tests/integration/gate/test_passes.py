@@ -148,7 +148,7 @@ def test_a_pass_reads_a_part_of_a_deep_queue_only(gate_db: Any) -> None:
         known = replace(pass_input.facts(conn, DEFAULT_POOL), annotate=annotate)
         return len(pass_input.waiting(conn, known).runs)
 
-    assert gate_db.do(partial(read, annotate=True)) <= pass_input.ROWS + 2 * pass_input.FRONT + 2
+    assert gate_db.do(partial(read, annotate=True)) <= pass_input.ROWS + 2 * pass_input.POSITIONS + 2
     gate_db.run_pass()
     assert gate_db.do(partial(read, annotate=False)) <= pass_input.ROWS + 2
 

@@ -41,7 +41,7 @@ def ask(gate_db: Any, holder: Any, urgent: Any) -> list[Any]:
         known = pass_input.facts(conn, DEFAULT_POOL)
         found = ReadRows()
         asked = {"pool": DEFAULT_POOL, "now": known.now, "nearly": known.now, "step": NO_TIME}
-        asked |= {"newest": 9, "front": 9, "first": 9}
+        asked |= {"newest": 9, "in_order": 9, "first": 9}
         found.add(pass_input._NEW.execute(conn, asked))
         [victim] = [run for run in known.holding if run.execution_id == holder]
         decision = Preempt(run=victim, beneficiary=found.runs[urgent])
@@ -295,7 +295,7 @@ class TestGroups:
     def test_all_members_are_read_however_little_a_pass_reads(
         self, gate_db: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        for name in ("ROWS", "OLDEST", "FRONT"):
+        for name in ("ROWS", "OLDEST", "POSITIONS"):
             monkeypatch.setattr(pass_input, name, 1)
         gate_db.submit(3, priority=1)
         runs = gate_db.submit(4, group=gate_db.new_id(), priority=2)
