@@ -32,9 +32,11 @@ class Approval:
     comment: str = ""
 
 
-def experiment_digest(experiment: Experiment) -> str:
-    """Return the SHA-256 of an experiment's canonical JSON: what an approval names."""
-    canonical = json.dumps(experiment_to_raw(experiment), sort_keys=True, separators=(",", ":"))
+def experiment_digest(experiment: Experiment, load_version: str = "") -> str:
+    """Return the SHA-256 of an experiment's canonical JSON, and of the version of its load test: what is approved."""
+    raw = experiment_to_raw(experiment)
+    whole = {"experiment": raw, "loadVersion": load_version} if load_version else raw
+    canonical = json.dumps(whole, sort_keys=True, separators=(",", ":"))
     return f"sha256:{hashlib.sha256(canonical.encode()).hexdigest()}"
 
 
@@ -69,7 +71,8 @@ def _not_covered(approval: Approval, wants: Wants, now: datetime) -> str | None:
     if approval.by not in wants.approvers:
         return f"{approval.by} approved it, and may not by the rules and teams of now: submit it again"
     if approval.digest != wants.digest:
-        return f"{approval.by} approved another experiment ({approval.digest[:19]}): submit it again"
+        changed = f"another experiment, or another version of its load test ({approval.digest[:19]})"
+        return f"{approval.by} approved {changed}: submit it again"
     if now >= approval.expires_at:
         return f"its approval by {approval.by} expired at {approval.expires_at:%Y-%m-%d %H:%M} UTC: submit it again"
     return None

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from chaos.approval import experiment_digest
 from chaos.experiment import Experiment
 from chaos.safety import CheckRecord, DecisionRecord
 from chaos.targets import Resolution
@@ -19,6 +18,7 @@ class Preflight:
 
     execution_id: str
     experiment: Experiment
+    digest: str
     resolution: Resolution
     claims: tuple[str, ...]
     submitted_by: str
@@ -41,7 +41,7 @@ def preflight_body(told: Preflight) -> JsonObject:
         "data": {
             "executionId": told.execution_id,
             "experiment": experiment.name,
-            "digest": experiment_digest(experiment),
+            "digest": told.digest,
             "submittedBy": told.submitted_by,
             "team": told.team,
             "faults": [

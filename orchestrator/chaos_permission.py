@@ -10,7 +10,7 @@ from chaos.approval import ApprovalState, Wants, experiment_digest, reason_again
 from chaos.experiment import Experiment
 from chaos.permission import Attempt, Permission, may_approve, permission
 from chaos.team_rules import NO_RULES, Effect, Outside, TeamRule, TeamRules, check_team_rules
-from db import chaos_approvals, chaos_rules, people, runs
+from db import chaos_approvals, chaos_rules, definitions, people, runs
 from db.chaos_approvals import ApprovalRow, Asked
 from db.errors import ConflictError
 from db.people import User
@@ -92,13 +92,20 @@ def _ask(conn: Connection, run_id: RunId, user: User, question: _Question) -> He
     asked = Asked(
         rules=tuple(rule.name for rule in question.found.asks),
         approvers=approvers,
-        digest=experiment_digest(question.wanted.experiment),
+        digest=digest_of(conn, question.wanted.experiment, user),
         begins_at=question.wanted.at,
         holds=holds,
         expires_at=expires_at,
     )
     chaos_approvals.ask(conn, run_id, asked)
     return Held(until=expires_at, why=waits_for(approvers, names, expires_at))
+
+
+def digest_of(conn: Connection, experiment: Experiment, user: User) -> str:
+    """Return what an approval of an experiment names (026.6): its load test is the newest one of that name."""
+    name = experiment.load.test if experiment.load else None
+    newest = definitions.newest(conn, name, user) if name else None
+    return experiment_digest(experiment, newest.version if newest else "")
 
 
 def waits_for(approvers: tuple[str, ...], rules: str, expires_at: datetime) -> str:
@@ -124,7 +131,7 @@ def at_step(conn: Connection, run_id: RunId, wanted: Wanted, needs: timedelta) -
     wants = Wants(
         rules=[rule.name for rule in found.asks],
         approvers=_approvers(conn, user, run.team_id, found.asks),
-        digest=experiment_digest(wanted.experiment),
+        digest=digest_of(conn, wanted.experiment, user),
     )
     missing = reason_against(approval, wants, wanted.at)
     by = f"{approval.by} approved {approval.digest}" if approval and found.asks else "nothing is to be approved"

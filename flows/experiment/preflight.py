@@ -32,9 +32,11 @@ async def _prepared(run: ExperimentRun, resolution: Resolution) -> tuple[list[st
     row = await run.context.db.run_patiently(lambda conn: runs.find(conn, run.grant.execution_id))
     user = await run.context.db.run_patiently(lambda conn: people.user(conn, row.submitted_by))
     team, rules = await run.context.db.run_patiently(lambda conn: chaos_permission.rules_of(conn, row.team_id))
+    digest = await run.context.db.run_patiently(lambda conn: chaos_permission.digest_of(conn, run.experiment, user))
     told = Preflight(
         execution_id=str(run.grant.execution_id),
         experiment=run.experiment,
+        digest=digest,
         resolution=resolution,
         claims=claims_of(run.experiment, resolution),
         submitted_by=user.username,

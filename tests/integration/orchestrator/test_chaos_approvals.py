@@ -1,6 +1,7 @@
 """Rules of a team about its experiments, in the database: refused, held, approved by a second person, checked again."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from random import Random
@@ -11,7 +12,9 @@ from uuid import uuid4
 import pytest
 
 from chaos.approval import ApprovalState, experiment_digest
+from chaos.experiment import Experiment
 from chaos.experiment_reading import experiment_from_yaml
+from chaos.hypothesis import Load
 from chaos.team_rules import check_team_rules, team_rules_to_raw
 from chaos.time_windows import WEEK
 from chaos.verdict import ChaosStatus
@@ -28,9 +31,11 @@ from orchestrator import admission, approvals, chaos_permission, members, user_k
 from orchestrator import experiments as cases
 from orchestrator.approvals import ApprovalForm, DenialForm, Person
 from orchestrator.chaos_permission import Held, Wanted
+from orchestrator.checking import check
 from orchestrator.experiments import Prepared
 from orchestrator.lifecycle import Grant
 from orchestrator.submission import Sender
+from orchestrator.submit import Order, submit
 from scheduler.values.node import FOR_ALL, NO_NODE
 
 EXPERIMENT = experiment_from_yaml(
@@ -54,12 +59,12 @@ def team(db: Database) -> Callable[[dict[str, Any]], None]:
     return rule
 
 
-def submitted(db: Database, at: datetime | None = None) -> RunId:
+def submitted(db: Database, at: datetime | None = None, experiment: Experiment = EXPERIMENT) -> RunId:
     sender = Sender(
         run_id=RunId(uuid7(NOW, Random(token_bytes(8)))), user_id=UserId(LOCAL_USER), door=Door.REST, now=NOW
     )
-    wanted = Prepared(experiment=EXPERIMENT, at=at)
-    db.call(lambda conn: cases.submit(conn, cases.create(conn, EXPERIMENT, sender.user_id), wanted, sender))
+    wanted = Prepared(experiment=experiment, at=at)
+    db.call(lambda conn: cases.submit(conn, cases.create(conn, experiment, sender.user_id), wanted, sender))
     return sender.run_id
 
 
@@ -201,6 +206,35 @@ def test_an_approval_still_holds_when_a_window_opens_days_later(
 def step(db: Database, run_id: RunId, at: datetime = NOW, **more: Any) -> chaos_permission.Standing:
     wanted = Wanted(experiment=EXPERIMENT, paths=("local/shop/payments",), at=at, **more)
     return db.call(lambda conn: chaos_permission.at_step(conn, run_id, wanted, timedelta(seconds=60)))
+
+
+def send_buyers(db: Database, now: datetime, **changes: object) -> None:
+    """Submit the test `buyers`, of which a load is made."""
+    raw = {"name": "buyers", "type": "custom", "command": ["true"], "content": {"type": "inline", "files": {"a": "b"}}}
+    run = ExecutionId(RunId(uuid7(now, Random(token_bytes(8)))))
+    order = Order(request=check(raw | changes), execution_id=run, user_id=UserId(LOCAL_USER), door=Door.REST, now=now)
+    db.call(lambda conn: submit(conn, order))
+
+
+def test_another_version_of_the_load_test_is_not_what_was_approved(
+    db: Database, team: Callable[[dict[str, Any]], None]
+) -> None:
+    """A test is known by its name. Else its owner could let another load run after the approval."""
+    team(APPROVED)
+    send_buyers(db, NOW)
+    loaded = replace(EXPERIMENT, load=Load(test="buyers"), hypothesis=replace(EXPERIMENT.hypothesis, slos=()))
+    run_id = submitted(db, experiment=loaded)
+    approve(db, run_id, person(db, "ben"), digest=asked(db, run_id).approval.digest)
+    now = Wanted(experiment=loaded, paths=("local/shop/payments",), at=NOW)
+
+    def against() -> tuple[str, ...]:
+        return db.call(lambda conn: chaos_permission.at_step(conn, run_id, now, timedelta(seconds=60))).against
+
+    assert against() == ()
+    send_buyers(db, NOW + timedelta(seconds=1), command=["false"])
+
+    [said] = against()
+    assert said.startswith("ben approved another experiment, or another version of its load test")
 
 
 def test_the_worker_asks_once_more_what_the_rules_are_now(db: Database, team: Callable[[dict[str, Any]], None]) -> None:

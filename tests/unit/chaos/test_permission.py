@@ -157,6 +157,7 @@ def test_the_digest_is_that_of_all_that_is_done() -> None:
 
     assert known == experiment_digest(experiment())
     assert known != experiment_digest(experiment(durationSeconds=61))
+    assert known != experiment_digest(experiment(), "sha256:1") != experiment_digest(experiment(), "sha256:2")
     assert known != experiment_digest(experiment(target={"environment": "shop", "service": "orders"}))
     assert known.startswith("sha256:")
 

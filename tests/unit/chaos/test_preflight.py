@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from harness.chaos_readings import NOON
 
+from chaos.approval import experiment_digest
 from chaos.experiment_reading import check_experiment
 from chaos.graph import from_depends_on
 from chaos.preflight import Preflight, preflight_body
@@ -29,6 +30,7 @@ def told() -> Preflight:
     return Preflight(
         execution_id="e1",
         experiment=EXPERIMENT,
+        digest=experiment_digest(EXPERIMENT),
         resolution=seen,
         claims=("local/shop/payments",),
         submitted_by="ann",
