@@ -48,6 +48,12 @@ def say_more(answer: Any, shown: int) -> None:
 Limit = Annotated[int, typer.Option(min=1, max=200, help="The number of entries to show.")]
 Offset = Annotated[int, typer.Option(min=0, max=10_000, help="The number of entries to skip.")]
 Json = Annotated[bool, typer.Option("--json", help="Write JSON instead of text.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option(
+        min=0, metavar="SECONDS", help="Stop waiting after so many seconds, with exit code 3. The run goes on."
+    ),
+]
 Run = Annotated[
     str,
     typer.Argument(

@@ -13,7 +13,7 @@ from cli import found_run, output
 from cli.connection import connect, names_of_secrets
 from cli.failure import UsageError
 from cli.found_run import FoundRun
-from cli.parameters import Json, Limit, Offset, Run, run_id, say_more
+from cli.parameters import Json, Limit, Offset, Run, Timeout, run_id, say_more
 from cli.screen import drawn
 from cli.watch import FOREVER, Patience, detachable, patiently, watch_run
 from cli.words import about_experiment, by_status, closing, counts, describe, starts
@@ -53,6 +53,7 @@ def run(  # noqa: PLR0913  an option each
         int | None, typer.Option(min=0, max=9, help="The priority of all tests in the file; 0 is the highest.")
     ] = None,
     pool: Annotated[str, typer.Option(help="The pool whose nodes run the tests.")] = "default",
+    timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Run a test or a suite, and end with the exit code of its verdict."""
@@ -72,22 +73,22 @@ def run(  # noqa: PLR0913  an option each
             answer = client.post(f"/tests?pool={quote(pool, safe='')}", to_raw(ready))
             output.say(f"submitted {answer['executionId']}")
             submitted = found_run.test(answer["executionId"])
-        _follow(client, submitted, answer, watch=watch, json=json)
+        _follow(client, submitted, answer, Patience(seconds=timeout) if watch else None, json=json)
 
 
-def _follow(client: "Client", run: FoundRun, answer: Any, *, watch: bool, json: bool) -> None:
-    """Watch a run that was just submitted, or only write its id."""
+def _follow(client: "Client", run: FoundRun, answer: Any, patience: Patience | None, *, json: bool) -> None:
+    """Watch a run that was just submitted. With no patience at all, only write its id."""
     for warning in answer.get("warnings", []):
         output.say(f"warning: {warning}")
-    if watch:
-        _end_with_verdict(client, run, json=json)
+    if patience is not None:
+        _end_with_verdict(client, run, patience, json=json)
     elif json:
         output.as_json(answer)
     else:
         output.data(run.id)
 
 
-def _end_with_verdict(client: "Client", run: FoundRun, patience: Patience = FOREVER, *, json: bool) -> None:
+def _end_with_verdict(client: "Client", run: FoundRun, patience: Patience, *, json: bool) -> None:
     """Watch a run until it has ended, write its verdict, and end with its exit code."""
     with detachable(run.id):
         ended = watch_run(client, run, patience)
@@ -129,10 +130,7 @@ def _verdicts(executions: list[Any]) -> None:
 def wait(
     run: Run,
     *,
-    timeout: Annotated[
-        float | None,
-        typer.Option(min=0, metavar="SECONDS", help="Stop waiting after so many seconds, with exit code 3."),
-    ] = None,
+    timeout: Timeout = None,
     json: Json = False,
 ) -> None:
     """Wait until a run or a suite run has ended, and end with the exit code of its verdict.
@@ -338,4 +336,4 @@ def retry(
             answer = client.post(f"/runs/{found.id}/retry")
             again = found_run.found(answer["runId"], answer["kind"])
         output.say(f"submitted {again.id}")
-        _follow(client, again, answer, watch=watch, json=json)
+        _follow(client, again, answer, FOREVER if watch else None, json=json)

@@ -1,5 +1,6 @@
 """`assay wait`, and `logs -f`: who was away comes back to a run, and always gets the exit code of its verdict."""
 
+import json
 import os
 import signal
 import subprocess
@@ -97,6 +98,20 @@ def test_the_end_of_the_patience_is_no_verdict(assay: Callable[..., Any], client
     assert (code, out) == (3, "")
     assert "it continues" in err
     assert client.get(f"/tests/{run}").json()["status"] == "queued"
+
+
+def test_a_run_that_does_not_end_in_time_is_left_alone_too(
+    assay: Callable[..., Any], client: httpx.Client, tmp_path: Path
+) -> None:
+    file = tmp_path / "test.json"
+    file.write_text(json.dumps(REQUEST))
+
+    code, out, err = assay("run", str(file), "--timeout", "0.1")
+
+    assert (code, out) == (3, "")
+    assert "it continues" in err
+    [run] = client.get("/tests").json()["executions"]
+    assert run["status"] == "queued"
 
 
 def test_wait_goes_on_while_the_server_is_away(
