@@ -34,8 +34,8 @@ down: setup ## End the stack, also if its supervisor was killed
 status: setup ## Show the parts of the stack
 	@$(PY) -m cli.main status
 
-test: setup-dev ## Run all tests but those of test-faults, test-cluster, test-kafka and soak; about 12 minutes on 2 cores
-	@$(PYTEST) $(SLOWEST) -m "not faults and not cluster and not kafka and not soak" -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
+test: setup-dev ## Run all tests but those of test-faults, test-cluster, test-kafka and soak; about 10 minutes on 2 cores
+	@$(PYTEST) $(SLOWEST) -m "not faults and not cluster and not kafka and not soak" -n 3 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 test-faults: setup-dev ## Run the tests that kill processes, hostile tests, experiments and the browser; about 20 minutes
 	@$(PYTEST) $(SLOWEST) -m faults -n 3 --dist loadfile --no-loadscope-reorder $(or $(ARGS),tests/integration/flows tests/faults \
