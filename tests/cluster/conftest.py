@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from harness import cluster_namespaces
+from harness.beds.kubernetes import Bed
 from harness.cluster_namespaces import NAME, SERVING, ServedCluster
 from harness.stack import Stack
 
@@ -29,3 +30,13 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServedCluster]:
         connection = Connection(access)
         cluster_namespaces.remove(connection)
         connection.close()
+
+
+@pytest.fixture
+def bed(tmp_path: Path) -> Iterator[Bed]:
+    """A namespace of the test's own, with the ways to run tests in it. A test may change how it is reached."""
+    made = Bed(tmp_path)
+    whole = made.access
+    yield made
+    made.access = whole
+    made.close()

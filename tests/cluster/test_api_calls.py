@@ -5,7 +5,6 @@
 
 import json
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -40,13 +39,6 @@ class AuditLog:
             and event["verb"] not in {"watch", "list"}
         }
         return list(own.values())
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    made = Bed(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

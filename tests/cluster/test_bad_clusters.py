@@ -2,7 +2,7 @@
 
 import datetime as dt
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,15 +23,6 @@ from cluster.kubernetes.connection import ClusterAccess, Connection
 pytestmark = pytest.mark.cluster
 
 POWERLESS = "nobody-in-particular"
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    made = Bed(tmp_path)
-    whole = made.access
-    yield made
-    made.access = whole
-    made.close()
 
 
 def elsewhere(access: ClusterAccess, folder: Path) -> ClusterAccess:

@@ -1,9 +1,7 @@
 """Network policies on a real cluster: that of an attempt, and the pods that find out whether any has an effect."""
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,13 +19,6 @@ from model.network import Network, NetworkTarget
 pytestmark = pytest.mark.cluster
 
 TO_SHOP = ExecutionConfig(network=Network(targets=(NetworkTarget(pod_labels={"app": "shop"}, ports=(80,)),)))
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    made = Bed(tmp_path)
-    yield made
-    made.close()
 
 
 async def test_a_test_with_targets_has_a_policy_that_goes_with_it(bed: Bed) -> None:

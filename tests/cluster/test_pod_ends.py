@@ -1,7 +1,6 @@
 """How attempts end on a real node by what happens around them: images, deadlines, evictions."""
 
 import asyncio
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
@@ -22,13 +21,6 @@ from model.config import ExecutionConfig, VolumeMount
 from model.resources import ResourceRequirements
 
 pytestmark = pytest.mark.cluster
-
-
-@pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    made = Bed(tmp_path)
-    yield made
-    made.close()
 
 
 @pytest.fixture

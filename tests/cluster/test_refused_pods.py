@@ -22,15 +22,6 @@ HIDDEN = "a-hidden-value"
 
 
 @pytest.fixture
-def bed(tmp_path: Path) -> Iterator[Bed]:
-    made = Bed(tmp_path)
-    whole = made.access
-    yield made
-    made.access = whole
-    made.close()
-
-
-@pytest.fixture
 def hasty(bed: Bed, tmp_path: Path) -> Iterator[Backend]:
     """A backend that does not wait for room."""
     made = KubernetesBackend(bed.access, Disk(runs=tmp_path / "hasty", contents=bed.contents), timedelta())

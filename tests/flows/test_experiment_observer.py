@@ -59,7 +59,9 @@ class Slow:
         return metrics.Sample(at=START, value=1.0 if query == "latency" else 0.0 if query == "bad" else 10.0)
 
     async def series(self, query: str, window: QueryWindow) -> tuple[metrics.Sample, ...]:
-        raise NotImplementedError
+        del window
+        newest = await self.value(query)
+        return () if newest is None else (newest,)
 
 
 async def observed(seconds: float) -> tuple[list[Sample], list[Count]]:
